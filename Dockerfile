@@ -1,0 +1,47 @@
+# The mirror-proxy image, the demo origins included, and (target `load`) its Locust load generator.
+#
+#   docker build -t mirror-proxy .
+#   docker run --read-only -p 8080:8080 mirror-proxy run --primary http://v1:8080 --mirror http://v2:8080
+#
+# BASE_IMAGE: any Linux image with python3 >= 3.11, venv and pip included.
+ARG BASE_IMAGE=python:3.12-slim
+
+FROM ${BASE_IMAGE} AS build
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+RUN python3 -m venv /opt/mirror-proxy
+WORKDIR /src
+COPY requirements.lock ./
+RUN /opt/mirror-proxy/bin/python -m pip install --require-hashes -r requirements.lock
+COPY pyproject.toml README.md LICENSE ./
+COPY proxy proxy
+# What only installing or compiling needs stays behind. The bytecode stays in: a read-only root file system
+# could never write it, and each new worker would compile every module again.
+RUN /opt/mirror-proxy/bin/python -m pip install --no-deps . \
+    && /opt/mirror-proxy/bin/python -m pip uninstall -q -y pip setuptools \
+    && find /opt/mirror-proxy \( -name '*.c' -o -name '*.h' -o -name '*.py[xi]' -o -name '*.px[di]' \) -delete
+
+FROM ${BASE_IMAGE} AS load
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+RUN python3 -m venv /opt/locust
+COPY requirements-dev.lock /tmp/
+RUN /opt/locust/bin/python -m pip install -c /tmp/requirements-dev.lock locust
+COPY benchmarks/locustfile.py /benchmarks/
+USER 65532:65532
+EXPOSE 8089
+ENTRYPOINT ["/opt/locust/bin/locust", "-f", "/benchmarks/locustfile.py"]
+
+FROM ${BASE_IMAGE}
+COPY --from=build /opt/mirror-proxy /opt/mirror-proxy
+ENV PATH=/opt/mirror-proxy/bin:$PATH PYTHONUNBUFFERED=1
+USER 65532:65532
+EXPOSE 8080 9901
+STOPSIGNAL SIGTERM
+# Asks /ready where MIRROR_PROXY_ADMIN says the admin server listens; http.client, as it heeds no http_proxy.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 CMD ["python", "-c", "\
+import http.client, os, sys; \
+admin = os.environ.get('MIRROR_PROXY_ADMIN', '127.0.0.1:9901'); \
+door = http.client.HTTPConnection(admin, timeout=2); \
+door.request('GET', '/ready'); \
+sys.exit(door.getresponse().status != 200)"]
+ENTRYPOINT ["mirror-proxy"]
+CMD ["run"]

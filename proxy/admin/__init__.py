@@ -1,0 +1,1 @@
+"""The admin server: what people, probes and Prometheus ask a running proxy."""

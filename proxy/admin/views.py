@@ -1,0 +1,103 @@
+"""The admin server's pages: each reads the subject and answers; none changes anything."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Iterator
+
+from aiohttp import web
+
+from proxy.admin.subject import Row, Subject
+from proxy.telemetry import exposition
+from proxy.telemetry.metrics import Report
+
+SUBJECT = web.AppKey("subject", Subject)
+
+Page = tuple[str, Callable[[web.Request], Awaitable[web.Response]], str]
+
+
+async def ready(request: web.Request) -> web.Response:
+    """Answer 200 while the proxy serves, 503 while it starts or drains."""
+    state = request.app[SUBJECT].state
+    return web.Response(text=f"{state}\n", status=200 if state == "LIVE" else 503)
+
+
+async def healthz(_request: web.Request) -> web.Response:
+    """Answer 200: the supervisor's loop turns."""
+    return web.Response(text="ok\n")
+
+
+async def metrics(request: web.Request) -> web.Response:
+    """Answer all metrics, in the form the Accept header asks for."""
+    snapshot = await request.app[SUBJECT].snapshot()
+    body, content_type = exposition.render(snapshot.report, request.headers.get("Accept", ""))
+    return web.Response(body=body, headers={"Content-Type": content_type})
+
+
+async def server_info(request: web.Request) -> web.Response:
+    """Answer version, state, generation and processes."""
+    return _json(request.app[SUBJECT].server_info())
+
+
+async def clusters(request: web.Request) -> web.Response:
+    """Answer every cluster and its endpoints: text like Envoy's, or `?format=json`."""
+    rows = (await request.app[SUBJECT].snapshot()).clusters
+    if request.query.get("format") == "json":
+        return _json({"clusters": rows})
+    return web.Response(text="".join(f"{line}\n" for row in rows for line in _cluster_lines(row)))
+
+
+async def mirrors(request: web.Request) -> web.Response:
+    """Answer every mirror, with what became of its requests so far."""
+    snapshot = await request.app[SUBJECT].snapshot()
+    rows = [{**row, "outcomes": _outcomes(snapshot.report, row["name"])} for row in snapshot.mirrors]
+    return _json({"mirrors": rows})
+
+
+async def index(_request: web.Request) -> web.Response:
+    """Answer a page of links to the others."""
+    items = "".join(
+        f'<li><a href="{path}">{path}</a> {about}</li>' for path, _, about in PAGES if path != "/"
+    )
+    page = f"<!doctype html><html lang=en><title>mirror-proxy</title><h1>mirror-proxy</h1><ul>{items}</ul>"
+    return web.Response(text=page, content_type="text/html")
+
+
+#: What kubelet and Prometheus may ask through the second door.
+PROBES: tuple[Page, ...] = (
+    ("/ready", ready, "200 once a worker serves, 503 while starting and draining"),
+    ("/healthz", healthz, "200 while the supervisor answers"),
+    ("/metrics", metrics, "for Prometheus"),
+)
+
+PAGES: tuple[Page, ...] = (
+    ("/", index, "this page"),
+    *PROBES,
+    ("/server_info", server_info, "version, state, generation, processes"),
+    ("/clusters", clusters, "clusters and their endpoints; ?format=json"),
+    ("/mirrors", mirrors, "mirrors and what became of their requests"),
+)
+
+
+def _json(value: object) -> web.Response:
+    return web.json_response(text=json.dumps(value, indent=1) + "\n")
+
+
+def _outcomes(report: Report, mirror: object) -> dict[str, object]:
+    samples = report.get("mirror_requests_total", {})
+    return {
+        outcome: count for (_, name, outcome), count in sorted(samples.items()) if name == mirror and count
+    }
+
+
+def _cluster_lines(cluster: Row) -> Iterator[str]:
+    """Yield `cluster::field::value` and `cluster::address::field::value`, as Envoy does."""
+    name = cluster["name"]
+    for field, value in cluster.items():
+        if field not in {"name", "endpoints"}:
+            yield f"{name}::{field}::{value}"
+    endpoints = cluster.get("endpoints")
+    for endpoint in endpoints if isinstance(endpoints, list) else ():
+        for field, value in endpoint.items():
+            if field != "address":
+                yield f"{name}::{endpoint['address']}::{field}::{value}"

@@ -1,0 +1,215 @@
+"""Flags: the command line of `run` and the environment variables that stand for it.
+
+One table makes the parser, its help and the variables' names. Values stay text, with a mark that names their
+flag or variable; `overlay` turns them into documents, whose checks then report under that name.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from proxy.config import settings
+from proxy.config.node import Node
+from proxy.config.problems import Mark, Problem, Problems, did_you_mean
+
+PREFIX = "MIRROR_PROXY_"
+WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """One flag of `run`. No `metavar`: a switch. `path`: the settings field it sets, whose help it takes."""
+
+    name: str
+    group: str
+    metavar: str = ""
+    path: tuple[str, ...] = ()
+    text: str = ""
+    repeats: bool = False
+    is_number: bool = False
+
+    @property
+    def option(self) -> str:
+        """The flag as typed."""
+        return f"--{self.name}"
+
+    @property
+    def key(self) -> str:
+        """The name as an identifier."""
+        return self.name.replace("-", "_")
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that stands for the flag."""
+        return PREFIX + self.key.upper()
+
+    @property
+    def help(self) -> str:
+        """What the flag does, with its default."""
+        if not self.path:
+            return self.text
+        field = settings.SPEC.field(*self.path)
+        text = self.text or field.text
+        return text if field.default in (None, "") else f"{text.removesuffix('.')} (default {field.default})."
+
+
+FORWARD, MIRROR, DOORS, PROCESS = "forwarding", "mirroring", "addresses", "process"
+FLAGS = (
+    Flag("primary", FORWARD, "URL", text="The upstream that answers clients: http(s)://HOST[:PORT]."),
+    Flag(
+        "timeout",
+        FORWARD,
+        "TIME",
+        text="How long the primary may take for its whole response (default: no limit).",
+    ),
+    Flag("primary-ca", FORWARD, "FILE", text="PEM authorities for the primary (default: the system's)."),
+    Flag("primary-cert", FORWARD, "FILE", text="PEM client certificate towards the primary."),
+    Flag("primary-key", FORWARD, "FILE", text="PEM key of that certificate."),
+    Flag("primary-sni", FORWARD, "NAME", text="Server name to ask the primary for (default: its host)."),
+    Flag("primary-insecure", FORWARD, text="Do not verify the primary's certificate."),
+    Flag("mirror", MIRROR, "URL", text="An upstream that gets copies; repeat for several.", repeats=True),
+    Flag(
+        "percent",
+        MIRROR,
+        "N",
+        text="Percentage to copy, such as 0.5: once for all mirrors or once for each (default 100).",
+        repeats=True,
+        is_number=True,
+    ),
+    Flag(
+        "methods",
+        MIRROR,
+        "LIST",
+        ("mirroring", "methods"),
+        "Which methods to mirror: safe, all, or a list such as GET,HEAD.",
+    ),
+    Flag("mirror-timeout", MIRROR, "TIME", ("mirroring", "timeout")),
+    Flag(
+        "mirror-remove-header",
+        MIRROR,
+        "NAME",
+        ("mirroring", "headers", "remove"),
+        "Header to leave out of copies, such as authorization; repeat for several.",
+        repeats=True,
+    ),
+    Flag("no-shadow-suffix", MIRROR, text="Do not append -shadow to a copy's Host."),
+    Flag("mark-key-file", MIRROR, "FILE", ("mirroring", "markKeyFile")),
+    Flag("mirror-ca", MIRROR, "FILE", text="PEM authorities for https mirrors (default: the system's)."),
+    Flag("mirror-cert", MIRROR, "FILE", text="PEM client certificate towards https mirrors."),
+    Flag("mirror-key", MIRROR, "FILE", text="PEM key of that certificate."),
+    Flag("mirror-sni", MIRROR, "NAME", text="Server name to ask https mirrors for (default: their host)."),
+    Flag("mirror-insecure", MIRROR, text="Do not verify the mirrors' certificates."),
+    Flag(
+        "listen",
+        DOORS,
+        "H:P",
+        ("listeners", "address"),
+        "HOST:PORT to accept traffic on; repeat for several; port 0 is any free port (default 0.0.0.0:8080).",
+        repeats=True,
+    ),
+    Flag(
+        "tls-cert",
+        DOORS,
+        "FILE",
+        ("listeners", "tls", "certFile"),
+        "PEM certificate chain: --listen speaks TLS.",
+    ),
+    Flag("tls-key", DOORS, "FILE", ("listeners", "tls", "keyFile")),
+    Flag("tls-client-ca", DOORS, "FILE", ("listeners", "tls", "clientCaFile")),
+    Flag("admin", DOORS, "H:P", ("admin", "address")),
+    Flag("metrics", DOORS, "H:P", ("metrics", "address")),
+    Flag("workers", PROCESS, "N|auto", ("workers",), is_number=True),
+    Flag(
+        "access-log",
+        PROCESS,
+        "PATH|-",
+        ("accessLog", "path"),
+        'Where to log exchanges, "-" is standard output.',
+    ),
+    Flag("drain-delay", PROCESS, "TIME", ("drain", "delay")),
+    Flag("grace", PROCESS, "TIME", ("drain", "grace")),
+    Flag("print-config", PROCESS, text="Print the configuration as documents, to keep in a file, and leave."),
+)
+
+
+def add_to(parser: argparse.ArgumentParser) -> None:
+    """Add every flag to a parser, grouped; values stay text until they are read with their documents."""
+    groups = {name: parser.add_argument_group(name) for name in (FORWARD, MIRROR, DOORS, PROCESS)}
+    for flag in FLAGS:
+        if flag.metavar:
+            action = "append" if flag.repeats else "store"
+            groups[flag.group].add_argument(flag.option, metavar=flag.metavar, action=action, help=flag.help)
+        else:
+            groups[flag.group].add_argument(flag.option, action="store_const", const=True, help=flag.help)
+
+
+class Given:
+    """The values given by flag or, failing that, by environment variable, each with its mark."""
+
+    def __init__(self, arguments: Mapping[str, Any], environ: Mapping[str, str], problems: Problems) -> None:
+        self.problems = problems
+        self._nodes: dict[str, list[Node]] = {}
+        for flag in FLAGS:
+            value, mark = arguments.get(flag.key), _mark(flag.option)
+            if value is None and environ.get(flag.variable):
+                value, mark = (
+                    self._from_variable(flag, environ[flag.variable]),
+                    _mark(flag.variable),
+                )
+            if value is not None:
+                values = value if isinstance(value, list) else [value]
+                self._nodes[flag.key] = [
+                    Node(_number(item) if flag.is_number else item, mark) for item in values
+                ]
+        self._warn_of_unknown(environ)
+
+    def _from_variable(self, flag: Flag, text: str) -> Any:
+        if flag.metavar:
+            return [part.strip() for part in text.split(",")] if flag.repeats else text
+        if text.lower() not in WORDS:
+            self.refuse(_mark(flag.variable), f'"{text}" is neither true nor false')
+        return WORDS.get(text.lower())
+
+    def _warn_of_unknown(self, environ: Mapping[str, str]) -> None:
+        known = {flag.variable.removeprefix(PREFIX) for flag in FLAGS}
+        for name in sorted(environ):
+            rest = name.removeprefix(PREFIX)
+            hint = did_you_mean(rest, known) if rest != name and rest not in known else ""
+            if hint:
+                self.problems.add(
+                    Problem(_mark(name), "is no flag's variable", hint=hint, severity="warning")
+                )
+
+    def refuse(self, mark: Mark, message: str, hint: str = "") -> None:
+        """Report an error of a flag or variable."""
+        self.problems.add(Problem(mark, message, hint=hint))
+
+    def one(self, key: str) -> Node | None:
+        """Return the value of a flag, or None."""
+        return next(iter(self.all(key)), None)
+
+    def all(self, key: str) -> list[Node]:
+        """Return every value of a flag that repeats."""
+        return self._nodes.get(key, [])
+
+    def is_on(self, key: str) -> bool:
+        """Tell whether a switch is on."""
+        node = self.one(key)
+        return node is not None and node.value is True
+
+
+def _mark(name: str) -> Mark:
+    return Mark(name, is_flag=True)
+
+
+def _number(text: str) -> int | float | str:
+    """Return the number a text stands for, or the text for the document's own check to refuse."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

@@ -1,0 +1,1 @@
+"""Istio's dialect: one module per kind, and the names they share."""

@@ -1,0 +1,101 @@
+"""Istio's names: API versions, hosts, ports, percentages, checked and worded as istiod does.
+
+Source: istio pkg/config/validation (agent and validation.go), pilot `ResolveShortnameToFQDN`.
+"""
+
+from __future__ import annotations
+
+import re
+
+from proxy.config.model import is_ip
+from proxy.config.schema import TEXT, Choice, Field, Ignored, MapOf, Record, Scalar, Type
+
+VERSIONS = {f"networking.istio.io/{version}": version for version in ("v1", "v1beta1", "v1alpha3")}
+HUNDRED = 100
+MILLION = 1_000_000
+LABEL = re.compile(r"[a-zA-Z0-9](?:[-_a-zA-Z0-9]*[a-zA-Z0-9])?")
+
+
+def fqdn(host: str, namespace: str) -> str:
+    """Expand a short name with the namespace of its rule (Istio's ResolveShortnameToFQDN)."""
+    if host == "*" or "." in host or is_ip(host):
+        return host
+    return f"{host}.{namespace}.svc.cluster.local"
+
+
+def check_host(host: str) -> str:
+    """Return a host that Istio would accept, or an IP; `_` is let through as compose's names have it."""
+    if not host:
+        raise ValueError("empty domain name not allowed")
+    if host == "*":
+        raise ValueError("invalid destination host *")
+    return host if is_ip(host) else _domain(host, host)
+
+
+def wildcard_host(host: str) -> str:
+    """Return a VirtualService's host: a domain, an IP, `*`, or a domain with a leading wildcard."""
+    if not host:
+        raise ValueError("empty domain name not allowed")
+    if host == "*" or is_ip(host):
+        return host
+    return _domain(host, re.sub(r"^\*(-?[a-zA-Z0-9]|\.)", lambda found: found[1].lstrip("-."), host))
+
+
+def _domain(host: str, labels: str) -> str:
+    if len(host) > 255:
+        raise ValueError(f'domain name "{host}" too long (max 255)')
+    for label in labels.removesuffix(".").split("."):
+        if len(label) > 63 or not LABEL.fullmatch(label):
+            raise ValueError(f'domain name "{host}" invalid (label "{label}" invalid)')
+    if label.isdigit():
+        raise ValueError(f'domain name "{host}" invalid (top level domain "{label}" cannot be all-numeric)')
+    return host
+
+
+def port_number(number: int) -> int:
+    """Return a port that Istio would accept."""
+    if not 1 <= number <= 65535:
+        raise ValueError(f"port number {number} must be in the range 1..65535")
+    return number
+
+
+def percent(what: str) -> Record:
+    """Return the type of Istio's Percent, read as a numerator over a million, truncated as Istio does."""
+
+    def parse(value: float) -> int:
+        if not value <= HUNDRED:
+            raise ValueError(f"{what} must have a max value of 100 (it has {_shown(value)})")
+        if value < 0:
+            raise ValueError(f"{what} must have a min value of 0 (it has {_shown(value)})")
+        return int(value * 10_000)
+
+    return Record(
+        lambda value=0: (value, MILLION),
+        (Field("value", "value", Scalar(("number", "integer"), parse)),),
+        is_proto=True,
+    )
+
+
+def _shown(value: float) -> str:
+    return f"{value:f}" if abs(value) < 1e18 else str(value)
+
+
+def whole_document(spec: Type) -> Record:
+    """Return the table of a whole object of Istio's, which reads as what `spec` reads."""
+    metadata = MapOf(Ignored())
+    return Record(
+        lambda spec: spec,
+        (
+            Field("apiVersion", "", Choice(VERSIONS), required=True),
+            Field("kind", "", TEXT, required=True),
+            Field("metadata", "", metadata, required=True),
+            Field("spec", "spec", spec, required=True),
+            Field("status", "", Ignored()),
+        ),
+    )
+
+
+PORT_SELECTOR = Record(
+    lambda number: number, (Field("number", "number", Scalar(("integer",), port_number), required=True),)
+)
+DESTINATION_HOST = Scalar(("string",), check_host)

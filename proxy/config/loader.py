@@ -1,0 +1,197 @@
+"""Loader: files and overlay documents in, one valid `Config` out, or every problem at once.
+
+The door of the config room. An overlay (the documents that flags make) wins over files: its MirrorProxy is
+laid over the files' key by key, its other documents stand beside theirs.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TypeVar
+
+from proxy.config import document as documents
+from proxy.config import settings as mirror_proxy
+from proxy.config.document import Document
+from proxy.config.istio import destination_rule, virtual_service
+from proxy.config.istio.names import VERSIONS
+from proxy.config.mirroring import Defaults, check_overrides
+from proxy.config.model import Config, Settings
+from proxy.config.node import Node, merge
+from proxy.config.problems import Mark, Problem, Problems, did_you_mean
+from proxy.config.routes import Routes
+from proxy.config.validate import check_doors, check_loops
+
+NO_ENVIRONMENT: Mapping[str, str] = MappingProxyType({})
+SUFFIX_VARIABLE = "DISABLE_SHADOW_HOST_SUFFIX"  # Istio's name
+VIRTUAL_SERVICE = "VirtualService"
+DESTINATION_RULE = "DestinationRule"
+Rule = TypeVar("Rule")
+DIALECTS: Mapping[str, Iterable[str]] = {
+    mirror_proxy.KIND: (mirror_proxy.API_VERSION,),
+    VIRTUAL_SERVICE: VERSIONS,
+    DESTINATION_RULE: VERSIONS,
+}
+IGNORED = frozenset(
+    (
+        *("AuthorizationPolicy", "EnvoyFilter", "Gateway", "PeerAuthentication", "ProxyConfig"),
+        *("RequestAuthentication", "ServiceEntry", "Sidecar", "Telemetry", "WasmPlugin", "WorkloadEntry"),
+        *("WorkloadGroup", "GatewayClass", "GRPCRoute", "HTTPRoute", "ReferenceGrant"),
+        *(
+            "ClusterRole",
+            "ClusterRoleBinding",
+            "ConfigMap",
+            "CronJob",
+            "CustomResourceDefinition",
+            "DaemonSet",
+        ),
+        *(
+            "Deployment",
+            "Endpoints",
+            "EndpointSlice",
+            "HorizontalPodAutoscaler",
+            "Ingress",
+            "Job",
+            "Namespace",
+        ),
+        *("NetworkPolicy", "PersistentVolumeClaim", "Pod", "PodDisruptionBudget", "ReplicaSet", "Role"),
+        *("RoleBinding", "Secret", "Service", "ServiceAccount", "StatefulSet"),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration and the documents it was made of (those that say something here)."""
+
+    config: Config
+    documents: tuple[Document, ...]
+
+
+def load(
+    paths: Sequence[str] = (), overlay: Sequence[Node] = (), environ: Mapping[str, str] = NO_ENVIRONMENT
+) -> Config:
+    """Load files and folders under an overlay; raise ConfigError with every problem."""
+    return load_documents(paths, overlay, environ, Problems()).config
+
+
+def load_documents(
+    paths: Sequence[str],
+    overlay: Sequence[Node],
+    environ: Mapping[str, str],
+    problems: Problems,
+) -> Loaded:
+    """Load as `load` does, after what `problems` holds already, and return the documents too."""
+    found = _known(documents.read(paths, problems), problems)
+    laid = [document for node in overlay for document in documents.unroll(node, problems)]
+    settings = _settings_document(found, laid, environ, problems)
+    routing = [document for document in (*found, *laid) if document.kind != mirror_proxy.KIND]
+    _check_routing(found, laid, paths, problems)
+    config = _compile(settings, routing, problems)
+    problems.raise_errors()
+    return Loaded(config, (settings, *routing) if settings else tuple(routing))
+
+
+def _known(found: Iterable[Document], problems: Problems) -> list[Document]:
+    """Return the documents of kinds read here, each name once; name the ignored, refuse the unknown."""
+    known: dict[tuple[str, str, str], Document] = {}
+    ignored: dict[str, int] = {}
+    for document in found:
+        place = document.place(problems)
+        key = (document.kind, document.namespace, document.name)
+        if document.kind in IGNORED:
+            ignored[document.kind] = ignored.get(document.kind, 0) + 1
+        elif document.kind not in DIALECTS:
+            hint = did_you_mean(document.kind, (*DIALECTS, *IGNORED))
+            place.at("kind").refuse(f'unknown kind "{document.kind}"', hint)
+        elif document.api_version not in DIALECTS[document.kind]:
+            place.at("apiVersion").refuse(
+                f'no matches for kind "{document.kind}" in version "{document.api_version}"',
+                f"write {next(iter(DIALECTS[document.kind]))}",
+            )
+        elif key in known:
+            place.refuse(f"is defined twice, first at {known[key].root.mark}")
+        else:
+            known[key] = document
+    if ignored:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(ignored.items()))
+        problems.add(
+            Problem(Mark(""), f"ignored, as this version reads no such kind: {kinds}", severity="warning")
+        )
+    return list(known.values())
+
+
+def _settings_document(
+    found: Iterable[Document], laid: Iterable[Document], environ: Mapping[str, str], problems: Problems
+) -> Document | None:
+    """Return the one MirrorProxy document: the overlay's laid over the file's, the environment's under it."""
+    written = [document for document in found if document.kind == mirror_proxy.KIND]
+    for extra in written[1:]:
+        extra.place(problems).refuse(
+            f"there is a MirrorProxy already, at {written[0].root.mark}", "merge the two"
+        )
+    stack = [*written[:1], *(document for document in laid if document.kind == mirror_proxy.KIND)]
+    if environ.get(SUFFIX_VARIABLE, "").lower() == "true":
+        below = mirror_proxy.skeleton({"shadowHostSuffix": False}, Mark(SUFFIX_VARIABLE, is_flag=True))
+        stack = [*documents.unroll(below, problems), *stack]
+    if not stack:
+        return None
+    named = (written or stack)[0]
+    specs = [
+        spec for document in stack if (spec := document.root.value.get("spec")) and spec.value is not None
+    ]
+    spec = {"spec": functools.reduce(merge, specs)} if specs else {}
+    root = Node({**named.root.value, **spec}, named.root.mark)
+    return Document(named.api_version, named.kind, named.name, named.namespace, root)
+
+
+def _check_routing(
+    found: Iterable[Document], laid: Iterable[Document], paths: Sequence[str], problems: Problems
+) -> None:
+    """Report when nothing says where requests go, or when files and flags both do."""
+    from_files = [document for document in found if document.kind == VIRTUAL_SERVICE]
+    from_flags = [document for document in laid if document.kind == VIRTUAL_SERVICE]
+    if from_files and from_flags:
+        from_flags[0].place(problems).refuse(
+            f"{from_files[0].root.mark} has a VirtualService, which says where requests go",
+            "give one or the other",
+        )
+    if not from_files and not from_flags and not problems.errors:
+        mark = Mark(paths[0]) if paths else Mark("--primary", is_flag=True)
+        hint = "give --primary URL, or a file with a VirtualService"
+        problems.add(Problem(mark, "nothing says where requests go", hint=hint))
+
+
+def _compile(settings_document: Document | None, routing: Sequence[Document], problems: Problems) -> Config:
+    """Make the model of the documents; the result is of use only when no problem was found."""
+    settings, defaults = Settings(), Defaults()
+    place = settings_document.place(problems) if settings_document else None
+    if settings_document and place:
+        settings, defaults = mirror_proxy.read(place, settings_document.name)
+        check_doors(settings, place.get("spec") or place)
+    rules = _read_all(VIRTUAL_SERVICE, virtual_service.read, routing, problems)
+    policies = _read_all(DESTINATION_RULE, destination_rule.read, routing, problems)
+    routes = Routes(policies, defaults, settings.listeners[0].address.port)
+    routes.add_all(rules)
+    check_loops(settings, routes.clusters, routes.places)
+    if place:
+        check_overrides(place, defaults, routes.mirror_names)
+    return Config(
+        settings=settings,
+        clusters=tuple(routes.clusters.values()),
+        virtual_hosts=tuple(routes.virtual_hosts),
+        warnings=tuple(str(problem) for problem in problems.warnings),
+    )
+
+
+def _read_all(
+    kind: str,
+    read: Callable[[Document, Problems], Rule | None],
+    routing: Sequence[Document],
+    problems: Problems,
+) -> list[Rule]:
+    """Read every document of a kind; those that cannot be read are reported and left out."""
+    rules = (read(document, problems) for document in routing if document.kind == kind)
+    return [rule for rule in rules if rule is not None]

@@ -1,0 +1,88 @@
+"""Problems: what is wrong with the configuration, where, and what to do about it.
+
+Every reader of documents and flags adds to one `Problems`; nothing stops at the first. The loader turns a
+collection that holds errors into a `ConfigError`, and the warnings into `Config.warnings`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Where a value was written: a file and line (0: the whole of it), or a flag or variable by name."""
+
+    source: str
+    line: int = 0
+    is_flag: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.line}" if self.line else self.source
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One problem. `subject` is the object (`VirtualService default/app`), `path` the field inside it."""
+
+    mark: Mark
+    message: str
+    subject: str = ""
+    path: str = ""
+    hint: str = ""
+    severity: Literal["error", "warning"] = "error"
+
+    def __str__(self) -> str:
+        spot = (str(self.mark),) if self.mark.is_flag else (str(self.mark), self.subject, self.path)
+        place = " ".join(part for part in spot if part)
+        text = f"{self.message}; {self.hint}" if self.hint else self.message
+        return f"{place}: {text}" if place else text
+
+
+class Problems:
+    """Problems in the order they were found, each once."""
+
+    def __init__(self) -> None:
+        self._found: dict[Problem, None] = {}
+
+    def add(self, problem: Problem) -> None:
+        """Keep `problem`, unless the same one is there already."""
+        self._found.setdefault(problem)
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """Those that forbid the configuration."""
+        return tuple(problem for problem in self._found if problem.severity == "error")
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """Those that do not."""
+        return tuple(problem for problem in self._found if problem.severity == "warning")
+
+    def raise_errors(self) -> None:
+        """Raise every error found so far as one `ConfigError`; return when there is none."""
+        if self.errors:
+            raise ConfigError(self.errors)
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; `problems` says why, all of it."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+    @property
+    def is_usage(self) -> bool:
+        """Tell whether a flag or variable is at fault (exit code 2), rather than only files (1)."""
+        return any(problem.mark.is_flag for problem in self.problems)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return `did you mean "..."?` for the nearest of `known`, or an empty string when none is near."""
+    by_fold = {name.casefold(): name for name in known}
+    near = difflib.get_close_matches(word.casefold(), by_fold, n=1)
+    return f'did you mean "{by_fold[near[0]]}"?' if near else ""

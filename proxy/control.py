@@ -1,0 +1,171 @@
+"""What supervisor and worker say to each other, and the pipe they say it through.
+
+A message is a frozen dataclass; a frame is its pickle behind a four-byte length. Pickle is safe here and
+only here: both ends are this package, the worker is the supervisor's child, and the socket pair has no name
+that anyone else could open. A frame over `MAX_FRAME_BYTES`, or one that is not a message, closes the pipe; a
+closed pipe means the other side is gone.
+
+A two-step reload fits in as two more messages down and their two answers up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import pickle
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+from proxy.config.model import Config
+from proxy.telemetry.metrics import Report
+
+MAX_FRAME_BYTES = 64 * 1024 * 1024
+HEARTBEAT_S = 1.0
+
+_LENGTH = struct.Struct("!I")
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Serve `config`. `sockets` are inherited descriptors, bound, in the order of the listeners."""
+
+    config: Config
+    generation: int
+    mark_key: bytes
+    sockets: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """Stop accepting, finish what is in flight within `grace_s`, and leave."""
+
+    grace_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Snap:
+    """Send a `Snapped` with the same `id`, now."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReopenLog:
+    """Open the access log's path anew: what was open has been renamed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadCertificates:
+    """Read the listeners' certificates again; connections that are open keep theirs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The worker accepts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The worker cannot start; `problem` says why in one line."""
+
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """The worker's loop turns; sent every `HEARTBEAT_S`."""
+
+    report: Report
+
+
+@dataclass(frozen=True, slots=True)
+class Snapped:
+    """The answer to `Snap`: counters, and what `/clusters` and `/mirrors` show."""
+
+    id: int
+    report: Report
+    clusters: list[dict[str, object]]
+    mirrors: list[dict[str, object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """Nothing is in flight any more; these are the worker's last counters."""
+
+    report: Report
+
+
+ToWorker = Start | Drain | Snap | ReopenLog | ReloadCertificates
+ToSupervisor = Ready | Failed | Heartbeat | Snapped | Drained
+Message = ToWorker | ToSupervisor
+
+
+class Pipe(asyncio.Protocol):
+    """One end of a control pipe; make it the protocol of a connection on half of a `socket.socketpair()`."""
+
+    def __init__(self, on_message: Callable[[Message], None], on_closed: Callable[[], None]) -> None:
+        self._on_message = on_message
+        self._on_closed = on_closed
+        self._received = bytearray()
+        self._transport: asyncio.Transport | None = None
+
+    def send(self, message: Message) -> None:
+        """Queue `message`; on a closed pipe this does nothing, for `on_closed` has told."""
+        if self._transport is not None and not self._transport.is_closing():
+            body = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
+            self._transport.write(_LENGTH.pack(len(body)) + body)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the other side has yet to read what was sent; what can be left out should be."""
+        return self._transport is not None and self._transport.get_write_buffer_size() > 0
+
+    def close(self) -> None:
+        """Hang up once everything sent has gone out."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport (asyncio)."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but its base class
+
+    def data_received(self, data: bytes) -> None:
+        """Hand on every frame that is whole (asyncio)."""
+        self._received += data
+        while len(self._received) >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(self._received)
+            if length > MAX_FRAME_BYTES:
+                self._refuse(f"a frame of {length} bytes is over the limit of {MAX_FRAME_BYTES}")
+                return
+            end = _LENGTH.size + length
+            if len(self._received) < end:
+                return
+            body = bytes(self._received[_LENGTH.size : end])
+            del self._received[:end]
+            if not self._deliver(body):
+                return
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 whatever the reason, it is closed
+        """Tell the owner (asyncio)."""
+        self._on_closed()
+
+    def _deliver(self, body: bytes) -> bool:
+        try:
+            message = pickle.loads(body)  # noqa: S301 both ends are ours, see the module's docstring
+        except Exception as error:  # noqa: BLE001 pickle raises whatever the bytes make it raise
+            self._refuse(f"a frame is not a message: {error!r}")
+            return False
+        if not isinstance(message, Message):
+            self._refuse(f"a frame holds a {type(message).__name__}, not a message")
+            return False
+        self._on_message(message)
+        return True
+
+    def _refuse(self, reason: str) -> None:
+        _log.error("control pipe closed: %s", reason)
+        self._received.clear()
+        if self._transport is not None:
+            self._transport.abort()

@@ -1,0 +1,1 @@
+"""The client's side: `listener` accepts, `connection` reads requests and writes responses."""

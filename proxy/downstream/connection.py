@@ -1,0 +1,406 @@
+"""One client connection: steps 1 and 13 of the walk.
+
+Reads requests one at a time (a pipelined one waits its turn), hands each to the handler it was given, feeds
+its body, and writes what the exchange answers. It knows nothing of routes, upstreams or mirrors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import Callable
+from time import monotonic
+from typing import Protocol, cast
+
+from proxy import flow
+from proxy.clock import NEVER, DeadlineWheel
+from proxy.config.model import Limits
+from proxy.errors import BadMessageError
+from proxy.http1 import framing, serializer
+from proxy.http1.chunked import ChunkedReader
+from proxy.http1.framing import RequestHead
+from proxy.telemetry.stats import DownstreamStats
+
+#: How long a client that was refused may go on sending before it is cut off, and how much of it is read.
+LINGER_S = 1.0
+#: An exchange on which nothing at all moves for so long is given up (Envoy's stream_idle_timeout).
+STREAM_IDLE_S = 300.0
+
+_NOTHING: list[bytes] = []
+_ABORT = struct.pack("ii", 1, 0)
+
+
+class Stream(Protocol):
+    """The exchange, as its client connection sees it."""
+
+    def on_request_data(self, pieces: list[bytes], end: bool) -> None:
+        """More of the request's body; `end` once, with its last pieces (which may be none)."""
+
+    def on_request_broken(self, error: BadMessageError) -> None:
+        """The body is malformed; the connection closes once this has answered or returned."""
+
+    def on_client_gone(self) -> None:
+        """The client left, or was cut off; nothing can be written any more."""
+
+    def on_client_pressure(self, full: bool) -> None:
+        """The client reads more slowly than we write (`full`), or has caught up."""
+
+    def on_client_idle(self, uploading: bool) -> None:
+        """Nothing moved for the idle time; `uploading`: the client owes us body."""
+
+
+class Tunnel(Protocol):
+    """An upgraded connection's other half."""
+
+    def on_downstream_data(self, data: bytes) -> None:
+        """Bytes from the client."""
+
+    def on_downstream_eof(self) -> bool:
+        """Handle the client's half-close; True keeps our side open."""
+
+    def on_client_gone(self) -> None:
+        """The client left."""
+
+    def on_client_pressure(self, full: bool) -> None:
+        """See `Stream`."""
+
+    def on_client_idle(self, uploading: bool) -> None:
+        """See `Stream`."""
+
+
+Handler = Callable[["DownstreamConnection", RequestHead, list[bytes], bool], Stream | None]
+
+
+class Door:
+    """What all connections of one listener share."""
+
+    def __init__(
+        self, handler: Handler, limits: Limits, upgrades: frozenset[bytes], wheel: DeadlineWheel, stats: DownstreamStats
+    ) -> None:
+        self.handler = handler
+        self.limits = limits
+        self.upgrades = upgrades
+        self.wheel = wheel
+        self.stats = stats
+        self.draining = False
+        self.connections: set[DownstreamConnection] = set()
+
+
+class DownstreamConnection(asyncio.Protocol):
+    """Owns one client transport."""
+
+    __slots__ = (
+        "_buffer", "_chunked", "_keep_alive", "_left", "_lingering", "_ready", "_stream", "_tunnel",
+        "_uploading", "_valve", "alarm", "deadline", "door", "peer_ip", "proto_line", "transport",
+    )  # fmt: skip
+
+    def __init__(self, door: Door, scheme: bytes) -> None:
+        self.door = door
+        self.proto_line = b"x-forwarded-proto: " + scheme
+        self.deadline = self.alarm = NEVER
+        self._buffer = bytearray()
+        self._chunked: ChunkedReader | None = None
+        self._left = 0
+        self._stream: Stream | None = None
+        self._tunnel: Tunnel | None = None
+        self._uploading = False
+        self._keep_alive = True
+        self._lingering = False
+        self._ready = False
+        self.peer_ip = b""
+        self.transport: asyncio.Transport
+
+    # --- what the exchange asks of us ---
+
+    @property
+    def local_ip(self) -> bytes:
+        """Our own address on this connection, as it is put into the copy's x-forwarded-for."""
+        return _ip(self.transport.get_extra_info("sockname"))
+
+    def write(self, data: bytes) -> None:
+        """Send bytes of a response."""
+        self.transport.write(data)
+
+    def pause(self, reason: int) -> None:
+        """Stop reading the client's body."""
+        self._valve.pause(reason)
+
+    def resume(self, reason: int) -> None:
+        """Take a reason to pause away."""
+        self._valve.resume(reason)
+
+    def touch(self) -> None:
+        """Something moved: the stream's idle time begins anew."""
+        limits = self.door.limits
+        idle_s = limits.idle_timeout_s if self._uploading else STREAM_IDLE_S
+        self.door.wheel.set(self, monotonic() + idle_s)
+
+    def finish(self, keep_alive: bool) -> None:
+        """The response is written; take the next request or close."""
+        self._stream = None
+        if self._uploading:
+            self._linger()
+        elif not keep_alive:
+            self.transport.close()
+        elif self._buffer:
+            asyncio.get_running_loop().call_soon(self._next)
+        else:
+            self._ready = True
+            self._valve.resume(flow.EVERY_REASON)
+            self.deadline = when = monotonic() + self.door.limits.idle_timeout_s
+            if when < self.alarm:
+                self.door.wheel.set(self, when)
+
+    def break_off(self) -> None:
+        """End a response that cannot be completed so that the client sees it broken: with a reset."""
+        self._stream = None
+        raw = self.transport.get_extra_info("socket")
+        if raw is not None and not self.transport.is_closing():
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
+        self.transport.abort()
+
+    def start_tunnel(self, tunnel: Tunnel) -> None:
+        """Hand every further byte to `tunnel`; those already here at once."""
+        self._stream = None
+        self._tunnel = tunnel
+        self.door.wheel.set(self, monotonic() + STREAM_IDLE_S)
+        self._valve.resume(flow.PIPELINE)
+        if self._buffer:
+            data = bytes(self._buffer)
+            self._buffer.clear()
+            tunnel.on_downstream_data(data)
+
+    def drain(self) -> None:
+        """Close now when idle; a busy connection closes after its response."""
+        if self._stream is None and self._tunnel is None and not self._buffer:
+            self.transport.close()
+
+    # --- connection callbacks ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by the loop once accepted (and, with TLS, shaken hands)."""
+        transport = cast("asyncio.Transport", transport)
+        door = self.door
+        self.transport = transport
+        self._valve = flow.ReadValve(transport)
+        door.stats.connections += 1
+        if len(door.connections) >= door.limits.max_connections:
+            door.stats.connections_rejected += 1
+            transport.abort()
+            return
+        door.stats.connections_active += 1
+        door.connections.add(self)
+        self.peer_ip = _ip(transport.get_extra_info("peername"))
+        self._ready = True
+        door.wheel.set(self, monotonic() + door.limits.head_timeout_s)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        """Called by the loop when the client is gone, whoever closed."""
+        door = self.door
+        if self in door.connections:
+            door.connections.discard(self)
+            door.stats.connections_active -= 1
+        door.wheel.forget(self)
+        self._ready = False
+        if self._stream is not None:
+            stream, self._stream = self._stream, None
+            stream.on_client_gone()
+        elif self._tunnel is not None:
+            tunnel, self._tunnel = self._tunnel, None
+            tunnel.on_client_gone()
+
+    def eof_received(self) -> bool:
+        """Handle the client's FIN: outside a tunnel it has left, as Envoy sees it."""
+        return self._tunnel is not None and self._tunnel.on_downstream_eof()
+
+    def data_received(self, data: bytes) -> None:
+        """Called by the loop with whatever arrived."""
+        if self._ready:
+            if self._buffer:
+                self._buffer += data
+                self._read_head(bytes(self._buffer))
+            else:
+                self._read_head(data)
+        elif self._uploading:
+            self._read_body(data)
+        elif self._tunnel is not None:
+            self.door.wheel.set(self, monotonic() + STREAM_IDLE_S)
+            self._tunnel.on_downstream_data(data)
+        elif not self._lingering:
+            self._keep_pipelined(data)
+
+    # --- flow control callbacks ---
+
+    def pause_writing(self) -> None:
+        """Called by the transport above its high-water mark."""
+        target = self._stream or self._tunnel
+        if target is not None:
+            target.on_client_pressure(True)
+
+    def resume_writing(self) -> None:
+        """Called by the transport below its low-water mark."""
+        target = self._stream or self._tunnel
+        if target is not None:
+            target.on_client_pressure(False)
+
+    # --- clock callback ---
+
+    def on_deadline(self) -> None:
+        """Called by the wheel: a head is late, a connection idle, or a stream stuck."""
+        target = self._stream or self._tunnel
+        if target is not None:
+            target.on_client_idle(self._uploading)
+        elif self._buffer and self._ready:
+            self._refuse(BadMessageError(408, "the request's head took too long"))
+        elif self._lingering:
+            self.transport.abort()
+        else:
+            self.transport.close()
+
+    # --- reading ---
+
+    def _read_head(self, data: bytes) -> None:
+        limits = self.door.limits
+        end = data.find(framing.END_OF_HEAD)
+        if end < 0 or end >= limits.max_head_bytes or data.startswith(b"\r\n"):
+            data = data.lstrip(b"\r\n") if data.startswith(b"\r\n") else data
+            end = data.find(framing.END_OF_HEAD)
+            if end < 0 or end >= limits.max_head_bytes:
+                self._wait_for_head(data, end)
+                return
+        end += 4
+        if self._buffer:
+            self._buffer.clear()
+        pieces, done = _NOTHING, True
+        try:
+            if end == len(data):
+                head = framing.read_request(data, limits.max_headers, self.door.upgrades)
+            else:
+                head = framing.read_request(data[:end], limits.max_headers, self.door.upgrades)
+            if head.framing != framing.NONE or end != len(data):
+                pieces, done = self._begin_body(head, data, end)
+        except BadMessageError as error:
+            self._refuse(error)
+            return
+        self._ready = False
+        self.deadline = NEVER
+        if not done:
+            self.touch()
+        self._stream = self.door.handler(self, head, pieces, done)
+
+    def _wait_for_head(self, data: bytes, end: int) -> None:
+        limits = self.door.limits
+        try:
+            if end >= 0 or len(data) > limits.max_head_bytes:
+                raise BadMessageError(431, "the request's head is too large")
+            framing.check_unfinished(data)
+        except BadMessageError as error:
+            self._refuse(error)
+            return
+        if not self._buffer:
+            self.door.wheel.set(self, monotonic() + limits.head_timeout_s)
+        self._buffer[:] = data
+
+    def _begin_body(self, head: RequestHead, data: bytes, at: int) -> tuple[list[bytes], bool]:
+        """Take what came of the body with the head; return its pieces and whether it is all."""
+        kind = head.framing
+        if kind == framing.NONE:
+            if at < len(data):
+                self._keep_pipelined(data[at:])
+            return [], True
+        self._uploading = True
+        self._chunked = None
+        if kind == framing.LENGTH:
+            self._left = head.length
+        else:
+            self._chunked = ChunkedReader()
+        return self._take_body(data[at:]) if at < len(data) else ([], False)
+
+    def _take_body(self, data: bytes) -> tuple[list[bytes], bool]:
+        """Cut `data` at the body's end; raises `BadMessageError` for a malformed chunk."""
+        if self._chunked is not None:
+            end = self._chunked.feed(data)
+            pieces = self._chunked.pieces
+        else:
+            self._left -= len(data)
+            if self._left > 0:
+                return [data], False
+            end = len(data) + self._left
+            pieces = [data if self._left == 0 else data[:end]]
+        if end < 0:
+            return pieces, False
+        self._uploading = False
+        self._chunked = None
+        if end < len(data):
+            self._keep_pipelined(data[end:])
+        return pieces, True
+
+    def _read_body(self, data: bytes) -> None:
+        stream = self._stream
+        if stream is None:
+            return  # answered early; what is left of the body is read and dropped until the linger ends
+        try:
+            pieces, end = self._take_body(data)
+        except BadMessageError as error:
+            self._uploading = False
+            self._lingering = True
+            stream.on_request_broken(error)
+            return
+        self.touch()
+        stream.on_request_data(pieces, end)
+
+    def _keep_pipelined(self, data: bytes) -> None:
+        self._buffer += data
+        if len(self._buffer) > flow.HIGH_WATER:
+            self._valve.pause(flow.PIPELINE)
+
+    def _next(self) -> None:
+        """Read the next pipelined request."""
+        if self.transport.is_closing():
+            return
+        self._ready = True
+        self._valve.resume(flow.EVERY_REASON)
+        self.door.wheel.set(self, monotonic() + self.door.limits.head_timeout_s)
+        self._read_head(bytes(self._buffer))
+
+    # --- refusing ---
+
+    def _refuse(self, error: BadMessageError) -> None:
+        """Answer a request that cannot be read with one line, and close."""
+        bad = self.door.stats.bad_requests
+        bad[error.status] = bad.get(error.status, 0) + 1
+        self._ready = False
+        self._buffer.clear()
+        self.write(serializer.local_reply(error.status, error.reason.encode() + b"\n", keep_alive=False))
+        self._linger()
+
+    def refuse_body(self, error: BadMessageError, answered: bool) -> None:
+        """Close after a malformed body; with the reason unless a response has begun (`answered`)."""
+        self._stream = None
+        if answered:
+            self.break_off()
+        else:
+            self._refuse(error)
+
+    def _linger(self) -> None:
+        """Close so that the client can read the answer although it is still sending (RFC 9112 §9.6)."""
+        self._uploading = False
+        self._lingering = True
+        self._buffer.clear()
+        if self.transport.is_closing():
+            return
+        self._valve.resume(flow.EVERY_REASON)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+            self.door.wheel.set(self, monotonic() + LINGER_S)
+        else:
+            self.transport.close()
+
+
+def _ip(address: object) -> bytes:
+    """Render a socket address's host; an IPv4 client on a dual-stack socket as IPv4."""
+    if not isinstance(address, tuple):
+        return b"unknown"
+    host = str(address[0])
+    return host.removeprefix("::ffff:").partition("%")[0].encode()

@@ -1,0 +1,80 @@
+"""Accept clients on a socket that somebody else owns; with TLS, re-read the certificate when it changes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import ssl
+
+from proxy.config.model import ListenerTls
+from proxy.downstream.connection import Door, DownstreamConnection
+
+_log = logging.getLogger(__name__)
+
+
+class DownstreamListener:
+    """One listening socket of one worker."""
+
+    def __init__(self, sock: socket.socket, door: Door, tls: ListenerTls | None) -> None:
+        self._sock = sock
+        self._door = door
+        self._tls = tls
+        self._context = server_context(tls) if tls else None
+        self._stamp = _stamp(tls)
+        self._server: asyncio.AbstractServer | None = None
+
+    async def start(self) -> None:
+        """Begin to accept."""
+        scheme = b"https" if self._tls else b"http"
+        door = self._door
+        self._server = await asyncio.get_running_loop().create_server(
+            lambda: DownstreamConnection(door, scheme),
+            sock=self._sock,
+            ssl=self._context,
+            ssl_handshake_timeout=door.limits.head_timeout_s if self._context else None,
+        )
+
+    def stop(self) -> None:
+        """Accept no more; connections live on."""
+        if self._server is not None:
+            self._server.close()
+
+    def reload_certificate(self, *, only_if_changed: bool = False) -> None:
+        """Use the certificate files as they are now, for new handshakes; a bad pair keeps the old one."""
+        if self._tls is None or self._context is None:
+            return
+        stamp = _stamp(self._tls)
+        if only_if_changed and stamp == self._stamp:
+            return
+        try:
+            server_context(self._tls)  # a half-written pair must not damage the one in use
+            self._context.load_cert_chain(self._tls.cert_file, self._tls.key_file)
+        except (OSError, ssl.SSLError) as error:
+            _log.error("certificate %s not reloaded: %s", self._tls.cert_file, error)  # noqa: TRY400 - no traceback
+        else:
+            self._stamp = stamp
+            _log.info("certificate %s reloaded", self._tls.cert_file)
+
+
+def server_context(tls: ListenerTls) -> ssl.SSLContext:
+    """Build a listener's TLS context; raises `OSError` or `ssl.SSLError` for bad files."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    context.load_cert_chain(tls.cert_file, tls.key_file)
+    if tls.client_ca_file:
+        context.load_verify_locations(tls.client_ca_file)
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def _stamp(tls: ListenerTls | None) -> tuple[int, ...]:
+    """When the files last changed; a ConfigMap or Secret swaps a symlink, which stat follows."""
+    if tls is None:
+        return ()
+    try:
+        return tuple(os.stat(path).st_mtime_ns for path in (tls.cert_file, tls.key_file))
+    except OSError:
+        return (0,)

@@ -1,0 +1,53 @@
+"""What can go wrong on the way of a request, and what the client gets for it.
+
+Edit here, and only here, when a fault needs another status, flag or text: this table is the one place that
+knows. Statuses, response flags and wording follow Envoy (`source/common/router/router.cc`,
+`source/common/http/utility.cc`, `docs/.../access_log/usage`: response flags).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class BadMessageError(Exception):
+    """A message that HTTP/1.1 framing or our limits refuse; `status` is for a request's sender."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An expected fault of an upstream, as a value.
+
+    `kind` names it in logs, `outcome` is what it is called when it befell a shadow, and `unsent` says that
+    nothing of the request can have reached the upstream, so that any request may be tried again.
+    """
+
+    kind: str
+    status: int
+    flag: str
+    body: bytes
+    outcome: str
+    unsent: bool = False
+
+
+_RESET_TEXT = b"upstream connect error or disconnect/reset before headers. reset reason: "
+
+NO_ROUTE = Failure("no_route", 404, "NR", b"", "no_primary")
+NO_HEALTHY_UPSTREAM = Failure("no_healthy_upstream", 503, "UH", b"no healthy upstream", "no_endpoint", unsent=True)
+CONNECT_FAILURE = Failure(
+    "connect_failure", 503, "UF", _RESET_TEXT + b"remote connection failure", "connect_error", unsent=True
+)
+CONNECT_TIMEOUT = Failure(
+    "connect_timeout", 503, "UF", _RESET_TEXT + b"connection timeout", "connect_error", unsent=True
+)
+OVERFLOW = Failure("overflow", 503, "UO", _RESET_TEXT + b"overflow", "connect_error")
+RESET = Failure("reset", 503, "UC", _RESET_TEXT + b"connection termination", "reset")
+PROTOCOL_ERROR = Failure("protocol_error", 502, "UPE", _RESET_TEXT + b"protocol error", "protocol_error")
+TIMEOUT = Failure("timeout", 504, "UT", b"upstream request timeout", "timeout")
+STREAM_IDLE = Failure("stream_idle", 504, "SI", b"stream timeout", "timeout")
+REQUEST_IDLE = Failure("request_idle", 408, "SI", b"stream timeout", "client_aborted")

@@ -1,0 +1,490 @@
+"""The life of one request: the only place that ties downstream, routing, upstream and mirror together.
+
+Read the methods in order; they are the phases. Decide (synchronous, once), send, return, and `finish`, which
+every exchange reaches exactly once. No step here waits for a mirror: shadows are offered what the primary is
+sent, and told when the primary has answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from proxy import errors, flow
+from proxy.clock import NEVER
+from proxy.downstream.connection import STREAM_IDLE_S, DownstreamConnection
+from proxy.errors import BadMessageError, Failure
+from proxy.http1 import framing, serializer, target
+from proxy.http1.framing import RequestHead, ResponseHead
+from proxy.http1.mutation import find
+from proxy.mirror.shadow import Shadow
+from proxy.tunnel import Tunnel
+from proxy.upstream import retry
+from proxy.upstream.connection import UpstreamConnection
+
+if TYPE_CHECKING:
+    from proxy.snapshot import CompiledRoute, Snapshot
+    from proxy.upstream.cluster import Endpoint
+
+_getrandbits = random.getrandbits
+_randbytes = random.randbytes
+
+
+class Exchange:
+    """One request and its response."""
+
+    __slots__ = (
+        "_avoid", "_client", "_last_chunk", "_pending", "_pending_bytes", "_replay", "_retries", "_timeout_at", "_timer",
+        "_upstream", "_waiting", "_wire", "alarm", "cluster", "deadline", "destination", "done", "draw", "flag", "head",
+        "keep_alive", "received_bytes", "refusals", "request_done", "request_id", "response_started", "route",
+        "sent_bytes", "shadows", "snapshot", "started", "status", "upstream_address",
+    )  # fmt: skip
+
+    def __init__(self, snapshot: Snapshot, client: DownstreamConnection, head: RequestHead) -> None:
+        self.snapshot = snapshot
+        self._client = client
+        self.head = head
+        self.started = monotonic()
+        self.draw = _getrandbits(64)
+        self.done = self.response_started = self._waiting = self._last_chunk = False
+        self.status = self._retries = self.sent_bytes = self.received_bytes = self._pending_bytes = 0
+        self.flag = ""
+        self.keep_alive = head.keep_alive
+        self.route: CompiledRoute | None = None
+        self.shadows: list[Shadow] | None = None
+        self.refusals: list[tuple[str, str]] | None = None
+        self._upstream: UpstreamConnection | None = None
+        self.upstream_address = ""
+        self._avoid: Endpoint | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._pending: list[bytes] = []
+        self._replay: list[bytes] | None = []
+        self._timeout_at = NEVER
+        self.deadline = self.alarm = NEVER
+
+    # --- decide ---
+
+    def begin(self, pieces: list[bytes], end: bool) -> None:
+        """Route, decide on mirrors, and send; `pieces` is what came of the body with the head."""
+        snapshot, head = self.snapshot, self.head
+        self.request_done = end
+        snapshot.downstream.requests_active += 1
+        if snapshot.normalization != "none":
+            head.target = target.normalize(head.target, snapshot.normalization)
+        route = self.route = snapshot.table.match(head.host)
+        if route is None:
+            self.request_id = b""
+            self._reply(errors.NO_ROUTE)
+            return
+        self.destination = route.choose(self.draw)
+        self.cluster = self.destination.cluster
+        lines = self._prepare(route)
+        self._wire = serializer.request_head(head, lines)
+        if end and route.timeout_s is not None:
+            self._timeout_at = self.started + route.timeout_s
+        if pieces:
+            self._keep(pieces)
+        self._attempt(pieces)
+        if route.mirrors:
+            self._mirror(route, lines, pieces)
+
+    def _prepare(self, route: CompiledRoute) -> list[bytes]:
+        """Make the lines that the primary gets; the shadows start from the same. x-forwarded-for is the last."""
+        head, snapshot, client = self.head, self.snapshot, self._client
+        lines = head.lines
+        if head.request_id is None:
+            self.request_id = _new_request_id()
+            lines.append(b"x-request-id: " + self.request_id)
+        else:
+            self.request_id = head.request_id
+        if head.forwarded_proto is None or not snapshot.trusted_hops:
+            lines.append(client.proto_line)
+        else:
+            lines.append(b"x-forwarded-proto: " + head.forwarded_proto)
+        if head.host_line == b"" or head.upgrade or snapshot.via or route.changes_request:
+            lines = self._prepare_rare(route, lines)
+        if head.forwarded_for is None:
+            lines.append(b"x-forwarded-for: " + client.peer_ip)
+        else:
+            lines.append(b"x-forwarded-for: " + head.forwarded_for + b", " + client.peer_ip)
+        return lines
+
+    def _prepare_rare(self, route: CompiledRoute, lines: list[bytes]) -> list[bytes]:
+        """What few requests need."""
+        head = self.head
+        if not head.host_line:
+            lines.append(b"host: " + self.cluster.authority)
+        if head.upgrade:
+            lines += [b"connection: Upgrade", b"upgrade: " + head.upgrade]
+        if self.snapshot.via:
+            lines.append(b"via: 1.%d mirror-proxy" % head.minor)
+        lines = route.request_mutation.apply(lines)
+        at = find(lines, b"host")
+        head.host_line = lines[at] if at >= 0 else b""
+        return lines
+
+    def _mirror(self, route: CompiledRoute, lines: list[bytes], pieces: list[bytes]) -> None:
+        """Start a shadow for each mirror that takes the request; count why the others do not."""
+        snapshot, head = self.snapshot, self.head
+        beforehand = "draining" if self._client.door.draining else None if self.cluster.endpoints else "no_primary"
+        is_loop = head.mark is not None and snapshot.is_own_mark(head.mark)
+        local_ip = b""
+        for mirror in route.mirrors:
+            refusal = beforehand or mirror.refusal(head, self.draw, self.started, is_loop)
+            if refusal is not None:
+                mirror.count(refusal)
+                if snapshot.log is not None:
+                    self.refusals = [*(self.refusals or ()), (mirror.config.name, refusal)]
+                continue
+            local_ip = local_ip or self._client.local_ip
+            shadow = Shadow(mirror, head, self.request_id, self.started)
+            if self.shadows is None:
+                self.shadows = [shadow]
+            else:
+                self.shadows.append(shadow)
+            shadow.begin([mirror.form.write(head, lines, local_ip), *pieces], self.request_done)
+
+    # --- send ---
+
+    def _attempt(self, pieces: list[bytes]) -> None:
+        """Send over a kept connection, or wait for a new one."""
+        connection = self.cluster.take(self._avoid)
+        if connection is not None:
+            self._send(connection, pieces)
+        else:
+            self._wait(pieces)
+
+    def _wait(self, pieces: list[bytes]) -> None:
+        self._pending = list(pieces)
+        self._waiting = True
+        failure = self.cluster.wait(self, self._avoid)
+        if failure is not None:
+            self._waiting = False
+            self._on_failed_attempt(failure, reused=False)
+        elif not self.request_done:
+            self._pending_bytes = sum(map(len, pieces))
+        elif self._timeout_at != NEVER:
+            self.cluster.wheel.set(self, self._timeout_at)
+
+    def _send(self, connection: UpstreamConnection, pieces: list[bytes]) -> None:
+        self._upstream = connection
+        self._avoid = connection.endpoint
+        self.upstream_address = connection.endpoint.label
+        self._pending, self._pending_bytes = [], 0
+        connection.send(self, self.head, [self._wire, *pieces] if pieces else [self._wire], self.request_done)
+        self._set_deadline(connection, self.started)
+
+    def _set_deadline(self, connection: UpstreamConnection, now: float) -> None:
+        """The nearest of route timeout, per-try timeout and stream idle time."""
+        when = now + STREAM_IDLE_S
+        if self._timeout_at < when:
+            when = self._timeout_at
+        route = self.route
+        if route is not None and route.per_try_timeout_s is not None and not self.response_started:
+            when = min(when, monotonic() + route.per_try_timeout_s)
+        connection.deadline = when
+        if when < connection.alarm:
+            connection.set_deadline(when)
+
+    def _keep(self, pieces: list[bytes]) -> None:
+        """Keep the body for a retry, as long as it is small enough."""
+        size = sum(map(len, pieces))
+        self.received_bytes += size
+        if self._replay is not None:
+            if self.received_bytes <= self.snapshot.retry_buffer_bytes:
+                self._replay += pieces
+            else:
+                self._replay = None
+
+    # --- waiter callbacks ---
+
+    def on_connection(self, connection: UpstreamConnection) -> None:
+        """Called by the cluster: send what is pending."""
+        self._waiting = False
+        if self.alarm != NEVER:
+            self.cluster.wheel.forget(self)
+        self._send(connection, self._pending)
+        self._client.resume(flow.CONNECTING)
+
+    def on_connect_failure(self, failure: Failure) -> None:
+        """Called by the cluster: this connect failed."""
+        self._waiting = False
+        self._on_failed_attempt(failure, reused=False)
+
+    # --- client callbacks ---
+
+    def on_request_data(self, pieces: list[bytes], end: bool) -> None:
+        """Called by the client connection: body for the primary, and by reference for the shadows."""
+        self.request_done = end
+        self._keep(pieces)
+        upstream = self._upstream
+        if upstream is not None:
+            upstream.send_data(pieces, end)
+        else:
+            self._pending += pieces
+            self._pending_bytes += sum(map(len, pieces))
+            if self._pending_bytes > flow.HIGH_WATER:
+                self._client.pause(flow.CONNECTING)
+        if self.shadows is not None:
+            for shadow in self.shadows:
+                shadow.offer(pieces, end)
+        if end:
+            self._on_request_end()
+        elif upstream is not None:
+            self._set_deadline(upstream, monotonic())
+
+    def _on_request_end(self) -> None:
+        """The route's timeout runs from here (Envoy: from the end of the downstream request)."""
+        upstream = self._upstream
+        now = monotonic()
+        if self.route is not None and self.route.timeout_s is not None:
+            self._timeout_at = now + self.route.timeout_s
+        if upstream is not None:
+            self._set_deadline(upstream, now)
+
+    def on_request_broken(self, error: BadMessageError) -> None:
+        """Called by the client connection: the body is malformed, so nothing more of it is sent."""
+        self._give_up_upstream()
+        self.flag = "DPE"
+        answered = self.response_started
+        self.status = self.status or error.status
+        self._finish()
+        self._client.refuse_body(error, answered)
+
+    def on_client_gone(self) -> None:
+        """Called by the client connection: nobody waits for the response any more."""
+        self._give_up_upstream()
+        self.flag = self.flag or "DC"
+        self._finish()
+
+    def on_client_pressure(self, full: bool) -> None:
+        """Called by the client connection: slow the primary to the client's pace."""
+        upstream = self._upstream
+        if full:
+            self._client.touch()
+        if upstream is not None:
+            if full:
+                upstream.pause()
+            else:
+                upstream.resume()
+
+    def on_client_idle(self, uploading: bool) -> None:
+        """Called by the client connection: it sent no body, or read no response, for too long."""
+        self._give_up_upstream()
+        if uploading and not self.response_started:
+            self._reply(errors.REQUEST_IDLE)
+        else:
+            self._break_off("SI")
+
+    # --- return: upstream callbacks ---
+
+    def on_informational(self, head: ResponseHead) -> None:
+        """Relay a 1xx (100 Continue, 103 Early Hints) to a client that knows them."""
+        if self.head.minor == 1:
+            self._client.write(serializer.response_head(head.status_line, head.lines))
+
+    def on_response(self, head: ResponseHead, pieces: list[bytes], end: bool) -> None:
+        """Forward the response's head, framed for this client, and what came of its body."""
+        request, route = self.head, self.route
+        self.status = head.status
+        self.response_started = True
+        lines = head.lines
+        if head.framing >= framing.CHUNKED:
+            self._frame_for_client(head, lines)
+        if route is not None and route.changes_response:
+            lines = route.response_mutation.apply(lines)
+        if not self.request_done or self._client.door.draining:
+            self.keep_alive = False
+        if not self.keep_alive:
+            lines.append(b"connection: close")
+        elif request.minor == 0:
+            lines.append(b"connection: keep-alive")
+        data = serializer.response_head(head.status_line, lines)
+        if pieces and end and not self._last_chunk:
+            body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            self.sent_bytes = len(body)
+            self._client.transport.write(data + body)
+            self._on_response_end()
+            return
+        self._client.write(data)
+        if pieces or end:
+            self.on_response_data(pieces, end)
+
+    def _frame_for_client(self, head: ResponseHead, lines: list[bytes]) -> None:
+        """Chunk what ends with the upstream's connection; for HTTP/1.0 the other way round."""
+        if self.head.minor == 0:
+            lines[:] = [line for line in lines if not line.lower().startswith(b"transfer-encoding:")]
+            self.keep_alive = False
+        elif head.framing == framing.UNTIL_CLOSE:
+            lines.append(b"transfer-encoding: chunked")
+            self._last_chunk = True
+
+    def on_response_data(self, pieces: list[bytes], end: bool) -> None:
+        """Forward more of the response's body."""
+        client = self._client
+        for piece in pieces:
+            self.sent_bytes += len(piece)
+            client.write(b"%x\r\n%b\r\n" % (len(piece), piece) if self._last_chunk else piece)
+        if end:
+            if self._last_chunk:
+                client.write(b"0\r\n\r\n")
+            self._on_response_end()
+        elif self._upstream is not None:
+            self._set_deadline(self._upstream, monotonic())
+
+    def _on_response_end(self) -> None:
+        self._upstream = None
+        self._finish()
+        self._client.finish(self.keep_alive)
+
+    def on_upgraded(self, head: ResponseHead, data: bytes) -> None:
+        """Called by the upstream connection: 101. Only what the client asked for becomes a tunnel."""
+        upstream = self._upstream
+        assert upstream is not None  # noqa: S101 - a response has a connection
+        if not self.head.upgrade or head.upgrade.lower() != self.head.upgrade:
+            upstream.abort()
+            self._upstream = None
+            self._reply(errors.PROTOCOL_ERROR)
+            return
+        self.status = 101
+        self.response_started = True
+        lines = [*head.lines, b"connection: Upgrade", b"upgrade: " + head.upgrade]
+        self._client.write(serializer.response_head(head.status_line, lines))
+        self.snapshot.downstream.tunnels_active += 1
+        tunnel = Tunnel(self._client, upstream, self._on_tunnel_end)
+        upstream.start_tunnel(tunnel)
+        self._client.start_tunnel(tunnel)
+        upstream.set_deadline(monotonic() + STREAM_IDLE_S)
+        if data:
+            tunnel.on_upstream_data(data)
+
+    def _on_tunnel_end(self) -> None:
+        self.snapshot.downstream.tunnels_active -= 1
+        self._upstream = None
+        self._finish()
+
+    def on_upstream_failure(self, failure: Failure, reused: bool) -> None:
+        """Called by the upstream connection: the response will not be complete."""
+        self._upstream = None
+        if self.response_started:
+            self._break_off(failure.flag)
+        else:
+            self._on_failed_attempt(failure, reused=reused)
+
+    def on_upstream_pressure(self, full: bool) -> None:
+        """Called by the upstream connection: slow the client to the primary's pace. No shadow does this."""
+        if full:
+            self._client.pause(flow.PEER_FULL)
+        else:
+            self._client.resume(flow.PEER_FULL)
+
+    def on_deadline(self) -> None:
+        """Called by the wheel, or by the upstream connection: a timeout has passed."""
+        timed_out = monotonic() >= self._timeout_at
+        self._give_up_upstream(abort_shadows=False)
+        failure = errors.TIMEOUT if timed_out or self._is_per_try() else errors.STREAM_IDLE
+        if self.response_started:
+            self._break_off(failure.flag)
+        else:
+            self._reply(failure)
+
+    def _is_per_try(self) -> bool:
+        return self.route is not None and self.route.per_try_timeout_s is not None and not self.response_started
+
+    # --- failing ---
+
+    def _on_failed_attempt(self, failure: Failure, *, reused: bool) -> None:
+        """Try again when the one table says so, else answer for the upstream."""
+        route = self.route
+        assert route is not None  # noqa: S101 - an attempt has a route
+        reason = retry.reason_to_retry(
+            failure, self.head.method, reused=reused, retries=self._retries, attempts=route.retry_attempts
+        )
+        if reason is None:
+            self._reply(failure)
+            return
+        if not failure.unsent and self._replay is None:
+            self.cluster.stats.retry_refused += 1
+            self._reply(failure)
+            return
+        retries = self.cluster.stats.retries
+        retries[reason] = retries.get(reason, 0) + 1
+        if failure.unsent:  # everything is still pending
+            self._timer = asyncio.get_running_loop().call_later(retry.back_off_s(self._retries), self._retry)
+            self._retries += 1
+        else:
+            self._wait(self._replay or [])
+
+    def _retry(self) -> None:
+        self._timer = None
+        self._attempt(self._pending)
+
+    def _reply(self, failure: Failure) -> None:
+        """Answer in the upstream's place."""
+        self.status = failure.status
+        self.flag = failure.flag
+        self.keep_alive = self.keep_alive and self.request_done and not self._client.door.draining
+        extra = (b"x-envoy-overloaded: true",) if failure is errors.OVERFLOW else ()
+        self._client.write(
+            serializer.local_reply(
+                failure.status,
+                failure.body,
+                keep_alive=self.keep_alive,
+                lines=extra,
+                head=self.head.method == b"HEAD",
+            )
+        )
+        self.sent_bytes = len(failure.body)
+        self._finish()
+        self._client.finish(self.keep_alive)
+
+    def _break_off(self, flag: str) -> None:
+        """End a response that has begun so that the client sees it broken."""
+        self.flag = flag
+        self._finish()
+        self._client.break_off()
+
+    def _give_up_upstream(self, *, abort_shadows: bool = True) -> None:
+        """Part from the primary; a request that is incomplete leaves no shadow that looks complete."""
+        if self._waiting:
+            self._waiting = False
+            self.cluster.leave(self)
+        if self._timer is not None:
+            self._timer.cancel()
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            upstream.abort()
+        if abort_shadows and self.shadows is not None:
+            for shadow in self.shadows:
+                if not shadow.is_request_done:
+                    shadow.abort("client_aborted")
+
+    # --- finish ---
+
+    def _finish(self) -> None:
+        """Count, tell the shadows, log: always, exactly once."""
+        if self.done:
+            return
+        self.done = True
+        duration_s = monotonic() - self.started
+        snapshot = self.snapshot
+        snapshot.downstream.requests_active -= 1
+        if self.alarm != NEVER:
+            self.cluster.wheel.forget(self)
+        if self.route is not None:
+            self.destination.stats.count(self.status, duration_s)
+        if self.shadows is not None:
+            for shadow in self.shadows:
+                if not self.request_done:
+                    shadow.abort("client_aborted")
+                shadow.on_primary_end(self.status, duration_s)
+        if snapshot.log is not None:
+            snapshot.log.on_exchange(self, duration_s)
+
+
+def _new_request_id() -> bytes:
+    """Make a random UUID (version 4), as Envoy does where `x-request-id` is missing."""
+    text = _randbytes(16).hex()
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}".encode()

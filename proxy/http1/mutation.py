@@ -1,0 +1,54 @@
+"""Header changes on a list of lines, in Envoy's order: remove, set, add."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class Mutation:
+    """Compiled header changes."""
+
+    __slots__ = ("_add", "_gone", "_set")
+
+    def __init__(
+        self, remove: Iterable[str], set_: Iterable[tuple[str, str]], add: Iterable[tuple[str, str]]
+    ) -> None:
+        self._set = [(name.lower().encode(), _line(name, value)) for name, value in set_]
+        self._gone = frozenset(name.lower().encode() for name in remove)
+        self._add = [_line(name, value) for name, value in add]
+
+    def __bool__(self) -> bool:
+        return bool(self._set or self._gone or self._add)
+
+    def apply(self, lines: list[bytes]) -> list[bytes]:
+        """Return `lines` changed; a field that is set keeps the place of the first it replaces."""
+        if self._gone:
+            lines = [line for line in lines if field_name(line) not in self._gone]
+        for name, replacement in self._set:
+            lines = _replace(lines, name, replacement)
+        return [*lines, *self._add]
+
+
+def field_name(line: bytes) -> bytes:
+    """Give a header line's name in lower case."""
+    return line.partition(b":")[0].lower()
+
+
+def find(lines: list[bytes], name: bytes) -> int:
+    """Give the index of the first line named `name` (lower case), or -1."""
+    for at, line in enumerate(lines):
+        if field_name(line) == name:
+            return at
+    return -1
+
+
+def _replace(lines: list[bytes], name: bytes, replacement: bytes) -> list[bytes]:
+    at = find(lines, name)
+    if at < 0:
+        return [*lines, replacement]
+    kept = [line for line in lines[at + 1 :] if field_name(line) != name]
+    return [*lines[:at], replacement, *kept]
+
+
+def _line(name: str, value: str) -> bytes:
+    return f"{name}: {value}".encode("latin-1")

@@ -1,0 +1,79 @@
+"""Access log lines: one when the client's exchange ends, one when a shadow ends, with the same request id.
+
+Nothing of a header but the request id, and of the target only the path: a query string may hold secrets.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+
+from proxy.exchange import Exchange
+from proxy.mirror.shadow import Shadow
+from proxy.telemetry.access_log import AccessLog
+
+
+class Journal:
+    """Writes what ended to the access log, which drops lines rather than wait."""
+
+    __slots__ = ("_log",)
+
+    def __init__(self, log: AccessLog) -> None:
+        self._log = log
+
+    def on_exchange(self, exchange: Exchange, duration_s: float) -> None:
+        """Write the line of a client's exchange, with each mirror's admission: `sent` or why not."""
+        head, route = exchange.head, exchange.route
+        mirrors = dict(exchange.refusals or ())
+        for shadow in exchange.shadows or ():
+            mirrors[shadow.mirror.config.name] = "sent"
+        self._write(
+            {
+                "kind": "request",
+                "time": _now(),
+                "request_id": _text(exchange.request_id),
+                "method": _text(head.method),
+                "host": _text(head.host),
+                "path": _text(head.target.partition(b"?")[0]),
+                "route": route.name if route is not None else None,
+                "destination": exchange.destination.name if route is not None else None,
+                "upstream": exchange.upstream_address or None,
+                "status": exchange.status,
+                "flag": exchange.flag or None,
+                "duration_ms": _ms(duration_s),
+                "received_bytes": exchange.received_bytes,
+                "sent_bytes": exchange.sent_bytes,
+                "mirrors": mirrors,
+            }
+        )
+
+    def on_shadow(self, shadow: Shadow) -> None:
+        """Write the line of a shadow."""
+        self._write(
+            {
+                "kind": "mirror",
+                "time": _now(),
+                "request_id": _text(shadow.request_id),
+                "mirror": shadow.mirror.config.name,
+                "outcome": shadow.outcome,
+                "status": shadow.status or None,
+                "duration_ms": _ms(shadow.duration_s),
+                "reply_bytes": shadow.reply_bytes,
+            }
+        )
+
+    def _write(self, record: dict[str, object]) -> None:
+        self._log.offer(json.dumps(record, separators=(",", ":")).encode())
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("latin-1")
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 3)
+
+
+def _now() -> str:
+    now = time.time()
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(now))}.{int(now * 1000) % 1000:03d}Z"

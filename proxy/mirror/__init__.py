@@ -1,0 +1,5 @@
+"""The mirror: `policy` decides, `request` writes the shadow's head, `shadow` sends and listens, `budget` bounds.
+
+Nothing here is awaited by, pauses or fails the primary's path. Every step may say no, and every no is an
+outcome that is counted.
+"""

@@ -1,0 +1,158 @@
+"""Decide whether a request is mirrored: step 6 of the walk, synchronous and pure in `now` and `draw`.
+
+Rules for editing this file. Every path ends in exactly one outcome, here or in `shadow`; a new reason to
+refuse needs a name in `OUTCOMES` and in the contract. The order of the checks is the order in which an
+operator would ask: is it switched on, is it for this request, is there room, is there a v2.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from proxy.config import model
+from proxy.http1.framing import RequestHead
+from proxy.http1.mutation import Mutation
+from proxy.mirror.breaker import Breaker
+from proxy.mirror.budget import Budget
+from proxy.mirror.request import ShadowForm
+from proxy.telemetry.stats import MirrorStats
+from proxy.upstream.cluster import Cluster
+
+if TYPE_CHECKING:
+    from proxy.mirror.shadow import Shadow
+
+OUTCOMES = (
+    "completed", "timeout", "connect_error", "reset", "protocol_error", "lagged", "not_sampled", "disabled", "paused",
+    "method", "upgrade", "loop", "over_in_flight", "over_buffer", "over_rate", "breaker_open", "no_endpoint",
+    "client_aborted", "no_primary", "shed", "draining",
+)  # fmt: skip
+
+#: Outcomes that count against a mirror's breaker.
+FAILURES = frozenset({"connect_error", "timeout", "reset", "lagged", "protocol_error"})
+
+_log = logging.getLogger(__name__)
+
+
+def mark_value(name: str, key: bytes) -> bytes:
+    """Make the value of `x-mirror-proxy-shadow` for a mirror: its name, signed."""
+    signature = hmac.new(key, name.encode(), hashlib.sha256).hexdigest()[:32]
+    return f"{name}; {signature}".encode()
+
+
+def is_own_mark(value: bytes, key: bytes) -> bool:
+    """Tell whether a mark that came with a request was made with `key`."""
+    name, _, signature = value.rpartition(b"; ")
+    made = hmac.new(key, name, hashlib.sha256).hexdigest()[:32].encode()
+    return hmac.compare_digest(made, signature)
+
+
+class Rate:
+    """A token bucket of one second's worth; 0 per second is no cap."""
+
+    __slots__ = ("_last", "_per_second", "_tokens")
+
+    def __init__(self, per_second: float) -> None:
+        self._per_second = per_second
+        self._tokens = max(per_second, 1.0)
+        self._last = 0.0
+
+    def take(self, now: float) -> bool:
+        """Take one token if there is one."""
+        if not self._per_second:
+            return True
+        self._tokens = min(self._tokens + (now - self._last) * self._per_second, max(self._per_second, 1.0))
+        self._last = now
+        if self._tokens < 1.0:
+            return False
+        self._tokens -= 1.0
+        return True
+
+
+class Mirror:
+    """The live side of a `model.MirrorPolicy`: one mirror of one route, in one worker."""
+
+    __slots__ = (
+        "_failures_logged_at", "_failures_since_success", "breaker", "budget", "buffered_bytes", "cluster", "config",
+        "form", "live", "methods", "on_end", "rate", "settings", "stats",
+    )  # fmt: skip
+
+    def __init__(self, config: model.MirrorPolicy, cluster: Cluster, budget: Budget, mark_key: bytes) -> None:
+        self.config = config
+        self.settings = settings = config.mirroring
+        self.cluster = cluster
+        self.budget = budget
+        self.breaker = Breaker(config.mirroring.breaker)
+        self.rate = Rate(config.mirroring.max_per_second)
+        self.stats = MirrorStats(OUTCOMES)
+        self.live: set[Shadow] = set()
+        self.buffered_bytes = 0
+        changes = config.mirroring.headers
+        self.methods = frozenset(name.encode() for name in settings.methods) if settings.methods is not None else None
+        mark = mark_value(config.name, mark_key) if config.mirroring.mark else b""
+        self.form = ShadowForm(Mutation(changes.remove, changes.set, changes.add), config.host_suffix, mark)
+        self.on_end: Callable[[Shadow], None] | None = None
+        self._failures_since_success = 0
+        self._failures_logged_at = 1
+
+    def refusal(self, head: RequestHead, draw: int, now: float, is_loop: bool) -> str | None:
+        """Say why this request is not mirrored (an outcome), or None: then a shadow must follow."""
+        config, settings = self.config, self.settings
+        if not config.numerator:
+            return "disabled"
+        if head.upgrade:
+            return "upgrade"
+        if self.methods is not None and head.method not in self.methods:
+            return "method"
+        if is_loop:
+            return "loop"
+        if draw % config.denominator >= config.numerator:
+            return "not_sampled"
+        if not self.cluster.endpoints:
+            return "no_endpoint"
+        if len(self.live) >= settings.max_in_flight:
+            return "over_in_flight"
+        if self.budget.held >= self.budget.limit:
+            return "over_buffer"
+        if settings.max_per_second and not self.rate.take(now):
+            return "over_rate"
+        if not self.breaker.allow(now):
+            return "breaker_open"
+        return None
+
+    def count(self, outcome: str) -> None:
+        """Count a request that got no shadow."""
+        self.stats.outcomes[outcome] += 1
+
+    def on_shadow_end(self, shadow: Shadow, now: float) -> None:
+        """Count a shadow that ended and let the breaker know."""
+        outcome = shadow.outcome
+        self.stats.outcomes[outcome] += 1
+        if self.on_end is not None:
+            self.on_end(shadow)
+        if outcome == "completed":
+            self.breaker.on_success()
+            if self._failures_since_success:
+                self._failures_since_success = 0
+                self._failures_logged_at = 1
+        elif outcome in FAILURES:
+            self.breaker.on_failure(now)
+            self._log_failure(outcome)
+        else:
+            self.breaker.on_neither()
+
+    def _log_failure(self, outcome: str) -> None:
+        """Log the first failure in a row, then the second, the fourth, the eighth ..."""
+        self._failures_since_success += 1
+        if self._failures_since_success >= self._failures_logged_at:
+            self._failures_logged_at *= 2
+            _log.warning(
+                "mirror %s: %s (%d in a row)%s",
+                self.config.name,
+                outcome,
+                self._failures_since_success,
+                "; breaker open" if self.breaker.is_open else "",
+            )

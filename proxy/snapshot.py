@@ -1,0 +1,119 @@
+"""Config compiled for one worker: what a request reads once, at its start, and finishes on.
+
+Swapped whole, never changed. Clusters, mirrors and counters live longer than a snapshot: `compile_snapshot`
+takes over from the previous one whatever stayed the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from proxy.clock import DeadlineWheel
+from proxy.config import model
+from proxy.config.model import Config, HeaderOps
+from proxy.http1.mutation import Mutation
+from proxy.mirror.budget import Budget
+from proxy.mirror.policy import Mirror, is_own_mark
+from proxy.mirror.shadow import Shadow
+from proxy.routing.table import RouteTable
+from proxy.telemetry.stats import DestinationStats, DownstreamStats
+from proxy.upstream.cluster import Cluster
+
+if TYPE_CHECKING:
+    from proxy.journal import Journal
+
+
+class CompiledDestination:
+    """One destination of a route, bound to its cluster and counters."""
+
+    __slots__ = ("cluster", "name", "stats")
+
+    def __init__(self, name: str, cluster: Cluster) -> None:
+        self.name = name
+        self.cluster = cluster
+        self.stats = DestinationStats()
+
+
+class CompiledRoute:
+    """One route, ready to be taken."""
+
+    __slots__ = (
+        "changes_request", "changes_response", "destinations", "mirrors", "name", "per_try_timeout_s", "request_mutation", "response_mutation",
+        "retry_attempts", "timeout_s",
+    )  # fmt: skip
+
+    def __init__(self, route: model.Route, destinations: list[CompiledDestination], mirrors: tuple[Mirror, ...]) -> None:
+        self.name = route.name
+        self.destinations = destinations
+        self.mirrors = mirrors
+        self.timeout_s = route.timeout_s
+        self.retry_attempts = route.retries.attempts
+        self.per_try_timeout_s = route.retries.per_try_timeout_s
+        self.request_mutation = _mutation(route.request_headers)
+        self.response_mutation = _mutation(route.response_headers)
+        self.changes_request = bool(self.request_mutation)
+        self.changes_response = bool(self.response_mutation)
+
+    def choose(self, draw: int) -> CompiledDestination:  # noqa: ARG002 - weights come with the rest of VirtualService
+        """Pick the destination for a request's one random draw."""
+        return self.destinations[0]
+
+
+class Snapshot:
+    """One generation of the configuration in one worker."""
+
+    __slots__ = (
+        "_mark_key", "clusters", "config", "downstream", "generation", "log", "mirrors", "normalization",
+        "retry_buffer_bytes", "routes", "table", "trusted_hops", "via",
+    )  # fmt: skip
+
+    def __init__(self, config: Config, generation: int, mark_key: bytes, downstream: DownstreamStats) -> None:
+        settings = config.settings
+        self.config = config
+        self.generation = generation
+        self.downstream = downstream
+        self.normalization = settings.path_normalization
+        self.trusted_hops = settings.xff_num_trusted_hops
+        self.via = settings.via
+        self.retry_buffer_bytes = settings.limits.retry_buffer_bytes
+        self.log: Journal | None = None
+        self.clusters: dict[str, Cluster] = {}
+        self.mirrors: list[Mirror] = []
+        self.routes: list[CompiledRoute] = []
+        self.table: RouteTable[CompiledRoute]
+        self._mark_key = mark_key
+
+    def is_own_mark(self, value: bytes) -> bool:
+        """Tell whether a shadow mark on a request is ours: then it came round in a loop."""
+        return is_own_mark(value, self._mark_key)
+
+
+def compile_snapshot(
+    config: Config, generation: int, mark_key: bytes, wheel: DeadlineWheel, downstream: DownstreamStats,
+) -> Snapshot:
+    """Compile `config`; raises `OSError` when a TLS file cannot be used."""
+    snapshot = Snapshot(config, generation, mark_key, downstream)
+    budget = Budget(config.settings.max_buffered_bytes)
+    snapshot.clusters = {cluster.name: Cluster(cluster, wheel) for cluster in config.clusters}
+
+    def compile_route(route: model.Route) -> CompiledRoute:
+        destinations = [CompiledDestination(one.name, snapshot.clusters[one.cluster]) for one in route.destinations]
+        mirrors = tuple(Mirror(one, snapshot.clusters[one.cluster], budget, mark_key) for one in route.mirrors)
+        compiled = CompiledRoute(route, destinations, mirrors)
+        snapshot.mirrors += mirrors
+        snapshot.routes.append(compiled)
+        return compiled
+
+    snapshot.table = RouteTable([(host.domains, compile_route(host.routes[0])) for host in config.virtual_hosts])
+    return snapshot
+
+
+def log_shadows(snapshot: Snapshot, on_end: Callable[[Shadow], None]) -> None:
+    """Have `on_end` called for every shadow that ends."""
+    for mirror in snapshot.mirrors:
+        mirror.on_end = on_end
+
+
+def _mutation(ops: HeaderOps) -> Mutation:
+    return Mutation(ops.remove, ops.set, ops.add)

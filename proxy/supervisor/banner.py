@@ -1,0 +1,66 @@
+"""What a starting proxy says of itself on standard error, and its one guess about the primary."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Iterator
+
+from proxy.config.model import Address, Cluster, Config, Mirroring, Route
+
+_REACH_S = 3.0
+_log = logging.getLogger(__name__)
+
+
+def lines(config: Config, version: str, listening: list[Address], admin: Address) -> Iterator[str]:
+    """Yield the banner's lines; `listening` and `admin` are where the sockets really are."""
+    clusters = {cluster.name: cluster for cluster in config.clusters}
+    yield f"mirror-proxy {version}"
+    for address, listener in zip(listening, config.settings.listeners, strict=True):
+        yield f"listening on {'https' if listener.tls else 'http'}://{address}"
+    for route in _routes(config):
+        for destination in route.destinations:
+            yield f"primary {_url(clusters[destination.cluster])}"
+        for mirror in route.mirrors:
+            percent = 100 * mirror.numerator / mirror.denominator
+            what = _methods(mirror.mirroring)
+            yield f"mirror {_url(clusters[mirror.cluster])}: {percent:g} % of {what} ({mirror.name})"
+    yield f"admin on http://{admin}"
+
+
+async def warn_of_unreachable_primaries(config: Config) -> None:
+    """Try to connect to each primary once; a failure is a warning, for it may start later."""
+    clusters = {cluster.name: cluster for cluster in config.clusters}
+    names = {destination.cluster for route in _routes(config) for destination in route.destinations}
+    await asyncio.gather(*(_try_to_reach(clusters[name]) for name in sorted(names)))
+
+
+async def _try_to_reach(cluster: Cluster) -> None:
+    address = cluster.address
+    try:
+        async with asyncio.timeout(_REACH_S):
+            _, writer = await asyncio.open_connection(address.host, address.port)
+    except TimeoutError:
+        reason = f"no answer within {_REACH_S:g} s"
+    except OSError as error:
+        number = error.errno or 0  # negative when the look-up failed: those have numbers of their own
+        reason = os.strerror(number) if number > 0 else error.strerror or str(error)
+    else:
+        writer.close()
+        return
+    _log.warning(
+        "primary %s cannot be reached now (%s); requests get 503 until it can", _url(cluster), reason
+    )
+
+
+def _routes(config: Config) -> Iterator[Route]:
+    return (route for host in config.virtual_hosts for route in host.routes)
+
+
+def _url(cluster: Cluster) -> str:
+    return f"{'https' if cluster.tls else 'http'}://{cluster.address}"
+
+
+def _methods(mirroring: Mirroring) -> str:
+    return "requests" if mirroring.methods is None else f"{', '.join(sorted(mirroring.methods))} requests"

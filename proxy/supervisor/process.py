@@ -1,0 +1,151 @@
+"""One worker process, seen from the supervisor: spawn it, hear it, tell it, know when it is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from proxy import control
+from proxy.config.model import Config
+from proxy.control import Pipe
+from proxy.telemetry.metrics import Report
+
+State = Literal["starting", "serving", "draining"]
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """A configuration and the number it is known by; every worker runs exactly one."""
+
+    number: int
+    config: Config
+    mark_key: bytes
+
+
+class WorkerProcess:
+    """A worker from its spawn until its process has ended and its pipe has been read to the end.
+
+    `report` is the latest that was heard. `ready` resolves to None once it accepts, or to the reason why it
+    never will; `gone` resolves at the end.
+    """
+
+    def __init__(self, slot: int, generation: Generation) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._pipe = Pipe(self._on_message, self._on_pipe_closed)
+        self._snap_ids = itertools.count()
+        self._snaps: dict[int, asyncio.Future[None]] = {}
+        self._is_pipe_closed = False
+        self.slot = slot
+        self.generation = generation
+        self.state: State = "starting"
+        self.started = self.last_heard = self._loop.time()
+        self.deadline: float | None = None
+        self.is_hung = False
+        self.report: Report = {}
+        self.clusters: list[dict[str, object]] = []
+        self.mirrors: list[dict[str, object]] = []
+        self.ready: asyncio.Future[str | None] = self._loop.create_future()
+        self.gone: asyncio.Future[None] = self._loop.create_future()
+
+    async def spawn(self, sockets: Sequence[socket.socket]) -> None:
+        """Start the process on `sockets`; returns before it is ready. Raises `OSError`."""
+        fds = tuple(sock.fileno() for sock in sockets)
+        made = self.generation
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = _popen(self.slot, made.number, theirs.fileno(), fds)
+        self.pid = self._process.pid
+        self._pidfd = os.pidfd_open(self.pid)
+        self._loop.add_reader(self._pidfd, self._on_exit)
+        await self._loop.create_unix_connection(lambda: self._pipe, sock=ours)
+        self._pipe.send(control.Start(made.config, made.number, made.mark_key, fds))
+
+    @property
+    def exit_text(self) -> str:
+        """How the process ended, for a log line."""
+        code = self._process.returncode
+        if self.is_hung:
+            return "stopped answering and was killed"
+        return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
+
+    def send(self, message: control.ToWorker) -> None:
+        """Tell the worker something it does not answer."""
+        self._pipe.send(message)
+
+    def drain(self, grace_s: float) -> None:
+        """Let it finish and leave; from `grace_s` on it is overdue."""
+        if self.state != "draining":
+            self.state = "draining"
+            self.deadline = self._loop.time() + grace_s
+            self._pipe.send(control.Drain(grace_s))
+
+    def kill(self) -> None:
+        """End the process at once."""
+        if self._process.returncode is None:
+            self._process.kill()
+
+    async def snap(self, timeout_s: float) -> None:
+        """Refresh `report`, `clusters` and `mirrors`; after `timeout_s` what was heard last has to do."""
+        if self.state == "starting":
+            return
+        number = next(self._snap_ids)
+        answered = self._snaps[number] = self._loop.create_future()
+        self._pipe.send(control.Snap(number))
+        await asyncio.wait([answered], timeout=timeout_s)
+        self._snaps.pop(number, None)
+
+    def _on_message(self, message: control.Message) -> None:
+        self.last_heard = self._loop.time()
+        match message:
+            case control.Ready():
+                if self.state == "starting":
+                    self.state = "serving"
+                self._settle(None)
+            case control.Failed(problem):
+                self._settle(problem)
+            case control.Heartbeat(report) | control.Drained(report):
+                self.report = report
+            case control.Snapped():
+                self.report, self.clusters, self.mirrors = message.report, message.clusters, message.mirrors
+                answered = self._snaps.pop(message.id, None)
+                if answered is not None:
+                    answered.set_result(None)
+
+    def _settle(self, problem: str | None) -> None:
+        if not self.ready.done():
+            self.ready.set_result(problem)
+
+    def _on_exit(self) -> None:
+        self._loop.remove_reader(self._pidfd)
+        os.close(self._pidfd)
+        self._process.wait()
+        self._tell_when_gone()
+
+    def _on_pipe_closed(self) -> None:
+        self._is_pipe_closed = True
+        self._tell_when_gone()
+
+    def _tell_when_gone(self) -> None:
+        """Wait for both: the last counters may still be in the pipe when the process has ended."""
+        if self._is_pipe_closed and self._process.returncode is not None:
+            self._settle(f"the worker process {self.exit_text} before it was ready")
+            self.gone.set_result(None)
+
+
+def _popen(slot: int, generation: int, end: int, fds: tuple[int, ...]) -> subprocess.Popen[bytes]:
+    """Start the interpreter we run ourselves, on the modules we run; the last two options are for `ps`."""
+    command = [sys.executable, "-P", "-m", "proxy.worker", "--control", str(end)]
+    return subprocess.Popen(  # noqa: S603 nothing here comes from outside
+        [*command, "--slot", str(slot), "--generation", str(generation)],
+        pass_fds=(end, *fds),
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )

@@ -1,0 +1,53 @@
+"""What the proxy has counted in all: living workers, those that are gone, and the supervisor itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from proxy.config.model import Config, Route
+from proxy.telemetry.metrics import FAMILIES, Report, merge
+
+Row = dict[str, object]
+
+_CONFIGURED = frozenset({"percent"})
+
+
+def retire(retired: Report, report: Report, config: Config) -> None:
+    """Fold the last `report` of a worker that is gone into `retired`.
+
+    Gauges end with the worker. Its shadows in flight ended too, as `reset`, so that for each mirror requests
+    are still the sum of outcomes and those in flight.
+    """
+    merge(retired, {name: samples for name, samples in report.items() if FAMILIES[name].kind != "gauge"})
+    routes = {mirror.name: route.name for route in _routes(config) for mirror in route.mirrors}
+    for (mirror,), count in report.get("mirror_in_flight", {}).items():
+        if count and mirror in routes:
+            merge(retired, {"mirror_requests_total": {(routes[mirror], mirror, "reset"): count}})
+
+
+def merge_rows(lists: Iterable[list[Row]], key: str) -> list[Row]:
+    """Make one list of the workers' lists: rows with the same `key` become one.
+
+    Numbers are added up, except those that say what is configured; texts that differ are all shown.
+    """
+    merged: dict[object, Row] = {}
+    for rows in lists:
+        for row in rows:
+            mine = merged.setdefault(row[key], {})
+            for name, value in row.items():
+                mine[name] = _merge_value(name, mine[name], value) if name in mine else value
+    return list(merged.values())
+
+
+def _merge_value(name: str, have: object, value: object) -> object:
+    if name == "endpoints" and isinstance(have, list) and isinstance(value, list):
+        return merge_rows([have, value], "address")
+    if isinstance(have, int | float) and isinstance(value, int | float):
+        return have if name in _CONFIGURED else have + value
+    if isinstance(have, str) and isinstance(value, str):
+        return ", ".join(sorted({*have.split(", "), value}))
+    return have
+
+
+def _routes(config: Config) -> Iterable[Route]:
+    return (route for host in config.virtual_hosts for route in host.routes)

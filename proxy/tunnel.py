@@ -1,0 +1,95 @@
+"""An upgraded connection: bytes both ways, back-pressure, half-close. Nothing of it is mirrored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic
+
+from proxy import flow
+from proxy.downstream.connection import STREAM_IDLE_S, DownstreamConnection
+from proxy.upstream.connection import UpstreamConnection
+
+
+class Tunnel:
+    """Couples a client connection and an upstream connection until both sides are closed."""
+
+    __slots__ = ("_done", "_down", "_down_open", "_on_end", "_up", "_up_open", "received_bytes", "sent_bytes")
+
+    def __init__(
+        self, down: DownstreamConnection, up: UpstreamConnection, on_end: Callable[[], None]
+    ) -> None:
+        self._down = down
+        self._up = up
+        self._on_end = on_end
+        self._down_open = self._up_open = True
+        self._done = False
+        self.received_bytes = self.sent_bytes = 0
+
+    def on_downstream_data(self, data: bytes) -> None:
+        """Pass the client's bytes on."""
+        self.received_bytes += len(data)
+        self._up.transport.write(data)
+        self._up.set_deadline(monotonic() + STREAM_IDLE_S)
+
+    def on_upstream_data(self, data: bytes) -> None:
+        """Pass the upstream's bytes on."""
+        self.sent_bytes += len(data)
+        self._down.write(data)
+        self._up.set_deadline(monotonic() + STREAM_IDLE_S)
+        self._down.touch()
+
+    def on_downstream_eof(self) -> bool:
+        """The client sends no more: tell the upstream, keep the other direction."""
+        self._down_open = False
+        return self._half_close(self._up.transport.can_write_eof(), self._up.transport.write_eof)
+
+    def on_upstream_eof(self) -> bool:
+        """The upstream sends no more: tell the client, keep the other direction."""
+        self._up_open = False
+        return self._half_close(self._down.transport.can_write_eof(), self._down.transport.write_eof)
+
+    def on_client_gone(self) -> None:
+        """The client's connection is closed."""
+        self._end()
+
+    def on_upstream_gone(self) -> None:
+        """The upstream's connection is closed."""
+        self._end()
+
+    def on_client_pressure(self, full: bool) -> None:
+        """Slow the upstream to the client's pace."""
+        if full:
+            self._up.pause()
+        else:
+            self._up.resume()
+
+    def on_upstream_pressure(self, full: bool) -> None:
+        """Slow the client to the upstream's pace."""
+        if full:
+            self._down.pause(flow.PEER_FULL)
+        else:
+            self._down.resume(flow.PEER_FULL)
+
+    def on_client_idle(self, uploading: bool) -> None:  # noqa: ARG002 - the stream's signature
+        """Nothing moved for the idle time."""
+        self._end()
+
+    def on_deadline(self) -> None:
+        """Nothing moved for the idle time."""
+        self._end()
+
+    def _half_close(self, can_half_close: bool, write_eof: Callable[[], None]) -> bool:
+        """Pass a FIN on; False once nothing is left to carry (TLS knows no half-close)."""
+        if can_half_close and (self._down_open or self._up_open):
+            write_eof()
+            return True
+        self._end()
+        return False
+
+    def _end(self) -> None:
+        if self._done:
+            return
+        self._done = True
+        self._down.transport.close()
+        self._up.transport.close()
+        self._on_end()

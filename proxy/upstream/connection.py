@@ -1,0 +1,353 @@
+"""One connection to an upstream: steps 8, 11 and 12 of the walk, for primaries and shadows alike.
+
+Carries one exchange or shadow (its stream) at a time. Reads the response's head and follows its framing to
+the end; then it is put back or closed. Receiving never raises into the transport: what is broken becomes a
+`Failure` for the stream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol, cast
+
+from proxy import errors, flow
+from proxy.clock import NEVER
+from proxy.errors import BadMessageError, Failure
+from proxy.http1 import framing
+from proxy.http1.chunked import ChunkedReader
+from proxy.http1.framing import RequestHead, ResponseHead
+
+if TYPE_CHECKING:
+    from proxy.upstream.cluster import Cluster, Endpoint
+
+MAX_HEAD_BYTES = 64 * 1024
+
+_AWAIT_HEAD, _BODY, _TUNNEL, _IDLE = range(4)
+
+
+class UpstreamStream(Protocol):
+    """Whoever sends a request over the connection: an exchange or a shadow."""
+
+    def on_informational(self, head: ResponseHead) -> None:
+        """A 1xx other than 101."""
+
+    def on_response(self, head: ResponseHead, pieces: list[bytes], end: bool) -> None:
+        """The final response's head, with what came of its body; `end`: that was all."""
+
+    def on_response_data(self, pieces: list[bytes], end: bool) -> None:
+        """More of the response's body."""
+
+    def on_upgraded(self, head: ResponseHead, data: bytes) -> None:
+        """A 101; the connection is a tunnel now, `data` its first bytes."""
+
+    def on_upstream_failure(self, failure: Failure, reused: bool) -> None:
+        """The response will not be complete; `reused`: not the connection's first request."""
+
+    def on_upstream_pressure(self, full: bool) -> None:
+        """The upstream takes the request more slowly than it comes (`full`), or has caught up."""
+
+    def on_deadline(self) -> None:
+        """The connection's deadline, which the stream set, has passed."""
+
+
+class Passage(Protocol):
+    """A tunnel, as its upstream connection sees it."""
+
+    def on_upstream_data(self, data: bytes) -> None:
+        """Bytes from the upstream."""
+
+    def on_upstream_eof(self) -> bool:
+        """Handle the upstream's half-close; True keeps our side open."""
+
+    def on_upstream_gone(self) -> None:
+        """The upstream closed or reset."""
+
+    def on_upstream_pressure(self, full: bool) -> None:
+        """See `UpstreamStream`."""
+
+    def on_deadline(self) -> None:
+        """See `UpstreamStream`."""
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """Owns one upstream transport; `endpoint` is the pool it goes back to."""
+
+    __slots__ = (
+        "_body", "_buffer", "_chunked", "_left", "_method", "_minor", "_passage", "_reusable", "_stream", "_valve",
+        "alarm", "cluster", "deadline", "endpoint", "request_done", "requests", "transport",
+    )  # fmt: skip
+
+    def __init__(self, cluster: Cluster, endpoint: Endpoint) -> None:
+        self.cluster = cluster
+        self.endpoint = endpoint
+        self.deadline = self.alarm = NEVER
+        self.requests = 0
+        self.request_done = True
+        self._body = _IDLE
+        self._buffer = b""
+        self._chunked: ChunkedReader | None = None
+        self._left = -1
+        self._method = b""
+        self._minor = 1
+        self._reusable = True
+        self._stream: UpstreamStream | None = None
+        self._passage: Passage | None = None
+        self.transport: asyncio.Transport
+
+    def __repr__(self) -> str:
+        state = ("HEAD", "BODY", "TUNNEL", "IDLE")[self._body]
+        return f"<UpstreamConnection {self.endpoint.address} {state} requests={self.requests}>"
+
+    # --- what a stream asks of us ---
+
+    @property
+    def is_usable(self) -> bool:
+        """True when the connection can carry a request now."""
+        return self._body == _IDLE and not self.transport.is_closing()
+
+    @property
+    def buffered_bytes(self) -> int:
+        """Bytes of the request that the kernel has not taken yet."""
+        return self.transport.get_write_buffer_size()
+
+    def send(self, stream: UpstreamStream, head: RequestHead, data: list[bytes], end: bool) -> None:
+        """Start a request: `data` is its serialized head and what came of its body."""
+        self._stream = stream
+        self._body = _AWAIT_HEAD
+        self._method = head.method
+        self._minor = head.minor
+        self._reusable = True
+        self.request_done = end
+        self.requests += 1
+        self.endpoint.active += 1
+        self.cluster.stats.requests_active += 1
+        if len(data) == 1:
+            self.transport.write(data[0])
+        else:
+            self.transport.writelines(data)
+
+    def send_data(self, pieces: list[bytes], end: bool) -> None:
+        """Send more of the request's body."""
+        self.request_done = end
+        for piece in pieces:
+            self.transport.write(piece)
+
+    def pause(self) -> None:
+        """Stop reading the response: the client is not keeping up."""
+        self._valve.pause(flow.PEER_FULL)
+
+    def resume(self) -> None:
+        """Read on."""
+        self._valve.resume(flow.PEER_FULL)
+
+    def set_deadline(self, when: float) -> None:
+        """Call the stream's `on_deadline` at monotonic time `when`."""
+        self.cluster.wheel.set(self, when)
+
+    def start_tunnel(self, passage: Passage) -> None:
+        """Hand every further byte to `passage`."""
+        self._passage = passage
+        self._body = _TUNNEL
+
+    def abort(self) -> None:
+        """Give the request up: what is unsent stays unsent, and nothing is called back."""
+        if self._detach():
+            self.transport.abort()
+
+    def close(self) -> None:
+        """Close an idle connection, or a tunnel after its last bytes."""
+        self.endpoint.remove(self)
+        self.transport.close()
+
+    # --- connection callbacks ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by the loop once connected (and, with TLS, shaken hands)."""
+        transport = cast("asyncio.Transport", transport)
+        self.transport = transport
+        self._valve = flow.ReadValve(transport)
+        self.cluster.stats.connections += 1
+        self.cluster.stats.connections_active += 1
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Called by the loop when the connection is gone, whoever closed."""
+        cluster = self.cluster
+        cluster.stats.connections_active -= 1
+        cluster.wheel.forget(self)
+        self.endpoint.remove(self)
+        passage, self._passage = self._passage, None
+        if passage is not None:
+            self._detach()
+            passage.on_upstream_gone()
+        elif self._stream is not None:
+            self._on_cut_short(exc)
+        cluster.on_connection_closed()
+
+    def eof_received(self) -> bool:
+        """Handle the upstream's FIN; only a tunnel stays half open."""
+        return self._passage is not None and self._passage.on_upstream_eof()
+
+    def data_received(self, data: bytes) -> None:
+        """Called by the loop with whatever arrived."""
+        body = self._body
+        if body == _AWAIT_HEAD:
+            self._read_head(self._buffer + data if self._buffer else data)
+        elif body == _BODY:
+            stream = self._stream
+            try:
+                pieces, end = self._take_body(data)
+            except BadMessageError:
+                self._fail(errors.PROTOCOL_ERROR)
+                return
+            if end:
+                self._release()
+            assert stream is not None  # noqa: S101 - a body has a stream
+            stream.on_response_data(pieces, end)
+        elif body == _TUNNEL:
+            assert self._passage is not None  # noqa: S101 - a tunnel has a passage
+            self._passage.on_upstream_data(data)
+        else:
+            self.close()  # an idle upstream has nothing to say
+
+    # --- flow control callbacks ---
+
+    def pause_writing(self) -> None:
+        """Called by the transport above its high-water mark."""
+        target = self._stream or self._passage
+        if target is not None:
+            target.on_upstream_pressure(True)
+
+    def resume_writing(self) -> None:
+        """Called by the transport below its low-water mark."""
+        target = self._stream or self._passage
+        if target is not None:
+            target.on_upstream_pressure(False)
+
+    # --- clock callback ---
+
+    def on_deadline(self) -> None:
+        """Called by the wheel: the stream's deadline, or the idle connection's expiry."""
+        target = self._stream or self._passage
+        if target is not None:
+            target.on_deadline()
+        else:
+            self.close()
+
+    # --- reading ---
+
+    def _read_head(self, data: bytes) -> None:
+        end = data.find(framing.END_OF_HEAD) + 4
+        if end < 4 or end > MAX_HEAD_BYTES:  # noqa: PLR2004 - find() gave -1
+            self._wait_for_head(data, end)
+            return
+        self._buffer = b""
+        stream = self._stream
+        assert stream is not None  # noqa: S101 - a head has a stream
+        try:
+            head = framing.read_response(data if end == len(data) else data[:end], self._method)
+            if head.length == len(data) - end and head.framing == framing.LENGTH:
+                self._reusable = head.keep_alive  # the whole response at once, as most come
+                pieces, done = [data[end:]], True
+            elif head.status < 200:  # noqa: PLR2004 - 1xx
+                self._on_interim(stream, head, data[end:])
+                return
+            else:
+                pieces, done = self._begin_body(head, data, end)
+        except BadMessageError:
+            self._fail(errors.PROTOCOL_ERROR)
+            return
+        if done:
+            self._release()
+        stream.on_response(head, pieces, done)
+
+    def _wait_for_head(self, data: bytes, end: int) -> None:
+        try:
+            if end > MAX_HEAD_BYTES or len(data) > MAX_HEAD_BYTES:
+                raise BadMessageError(502, "head too large")
+            framing.check_unfinished(data)
+            if not b"HTTP/1.".startswith(data[:7]):
+                raise BadMessageError(502, "not HTTP/1")
+        except BadMessageError:
+            self._fail(errors.PROTOCOL_ERROR)
+        else:
+            self._buffer = data
+
+    def _on_interim(self, stream: UpstreamStream, head: ResponseHead, rest: bytes) -> None:
+        if head.status == 101:  # noqa: PLR2004 - Switching Protocols
+            stream.on_upgraded(head, rest)
+            return
+        stream.on_informational(head)
+        if rest and self._stream is stream:
+            self._read_head(rest)
+
+    def _begin_body(self, head: ResponseHead, data: bytes, at: int) -> tuple[list[bytes], bool]:
+        kind = head.framing
+        self._reusable = head.keep_alive
+        if kind == framing.NONE or (kind == framing.LENGTH and head.length == 0):
+            self._reusable &= at == len(data)
+            return [], True
+        self._body = _BODY
+        self._chunked = None
+        if kind == framing.LENGTH:
+            self._left = head.length
+        elif kind == framing.CHUNKED:
+            self._chunked = ChunkedReader(payload_only=self._minor == 0, status=502)
+        else:
+            self._left = -1
+            self._reusable = False
+        return self._take_body(data[at:]) if at < len(data) else ([], False)
+
+    def _take_body(self, data: bytes) -> tuple[list[bytes], bool]:
+        if self._chunked is not None:
+            end = self._chunked.feed(data)
+            if end >= 0:
+                self._reusable &= end == len(data)
+            return self._chunked.pieces, end >= 0
+        if self._left < 0:
+            return [data], False
+        self._left -= len(data)
+        if self._left > 0:
+            return [data], False
+        if self._left < 0:
+            self._reusable = False  # more than it said: what follows cannot be trusted
+            data = data[: self._left]
+        return [data], True
+
+    # --- endings ---
+
+    def _release(self) -> None:
+        """The response is complete: put the connection back, or close it."""
+        self.endpoint.active -= 1
+        self.cluster.stats.requests_active -= 1
+        self._stream = None
+        if self._reusable and self.request_done and not self.transport.is_closing():
+            self._body = _IDLE
+            self._valve.resume(flow.PEER_FULL)
+            self.cluster.put(self)
+        else:
+            self.transport.abort() if not self.request_done else self.transport.close()
+
+    def _fail(self, failure: Failure) -> None:
+        stream = self._stream
+        self.abort()
+        if stream is not None:
+            stream.on_upstream_failure(failure, self.requests > 1)
+
+    def _on_cut_short(self, exc: Exception | None) -> None:
+        stream, in_body = self._stream, self._body == _BODY
+        self._detach()
+        assert stream is not None  # noqa: S101 - checked by the caller
+        if in_body and self._chunked is None and self._left < 0 and exc is None:
+            stream.on_response_data([], True)
+        else:
+            stream.on_upstream_failure(errors.PROTOCOL_ERROR if self._buffer else errors.RESET, self.requests > 1)
+
+    def _detach(self) -> bool:
+        """Part from the stream; False when there was none."""
+        if self._stream is None and self._passage is None:
+            return False
+        if self._stream is not None:
+            self.endpoint.active -= 1
+            self.cluster.stats.requests_active -= 1
+        self._stream = self._passage = None
+        return True

@@ -1,0 +1,147 @@
+"""One worker: a process with one uvloop that runs a `DataPlane` and does what the supervisor says.
+
+Started as `python -m proxy.worker --control FD`; the first message must be `Start`, and the last word is
+`Drained`. A worker decides nothing by itself but one thing: when the control pipe closes, its supervisor is
+gone, and it drains. It ignores the signals a terminal or service manager sends to the whole group, because
+the supervisor answers those. Its imports are kept lean: no YAML, no aiohttp, no prometheus_client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+
+import uvloop
+
+from proxy import control
+from proxy.control import Pipe
+from proxy.dataplane import DataPlane
+from proxy.telemetry import log
+from proxy.telemetry.access_log import AccessLog
+
+#: Requests make garbage that reference counts free; a rare collection keeps cycles from adding up without
+#: walking the pools and routes of a busy worker many times a second.
+GC_THRESHOLD = (50_000, 20, 50)
+
+_FLUSH_S = 1.0
+_log = logging.getLogger("proxy.worker")  # __name__ is __main__ here
+
+
+def main(argv: list[str]) -> int:
+    """Run a worker until it has drained; returns the process's exit code."""
+    log.configure()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
+    end = socket.socket(fileno=int(argv[argv.index("--control") + 1]))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_run(end))
+
+
+async def _run(end: socket.socket) -> int:
+    return await Worker().run(end)
+
+
+class Worker:
+    """The life of one worker, from `Start` to `Drained`."""
+
+    def __init__(self) -> None:
+        self._pipe = Pipe(self._on_message, self._on_closed)
+        self._starting: asyncio.Future[control.Start | None] = asyncio.Future()
+        self._leaving: asyncio.Future[float] = asyncio.Future()
+        self._closed = asyncio.Event()
+        self._grace_s = 0.0
+        self._plane: DataPlane | None = None
+        self._access_log: AccessLog | None = None
+
+    async def run(self, end: socket.socket) -> int:
+        """Serve over the control pipe `end`; returns 0 when drained, 1 when it could not start."""
+        await asyncio.get_running_loop().create_unix_connection(lambda: self._pipe, sock=end)
+        start = await self._starting
+        if start is None:
+            return 0
+        try:
+            plane = await self._serve(start)
+        except Exception as error:  # noqa: BLE001 whatever it is, the supervisor has to hear of it
+            _log.debug("worker cannot start", exc_info=error)
+            await self._say_last(control.Failed(str(error) or repr(error)))
+            return 1
+        self._beat(plane)
+        grace_s = await self._leaving
+        plane.stop_accepting()
+        plane.begin_drain()
+        await plane.finish(grace_s)
+        if self._access_log is not None:
+            self._access_log.close(_FLUSH_S)
+        await self._say_last(control.Drained(plane.report()))
+        return 0
+
+    async def _serve(self, start: control.Start) -> DataPlane:
+        settings = start.config.settings
+        self._grace_s = settings.drain.grace_s
+        if settings.access_log is not None:
+            self._access_log = AccessLog(settings.access_log)
+        plane = DataPlane(
+            start.config,
+            generation=start.generation,
+            mark_key=start.mark_key,
+            access_log=self._access_log,
+        )
+        sockets = (socket.socket(fileno=fd) for fd in start.sockets)
+        await plane.start(list(zip(settings.listeners, sockets, strict=True)))
+        self._plane = plane
+        gc.set_threshold(*GC_THRESHOLD)
+        gc.collect()
+        gc.freeze()  # modules and configuration live as long as the worker: no collection walks them again
+        self._pipe.send(control.Ready())
+        return plane
+
+    async def _say_last(self, message: control.Message) -> None:
+        self._pipe.send(message)
+        self._pipe.close()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._closed.wait(), _FLUSH_S)
+
+    def _beat(self, plane: DataPlane) -> None:
+        asyncio.get_running_loop().call_later(control.HEARTBEAT_S, self._beat, plane)
+        if not self._pipe.is_behind:
+            self._pipe.send(control.Heartbeat(plane.report()))
+
+    def _on_message(self, message: control.Message) -> None:
+        if isinstance(message, control.Start):
+            self._starting.set_result(message)
+        elif isinstance(message, control.Drain):
+            self._begin_leaving(message.grace_s)
+        elif self._plane is not None:
+            self._on_request(self._plane, message)
+
+    def _on_request(self, plane: DataPlane, message: control.Message) -> None:
+        match message:
+            case control.Snap(id=number):
+                snapped = control.Snapped(number, plane.report(), plane.clusters(), plane.mirrors())
+                self._pipe.send(snapped)
+            case control.ReloadCertificates():
+                plane.reload_certificates()
+            case control.ReopenLog() if self._access_log is not None:
+                self._access_log.reopen()
+
+    def _on_closed(self) -> None:
+        self._closed.set()
+        if not self._starting.done():
+            self._starting.set_result(None)
+        elif not self._leaving.done():
+            _log.warning("the supervisor is gone: worker %d drains within %g s", os.getpid(), self._grace_s)
+            self._begin_leaving(self._grace_s)
+
+    def _begin_leaving(self, grace_s: float) -> None:
+        if not self._leaving.done():
+            self._leaving.set_result(grace_s)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from proxy.admin.guard import is_local_host
+from proxy.admin.server import AdminServer
+from proxy.admin.subject import Row, Snapshot, State
+
+CLUSTER: Row = {
+    "name": "outbound|8080||v1",
+    "requests_active": 2,
+    "endpoints": [{"address": "10.0.0.1:8080", "active": 2, "idle": 1}],
+}
+
+
+class Shop:
+    """A subject whose figures are known."""
+
+    state: State = "LIVE"
+
+    async def snapshot(self) -> Snapshot:
+        outcomes = {("r", "mirror", "completed"): 3.0, ("r", "mirror", "lagged"): 0.0, ("r", "other", "reset"): 1.0}
+        report = {"mirror_requests_total": dict(outcomes)}
+        return Snapshot(report, [CLUSTER], [{"name": "mirror", "percent": 10.0}])  # type: ignore[arg-type]
+
+    def server_info(self) -> Row:
+        return {"version": "1.2.3", "state": self.state}
+
+
+class Doors:
+    """Both doors of a running admin server."""
+
+    def __init__(self, subject: Shop, everything: socket.socket, probes: socket.socket) -> None:
+        self.subject = subject
+        self.everything = f"http://127.0.0.1:{everything.getsockname()[1]}"
+        self.probes = f"http://127.0.0.1:{probes.getsockname()[1]}"
+
+
+@pytest.fixture
+async def doors() -> AsyncIterator[Doors]:
+    shop = Shop()
+    server = AdminServer(shop)
+    everything, probes = socket.create_server(("127.0.0.1", 0)), socket.create_server(("0.0.0.0", 0))
+    await server.start(everything, probes)
+    yield Doors(shop, everything, probes)
+    await server.close()
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+@pytest.mark.parametrize(("state", "status"), [("LIVE", 200), ("INITIALIZING", 503), ("DRAINING", 503)])
+async def test_ready_is_200_only_while_serving(
+    doors: Doors, client: aiohttp.ClientSession, state: State, status: int
+) -> None:
+    doors.subject.state = state
+    for door in (doors.everything, doors.probes):
+        async with client.get(f"{door}/ready") as answer:
+            assert (answer.status, await answer.text()) == (status, f"{state}\n")
+        async with client.get(f"{door}/healthz") as answer:
+            assert (answer.status, await answer.text()) == (200, "ok\n")
+
+
+async def test_clusters_are_text_as_envoy_writes_it_or_json(doors: Doors, client: aiohttp.ClientSession) -> None:
+    async with client.get(f"{doors.everything}/clusters") as answer:
+        assert (await answer.text()).splitlines() == [
+            "outbound|8080||v1::requests_active::2",
+            "outbound|8080||v1::10.0.0.1:8080::active::2",
+            "outbound|8080||v1::10.0.0.1:8080::idle::1",
+        ]
+    async with client.get(f"{doors.everything}/clusters?format=json") as answer:
+        assert await answer.json() == {"clusters": [CLUSTER]}
+
+
+async def test_mirrors_show_what_became_of_their_requests(doors: Doors, client: aiohttp.ClientSession) -> None:
+    async with client.get(f"{doors.everything}/mirrors") as answer:
+        assert await answer.json() == {
+            "mirrors": [{"name": "mirror", "percent": 10.0, "outcomes": {"completed": 3}}]
+        }
+
+
+async def test_metrics_come_as_text_or_openmetrics_as_asked(doors: Doors, client: aiohttp.ClientSession) -> None:
+    async with client.get(f"{doors.probes}/metrics") as answer:
+        assert answer.headers["Content-Type"].startswith("text/plain; version=")
+        text = await answer.text()
+        assert any(family.name == "mirror_proxy_mirror_requests" for family in text_string_to_metric_families(text))
+    accept = {"Accept": "application/openmetrics-text; version=1.0.0"}
+    async with client.get(f"{doors.everything}/metrics", headers=accept) as answer:
+        assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
+        assert (await answer.text()).endswith("# EOF\n")
+
+
+async def test_the_index_links_to_every_page(doors: Doors, client: aiohttp.ClientSession) -> None:
+    async with client.get(f"{doors.everything}/") as answer:
+        page = await answer.text()
+    for path in ("/ready", "/healthz", "/metrics", "/server_info", "/clusters", "/mirrors"):
+        assert f'href="{path}"' in page
+        async with client.get(f"{doors.everything}{path}") as answer:
+            assert answer.status == 200
+
+
+async def test_an_unknown_path_is_answered_with_those_that_exist(doors: Doors, client: aiohttp.ClientSession) -> None:
+    async with client.get(f"{doors.probes}/clusters") as answer:
+        assert answer.status == 404
+        assert await answer.json() == {
+            "error": "there is no /clusters here", "paths": ["/healthz", "/metrics", "/ready"]
+        }  # fmt: skip
+
+
+async def test_a_method_that_is_not_taken_is_answered_with_those_that_are(
+    doors: Doors, client: aiohttp.ClientSession
+) -> None:
+    async with client.post(f"{doors.everything}/mirrors") as answer:
+        assert answer.status == 405
+        assert answer.headers["Allow"] == "GET, HEAD"
+        assert await answer.json() == {"error": "/mirrors does not take POST", "methods": ["GET", "HEAD"]}
+
+
+async def test_a_foreign_host_is_refused_on_loopback_only(doors: Doors, client: aiohttp.ClientSession) -> None:
+    headers = {"Host": "evil.example:9901"}
+    async with client.get(f"{doors.everything}/server_info", headers=headers) as answer:
+        assert answer.status == 403
+        assert await answer.json() == {
+            "error": 'Host "evil.example:9901" is refused; ask for localhost or the IP address'
+        }
+    async with client.get(f"{doors.probes}/ready", headers=headers) as answer:
+        assert answer.status == 200
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:9901", "LOCALHOST", "127.0.0.1:9901", "[::1]:9901", "10.1.2.3"])
+def test_names_that_cannot_be_rebound_are_local(host: str) -> None:
+    assert is_local_host(host)
+
+
+@pytest.mark.parametrize("host", ["", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "[::1", "a@b"])
+def test_other_names_are_not_local(host: str) -> None:
+    assert not is_local_host(host)

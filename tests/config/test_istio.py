@@ -1,0 +1,480 @@
+"""Istio: percentages, names and refusals as istiod has them, and what they become in the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.config import loader
+from proxy.config.istio.names import fqdn
+from proxy.config.model import Address, Config, HeaderOps, MirrorPolicy, RetryPolicy, Route, UpstreamTls
+
+Load = Callable[..., Config]
+Refusals = Callable[..., list[str]]
+Write = Callable[..., str]
+
+
+def route_of(config: Config) -> Route:
+    return config.virtual_hosts[0].routes[0]
+
+
+def mirrors_of(config: Config) -> tuple[MirrorPolicy, ...]:
+    return route_of(config).mirrors
+
+
+@pytest.mark.parametrize(
+    ("percent", "numerator", "denominator"),
+    [
+        ("", 100, 100),
+        ("mirrorPercentage: {value: 10}", 100_000, 1_000_000),
+        ("mirrorPercentage: {value: 0.5}", 5_000, 1_000_000),
+        ("mirrorPercentage: {value: 0.57}", 5_699, 1_000_000),
+        ("mirrorPercentage: {value: 0.0001}", 1, 1_000_000),
+        ("mirrorPercentage: {value: 0.00009}", 0, 1_000_000),
+        ("mirrorPercentage: {value: 100}", 1_000_000, 1_000_000),
+        ("mirrorPercentage: {value: 0}", 0, 1_000_000),
+        ("mirrorPercentage: {}", 0, 1_000_000),
+        ("mirrorPercentage: ~", 100, 100),
+        ("mirror_percentage: {value: 10}", 100_000, 1_000_000),
+        ("mirrorPercent: 10", 10, 100),
+        ("mirrorPercent: 0", 0, 100),
+        ("mirror_percent: 10", 10, 100),
+        ("mirrorPercent: 10\nmirror_percent: 20", 10, 100),
+        ("mirrorPercent: 10\nmirrorPercentage: {value: 20}", 200_000, 1_000_000),
+    ],
+)
+def test_a_percentage_is_truncated_as_istio_does(
+    load_route: Load, percent: str, numerator: int, denominator: int
+) -> None:
+    (mirror,) = mirrors_of(load_route(f"mirror: {{host: v2, port: {{number: 80}}}}\n{percent}"))
+    assert (mirror.numerator, mirror.denominator) == (numerator, denominator)
+
+
+def test_mirrors_have_percentages_of_their_own(load_route: Load) -> None:
+    config = load_route("""
+        mirrors:
+        - {destination: {host: v2, port: {number: 80}}, percentage: {value: 50}}
+        - {destination: {host: v3, port: {number: 80}}}
+        - {destination: {host: v2, port: {number: 81}}, percentage: {}}
+        mirrorPercentage: {value: 1}
+        """)
+    assert [(mirror.name, mirror.numerator, mirror.denominator) for mirror in mirrors_of(config)] == [
+        ("shop/v2", 500_000, 1_000_000),
+        ("shop/v3", 100, 100),
+        ("shop/v2#2", 0, 1_000_000),
+    ]
+
+
+@given(st.floats(0, 100))
+def test_no_percentage_in_range_is_refused(tmp_path_factory: pytest.TempPathFactory, value: float) -> None:
+    path = tmp_path_factory.mktemp("percent") / "f.yaml"
+    path.write_text(
+        "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a}\nspec: {hosts: [a], http: [{"
+        "route: [{destination: {host: a, port: {number: 1}}}], mirror: {host: b, port: {number: 1}},"
+        f"mirrorPercentage: {{value: {value!r}}}}}]}}"
+    )
+    (mirror,) = mirrors_of(loader.load([str(path)]))
+    assert mirror.numerator == int(value * 10_000)
+
+
+@pytest.mark.parametrize(
+    ("fields", "warning"),
+    [
+        ("mirrorPercent: 10", 'using deprecated setting "mirrorPercent", use "mirrorPercentage" instead'),
+        ("mirror_percent: 10", 'using deprecated setting "mirrorPercent", use "mirrorPercentage" instead'),
+        ("mirror_percentage: {value: 1}", "kubectl will reject this; write mirrorPercentage"),
+        ("mirror: {host: v1, port: {number: 8080}}", "the mirror shop/v1 is the primary itself, v1:8080"),
+        ("mirror: {host: v2}", "no port: 8080 is taken; set port.number"),
+        ("mirror: {host: my_v2, port: {number: 80}}", "a mesh would refuse the host my_v2 for its underscore"),
+    ],
+)
+def test_what_is_doubtful_is_taken_with_a_warning(load_route: Load, fields: str, warning: str) -> None:
+    if "mirror:" not in fields:
+        fields += "\nmirror: {host: v2, port: {number: 80}}"
+    (found,) = load_route(fields).warnings
+    assert found.endswith(warning)
+
+
+def test_clusters_are_named_as_istios_and_mirrors_have_their_own(load_route: Load) -> None:
+    config = load_route("mirror: {host: v2.other, port: {number: 80}}")
+    assert [(cluster.name, cluster.address, cluster.connect_timeout_s) for cluster in config.clusters] == [
+        ("outbound|8080||v1.default.svc.cluster.local", Address("v1", 8080), 10.0),
+        ("outbound|80||v2.other@shop/v2.other", Address("v2.other", 80), 1.0),
+    ]
+    assert mirrors_of(config)[0].cluster == config.clusters[1].name
+    assert route_of(config).destinations[0].cluster == config.clusters[0].name
+
+
+def test_a_route_without_a_name_is_named_after_its_virtual_service(load: Load, write: Write) -> None:
+    config = load("""
+        apiVersion: networking.istio.io/v1beta1
+        kind: VirtualService
+        metadata: {name: shop, namespace: prod}
+        spec:
+          hosts: [v1]
+          http:
+          - route: [{destination: {host: v1}, weight: 37}]
+            mirror: {host: v2, port: {number: 80}}
+        """)
+    assert route_of(config).name == "shop[0]"
+    assert mirrors_of(config)[0].name == "shop[0]/v2"
+    assert config.clusters[0].name == "outbound|8080||v1.prod.svc.cluster.local"
+    assert config.virtual_hosts[0].name == "prod/shop"
+
+
+def test_a_route_takes_timeouts_retries_and_headers(load_route: Load) -> None:
+    route = route_of(
+        load_route("""
+        timeout: 1.5s
+        retries: {attempts: 1, perTryTimeout: 500ms}
+        headers:
+          request: {set: {X-A: 100%%}, add: {X-B: b}, remove: [Cookie]}
+          response: {remove: [Server]}
+        mirror: {host: v2, port: {number: 80}}
+        """)
+    )
+    assert route.timeout_s == 1.5
+    assert route.retries == RetryPolicy(1, 0.5)
+    assert route.request_headers == HeaderOps(("cookie",), (("x-a", "100%"),), (("x-b", "b"),))
+    assert route.response_headers == HeaderOps(("server",))
+    assert route.mirrors[0].mirroring.timeout_s == 1.5
+
+
+def test_a_shadow_has_the_smaller_of_two_timeouts(load_route: Load) -> None:
+    assert mirrors_of(load_route("timeout: 1h\nmirror: {host: v2, port: {number: 80}}"))[0].mirroring.timeout_s == 5.0
+
+
+def test_retries_are_istios_by_default_and_off_when_empty(load_route: Load) -> None:
+    assert route_of(load_route("")).retries == RetryPolicy(2, None)
+    assert route_of(load_route("retries: {}")).retries == RetryPolicy(0, None)
+    assert route_of(load_route("retries: {attempts: 0}")).retries == RetryPolicy(0, None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        (
+            "mirrorPercentage: {value: 101}",
+            "spec.http[0].mirrorPercentage.value: mirror_percentage must have a max value of 100 (it has 101.000000)",
+        ),
+        (
+            "mirrorPercentage: {value: -1}",
+            "spec.http[0].mirrorPercentage.value: mirror_percentage must have a min value of 0 (it has -1.000000)",
+        ),
+        (
+            "mirrorPercentage: {value: .nan}",
+            "spec.http[0].mirrorPercentage.value: mirror_percentage must have a max value of 100 (it has nan)",
+        ),
+        ("mirrorPercentage: 50", 'spec.http[0].mirrorPercentage: must be of type object: "integer"'),
+        (
+            "mirrorPercentage: {value: '50'}",
+            'spec.http[0].mirrorPercentage.value: must be of type number or integer: "string"',
+        ),
+        (
+            "mirrorPercent: 101",
+            "spec.http[0].mirrorPercent: mirror_percent must have a max value of 100 (it has 101)",
+        ),
+        ("mirror_percent: 50.5", 'spec.http[0].mirror_percent: must be of type integer: "number"'),
+        (
+            "mirrorPercentag: {value: 1}",
+            'spec.http[0].mirrorPercentag: unknown field "mirrorPercentag"; did you mean "mirrorPercentage"?',
+        ),
+        ("mirrors: [~]", "spec.http[0].mirrors[0]: mirror cannot be null"),
+        ("mirrors: [{}]", "spec.http[0].mirrors[0].destination: Required value"),
+        (
+            "mirrors: [{destination: {host: a}, percentage: {value: 200}}]",
+            "spec.http[0].mirrors[0].percentage.value: mirror percentage must have a max value of 100"
+            " (it has 200.000000)",
+        ),
+        (
+            "mirror: {host: a}\nmirrors: [{destination: {host: a}}]",
+            "spec.http[0]: HTTP route cannot contain both mirror and mirrors",
+        ),
+        ("mirror: {}", "spec.http[0].mirror.host: Required value"),
+        ("mirror: {host: '*'}", "spec.http[0].mirror.host: invalid destination host *"),
+        ("mirror: {host: ''}", "spec.http[0].mirror.host: empty domain name not allowed"),
+        (
+            "mirror: {host: 'a..b'}",
+            'spec.http[0].mirror.host: domain name "a..b" invalid (label "" invalid)',
+        ),
+        (
+            "mirror: {host: -a}",
+            'spec.http[0].mirror.host: domain name "-a" invalid (label "-a" invalid)',
+        ),
+        (
+            "mirror: {host: a.1}",
+            'spec.http[0].mirror.host: domain name "a.1" invalid (top level domain "1" cannot be all-numeric)',
+        ),
+        (f"mirror: {{host: {'a.' * 130}a}}", f'spec.http[0].mirror.host: domain name "{"a." * 130}a" too long (max 255)'),
+        (
+            "mirror: {host: a, port: {number: 0}}",
+            "spec.http[0].mirror.port.number: port number 0 must be in the range 1..65535",
+        ),
+        ("mirror: {host: a, port: 80}", 'spec.http[0].mirror.port: must be of type object: "integer"'),
+        ("mirror: {host: a, port: {name: http}}", 'spec.http[0].mirror.port.name: unknown field "name"'),
+        ("mirror: {host: a, subset: v2}", "spec.http[0].mirror.subset: this version does not have it"),
+        ("timeout: 0s", "spec.http[0].timeout: duration must be greater than 1ms"),
+        ("timeout: 5", 'spec.http[0].timeout: must be of type string: "integer"'),
+        ("timeout: 1.0001s", "spec.http[0].timeout: only durations to ms precision are supported"),
+        ("retries: {attempts: -1}", "spec.http[0].retries.attempts: attempts cannot be negative"),
+        (
+            "retries: {attempts: 0, perTryTimeout: 1s}",
+            "spec.http[0].retries: http retry policy configured when attempts are set to 0 (disabled)",
+        ),
+        ("retries: {retryOn: 5xx}", "spec.http[0].retries.retryOn: this version does not have it"),
+        (
+            "headers: {request: {set: {':path': /}}}",
+            'spec.http[0].headers.request.set[":path"]: invalid header ":path": header cannot have ":" prefix',
+        ),
+        (
+            "headers: {request: {remove: [Host]}}",
+            'spec.http[0].headers.request.remove[0]: invalid header "Host": cannot set Host header',
+        ),
+        (
+            "headers: {request: {set: {a: 5%}}}",
+            "spec.http[0].headers.request.set.a: header value configuration: invalid header configuration."
+            " Un-escaped %",
+        ),
+        (
+            "headers: {request: {set: {a: '%START_TIME%'}}}",
+            "spec.http[0].headers.request.set.a: header value configuration: %START_TIME%: this version knows no"
+            " variables",
+        ),
+        *(
+            (f"{key}: {{}}", f"spec.http[0].{key}: this version does not have it")
+            for key in ("match", "redirect", "directResponse", "delegate", "rewrite", "fault", "corsPolicy")
+        ),
+    ],
+)
+def test_a_wrong_route_is_refused_in_istios_words(route_refusals: Refusals, fields: str, problem: str) -> None:
+    found = route_refusals(fields)
+    assert problem in found
+
+
+@pytest.mark.parametrize(
+    ("spec", "problem"),
+    [
+        ("hosts: [a]", "spec: http, tcp or tls must be provided in virtual service"),
+        ("hosts: [a]\nhttp: []", "spec: http, tcp or tls must be provided in virtual service"),
+        ("http: []", "spec.hosts: Required value"),
+        ("hosts: []\nhttp: []", "spec.hosts: needs at least 1 item"),
+        ("hosts: ['a.*']\nhttp: []", 'spec.hosts[0]: domain name "a.*" invalid (label "*" invalid)'),
+        ("hosts: [a]\nhttp: [~]", "spec.http[0]: http route may not be null"),
+        ("hosts: [a]\nhttp: [{}]", "spec.http[0]: HTTP route, redirect or direct_response is required"),
+        ("hosts: [a]\nhttp: [{route: []}]", "spec.http[0]: HTTP route, redirect or direct_response is required"),
+        ("hosts: [a]\nhttp: [{route: [{}]}]", "spec.http[0].route[0].destination: Required value"),
+        ("hosts: [a]\nhttp: [{route: [~]}]", "spec.http[0].route[0]: destination is required"),
+        (
+            "hosts: [a]\nhttp: [{route: [{destination: {host: a}, weight: -1}]}]",
+            "spec.http[0].route[0].weight: weight -1 < 0",
+        ),
+        (
+            "hosts: [a]\nhttp: [{route: [{destination: {host: a}}, {destination: {host: b}}]}]",
+            "spec.http[0].route: several destinations: this version does not have it",
+        ),
+        (
+            "hosts: [a]\nhttp: [{route: [{destination: {host: a}}]}, {route: [{destination: {host: b}}]}]",
+            "spec.http[1]: several routes: this version does not have it",
+        ),
+        ("hosts: [a]\ntcp: []", "spec.tcp: this version does not have it"),
+    ],
+)
+def test_a_wrong_virtual_service_is_refused(refusals: Refusals, spec: str, problem: str) -> None:
+    head = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a}\nspec:\n"
+    text = head + "\n".join(f"  {line}" for line in spec.splitlines())
+    assert any(found.endswith(f"VirtualService default/a {problem}") for found in refusals(text)), refusals(text)
+
+
+def test_several_virtual_services_answer_for_their_own_hosts(load: Load) -> None:
+    config = load(virtual_service("a", "Reviews") + virtual_service("b", "*.Example.com") + virtual_service("c", "10.0.0.1"))
+    assert [host.domains for host in config.virtual_hosts] == [
+        ("reviews", "reviews.default", "reviews.default.svc", "reviews.default.svc.cluster.local"),
+        ("*.example.com",),
+        ("10.0.0.1",),
+    ]
+
+
+def test_one_virtual_service_alone_answers_for_every_host(load: Load) -> None:
+    assert load(virtual_service("a", "reviews")).virtual_hosts[0].domains == ("*",)
+
+
+def test_the_wildcard_host_is_taken_with_a_warning_unless_a_gateway_has_it(load: Load) -> None:
+    both = load(virtual_service("a", "'*'") + virtual_service("b", "b"))
+    assert both.virtual_hosts[0].domains == ("*",)
+    (warning,) = both.warnings
+    assert warning.endswith(
+        "wildcard host * is not allowed for virtual services bound to the mesh gateway; a mesh would refuse it, here"
+        " it takes every host"
+    )
+    assert load(virtual_service("a", "'*'", "gateways: [web]")).warnings == ()
+
+
+def test_two_virtual_services_for_one_host_are_refused(refusals: Refusals) -> None:
+    (problem,) = refusals(virtual_service("a", "reviews") + virtual_service("b", "reviews.default"))
+    assert problem == (
+        "f.yaml:10 VirtualService default/b spec.hosts: The VirtualServices default/a,default/b associated with mesh"
+        " gateway define the same host reviews.default which can lead to undefined behavior. This can be fixed by"
+        " merging the conflicting VirtualServices into a single resource."
+    )
+
+
+def virtual_service(name: str, host: str, field: str = "exportTo: ['.']") -> str:
+    return (
+        f"apiVersion: networking.istio.io/v1alpha3\nkind: VirtualService\nmetadata: {{name: {name}}}\nspec:\n"
+        f"  {field}\n  hosts: [{host}]\n  http: [{{route: [{{destination: {{host: a, port: {{number: 1}}}}}}]}}]\n---\n"
+    ).replace("spec:\n  exportTo: ['.']\n  hosts", "spec:\n  hosts")
+
+
+@pytest.mark.parametrize(
+    ("host", "full"),
+    [
+        ("httpbin", "httpbin.prod.svc.cluster.local"),
+        ("reviews.other", "reviews.other"),
+        ("*", "*"),
+        ("10.0.0.1", "10.0.0.1"),
+        ("::1", "::1"),
+    ],
+)
+def test_a_short_name_is_expanded_with_its_rules_namespace(host: str, full: str) -> None:
+    assert fqdn(host, "prod") == full
+
+
+def destination_rule(policy: str, host: str = "v2") -> str:
+    return (
+        "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: v2}\nspec:\n"
+        f"  host: {host}\n  trafficPolicy: {policy}\n---\n"
+    )
+
+
+MIRROR = "mirror: {host: v2, port: {number: 80}}"
+
+
+def test_a_destination_rule_bounds_the_connections_of_its_host(load_route: Load) -> None:
+    pool = "{tcp: {maxConnections: 3, connectTimeout: 2s}, http: {http1MaxPendingRequests: 0, idleTimeout: 1s}}"
+    rule = destination_rule(f"{{connectionPool: {pool}}}", "v1")
+    (cluster, mirror) = load_route(MIRROR, before=rule).clusters
+    assert (cluster.max_connections, cluster.max_pending) == (3, None)
+    assert (cluster.connect_timeout_s, cluster.idle_timeout_s) == (2.0, 1.0)
+    assert mirror.max_connections is None
+
+
+@pytest.mark.parametrize(
+    ("tls", "expected"),
+    [
+        ("{mode: DISABLE}", None),
+        ("{}", None),
+        ("{mode: SIMPLE}", UpstreamTls()),
+        ("{mode: SIMPLE, sni: a, insecureSkipVerify: true}", UpstreamTls(sni="a", verify=False)),
+        ("{mode: SIMPLE, insecure_skip_verify: false}", UpstreamTls()),
+    ],
+)
+def test_a_destination_rule_says_whether_tls_is_spoken(
+    load_route: Load, tls: str, expected: UpstreamTls | None
+) -> None:
+    assert load_route(MIRROR, before=destination_rule(f"{{tls: {tls}}}")).clusters[1].tls == expected
+
+
+def test_a_ports_own_policy_replaces_that_of_the_host(load_route: Load) -> None:
+    ports = "portLevelSettings: [{port: {number: 80}, tls: {mode: SIMPLE}}]"
+    rule = destination_rule(f"{{connectionPool: {{tcp: {{maxConnections: 3}}}}, {ports}}}")
+    mirror = load_route(MIRROR, before=rule).clusters[1]
+    assert (mirror.tls, mirror.max_connections) == (UpstreamTls(), None)
+    other = load_route("mirror: {host: v2, port: {number: 81}}", before=rule).clusters[1]
+    assert (other.tls, other.max_connections) == (None, 3)
+
+
+def test_mutual_tls_takes_a_certificate_and_its_key(load_route: Load, certificate: tuple[str, str]) -> None:
+    cert, key = certificate
+    tls = f"{{mode: MUTUAL, clientCertificate: {cert}, privateKey: {key}, caCertificates: {cert}}}"
+    mirror = load_route(MIRROR, before=destination_rule(f"{{tls: {tls}}}")).clusters[1]
+    assert mirror.tls == UpstreamTls(ca_file=cert, cert_file=cert, key_file=key)
+
+
+@pytest.mark.parametrize(
+    ("policy", "problem"),
+    [
+        ("{tls: {mode: MUTUAL}}", "spec.trafficPolicy.tls: client certificate required for mutual tls"),
+        (
+            "{tls: {mode: MUTUAL, clientCertificate: CERT}}",
+            "spec.trafficPolicy.tls: private key required for mutual tls",
+        ),
+        (
+            "{tls: {mode: MUTUAL, clientCertificate: CERT, privateKey: CERT}}",
+            "spec.trafficPolicy.tls: CERT and CERT are not a PEM certificate and its key, without a passphrase",
+        ),
+        (
+            "{tls: {mode: SIMPLE, caCertificates: KEY}}",
+            "spec.trafficPolicy.tls: KEY holds no usable PEM certificates",
+        ),
+        (
+            "{tls: {mode: SIMPLE, caCertificates: /no/ca}}",
+            "spec.trafficPolicy.tls.caCertificates: /no/ca cannot be read: No such file or directory",
+        ),
+        (
+            "{tls: {mode: simple}}",
+            'spec.trafficPolicy.tls.mode: "simple" is not one of DISABLE, SIMPLE, MUTUAL, ISTIO_MUTUAL; did you mean'
+            ' "SIMPLE"?',
+        ),
+        (
+            "{tls: {mode: SIMPLE, credentialName: a}}",
+            "spec.trafficPolicy.tls.credentialName: this version does not have it",
+        ),
+        ("{outlierDetection: {}}", "spec.trafficPolicy.outlierDetection: this version does not have it"),
+        (
+            "{connectionPool: {tcp: {maxConnections: -1}}}",
+            "spec.trafficPolicy.connectionPool.tcp.maxConnections: max connections must be non-negative",
+        ),
+        (
+            "{portLevelSettings: [{}]}",
+            "spec.trafficPolicy.portLevelSettings[0].port: Required value",
+        ),
+    ],
+)
+def test_a_wrong_destination_rule_is_refused(
+    route_refusals: Refusals, certificate: tuple[str, str], policy: str, problem: str
+) -> None:
+    def fill(text: str) -> str:
+        return text.replace("CERT", certificate[0]).replace("KEY", certificate[1])
+
+    (found,) = route_refusals(MIRROR, before=destination_rule(fill(policy)))
+    assert found.endswith(f"DestinationRule default/v2 {Path(fill(problem))}")
+
+
+def test_subsets_of_a_destination_rule_come_later(route_refusals: Refusals) -> None:
+    rule = destination_rule("{}").replace("  host: v2\n", "  host: v2\n  subsets: [{name: a}]\n")
+    assert route_refusals(MIRROR, before=rule) == [
+        "f.yaml:6 DestinationRule default/v2 spec.subsets: this version does not have it"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rules", "warning"),
+    [
+        (
+            destination_rule("{tls: {mode: ISTIO_MUTUAL}}"),
+            "ISTIO_MUTUAL: there are no mesh certificates outside a mesh; plain text is sent",
+        ),
+        (
+            destination_rule("{tls: {mode: SIMPLE, privateKey: KEY}}"),
+            "a client certificate is used in mode MUTUAL only",
+        ),
+        (
+            destination_rule("{}", "other"),
+            "The host other.default.svc.cluster.local defined in the DestinationRule does not match any services in"
+            " the mesh.",
+        ),
+        (
+            destination_rule("{}") + destination_rule("{}").replace("name: v2", "name: again"),
+            "ignored: another DestinationRule for v2.default.svc.cluster.local comes first",
+        ),
+    ],
+)
+def test_a_doubtful_destination_rule_is_taken_with_a_warning(
+    load_route: Load, certificate: tuple[str, str], rules: str, warning: str
+) -> None:
+    (found,) = load_route(MIRROR, before=rules.replace("KEY", certificate[1])).warnings
+    assert found.endswith(warning)

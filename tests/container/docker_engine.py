@@ -1,0 +1,127 @@
+"""The Docker engine and Compose as the container tests use them: by their command lines, as people do."""
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+ROOT = Path(__file__).parents[2]
+DEFAULT_BASE = "python:3.12-slim"
+STAND_IN = "mirror-proxy-base:bookworm"
+
+T = TypeVar("T")
+
+
+def docker(*arguments: str, timeout_s: float = 60) -> str:
+    """Run one docker command and give its output; a failure shows what the command printed."""
+    return _run(["docker", *arguments], timeout_s=timeout_s)
+
+
+def inspect(thing: str) -> dict[str, Any]:
+    """Give what the engine knows about an image or a container."""
+    (description,) = json.loads(docker("inspect", thing))
+    assert isinstance(description, dict)
+    return description
+
+
+def is_running() -> bool:
+    """Tell whether a Docker engine answers."""
+    return shutil.which("docker") is not None and _succeeds("version", "--format", "{{.Server.Version}}")
+
+
+def base_image() -> str:
+    """Give the image to build on: BASE_IMAGE, the default, or a stand-in made of Debian packages."""
+    if chosen := os.environ.get("BASE_IMAGE"):
+        return chosen
+    if _succeeds("image", "inspect", STAND_IN):
+        return STAND_IN
+    if _succeeds("image", "inspect", DEFAULT_BASE) or _succeeds("pull", "-q", DEFAULT_BASE):
+        return DEFAULT_BASE
+    _run([str(Path(__file__).with_name("base_image.sh")), STAND_IN], timeout_s=900)
+    return STAND_IN
+
+
+def eventually(read: Callable[[], T], wanted: Callable[[T], bool], within_s: float = 30) -> T:
+    """Read until the value is as wanted; give the last one when the time is up, for the assertion to show."""
+    deadline = time.monotonic() + within_s
+    while not wanted(value := read()) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return value
+
+
+@dataclass(frozen=True)
+class Compose:
+    """One project of the repository's docker-compose.yml, by the plugin or docker-compose."""
+
+    project: str
+    environment: Mapping[str, str]
+
+    def __call__(self, *arguments: str, timeout_s: float = 120) -> str:
+        """Run one compose command with every profile switched on and give its output."""
+        client = ["docker", "compose"] if _succeeds("compose", "version") else ["docker-compose"]
+        options = ["-p", self.project, "--profile", "load", "--profile", "sidecar"]
+        return _run([*client, *options, *arguments], self.environment, timeout_s)
+
+    def container(self, service: str) -> str:
+        """Give the id of a service's container, stopped ones too."""
+        labels = (f"com.docker.compose.project={self.project}", f"com.docker.compose.service={service}")
+        return docker("ps", "-aq", "--filter", f"label={labels[0]}", "--filter", f"label={labels[1]}").strip()
+
+    def published(self, service: str, port: int) -> tuple[str, int]:
+        """Give the host's address and port behind which a service's port is."""
+        host, _, number = docker("port", self.container(service), str(port)).splitlines()[0].rpartition(":")
+        return host, int(number)
+
+    def python(self, service: str, code: str) -> str:
+        """Run a line of Python inside a service's container."""
+        return docker("exec", self.container(service), "python", "-c", code)
+
+    def get(self, service: str, url: str) -> str:
+        """Fetch a URL from inside a service's container."""
+        return self.python(
+            service, f"import urllib.request as u; print(u.urlopen({url!r}, timeout=5).read().decode())"
+        )
+
+    def can_get(self, service: str, url: str) -> bool:
+        """Tell whether a service's container answers yet."""
+        try:
+            self.get(service, url)
+        except AssertionError:
+            return False
+        return True
+
+    def leftovers(self) -> list[str]:
+        """List the containers and networks that carry the project's label."""
+        label = f"label=com.docker.compose.project={self.project}"
+        return (
+            docker("ps", "-aq", "--filter", label) + docker("network", "ls", "-q", "--filter", label)
+        ).split()
+
+
+def _succeeds(*arguments: str) -> bool:
+    return (
+        subprocess.run(["docker", *arguments], capture_output=True, check=False, timeout=600).returncode == 0
+    )
+
+
+def _run(command: list[str], environment: Mapping[str, str] = {}, timeout_s: float = 60) -> str:
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=timeout_s,
+    )
+    if done.returncode != 0:
+        raise AssertionError(
+            f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-4000:]}{done.stderr[-4000:]}"
+        )
+    return done.stdout

@@ -1,0 +1,250 @@
+"""A real proxy in its own process, a real origin to put behind it, and bounded waits on conditions."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from proxy.config.model import (
+    Address,
+    Admin,
+    Cluster,
+    Config,
+    Destination,
+    Drain,
+    Listener,
+    MirrorPolicy,
+    Route,
+    Settings,
+    VirtualHost,
+)
+
+BOUND_S = 20.0
+ROOT = Path(__file__).parents[2]
+
+_SCRIPT = """
+import pickle, sys
+from pathlib import Path
+from proxy.supervisor import Patience, run
+
+def load():
+    return pickle.loads(Path(sys.argv[1]).read_bytes())
+
+sys.exit(run(load(), generation_source=load, patience=Patience(heartbeat_s=float(sys.argv[2]))))
+"""
+
+
+def until(condition: Callable[[], Any], what: str) -> Any:
+    """Return the condition's first true value; fail after `BOUND_S`."""
+    end = time.monotonic() + BOUND_S
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"waited {BOUND_S} s in vain for: {what}")
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+class Origin:
+    """Answers every request; one for `/held` only once `release` is set."""
+
+    def __init__(self) -> None:
+        self.release = threading.Event()
+        self.waiting = 0
+        origin = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                if self.path == "/held":
+                    origin.waiting += 1
+                    origin.release.wait(BOUND_S)
+                self.send_response(200)
+                self.send_header("Content-Length", "2")
+                self.end_headers()
+                self.wfile.write(b"ok")
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 the base class names it
+                """Stay quiet."""
+
+        class Server(ThreadingHTTPServer):
+            def handle_error(self, request: object, client_address: object) -> None:
+                """A proxy that is killed resets connections."""
+
+        self._server = Server(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.address = Address("127.0.0.1", self._server.server_port)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+        self._thread.start()
+
+    def close(self) -> None:
+        self.release.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+@contextmanager
+def origin() -> Iterator[Origin]:
+    one = Origin()
+    try:
+        yield one
+    finally:
+        one.close()
+
+
+def config_for(
+    primary: Address, *, mirror: Address | None = None, route: str = "r", **settings: Any
+) -> Config:
+    """Build one route to `primary` on a free port; `settings` replace what the tests' defaults are."""
+    clusters = [Cluster("p", primary)]
+    mirrors: tuple[MirrorPolicy, ...] = ()
+    if mirror is not None:
+        clusters.append(Cluster("m", mirror))
+        mirrors = (MirrorPolicy("mirror", "m"),)
+    defaults: dict[str, Any] = {
+        "listeners": (Listener(Address("127.0.0.1", free_port())),),
+        "admin": Admin(Address("127.0.0.1", free_port())),
+        "drain": Drain(0.0, 10.0),
+    }
+    routes = (Route(route, (Destination("p", "p"),), mirrors),)
+    return Config(
+        Settings(**{**defaults, **settings}), tuple(clusters), (VirtualHost("v", ("*",), routes),)
+    )
+
+
+class RunningProxy:
+    """A supervisor process with its workers. `stderr` holds what it has written so far."""
+
+    def __init__(self, config: Config, folder: Path, heartbeat_s: float) -> None:
+        self.config = config
+        self._file = folder / "config.pickle"
+        self._stderr = folder / "stderr"
+        self.write(config)
+        with self._stderr.open("wb") as stderr:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", _SCRIPT, str(self._file), str(heartbeat_s)], stderr=stderr, cwd=ROOT
+            )
+
+    def write(self, config: Config | bytes) -> None:
+        """Put another configuration where a reload will find it."""
+        self._file.write_bytes(config if isinstance(config, bytes) else pickle.dumps(config))
+
+    @property
+    def stderr(self) -> str:
+        return self._stderr.read_text()
+
+    def wait_ready(self) -> None:
+        until(lambda: self.process.poll() is not None or self.ready_status() == 200, "/ready")
+        assert self.process.poll() is None, self.stderr
+
+    def ready_status(self) -> int:
+        try:
+            return self.ask_admin("/ready")[0]
+        except OSError:
+            return 0
+
+    def ask(self, path: str = "/") -> tuple[int, str]:
+        """Send one request to the first listener, on a connection of its own."""
+        return _get(self.config.settings.listeners[0].address, path)
+
+    def hold(self) -> http.client.HTTPConnection:
+        """Send a request that the origin answers once released."""
+        address = self.config.settings.listeners[0].address
+        client = http.client.HTTPConnection(address.host, address.port, timeout=BOUND_S)
+        client.request("GET", "/held")
+        return client
+
+    def ask_admin(self, path: str) -> tuple[int, str]:
+        return _get(self.config.settings.admin.address, path)
+
+    def admin_json(self, path: str) -> Any:
+        return json.loads(self.ask_admin(path)[1])
+
+    def workers(self) -> list[dict[str, Any]]:
+        """Return those that serve, by slot."""
+        rows = self.admin_json("/server_info")["workers"]
+        return sorted((row for row in rows if row["state"] == "serving"), key=lambda row: row["slot"])
+
+    def metric(self, name: str, **labels: str) -> float:
+        """Return the sum of the samples called `name` that carry `labels`."""
+        families = text_string_to_metric_families(self.ask_admin("/metrics")[1])
+        samples = [sample for family in families for sample in family.samples]
+        return sum(
+            sample.value
+            for sample in samples
+            if sample.name == f"mirror_proxy_{name}" and labels.items() <= sample.labels.items()
+        )
+
+    def children(self) -> list[int]:
+        """Return the process ids of all workers, also of those that do not serve."""
+        pid = self.process.pid
+        try:
+            return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        except OSError:
+            return []
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def wait(self) -> int:
+        """Wait for the supervisor's exit code."""
+        return self.process.wait(BOUND_S)
+
+
+def _get(address: Address, path: str) -> tuple[int, str]:
+    client = http.client.HTTPConnection(address.host, address.port, timeout=BOUND_S)
+    try:
+        client.request("GET", path)
+        answer = client.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        client.close()
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether `pid` runs; a zombie does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+@contextmanager
+def running(config: Config, folder: Path, *, heartbeat_s: float = 10.0, ready: bool = True) -> Iterator[RunningProxy]:
+    """Run a proxy; whatever the test did to it, its processes are gone afterwards."""
+    proxy = RunningProxy(config, folder, heartbeat_s)
+    try:
+        if ready:
+            proxy.wait_ready()
+        yield proxy
+    finally:
+        workers = proxy.children()
+        proxy.process.kill()
+        proxy.process.wait()
+        for pid in filter(is_alive, workers):
+            os.kill(pid, signal.SIGKILL)

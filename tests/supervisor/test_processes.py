@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+from running_proxy import config_for, is_alive, origin, running, until
+
+
+def test_all_workers_together_answer_for_what_each_has_served(tmp_path: Path) -> None:
+    with origin() as v1, origin() as v2, running(config_for(v1.address, mirror=v2.address, workers=2), tmp_path) as proxy:
+        for _ in range(20):
+            assert proxy.ask() == (200, "ok")
+        until(lambda: proxy.metric("mirror_requests_total", outcome="completed") == 20, "20 shadows")
+        assert proxy.metric("requests_total", code="200") == 20
+        assert proxy.metric("workers") == 2
+        assert proxy.metric("config_generation") == 1
+        [mirror] = proxy.admin_json("/mirrors")["mirrors"]
+        assert mirror["outcomes"] == {"completed": 20}
+        assert mirror["percent"] == 100
+
+
+def test_a_worker_that_dies_is_replaced_on_its_socket_and_its_counts_are_kept(tmp_path: Path) -> None:
+    with origin() as v1, running(config_for(v1.address, workers=2), tmp_path) as proxy:
+        for _ in range(20):
+            proxy.ask()
+        assert proxy.metric("requests_total") == 20
+        lost, other = proxy.workers()
+        os.kill(lost["pid"], signal.SIGKILL)
+        until(lambda: len(proxy.workers()) == 2 and proxy.workers()[0]["pid"] != lost["pid"], "a replacement")
+        assert proxy.workers()[1]["pid"] == other["pid"]
+        assert proxy.metric("requests_total") == 20
+        assert proxy.metric("worker_restarts_total", reason="died") == 1
+        for _ in range(20):
+            assert proxy.ask() == (200, "ok")
+        assert proxy.metric("requests_total") == 40
+        assert f"worker 0 (pid {lost['pid']}) was killed by SIGKILL" in proxy.stderr
+
+
+def test_a_worker_that_stops_answering_is_killed_and_replaced(tmp_path: Path) -> None:
+    with origin() as v1, running(config_for(v1.address), tmp_path, heartbeat_s=2.0) as proxy:
+        [hung] = proxy.workers()
+        os.kill(hung["pid"], signal.SIGSTOP)
+        until(lambda: proxy.metric("worker_restarts_total", reason="hung") == 1, "the hang to be seen")
+        until(lambda: proxy.ready_status() == 200, "a replacement")
+        assert not is_alive(hung["pid"])
+        assert proxy.ask() == (200, "ok")
+        assert f"worker 0 (pid {hung['pid']}) has not answered for 2 s: killing it" in proxy.stderr
+
+
+def test_a_supervisor_that_was_stopped_itself_kills_nobody(tmp_path: Path) -> None:
+    with origin() as v1, running(config_for(v1.address), tmp_path, heartbeat_s=1.5) as proxy:
+        before = proxy.workers()
+        proxy.signal(signal.SIGSTOP)
+        _wait_for_silence(proxy.children()[0], seconds=2.5)
+        proxy.signal(signal.SIGCONT)
+        assert [row["pid"] for row in proxy.workers()] == [row["pid"] for row in before]
+        assert proxy.metric("worker_restarts_total") == 0
+
+
+def test_shadows_of_a_dead_worker_are_counted_as_reset(tmp_path: Path) -> None:
+    with origin() as v1, origin() as v2, running(config_for(v1.address, mirror=v2.address), tmp_path) as proxy:
+        v1.release.set()
+        proxy.ask()
+        until(lambda: proxy.metric("mirror_requests_total", outcome="completed") == 1, "a complete shadow")
+        assert proxy.ask("/held") == (200, "ok")
+        until(lambda: v2.waiting == 1, "the shadow at v2")
+        assert proxy.metric("mirror_in_flight") == 1
+        assert proxy.metric("mirror_requests_total") == 1
+        os.kill(proxy.workers()[0]["pid"], signal.SIGKILL)
+        until(lambda: proxy.metric("mirror_requests_total", outcome="reset") == 1, "the lost shadow")
+        assert proxy.metric("mirror_in_flight") == 0
+        assert proxy.metric("mirror_requests_total") == 2
+
+
+def test_workers_whose_supervisor_dies_finish_what_they_have_and_leave(tmp_path: Path) -> None:
+    with origin() as v1, running(config_for(v1.address, workers=2), tmp_path) as proxy:
+        client = proxy.hold()
+        until(lambda: v1.waiting == 1, "the request at v1")
+        workers = proxy.children()
+        proxy.signal(signal.SIGKILL)
+        until(lambda: sum(map(is_alive, workers)) == 1, "the idle worker to leave")
+        v1.release.set()
+        answer = client.getresponse()
+        assert (answer.status, answer.read()) == (200, b"ok")
+        client.close()
+        until(lambda: not any(map(is_alive, workers)), "the busy worker to leave")
+
+
+def test_a_worker_inherits_nothing_but_its_sockets_and_its_pipe(tmp_path: Path) -> None:
+    with origin() as v1, running(config_for(v1.address, workers=2), tmp_path) as proxy:
+        for row in proxy.workers():
+            links = [os.readlink(path) for path in _descriptors(row["pid"])]
+            sockets = [link for link in links if link.startswith("socket:")]
+            shared = set(sockets) & {os.readlink(path) for path in _descriptors(proxy.process.pid)}
+            assert len(shared) == 1, "the listener's socket, and not a neighbour's"
+
+
+def test_signals_that_reach_the_whole_group_do_not_end_a_worker(tmp_path: Path) -> None:
+    with origin() as v1, running(config_for(v1.address), tmp_path) as proxy:
+        [worker] = proxy.workers()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+            os.kill(worker["pid"], number)
+        assert proxy.ask() == (200, "ok")
+        assert [row["pid"] for row in proxy.workers()] == [worker["pid"]]
+
+
+def _descriptors(pid: int) -> list[Path]:
+    return list(Path(f"/proc/{pid}/fd").iterdir())
+
+
+def _wait_for_silence(pid: int, *, seconds: float) -> None:
+    """Wait until `pid`, which runs, has aged by `seconds`: by the kernel's clock, not by ours."""
+    start = _uptime()
+    until(lambda: is_alive(pid) and _uptime() - start > seconds, f"{seconds} s to pass")
+
+
+def _uptime() -> float:
+    return float(Path("/proc/uptime").read_text().split()[0])
+
+

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+from running_proxy import config_for, free_port, origin, running, until
+
+from proxy.config.model import Address, Admin, Listener, ListenerTls
+from proxy.supervisor import banner
+
+HERE = Address("127.0.0.1", 1)
+
+
+def test_a_busy_listener_port_is_one_plain_line_and_exit_code_1(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0), reuse_port=True) as busy:
+        address = Address(*busy.getsockname())
+        with running(config_for(HERE, listeners=(Listener(address),)), tmp_path, ready=False) as proxy:
+            assert proxy.wait() == 1
+            line = f"ERROR listener {address}: the port is already in use; stop what uses it or choose another port"
+            assert proxy.stderr.splitlines() == [line]
+
+
+def test_a_busy_admin_port_is_one_plain_line_and_exit_code_1(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        address = Address(*busy.getsockname())
+        with running(config_for(HERE, admin=Admin(address)), tmp_path, ready=False) as proxy:
+            assert proxy.wait() == 1
+            line = f"ERROR admin {address}: the port is already in use; stop what uses it or choose another port"
+            assert proxy.stderr.splitlines() == [line]
+
+
+def test_a_worker_that_cannot_start_says_why_and_ends_the_start(tmp_path: Path) -> None:
+    missing = str(tmp_path / "missing.pem")
+    listener = Listener(Address("127.0.0.1", free_port()), ListenerTls(missing, missing))
+    with running(config_for(HERE, listeners=(listener,)), tmp_path, ready=False) as proxy:
+        assert proxy.wait() == 1
+        assert "ERROR worker 0 did not start: " in proxy.stderr
+        assert "No such file" in proxy.stderr
+        assert "Traceback" not in proxy.stderr
+
+
+def test_a_mark_key_file_that_is_too_short_is_refused(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_bytes(b"short\n")
+    with running(config_for(HERE, mark_key_file=str(key)), tmp_path, ready=False) as proxy:
+        assert proxy.wait() == 1
+        assert proxy.stderr == f"ERROR mark key file {key}: 5 bytes are too few; use at least 16\n"
+
+
+def test_an_unreachable_primary_is_a_warning(tmp_path: Path) -> None:
+    nobody = Address("127.0.0.1", free_port())
+    with running(config_for(nobody), tmp_path) as proxy:
+        until(lambda: "WARNING primary" in proxy.stderr, "the warning")
+        assert f"primary http://{nobody} cannot be reached now (Connection refused)" in proxy.stderr
+        assert proxy.ask()[0] == 503
+
+
+def test_port_0_is_one_free_port_for_all_workers(tmp_path: Path) -> None:
+    anywhere = (Listener(Address("127.0.0.1", 0)), Listener(Address("::1", 0)))
+    with origin() as v1, running(config_for(v1.address, listeners=anywhere, workers=2), tmp_path) as proxy:
+        four, six = proxy.admin_json("/server_info")["listeners"]
+        for host, port in (("127.0.0.1", four.rpartition(":")[2]), ("::1", six.rpartition(":")[2])):
+            with socket.create_connection((host, int(port))) as client:
+                client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+                assert client.makefile("rb").readline() == b"HTTP/1.1 200 OK\r\n"
+        assert six.startswith("[::1]:")
+
+
+def test_the_banner_names_every_address_and_share() -> None:
+    config = config_for(HERE, mirror=Address("v2", 80))
+    listener = config.settings.listeners[0].address
+    text = list(banner.lines(config, "1.0", [listener], Address("::1", 9901)))
+    assert text == [
+        "mirror-proxy 1.0",
+        f"listening on http://{listener}",
+        "primary http://127.0.0.1:1",
+        "mirror http://v2:80: 100 % of requests (mirror)",
+        "admin on http://[::1]:9901",
+    ]
+
+
+async def test_a_reachable_primary_and_a_mirror_that_is_not_are_not_warned_of(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with origin() as v1:
+        await banner.warn_of_unreachable_primaries(config_for(v1.address, mirror=HERE))
+    assert caplog.records == []
+
+
+async def test_a_name_that_does_not_resolve_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    await banner.warn_of_unreachable_primaries(config_for(Address("nowhere.invalid", 80)))
+    assert "primary http://nowhere.invalid:80 cannot be reached now" in caplog.text

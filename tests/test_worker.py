@@ -1,0 +1,148 @@
+"""A worker without its supervisor: the test holds the other end of the control pipe."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import socket
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from proxy import control
+from proxy.config.model import (
+    Address,
+    Cluster,
+    Config,
+    Destination,
+    Drain,
+    Listener,
+    ListenerTls,
+    Route,
+    Settings,
+    VirtualHost,
+)
+
+BOUND_S = 20.0
+ROOT = Path(__file__).parents[1]
+
+
+class Held:
+    """A worker process, its listening socket and our end of its pipe."""
+
+    def __init__(self) -> None:
+        self.listener = socket.socket()
+        self.listener.bind(("127.0.0.1", 0))
+        self.address: tuple[str, int] = self.listener.getsockname()
+        self.pipe, theirs = socket.socketpair()
+        self.pipe.settimeout(BOUND_S)
+        with theirs:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "proxy.worker", "--control", str(theirs.fileno())],
+                pass_fds=(theirs.fileno(), self.listener.fileno()),
+                stderr=subprocess.PIPE,
+                cwd=ROOT,
+            )
+
+    def start(self, tls: ListenerTls | None = None) -> None:
+        settings = Settings(listeners=(Listener(Address(*self.address), tls),), drain=Drain(0.0, 5.0))
+        routes = (Route("r", (Destination("p", "p"),)),)
+        clusters = (Cluster("p", Address("127.0.0.1", 1)),)
+        config = Config(settings, clusters, (VirtualHost("v", ("*",), routes),))
+        self.send(control.Start(config, 1, b"k" * 32, (self.listener.fileno(),)))
+
+    def send(self, message: control.ToWorker) -> None:
+        body = pickle.dumps(message)
+        self.pipe.sendall(struct.pack("!I", len(body)) + body)
+
+    def receive(self) -> control.ToSupervisor:
+        (length,) = struct.unpack("!I", self._read(4))
+        message: control.ToSupervisor = pickle.loads(self._read(length))
+        return message
+
+    def receive_until(self, kind: type) -> control.ToSupervisor:
+        while not isinstance(message := self.receive(), kind):
+            pass
+        return message
+
+    def _read(self, size: int) -> bytes:
+        data = b""
+        while len(data) < size:
+            piece = self.pipe.recv(size - len(data))
+            if not piece:
+                raise EOFError
+            data += piece
+        return data
+
+
+@contextmanager
+def held_worker() -> Iterator[Held]:
+    held = Held()
+    try:
+        yield held
+    finally:
+        held.pipe.close()
+        held.listener.close()
+        held.process.kill()
+        held.process.communicate()
+
+
+def test_a_worker_says_ready_beats_answers_and_drains() -> None:
+    with held_worker() as held:
+        held.start()
+        assert held.receive() == control.Ready()
+        with socket.create_connection(held.address) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert client.recv(100).startswith(b"HTTP/1.1 503 ")
+            held.send(control.Snap(7))
+            snapped = held.receive_until(control.Snapped)
+            assert isinstance(snapped, control.Snapped)
+            assert snapped.id == 7
+            assert snapped.report["requests_total"] == {("r", "p", "503"): 1}
+            assert [row["name"] for row in snapped.clusters] == ["p"]
+            assert snapped.mirrors == []
+        held.receive_until(control.Heartbeat)
+        held.send(control.Drain(5.0))
+        drained = held.receive_until(control.Drained)
+        assert isinstance(drained, control.Drained)
+        assert drained.report["requests_total"] == {("r", "p", "503"): 1}
+        assert held.process.wait(BOUND_S) == 0
+
+
+def test_a_worker_whose_pipe_closes_drains_and_exits_with_0() -> None:
+    with held_worker() as held:
+        held.start()
+        assert held.receive() == control.Ready()
+        held.pipe.close()
+        _, stderr = held.process.communicate(timeout=BOUND_S)
+        assert held.process.returncode == 0
+        said = f"WARNING the supervisor is gone: worker {held.process.pid} drains within 5 s\n"
+        assert stderr.decode() == said
+
+
+def test_a_worker_that_is_never_started_leaves_with_its_supervisor() -> None:
+    with held_worker() as held:
+        held.pipe.close()
+        assert held.process.wait(BOUND_S) == 0
+
+
+def test_a_worker_that_cannot_serve_says_why_and_exits_with_1() -> None:
+    with held_worker() as held:
+        held.start(ListenerTls("/nowhere/cert.pem", "/nowhere/key.pem"))
+        failed = held.receive()
+        assert isinstance(failed, control.Failed)
+        assert "No such file" in failed.problem
+        assert held.process.wait(BOUND_S) == 1
+
+
+def test_a_worker_imports_nothing_it_does_not_need() -> None:
+    code = "import json, sys, proxy.worker; print(json.dumps(sorted(sys.modules)))"
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=True, cwd=ROOT
+    )
+    modules = set(json.loads(answer.stdout))
+    assert "proxy.dataplane" in modules
+    assert not modules & {"yaml", "aiohttp", "prometheus_client", "argparse", "proxy.supervisor", "proxy.admin"}
