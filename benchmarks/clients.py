@@ -16,15 +16,30 @@ HEAD_END = b"\r\n\r\n"
 
 @contextmanager
 def idle_connections(port: int, count: int) -> Iterator[None]:
-    """Hold `count` connections open, each of which has had one request answered."""
+    """Hold `count` connections open, each of which has had one request answered; fail if one was closed."""
+    connections = []
     with ExitStack() as stack:
         for _ in range(count):
             connection = socket.create_connection((HOST, port), timeout=10)
-            stack.enter_context(closing(connection))
+            connections.append(stack.enter_context(closing(connection)))
             connection.sendall(REQUEST)
             if not connection.recv(4096).startswith(b"HTTP/1.1 200"):
                 raise RuntimeError("an idle connection's only request was not answered with 200")
         yield
+        if not all(is_open(connection) for connection in connections):
+            raise RuntimeError("the proxy closed idle connections before their memory was read")
+
+
+def is_open(connection: socket.socket) -> bool:
+    """Tell whether the peer has neither closed nor said anything more."""
+    connection.setblocking(False)
+    try:
+        connection.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return True
+    except ConnectionError:
+        return False
+    return False
 
 
 @dataclass(slots=True)

@@ -14,6 +14,9 @@ from typing import cast
 
 import uvloop
 
+from benchmarks.ports import HOST
+
+BACKLOG = 4096
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n\r\nok\n"
 REFUSED = b"HTTP/1.1 411 Length Required\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 GARBAGE = b"\x00\xff this is not HTTP \x00\r\n\r\n" * 4
@@ -99,15 +102,6 @@ class Unhurried(Slow):
     delay_s = 0.2
 
 
-class Stalled(Origin):
-    """Accepts and never reads."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Stop before the first byte."""
-        super().connection_made(transport)
-        self.transport.pause_reading()
-
-
 class Reset(Origin):
     """Sends RST once it has seen a head."""
 
@@ -147,7 +141,6 @@ MODES: dict[str, type[Origin]] = {
     "healthy": Origin,
     "unhurried": Unhurried,
     "slow": Slow,
-    "stalled": Stalled,
     "reset": Reset,
     "close_after_head": CloseAfterHead,
     "garbage": Garbage,
@@ -156,13 +149,24 @@ MODES: dict[str, type[Origin]] = {
 
 async def serve(mode: str, port: int) -> None:
     """Serve on loopback until the process is ended."""
-    server = await asyncio.get_running_loop().create_server(MODES[mode], "127.0.0.1", port, backlog=4096)
+    server = await asyncio.get_running_loop().create_server(MODES[mode], HOST, port, backlog=BACKLOG)
     await server.serve_forever()
+
+
+async def stall(port: int) -> None:
+    """Accept and never read: bare sockets, since a uvloop transport reads before it can be paused."""
+    loop = asyncio.get_running_loop()
+    held = []
+    with socket.create_server((HOST, port), backlog=BACKLOG) as listener:
+        listener.setblocking(False)
+        while True:
+            connection, _ = await loop.sock_accept(listener)
+            held.append(connection)
 
 
 def main(mode: str, port: str) -> None:
     """Run from the command line."""
-    uvloop.run(serve(mode, int(port)))
+    uvloop.run(stall(int(port)) if mode == "stalled" else serve(mode, int(port)))
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ def _clusters(snapshot: Snapshot) -> Report:
             ("upstream_connections_active", stats.connections_active),
             ("upstream_connections_total", stats.connections),
             ("upstream_connect_failures_total", stats.connect_failures),
-            ("upstream_requests_active", stats.requests_active),
+            ("upstream_requests_active", cluster.requests_active),
             ("upstream_retry_refused_total", stats.retry_refused),
             ("upstream_pending_overflow_total", stats.pending_overflow),
             ("upstream_resolve_failures_total", stats.resolve_failures),
@@ -81,7 +81,9 @@ def _downstream(stats: DownstreamStats) -> Report:
         "downstream_connections_rejected_total": {(): stats.connections_rejected},
         "downstream_requests_active": {(): stats.requests_active},
         "downstream_tunnels_active": {(): stats.tunnels_active},
-        "downstream_bad_requests_total": {(code_label(code),): count for code, count in stats.bad_requests.items()},
+        "downstream_bad_requests_total": {
+            (code_label(code),): count for code, count in stats.bad_requests.items()
+        },
     }
 
 
@@ -99,7 +101,7 @@ def clusters(snapshot: Snapshot) -> list[Row]:
             "name": name,
             "address": str(cluster.config.address),
             "connections_active": cluster.stats.connections_active,
-            "requests_active": cluster.stats.requests_active,
+            "requests_active": cluster.requests_active,
             "connect_failures": cluster.stats.connect_failures,
             "endpoints": [
                 {"address": endpoint.label, "active": endpoint.active, "idle": len(endpoint.idle)}

@@ -28,7 +28,7 @@ A reverse proxy that also sends copies of requests to mirrors, and lets no mirro
 
   mirror-proxy demo                                     see it work: v1, v2, the proxy and a little traffic
   mirror-proxy run --primary http://v1:8080 --mirror http://v2:8080 --percent 10
-  mirror-proxy run config/                              the same from files, which are Istio's
+  mirror-proxy run config/shop                          the same from files, which are Istio's
 """
 RUN = """\
 Forward every request to the primary and copies of some to the mirrors.
@@ -58,12 +58,9 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         unknown = [word.split("=")[0] for word in message.split() if word.startswith("--")]
-        hint = (
-            did_you_mean(unknown[0], self._option_string_actions)
-            if "unrecognized" in message and unknown
-            else ""
-        )
-        super().error(f"{message}; {hint}" if hint else message)
+        if message.startswith("unrecognized") and unknown:
+            message = f"{message}; {did_you_mean(unknown[0], [flag.option for flag in flags.FLAGS])}"
+        super().error(message.removesuffix("; "))
 
 
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
@@ -111,9 +108,11 @@ class _Version(argparse.Action):
         from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415  rarely asked for
 
         try:
-            parser.exit(message=f"{DISTRIBUTION} {version(DISTRIBUTION)}\n")
+            number = version(DISTRIBUTION)
         except PackageNotFoundError:
-            parser.exit(message=f"{DISTRIBUTION} (run from its source, not installed)\n")
+            number = "(run from its source, not installed)"
+        sys.stdout.write(f"{DISTRIBUTION} {number}\n")
+        parser.exit()
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:

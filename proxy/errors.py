@@ -38,7 +38,9 @@ class Failure:
 _RESET_TEXT = b"upstream connect error or disconnect/reset before headers. reset reason: "
 
 NO_ROUTE = Failure("no_route", 404, "NR", b"", "no_primary")
-NO_HEALTHY_UPSTREAM = Failure("no_healthy_upstream", 503, "UH", b"no healthy upstream", "no_endpoint", unsent=True)
+NO_HEALTHY_UPSTREAM = Failure(
+    "no_healthy_upstream", 503, "UH", b"no healthy upstream", "no_endpoint", unsent=True
+)
 CONNECT_FAILURE = Failure(
     "connect_failure", 503, "UF", _RESET_TEXT + b"remote connection failure", "connect_error", unsent=True
 )

@@ -18,23 +18,23 @@ HIGH_WATER = 64 * 1024
 
 
 class ReadValve:
-    """The reading side of one transport."""
+    """The reading side of one transport; `reasons` is 0 while it is read."""
 
-    __slots__ = ("_reasons", "_transport")
+    __slots__ = ("_transport", "reasons")
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
-        self._reasons = 0
+        self.reasons = 0
 
     def pause(self, reason: int) -> None:
         """Stop reading, for `reason`."""
-        if not self._reasons and not self._transport.is_closing():
+        if not self.reasons and not self._transport.is_closing():
             self._transport.pause_reading()
-        self._reasons |= reason
+        self.reasons |= reason
 
     def resume(self, reason: int) -> None:
         """Take `reason` away; reading goes on when it was the last."""
-        if self._reasons:
-            self._reasons &= ~reason
-            if not self._reasons and not self._transport.is_closing():
+        if self.reasons:
+            self.reasons &= ~reason
+            if not self.reasons and not self._transport.is_closing():
                 self._transport.resume_reading()

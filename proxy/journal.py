@@ -12,6 +12,9 @@ from proxy.exchange import Exchange
 from proxy.mirror.shadow import Shadow
 from proxy.telemetry.access_log import AccessLog
 
+#: A line has to fit into one write to a pipe (4 KiB), which is all or nothing.
+_MAX_PATH = 1024
+
 
 class Journal:
     """Writes what ended to the access log, which drops lines rather than wait."""
@@ -34,10 +37,10 @@ class Journal:
                 "request_id": _text(exchange.request_id),
                 "method": _text(head.method),
                 "host": _text(head.host),
-                "path": _text(head.target.partition(b"?")[0]),
+                "path": _text(head.target.partition(b"?")[0][:_MAX_PATH]),
                 "route": route.name if route is not None else None,
                 "destination": exchange.destination.name if route is not None else None,
-                "upstream": exchange.upstream_address or None,
+                "upstream": exchange.endpoint.label if exchange.endpoint is not None else None,
                 "status": exchange.status,
                 "flag": exchange.flag or None,
                 "duration_ms": _ms(duration_s),

@@ -43,7 +43,9 @@ class CompiledRoute:
         "retry_attempts", "timeout_s",
     )  # fmt: skip
 
-    def __init__(self, route: model.Route, destinations: list[CompiledDestination], mirrors: tuple[Mirror, ...]) -> None:
+    def __init__(
+        self, route: model.Route, destinations: list[CompiledDestination], mirrors: tuple[Mirror, ...]
+    ) -> None:
         self.name = route.name
         self.destinations = destinations
         self.mirrors = mirrors
@@ -90,7 +92,11 @@ class Snapshot:
 
 
 def compile_snapshot(
-    config: Config, generation: int, mark_key: bytes, wheel: DeadlineWheel, downstream: DownstreamStats,
+    config: Config,
+    generation: int,
+    mark_key: bytes,
+    wheel: DeadlineWheel,
+    downstream: DownstreamStats,
 ) -> Snapshot:
     """Compile `config`; raises `OSError` when a TLS file cannot be used."""
     snapshot = Snapshot(config, generation, mark_key, downstream)
@@ -98,14 +104,20 @@ def compile_snapshot(
     snapshot.clusters = {cluster.name: Cluster(cluster, wheel) for cluster in config.clusters}
 
     def compile_route(route: model.Route) -> CompiledRoute:
-        destinations = [CompiledDestination(one.name, snapshot.clusters[one.cluster]) for one in route.destinations]
-        mirrors = tuple(Mirror(one, snapshot.clusters[one.cluster], budget, mark_key) for one in route.mirrors)
+        destinations = [
+            CompiledDestination(one.name, snapshot.clusters[one.cluster]) for one in route.destinations
+        ]
+        mirrors = tuple(
+            Mirror(one, snapshot.clusters[one.cluster], budget, mark_key) for one in route.mirrors
+        )
         compiled = CompiledRoute(route, destinations, mirrors)
         snapshot.mirrors += mirrors
         snapshot.routes.append(compiled)
         return compiled
 
-    snapshot.table = RouteTable([(host.domains, compile_route(host.routes[0])) for host in config.virtual_hosts])
+    snapshot.table = RouteTable(
+        [(host.domains, compile_route(host.routes[0])) for host in config.virtual_hosts]
+    )
     return snapshot
 
 

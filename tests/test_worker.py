@@ -140,9 +140,14 @@ def test_a_worker_that_cannot_serve_says_why_and_exits_with_1() -> None:
 
 def test_a_worker_imports_nothing_it_does_not_need() -> None:
     code = "import json, sys, proxy.worker; print(json.dumps(sorted(sys.modules)))"
-    answer = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, check=True, cwd=ROOT
-    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, cwd=ROOT)
     modules = set(json.loads(answer.stdout))
     assert "proxy.dataplane" in modules
-    assert not modules & {"yaml", "aiohttp", "prometheus_client", "argparse", "proxy.supervisor", "proxy.admin"}
+    assert not modules & {
+        "yaml",
+        "aiohttp",
+        "prometheus_client",
+        "argparse",
+        "proxy.supervisor",
+        "proxy.admin",
+    }

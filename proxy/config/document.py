@@ -198,7 +198,7 @@ class _Grower:
             mapping[key] = self._grow(value_node, line)
         return mapping
 
-    def _scalar(self, node: yaml.ScalarNode) -> Any:
+    def _scalar(self, node: yaml.Node) -> Any:
         text = node.value
         match node.tag.removeprefix("tag:yaml.org,2002:"):
             case "str":

@@ -159,7 +159,7 @@ class Given:
                     self._from_variable(flag, environ[flag.variable]),
                     _mark(flag.variable),
                 )
-            if value is not None:
+            if value not in (None, False):
                 values = value if isinstance(value, list) else [value]
                 self._nodes[flag.key] = [
                     Node(_number(item) if flag.is_number else item, mark) for item in values
@@ -197,8 +197,7 @@ class Given:
 
     def is_on(self, key: str) -> bool:
         """Tell whether a switch is on."""
-        node = self.one(key)
-        return node is not None and node.value is True
+        return key in self._nodes
 
 
 def _mark(name: str) -> Mark:

@@ -87,8 +87,7 @@ def load_documents(
     found = _known(documents.read(paths, problems), problems)
     laid = [document for node in overlay for document in documents.unroll(node, problems)]
     settings = _settings_document(found, laid, environ, problems)
-    routing = [document for document in (*found, *laid) if document.kind != mirror_proxy.KIND]
-    _check_routing(found, laid, paths, problems)
+    routing = _routing_documents(found, laid, paths, problems)
     config = _compile(settings, routing, problems)
     problems.raise_errors()
     return Loaded(config, (settings, *routing) if settings else tuple(routing))
@@ -147,21 +146,23 @@ def _settings_document(
     return Document(named.api_version, named.kind, named.name, named.namespace, root)
 
 
-def _check_routing(
-    found: Iterable[Document], laid: Iterable[Document], paths: Sequence[str], problems: Problems
-) -> None:
-    """Report when nothing says where requests go, or when files and flags both do."""
-    from_files = [document for document in found if document.kind == VIRTUAL_SERVICE]
-    from_flags = [document for document in laid if document.kind == VIRTUAL_SERVICE]
-    if from_files and from_flags:
+def _routing_documents(
+    found: Sequence[Document], laid: Sequence[Document], paths: Sequence[str], problems: Problems
+) -> list[Document]:
+    """Return what says where requests go; report when nothing does, or when files and flags both do."""
+    from_files = [document for document in found if document.kind != mirror_proxy.KIND]
+    from_flags = [document for document in laid if document.kind != mirror_proxy.KIND]
+    in_file = next((document for document in from_files if document.kind == VIRTUAL_SERVICE), None)
+    if in_file and from_flags:
         from_flags[0].place(problems).refuse(
-            f"{from_files[0].root.mark} has a VirtualService, which says where requests go",
-            "give one or the other",
+            f"{in_file.root.mark} has a VirtualService, which says where requests go", "give one or the other"
         )
-    if not from_files and not from_flags and not problems.errors:
+        return from_files
+    if not in_file and not from_flags and not problems.errors:
         mark = Mark(paths[0]) if paths else Mark("--primary", is_flag=True)
         hint = "give --primary URL, or a file with a VirtualService"
         problems.add(Problem(mark, "nothing says where requests go", hint=hint))
+    return [*from_files, *from_flags]
 
 
 def _compile(settings_document: Document | None, routing: Sequence[Document], problems: Problems) -> Config:

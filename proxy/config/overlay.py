@@ -6,9 +6,9 @@ for upstreams that speak TLS. The model always comes from documents: `--print-co
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 from typing import Any
 
 from proxy.config import settings
@@ -88,12 +88,17 @@ def _listeners(given: Given, paths: Sequence[str]) -> list[dict[str, Any]]:
         if flag.path[:2] == ("listeners", "tls") and (node := given.one(flag.key))
     }
     addresses = given.all("listen")
-    if tls and not addresses:
-        mark = next(iter(tls.values())).mark
+    if not tls:
+        return [{"address": address} for address in addresses]
+    mark = next(iter(tls.values())).mark
+    if not {"certFile", "keyFile"} <= tls.keys():
+        given.refuse(mark, "TLS needs both --tls-cert and --tls-key")
+        return []
+    if not addresses:
         if paths:
             given.refuse(mark, "says nothing of where to listen", "give --listen too")
         addresses = [Node(str(Settings().listeners[0].address), mark)]
-    return [{"address": address, "tls": tls} if tls else {"address": address} for address in addresses]
+    return [{"address": address, "tls": tls} for address in addresses]
 
 
 def _routing(given: Given) -> Iterator[Node]:
@@ -214,8 +219,13 @@ def _destination_rule(host: str, ports: dict[int, Upstream]) -> Node:
         {
             "apiVersion": next(iter(VERSIONS)),
             "kind": "DestinationRule",
-            "metadata": {"name": re.sub(r"[^a-z0-9.]+", "-", host).strip("-")},
+            "metadata": {"name": _object_name(host)},
             "spec": {"host": host, "trafficPolicy": policy},
         },
         one.url.mark,
     )
+
+
+def _object_name(host: str) -> str:
+    """Return a Kubernetes name for a host, its own for each."""
+    return "ipv6-" + IPv6Address(host).exploded.replace(":", "-") if ":" in host else host

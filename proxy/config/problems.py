@@ -46,21 +46,21 @@ class Problems:
     """Problems in the order they were found, each once."""
 
     def __init__(self) -> None:
-        self._found: dict[Problem, None] = {}
+        self._found: dict[tuple[str, str], Problem] = {}
 
     def add(self, problem: Problem) -> None:
-        """Keep `problem`, unless the same one is there already."""
-        self._found.setdefault(problem)
+        """Keep `problem`, unless one that reads the same is there already."""
+        self._found.setdefault((problem.severity, str(problem)), problem)
 
     @property
     def errors(self) -> tuple[Problem, ...]:
         """Those that forbid the configuration."""
-        return tuple(problem for problem in self._found if problem.severity == "error")
+        return tuple(problem for problem in self._found.values() if problem.severity == "error")
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
         """Those that do not."""
-        return tuple(problem for problem in self._found if problem.severity == "warning")
+        return tuple(problem for problem in self._found.values() if problem.severity == "warning")
 
     def raise_errors(self) -> None:
         """Raise every error found so far as one `ConfigError`; return when there is none."""

@@ -111,6 +111,8 @@ class Routes:
         return name
 
     def _cluster(self, target: Target, namespace: str) -> Cluster:
+        if "_" in target.host:
+            target.place.warn(f"a mesh would refuse the host {target.host} for its underscore")
         host = fqdn(target.host, namespace)
         port = target.port or self._listener_port
         policy = TrafficPolicy()
@@ -146,7 +148,7 @@ def _domains(rule: VirtualServiceRule) -> tuple[str, ...]:
 def _refuse_conflict(one: VirtualServiceRule, other: VirtualServiceRule, domain: str) -> None:
     names = ",".join(f"{rule.document.namespace}/{rule.document.name}" for rule in (one, other))
     other.place.at("spec").at("hosts").refuse(
-        f"The VirtualServices {names} associated with mesh gateway define the same host {domain} which can lead "
-        "to undefined behavior. This can be fixed by merging the conflicting VirtualServices into a single "
-        "resource."
+        f"The VirtualServices {names} associated with mesh gateway define the same host {domain}"
+        " which can lead to undefined behavior."
+        " This can be fixed by merging the conflicting VirtualServices into a single resource."
     )

@@ -24,6 +24,8 @@ from proxy.telemetry.stats import DownstreamStats
 
 #: How long a client that was refused may go on sending before it is cut off, and how much of it is read.
 LINGER_S = 1.0
+#: How long a draining worker waits for the first request of a connection it has just accepted.
+FIRST_REQUEST_S = 1.0
 #: An exchange on which nothing at all moves for so long is given up (Envoy's stream_idle_timeout).
 STREAM_IDLE_S = 300.0
 
@@ -76,7 +78,12 @@ class Door:
     """What all connections of one listener share."""
 
     def __init__(
-        self, handler: Handler, limits: Limits, upgrades: frozenset[bytes], wheel: DeadlineWheel, stats: DownstreamStats
+        self,
+        handler: Handler,
+        limits: Limits,
+        upgrades: frozenset[bytes],
+        wheel: DeadlineWheel,
+        stats: DownstreamStats,
     ) -> None:
         self.handler = handler
         self.limits = limits
@@ -91,13 +98,13 @@ class DownstreamConnection(asyncio.Protocol):
     """Owns one client transport."""
 
     __slots__ = (
-        "_buffer", "_chunked", "_keep_alive", "_left", "_lingering", "_ready", "_stream", "_tunnel",
-        "_uploading", "_valve", "alarm", "deadline", "door", "peer_ip", "proto_line", "transport",
+        "_buffer", "_chunked", "_is_new", "_left", "_lingering", "_ready", "_stream", "_tunnel",
+        "_uploading", "_valve", "alarm", "deadline", "door", "forwarded_lines", "local_ip", "peer_ip", "scheme", "transport",
     )  # fmt: skip
 
     def __init__(self, door: Door, scheme: bytes) -> None:
         self.door = door
-        self.proto_line = b"x-forwarded-proto: " + scheme
+        self.scheme = scheme
         self.deadline = self.alarm = NEVER
         self._buffer = bytearray()
         self._chunked: ChunkedReader | None = None
@@ -105,18 +112,13 @@ class DownstreamConnection(asyncio.Protocol):
         self._stream: Stream | None = None
         self._tunnel: Tunnel | None = None
         self._uploading = False
-        self._keep_alive = True
         self._lingering = False
         self._ready = False
-        self.peer_ip = b""
+        self._is_new = True
+        self.peer_ip = self.local_ip = self.forwarded_lines = b""
         self.transport: asyncio.Transport
 
     # --- what the exchange asks of us ---
-
-    @property
-    def local_ip(self) -> bytes:
-        """Our own address on this connection, as it is put into the copy's x-forwarded-for."""
-        return _ip(self.transport.get_extra_info("sockname"))
 
     def write(self, data: bytes) -> None:
         """Send bytes of a response."""
@@ -147,7 +149,8 @@ class DownstreamConnection(asyncio.Protocol):
             asyncio.get_running_loop().call_soon(self._next)
         else:
             self._ready = True
-            self._valve.resume(flow.EVERY_REASON)
+            if self._valve.reasons:
+                self._valve.resume(flow.EVERY_REASON)
             self.deadline = when = monotonic() + self.door.limits.idle_timeout_s
             if when < self.alarm:
                 self.door.wheel.set(self, when)
@@ -172,8 +175,12 @@ class DownstreamConnection(asyncio.Protocol):
             tunnel.on_downstream_data(data)
 
     def drain(self) -> None:
-        """Close now when idle; a busy connection closes after its response."""
-        if self._stream is None and self._tunnel is None and not self._buffer:
+        """Close now when idle; a busy connection closes after its response, a new one after its first request."""
+        if self._stream is not None or self._tunnel is not None or self._buffer:
+            return
+        if self._is_new:
+            self.door.wheel.set(self, monotonic() + FIRST_REQUEST_S)
+        else:
             self.transport.close()
 
     # --- connection callbacks ---
@@ -192,6 +199,11 @@ class DownstreamConnection(asyncio.Protocol):
         door.stats.connections_active += 1
         door.connections.add(self)
         self.peer_ip = _ip(transport.get_extra_info("peername"))
+        self.local_ip = _ip(transport.get_extra_info("sockname"))
+        self.forwarded_lines = b"x-forwarded-proto: %b\r\nx-forwarded-for: %b\r\n" % (
+            self.scheme,
+            self.peer_ip,
+        )
         self._ready = True
         door.wheel.set(self, monotonic() + door.limits.head_timeout_s)
 
@@ -283,7 +295,7 @@ class DownstreamConnection(asyncio.Protocol):
         except BadMessageError as error:
             self._refuse(error)
             return
-        self._ready = False
+        self._ready = self._is_new = False
         self.deadline = NEVER
         if not done:
             self.touch()
@@ -315,7 +327,7 @@ class DownstreamConnection(asyncio.Protocol):
             self._left = head.length
         else:
             self._chunked = ChunkedReader()
-        return self._take_body(data[at:]) if at < len(data) else ([], False)
+        return self._take_body(framing.tail(data, at, kind)) if at < len(data) else ([], False)
 
     def _take_body(self, data: bytes) -> tuple[list[bytes], bool]:
         """Cut `data` at the body's end; raises `BadMessageError` for a malformed chunk."""

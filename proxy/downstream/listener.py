@@ -63,6 +63,9 @@ def server_context(tls: ListenerTls) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
+    for path in filter(None, (tls.cert_file, tls.key_file, tls.client_ca_file)):
+        with open(path, "rb"):  # ssl's own error does not name the file
+            pass
     context.load_cert_chain(tls.cert_file, tls.key_file)
     if tls.client_ca_file:
         context.load_verify_locations(tls.client_ca_file)

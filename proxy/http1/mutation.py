@@ -1,4 +1,4 @@
-"""Header changes on a list of lines, in Envoy's order: remove, set, add."""
+"""Header changes on a block of fields, in Envoy's order: remove, set, add."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ class Mutation:
     def __bool__(self) -> bool:
         return bool(self._set or self._gone or self._add)
 
-    def apply(self, lines: list[bytes]) -> list[bytes]:
-        """Return `lines` changed; a field that is set keeps the place of the first it replaces."""
+    def apply(self, fields: bytes) -> bytes:
+        """Return a block of fields changed; one that is set keeps the place of the first it replaces."""
+        lines = fields[2:-2].split(b"\r\n")
         if self._gone:
             lines = [line for line in lines if field_name(line) not in self._gone]
         for name, replacement in self._set:
             lines = _replace(lines, name, replacement)
-        return [*lines, *self._add]
+        return b"\r\n".join([b"", *lines, *self._add, b""])
 
 
 def field_name(line: bytes) -> bytes:
@@ -34,16 +35,16 @@ def field_name(line: bytes) -> bytes:
     return line.partition(b":")[0].lower()
 
 
-def find(lines: list[bytes], name: bytes) -> int:
-    """Give the index of the first line named `name` (lower case), or -1."""
-    for at, line in enumerate(lines):
+def find(fields: bytes, name: bytes) -> bytes:
+    """Give the first line named `name` (lower case) of a block of fields, or nothing."""
+    for line in fields[2:-2].split(b"\r\n"):
         if field_name(line) == name:
-            return at
-    return -1
+            return line
+    return b""
 
 
 def _replace(lines: list[bytes], name: bytes, replacement: bytes) -> list[bytes]:
-    at = find(lines, name)
+    at = next((at for at, line in enumerate(lines) if field_name(line) == name), -1)
     if at < 0:
         return [*lines, replacement]
     kept = [line for line in lines[at + 1 :] if field_name(line) != name]

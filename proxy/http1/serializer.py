@@ -1,4 +1,4 @@
-"""Write heads: request lines and local replies, precomputed where they can be."""
+"""Write heads, and answers of our own."""
 
 from __future__ import annotations
 
@@ -9,17 +9,14 @@ from proxy.http1.framing import CRLF, RequestHead
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 
 
-def request_head(head: RequestHead, lines: list[bytes]) -> bytes:
-    """Serialize a request head for an upstream, always as HTTP/1.1."""
-    return CRLF.join([b"%b %b HTTP/1.1" % (head.method, head.target), *lines, b"", b""])
+def request_head(head: RequestHead, fields: bytes) -> bytes:
+    """Serialize a request head for an upstream, always as HTTP/1.1; `fields` is its block of lines."""
+    return b"%b %b HTTP/1.1%b\r\n" % (head.method, head.target, fields)
 
 
-def response_head(status_line: bytes, lines: list[bytes]) -> bytes:
-    """Serialize a response head."""
-    return CRLF.join([status_line, *lines, b"", b""])
-
-
-def local_reply(status: int, body: bytes, *, keep_alive: bool, lines: tuple[bytes, ...] = (), head: bool = False) -> bytes:
+def local_reply(
+    status: int, body: bytes, *, keep_alive: bool, lines: tuple[bytes, ...] = (), head: bool = False
+) -> bytes:
     """Serialize an answer of our own; `head`: to a HEAD request, so without the body."""
     out = [b"HTTP/1.1 %d %b" % (status, _REASONS.get(status, b"Unknown")), *lines]
     if body:

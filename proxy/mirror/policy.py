@@ -76,7 +76,7 @@ class Mirror:
     """The live side of a `model.MirrorPolicy`: one mirror of one route, in one worker."""
 
     __slots__ = (
-        "_failures_logged_at", "_failures_since_success", "breaker", "budget", "buffered_bytes", "cluster", "config",
+        "_next_logged_failure", "breaker", "budget", "buffered_bytes", "cluster", "config",
         "form", "live", "methods", "on_end", "rate", "settings", "stats",
     )  # fmt: skip
 
@@ -91,12 +91,13 @@ class Mirror:
         self.live: set[Shadow] = set()
         self.buffered_bytes = 0
         changes = config.mirroring.headers
-        self.methods = frozenset(name.encode() for name in settings.methods) if settings.methods is not None else None
+        self.methods = (
+            frozenset(name.encode() for name in settings.methods) if settings.methods is not None else None
+        )
         mark = mark_value(config.name, mark_key) if config.mirroring.mark else b""
         self.form = ShadowForm(Mutation(changes.remove, changes.set, changes.add), config.host_suffix, mark)
         self.on_end: Callable[[Shadow], None] | None = None
-        self._failures_since_success = 0
-        self._failures_logged_at = 1
+        self._next_logged_failure = 1
 
     def refusal(self, head: RequestHead, draw: int, now: float, is_loop: bool) -> str | None:
         """Say why this request is not mirrored (an outcome), or None: then a shadow must follow."""
@@ -129,30 +130,28 @@ class Mirror:
 
     def on_shadow_end(self, shadow: Shadow, now: float) -> None:
         """Count a shadow that ended and let the breaker know."""
-        outcome = shadow.outcome
-        self.stats.outcomes[outcome] += 1
-        if self.on_end is not None:
-            self.on_end(shadow)
+        outcome, stats = shadow.outcome, self.stats
+        self.live.discard(shadow)
+        stats.outcomes[outcome] += 1
         if outcome == "completed":
-            self.breaker.on_success()
-            if self._failures_since_success:
-                self._failures_since_success = 0
-                self._failures_logged_at = 1
+            codes, status = stats.codes, shadow.status
+            codes[status] = codes.get(status, 0) + 1
+            stats.duration.observe(shadow.duration_s)
+            if self.breaker.failures:
+                self.breaker.on_success()
+                self._next_logged_failure = 1
         elif outcome in FAILURES:
             self.breaker.on_failure(now)
             self._log_failure(outcome)
         else:
             self.breaker.on_neither()
+        if self.on_end is not None:
+            self.on_end(shadow)
 
     def _log_failure(self, outcome: str) -> None:
         """Log the first failure in a row, then the second, the fourth, the eighth ..."""
-        self._failures_since_success += 1
-        if self._failures_since_success >= self._failures_logged_at:
-            self._failures_logged_at *= 2
-            _log.warning(
-                "mirror %s: %s (%d in a row)%s",
-                self.config.name,
-                outcome,
-                self._failures_since_success,
-                "; breaker open" if self.breaker.is_open else "",
-            )
+        failures = self.breaker.failures
+        if failures >= self._next_logged_failure:
+            self._next_logged_failure = failures * 2
+            state = "; breaker open" if self.breaker.is_open else ""
+            _log.warning("mirror %s: %s (%d failures in a row)%s", self.config.name, outcome, failures, state)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from functools import lru_cache
 
 from proxy.http1 import serializer
-from proxy.http1.framing import RequestHead
-from proxy.http1.mutation import Mutation, field_name, find
+from proxy.http1.framing import RequestHead, without
+from proxy.http1.mutation import Mutation, find
 from proxy.telemetry import trace
+
+_EXPECT = frozenset({b"expect"})
 
 
 class ShadowForm:
@@ -19,35 +21,27 @@ class ShadowForm:
         self._mutation = mutation
         self._changes = bool(mutation)
         self._suffix = suffix
-        self._extra = b"x-envoy-internal: true"
+        self._extra = b"x-envoy-internal: true\r\n"
         if mark:
-            self._extra += b"\r\nx-mirror-proxy-shadow: " + mark
+            self._extra += b"x-mirror-proxy-shadow: " + mark + b"\r\n"
 
-    def write(self, head: RequestHead, lines: list[bytes], local_ip: bytes) -> bytes:
-        """Serialize the copy of `head`, whose forwarded lines are `lines`; ours is `local_ip`.
+    def write(self, head: RequestHead, fields: bytes, local_ip: bytes) -> bytes:
+        """Serialize the copy of `head`, whose forwarded fields are `fields`; ours is `local_ip`.
 
         The order is Envoy's (`AsyncStreamImpl::sendHeaders`, then `ShadowWriterImpl`): the copy, our address in
-        x-forwarded-for, header changes, the suffix on Host.
+        x-forwarded-for (the last line of `fields`), header changes, the suffix on Host.
         """
+        fields = b"%b, %b\r\n" % (fields[:-2], local_ip)
+        host_line = head.host_line
         if head.traced or head.expects_continue or self._changes:
-            lines, host_line = self._write_rare(head, lines, local_ip)
-        else:
-            lines, host_line = lines.copy(), head.host_line
-            lines[-1] += b", " + local_ip
+            fields = without(fields, _EXPECT)
+            if head.traced:
+                fields = trace.child(fields)
+            fields = self._mutation.apply(fields)
+            host_line = find(fields, b"host")
         if self._suffix and host_line:
-            lines[lines.index(host_line)] = suffixed(host_line)
-        lines.append(self._extra)
-        return serializer.request_head(head, lines)
-
-    def _write_rare(self, head: RequestHead, lines: list[bytes], local_ip: bytes) -> tuple[list[bytes], bytes]:
-        """Write what few copies need; returns the lines and which of them is Host."""
-        lines = [line for line in lines if field_name(line) != b"expect"]
-        lines[-1] += b", " + local_ip
-        if head.traced:
-            lines = trace.child(lines)
-        lines = self._mutation.apply(lines)
-        at = find(lines, b"host")
-        return lines, lines[at] if at >= 0 else b""
+            fields = fields.replace(b"\r\n%b\r\n" % host_line, b"\r\n%b\r\n" % suffixed(host_line), 1)
+        return serializer.request_head(head, fields + self._extra)
 
 
 @lru_cache(maxsize=1024)

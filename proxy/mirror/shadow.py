@@ -24,50 +24,45 @@ class Shadow:
     """One request's copy for one mirror."""
 
     __slots__ = (
-        "_connection", "_held", "_held_bytes", "_head", "_replay", "_request_done", "_waiting", "alarm", "deadline",
-        "duration_s", "mirror", "outcome", "primary_duration_s", "primary_status", "reply_bytes", "request_id",
-        "started", "status",
+        "_connection", "_head", "_held", "_held_bytes", "_may_replay", "_waiting", "_wire", "alarm", "deadline",
+        "duration_s", "mirror", "outcome", "primary_duration_s", "primary_status", "reply_bytes", "request_done",
+        "request_id", "started", "status",
     )  # fmt: skip
 
-    def __init__(self, mirror: Mirror, head: RequestHead, request_id: bytes, started: float) -> None:
+    def __init__(
+        self, mirror: Mirror, head: RequestHead, wire: bytes, request_id: bytes, started: float
+    ) -> None:
         self.mirror = mirror
         self.request_id = request_id
         self.started = started
-        self.deadline = self.alarm = NEVER
         self.outcome = ""
-        self.status = 0
-        self.duration_s = 0.0
-        self.reply_bytes = 0
-        self.primary_status = 0
-        self.primary_duration_s = 0.0
+        self.status = self.primary_status = self.reply_bytes = self._held_bytes = 0
         self._head = head
+        self._wire = wire
         self._connection: UpstreamConnection | None = None
         self._held: list[bytes] = []
-        self._held_bytes = 0
-        self._replay: list[bytes] | None = None
-        self._request_done = False
         self._waiting = False
+        self.deadline = self.alarm = NEVER
 
     # --- what the exchange offers ---
 
-    def begin(self, data: list[bytes], end: bool) -> None:
-        """Send the copy: `data` is its head and what there is of its body."""
+    def begin(self, pieces: list[bytes], end: bool) -> None:
+        """Send the copy's head and what there is of its body."""
         mirror = self.mirror
         mirror.live.add(self)
-        self._request_done = end
-        if end and self._head.method in _REPLAYABLE:
-            self._replay = data
+        self.request_done = end
+        self._may_replay = end and not pieces and self._head.method in _REPLAYABLE
         connection = mirror.cluster.take()
         if connection is not None:
-            self._send(connection, data)
-            return
-        self._wait(data)
+            self._send(connection, pieces)
+        else:
+            self._wait(pieces)
 
     def offer(self, pieces: list[bytes], end: bool) -> None:
         """More of the body; dropped, and the shadow with it, when it is too far behind."""
         if self.outcome:
             return
-        self._request_done = end
+        self.request_done = end
         connection = self._connection
         if connection is None:
             self._held += pieces
@@ -88,11 +83,6 @@ class Shadow:
             self._connection.abort()
         self._end(outcome)
 
-    @property
-    def is_request_done(self) -> bool:
-        """True once the whole request was offered."""
-        return self._request_done
-
     def on_primary_end(self, status: int, duration_s: float) -> None:
         """The primary answered; pair the two once both have."""
         self.primary_status = status
@@ -108,7 +98,6 @@ class Shadow:
         self.mirror.cluster.wheel.forget(self)
         held, self._held = self._held, []
         self._send(connection, held)
-        self._account(connection.buffered_bytes)
 
     def on_connect_failure(self, failure: Failure) -> None:
         """Called by the cluster: there will be no connection."""
@@ -123,8 +112,12 @@ class Shadow:
     def on_response(self, head: ResponseHead, pieces: list[bytes], end: bool) -> None:
         """Note the status; the rest is read only so far as to reuse the connection."""
         self.status = head.status
-        self._replay = None
-        self.on_response_data(pieces, end)
+        self._may_replay = False
+        if end and len(pieces) <= 1:
+            self.reply_bytes = len(pieces[0]) if pieces else 0
+            self._end("completed")
+        else:
+            self.on_response_data(pieces, end)
 
     def on_response_data(self, pieces: list[bytes], end: bool) -> None:
         """Discard the reply's body, up to a cap."""
@@ -141,10 +134,10 @@ class Shadow:
 
     def on_upstream_failure(self, failure: Failure, reused: bool) -> None:
         """The reply will not come; a kept connection that turned out closed is worth one fresh try."""
-        replay, self._replay = self._replay, None
         self._connection = None
-        if reused and replay is not None and failure.outcome == "reset":
-            self._wait(replay)
+        if reused and self._may_replay and failure.outcome == "reset":
+            self._may_replay = False
+            self._wait([])
         else:
             self._end(failure.outcome)
 
@@ -159,25 +152,27 @@ class Shadow:
 
     # --- private ---
 
-    def _send(self, connection: UpstreamConnection, data: list[bytes]) -> None:
+    def _send(self, connection: UpstreamConnection, pieces: list[bytes]) -> None:
         self._connection = connection
-        connection.send(self, self._head, data, self._request_done)
-        if self._request_done:
-            connection.set_deadline(monotonic() + self.mirror.settings.timeout_s)
-        if len(data) > 1:
+        connection.send(self, self._head, self._wire, pieces, self.request_done)
+        if self.request_done:
+            connection.deadline = when = monotonic() + self.mirror.settings.timeout_s
+            if when < connection.alarm:
+                connection.set_deadline(when)
+        if pieces or self._held_bytes:
             self._account(connection.buffered_bytes)
 
-    def _wait(self, data: list[bytes]) -> None:
+    def _wait(self, pieces: list[bytes]) -> None:
         mirror = self.mirror
         self._waiting = True
-        self._held = data.copy()
+        self._held = list(pieces)
         failure = mirror.cluster.wait(self)
         if failure is not None:
             self._waiting = False
             self._end(failure.outcome)
             return
         mirror.cluster.wheel.set(self, monotonic() + mirror.settings.timeout_s)
-        self._account(sum(map(len, data)))
+        self._account(len(self._wire) + sum(map(len, pieces)))
 
     def _account(self, held_bytes: int) -> None:
         """Note how much waits for this shadow; drop it when that is too much."""
@@ -205,14 +200,11 @@ class Shadow:
         mirror = self.mirror
         if self.alarm != NEVER:
             mirror.cluster.wheel.forget(self)
-        mirror.live.discard(self)
-        if outcome == "completed":
-            stats = mirror.stats
-            stats.codes[self.status] = stats.codes.get(self.status, 0) + 1
-            stats.duration.observe(self.duration_s)
-            if self.primary_status:
-                self._pair()
         mirror.on_shadow_end(self, now)
+        if self.primary_status and outcome == "completed":
+            self._pair()
 
     def _pair(self) -> None:
-        self.mirror.stats.count_pair(self.primary_status, self.status, self.duration_s - self.primary_duration_s)
+        self.mirror.stats.count_pair(
+            self.primary_status, self.status, self.duration_s - self.primary_duration_s
+        )

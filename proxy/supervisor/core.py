@@ -191,8 +191,6 @@ class Supervisor:
         return sockets.bound_address(sock)
 
     def _announce(self, config: Config, admin: Address) -> None:
-        for warning in config.warnings:
-            _log.warning("%s", warning)
         for line in banner.lines(config, _version(), self._listening, admin):
             _log.info("%s", line)
         _log.info("ready with %d worker%s", len(self._slots), "s" if len(self._slots) > 1 else "")
@@ -206,14 +204,14 @@ class Supervisor:
             for slot in self._slots:
                 slot.check(loop.time() - late_s)
 
-    async def _roll_out(self, config: Config) -> StartError | None:
+    async def _roll_out(self, config: Config) -> BaseException | None:
         """Put `config` into force in every slot, or in none; returns why in none."""
         generation = Generation(self._generation.number + 1, config, self._generation.mark_key)
         grace_s = config.settings.drain.grace_s
         results = await asyncio.gather(
             *(slot.prepare(generation) for slot in self._slots), return_exceptions=True
         )
-        problems = [result for result in results if isinstance(result, StartError)]
+        problems = [result for result in results if isinstance(result, BaseException)]
         for slot in self._slots:
             if problems:
                 slot.abandon(grace_s)

@@ -118,8 +118,14 @@ class AccessLog:
             except OSError as error:
                 self._lost += len(batch)
                 self._on_write_error(error)
+                if isinstance(error, TimeoutError):
+                    self._lose_queued()
             else:
                 self._on_written()
+
+    def _lose_queued(self) -> None:
+        self._lost += len(self._lines)
+        self._lines.clear()
 
     def _take(self, most: int) -> list[bytes]:
         """Take lines whose bytes and line ends come to at most `most`."""

@@ -95,7 +95,11 @@ def merge(into: Report, report: Report) -> Report:
         for labels, value in samples.items():
             have = mine.get(labels)
             if isinstance(value, list):
-                mine[labels] = [a + b for a, b in zip(have, value, strict=True)] if isinstance(have, list) else list(value)
+                mine[labels] = (
+                    [a + b for a, b in zip(have, value, strict=True)]
+                    if isinstance(have, list)
+                    else list(value)
+                )
             elif isinstance(have, (int, float)):
                 mine[labels] = max(have, value) if largest else have + value
             else:

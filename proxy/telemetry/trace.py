@@ -10,14 +10,21 @@ import random
 import re
 
 _TRACEPARENT = re.compile(rb"(traceparent:[ \t]*[0-9a-f]{2}-[0-9a-f]{32}-)[0-9a-f]{16}(-.*)", re.IGNORECASE)
-_B3_SINGLE = re.compile(rb"(b3:[ \t]*[0-9a-f]{16,32}-)([0-9a-f]{16})((?:-[01d])?)(?:-[0-9a-f]{16})?[ \t]*", re.IGNORECASE)
+_B3_SINGLE = re.compile(
+    rb"(b3:[ \t]*[0-9a-f]{16,32}-)([0-9a-f]{16})((?:-[01d])?)(?:-[0-9a-f]{16})?[ \t]*", re.IGNORECASE
+)
 _B3_SPAN = re.compile(rb"(x-b3-spanid:[ \t]*)([0-9a-f]{16})[ \t]*", re.IGNORECASE)
 
 
-def child(lines: list[bytes]) -> list[bytes]:
-    """Return `lines` with every trace header made a child's."""
+def child(fields: bytes) -> bytes:
+    """Return a block of header lines with every trace header made a child's."""
     span = b"%016x" % (random.getrandbits(64) or 1)
-    return [_child(line, span) for line in lines if not line.lower().startswith(b"x-b3-parentspanid:")]
+    lines = [
+        _child(line, span)
+        for line in fields.split(b"\r\n")
+        if not line.lower().startswith(b"x-b3-parentspanid:")
+    ]
+    return b"\r\n".join(lines)
 
 
 def _child(line: bytes, span: bytes) -> bytes:

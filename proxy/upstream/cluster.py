@@ -35,12 +35,13 @@ class Waiter(Protocol):
 class Endpoint:
     """One address of a cluster; `active` counts the requests it is working on."""
 
-    __slots__ = ("active", "address", "idle", "label")
+    __slots__ = ("active", "address", "idle", "is_current", "label")
 
     def __init__(self, address: Address) -> None:
         self.address = address
         self.active = 0
         self.label = str(address)
+        self.is_current = True
         self.idle: list[UpstreamConnection] = []
 
     def remove(self, connection: UpstreamConnection) -> None:
@@ -66,15 +67,16 @@ class Cluster:
     # --- endpoints ---
 
     @property
-    def has_endpoints(self) -> bool:
-        """False while the cluster's name resolves to nothing."""
-        return bool(self.endpoints)
+    def requests_active(self) -> int:
+        """Requests the cluster is working on."""
+        return sum(endpoint.active for endpoint in self.endpoints)
 
     def set_addresses(self, addresses: list[Address]) -> None:
         """Take the resolver's answer; endpoints that stay keep their connections, others lose idle ones."""
         known = {endpoint.address: endpoint for endpoint in self.endpoints}
         self.endpoints = tuple(known.pop(address, None) or Endpoint(address) for address in addresses)
         for gone in known.values():
+            gone.is_current = False
             for connection in list(gone.idle):
                 connection.close()
 
@@ -89,13 +91,15 @@ class Cluster:
     def take(self, avoid: Endpoint | None = None) -> UpstreamConnection | None:
         """Give an idle connection of the chosen endpoint, or None."""
         endpoints = self.endpoints
-        if not endpoints:
+        if len(endpoints) == 1:
+            idle = endpoints[0].idle
+        elif endpoints:
+            idle = self._choose(avoid).idle
+        else:
             return None
-        endpoint = endpoints[0] if len(endpoints) == 1 else self._choose(avoid)
-        idle = endpoint.idle
         while idle:
             connection = idle.pop()
-            if connection.is_usable:
+            if not connection.transport.is_closing():
                 return connection
         return None
 
@@ -103,7 +107,7 @@ class Cluster:
         """Take a connection back whose response is complete."""
         if self._waiters:
             self._waiters.popleft().on_connection(connection)
-        elif connection.endpoint in self.endpoints:
+        elif connection.endpoint.is_current:
             connection.endpoint.idle.append(connection)
             connection.deadline = when = monotonic() + self.config.idle_timeout_s
             if when < connection.alarm:

@@ -73,7 +73,7 @@ class UpstreamConnection(asyncio.Protocol):
     """Owns one upstream transport; `endpoint` is the pool it goes back to."""
 
     __slots__ = (
-        "_body", "_buffer", "_chunked", "_left", "_method", "_minor", "_passage", "_reusable", "_stream", "_valve",
+        "_body", "_buffer", "_chunked", "_left", "_passage", "_request", "_reusable", "_stream", "_valve",
         "alarm", "cluster", "deadline", "endpoint", "request_done", "requests", "transport",
     )  # fmt: skip
 
@@ -87,8 +87,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._buffer = b""
         self._chunked: ChunkedReader | None = None
         self._left = -1
-        self._method = b""
-        self._minor = 1
+        self._request: RequestHead
         self._reusable = True
         self._stream: UpstreamStream | None = None
         self._passage: Passage | None = None
@@ -101,30 +100,24 @@ class UpstreamConnection(asyncio.Protocol):
     # --- what a stream asks of us ---
 
     @property
-    def is_usable(self) -> bool:
-        """True when the connection can carry a request now."""
-        return self._body == _IDLE and not self.transport.is_closing()
-
-    @property
     def buffered_bytes(self) -> int:
         """Bytes of the request that the kernel has not taken yet."""
         return self.transport.get_write_buffer_size()
 
-    def send(self, stream: UpstreamStream, head: RequestHead, data: list[bytes], end: bool) -> None:
-        """Start a request: `data` is its serialized head and what came of its body."""
+    def send(
+        self, stream: UpstreamStream, head: RequestHead, wire: bytes, pieces: list[bytes], end: bool
+    ) -> None:
+        """Start a request: `wire` is its serialized head, `pieces` what came of its body."""
         self._stream = stream
+        self._request = head
         self._body = _AWAIT_HEAD
-        self._method = head.method
-        self._minor = head.minor
-        self._reusable = True
         self.request_done = end
         self.requests += 1
         self.endpoint.active += 1
-        self.cluster.stats.requests_active += 1
-        if len(data) == 1:
-            self.transport.write(data[0])
+        if pieces:
+            self.transport.writelines([wire, *pieces])
         else:
-            self.transport.writelines(data)
+            self.transport.write(wire)
 
     def send_data(self, pieces: list[bytes], end: bool) -> None:
         """Send more of the request's body."""
@@ -185,6 +178,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """Handle the upstream's FIN; only a tunnel stays half open."""
+        self.endpoint.remove(self)
         return self._passage is not None and self._passage.on_upstream_eof()
 
     def data_received(self, data: bytes) -> None:
@@ -241,16 +235,15 @@ class UpstreamConnection(asyncio.Protocol):
             self._wait_for_head(data, end)
             return
         self._buffer = b""
-        stream = self._stream
-        assert stream is not None  # noqa: S101 - a head has a stream
+        stream = cast("UpstreamStream", self._stream)
         try:
-            head = framing.read_response(data if end == len(data) else data[:end], self._method)
-            if head.length == len(data) - end and head.framing == framing.LENGTH:
-                self._reusable = head.keep_alive  # the whole response at once, as most come
-                pieces, done = [data[end:]], True
-            elif head.status < 200:  # noqa: PLR2004 - 1xx
+            head = framing.read_response(data if end == len(data) else data[:end], self._request.method)
+            if head.status < 200:  # noqa: PLR2004 - 1xx
                 self._on_interim(stream, head, data[end:])
                 return
+            self._reusable = head.keep_alive
+            if head.length == len(data) - end and head.framing == framing.LENGTH:
+                pieces, done = [framing.tail(data, end, framing.LENGTH)], True  # the whole response at once, as most come
             else:
                 pieces, done = self._begin_body(head, data, end)
         except BadMessageError:
@@ -282,7 +275,6 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _begin_body(self, head: ResponseHead, data: bytes, at: int) -> tuple[list[bytes], bool]:
         kind = head.framing
-        self._reusable = head.keep_alive
         if kind == framing.NONE or (kind == framing.LENGTH and head.length == 0):
             self._reusable &= at == len(data)
             return [], True
@@ -291,11 +283,11 @@ class UpstreamConnection(asyncio.Protocol):
         if kind == framing.LENGTH:
             self._left = head.length
         elif kind == framing.CHUNKED:
-            self._chunked = ChunkedReader(payload_only=self._minor == 0, status=502)
+            self._chunked = ChunkedReader(payload_only=self._request.minor == 0, status=502)
         else:
             self._left = -1
             self._reusable = False
-        return self._take_body(data[at:]) if at < len(data) else ([], False)
+        return self._take_body(framing.tail(data, at, kind)) if at < len(data) else ([], False)
 
     def _take_body(self, data: bytes) -> tuple[list[bytes], bool]:
         if self._chunked is not None:
@@ -318,11 +310,11 @@ class UpstreamConnection(asyncio.Protocol):
     def _release(self) -> None:
         """The response is complete: put the connection back, or close it."""
         self.endpoint.active -= 1
-        self.cluster.stats.requests_active -= 1
         self._stream = None
-        if self._reusable and self.request_done and not self.transport.is_closing():
+        if self._reusable and self.request_done:
             self._body = _IDLE
-            self._valve.resume(flow.PEER_FULL)
+            if self._valve.reasons:
+                self._valve.resume(flow.PEER_FULL)
             self.cluster.put(self)
         else:
             self.transport.abort() if not self.request_done else self.transport.close()
@@ -340,7 +332,9 @@ class UpstreamConnection(asyncio.Protocol):
         if in_body and self._chunked is None and self._left < 0 and exc is None:
             stream.on_response_data([], True)
         else:
-            stream.on_upstream_failure(errors.PROTOCOL_ERROR if self._buffer else errors.RESET, self.requests > 1)
+            stream.on_upstream_failure(
+                errors.PROTOCOL_ERROR if self._buffer else errors.RESET, self.requests > 1
+            )
 
     def _detach(self) -> bool:
         """Part from the stream; False when there was none."""
@@ -348,6 +342,5 @@ class UpstreamConnection(asyncio.Protocol):
             return False
         if self._stream is not None:
             self.endpoint.active -= 1
-            self.cluster.stats.requests_active -= 1
         self._stream = self._passage = None
         return True

@@ -86,6 +86,11 @@ class Resolver:
 async def _look_up(channel: aiodns.DNSResolver, name: str) -> tuple[list[str], float]:
     """Return the name's addresses in a stable order and the smallest TTL, in seconds."""
     answer = await channel.getaddrinfo(name, family=socket.AF_UNSPEC, type=socket.SOCK_STREAM)
-    hosts = sorted({node.addr[0].decode() if isinstance(node.addr[0], bytes) else str(node.addr[0]) for node in answer.nodes})
+    hosts = sorted(
+        {
+            node.addr[0].decode() if isinstance(node.addr[0], bytes) else str(node.addr[0])
+            for node in answer.nodes
+        }
+    )
     ttl_s = min((float(node.ttl) for node in answer.nodes), default=0.0)
     return hosts, ttl_s

@@ -24,7 +24,9 @@ _BASE_S = 0.025
 _MAX_S = 0.25
 
 
-def reason_to_retry(failure: Failure, method: bytes, *, reused: bool, retries: int, attempts: int) -> str | None:
+def reason_to_retry(
+    failure: Failure, method: bytes, *, reused: bool, retries: int, attempts: int
+) -> str | None:
     """Say why to try again, or None. `retries` were made already, `attempts` are allowed."""
     if failure.unsent and failure is not errors.NO_HEALTHY_UPSTREAM and retries < attempts:
         return "connect_failure"

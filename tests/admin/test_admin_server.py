@@ -24,7 +24,11 @@ class Shop:
     state: State = "LIVE"
 
     async def snapshot(self) -> Snapshot:
-        outcomes = {("r", "mirror", "completed"): 3.0, ("r", "mirror", "lagged"): 0.0, ("r", "other", "reset"): 1.0}
+        outcomes = {
+            ("r", "mirror", "completed"): 3.0,
+            ("r", "mirror", "lagged"): 0.0,
+            ("r", "other", "reset"): 1.0,
+        }
         report = {"mirror_requests_total": dict(outcomes)}
         return Snapshot(report, [CLUSTER], [{"name": "mirror", "percent": 10.0}])  # type: ignore[arg-type]
 
@@ -69,7 +73,9 @@ async def test_ready_is_200_only_while_serving(
             assert (answer.status, await answer.text()) == (200, "ok\n")
 
 
-async def test_clusters_are_text_as_envoy_writes_it_or_json(doors: Doors, client: aiohttp.ClientSession) -> None:
+async def test_clusters_are_text_as_envoy_writes_it_or_json(
+    doors: Doors, client: aiohttp.ClientSession
+) -> None:
     async with client.get(f"{doors.everything}/clusters") as answer:
         assert (await answer.text()).splitlines() == [
             "outbound|8080||v1::requests_active::2",
@@ -80,18 +86,24 @@ async def test_clusters_are_text_as_envoy_writes_it_or_json(doors: Doors, client
         assert await answer.json() == {"clusters": [CLUSTER]}
 
 
-async def test_mirrors_show_what_became_of_their_requests(doors: Doors, client: aiohttp.ClientSession) -> None:
+async def test_mirrors_show_what_became_of_their_requests(
+    doors: Doors, client: aiohttp.ClientSession
+) -> None:
     async with client.get(f"{doors.everything}/mirrors") as answer:
         assert await answer.json() == {
             "mirrors": [{"name": "mirror", "percent": 10.0, "outcomes": {"completed": 3}}]
         }
 
 
-async def test_metrics_come_as_text_or_openmetrics_as_asked(doors: Doors, client: aiohttp.ClientSession) -> None:
+async def test_metrics_come_as_text_or_openmetrics_as_asked(
+    doors: Doors, client: aiohttp.ClientSession
+) -> None:
     async with client.get(f"{doors.probes}/metrics") as answer:
         assert answer.headers["Content-Type"].startswith("text/plain; version=")
         text = await answer.text()
-        assert any(family.name == "mirror_proxy_mirror_requests" for family in text_string_to_metric_families(text))
+        assert any(
+            family.name == "mirror_proxy_mirror_requests" for family in text_string_to_metric_families(text)
+        )
     accept = {"Accept": "application/openmetrics-text; version=1.0.0"}
     async with client.get(f"{doors.everything}/metrics", headers=accept) as answer:
         assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
@@ -107,7 +119,9 @@ async def test_the_index_links_to_every_page(doors: Doors, client: aiohttp.Clien
             assert answer.status == 200
 
 
-async def test_an_unknown_path_is_answered_with_those_that_exist(doors: Doors, client: aiohttp.ClientSession) -> None:
+async def test_an_unknown_path_is_answered_with_those_that_exist(
+    doors: Doors, client: aiohttp.ClientSession
+) -> None:
     async with client.get(f"{doors.probes}/clusters") as answer:
         assert answer.status == 404
         assert await answer.json() == {
@@ -124,7 +138,9 @@ async def test_a_method_that_is_not_taken_is_answered_with_those_that_are(
         assert await answer.json() == {"error": "/mirrors does not take POST", "methods": ["GET", "HEAD"]}
 
 
-async def test_a_foreign_host_is_refused_on_loopback_only(doors: Doors, client: aiohttp.ClientSession) -> None:
+async def test_a_foreign_host_is_refused_on_loopback_only(
+    doors: Doors, client: aiohttp.ClientSession
+) -> None:
     headers = {"Host": "evil.example:9901"}
     async with client.get(f"{doors.everything}/server_info", headers=headers) as answer:
         assert answer.status == 403
@@ -135,11 +151,15 @@ async def test_a_foreign_host_is_refused_on_loopback_only(doors: Doors, client: 
         assert answer.status == 200
 
 
-@pytest.mark.parametrize("host", ["localhost", "localhost:9901", "LOCALHOST", "127.0.0.1:9901", "[::1]:9901", "10.1.2.3"])
+@pytest.mark.parametrize(
+    "host", ["localhost", "localhost:9901", "LOCALHOST", "127.0.0.1:9901", "[::1]:9901", "10.1.2.3"]
+)
 def test_names_that_cannot_be_rebound_are_local(host: str) -> None:
     assert is_local_host(host)
 
 
-@pytest.mark.parametrize("host", ["", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "[::1", "a@b"])
+@pytest.mark.parametrize(
+    "host", ["", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "[::1", "a@b"]
+)
 def test_other_names_are_not_local(host: str) -> None:
     assert not is_local_host(host)

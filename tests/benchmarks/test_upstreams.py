@@ -3,44 +3,41 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import pytest
 
+from benchmarks import origins
 from benchmarks.clients import HEAD_END, content_length, through_shutdown
-from benchmarks.upstreams import GARBAGE, MODES, OK, Origin
+from benchmarks.upstreams import GARBAGE, OK
 
 GET = b"GET / HTTP/1.1\r\nHost: v\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: v\r\nContent-Length: 10\r\n\r\n0123456789"
 
 
 @asynccontextmanager
-async def connected(mode: str) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    origins = []
-
-    def accept() -> Origin:
-        origins.append(MODES[mode]())
-        return origins[-1]
-
-    server = await asyncio.get_running_loop().create_server(accept, "127.0.0.1", 0)
-    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-    try:
-        async with asyncio.timeout(10):
-            yield reader, writer
-    finally:
-        server.close()
-        for transport in (writer.transport, *(origin.transport for origin in origins)):
-            transport.abort()
-        await asyncio.sleep(0)  # the loop closes aborted sockets in its next turn
+async def connected(
+    mode: str, home: Path
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """Connect to the upstream as it is measured: its own process, on uvloop."""
+    with origins.running(mode, has_bodies=True, home=home / "upstream") as (host, port):
+        reader, writer = await asyncio.open_connection(host, port)
+        try:
+            async with asyncio.timeout(10):
+                yield reader, writer
+        finally:
+            writer.transport.abort()
+            await asyncio.sleep(0)  # the loop closes aborted sockets in its next turn
 
 
-async def test_a_healthy_origin_answers_pipelined_requests_one_by_one() -> None:
-    async with connected("healthy") as (reader, writer):
+async def test_a_healthy_origin_answers_pipelined_requests_one_by_one(tmp_path: Path) -> None:
+    async with connected("healthy", tmp_path) as (reader, writer):
         writer.write(GET + POST + GET)
         assert await reader.readexactly(3 * len(OK)) == 3 * OK
 
 
-async def test_a_healthy_origin_answers_when_the_last_byte_of_a_body_has_come() -> None:
-    async with connected("healthy") as (reader, writer):
+async def test_a_healthy_origin_answers_when_the_last_byte_of_a_body_has_come(tmp_path: Path) -> None:
+    async with connected("healthy", tmp_path) as (reader, writer):
         for byte in POST[:-1]:
             writer.write(bytes((byte,)))
             await writer.drain()
@@ -50,36 +47,40 @@ async def test_a_healthy_origin_answers_when_the_last_byte_of_a_body_has_come() 
         assert await reader.readexactly(2 * len(OK)) == 2 * OK
 
 
-async def test_a_healthy_origin_refuses_a_body_without_a_length() -> None:
-    async with connected("healthy") as (reader, writer):
+async def test_a_healthy_origin_refuses_a_body_without_a_length(tmp_path: Path) -> None:
+    async with connected("healthy", tmp_path) as (reader, writer):
         writer.write(b"POST / HTTP/1.1\r\nHost: v\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
         assert (await reader.read()).startswith(b"HTTP/1.1 411 ")
 
 
-async def test_a_closing_origin_closes_after_the_head() -> None:
-    async with connected("close_after_head") as (reader, writer):
+async def test_a_closing_origin_closes_after_the_head(tmp_path: Path) -> None:
+    async with connected("close_after_head", tmp_path) as (reader, writer):
         writer.write(POST[:-5])
         assert await reader.read() == b""
 
 
-async def test_a_resetting_origin_resets_after_the_head() -> None:
-    async with connected("reset") as (reader, writer):
+async def test_a_resetting_origin_resets_after_the_head(tmp_path: Path) -> None:
+    async with connected("reset", tmp_path) as (reader, writer):
         writer.write(POST[:-5])
         with pytest.raises(ConnectionResetError):
             await reader.read()
 
 
-async def test_a_garbling_origin_answers_no_http() -> None:
-    async with connected("garbage") as (reader, writer):
+async def test_a_garbling_origin_answers_no_http(tmp_path: Path) -> None:
+    async with connected("garbage", tmp_path) as (reader, writer):
         writer.write(GET)
         assert await reader.readexactly(len(GARBAGE)) == GARBAGE
 
 
-async def test_a_stalled_origin_takes_no_more_than_the_kernel_does() -> None:
-    async with connected("stalled") as (_, writer):
-        writer.write(bytes(64 * 1024 * 1024))
+async def test_a_stalled_origin_takes_no_more_than_the_kernel_does_and_answers_nothing(
+    tmp_path: Path,
+) -> None:
+    async with connected("stalled", tmp_path) as (reader, writer):
+        writer.write(POST + bytes(64 * 1024 * 1024))
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(writer.drain(), 0.5)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(reader.read(1), 0.1)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import re
 import textwrap
 from collections.abc import Callable, Sequence
@@ -66,7 +66,10 @@ def spec_refusals(refusals: Refusals) -> Refusals:
     """Return the problems of a MirrorProxy with the given spec, without file and object."""
 
     def refuse(spec: str) -> list[str]:
-        return [problem.split("MirrorProxy default/p ")[1] for problem in refusals(settings_text(spec) + SHOP + MIRROR)]
+        return [
+            problem.split("MirrorProxy default/p ")[1]
+            for problem in refusals(settings_text(spec) + SHOP + MIRROR)
+        ]
 
     return refuse
 
@@ -82,7 +85,10 @@ def route_refusals(refusals: Refusals) -> Refusals:
     """Return the problems of the same."""
 
     def refuse(fields: str, before: str = "") -> list[str]:
-        return [re.sub(r"^.*VirtualService default/shop ", "", text) for text in refusals(before + route_text(fields))]
+        return [
+            re.sub(r"^.*VirtualService default/shop ", "", text)
+            for text in refusals(before + route_text(fields))
+        ]
 
     return refuse
 
@@ -92,7 +98,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     """Make a self-signed certificate and its key; return their paths."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     cert = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -100,14 +106,12 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
         .public_key(key.public_key())
         .serial_number(1)
         .not_valid_before(now)
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
         .sign(key, hashes.SHA256())
     )
     folder = tmp_path_factory.mktemp("certificate")
     (folder / "tls.crt").write_bytes(cert.public_bytes(Encoding.PEM))
-    (folder / "tls.key").write_bytes(
-        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    )
+    (folder / "tls.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     return str(folder / "tls.crt"), str(folder / "tls.key")
 
 

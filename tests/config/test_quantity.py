@@ -12,7 +12,17 @@ from proxy.config.model import Address
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("5s", 5), ("300ms", 0.3), ("1m30s", 90), ("1.5s", 1.5), ("1h", 3600), ("1000us", 0.001), (".5s", 0.5), ("0s", 0)],
+    [
+        ("5s", 5),
+        ("300ms", 0.3),
+        ("1m30s", 90),
+        ("1.5s", 1.5),
+        ("1h", 3600),
+        ("1000us", 0.001),
+        (".5s", 0.5),
+        ("0s", 0),
+        ("0", 0),
+    ],
 )
 def test_a_duration_is_read_in_gos_syntax(text: str, seconds: float) -> None:
     assert quantity.duration(text) == pytest.approx(seconds)
@@ -70,7 +80,22 @@ def test_an_address_of_any_ip_reads_back(host: object, port: int) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["8080", ":8080", "a", "a:", "a:b", "a:65536", "::1:80", "[::1]", "[::1:80", "u@a:80", "a:80/x", "a b:80", "", "a:-1"],
+    [
+        "8080",
+        ":8080",
+        "a",
+        "a:",
+        "a:b",
+        "a:65536",
+        "::1:80",
+        "[::1]",
+        "[::1:80",
+        "u@a:80",
+        "a:80/x",
+        "a b:80",
+        "",
+        "a:-1",
+    ],
 )
 def test_a_text_that_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"is not HOST:PORT; write such as 0\.0\.0\.0:8080"):
@@ -100,14 +125,23 @@ def test_the_url_of_an_upstream_says_how_and_where(text: str, scheme: str, addre
             "http://v1/api",
             '"http://v1/api" names more than a server: each request keeps its own path; write http://v1',
         ),
-        ("http://v1?a=1", '"http://v1?a=1" names more than a server: each request keeps its own path; write http://v1'),
-        ("http://v1#a", '"http://v1#a" names more than a server: each request keeps its own path; write http://v1'),
+        (
+            "http://v1?a=1",
+            '"http://v1?a=1" names more than a server: each request keeps its own path; write http://v1',
+        ),
+        (
+            "http://v1#a",
+            '"http://v1#a" names more than a server: each request keeps its own path; write http://v1',
+        ),
         (
             "http://me:pw@v1",
             "credentials have no place in an upstream's URL: every process list would show them",
         ),
         ("http://v1:0", '"http://v1:0" is not a URL; write such as http://v1:8080 or http://[::1]:8080'),
-        ("http://v1:99999", '"http://v1:99999" is not a URL; write such as http://v1:8080 or http://[::1]:8080'),
+        (
+            "http://v1:99999",
+            '"http://v1:99999" is not a URL; write such as http://v1:8080 or http://[::1]:8080',
+        ),
         ("http://", '"http://" is not a URL; write such as http://v1:8080 or http://[::1]:8080'),
         ("http://[::1", '"http://[::1" is not a URL; write such as http://v1:8080 or http://[::1]:8080'),
         ("http://a b", '"http://a b" is not a URL; write such as http://v1:8080 or http://[::1]:8080'),

@@ -90,6 +90,11 @@ def test_the_proxy_is_a_native_sidecar_that_listens_where_its_ports_say(config: 
     assert pod("v1")["metadata"]["annotations"]["prometheus.io/port"] == str(config.settings.metrics.port)
 
 
+def test_the_proxy_has_nothing_to_warn_of_and_takes_every_host(config: Config) -> None:
+    assert config.warnings == ()
+    assert [host.domains for host in config.virtual_hosts] == [("*",)]
+
+
 def test_the_sidecar_runs_the_file_that_the_config_map_holds() -> None:
     (mount,) = sidecar()["volumeMounts"]
     (volume,) = pod("v1")["spec"]["volumes"]

@@ -92,7 +92,7 @@ class Origin:
 
         class Server(ThreadingHTTPServer):
             def handle_error(self, request: object, client_address: object) -> None:
-                """A proxy that is killed resets connections."""
+                """Stay quiet: a proxy that is killed resets connections."""
 
         self._server = Server(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
@@ -131,9 +131,7 @@ def config_for(
         "drain": Drain(0.0, 10.0),
     }
     routes = (Route(route, (Destination("p", "p"),), mirrors),)
-    return Config(
-        Settings(**{**defaults, **settings}), tuple(clusters), (VirtualHost("v", ("*",), routes),)
-    )
+    return Config(Settings(**{**defaults, **settings}), tuple(clusters), (VirtualHost("v", ("*",), routes),))
 
 
 class RunningProxy:
@@ -235,7 +233,9 @@ def is_alive(pid: int) -> bool:
 
 
 @contextmanager
-def running(config: Config, folder: Path, *, heartbeat_s: float = 10.0, ready: bool = True) -> Iterator[RunningProxy]:
+def running(
+    config: Config, folder: Path, *, heartbeat_s: float = 10.0, ready: bool = True
+) -> Iterator[RunningProxy]:
     """Run a proxy; whatever the test did to it, its processes are gone afterwards."""
     proxy = RunningProxy(config, folder, heartbeat_s)
     try:

@@ -15,7 +15,13 @@ def _write(root: Path, path: str, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("cpu_max", "count"),
-    [("400000 100000\n", 4), ("250000 100000\n", 2), ("50000 100000\n", 1), ("max 100000\n", 8), ("9900000 100000\n", 8)],
+    [
+        ("400000 100000\n", 4),
+        ("250000 100000\n", 2),
+        ("50000 100000\n", 1),
+        ("max 100000\n", 8),
+        ("9900000 100000\n", 8),
+    ],
 )
 def test_a_container_on_cgroup_v2_gets_its_whole_processors(tmp_path: Path, cpu_max: str, count: int) -> None:
     _write(tmp_path, "proc/self/cgroup", "0::/\n")

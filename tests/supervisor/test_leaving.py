@@ -86,5 +86,3 @@ def _accepts(port: int) -> bool:
     except OSError:
         return False
     return True
-
-

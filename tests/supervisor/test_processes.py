@@ -2,13 +2,18 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
 from running_proxy import config_for, is_alive, origin, running, until
 
 
 def test_all_workers_together_answer_for_what_each_has_served(tmp_path: Path) -> None:
-    with origin() as v1, origin() as v2, running(config_for(v1.address, mirror=v2.address, workers=2), tmp_path) as proxy:
+    with (
+        origin() as v1,
+        origin() as v2,
+        running(config_for(v1.address, mirror=v2.address, workers=2), tmp_path) as proxy,
+    ):
         for _ in range(20):
             assert proxy.ask() == (200, "ok")
         until(lambda: proxy.metric("mirror_requests_total", outcome="completed") == 20, "20 shadows")
@@ -48,18 +53,42 @@ def test_a_worker_that_stops_answering_is_killed_and_replaced(tmp_path: Path) ->
         assert f"worker 0 (pid {hung['pid']}) has not answered for 2 s: killing it" in proxy.stderr
 
 
-def test_a_supervisor_that_was_stopped_itself_kills_nobody(tmp_path: Path) -> None:
+def test_a_container_that_was_frozen_wakes_up_with_its_workers(tmp_path: Path) -> None:
     with origin() as v1, running(config_for(v1.address), tmp_path, heartbeat_s=1.5) as proxy:
-        before = proxy.workers()
-        proxy.signal(signal.SIGSTOP)
-        _wait_for_silence(proxy.children()[0], seconds=2.5)
+        before = proxy.children()
+        for pid in (*before, proxy.process.pid):
+            os.kill(pid, signal.SIGSTOP)
+        _wait_for_silence(proxy.process.pid, seconds=2.5)
         proxy.signal(signal.SIGCONT)
-        assert [row["pid"] for row in proxy.workers()] == [row["pid"] for row in before]
+        until(lambda: proxy.ready_status() == 200, "the supervisor to wake")
+        for pid in before:
+            os.kill(pid, signal.SIGCONT)
+        assert proxy.ask() == (200, "ok")
+        assert proxy.children() == before
         assert proxy.metric("worker_restarts_total") == 0
 
 
+def test_a_worker_that_cannot_come_back_is_tried_with_growing_pauses(tmp_path: Path) -> None:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    with origin() as v1, running(config_for(v1.address, access_log=str(folder / "log")), tmp_path) as proxy:
+        folder.rename(tmp_path / "moved")
+        os.kill(proxy.children()[0], signal.SIGKILL)
+        until(lambda: "trying again in 0.4 s" in proxy.stderr, "a third attempt")
+        assert proxy.ready_status() == 503
+        assert "ERROR worker 0 did not start: [Errno 2] No such file or directory: " in proxy.stderr
+        folder.mkdir()
+        until(lambda: proxy.ready_status() == 200, "a replacement")
+        assert proxy.ask() == (200, "ok")
+        assert proxy.metric("worker_restarts_total") == 1
+
+
 def test_shadows_of_a_dead_worker_are_counted_as_reset(tmp_path: Path) -> None:
-    with origin() as v1, origin() as v2, running(config_for(v1.address, mirror=v2.address), tmp_path) as proxy:
+    with (
+        origin() as v1,
+        origin() as v2,
+        running(config_for(v1.address, mirror=v2.address), tmp_path) as proxy,
+    ):
         v1.release.set()
         proxy.ask()
         until(lambda: proxy.metric("mirror_requests_total", outcome="completed") == 1, "a complete shadow")
@@ -90,9 +119,7 @@ def test_workers_whose_supervisor_dies_finish_what_they_have_and_leave(tmp_path:
 def test_a_worker_inherits_nothing_but_its_sockets_and_its_pipe(tmp_path: Path) -> None:
     with origin() as v1, running(config_for(v1.address, workers=2), tmp_path) as proxy:
         for row in proxy.workers():
-            links = [os.readlink(path) for path in _descriptors(row["pid"])]
-            sockets = [link for link in links if link.startswith("socket:")]
-            shared = set(sockets) & {os.readlink(path) for path in _descriptors(proxy.process.pid)}
+            shared = _sockets(row["pid"]) & _sockets(proxy.process.pid)
             assert len(shared) == 1, "the listener's socket, and not a neighbour's"
 
 
@@ -105,17 +132,12 @@ def test_signals_that_reach_the_whole_group_do_not_end_a_worker(tmp_path: Path) 
         assert [row["pid"] for row in proxy.workers()] == [worker["pid"]]
 
 
-def _descriptors(pid: int) -> list[Path]:
-    return list(Path(f"/proc/{pid}/fd").iterdir())
+def _sockets(pid: int) -> set[str]:
+    links = [str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir()]
+    return {link for link in links if link.startswith("socket:")}
 
 
 def _wait_for_silence(pid: int, *, seconds: float) -> None:
-    """Wait until `pid`, which runs, has aged by `seconds`: by the kernel's clock, not by ours."""
-    start = _uptime()
-    until(lambda: is_alive(pid) and _uptime() - start > seconds, f"{seconds} s to pass")
-
-
-def _uptime() -> float:
-    return float(Path("/proc/uptime").read_text().split()[0])
-
-
+    """Wait for `seconds` in which `pid` lives but says nothing: a heartbeat's absence takes its time."""
+    start = time.monotonic()
+    until(lambda: is_alive(pid) and time.monotonic() - start > seconds, f"{seconds} s to pass")

@@ -2,8 +2,15 @@ from __future__ import annotations
 
 import dataclasses
 import signal
+import ssl
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PrivateFormat
+from cryptography.x509.oid import NameOID
 from running_proxy import RunningProxy, config_for, free_port, origin, running, until
 
 from proxy.config.model import Address, Config, Listener, ListenerTls
@@ -61,6 +68,32 @@ def test_an_unchanged_configuration_keeps_its_workers(tmp_path: Path) -> None:
         until(lambda: "reload: the configuration is unchanged" in proxy.stderr, "the reload")
         assert proxy.children() == before
         assert proxy.metric("config_reload_failures_total") == 0
+
+
+def test_a_renewed_certificate_is_served_after_sighup(tmp_path: Path) -> None:
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    _write_certificate(cert, key)
+    listener = Listener(Address("127.0.0.1", free_port()), ListenerTls(str(cert), str(key)))
+    with origin() as v1, running(config_for(v1.address, listeners=(listener,)), tmp_path) as proxy:
+        where = (listener.address.host, listener.address.port)
+        workers = proxy.children()
+        assert ssl.get_server_certificate(where) == cert.read_text()
+        _write_certificate(cert, key)
+        proxy.signal(signal.SIGHUP)
+        until(lambda: ssl.get_server_certificate(where) == cert.read_text(), "the new certificate")
+        assert proxy.children() == workers
+
+
+def _write_certificate(cert: Path, key: Path) -> None:
+    """Write a new key and a self-signed certificate for it."""
+    private = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(tz=UTC)
+    builder = x509.CertificateBuilder(name, name, private.public_key(), x509.random_serial_number())
+    valid = builder.not_valid_before(now).not_valid_after(now + timedelta(days=1))
+    signed = valid.sign(private, hashes.SHA256())
+    key.write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, serialization.NoEncryption()))
+    cert.write_bytes(signed.public_bytes(Encoding.PEM))
 
 
 def _reload_in_vain(proxy: RunningProxy) -> None:

@@ -31,7 +31,9 @@ def test_shadows_in_flight_end_as_reset() -> None:
         "mirror_in_flight": {("mirror",): 2},
     }
     retire(retired, report, config_for(HERE, mirror=HERE))
-    assert retired == {"mirror_requests_total": {("r", "mirror", "completed"): 5, ("r", "mirror", "reset"): 3}}
+    assert retired == {
+        "mirror_requests_total": {("r", "mirror", "completed"): 5, ("r", "mirror", "reset"): 3}
+    }
 
 
 def test_rows_of_all_workers_become_one() -> None:
@@ -48,8 +50,16 @@ def test_rows_of_all_workers_become_one() -> None:
 def test_endpoints_are_merged_by_address() -> None:
     rows: list[list[dict[str, object]]] = [
         [{"name": "c", "endpoints": [{"address": "1.1.1.1:80", "active": 1}]}],
-        [{"name": "c", "endpoints": [{"address": "1.1.1.1:80", "active": 2}, {"address": "1.1.1.2:80", "active": 0}]}],
+        [
+            {
+                "name": "c",
+                "endpoints": [{"address": "1.1.1.1:80", "active": 2}, {"address": "1.1.1.2:80", "active": 0}],
+            }
+        ],
     ]
     assert merge_rows(rows, "name") == [
-        {"name": "c", "endpoints": [{"address": "1.1.1.1:80", "active": 3}, {"address": "1.1.1.2:80", "active": 0}]}
+        {
+            "name": "c",
+            "endpoints": [{"address": "1.1.1.1:80", "active": 3}, {"address": "1.1.1.2:80", "active": 0}],
+        }
     ]

@@ -1,9 +1,8 @@
-"""Istio: percentages, names and refusals as istiod has them, and what they become in the model."""
+"""VirtualService: percentages, names and refusals as istiod has them, and what they become in the model."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,11 +10,10 @@ from hypothesis import strategies as st
 
 from proxy.config import loader
 from proxy.config.istio.names import fqdn
-from proxy.config.model import Address, Config, HeaderOps, MirrorPolicy, RetryPolicy, Route, UpstreamTls
+from proxy.config.model import Address, Config, HeaderOps, MirrorPolicy, RetryPolicy, Route
 
 Load = Callable[..., Config]
 Refusals = Callable[..., list[str]]
-Write = Callable[..., str]
 
 
 def route_of(config: Config) -> Route:
@@ -73,9 +71,9 @@ def test_mirrors_have_percentages_of_their_own(load_route: Load) -> None:
 def test_no_percentage_in_range_is_refused(tmp_path_factory: pytest.TempPathFactory, value: float) -> None:
     path = tmp_path_factory.mktemp("percent") / "f.yaml"
     path.write_text(
-        "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a}\nspec: {hosts: [a], http: [{"
-        "route: [{destination: {host: a, port: {number: 1}}}], mirror: {host: b, port: {number: 1}},"
-        f"mirrorPercentage: {{value: {value!r}}}}}]}}"
+        "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a}\n"
+        "spec: {hosts: [a], http: [{route: [{destination: {host: a, port: {number: 1}}}],"
+        f"mirror: {{host: b, port: {{number: 1}}}}, mirrorPercentage: {{value: {value!r}}}}}]}}"
     )
     (mirror,) = mirrors_of(loader.load([str(path)]))
     assert mirror.numerator == int(value * 10_000)
@@ -89,7 +87,10 @@ def test_no_percentage_in_range_is_refused(tmp_path_factory: pytest.TempPathFact
         ("mirror_percentage: {value: 1}", "kubectl will reject this; write mirrorPercentage"),
         ("mirror: {host: v1, port: {number: 8080}}", "the mirror shop/v1 is the primary itself, v1:8080"),
         ("mirror: {host: v2}", "no port: 8080 is taken; set port.number"),
-        ("mirror: {host: my_v2, port: {number: 80}}", "a mesh would refuse the host my_v2 for its underscore"),
+        (
+            "mirror: {host: my_v2, port: {number: 80}}",
+            "a mesh would refuse the host my_v2 for its underscore",
+        ),
     ],
 )
 def test_what_is_doubtful_is_taken_with_a_warning(load_route: Load, fields: str, warning: str) -> None:
@@ -109,7 +110,7 @@ def test_clusters_are_named_as_istios_and_mirrors_have_their_own(load_route: Loa
     assert route_of(config).destinations[0].cluster == config.clusters[0].name
 
 
-def test_a_route_without_a_name_is_named_after_its_virtual_service(load: Load, write: Write) -> None:
+def test_a_route_without_a_name_is_named_after_its_virtual_service(load: Load) -> None:
     config = load("""
         apiVersion: networking.istio.io/v1beta1
         kind: VirtualService
@@ -145,7 +146,10 @@ def test_a_route_takes_timeouts_retries_and_headers(load_route: Load) -> None:
 
 
 def test_a_shadow_has_the_smaller_of_two_timeouts(load_route: Load) -> None:
-    assert mirrors_of(load_route("timeout: 1h\nmirror: {host: v2, port: {number: 80}}"))[0].mirroring.timeout_s == 5.0
+    assert (
+        mirrors_of(load_route("timeout: 1h\nmirror: {host: v2, port: {number: 80}}"))[0].mirroring.timeout_s
+        == 5.0
+    )
 
 
 def test_retries_are_istios_by_default_and_off_when_empty(load_route: Load) -> None:
@@ -159,15 +163,24 @@ def test_retries_are_istios_by_default_and_off_when_empty(load_route: Load) -> N
     [
         (
             "mirrorPercentage: {value: 101}",
-            "spec.http[0].mirrorPercentage.value: mirror_percentage must have a max value of 100 (it has 101.000000)",
+            (
+                "spec.http[0].mirrorPercentage.value: mirror_percentage must have a max value of 100 (it"
+                " has 101.000000)"
+            ),
         ),
         (
             "mirrorPercentage: {value: -1}",
-            "spec.http[0].mirrorPercentage.value: mirror_percentage must have a min value of 0 (it has -1.000000)",
+            (
+                "spec.http[0].mirrorPercentage.value: mirror_percentage must have a min value of 0 (it"
+                " has -1.000000)"
+            ),
         ),
         (
             "mirrorPercentage: {value: .nan}",
-            "spec.http[0].mirrorPercentage.value: mirror_percentage must have a max value of 100 (it has nan)",
+            (
+                "spec.http[0].mirrorPercentage.value: mirror_percentage must have a max value of 100 (it"
+                " has nan)"
+            ),
         ),
         ("mirrorPercentage: 50", 'spec.http[0].mirrorPercentage: must be of type object: "integer"'),
         (
@@ -187,8 +200,10 @@ def test_retries_are_istios_by_default_and_off_when_empty(load_route: Load) -> N
         ("mirrors: [{}]", "spec.http[0].mirrors[0].destination: Required value"),
         (
             "mirrors: [{destination: {host: a}, percentage: {value: 200}}]",
-            "spec.http[0].mirrors[0].percentage.value: mirror percentage must have a max value of 100"
-            " (it has 200.000000)",
+            (
+                "spec.http[0].mirrors[0].percentage.value: mirror percentage must have a max value of 100"
+                " (it has 200.000000)"
+            ),
         ),
         (
             "mirror: {host: a}\nmirrors: [{destination: {host: a}}]",
@@ -207,15 +222,24 @@ def test_retries_are_istios_by_default_and_off_when_empty(load_route: Load) -> N
         ),
         (
             "mirror: {host: a.1}",
-            'spec.http[0].mirror.host: domain name "a.1" invalid (top level domain "1" cannot be all-numeric)',
+            (
+                'spec.http[0].mirror.host: domain name "a.1" invalid (top level domain "1" cannot be'
+                " all-numeric)"
+            ),
         ),
-        (f"mirror: {{host: {'a.' * 130}a}}", f'spec.http[0].mirror.host: domain name "{"a." * 130}a" too long (max 255)'),
+        (
+            f"mirror: {{host: {'a.' * 130}a}}",
+            f'spec.http[0].mirror.host: domain name "{"a." * 130}a" too long (max 255)',
+        ),
         (
             "mirror: {host: a, port: {number: 0}}",
             "spec.http[0].mirror.port.number: port number 0 must be in the range 1..65535",
         ),
         ("mirror: {host: a, port: 80}", 'spec.http[0].mirror.port: must be of type object: "integer"'),
-        ("mirror: {host: a, port: {name: http}}", 'spec.http[0].mirror.port.name: unknown field "name"'),
+        (
+            "mirror: {host: a, port: {name: http}}",
+            'spec.http[0].mirror.port.name: unknown field "name"; did you mean "number"?',
+        ),
         ("mirror: {host: a, subset: v2}", "spec.http[0].mirror.subset: this version does not have it"),
         ("timeout: 0s", "spec.http[0].timeout: duration must be greater than 1ms"),
         ("timeout: 5", 'spec.http[0].timeout: must be of type string: "integer"'),
@@ -228,7 +252,10 @@ def test_retries_are_istios_by_default_and_off_when_empty(load_route: Load) -> N
         ("retries: {retryOn: 5xx}", "spec.http[0].retries.retryOn: this version does not have it"),
         (
             "headers: {request: {set: {':path': /}}}",
-            'spec.http[0].headers.request.set[":path"]: invalid header ":path": header cannot have ":" prefix',
+            (
+                'spec.http[0].headers.request.set[":path"]: invalid header ":path": header cannot have'
+                ' ":" prefix'
+            ),
         ),
         (
             "headers: {request: {remove: [Host]}}",
@@ -236,13 +263,18 @@ def test_retries_are_istios_by_default_and_off_when_empty(load_route: Load) -> N
         ),
         (
             "headers: {request: {set: {a: 5%}}}",
-            "spec.http[0].headers.request.set.a: header value configuration: invalid header configuration."
-            " Un-escaped %",
+            (
+                "spec.http[0].headers.request.set.a: header value configuration: invalid header"
+                " configuration. Un-escaped %"
+            ),
         ),
         (
             "headers: {request: {set: {a: '%START_TIME%'}}}",
-            "spec.http[0].headers.request.set.a: header value configuration: %START_TIME%: this version knows no"
-            " variables",
+            (
+                "spec.http[0].headers.request.set.a: header value configuration: %START_TIME%: this"
+                " version knows no"
+                " variables"
+            ),
         ),
         *(
             (f"{key}: {{}}", f"spec.http[0].{key}: this version does not have it")
@@ -250,7 +282,9 @@ def test_retries_are_istios_by_default_and_off_when_empty(load_route: Load) -> N
         ),
     ],
 )
-def test_a_wrong_route_is_refused_in_istios_words(route_refusals: Refusals, fields: str, problem: str) -> None:
+def test_a_wrong_route_is_refused_in_istios_words(
+    route_refusals: Refusals, fields: str, problem: str
+) -> None:
     found = route_refusals(fields)
     assert problem in found
 
@@ -265,7 +299,10 @@ def test_a_wrong_route_is_refused_in_istios_words(route_refusals: Refusals, fiel
         ("hosts: ['a.*']\nhttp: []", 'spec.hosts[0]: domain name "a.*" invalid (label "*" invalid)'),
         ("hosts: [a]\nhttp: [~]", "spec.http[0]: http route may not be null"),
         ("hosts: [a]\nhttp: [{}]", "spec.http[0]: HTTP route, redirect or direct_response is required"),
-        ("hosts: [a]\nhttp: [{route: []}]", "spec.http[0]: HTTP route, redirect or direct_response is required"),
+        (
+            "hosts: [a]\nhttp: [{route: []}]",
+            "spec.http[0]: HTTP route, redirect or direct_response is required",
+        ),
         ("hosts: [a]\nhttp: [{route: [{}]}]", "spec.http[0].route[0].destination: Required value"),
         ("hosts: [a]\nhttp: [{route: [~]}]", "spec.http[0].route[0]: destination is required"),
         (
@@ -286,11 +323,17 @@ def test_a_wrong_route_is_refused_in_istios_words(route_refusals: Refusals, fiel
 def test_a_wrong_virtual_service_is_refused(refusals: Refusals, spec: str, problem: str) -> None:
     head = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a}\nspec:\n"
     text = head + "\n".join(f"  {line}" for line in spec.splitlines())
-    assert any(found.endswith(f"VirtualService default/a {problem}") for found in refusals(text)), refusals(text)
+    assert any(found.endswith(f"VirtualService default/a {problem}") for found in refusals(text)), refusals(
+        text
+    )
 
 
 def test_several_virtual_services_answer_for_their_own_hosts(load: Load) -> None:
-    config = load(virtual_service("a", "Reviews") + virtual_service("b", "*.Example.com") + virtual_service("c", "10.0.0.1"))
+    config = load(
+        virtual_service("a", "Reviews")
+        + virtual_service("b", "'*.Example.com'")
+        + virtual_service("c", "10.0.0.1")
+    )
     assert [host.domains for host in config.virtual_hosts] == [
         ("reviews", "reviews.default", "reviews.default.svc", "reviews.default.svc.cluster.local"),
         ("*.example.com",),
@@ -307,8 +350,8 @@ def test_the_wildcard_host_is_taken_with_a_warning_unless_a_gateway_has_it(load:
     assert both.virtual_hosts[0].domains == ("*",)
     (warning,) = both.warnings
     assert warning.endswith(
-        "wildcard host * is not allowed for virtual services bound to the mesh gateway; a mesh would refuse it, here"
-        " it takes every host"
+        "wildcard host * is not allowed for virtual services bound to the mesh gateway;"
+        " a mesh would refuse it, here it takes every host"
     )
     assert load(virtual_service("a", "'*'", "gateways: [web]")).warnings == ()
 
@@ -316,17 +359,16 @@ def test_the_wildcard_host_is_taken_with_a_warning_unless_a_gateway_has_it(load:
 def test_two_virtual_services_for_one_host_are_refused(refusals: Refusals) -> None:
     (problem,) = refusals(virtual_service("a", "reviews") + virtual_service("b", "reviews.default"))
     assert problem == (
-        "f.yaml:10 VirtualService default/b spec.hosts: The VirtualServices default/a,default/b associated with mesh"
-        " gateway define the same host reviews.default which can lead to undefined behavior. This can be fixed by"
-        " merging the conflicting VirtualServices into a single resource."
+        "f.yaml:14 VirtualService default/b spec.hosts: The VirtualServices default/a,default/b associated"
+        " with mesh gateway define the same host reviews.default which can lead to undefined behavior."
+        " This can be fixed by merging the conflicting VirtualServices into a single resource."
     )
 
 
 def virtual_service(name: str, host: str, field: str = "exportTo: ['.']") -> str:
-    return (
-        f"apiVersion: networking.istio.io/v1alpha3\nkind: VirtualService\nmetadata: {{name: {name}}}\nspec:\n"
-        f"  {field}\n  hosts: [{host}]\n  http: [{{route: [{{destination: {{host: a, port: {{number: 1}}}}}}]}}]\n---\n"
-    ).replace("spec:\n  exportTo: ['.']\n  hosts", "spec:\n  hosts")
+    head = f"apiVersion: networking.istio.io/v1alpha3\nkind: VirtualService\nmetadata: {{name: {name}}}\n"
+    route = "{route: [{destination: {host: a, port: {number: 1}}}]}"
+    return f"{head}spec:\n  {field}\n  hosts: [{host}]\n  http: [{route}]\n---\n"
 
 
 @pytest.mark.parametrize(
@@ -341,140 +383,3 @@ def virtual_service(name: str, host: str, field: str = "exportTo: ['.']") -> str
 )
 def test_a_short_name_is_expanded_with_its_rules_namespace(host: str, full: str) -> None:
     assert fqdn(host, "prod") == full
-
-
-def destination_rule(policy: str, host: str = "v2") -> str:
-    return (
-        "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: v2}\nspec:\n"
-        f"  host: {host}\n  trafficPolicy: {policy}\n---\n"
-    )
-
-
-MIRROR = "mirror: {host: v2, port: {number: 80}}"
-
-
-def test_a_destination_rule_bounds_the_connections_of_its_host(load_route: Load) -> None:
-    pool = "{tcp: {maxConnections: 3, connectTimeout: 2s}, http: {http1MaxPendingRequests: 0, idleTimeout: 1s}}"
-    rule = destination_rule(f"{{connectionPool: {pool}}}", "v1")
-    (cluster, mirror) = load_route(MIRROR, before=rule).clusters
-    assert (cluster.max_connections, cluster.max_pending) == (3, None)
-    assert (cluster.connect_timeout_s, cluster.idle_timeout_s) == (2.0, 1.0)
-    assert mirror.max_connections is None
-
-
-@pytest.mark.parametrize(
-    ("tls", "expected"),
-    [
-        ("{mode: DISABLE}", None),
-        ("{}", None),
-        ("{mode: SIMPLE}", UpstreamTls()),
-        ("{mode: SIMPLE, sni: a, insecureSkipVerify: true}", UpstreamTls(sni="a", verify=False)),
-        ("{mode: SIMPLE, insecure_skip_verify: false}", UpstreamTls()),
-    ],
-)
-def test_a_destination_rule_says_whether_tls_is_spoken(
-    load_route: Load, tls: str, expected: UpstreamTls | None
-) -> None:
-    assert load_route(MIRROR, before=destination_rule(f"{{tls: {tls}}}")).clusters[1].tls == expected
-
-
-def test_a_ports_own_policy_replaces_that_of_the_host(load_route: Load) -> None:
-    ports = "portLevelSettings: [{port: {number: 80}, tls: {mode: SIMPLE}}]"
-    rule = destination_rule(f"{{connectionPool: {{tcp: {{maxConnections: 3}}}}, {ports}}}")
-    mirror = load_route(MIRROR, before=rule).clusters[1]
-    assert (mirror.tls, mirror.max_connections) == (UpstreamTls(), None)
-    other = load_route("mirror: {host: v2, port: {number: 81}}", before=rule).clusters[1]
-    assert (other.tls, other.max_connections) == (None, 3)
-
-
-def test_mutual_tls_takes_a_certificate_and_its_key(load_route: Load, certificate: tuple[str, str]) -> None:
-    cert, key = certificate
-    tls = f"{{mode: MUTUAL, clientCertificate: {cert}, privateKey: {key}, caCertificates: {cert}}}"
-    mirror = load_route(MIRROR, before=destination_rule(f"{{tls: {tls}}}")).clusters[1]
-    assert mirror.tls == UpstreamTls(ca_file=cert, cert_file=cert, key_file=key)
-
-
-@pytest.mark.parametrize(
-    ("policy", "problem"),
-    [
-        ("{tls: {mode: MUTUAL}}", "spec.trafficPolicy.tls: client certificate required for mutual tls"),
-        (
-            "{tls: {mode: MUTUAL, clientCertificate: CERT}}",
-            "spec.trafficPolicy.tls: private key required for mutual tls",
-        ),
-        (
-            "{tls: {mode: MUTUAL, clientCertificate: CERT, privateKey: CERT}}",
-            "spec.trafficPolicy.tls: CERT and CERT are not a PEM certificate and its key, without a passphrase",
-        ),
-        (
-            "{tls: {mode: SIMPLE, caCertificates: KEY}}",
-            "spec.trafficPolicy.tls: KEY holds no usable PEM certificates",
-        ),
-        (
-            "{tls: {mode: SIMPLE, caCertificates: /no/ca}}",
-            "spec.trafficPolicy.tls.caCertificates: /no/ca cannot be read: No such file or directory",
-        ),
-        (
-            "{tls: {mode: simple}}",
-            'spec.trafficPolicy.tls.mode: "simple" is not one of DISABLE, SIMPLE, MUTUAL, ISTIO_MUTUAL; did you mean'
-            ' "SIMPLE"?',
-        ),
-        (
-            "{tls: {mode: SIMPLE, credentialName: a}}",
-            "spec.trafficPolicy.tls.credentialName: this version does not have it",
-        ),
-        ("{outlierDetection: {}}", "spec.trafficPolicy.outlierDetection: this version does not have it"),
-        (
-            "{connectionPool: {tcp: {maxConnections: -1}}}",
-            "spec.trafficPolicy.connectionPool.tcp.maxConnections: max connections must be non-negative",
-        ),
-        (
-            "{portLevelSettings: [{}]}",
-            "spec.trafficPolicy.portLevelSettings[0].port: Required value",
-        ),
-    ],
-)
-def test_a_wrong_destination_rule_is_refused(
-    route_refusals: Refusals, certificate: tuple[str, str], policy: str, problem: str
-) -> None:
-    def fill(text: str) -> str:
-        return text.replace("CERT", certificate[0]).replace("KEY", certificate[1])
-
-    (found,) = route_refusals(MIRROR, before=destination_rule(fill(policy)))
-    assert found.endswith(f"DestinationRule default/v2 {Path(fill(problem))}")
-
-
-def test_subsets_of_a_destination_rule_come_later(route_refusals: Refusals) -> None:
-    rule = destination_rule("{}").replace("  host: v2\n", "  host: v2\n  subsets: [{name: a}]\n")
-    assert route_refusals(MIRROR, before=rule) == [
-        "f.yaml:6 DestinationRule default/v2 spec.subsets: this version does not have it"
-    ]
-
-
-@pytest.mark.parametrize(
-    ("rules", "warning"),
-    [
-        (
-            destination_rule("{tls: {mode: ISTIO_MUTUAL}}"),
-            "ISTIO_MUTUAL: there are no mesh certificates outside a mesh; plain text is sent",
-        ),
-        (
-            destination_rule("{tls: {mode: SIMPLE, privateKey: KEY}}"),
-            "a client certificate is used in mode MUTUAL only",
-        ),
-        (
-            destination_rule("{}", "other"),
-            "The host other.default.svc.cluster.local defined in the DestinationRule does not match any services in"
-            " the mesh.",
-        ),
-        (
-            destination_rule("{}") + destination_rule("{}").replace("name: v2", "name: again"),
-            "ignored: another DestinationRule for v2.default.svc.cluster.local comes first",
-        ),
-    ],
-)
-def test_a_doubtful_destination_rule_is_taken_with_a_warning(
-    load_route: Load, certificate: tuple[str, str], rules: str, warning: str
-) -> None:
-    (found,) = load_route(MIRROR, before=rules.replace("KEY", certificate[1])).warnings
-    assert found.endswith(warning)

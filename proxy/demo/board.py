@@ -1,0 +1,88 @@
+"""What the demo shows: the proxy's counters as a small table, or as one line for a log.
+
+Reads the merged `Report` that `/metrics` is made of, for one route with one destination and one mirror.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from proxy.telemetry.metrics import LATENCY_BUCKETS, Report
+
+_HEADINGS = ("", "answers", "p50", "p99")
+
+
+def table(report: Report) -> list[str]:
+    """Render who answered how fast, what became of each request's copy, and how the statuses pair up."""
+    rows = (
+        _HEADINGS,
+        ("primary", *_speeds(report, "request_duration_seconds")),
+        ("mirror", *_speeds(report, "mirror_duration_seconds")),
+    )
+    return [
+        *(f"{name:<10}" + "".join(f"{cell:>10}" for cell in cells) for name, *cells in rows),
+        f"{'outcomes':<10}  {_outcomes(report)}",
+        f"{'statuses':<10}  {_status_pairs(report)}   (primary/mirror)",
+    ]
+
+
+def line(report: Report) -> str:
+    """Render the same on one line."""
+    primary, mirror = (
+        _histogram(report, name) for name in ("request_duration_seconds", "mirror_duration_seconds")
+    )
+    p50, p99 = (
+        f"{_milliseconds(quantile(primary, q))} / {_milliseconds(quantile(mirror, q))}" for q in (0.5, 0.99)
+    )
+    return (
+        f"{sum(primary[:-1]):.0f} requests: {_outcomes(report)}; statuses {_status_pairs(report)}; "
+        f"p50 {p50}; p99 {p99}"
+    )
+
+
+def quantile(histogram: list[float], q: float) -> float | None:
+    """Estimate a quantile in seconds, on a straight line within its bucket (PromQL's `histogram_quantile`).
+
+    `histogram` is a `Report`'s: the count of each bucket, the last +Inf, then the sum. None: nothing was
+    observed; beyond the last bound, that bound.
+    """
+    counts = histogram[:-1]
+    rank = q * sum(counts)
+    if not rank:
+        return None
+    for count, (low, high) in zip(counts, pairwise((0.0, *LATENCY_BUCKETS)), strict=False):
+        if rank <= count:
+            return low + (high - low) * rank / count
+        rank -= count
+    return LATENCY_BUCKETS[-1]
+
+
+def _histogram(report: Report, family: str) -> list[float]:
+    """Return the family's one histogram, or an empty one."""
+    found = [sample for sample in report.get(family, {}).values() if isinstance(sample, list)]
+    return found[0] if found else [0.0] * (len(LATENCY_BUCKETS) + 2)
+
+
+def _speeds(report: Report, family: str) -> tuple[str, str, str]:
+    histogram = _histogram(report, family)
+    p50, p99 = (_milliseconds(quantile(histogram, q)) for q in (0.5, 0.99))
+    return f"{sum(histogram[:-1]):.0f}", p50, p99
+
+
+def _milliseconds(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds * 1000:.3g} ms"
+
+
+def _outcomes(report: Report) -> str:
+    counts = {labels[-1]: count for labels, count in report.get("mirror_requests_total", {}).items() if count}
+    in_flight = sum(
+        count for count in report.get("mirror_in_flight", {}).values() if not isinstance(count, list)
+    )
+    if in_flight:
+        counts["(in flight)"] = in_flight
+    return ", ".join(f"{outcome} {count:.0f}" for outcome, count in counts.items()) or "-"
+
+
+def _status_pairs(report: Report) -> str:
+    pairs = sorted(report.get("status_pairs_total", {}).items())
+    return ", ".join(f"{primary}/{shadow} {count:.0f}" for (_, primary, shadow), count in pairs) or "-"

@@ -1,0 +1,126 @@
+"""A small origin to put behind the proxy: `python -m proxy.demo.origin --name v1 --listen 0.0.0.0:8080`.
+
+Answers any method and path with JSON that names its version, and counts what it was asked. It stands in for
+a real v1 and v2 in the demo, docker-compose.yml and config/kubernetes; a v2 may be told to be imperfect.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from proxy.config import quantity
+from proxy.config.model import Address
+
+MARK = "x-mirror-proxy-shadow"
+
+_CLOSE_S = 5.0
+_dice = random.Random()  # noqa: S311 nothing here is a secret
+
+
+class Origin:
+    """One version's answers, and how many it gave; `delay_ms` is the mean of what it takes longer."""
+
+    def __init__(self, name: str, *, error_percent: float = 0.0, delay_ms: float = 0.0) -> None:
+        self._name = name
+        self._error_percent = error_percent
+        self._delay_ms = delay_ms
+        self.requests = 0
+        self.shadows = 0
+
+    def application(self) -> web.Application:
+        """Build the application that answers for this version."""
+        app = web.Application()
+        app.router.add_get("/healthz", self._healthz)
+        app.router.add_get("/__counts", self._counts)
+        app.router.add_route("*", "/{path:.*}", self._answer)
+        return app
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        is_shadow = MARK in request.headers
+        self.requests += 1
+        self.shadows += is_shadow
+        body_bytes = 0
+        async for piece in request.content.iter_any():
+            body_bytes += len(piece)
+        if self._delay_ms:
+            await asyncio.sleep(_dice.expovariate(1000 / self._delay_ms))
+        is_wrong = _dice.random() * 100 < self._error_percent
+        answer = {
+            "version": self._name,
+            "method": request.method,
+            "path": request.path,
+            "body_bytes": body_bytes,
+            "shadow": is_shadow,
+        }
+        return web.json_response(answer, status=500 if is_wrong else 200)
+
+    async def _counts(self, _request: web.Request) -> web.Response:
+        return web.json_response({"requests": self.requests, "shadows": self.shadows})
+
+    async def _healthz(self, _request: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+
+@asynccontextmanager
+async def serving(origin: Origin) -> AsyncIterator[Address]:
+    """Serve `origin` on a free port of loopback, in this process."""
+    runner = web.AppRunner(
+        origin.application(), access_log=None, shutdown_timeout=_CLOSE_S, handler_cancellation=True
+    )
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        host, port = runner.addresses[0][:2]
+        yield Address(host, port)
+    finally:
+        await runner.cleanup()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve until a signal; returns 1 when the address cannot be had."""
+    options = _parser().parse_args(argv)
+    origin = Origin(options.name, error_percent=options.error_percent, delay_ms=options.delay_ms)
+    listen: Address = options.listen
+    sys.stderr.write(f"{options.name} on http://{listen}\n")
+    try:
+        web.run_app(
+            origin.application(),
+            host=listen.host,
+            port=listen.port,
+            print=None,
+            access_log=None,
+            shutdown_timeout=_CLOSE_S,
+        )
+    except OSError as error:
+        sys.stderr.write(f"{options.name} cannot listen on {listen}: {error.strerror or error}\n")
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m proxy.demo.origin", description="A small origin for trying.")
+    parser.add_argument("--name", required=True, help="the version it calls itself")
+    parser.add_argument("--listen", required=True, type=_address, metavar="H:P", help="HOST:PORT")
+    parser.add_argument("--error-percent", type=float, default=0, metavar="N", help="answer so many with 500")
+    parser.add_argument(
+        "--delay-ms", type=float, default=0, metavar="N", help="answer so much later, on average"
+    )
+    return parser
+
+
+def _address(text: str) -> Address:
+    try:
+        return quantity.address(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

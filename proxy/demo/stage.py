@@ -1,0 +1,144 @@
+"""The demo put together on one loop: two origins, the supervisor as `run` starts it, traffic, and a screen.
+
+The proxy is the real one, with a worker process and the configuration that its flags make. v2 is a little
+slower than v1 and wrong now and then, so that there is something to see.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from proxy import tasks
+from proxy.config import flags, loader, overlay
+from proxy.config.model import Address, Config
+from proxy.config.problems import ConfigError, Problems
+from proxy.demo import board
+from proxy.demo.origin import Origin, serving
+from proxy.demo.screen import Screen
+from proxy.demo.traffic import Traffic
+from proxy.supervisor import Patience, sockets
+from proxy.supervisor.core import Supervisor
+from proxy.supervisor.sockets import StartError
+from proxy.telemetry import log
+from proxy.telemetry.metrics import Report
+
+PERCENT = 50
+PRIMARY, MIRROR = "v1", "v2"
+
+_POLL_S = 0.05
+_EVERY_S = 1.0
+_log = logging.getLogger(__name__)
+
+
+def run(listen: Address, admin: Address, seconds: float | None) -> int:
+    """Run the demo; returns 0, 1 when it cannot start or was cut short, 2 when the addresses are no use."""
+    log.configure()
+    try:
+        with tempfile.TemporaryDirectory(prefix="mirror-proxy-demo-") as folder:
+            stage = Stage(_with_port(listen), _with_port(admin), Path(folder) / "access.log")
+            return asyncio.run(stage.run(seconds))
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    except (StartError, OSError) as error:
+        _log.error("%s", error)
+        return 1
+
+
+def _with_port(address: Address) -> Address:
+    """Return `address` with a free port in the place of port 0, so that it can be told."""
+    if address.port:
+        return address
+    with sockets.listen(address, "demo") as sock:
+        return sockets.bound_address(sock)
+
+
+class Stage:
+    """Everything the demo runs, and where its pieces meet."""
+
+    def __init__(self, listen: Address, admin: Address, access_log: Path) -> None:
+        self._listen = listen
+        self._admin = admin
+        self._access_log = access_log
+        self._screen = Screen()
+        self._traffic = Traffic(f"http://{listen}", PRIMARY)
+
+    async def run(self, seconds: float | None) -> int:
+        """Run until a signal or for `seconds`; returns the supervisor's exit code."""
+        primary = Origin(PRIMARY, delay_ms=2)
+        mirror = Origin(MIRROR, delay_ms=6, error_percent=4)
+        async with serving(primary) as v1, serving(mirror) as v2:
+            config = self._config(v1, v2)
+            supervisor = Supervisor(config, lambda: config, Patience())
+            playing = tasks.spawn(self._play(supervisor, seconds), "demo")
+            try:
+                code = await supervisor.run()
+            finally:
+                playing.cancel()
+                await supervisor.close()
+            self._conclude((await supervisor.snapshot()).report)
+            return code
+
+    def _config(self, v1: Address, v2: Address) -> Config:
+        """Load what the flags of `mirror-proxy run` would."""
+        arguments = {
+            "primary": f"http://{v1}",
+            "mirror": [f"http://{v2}"],
+            "percent": [str(PERCENT)],
+            "listen": [str(self._listen)],
+            "admin": str(self._admin),
+            "access_log": str(self._access_log),
+            "drain_delay": "1s",
+            "grace": "5s",
+        }
+        return loader.load(overlay=overlay.documents(flags.Given(arguments, {}, Problems()), ()))
+
+    async def _play(self, supervisor: Supervisor, seconds: float | None) -> None:
+        """Let traffic flow and show what comes of it, from when the proxy serves until it drains."""
+        while supervisor.state == "INITIALIZING":  # noqa: ASYNC110 it tells its state, not its changes
+            await asyncio.sleep(_POLL_S)
+        self._introduce()
+        logging.getLogger("proxy").addHandler(self._screen)
+        await asyncio.gather(
+            self._traffic.flow(lambda: supervisor.state == "LIVE"), self._show(supervisor, seconds)
+        )
+
+    async def _show(self, supervisor: Supervisor, seconds: float | None) -> None:
+        started = time.monotonic()
+        left_s = math.inf if seconds is None else seconds
+        while supervisor.state == "LIVE" and left_s > 0:
+            await asyncio.sleep(min(_EVERY_S, left_s))
+            elapsed_s = time.monotonic() - started
+            report = (await supervisor.snapshot()).report
+            if self._screen.is_live:
+                self._screen.refresh([f"{elapsed_s:.0f} s", *board.table(report)])
+            else:
+                self._screen.say(f"{elapsed_s:.0f} s: {board.line(report)}")
+            left_s -= _EVERY_S
+        if supervisor.state == "LIVE":
+            signal.raise_signal(signal.SIGTERM)
+
+    def _introduce(self) -> None:
+        self._screen.say(
+            "",
+            f"{PERCENT} % of the requests to http://{self._listen} are copied to {MIRROR}; try, meanwhile:",
+            f"  curl http://{self._listen}/hello",
+            f"  curl http://{self._admin}/mirrors        (the admin address; / lists the rest)",
+            f"  tail -f {self._access_log}",
+            "",
+        )
+
+    def _conclude(self, report: Report) -> None:
+        traffic = self._traffic
+        self._screen.say(
+            "",
+            *board.table(report),
+            f"{'clients':<10}  {traffic.answers} answers, all from {PRIMARY}; {traffic.failures} failures",
+        )

@@ -1,0 +1,77 @@
+"""What tests of the data plane share: origins, planes and clients that are closed with the test, on uvloop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+
+import pytest
+import uvloop
+
+from proxy.config.model import Config, ListenerTls
+from proxy.telemetry.access_log import AccessLog
+from tests.support.client import Client
+from tests.support.origin import OK, Origin, Script, answering
+from tests.support.plane import Plane, make_config
+
+MakeOrigin = Callable[..., Awaitable[Origin]]
+MakePlane = Callable[..., Awaitable[Plane]]
+Connect = Callable[..., Awaitable[Client]]
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run asynchronous tests on the loop that workers run on."""
+    return {"uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture
+async def origin() -> AsyncIterator[MakeOrigin]:
+    """Start an origin with a script, or with the bytes of its answer."""
+    async with AsyncExitStack() as stack:
+
+        async def start(script: Script | bytes = OK, **options: object) -> Origin:
+            made = Origin(answering(script) if isinstance(script, bytes) else script)
+            await made.start(**options)  # type: ignore[arg-type]  # options are Origin.start's
+            stack.push_async_callback(made.close)
+            return made
+
+        yield start
+
+
+@pytest.fixture
+async def plane(origin: MakeOrigin) -> AsyncIterator[MakePlane]:  # noqa: ARG001 - origins close after planes
+    """Serve a configuration, or one made from an upstream's origins; audited when the test ends."""
+    async with AsyncExitStack() as stack:
+
+        async def start(
+            *upstreams: Config | Origin | int,
+            host: str = "127.0.0.1",
+            tls: ListenerTls | None = None,
+            access_log: AccessLog | None = None,
+            **changes: object,
+        ) -> Plane:
+            first = upstreams[0]
+            if isinstance(first, Config):
+                config = first
+            else:
+                ports = [one.port if isinstance(one, Origin) else one for one in upstreams]
+                config = make_config(*ports, **changes)  # type: ignore[arg-type]  # make_config checks them
+            made = await Plane(config, access_log).start(host, tls)
+            stack.push_async_callback(made.finish)
+            return made
+
+        yield start
+
+
+@pytest.fixture
+async def connect(plane: MakePlane) -> AsyncIterator[Connect]:  # noqa: ARG001 - clients close before planes
+    """Connect a client to a plane."""
+    async with AsyncExitStack() as stack:
+
+        async def start(served: Plane, **options: object) -> Client:
+            made = await Client.connect(served.port, **options)  # type: ignore[arg-type]  # Client.connect's
+            stack.push_async_callback(made.close)
+            return made
+
+        yield start

@@ -1,0 +1,72 @@
+"""The demo's table, from reports as the supervisor makes them."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.demo import board
+from proxy.telemetry.metrics import LATENCY_BUCKETS, Report
+
+
+def histogram(**counts: int) -> list[float]:
+    """Make a histogram with so many values in the bucket up to `le_<milliseconds>`."""
+    bounds = {f"le_{bound * 1000:g}": index for index, bound in enumerate(LATENCY_BUCKETS)}
+    sample = [0.0] * (len(LATENCY_BUCKETS) + 2)
+    for name, count in counts.items():
+        sample[bounds[name]] = count
+    return sample
+
+
+REPORT: Report = {
+    "request_duration_seconds": {("default", "v1"): histogram(le_5=100)},
+    "mirror_duration_seconds": {("mirror",): histogram(le_10=30, le_100=10)},
+    "mirror_requests_total": {
+        ("default", "mirror", "completed"): 40,
+        ("default", "mirror", "timeout"): 0,
+        ("default", "mirror", "not_sampled"): 57,
+    },
+    "mirror_in_flight": {("mirror",): 3},
+    "status_pairs_total": {("mirror", "200", "500"): 2, ("mirror", "200", "200"): 38},
+}
+
+
+def test_the_table_shows_speeds_outcomes_and_status_pairs() -> None:
+    assert board.table(REPORT) == [
+        "             answers       p50       p99",
+        "primary          100   3.75 ms   4.98 ms",
+        "mirror            40   8.33 ms     98 ms",
+        "outcomes    completed 40, not_sampled 57, (in flight) 3",
+        "statuses    200/200 38, 200/500 2   (primary/mirror)",
+    ]
+
+
+def test_one_line_says_the_same() -> None:
+    assert board.line(REPORT) == (
+        "100 requests: completed 40, not_sampled 57, (in flight) 3; statuses 200/200 38, 200/500 2; "
+        "p50 3.75 ms / 8.33 ms; p99 4.98 ms / 98 ms"
+    )
+
+
+def test_before_the_first_request_there_is_nothing_to_show() -> None:
+    assert board.line({}) == "0 requests: -; statuses -; p50 - / -; p99 - / -"
+    assert "-" in board.table({})[1]
+
+
+@pytest.mark.parametrize(
+    ("counts", "q", "seconds"),
+    [
+        ({"le_5": 100}, 0.5, 0.00375),
+        ({"le_1": 50, "le_10": 50}, 0.5, 0.001),
+        ({"le_1": 50, "le_10": 50}, 0.75, 0.0075),
+        ({"le_0.5": 10}, 1.0, 0.0005),
+    ],
+)
+def test_a_quantile_lies_on_a_straight_line_within_its_bucket(
+    counts: dict[str, int], q: float, seconds: float
+) -> None:
+    assert board.quantile(histogram(**counts), q) == pytest.approx(seconds)
+
+
+def test_a_quantile_beyond_the_last_bound_is_that_bound() -> None:
+    sample = [0.0] * len(LATENCY_BUCKETS) + [5.0, 100.0]
+    assert board.quantile(sample, 0.5) == LATENCY_BUCKETS[-1]
