@@ -13,7 +13,7 @@ from proxy.config.model import Config, Listener
 from proxy.downstream.connection import Door, DownstreamConnection
 from proxy.downstream.listener import DownstreamListener
 from proxy.exchange import Exchange
-from proxy.http1.framing import RequestHead
+from proxy.http1.request import RequestHead
 from proxy.journal import Journal
 from proxy.mirror.shadow import Shadow
 from proxy.snapshot import compile_snapshot, log_shadows
@@ -80,7 +80,7 @@ class DataPlane:
     async def finish(self, timeout_s: float) -> None:
         """Wait until nothing is in flight, shadows included; after `timeout_s`, cut off what is left."""
         until = monotonic() + timeout_s
-        while (self._door.connections or self._shadows()) and monotonic() < until:
+        while (self._door.connections or self._shadows()) and monotonic() < until:  # noqa: ASYNC110 - only at the end
             await asyncio.sleep(_FINISH_POLL_S)
         for shadow in self._shadows():
             shadow.abort("draining")

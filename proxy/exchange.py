@@ -12,13 +12,13 @@ import random
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from proxy import errors, flow
+from proxy import errors, flow, forwarding
 from proxy.clock import NEVER
 from proxy.downstream.connection import STREAM_IDLE_S, DownstreamConnection
 from proxy.errors import BadMessageError, Failure
 from proxy.http1 import framing, serializer, target
-from proxy.http1.framing import CRLF, RequestHead, ResponseHead
-from proxy.http1.mutation import find
+from proxy.http1.request import RequestHead
+from proxy.http1.response import ResponseHead
 from proxy.mirror.shadow import Shadow
 from proxy.tunnel import Tunnel
 from proxy.upstream import retry
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from proxy.upstream.cluster import Endpoint
 
 _getrandbits = random.getrandbits
-_randbytes = random.randbytes
 
 
 class Exchange:
@@ -56,7 +55,7 @@ class Exchange:
 
     def __init__(self, snapshot: Snapshot, client: DownstreamConnection, head: RequestHead) -> None:
         self.snapshot = snapshot
-        self._client = client
+        self.client = client
         self.head = head
         self.started = monotonic()
         self.draw = _getrandbits(64)
@@ -77,7 +76,8 @@ class Exchange:
             return
         self.destination = route.choose(self.draw)
         self.cluster = self.destination.cluster
-        fields = self._prepare(route)
+        self.request_id = head.request_id or forwarding.new_request_id()
+        fields = forwarding.fields(self, route)
         self._wire = serializer.request_head(head, fields)
         if end and route.timeout_s is not None:
             self._timeout_at = self.started + route.timeout_s
@@ -87,44 +87,11 @@ class Exchange:
         if route.mirrors:
             self._mirror(route, fields, pieces)
 
-    def _prepare(self, route: CompiledRoute) -> bytes:
-        """Make the fields that the primary gets; the shadows start from the same. x-forwarded-for is the last."""
-        head, client = self.head, self._client
-        fields = head.fields
-        if head.request_id is None:
-            self.request_id = request_id = _new_request_id()
-            fields += b"x-request-id: " + request_id + CRLF
-        else:
-            self.request_id = head.request_id
-        if not head.host_line or head.upgrade or route.changes_request or self.snapshot.via:
-            fields = self._prepare_rare(route, fields)
-        if head.forwarded_for is None and head.forwarded_proto is None:
-            return fields + client.forwarded_lines
-        proto, addresses = client.scheme, client.peer_ip
-        if head.forwarded_proto is not None and self.snapshot.trusted_hops:
-            proto = head.forwarded_proto
-        if head.forwarded_for is not None:
-            addresses = head.forwarded_for + b", " + addresses
-        return b"%bx-forwarded-proto: %b\r\nx-forwarded-for: %b\r\n" % (fields, proto, addresses)
-
-    def _prepare_rare(self, route: CompiledRoute, fields: bytes) -> bytes:
-        """What few requests need."""
-        head = self.head
-        if not head.host_line:
-            fields += b"host: " + self.cluster.authority + CRLF
-        if head.upgrade:
-            fields += b"connection: Upgrade\r\nupgrade: " + head.upgrade + CRLF
-        if self.snapshot.via:
-            fields += b"via: 1.%d mirror-proxy\r\n" % head.minor
-        fields = route.request_mutation.apply(fields)
-        head.host_line = find(fields, b"host")
-        return fields
-
     def _mirror(self, route: CompiledRoute, fields: bytes, pieces: list[bytes]) -> None:
         """Start a shadow for each mirror that takes the request; count why the others do not."""
         snapshot, head = self.snapshot, self.head
         beforehand = (
-            "draining" if self._client.door.draining else None if self.cluster.endpoints else "no_primary"
+            "draining" if self.client.door.draining else None if self.cluster.endpoints else "no_primary"
         )
         is_loop = head.mark is not None and snapshot.is_own_mark(head.mark)
         for mirror in route.mirrors:
@@ -134,7 +101,7 @@ class Exchange:
                 if snapshot.log is not None:
                     self.refusals = [*(self.refusals or ()), (mirror.config.name, refusal)]
                 continue
-            wire = mirror.form.write(head, fields, self._client.local_ip)
+            wire = mirror.form.write(head, fields, self.client.local_ip)
             shadow = Shadow(mirror, head, wire, self.request_id, self.started)
             if self.shadows is None:
                 self.shadows = [shadow]
@@ -173,8 +140,7 @@ class Exchange:
     def _set_deadline(self, connection: UpstreamConnection, now: float) -> None:
         """The nearest of route timeout, per-try timeout and stream idle time."""
         when = now + STREAM_IDLE_S
-        if self._timeout_at < when:
-            when = self._timeout_at
+        when = min(when, self._timeout_at)
         route = self.route
         if route is not None and route.per_try_timeout_s is not None and not self.response_started:
             when = min(when, monotonic() + route.per_try_timeout_s)
@@ -200,7 +166,7 @@ class Exchange:
             self.cluster.wheel.forget(self)
         pieces, self._pending, self._pending_bytes = self._pending, [], 0
         self._send(connection, pieces)
-        self._client.resume(flow.CONNECTING)
+        self.client.resume(flow.CONNECTING)
 
     def on_connect_failure(self, failure: Failure) -> None:
         """Called by the cluster: this connect failed."""
@@ -220,7 +186,7 @@ class Exchange:
             self._pending = [*self._pending, *pieces]
             self._pending_bytes += sum(map(len, pieces))
             if self._pending_bytes > flow.HIGH_WATER:
-                self._client.pause(flow.CONNECTING)
+                self.client.pause(flow.CONNECTING)
         if self.shadows is not None:
             for shadow in self.shadows:
                 shadow.offer(pieces, end)
@@ -237,6 +203,8 @@ class Exchange:
             self._timeout_at = now + self.route.timeout_s
         if upstream is not None:
             self._set_deadline(upstream, now)
+        elif self._waiting and self._timeout_at != NEVER:
+            self.cluster.wheel.set(self, self._timeout_at)
 
     def on_request_broken(self, error: BadMessageError) -> None:
         """Called by the client connection: the body is malformed, so nothing more of it is sent."""
@@ -245,7 +213,7 @@ class Exchange:
         answered = self.response_started
         self.status = self.status or error.status
         self._finish()
-        self._client.refuse_body(error, answered)
+        self.client.refuse_body(error, answered)
 
     def on_client_gone(self) -> None:
         """Called by the client connection: nobody waits for the response any more."""
@@ -255,14 +223,11 @@ class Exchange:
 
     def on_client_pressure(self, full: bool) -> None:
         """Called by the client connection: slow the primary to the client's pace."""
-        upstream = self._upstream
-        if full:
-            self._client.touch()
-        if upstream is not None:
+        if self._upstream is not None:
             if full:
-                upstream.pause()
+                self._upstream.pause()
             else:
-                upstream.resume()
+                self._upstream.resume()
 
     def on_client_idle(self, uploading: bool) -> None:
         """Called by the client connection: it sent no body, or read no response, for too long."""
@@ -277,11 +242,13 @@ class Exchange:
     def on_informational(self, head: ResponseHead) -> None:
         """Relay a 1xx (100 Continue, 103 Early Hints) to a client that knows them."""
         if self.head.minor == 1:
-            self._client.write(b"%b%b\r\n" % (head.status_line, head.fields))
+            self.client.write(b"%b%b\r\n" % (head.status_line, head.fields))
 
     def on_response(self, head: ResponseHead, pieces: list[bytes], end: bool) -> None:
         """Forward the response's head, framed for this client, and what came of its body."""
         route = self.route
+        if end:
+            self._upstream = None  # it may already carry another request
         self.status = head.status
         self.response_started = True
         if head.framing >= framing.CHUNKED:
@@ -289,7 +256,7 @@ class Exchange:
         fields = head.fields
         if route is not None and route.changes_response:
             fields = route.response_mutation.apply(fields)
-        if not self.request_done or self._client.door.draining:
+        if not self.request_done or self.client.door.draining:
             self.keep_alive = False
         if not self.keep_alive:
             fields += b"connection: close\r\n"
@@ -298,10 +265,10 @@ class Exchange:
         if end and len(pieces) == 1 and not self._rechunks:
             body = pieces[0]
             self.sent_bytes = len(body)
-            self._client.transport.write(b"%b%b\r\n%b" % (head.status_line, fields, body))
+            self.client.transport.write(b"%b%b\r\n%b" % (head.status_line, fields, body))
             self._on_response_end()
             return
-        self._client.write(b"%b%b\r\n" % (head.status_line, fields))
+        self.client.write(b"%b%b\r\n" % (head.status_line, fields))
         if pieces or end:
             self.on_response_data(pieces, end)
 
@@ -316,7 +283,9 @@ class Exchange:
 
     def on_response_data(self, pieces: list[bytes], end: bool) -> None:
         """Forward more of the response's body."""
-        client = self._client
+        client = self.client
+        if end:
+            self._upstream = None
         for piece in pieces:
             self.sent_bytes += len(piece)
             client.write(b"%x\r\n%b\r\n" % (len(piece), piece) if self._rechunks else piece)
@@ -328,9 +297,8 @@ class Exchange:
             self._set_deadline(self._upstream, monotonic())
 
     def _on_response_end(self) -> None:
-        self._upstream = None
         self._finish()
-        self._client.finish(self.keep_alive)
+        self.client.finish(self.keep_alive)
 
     def on_upgraded(self, head: ResponseHead, data: bytes) -> None:
         """Called by the upstream connection: 101. Only what the client asked for becomes a tunnel."""
@@ -344,11 +312,11 @@ class Exchange:
         self.status = 101
         self.response_started = True
         upgrade = b"connection: Upgrade\r\nupgrade: " + head.upgrade
-        self._client.write(b"%b%b%b\r\n\r\n" % (head.status_line, head.fields, upgrade))
+        self.client.write(b"%b%b%b\r\n\r\n" % (head.status_line, head.fields, upgrade))
         self.snapshot.downstream.tunnels_active += 1
-        tunnel = Tunnel(self._client, upstream, self._on_tunnel_end)
+        tunnel = Tunnel(self.client, upstream, self._on_tunnel_end)
         upstream.start_tunnel(tunnel)
-        self._client.start_tunnel(tunnel)
+        self.client.start_tunnel(tunnel)
         upstream.set_deadline(monotonic() + STREAM_IDLE_S)
         if data:
             tunnel.on_upstream_data(data)
@@ -369,9 +337,9 @@ class Exchange:
     def on_upstream_pressure(self, full: bool) -> None:
         """Called by the upstream connection: slow the client to the primary's pace. No shadow does this."""
         if full:
-            self._client.pause(flow.PEER_FULL)
+            self.client.pause(flow.PEER_FULL)
         else:
-            self._client.resume(flow.PEER_FULL)
+            self.client.resume(flow.PEER_FULL)
 
     def on_deadline(self) -> None:
         """Called by the wheel, or by the upstream connection: a timeout has passed."""
@@ -421,9 +389,9 @@ class Exchange:
         """Answer in the upstream's place."""
         self.status = failure.status
         self.flag = failure.flag
-        self.keep_alive = self.keep_alive and self.request_done and not self._client.door.draining
+        self.keep_alive = self.keep_alive and self.request_done and not self.client.door.draining
         extra = (b"x-envoy-overloaded: true",) if failure is errors.OVERFLOW else ()
-        self._client.write(
+        self.client.write(
             serializer.local_reply(
                 failure.status,
                 failure.body,
@@ -434,13 +402,13 @@ class Exchange:
         )
         self.sent_bytes = len(failure.body)
         self._finish()
-        self._client.finish(self.keep_alive)
+        self.client.finish(self.keep_alive)
 
     def _break_off(self, flag: str) -> None:
         """End a response that has begun so that the client sees it broken."""
         self.flag = flag
         self._finish()
-        self._client.break_off()
+        self.client.break_off()
 
     def _give_up_upstream(self, *, abort_shadows: bool = True) -> None:
         """Part from the primary; a request that is incomplete leaves no shadow that looks complete."""
@@ -478,9 +446,3 @@ class Exchange:
                 shadow.on_primary_end(self.status, duration_s)
         if snapshot.log is not None:
             snapshot.log.on_exchange(self, duration_s)
-
-
-def _new_request_id() -> bytes:
-    """Make a random UUID (version 4), as Envoy does where `x-request-id` is missing."""
-    text = _randbytes(16).hex()
-    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}".encode()

@@ -39,8 +39,8 @@ class CompiledRoute:
     """One route, ready to be taken."""
 
     __slots__ = (
-        "changes_request", "changes_response", "destinations", "mirrors", "name", "per_try_timeout_s", "request_mutation", "response_mutation",
-        "retry_attempts", "timeout_s",
+        "changes_request", "changes_response", "destinations", "mirrors", "name", "per_try_timeout_s",
+        "request_mutation", "response_mutation", "retry_attempts", "timeout_s",
     )  # fmt: skip
 
     def __init__(

@@ -36,7 +36,6 @@ class Tunnel:
         self.sent_bytes += len(data)
         self._down.write(data)
         self._up.set_deadline(monotonic() + STREAM_IDLE_S)
-        self._down.touch()
 
     def on_downstream_eof(self) -> bool:
         """The client sends no more: tell the upstream, keep the other direction."""

@@ -48,6 +48,7 @@ async def plane(origin: MakeOrigin) -> AsyncIterator[MakePlane]:  # noqa: ARG001
             *upstreams: Config | Origin | int,
             host: str = "127.0.0.1",
             tls: ListenerTls | None = None,
+            send_buffer: int | None = None,
             access_log: AccessLog | None = None,
             **changes: object,
         ) -> Plane:
@@ -57,7 +58,7 @@ async def plane(origin: MakeOrigin) -> AsyncIterator[MakePlane]:  # noqa: ARG001
             else:
                 ports = [one.port if isinstance(one, Origin) else one for one in upstreams]
                 config = make_config(*ports, **changes)  # type: ignore[arg-type]  # make_config checks them
-            made = await Plane(config, access_log).start(host, tls)
+            made = await Plane(config, access_log).start(host, tls, send_buffer)
             stack.push_async_callback(made.finish)
             return made
 

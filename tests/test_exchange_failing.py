@@ -14,7 +14,7 @@ from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import get, post
 from tests.support.message import Message
 from tests.support.origin import OK, Origin, Visit, stall
-from tests.support.plane import free_port, local_cluster, make_config, until
+from tests.support.plane import free_port, local_cluster, make_config, settled, until
 
 
 def reason(response: Message) -> tuple[int, str]:
@@ -295,21 +295,11 @@ async def test_a_large_body_is_sent_again_although_the_stale_connection_had_stop
     assert (await client.ask(get())).status == 200
     sending = asyncio.ensure_future(client.send(post(bytes(size), method=b"PUT")))
     await until(lambda: len(v1.requests) == 2, "the upload")
-    await _settled(client.writer.transport.get_write_buffer_size)
+    await settled(client.writer.transport.get_write_buffer_size)
     v1.visits[0].reset()
     assert (await asyncio.wait_for(client.response(), 10.0)).status == 200
     await sending
     assert len(v1.requests[-1].body) == size
-
-
-async def _settled(value: object) -> None:
-    assert callable(value)
-    before, same = -1, 0
-    while same < 20:
-        await asyncio.sleep(0.005)
-        now = value()
-        same = same + 1 if now == before else 0
-        before = now
 
 
 async def test_the_flag_of_each_failure_stands_in_the_access_log(

@@ -11,15 +11,16 @@ import socket
 import struct
 from collections.abc import Callable
 from time import monotonic
-from typing import Protocol, cast
+from typing import cast
 
 from proxy import flow
 from proxy.clock import NEVER, DeadlineWheel
 from proxy.config.model import Limits
+from proxy.downstream.stream import Stream, Tunnel
 from proxy.errors import BadMessageError
 from proxy.http1 import framing, serializer
 from proxy.http1.chunked import ChunkedReader
-from proxy.http1.framing import RequestHead
+from proxy.http1.request import RequestHead, read_request
 from proxy.telemetry.stats import DownstreamStats
 
 #: How long a client that was refused may go on sending before it is cut off, and how much of it is read.
@@ -31,44 +32,6 @@ STREAM_IDLE_S = 300.0
 
 _NOTHING: list[bytes] = []
 _ABORT = struct.pack("ii", 1, 0)
-
-
-class Stream(Protocol):
-    """The exchange, as its client connection sees it."""
-
-    def on_request_data(self, pieces: list[bytes], end: bool) -> None:
-        """More of the request's body; `end` once, with its last pieces (which may be none)."""
-
-    def on_request_broken(self, error: BadMessageError) -> None:
-        """The body is malformed; the connection closes once this has answered or returned."""
-
-    def on_client_gone(self) -> None:
-        """The client left, or was cut off; nothing can be written any more."""
-
-    def on_client_pressure(self, full: bool) -> None:
-        """The client reads more slowly than we write (`full`), or has caught up."""
-
-    def on_client_idle(self, uploading: bool) -> None:
-        """Nothing moved for the idle time; `uploading`: the client owes us body."""
-
-
-class Tunnel(Protocol):
-    """An upgraded connection's other half."""
-
-    def on_downstream_data(self, data: bytes) -> None:
-        """Bytes from the client."""
-
-    def on_downstream_eof(self) -> bool:
-        """Handle the client's half-close; True keeps our side open."""
-
-    def on_client_gone(self) -> None:
-        """The client left."""
-
-    def on_client_pressure(self, full: bool) -> None:
-        """See `Stream`."""
-
-    def on_client_idle(self, uploading: bool) -> None:
-        """See `Stream`."""
 
 
 Handler = Callable[["DownstreamConnection", RequestHead, list[bytes], bool], Stream | None]
@@ -98,8 +61,8 @@ class DownstreamConnection(asyncio.Protocol):
     """Owns one client transport."""
 
     __slots__ = (
-        "_buffer", "_chunked", "_is_new", "_left", "_lingering", "_ready", "_stream", "_tunnel",
-        "_uploading", "_valve", "alarm", "deadline", "door", "forwarded_lines", "local_ip", "peer_ip", "scheme", "transport",
+        "_buffer", "_chunked", "_is_new", "_left", "_lingering", "_ready", "_stream", "_tunnel", "_uploading",
+        "_valve", "alarm", "deadline", "door", "forwarded_lines", "local_ip", "peer_ip", "scheme", "transport",
     )  # fmt: skip
 
     def __init__(self, door: Door, scheme: bytes) -> None:
@@ -132,19 +95,13 @@ class DownstreamConnection(asyncio.Protocol):
         """Take a reason to pause away."""
         self._valve.resume(reason)
 
-    def touch(self) -> None:
-        """Something moved: the stream's idle time begins anew."""
-        limits = self.door.limits
-        idle_s = limits.idle_timeout_s if self._uploading else STREAM_IDLE_S
-        self.door.wheel.set(self, monotonic() + idle_s)
-
     def finish(self, keep_alive: bool) -> None:
         """The response is written; take the next request or close."""
         self._stream = None
         if self._uploading:
             self._linger()
         elif not keep_alive:
-            self.transport.close()
+            self._close()
         elif self._buffer:
             asyncio.get_running_loop().call_soon(self._next)
         else:
@@ -167,7 +124,7 @@ class DownstreamConnection(asyncio.Protocol):
         """Hand every further byte to `tunnel`; those already here at once."""
         self._stream = None
         self._tunnel = tunnel
-        self.door.wheel.set(self, monotonic() + STREAM_IDLE_S)
+        self.deadline = NEVER  # the upstream connection's says when nothing moves any more
         self._valve.resume(flow.PIPELINE)
         if self._buffer:
             data = bytes(self._buffer)
@@ -181,7 +138,7 @@ class DownstreamConnection(asyncio.Protocol):
         if self._is_new:
             self.door.wheel.set(self, monotonic() + FIRST_REQUEST_S)
         else:
-            self.transport.close()
+            self._close()
 
     # --- connection callbacks ---
 
@@ -237,7 +194,6 @@ class DownstreamConnection(asyncio.Protocol):
         elif self._uploading:
             self._read_body(data)
         elif self._tunnel is not None:
-            self.door.wheel.set(self, monotonic() + STREAM_IDLE_S)
             self._tunnel.on_downstream_data(data)
         elif not self._lingering:
             self._keep_pipelined(data)
@@ -246,12 +202,15 @@ class DownstreamConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Called by the transport above its high-water mark."""
+        self._expect_progress()
         target = self._stream or self._tunnel
         if target is not None:
             target.on_client_pressure(True)
 
     def resume_writing(self) -> None:
         """Called by the transport below its low-water mark."""
+        if not self._uploading and not self._ready:
+            self.deadline = NEVER
         target = self._stream or self._tunnel
         if target is not None:
             target.on_client_pressure(False)
@@ -261,14 +220,20 @@ class DownstreamConnection(asyncio.Protocol):
     def on_deadline(self) -> None:
         """Called by the wheel: a head is late, a connection idle, or a stream stuck."""
         target = self._stream or self._tunnel
-        if target is not None:
+        if self._uploading and self._valve.reasons:
+            self._expect_progress()  # it is we who do not read
+        elif target is not None:
             target.on_client_idle(self._uploading)
         elif self._buffer and self._ready:
             self._refuse(BadMessageError(408, "the request's head took too long"))
-        elif self._lingering:
+        elif self.transport.is_closing() or self._lingering:
             self.transport.abort()
         else:
-            self.transport.close()
+            self._close()
+
+    def _expect_progress(self) -> None:
+        """Begin the idle time anew."""
+        self.door.wheel.set(self, monotonic() + self.door.limits.idle_timeout_s)
 
     # --- reading ---
 
@@ -287,9 +252,9 @@ class DownstreamConnection(asyncio.Protocol):
         pieces, done = _NOTHING, True
         try:
             if end == len(data):
-                head = framing.read_request(data, limits.max_headers, self.door.upgrades)
+                head = read_request(data, limits.max_headers, self.door.upgrades)
             else:
-                head = framing.read_request(data[:end], limits.max_headers, self.door.upgrades)
+                head = read_request(data[:end], limits.max_headers, self.door.upgrades)
             if head.framing != framing.NONE or end != len(data):
                 pieces, done = self._begin_body(head, data, end)
         except BadMessageError as error:
@@ -298,17 +263,16 @@ class DownstreamConnection(asyncio.Protocol):
         self._ready = self._is_new = False
         self.deadline = NEVER
         if not done:
-            self.touch()
+            self._expect_progress()
         self._stream = self.door.handler(self, head, pieces, done)
 
     def _wait_for_head(self, data: bytes, end: int) -> None:
         limits = self.door.limits
-        try:
-            if end >= 0 or len(data) > limits.max_head_bytes:
-                raise BadMessageError(431, "the request's head is too large")
-            framing.check_unfinished(data)
-        except BadMessageError as error:
-            self._refuse(error)
+        if end >= 0 or len(data) > limits.max_head_bytes:
+            self._refuse(BadMessageError(431, "the request's head is too large"))
+            return
+        if framing.has_bare_newline(data):
+            self._refuse(BadMessageError(400, "bare CR or LF in head"))
             return
         if not self._buffer:
             self.door.wheel.set(self, monotonic() + limits.head_timeout_s)
@@ -359,7 +323,7 @@ class DownstreamConnection(asyncio.Protocol):
             self._lingering = True
             stream.on_request_broken(error)
             return
-        self.touch()
+        self._expect_progress()
         stream.on_request_data(pieces, end)
 
     def _keep_pipelined(self, data: bytes) -> None:
@@ -376,7 +340,13 @@ class DownstreamConnection(asyncio.Protocol):
         self.door.wheel.set(self, monotonic() + self.door.limits.head_timeout_s)
         self._read_head(bytes(self._buffer))
 
-    # --- refusing ---
+    # --- refusing and closing ---
+
+    def _close(self) -> None:
+        """Close once everything is written; a client that does not read it is cut off after the idle time."""
+        self.transport.close()
+        if self.transport.get_write_buffer_size():
+            self._expect_progress()
 
     def _refuse(self, error: BadMessageError) -> None:
         """Answer a request that cannot be read with one line, and close."""

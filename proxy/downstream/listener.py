@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import socket
 import ssl
+from pathlib import Path
 
 from proxy.config.model import ListenerTls
 from proxy.downstream.connection import Door, DownstreamConnection
@@ -52,7 +52,7 @@ class DownstreamListener:
             server_context(self._tls)  # a half-written pair must not damage the one in use
             self._context.load_cert_chain(self._tls.cert_file, self._tls.key_file)
         except (OSError, ssl.SSLError) as error:
-            _log.error("certificate %s not reloaded: %s", self._tls.cert_file, error)  # noqa: TRY400 - no traceback
+            _log.error("certificate %s not reloaded: %s", self._tls.cert_file, error)
         else:
             self._stamp = stamp
             _log.info("certificate %s reloaded", self._tls.cert_file)
@@ -64,8 +64,7 @@ def server_context(tls: ListenerTls) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     for path in filter(None, (tls.cert_file, tls.key_file, tls.client_ca_file)):
-        with open(path, "rb"):  # ssl's own error does not name the file
-            pass
+        Path(path).open("rb").close()  # ssl's own error does not name the file
     context.load_cert_chain(tls.cert_file, tls.key_file)
     if tls.client_ca_file:
         context.load_verify_locations(tls.client_ca_file)
@@ -78,6 +77,6 @@ def _stamp(tls: ListenerTls | None) -> tuple[int, ...]:
     if tls is None:
         return ()
     try:
-        return tuple(os.stat(path).st_mtime_ns for path in (tls.cert_file, tls.key_file))
+        return tuple(Path(path).stat().st_mtime_ns for path in (tls.cert_file, tls.key_file))
     except OSError:
         return (0,)

@@ -117,7 +117,7 @@ class ChunkedReader:
         if match is None:
             raise BadMessageError(self._status, "malformed trailer field")
         if self._trailer_bytes > _MAX_TRAILERS:
-            raise BadMessageError(431 if self._status == 400 else self._status, "trailer fields too large")  # noqa: PLR2004
+            raise BadMessageError(431 if self._status == 400 else self._status, "trailer fields too large")
         if match[1].lower() in _NOT_IN_TRAILERS:
             return False
         if keep:

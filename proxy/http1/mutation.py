@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from proxy.http1.framing import block_of, lines_of
+
 
 class Mutation:
     """Compiled header changes."""
@@ -22,12 +24,12 @@ class Mutation:
 
     def apply(self, fields: bytes) -> bytes:
         """Return a block of fields changed; one that is set keeps the place of the first it replaces."""
-        lines = fields[2:-2].split(b"\r\n")
+        lines = lines_of(fields)
         if self._gone:
             lines = [line for line in lines if field_name(line) not in self._gone]
         for name, replacement in self._set:
             lines = _replace(lines, name, replacement)
-        return b"\r\n".join([b"", *lines, *self._add, b""])
+        return block_of([*lines, *self._add])
 
 
 def field_name(line: bytes) -> bytes:
@@ -37,7 +39,7 @@ def field_name(line: bytes) -> bytes:
 
 def find(fields: bytes, name: bytes) -> bytes:
     """Give the first line named `name` (lower case) of a block of fields, or nothing."""
-    for line in fields[2:-2].split(b"\r\n"):
+    for line in lines_of(fields):
         if field_name(line) == name:
             return line
     return b""

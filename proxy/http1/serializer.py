@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from proxy.http1.framing import CRLF, RequestHead
+from proxy.http1.framing import CRLF
+from proxy.http1.request import RequestHead
 
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from proxy.config import model
-from proxy.http1.framing import RequestHead
 from proxy.http1.mutation import Mutation
+from proxy.http1.request import RequestHead
 from proxy.mirror.breaker import Breaker
 from proxy.mirror.budget import Budget
 from proxy.mirror.request import ShadowForm
@@ -99,7 +99,9 @@ class Mirror:
         self.on_end: Callable[[Shadow], None] | None = None
         self._next_logged_failure = 1
 
-    def refusal(self, head: RequestHead, draw: int, now: float, is_loop: bool) -> str | None:
+    def refusal(  # noqa: C901, PLR0911 - one line per outcome
+        self, head: RequestHead, draw: int, now: float, is_loop: bool
+    ) -> str | None:
         """Say why this request is not mirrored (an outcome), or None: then a shadow must follow."""
         config, settings = self.config, self.settings
         if not config.numerator:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 
 from proxy.http1 import serializer
-from proxy.http1.framing import RequestHead, without
+from proxy.http1.framing import without
 from proxy.http1.mutation import Mutation, find
+from proxy.http1.request import RequestHead
 from proxy.telemetry import trace
 
 _EXPECT = frozenset({b"expect"})

@@ -10,7 +10,8 @@ from time import monotonic
 
 from proxy.clock import NEVER
 from proxy.errors import Failure
-from proxy.http1.framing import RequestHead, ResponseHead
+from proxy.http1.request import RequestHead
+from proxy.http1.response import ResponseHead
 from proxy.mirror.policy import Mirror
 from proxy.upstream.connection import UpstreamConnection
 

@@ -1,0 +1,1 @@
+"""What is counted, logged and traced: `stats` on the hot path, `metrics` the table, `exposition` the text."""

@@ -74,7 +74,9 @@ class Cluster:
     def set_addresses(self, addresses: list[Address]) -> None:
         """Take the resolver's answer; endpoints that stay keep their connections, others lose idle ones."""
         known = {endpoint.address: endpoint for endpoint in self.endpoints}
-        self.endpoints = tuple(known.pop(address, None) or Endpoint(address) for address in addresses)
+        self.endpoints = tuple(
+            known.pop(address) if address in known else Endpoint(address) for address in addresses
+        )
         for gone in known.values():
             gone.is_current = False
             for connection in list(gone.idle):

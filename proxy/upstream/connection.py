@@ -15,7 +15,8 @@ from proxy.clock import NEVER
 from proxy.errors import BadMessageError, Failure
 from proxy.http1 import framing
 from proxy.http1.chunked import ChunkedReader
-from proxy.http1.framing import RequestHead, ResponseHead
+from proxy.http1.request import RequestHead
+from proxy.http1.response import ResponseHead, read_response
 
 if TYPE_CHECKING:
     from proxy.upstream.cluster import Cluster, Endpoint
@@ -231,19 +232,22 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _read_head(self, data: bytes) -> None:
         end = data.find(framing.END_OF_HEAD) + 4
-        if end < 4 or end > MAX_HEAD_BYTES:  # noqa: PLR2004 - find() gave -1
+        if end < 4 or end > MAX_HEAD_BYTES:
             self._wait_for_head(data, end)
             return
         self._buffer = b""
         stream = cast("UpstreamStream", self._stream)
         try:
-            head = framing.read_response(data if end == len(data) else data[:end], self._request.method)
-            if head.status < 200:  # noqa: PLR2004 - 1xx
+            head = read_response(data if end == len(data) else data[:end], self._request.method)
+            if head.status < 200:
                 self._on_interim(stream, head, data[end:])
                 return
             self._reusable = head.keep_alive
             if head.length == len(data) - end and head.framing == framing.LENGTH:
-                pieces, done = [framing.tail(data, end, framing.LENGTH)], True  # the whole response at once, as most come
+                pieces, done = (
+                    [framing.tail(data, end, framing.LENGTH)],
+                    True,
+                )  # the whole response at once, as most come
             else:
                 pieces, done = self._begin_body(head, data, end)
         except BadMessageError:
@@ -254,19 +258,14 @@ class UpstreamConnection(asyncio.Protocol):
         stream.on_response(head, pieces, done)
 
     def _wait_for_head(self, data: bytes, end: int) -> None:
-        try:
-            if end > MAX_HEAD_BYTES or len(data) > MAX_HEAD_BYTES:
-                raise BadMessageError(502, "head too large")
-            framing.check_unfinished(data)
-            if not b"HTTP/1.".startswith(data[:7]):
-                raise BadMessageError(502, "not HTTP/1")
-        except BadMessageError:
+        is_large = end > MAX_HEAD_BYTES or len(data) > MAX_HEAD_BYTES
+        if is_large or not b"HTTP/1.".startswith(data[:7]) or framing.has_bare_newline(data):
             self._fail(errors.PROTOCOL_ERROR)
         else:
             self._buffer = data
 
     def _on_interim(self, stream: UpstreamStream, head: ResponseHead, rest: bytes) -> None:
-        if head.status == 101:  # noqa: PLR2004 - Switching Protocols
+        if head.status == 101:
             stream.on_upgraded(head, rest)
             return
         stream.on_informational(head)
@@ -317,7 +316,7 @@ class UpstreamConnection(asyncio.Protocol):
                 self._valve.resume(flow.PEER_FULL)
             self.cluster.put(self)
         else:
-            self.transport.abort() if not self.request_done else self.transport.close()
+            self.transport.abort()  # nothing more is wanted, neither said nor heard
 
     def _fail(self, failure: Failure) -> None:
         stream = self._stream

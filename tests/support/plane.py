@@ -77,14 +77,28 @@ def free_port() -> int:
         return port
 
 
-async def until(condition: Callable[[], object], what: str) -> None:
+async def until(condition: Callable[[], object], what: str, bound_s: float = BOUND_S) -> None:
     """Wait until `condition` holds; fail after a bound."""
     try:
-        async with asyncio.timeout(BOUND_S):
+        async with asyncio.timeout(bound_s):
             while not condition():
                 await asyncio.sleep(0.002)
     except TimeoutError:
         raise AssertionError(f"still waiting for {what}") from None
+
+
+async def settled(value: Callable[[], int]) -> None:
+    """Wait until `value` has stayed the same for a tenth of a second: nothing moves any more."""
+    loop = asyncio.get_running_loop()
+    seen, since = value(), loop.time()
+
+    def has_settled() -> bool:
+        nonlocal seen, since
+        if value() != seen:
+            seen, since = value(), loop.time()
+        return loop.time() > since + 0.1
+
+    await until(has_settled, "things to settle")
 
 
 class Plane:
@@ -97,10 +111,14 @@ class Plane:
         self._errors: list[dict[str, Any]] = []
         self._is_finished = False
 
-    async def start(self, host: str = "127.0.0.1", tls: ListenerTls | None = None) -> Plane:
-        """Serve on a free port of `host`."""
+    async def start(
+        self, host: str = "127.0.0.1", tls: ListenerTls | None = None, send_buffer: int | None = None
+    ) -> Plane:
+        """Serve on a free port of `host`; with a small `send_buffer` the kernel takes little of a response."""
         asyncio.get_running_loop().set_exception_handler(lambda _, context: self._errors.append(context))
         raw = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        if send_buffer is not None:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         raw.bind((host, 0))
         self.port = raw.getsockname()[1]
         await self.inner.start([(Listener(Address(host, self.port), tls), raw)])
