@@ -8,7 +8,7 @@ the end; then it is put back or closed. Receiving never raises into the transpor
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 from proxy import errors, flow
 from proxy.clock import NEVER
@@ -17,6 +17,8 @@ from proxy.http1 import framing
 from proxy.http1.chunked import ChunkedReader
 from proxy.http1.request import RequestHead
 from proxy.http1.response import ResponseHead, read_response
+from proxy.upstream.last_words import LastWords
+from proxy.upstream.stream import Passage, UpstreamStream
 
 if TYPE_CHECKING:
     from proxy.upstream.cluster import Cluster, Endpoint
@@ -26,56 +28,12 @@ MAX_HEAD_BYTES = 64 * 1024
 _AWAIT_HEAD, _BODY, _TUNNEL, _IDLE = range(4)
 
 
-class UpstreamStream(Protocol):
-    """Whoever sends a request over the connection: an exchange or a shadow."""
-
-    def on_informational(self, head: ResponseHead) -> None:
-        """A 1xx other than 101."""
-
-    def on_response(self, head: ResponseHead, pieces: list[bytes], end: bool) -> None:
-        """The final response's head, with what came of its body; `end`: that was all."""
-
-    def on_response_data(self, pieces: list[bytes], end: bool) -> None:
-        """More of the response's body."""
-
-    def on_upgraded(self, head: ResponseHead, data: bytes) -> None:
-        """A 101; the connection is a tunnel now, `data` its first bytes."""
-
-    def on_upstream_failure(self, failure: Failure, reused: bool) -> None:
-        """The response will not be complete; `reused`: not the connection's first request."""
-
-    def on_upstream_pressure(self, full: bool) -> None:
-        """The upstream takes the request more slowly than it comes (`full`), or has caught up."""
-
-    def on_deadline(self) -> None:
-        """The connection's deadline, which the stream set, has passed."""
-
-
-class Passage(Protocol):
-    """A tunnel, as its upstream connection sees it."""
-
-    def on_upstream_data(self, data: bytes) -> None:
-        """Bytes from the upstream."""
-
-    def on_upstream_eof(self) -> bool:
-        """Handle the upstream's half-close; True keeps our side open."""
-
-    def on_upstream_gone(self) -> None:
-        """The upstream closed or reset."""
-
-    def on_upstream_pressure(self, full: bool) -> None:
-        """See `UpstreamStream`."""
-
-    def on_deadline(self) -> None:
-        """See `UpstreamStream`."""
-
-
 class UpstreamConnection(asyncio.Protocol):
     """Owns one upstream transport; `endpoint` is the pool it goes back to."""
 
     __slots__ = (
-        "_body", "_buffer", "_chunked", "_left", "_passage", "_request", "_reusable", "_stream", "_valve",
-        "alarm", "cluster", "deadline", "endpoint", "request_done", "requests", "transport",
+        "_body", "_buffer", "_chunked", "_last_words", "_left", "_passage", "_request", "_reusable", "_stream",
+        "_valve", "alarm", "cluster", "deadline", "endpoint", "request_done", "requests", "transport",
     )  # fmt: skip
 
     def __init__(self, cluster: Cluster, endpoint: Endpoint) -> None:
@@ -90,6 +48,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._left = -1
         self._request: RequestHead
         self._reusable = True
+        self._last_words: LastWords | None = None
         self._stream: UpstreamStream | None = None
         self._passage: Passage | None = None
         self.transport: asyncio.Transport
@@ -112,13 +71,16 @@ class UpstreamConnection(asyncio.Protocol):
         self._stream = stream
         self._request = head
         self._body = _AWAIT_HEAD
+        self._reusable = True
         self.request_done = end
         self.requests += 1
         self.endpoint.active += 1
-        if pieces:
-            self.transport.writelines([wire, *pieces])
-        else:
+        if not pieces:
             self.transport.write(wire)
+        else:
+            self.transport.writelines([wire, *pieces])
+        if (not end or (pieces and self.buffered_bytes)) and self.cluster.config.tls is None:
+            self._last_words = LastWords(self.transport.get_extra_info("socket"))
 
     def send_data(self, pieces: list[bytes], end: bool) -> None:
         """Send more of the request's body."""
@@ -174,7 +136,10 @@ class UpstreamConnection(asyncio.Protocol):
             self._detach()
             passage.on_upstream_gone()
         elif self._stream is not None:
-            self._on_cut_short(exc)
+            if self._last_words is not None and self._body == _AWAIT_HEAD:
+                self._hear_out(self._last_words.take())
+            if self._stream is not None:
+                self._on_cut_short(exc)
         cluster.on_connection_closed()
 
     def eof_received(self) -> bool:
@@ -242,7 +207,7 @@ class UpstreamConnection(asyncio.Protocol):
             if head.status < 200:
                 self._on_interim(stream, head, data[end:])
                 return
-            self._reusable = head.keep_alive
+            self._reusable &= head.keep_alive
             if head.length == len(data) - end and head.framing == framing.LENGTH:
                 pieces, done = (
                     [framing.tail(data, end, framing.LENGTH)],
@@ -310,6 +275,8 @@ class UpstreamConnection(asyncio.Protocol):
         """The response is complete: put the connection back, or close it."""
         self.endpoint.active -= 1
         self._stream = None
+        if self._last_words is not None:
+            self._forget_last_words()
         if self._reusable and self.request_done:
             self._body = _IDLE
             if self._valve.reasons:
@@ -335,11 +302,23 @@ class UpstreamConnection(asyncio.Protocol):
                 errors.PROTOCOL_ERROR if self._buffer else errors.RESET, self.requests > 1
             )
 
+    def _hear_out(self, data: bytes) -> None:
+        """Read the answer that came before the reset (RFC 9112 §9.5: it may be why)."""
+        if data:
+            self._reusable = self.request_done = False
+            self._read_head(self._buffer + data)
+
+    def _forget_last_words(self) -> None:
+        if self._last_words is not None:
+            self._last_words.close()
+            self._last_words = None
+
     def _detach(self) -> bool:
         """Part from the stream; False when there was none."""
         if self._stream is None and self._passage is None:
             return False
         if self._stream is not None:
             self.endpoint.active -= 1
+        self._forget_last_words()
         self._stream = self._passage = None
         return True

@@ -1,0 +1,36 @@
+"""Hear an upstream out that answered early and then reset the connection while we were still sending.
+
+The answer (a 413, say) waits in the socket's receive queue, but the event loop meets the failed write first and
+closes. A duplicate of the descriptor outlives that, for uploads that are sent in more than one go.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+
+_MAX_BYTES = 64 * 1024
+
+
+class LastWords:
+    """A second descriptor of one connection."""
+
+    __slots__ = ("_fd",)
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._fd = os.dup(sock.fileno())
+
+    def take(self) -> bytes:
+        """Give what is left to read; nothing where there is nothing."""
+        with contextlib.suppress(OSError), socket.socket(fileno=self._fd) as sock:
+            self._fd = -1
+            sock.setblocking(False)
+            return sock.recv(_MAX_BYTES)
+        return b""
+
+    def close(self) -> None:
+        """Let go of the descriptor."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
