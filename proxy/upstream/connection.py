@@ -208,6 +208,8 @@ class UpstreamConnection(asyncio.Protocol):
                 self._on_interim(stream, head, data[end:])
                 return
             self._reusable &= head.keep_alive
+            if self._last_words is not None and (head.status >= 400 or self.buffered_bytes):
+                self._reusable = False  # an upload refused, perhaps unread: the upstream may well reset
             if head.length == len(data) - end and head.framing == framing.LENGTH:
                 pieces, done = (
                     [framing.tail(data, end, framing.LENGTH)],
