@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 from proxy.config import flags, quantity
 from proxy.config.model import Address
 from proxy.config.problems import ConfigError, Problems, did_you_mean
+from proxy.version import version
 
 if TYPE_CHECKING:
     from proxy.config.loader import Loaded
@@ -105,13 +106,7 @@ def _parser() -> argparse.ArgumentParser:
 
 class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415  rarely asked for
-
-        try:
-            number = version(DISTRIBUTION)
-        except PackageNotFoundError:
-            number = "(run from its source, not installed)"
-        sys.stdout.write(f"{DISTRIBUTION} {number}\n")
+        sys.stdout.write(f"{DISTRIBUTION} {version()}\n")
         parser.exit()
 
 

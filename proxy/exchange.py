@@ -16,11 +16,11 @@ from proxy import errors, flow, forwarding
 from proxy.clock import NEVER
 from proxy.downstream.connection import STREAM_IDLE_S, DownstreamConnection
 from proxy.errors import BadMessageError, Failure
-from proxy.http1 import framing, serializer, target
+from proxy.http1 import serializer, target
 from proxy.http1.request import RequestHead
 from proxy.http1.response import ResponseHead
 from proxy.mirror.shadow import Shadow
-from proxy.tunnel import Tunnel
+from proxy.tunnel import open_tunnel
 from proxy.upstream import retry
 from proxy.upstream.connection import UpstreamConnection
 
@@ -48,7 +48,8 @@ class Exchange:
     _upstream: UpstreamConnection | None = None
     _timer: asyncio.TimerHandle | None = None
     _timeout_at = NEVER
-    _waiting = _rechunks = False
+    rechunks = False
+    _waiting = False
     _retries = _pending_bytes = 0
     _pending: list[bytes] = []  # noqa: RUF012 - replaced, never changed, until `_wait` gives it one of its own
     _replay: list[bytes] | None = None
@@ -77,22 +78,22 @@ class Exchange:
         self.destination = route.choose(self.draw)
         self.cluster = self.destination.cluster
         self.request_id = head.request_id or forwarding.new_request_id()
-        fields = forwarding.fields(self, route)
+        fields = forwarding.request_fields(self, route)
         self._wire = serializer.request_head(head, fields)
         if end and route.timeout_s is not None:
             self._timeout_at = self.started + route.timeout_s
         if pieces:
             self._keep(pieces)
-        self._attempt(pieces)
+        failure = self._attempt(pieces)
         if route.mirrors:
-            self._mirror(route, fields, pieces)
+            self._mirror(route, fields, pieces, is_rejected=failure is not None)
+        if failure is not None:
+            self._on_failed_attempt(failure, reused=False)
 
-    def _mirror(self, route: CompiledRoute, fields: bytes, pieces: list[bytes]) -> None:
+    def _mirror(self, route: CompiledRoute, fields: bytes, pieces: list[bytes], *, is_rejected: bool) -> None:
         """Start a shadow for each mirror that takes the request; count why the others do not."""
         snapshot, head = self.snapshot, self.head
-        beforehand = (
-            "draining" if self.client.door.draining else None if self.cluster.endpoints else "no_primary"
-        )
+        beforehand = "draining" if self.client.door.draining else "no_primary" if is_rejected else None
         is_loop = head.mark is not None and snapshot.is_own_mark(head.mark)
         for mirror in route.mirrors:
             refusal = beforehand or mirror.refusal(head, self.draw, self.started, is_loop)
@@ -111,36 +112,36 @@ class Exchange:
 
     # --- send ---
 
-    def _attempt(self, pieces: list[bytes]) -> None:
-        """Send over a kept connection, or wait for a new one."""
+    def _attempt(self, pieces: list[bytes]) -> Failure | None:
+        """Send over a kept connection, or wait for a new one; say why not when neither can be."""
         connection = self.cluster.take(self.endpoint)
-        if connection is not None:
-            self._send(connection, pieces)
-        else:
-            self._wait(pieces)
+        if connection is None:
+            return self._wait(pieces)
+        self._send(connection, pieces)
+        return None
 
-    def _wait(self, pieces: list[bytes]) -> None:
+    def _wait(self, pieces: list[bytes]) -> Failure | None:
         self._pending = list(pieces)
-        self._waiting = True
+        self._pending_bytes = sum(map(len, pieces))
         failure = self.cluster.wait(self, self.endpoint)
-        if failure is not None:
-            self._waiting = False
-            self._on_failed_attempt(failure, reused=False)
-        elif not self.request_done:
-            self._pending_bytes = sum(map(len, pieces))
-        elif self._timeout_at != NEVER:
-            self.cluster.wheel.set(self, self._timeout_at)
+        if failure is None:
+            self._waiting = True
+            self.cluster.wheel.set(self, min(self._timeout_at, monotonic() + STREAM_IDLE_S))
+        return failure
 
     def _send(self, connection: UpstreamConnection, pieces: list[bytes]) -> None:
         self._upstream = connection
         self.endpoint = connection.endpoint
+        if self._pending:
+            self._pending, self._pending_bytes = [], 0
         connection.send(self, self.head, self._wire, pieces, self.request_done)
         self._set_deadline(connection, self.started)
 
     def _set_deadline(self, connection: UpstreamConnection, now: float) -> None:
         """The nearest of route timeout, per-try timeout and stream idle time."""
         when = now + STREAM_IDLE_S
-        when = min(when, self._timeout_at)
+        if self._timeout_at < when:  # noqa: PLR1730 - min() is a call, and this is every request's path
+            when = self._timeout_at
         route = self.route
         if route is not None and route.per_try_timeout_s is not None and not self.response_started:
             when = min(when, monotonic() + route.per_try_timeout_s)
@@ -162,15 +163,14 @@ class Exchange:
     def on_connection(self, connection: UpstreamConnection) -> None:
         """Called by the cluster: send what is pending."""
         self._waiting = False
-        if self.alarm != NEVER:
-            self.cluster.wheel.forget(self)
-        pieces, self._pending, self._pending_bytes = self._pending, [], 0
-        self._send(connection, pieces)
+        self.cluster.wheel.forget(self)
+        self._send(connection, self._pending)
         self.client.resume(flow.CONNECTING)
 
-    def on_connect_failure(self, failure: Failure) -> None:
-        """Called by the cluster: this connect failed."""
+    def on_connect_failure(self, failure: Failure, endpoint: Endpoint) -> None:
+        """Called by the cluster: this connect failed; another attempt avoids the endpoint if it can."""
         self._waiting = False
+        self.endpoint = endpoint
         self._on_failed_attempt(failure, reused=False)
 
     # --- client callbacks ---
@@ -246,23 +246,12 @@ class Exchange:
 
     def on_response(self, head: ResponseHead, pieces: list[bytes], end: bool) -> None:
         """Forward the response's head, framed for this client, and what came of its body."""
-        route = self.route
         if end:
             self._upstream = None  # it may already carry another request
         self.status = head.status
         self.response_started = True
-        if head.framing >= framing.CHUNKED:
-            self._frame_for_client(head)
-        fields = head.fields
-        if route is not None and route.changes_response:
-            fields = route.response_mutation.apply(fields)
-        if not self.request_done or self.client.door.draining:
-            self.keep_alive = False
-        if not self.keep_alive:
-            fields += b"connection: close\r\n"
-        elif not self.head.minor:
-            fields += b"connection: keep-alive\r\n"
-        if end and len(pieces) == 1 and not self._rechunks:
+        fields = forwarding.response_fields(self, head)
+        if end and len(pieces) == 1 and not self.rechunks:
             body = pieces[0]
             self.sent_bytes = len(body)
             self.client.transport.write(b"%b%b\r\n%b" % (head.status_line, fields, body))
@@ -272,15 +261,6 @@ class Exchange:
         if pieces or end:
             self.on_response_data(pieces, end)
 
-    def _frame_for_client(self, head: ResponseHead) -> None:
-        """Chunk what ends with the upstream's connection; for HTTP/1.0 the other way round."""
-        if self.head.minor == 0:
-            head.fields = framing.without(head.fields, frozenset({b"transfer-encoding"}))
-            self.keep_alive = False
-        elif head.framing == framing.UNTIL_CLOSE:
-            head.fields += b"transfer-encoding: chunked\r\n"
-            self._rechunks = True
-
     def on_response_data(self, pieces: list[bytes], end: bool) -> None:
         """Forward more of the response's body."""
         client = self.client
@@ -288,9 +268,9 @@ class Exchange:
             self._upstream = None
         for piece in pieces:
             self.sent_bytes += len(piece)
-            client.write(b"%x\r\n%b\r\n" % (len(piece), piece) if self._rechunks else piece)
+            client.write(b"%x\r\n%b\r\n" % (len(piece), piece) if self.rechunks else piece)
         if end:
-            if self._rechunks:
+            if self.rechunks:
                 client.write(b"0\r\n\r\n")
             self._on_response_end()
         elif self._upstream is not None:
@@ -311,15 +291,8 @@ class Exchange:
             return
         self.status = 101
         self.response_started = True
-        upgrade = b"connection: Upgrade\r\nupgrade: " + head.upgrade
-        self.client.write(b"%b%b%b\r\n\r\n" % (head.status_line, head.fields, upgrade))
         self.snapshot.downstream.tunnels_active += 1
-        tunnel = Tunnel(self.client, upstream, self._on_tunnel_end)
-        upstream.start_tunnel(tunnel)
-        self.client.start_tunnel(tunnel)
-        upstream.set_deadline(monotonic() + STREAM_IDLE_S)
-        if data:
-            tunnel.on_upstream_data(data)
+        open_tunnel(self.client, upstream, head, data, self._on_tunnel_end)
 
     def _on_tunnel_end(self) -> None:
         self.snapshot.downstream.tunnels_active -= 1
@@ -377,27 +350,25 @@ class Exchange:
         if failure.unsent:  # everything is still pending
             self._timer = asyncio.get_running_loop().call_later(retry.back_off_s(self._retries), self._retry)
             self._retries += 1
-        else:
-            self._wait(self._replay or [])
+        elif (refused := self._wait(self._replay or [])) is not None:
+            self._reply(refused)
 
     def _retry(self) -> None:
         self._timer = None
-        pieces, self._pending, self._pending_bytes = self._pending, [], 0
-        self._attempt(pieces)
+        failure = self._attempt(self._pending)
+        if failure is not None:
+            self._on_failed_attempt(failure, reused=False)
 
     def _reply(self, failure: Failure) -> None:
         """Answer in the upstream's place."""
         self.status = failure.status
         self.flag = failure.flag
-        self.keep_alive = self.keep_alive and self.request_done and not self.client.door.draining
+        self.keep_alive &= self.request_done and self.head.minor == 1 and not self.client.door.draining
         extra = (b"x-envoy-overloaded: true",) if failure is errors.OVERFLOW else ()
+        to_head = self.head.method == b"HEAD"
         self.client.write(
             serializer.local_reply(
-                failure.status,
-                failure.body,
-                keep_alive=self.keep_alive,
-                lines=extra,
-                head=self.head.method == b"HEAD",
+                failure.status, failure.body, keep_alive=self.keep_alive, lines=extra, head=to_head
             )
         )
         self.sent_bytes = len(failure.body)

@@ -7,6 +7,7 @@ from time import monotonic
 
 from proxy import flow
 from proxy.downstream.connection import STREAM_IDLE_S, DownstreamConnection
+from proxy.http1.response import ResponseHead
 from proxy.upstream.connection import UpstreamConnection
 
 
@@ -92,3 +93,22 @@ class Tunnel:
         self._down.transport.close()
         self._up.transport.close()
         self._on_end()
+
+
+def open_tunnel(
+    down: DownstreamConnection,
+    up: UpstreamConnection,
+    head: ResponseHead,
+    data: bytes,
+    on_end: Callable[[], None],
+) -> None:
+    """Tell the client of the upgrade (the upstream's 101 is `head`) and couple the two; `data` came with it."""
+    down.write(
+        b"%b%bconnection: Upgrade\r\nupgrade: %b\r\n\r\n" % (head.status_line, head.fields, head.upgrade)
+    )
+    tunnel = Tunnel(down, up, on_end)
+    up.start_tunnel(tunnel)
+    up.set_deadline(monotonic() + STREAM_IDLE_S)
+    down.start_tunnel(tunnel)
+    if data:
+        tunnel.on_upstream_data(data)

@@ -61,7 +61,7 @@ class DownstreamConnection(asyncio.Protocol):
     """Owns one client transport."""
 
     __slots__ = (
-        "_buffer", "_chunked", "_is_new", "_left", "_lingering", "_ready", "_stream", "_tunnel", "_uploading",
+        "_buffer", "_chunked", "_is_full", "_is_new", "_left", "_lingering", "_ready", "_stream", "_tunnel", "_uploading",
         "_valve", "alarm", "deadline", "door", "forwarded_lines", "local_ip", "peer_ip", "scheme", "transport",
     )  # fmt: skip
 
@@ -78,6 +78,7 @@ class DownstreamConnection(asyncio.Protocol):
         self._lingering = False
         self._ready = False
         self._is_new = True
+        self._is_full = False
         self.peer_ip = self.local_ip = self.forwarded_lines = b""
         self.transport: asyncio.Transport
 
@@ -102,15 +103,8 @@ class DownstreamConnection(asyncio.Protocol):
             self._linger()
         elif not keep_alive:
             self._close()
-        elif self._buffer:
-            asyncio.get_running_loop().call_soon(self._next)
         else:
-            self._ready = True
-            if self._valve.reasons:
-                self._valve.resume(flow.EVERY_REASON)
-            self.deadline = when = monotonic() + self.door.limits.idle_timeout_s
-            if when < self.alarm:
-                self.door.wheel.set(self, when)
+            self._await_next()
 
     def break_off(self) -> None:
         """End a response that cannot be completed so that the client sees it broken: with a reset."""
@@ -202,6 +196,7 @@ class DownstreamConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Called by the transport above its high-water mark."""
+        self._is_full = True
         self._expect_progress()
         target = self._stream or self._tunnel
         if target is not None:
@@ -209,11 +204,14 @@ class DownstreamConnection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         """Called by the transport below its low-water mark."""
+        self._is_full = False
         if not self._uploading and not self._ready:
             self.deadline = NEVER
         target = self._stream or self._tunnel
         if target is not None:
             target.on_client_pressure(False)
+        elif not (self._ready or self._lingering or self.transport.is_closing()):
+            self._await_next()
 
     # --- clock callback ---
 
@@ -236,6 +234,20 @@ class DownstreamConnection(asyncio.Protocol):
         self.door.wheel.set(self, monotonic() + self.door.limits.idle_timeout_s)
 
     # --- reading ---
+
+    def _await_next(self) -> None:
+        """Be ready for the next request, or read it if it is here; not while the client leaves responses unread."""
+        if self._is_full:
+            return
+        if self._buffer:
+            asyncio.get_running_loop().call_soon(self._next)
+            return
+        self._ready = True
+        if self._valve.reasons:
+            self._valve.resume(flow.EVERY_REASON)
+        self.deadline = when = monotonic() + self.door.limits.idle_timeout_s
+        if when < self.alarm:
+            self.door.wheel.set(self, when)
 
     def _read_head(self, data: bytes) -> None:
         limits = self.door.limits

@@ -13,6 +13,7 @@ from proxy.errors import Failure
 from proxy.http1.request import RequestHead
 from proxy.http1.response import ResponseHead
 from proxy.mirror.policy import Mirror
+from proxy.upstream.cluster import Endpoint
 from proxy.upstream.connection import UpstreamConnection
 
 #: More of a reply than this is not read: the connection is closed instead.
@@ -100,7 +101,7 @@ class Shadow:
         held, self._held = self._held, []
         self._send(connection, held)
 
-    def on_connect_failure(self, failure: Failure) -> None:
+    def on_connect_failure(self, failure: Failure, endpoint: Endpoint) -> None:  # noqa: ARG002 - a waiter's signature
         """Called by the cluster: there will be no connection."""
         self._waiting = False
         self._end(failure.outcome)

@@ -14,7 +14,6 @@ import secrets
 import signal
 import time
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ from proxy.supervisor.sockets import StartError
 from proxy.supervisor.tally import merge_rows, retire
 from proxy.telemetry import log
 from proxy.telemetry.metrics import Report, merge
+from proxy.version import version
 
 _SNAP_S = 0.5
 _WATCH_S = 0.5
@@ -125,7 +125,7 @@ class Supervisor:
         """Describe the processes for `/server_info`."""
         now = asyncio.get_running_loop().time()
         return {
-            "version": _version(),
+            "version": version(),
             "state": self.state,
             "pid": os.getpid(),
             "uptime_s": round(time.monotonic() - self._started, 1),
@@ -158,7 +158,7 @@ class Supervisor:
         merge(report, own)
         report["workers"] = {(): sum(process.state == "serving" for process in processes)}
         report["config_generation"] = {(): self._generation.number}
-        report["build_info"] = {(_version(),): 1}
+        report["build_info"] = {(version(),): 1}
         return report
 
     def _processes(self) -> list[WorkerProcess]:
@@ -191,7 +191,7 @@ class Supervisor:
         return sockets.bound_address(sock)
 
     def _announce(self, config: Config, admin: Address) -> None:
-        for line in banner.lines(config, _version(), self._listening, admin):
+        for line in banner.lines(config, version(), self._listening, admin):
             _log.info("%s", line)
         _log.info("ready with %d worker%s", len(self._slots), "s" if len(self._slots) > 1 else "")
 
@@ -302,13 +302,6 @@ def _mark_key(settings: Settings) -> bytes:
             f"mark key file {settings.mark_key_file}: {len(key)} bytes are too few; use at least 16"
         )
     return key
-
-
-def _version() -> str:
-    try:
-        return metadata.version("mirror-proxy")
-    except metadata.PackageNotFoundError:  # run from a checkout
-        return "dev"
 
 
 def _raise_file_limit() -> None:

@@ -72,7 +72,6 @@ FAMILIES: dict[str, Family] = {
         Family("downstream_connections_rejected_total", "counter", "Client connections over maxConnections."),
         Family("downstream_requests_active", "gauge", "Requests being served."),
         Family("downstream_bad_requests_total", "counter", "Requests refused before routing, by status.", ("code",)),
-        Family("downstream_tls_handshake_failures_total", "counter", "TLS handshakes that failed."),
         Family("downstream_tunnels_active", "gauge", "Open upgraded connections."),
         Family("worker_loop_lag_seconds", "gauge", "How late the worker's clock tick came, at worst since the last "
                "report.", merge="max"),

@@ -65,12 +65,12 @@ class DownstreamStats:
 
     __slots__ = (
         "bad_requests", "connections", "connections_active", "connections_rejected", "requests_active",
-        "tls_failures", "tunnels_active",
+        "tunnels_active",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.connections = self.connections_active = self.connections_rejected = 0
-        self.requests_active = self.tls_failures = self.tunnels_active = 0
+        self.requests_active = self.tunnels_active = 0
         self.bad_requests: dict[int, int] = {}
 
 

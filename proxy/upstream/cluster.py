@@ -28,8 +28,8 @@ class Waiter(Protocol):
     def on_connection(self, connection: UpstreamConnection) -> None:
         """Here is one; send now."""
 
-    def on_connect_failure(self, failure: Failure) -> None:
-        """There will be none."""
+    def on_connect_failure(self, failure: Failure, endpoint: Endpoint) -> None:
+        """There will be none: `endpoint` was tried."""
 
 
 class Endpoint:
@@ -183,5 +183,5 @@ class Cluster:
         self.stats.connect_failures += 1
         if waiter in self._waiters:
             self._waiters.remove(waiter)
-            waiter.on_connect_failure(failure)
+            waiter.on_connect_failure(failure, endpoint)
         self.on_connection_closed()
