@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import metadata
+
 
 def version() -> str:
     """Give the installed distribution's version; `dev` where the package was not installed."""

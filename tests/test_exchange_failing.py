@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.model import RetryPolicy
+from proxy.config.model import Address, RetryPolicy, UpstreamTls
 from proxy.telemetry.access_log import AccessLog
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import get, post
 from tests.support.message import Message
-from tests.support.origin import OK, Origin, Visit, stall
+from tests.support.origin import OK, Visit, never_read, stall
 from tests.support.plane import free_port, local_cluster, make_config, settled, until
 
 
@@ -49,35 +49,22 @@ async def test_a_request_is_saved_by_the_second_attempt(
 async def test_a_connection_that_takes_too_long_is_answered_503(
     origin: MakeOrigin, plane: MakePlane, connect: Connect
 ) -> None:
-    async def never_shake_hands(visit: Visit) -> None:
-        await asyncio.Event().wait()
-
-    v1 = await origin(never_shake_hands)
-    config = make_config(v1.port, cluster={"tls": _anyone(), "connect_timeout_s": 0.05}, retries=RetryPolicy(1))
+    v1 = await origin(never_read)
+    config = make_config(
+        v1.port, cluster={"tls": UpstreamTls(verify=False), "connect_timeout_s": 0.05}, retries=RetryPolicy(1)
+    )
     client = await connect(await plane(config))
     assert reason(await client.ask(get())) == (503, "connection timeout")
     assert len(v1.visits) == 2
 
 
-def _anyone() -> object:
-    from proxy.config.model import UpstreamTls
-
-    return UpstreamTls(verify=False)
-
-
 async def test_a_name_without_addresses_is_answered_503(plane: MakePlane, connect: Connect) -> None:
-    config = make_config(local_cluster("v1", 80), cluster={"address": _nowhere()})
+    config = make_config(local_cluster("v1", 80), cluster={"address": Address("v1.invalid", 80)})
     served = await plane(config)
     client = await connect(served)
     response = await client.ask(get())
     assert (response.status, response.body) == (503, b"no healthy upstream")
     assert response.get(b"connection") is None
-
-
-def _nowhere() -> object:
-    from proxy.config.model import Address
-
-    return Address("v1.invalid", 80)
 
 
 async def test_requests_over_the_queue_s_cap_are_answered_503(
@@ -307,23 +294,18 @@ async def test_the_flag_of_each_failure_stands_in_the_access_log(
 ) -> None:
     log = AccessLog(str(tmp_path / "log"))
 
-    async def flag_of(v1: Origin | int, request: bytes = get(), **changes: object) -> tuple[int, str]:
-        served = await plane(v1, access_log=log, **changes)
-        client = await connect(served)
-        await client.ask(request)
-        await client.close()
-        await served.finish()
-        return 0, ""
-
     async def reset(visit: Visit) -> None:
         await visit.request()
         visit.reset()
 
-    await flag_of(free_port())
-    await flag_of(await origin(reset))
-    await flag_of(await origin(b"garbage\r\n\r\n"))
-    await flag_of(await origin(_read_on), timeout_s=0.05)
-    await flag_of(await origin(OK))
+    primaries = [(free_port(), {}), (await origin(reset), {}), (await origin(b"garbage\r\n\r\n"), {})]
+    primaries += [(await origin(_read_on), {"timeout_s": 0.05}), (await origin(OK), {})]
+    for v1, changes in primaries:
+        served = await plane(v1, access_log=log, **changes)
+        client = await connect(served)
+        await client.ask(get())
+        await client.close()
+        await served.finish()
     log.close(5.0)
     lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
     assert [(line["status"], line["flag"]) for line in lines] == [

@@ -33,7 +33,9 @@ async def test_pipelined_requests_are_answered_in_order(
     v1 = await origin(answering(lambda request: name(request.target)))
     client = await connect(await plane(v1))
     paths = [b"/%d" % number for number in range(50)]
-    await client.send(b"".join(get(path) if number % 3 else _post_to(path) for number, path in enumerate(paths)))
+    await client.send(
+        b"".join(get(path) if number % 3 else _post_to(path) for number, path in enumerate(paths))
+    )
     assert [(await client.response()).body for _ in paths] == paths
 
 
@@ -46,7 +48,15 @@ async def test_order_duplicates_and_bytes_of_request_lines_are_kept(
 ) -> None:
     v1 = await origin()
     client = await connect(await plane(v1))
-    lines = [b"X-Twice: 1", b"accept:*/*", b"x-TWICE:  2 ", b"Cookie: a=1", b"cookie: b=2", b"x-latin: \xe9\xff", b"x-empty:"]
+    lines = [
+        b"X-Twice: 1",
+        b"accept:*/*",
+        b"x-TWICE:  2 ",
+        b"Cookie: a=1",
+        b"cookie: b=2",
+        b"x-latin: \xe9\xff",
+        b"x-empty:",
+    ]
     await client.ask(get(b"/a/b?x=%20&x=1", *lines))
     request = v1.requests[0]
     assert request.start == b"GET /a/b?x=%20&x=1 HTTP/1.1"
@@ -108,7 +118,9 @@ async def test_the_client_address_and_scheme_are_forwarded(
 ) -> None:
     v1 = await origin()
     client = await connect(await plane(v1))
-    await client.ask(get(b"/", b"X-Forwarded-For: 10.0.0.1", b"x-forwarded-for: 10.0.0.2", b"x-forwarded-proto: https"))
+    await client.ask(
+        get(b"/", b"X-Forwarded-For: 10.0.0.1", b"x-forwarded-for: 10.0.0.2", b"x-forwarded-proto: https")
+    )
     assert v1.requests[0].all(b"x-forwarded-for") == [b"10.0.0.1, 10.0.0.2, 127.0.0.1"]
     assert v1.requests[0].all(b"x-forwarded-proto") == [b"http"]
 
@@ -187,7 +199,9 @@ async def test_dot_segments_are_resolved_before_the_primary_sees_them(
 async def test_interim_responses_are_relayed(origin: MakeOrigin, plane: MakePlane, connect: Connect) -> None:
     async def hint_first(visit: Visit) -> None:
         await visit.request()
-        await visit.send(b"HTTP/1.1 103 Early Hints\r\nlink: </a>; rel=preload\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n")
+        await visit.send(
+            b"HTTP/1.1 103 Early Hints\r\nlink: </a>; rel=preload\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n"
+        )
         await visit.send(OK)
 
     client = await connect(await plane(await origin(hint_first)))
@@ -233,7 +247,9 @@ async def test_a_primary_that_refuses_an_expectation_ends_the_connection(
 
     v1 = await origin(refuse)
     client = await connect(await plane(v1))
-    response = await client.ask(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\nexpect: 100-continue\r\n\r\n")
+    response = await client.ask(
+        b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\nexpect: 100-continue\r\n\r\n"
+    )
     assert (response.status, response.get(b"connection")) == (403, b"close")
     assert await client.is_closed()
 
@@ -247,5 +263,11 @@ async def test_hosts_without_a_route_get_404(origin: MakeOrigin, plane: MakePlan
         host: (await client.ask(get(host=host))).status
         for host in (b"shop", b"SHOP:8080", b"a.shop.example", b"shop.example", b"other")
     }
-    assert statuses == {b"shop": 200, b"SHOP:8080": 200, b"a.shop.example": 200, b"shop.example": 404, b"other": 404}
+    assert statuses == {
+        b"shop": 200,
+        b"SHOP:8080": 200,
+        b"a.shop.example": 200,
+        b"shop.example": 404,
+        b"other": 404,
+    }
     assert len(v1.requests) == 3

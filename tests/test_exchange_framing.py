@@ -65,7 +65,9 @@ async def test_a_chunked_response_keeps_chunks_and_trailers(
     origin: MakeOrigin, plane: MakePlane, connect: Connect
 ) -> None:
     head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
-    client = await connect(await plane(await origin(head + chunked(b"one", b"two", trailers=b"x-sum: 3\r\n"))))
+    client = await connect(
+        await plane(await origin(head + chunked(b"one", b"two", trailers=b"x-sum: 3\r\n")))
+    )
     for _ in range(2):
         response = await client.ask(get(b"/", b"te: trailers"))
         assert (response.body, response.chunks, response.trailers) == (b"onetwo", 2, [b"x-sum: 3"])
@@ -229,7 +231,12 @@ async def test_a_response_until_close_that_is_reset_breaks_the_client_s_response
 
 
 @pytest.mark.parametrize(
-    "head", [b"HTTP/1.1 204 No Content\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\n\r\n" + OK]
+    "head",
+    [
+        b"HTTP/1.1 204 No Content\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n\r\n",
+        b"HTTP/1.1 103 Early Hints\r\n\r\n" + OK,
+    ],
 )
 async def test_heads_without_any_line_stay_whole(
     origin: MakeOrigin, plane: MakePlane, connect: Connect, head: bytes

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tests.conftest import Connect, MakeOrigin, MakePlane
-from tests.support.client import Client, get, post
+from tests.support.client import get, post
 from tests.support.origin import OK, Visit
 from tests.support.plane import settled, until
 

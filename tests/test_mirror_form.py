@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -74,9 +75,8 @@ async def test_the_suffix_and_the_mark_can_be_switched_off(
 ) -> None:
     v1, v2 = await origin(), await origin()
     policy = MirrorPolicy("mirror", "v2", mirroring=Mirroring(mark=False), host_suffix=False)
-    config = make_config(v1.port, policy, local_cluster("v2", v2.port))
     config = make_config(v1.port, policy)
-    config = _with_cluster(config, v2.port)
+    config = replace(config, clusters=(*config.clusters, local_cluster("v2", v2.port)))
     client = await connect(await plane(config))
     await client.ask(get())
     _, shadow = await both(v1, v2)
@@ -84,20 +84,13 @@ async def test_the_suffix_and_the_mark_can_be_switched_off(
     assert shadow.get(b"x-mirror-proxy-shadow") is None
 
 
-def _with_cluster(config: object, port: int) -> object:
-    from dataclasses import replace
-
-    from proxy.config.model import Config
-
-    assert isinstance(config, Config)
-    return replace(config, clusters=(*config.clusters, local_cluster("v2", port)))
-
-
 async def test_mirror_only_header_changes_come_before_the_suffix_and_spare_the_primary(
     origin: MakeOrigin, plane: MakePlane, connect: Connect
 ) -> None:
     v1, v2 = await origin(), await origin()
-    changes = HeaderOps(("authorization", "cookie"), (("host", "inner:80"), ("x-env", "v2")), (("x-new", "1"),))
+    changes = HeaderOps(
+        ("authorization", "cookie"), (("host", "inner:80"), ("x-env", "v2")), (("x-new", "1"),)
+    )
     client = await connect(await plane(v1, v2, mirroring=Mirroring(headers=changes)))
     await client.ask(get(b"/", b"Authorization: me", b"cookie: a", b"Cookie: b", b"x-env: v1"))
     primary, shadow = await both(v1, v2)
@@ -113,7 +106,9 @@ async def test_route_rewrites_show_in_the_copy(
     origin: MakeOrigin, plane: MakePlane, connect: Connect
 ) -> None:
     v1, v2 = await origin(), await origin()
-    client = await connect(await plane(v1, v2, request_headers=HeaderOps(("cookie",), (("host", "inner"),), ())))
+    client = await connect(
+        await plane(v1, v2, request_headers=HeaderOps(("cookie",), (("host", "inner"),), ()))
+    )
     await client.ask(get(b"/", b"cookie: a"))
     _, shadow = await both(v1, v2)
     assert shadow.get(b"host") == b"inner-shadow"
@@ -192,7 +187,9 @@ async def test_nothing_of_the_mirror_s_reply_reaches_the_client(
     origin: MakeOrigin, plane: MakePlane, connect: Connect
 ) -> None:
     v1 = await origin()
-    v2 = await origin(b"HTTP/1.1 103 Early\r\n\r\nHTTP/1.1 500 Oh\r\nx-v2: 1\r\ncontent-length: 6\r\n\r\nsecret")
+    v2 = await origin(
+        b"HTTP/1.1 103 Early\r\n\r\nHTTP/1.1 500 Oh\r\nx-v2: 1\r\ncontent-length: 6\r\n\r\nsecret"
+    )
     served = await plane(v1, v2)
     client = await connect(served)
     await client.send(get(b"/", b"connection: close"))

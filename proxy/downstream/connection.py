@@ -61,8 +61,9 @@ class DownstreamConnection(asyncio.Protocol):
     """Owns one client transport."""
 
     __slots__ = (
-        "_buffer", "_chunked", "_is_full", "_is_new", "_left", "_lingering", "_ready", "_stream", "_tunnel", "_uploading",
-        "_valve", "alarm", "deadline", "door", "forwarded_lines", "local_ip", "peer_ip", "scheme", "transport",
+        "_buffer", "_chunked", "_is_full", "_is_new", "_left", "_lingering", "_ready", "_stream", "_tunnel",
+        "_uploading", "_valve", "alarm", "deadline", "door", "forwarded_lines", "local_ip", "peer_ip", "scheme",
+        "transport",
     )  # fmt: skip
 
     def __init__(self, door: Door, scheme: bytes) -> None:

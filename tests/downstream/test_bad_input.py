@@ -12,32 +12,35 @@ from tests.support.origin import OK, Visit
 from tests.support.plane import until
 
 HOST = b"host: shop\r\n"
+POST = b"POST / HTTP/1.1\r\n" + HOST
+GET = b"GET / HTTP/1.1\r\n" + HOST
+CHUNKED = b"transfer-encoding: chunked\r\n"
 REFUSED = {
-    "length with chunked": (400, b"POST / HTTP/1.1\r\n" + HOST + b"content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"),
-    "chunked with length": (400, b"POST / HTTP/1.1\r\n" + HOST + b"transfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n0\r\n\r\n"),
-    "two lengths": (400, b"POST / HTTP/1.1\r\n" + HOST + b"content-length: 1\r\ncontent-length: 2\r\n\r\nab"),
-    "the same length twice": (400, b"POST / HTTP/1.1\r\n" + HOST + b"content-length: 1\r\ncontent-length: 1\r\n\r\na"),
-    "lengths in a list": (400, b"POST / HTTP/1.1\r\n" + HOST + b"content-length: 1, 1\r\n\r\na"),
-    "negative length": (400, b"POST / HTTP/1.1\r\n" + HOST + b"content-length: -1\r\n\r\n"),
-    "signed length": (400, b"POST / HTTP/1.1\r\n" + HOST + b"content-length: +1\r\n\r\na"),
-    "hexadecimal length": (400, b"POST / HTTP/1.1\r\n" + HOST + b"content-length: 0x1\r\n\r\na"),
-    "empty length": (400, b"POST / HTTP/1.1\r\n" + HOST + b"content-length: \r\n\r\n"),
-    "endless length": (400, b"POST / HTTP/1.1\r\n" + HOST + b"content-length: 99999999999999999999\r\n\r\n"),
-    "chunked not final": (400, b"POST / HTTP/1.1\r\n" + HOST + b"transfer-encoding: chunked, gzip\r\n\r\n0\r\n\r\n"),
-    "coding before chunked": (400, b"POST / HTTP/1.1\r\n" + HOST + b"transfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n"),
-    "chunked twice": (400, b"POST / HTTP/1.1\r\n" + HOST + b"transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"),
-    "identity": (400, b"POST / HTTP/1.1\r\n" + HOST + b"transfer-encoding: identity\r\n\r\n"),
-    "chunked hidden by a control": (400, b"POST / HTTP/1.1\r\n" + HOST + b"transfer-encoding: \x0bchunked\r\n\r\n0\r\n\r\n"),
+    "length with chunked": (400, POST + b"content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"),
+    "chunked with length": (400, POST + CHUNKED + b"content-length: 5\r\n\r\n0\r\n\r\n"),
+    "two lengths": (400, POST + b"content-length: 1\r\ncontent-length: 2\r\n\r\nab"),
+    "the same length twice": (400, POST + b"content-length: 1\r\ncontent-length: 1\r\n\r\na"),
+    "lengths in a list": (400, POST + b"content-length: 1, 1\r\n\r\na"),
+    "negative length": (400, POST + b"content-length: -1\r\n\r\n"),
+    "signed length": (400, POST + b"content-length: +1\r\n\r\na"),
+    "hexadecimal length": (400, POST + b"content-length: 0x1\r\n\r\na"),
+    "empty length": (400, POST + b"content-length: \r\n\r\n"),
+    "endless length": (400, POST + b"content-length: 99999999999999999999\r\n\r\n"),
+    "chunked not final": (400, POST + b"transfer-encoding: chunked, gzip\r\n\r\n0\r\n\r\n"),
+    "coding before chunked": (400, POST + b"transfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n"),
+    "chunked twice": (400, POST + CHUNKED + b"transfer-encoding: chunked\r\n\r\n0\r\n\r\n"),
+    "identity": (400, POST + b"transfer-encoding: identity\r\n\r\n"),
+    "chunked hidden by a control": (400, POST + b"transfer-encoding: \x0bchunked\r\n\r\n0\r\n\r\n"),
     "chunked in HTTP/1.0": (400, b"POST / HTTP/1.0\r\n" + HOST + b"transfer-encoding: chunked\r\n\r\n0\r\n\r\n"),
-    "folded line": (400, b"GET / HTTP/1.1\r\n" + HOST + b"x: a\r\n b\r\n\r\n"),
+    "folded line": (400, GET + b"x: a\r\n b\r\n\r\n"),
     "folded first line": (400, b"GET / HTTP/1.1\r\n host: shop\r\n\r\n"),
     "space before colon": (400, b"GET / HTTP/1.1\r\nhost : shop\r\n\r\n"),
-    "empty name": (400, b"GET / HTTP/1.1\r\n" + HOST + b": x\r\n\r\n"),
-    "no colon": (400, b"GET / HTTP/1.1\r\n" + HOST + b"nothing\r\n\r\n"),
+    "empty name": (400, GET + b": x\r\n\r\n"),
+    "no colon": (400, GET + b"nothing\r\n\r\n"),
     "bare LF": (400, b"GET / HTTP/1.1\nhost: shop\n\n"),
-    "bare LF inside": (400, b"GET / HTTP/1.1\r\n" + HOST + b"a: b\nc: d\r\n\r\n"),
-    "bare CR": (400, b"GET / HTTP/1.1\r\n" + HOST + b"a: b\rc: d\r\n\r\n"),
-    "NUL in a value": (400, b"GET / HTTP/1.1\r\n" + HOST + b"a: b\0c\r\n\r\n"),
+    "bare LF inside": (400, GET + b"a: b\nc: d\r\n\r\n"),
+    "bare CR": (400, GET + b"a: b\rc: d\r\n\r\n"),
+    "NUL in a value": (400, GET + b"a: b\0c\r\n\r\n"),
     "NUL in the target": (400, b"GET /\0 HTTP/1.1\r\n" + HOST + b"\r\n"),
     "target with a space": (400, b"GET /a b HTTP/1.1\r\n" + HOST + b"\r\n"),
     "target with a fragment": (400, b"GET /a#b HTTP/1.1\r\n" + HOST + b"\r\n"),
@@ -47,7 +50,7 @@ REFUSED = {
     "other scheme": (400, b"GET ftp://shop/ HTTP/1.1\r\n" + HOST + b"\r\n"),
     "CONNECT": (405, b"CONNECT shop:443 HTTP/1.1\r\n" + HOST + b"\r\n"),
     "no Host": (400, b"GET / HTTP/1.1\r\n\r\n"),
-    "two Hosts": (400, b"GET / HTTP/1.1\r\n" + HOST + HOST + b"\r\n"),
+    "two Hosts": (400, GET + HOST + b"\r\n"),
     "two Hosts in HTTP/1.0": (400, b"GET / HTTP/1.0\r\n" + HOST + b"host: other\r\n\r\n"),
     "empty Host": (400, b"GET / HTTP/1.1\r\nhost:\r\n\r\n"),
     "Host with a user": (400, b"GET / HTTP/1.1\r\nhost: me@shop\r\n\r\n"),
@@ -60,15 +63,15 @@ REFUSED = {
     "unknown method": (400, b"FROB / HTTP/1.1\r\n" + HOST + b"\r\n"),
     "lower-case method": (400, b"get / HTTP/1.1\r\n" + HOST + b"\r\n"),
     "TLS to a plain port": (400, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"),
-    "unknown expectation": (417, b"POST / HTTP/1.1\r\n" + HOST + b"expect: 200-ok\r\ncontent-length: 1\r\n\r\na"),
-    "too many lines": (431, b"GET / HTTP/1.1\r\n" + HOST + b"a: b\r\n" * 100 + b"\r\n"),
-    "head too large": (431, b"GET / HTTP/1.1\r\n" + HOST + b"a: " + b"b" * 70_000 + b"\r\n\r\n"),
+    "unknown expectation": (417, POST + b"expect: 200-ok\r\ncontent-length: 1\r\n\r\na"),
+    "too many lines": (431, GET + b"a: b\r\n" * 100 + b"\r\n"),
+    "head too large": (431, GET + b"a: " + b"b" * 70_000 + b"\r\n\r\n"),
     "endless head": (431, b"GET /" + b"a" * 70_000),
-    "bad chunk size": (400, b"POST / HTTP/1.1\r\n" + HOST + b"transfer-encoding: chunked\r\n\r\nxyz\r\n"),
-    "empty chunk size": (400, b"POST / HTTP/1.1\r\n" + HOST + b"transfer-encoding: chunked\r\n\r\n\r\n"),
-    "negative chunk size": (400, b"POST / HTTP/1.1\r\n" + HOST + b"transfer-encoding: chunked\r\n\r\n-1\r\n"),
-    "huge chunk size": (400, b"POST / HTTP/1.1\r\n" + HOST + b"transfer-encoding: chunked\r\n\r\n" + b"f" * 17 + b"\r\n"),
-    "chunk size and bare LF": (400, b"POST / HTTP/1.1\r\n" + HOST + b"transfer-encoding: chunked\r\n\r\n1\na\r\n0\r\n\r\n"),
+    "bad chunk size": (400, POST + CHUNKED + b"\r\nxyz\r\n"),
+    "empty chunk size": (400, POST + CHUNKED + b"\r\n\r\n"),
+    "negative chunk size": (400, POST + CHUNKED + b"\r\n-1\r\n"),
+    "huge chunk size": (400, POST + CHUNKED + b"\r\n" + b"f" * 17 + b"\r\n"),
+    "chunk size and bare LF": (400, POST + CHUNKED + b"\r\n1\na\r\n0\r\n\r\n"),
 }  # fmt: skip
 
 
@@ -133,7 +136,9 @@ async def test_a_malformed_chunk_breaks_both_copies_and_the_request_behind_it_is
     assert await client.is_closed()
     await until(lambda: not v1.open and not v2.open, "both copies to break off")
     for upstream in (v1, v2):
-        assert [(bytes(request.body), request.is_complete) for request in upstream.requests] == [(b"ab", False)]
+        assert [(bytes(request.body), request.is_complete) for request in upstream.requests] == [
+            (b"ab", False)
+        ]
     await served.ended("client_aborted")
 
 

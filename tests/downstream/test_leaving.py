@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
+from proxy.config.model import RetryPolicy
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import Client, get, post
 from tests.support.origin import OK, Visit, stall
-from tests.support.plane import until
+from tests.support.plane import free_port, until
 
 
 def _reset(client: Client) -> None:
@@ -24,14 +26,14 @@ def _half_close(client: Client) -> None:
     client.half_close()
 
 
+Leave = Callable[[Client], None]
 LEAVE = pytest.mark.parametrize("leave", [_reset, _close, _half_close])
 
 
 @LEAVE
 async def test_a_client_that_leaves_inside_a_head_reaches_nobody(
-    origin: MakeOrigin, plane: MakePlane, connect: Connect, leave: object
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, leave: Leave
 ) -> None:
-    assert callable(leave)
     v1 = await origin()
     served = await plane(v1)
     client = await connect(served)
@@ -44,9 +46,8 @@ async def test_a_client_that_leaves_inside_a_head_reaches_nobody(
 
 @LEAVE
 async def test_a_client_that_leaves_inside_a_body_leaves_no_complete_request(
-    origin: MakeOrigin, plane: MakePlane, connect: Connect, leave: object
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, leave: Leave
 ) -> None:
-    assert callable(leave)
     v1, v2 = await origin(), await origin()
     served = await plane(v1, v2)
     client = await connect(served)
@@ -61,9 +62,8 @@ async def test_a_client_that_leaves_inside_a_body_leaves_no_complete_request(
 
 @LEAVE
 async def test_a_client_that_leaves_before_its_answer_ends_the_primary_s_work_but_not_the_shadow(
-    origin: MakeOrigin, plane: MakePlane, connect: Connect, leave: object
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, leave: Leave
 ) -> None:
-    assert callable(leave)
     answering = asyncio.Event()
 
     async def answer_late(visit: Visit) -> None:
@@ -90,9 +90,8 @@ async def _serve_nothing(visit: Visit) -> None:
 
 @LEAVE
 async def test_a_client_that_leaves_inside_its_answer_ends_the_primary_s_work(
-    origin: MakeOrigin, plane: MakePlane, connect: Connect, leave: object
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, leave: Leave
 ) -> None:
-    assert callable(leave)
 
     async def answer_half(visit: Visit) -> None:
         await visit.request()
@@ -126,12 +125,7 @@ async def test_a_client_that_leaves_while_a_connection_is_made_is_forgotten(
     assert [request.target for request in v1.requests] == [b"/first"]
 
 
-async def test_a_client_that_leaves_between_attempts_is_forgotten(
-    plane: MakePlane, connect: Connect
-) -> None:
-    from proxy.config.model import RetryPolicy
-    from tests.support.plane import free_port
-
+async def test_a_client_that_leaves_between_attempts_is_forgotten(plane: MakePlane, connect: Connect) -> None:
     served = await plane(free_port(), retries=RetryPolicy(1000))
     client = await connect(served)
     await client.send(get())
@@ -166,9 +160,9 @@ async def test_bytes_now_and_then_do_not_make_a_head_last_longer(
     client = await connect(await plane(await origin(), limits={"head_timeout_s": 0.1}))
     answer = asyncio.ensure_future(client.response())
     while not answer.done():
-        await client.send(b"G" if client.writer.transport.is_closing() else b"GET / HTTP/1.1\r\nx: "[:1])
+        await client.send(b"G")
         await asyncio.sleep(0.02)
-    assert (await answer).status in (400, 408)
+    assert (await answer).status == 408
 
 
 async def test_a_second_pipelined_head_that_is_slow_is_answered_408(

@@ -32,7 +32,7 @@ class Client:
         raw = socket.socket(family)
         if receive_buffer is not None:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        raw.setblocking(False)  # noqa: FBT003 - the socket module's signature
+        raw.setblocking(False)
         await asyncio.get_running_loop().sock_connect(raw, (host, port))
         name = "localhost" if tls else None
         return cls(*await asyncio.open_connection(sock=raw, ssl=tls, server_hostname=name))

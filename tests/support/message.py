@@ -15,10 +15,15 @@ class Message:
 
     start: bytes
     lines: list[bytes]
-    body: bytearray = field(default_factory=bytearray)
+    received: bytearray = field(default_factory=bytearray)
     chunks: int = 0
     trailers: list[bytes] = field(default_factory=list)
     is_complete: bool = False
+
+    @property
+    def body(self) -> bytes:
+        """What came of the body, without its chunks' frames."""
+        return bytes(self.received)
 
     @property
     def status(self) -> int:
@@ -64,7 +69,7 @@ async def read_body(reader: asyncio.StreamReader, message: Message, *, until_clo
         await _read_bytes(reader, message, int(length))
     elif until_close:
         while piece := await reader.read(65536):
-            message.body += piece
+            message.received += piece
     message.is_complete = True
 
 
@@ -82,8 +87,8 @@ async def _read_bytes(reader: asyncio.StreamReader, message: Message, count: int
     while count:
         piece = await reader.read(min(count, 65536))
         if not piece:
-            raise asyncio.IncompleteReadError(bytes(message.body[-100:]), count)
-        message.body += piece
+            raise asyncio.IncompleteReadError(bytes(message.received[-100:]), count)
+        message.received += piece
         count -= len(piece)
 
 

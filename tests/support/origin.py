@@ -50,6 +50,8 @@ class Visit:
 
     async def send(self, data: bytes) -> None:
         """Send bytes as they are."""
+        if self.writer.transport.is_closing():
+            raise ConnectionResetError
         self.writer.write(data)
         await self.writer.drain()
 

@@ -81,7 +81,7 @@ async def until(condition: Callable[[], object], what: str, bound_s: float = BOU
     """Wait until `condition` holds; fail after a bound."""
     try:
         async with asyncio.timeout(bound_s):
-            while not condition():
+            while not condition():  # noqa: ASYNC110 - what is waited for knows nothing of the test
                 await asyncio.sleep(0.002)
     except TimeoutError:
         raise AssertionError(f"still waiting for {what}") from None
@@ -121,7 +121,11 @@ class Plane:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         raw.bind((host, 0))
         self.port = raw.getsockname()[1]
-        await self.inner.start([(Listener(Address(host, self.port), tls), raw)])
+        try:
+            await self.inner.start([(Listener(Address(host, self.port), tls), raw)])
+        except BaseException:
+            raw.close()
+            raise
         return self
 
     def count(self, family: str, *labels: str) -> float:
@@ -139,9 +143,7 @@ class Plane:
     def outcomes(self, mirror: str = "mirror") -> dict[str, float]:
         """What became of the requests of a mirror, and those in flight."""
         samples = self.inner.report().get("mirror_requests_total", {})
-        counts = {
-            outcome: count for (_, name, outcome), count in samples.items() if name == mirror and count
-        }
+        counts = {outcome: count for (_, name, outcome), count in samples.items() if name == mirror and count}
         in_flight = self.count("mirror_in_flight", mirror)
         found = {**counts, "in flight": in_flight} if in_flight else counts
         assert all(isinstance(count, (int, float)) for count in found.values())

@@ -1,0 +1,175 @@
+"""The listening side: TLS, client certificates, new certificates without a restart, IPv6."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from pathlib import Path
+
+import pytest
+
+from proxy.config.model import Address, Cluster, ListenerTls
+from tests.conftest import Connect, MakeOrigin, MakePlane
+from tests.support.certificates import Authority
+from tests.support.client import Client, get, post
+from tests.support.origin import Visit
+from tests.support.plane import Plane, make_config, settled, until
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+def serial(client: Client) -> object:
+    return client.writer.get_extra_info("peercert")["serialNumber"]
+
+
+async def test_a_tls_listener_serves_and_says_so_upstream(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, authority: Authority
+) -> None:
+    v1, v2 = await origin(), await origin()
+    served = await plane(v1, v2, tls=ListenerTls(*authority.issue("localhost")))
+    client = await connect(served, tls=authority.client())
+    body = bytes(3 << 20)
+    for _ in range(2):
+        assert (await client.ask(post(body))).status == 200
+    assert v1.requests[0].body == body
+    assert v1.requests[0].get(b"x-forwarded-proto") == b"https"
+    assert v1.requests[0].get(b"x-forwarded-for") == b"127.0.0.1"
+    await served.ended("completed", 2)
+    assert v2.requests[1].body == body
+
+
+async def test_http_1_1_is_agreed_on_and_nothing_older_than_tls_1_2(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, authority: Authority
+) -> None:
+    served = await plane(await origin(), tls=ListenerTls(*authority.issue("localhost")))
+    modern = authority.client()
+    modern.set_alpn_protocols(["h2", "http/1.1"])
+    client = await connect(served, tls=modern)
+    assert client.writer.get_extra_info("ssl_object").selected_alpn_protocol() == "http/1.1"
+
+
+async def test_a_client_must_present_a_certificate_when_asked_to(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, authority: Authority, tmp_path: Path
+) -> None:
+    v1 = await origin()
+    tls = ListenerTls(*authority.issue("localhost"), client_ca_file=authority.file)
+    served = await plane(v1, tls=tls)
+    known = await connect(served, tls=authority.client(authority.issue("a-client")))
+    assert (await known.ask(get())).status == 200
+    stranger = Authority(tmp_path, "strangers").issue("stranger")
+    for certificate in (None, stranger):
+        with pytest.raises((ConnectionError, ssl.SSLError, asyncio.IncompleteReadError)):
+            await (await connect(served, tls=authority.client(certificate))).ask(get())
+    assert len(v1.requests) == 1
+
+
+async def test_a_new_certificate_is_used_by_the_next_client_and_a_bad_one_by_none(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, authority: Authority
+) -> None:
+    certificate, key = authority.issue("localhost")
+    served = await plane(await origin(), tls=ListenerTls(certificate, key))
+    first = await connect(served, tls=authority.client())
+    authority.issue("localhost")
+    served.inner.reload_certificates()
+    second = await connect(served, tls=authority.client())
+    assert serial(second) != serial(first)
+    Path(key).write_text("half-written")
+    served.inner.reload_certificates()
+    third = await connect(served, tls=authority.client())
+    assert serial(third) == serial(second)
+    assert [(await client.ask(get())).status for client in (first, second, third)] == [200] * 3
+
+
+async def test_an_unusable_certificate_is_refused_at_the_start(
+    origin: MakeOrigin, authority: Authority, tmp_path: Path
+) -> None:
+    certificate, _ = authority.issue("localhost")
+    _, other_key = authority.issue("other")
+    v1 = await origin()
+    for key in (other_key, str(tmp_path / "missing")):
+        made = Plane(make_config(v1.port))
+        with pytest.raises(OSError, match=r"MISMATCH|No such file"):
+            await made.start(tls=ListenerTls(certificate, key))
+        await made.finish()
+
+
+async def test_bytes_that_are_no_handshake_do_not_disturb_others(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, authority: Authority
+) -> None:
+    served = await plane(await origin(), tls=ListenerTls(*authority.issue("localhost")))
+    plain = await connect(served)
+    await plain.send(get())
+    assert not (await plain.rest()).startswith(b"HTTP")
+    assert (await (await connect(served, tls=authority.client())).ask(get())).status == 200
+
+
+async def test_a_handshake_that_never_ends_is_given_up(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, authority: Authority
+) -> None:
+    tls = ListenerTls(*authority.issue("localhost"))
+    served = await plane(await origin(), tls=tls, limits={"head_timeout_s": 0.1})
+    silent = await connect(served)
+    assert await asyncio.wait_for(silent.is_closed(), 5.0)
+
+
+async def test_a_slow_tls_client_slows_the_primary_down(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, authority: Authority
+) -> None:
+    sent, size = 0, 50 << 20
+
+    async def pour(visit: Visit) -> None:
+        nonlocal sent
+        await visit.request()
+        await visit.send(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size)
+        while sent < size:
+            await visit.send(bytes(1 << 18))
+            sent += 1 << 18
+        await visit.gone()
+
+    tls = ListenerTls(*authority.issue("localhost"))
+    served = await plane(await origin(pour), tls=tls, send_buffer=32768)
+    client = await connect(served, tls=authority.client(), receive_buffer=65536)
+    await client.send(get())
+    await client.head()
+    client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a stream's transport can
+    await settled(lambda: sent)
+    assert sent < 26 << 20
+    client.writer.transport.resume_reading()  # type: ignore[attr-defined]
+    assert len(await client.reader.readexactly(size)) == size
+
+
+async def test_a_broken_response_is_visible_over_tls_too(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, authority: Authority
+) -> None:
+    async def cut_short(visit: Visit) -> None:
+        await visit.request()
+        await visit.send(b"HTTP/1.0 200 OK\r\n\r\nsome of it")
+        await visit.reader.read(1)
+
+    v1 = await origin(cut_short)
+    served = await plane(v1, tls=ListenerTls(*authority.issue("localhost")))
+    client = await connect(served, tls=authority.client())
+    await client.send(b"GET / HTTP/1.0\r\nhost: a\r\n\r\n")
+    await client.head()
+    v1.visits[0].reset()
+    with pytest.raises((ConnectionError, ssl.SSLError)):
+        await client.rest()
+
+
+async def test_ipv6_is_served_and_reached(origin: MakeOrigin, plane: MakePlane, connect: Connect) -> None:
+    v1, v2 = await origin(host="::1"), await origin(host="::1")
+    clusters = [Cluster(name, Address("::1", one.port)) for name, one in (("v1", v1), ("mirror", v2))]
+    served = await plane(make_config(*clusters), host="::1")
+    client = await connect(served, host="::1")
+    assert (await client.ask(get(host=b"[::1]:80"))).status == 200
+    await served.ended("completed")
+    assert v1.requests[0].get(b"x-forwarded-for") == b"::1"
+    assert v2.requests[0].get(b"x-forwarded-for") == b"::1, ::1"
+    assert v2.requests[0].get(b"host") == b"[::1]:80"
+    await client.send(b"GET / HTTP/1.0\r\n\r\n")
+    await client.response()
+    assert v1.requests[1].get(b"host") == b"[::1]:%d" % v1.port
+    await until(lambda: served.outcomes() == {"completed": 2}, "the second copy")

@@ -1,0 +1,139 @@
+"""The life of a data plane: leaving under load, and what it reports."""
+
+from __future__ import annotations
+
+import asyncio
+
+from proxy.telemetry.metrics import FAMILIES
+from tests.conftest import Connect, MakeOrigin, MakePlane
+from tests.support.client import Client, get, post
+from tests.support.origin import OK, Visit
+from tests.support.plane import Plane, until
+
+
+async def test_a_drain_under_load_loses_no_request(origin: MakeOrigin, plane: MakePlane) -> None:
+    v1, v2 = await origin(), await origin()
+    served = await plane(v1, v2)
+    answered = lost = 0
+
+    async def keep_asking(method: bytes) -> None:
+        nonlocal answered, lost
+        client = await Client.connect(served.port)
+        while True:
+            try:
+                response = await client.ask(post(b"x" * 100, method=method))
+            except (asyncio.IncompleteReadError, ConnectionError):
+                lost += 1
+                break
+            assert response.status == 200
+            answered += 1
+            if response.get(b"connection") == b"close":
+                break
+        await client.close()
+
+    asking = [asyncio.ensure_future(keep_asking(method)) for method in (b"POST", b"PUT") * 16]
+    await until(lambda: answered > 500, "a load")
+    await served.finish()
+    await asyncio.gather(*asking)
+    assert lost == 0
+    assert answered == len(v1.requests) == served.count("requests_total", "r", "v1", "200")
+
+
+async def test_a_drain_lets_a_slow_upload_and_a_slow_answer_end(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect
+) -> None:
+    go = asyncio.Event()
+
+    async def answer_late(visit: Visit) -> None:
+        await visit.request()
+        await visit.send(OK[:-1])
+        await go.wait()
+        await visit.send(OK[-1:])
+        await visit.gone()
+
+    served = await plane(await origin(answer_late))
+    uploading, reading = await connect(served), await connect(served)
+    await reading.send(get())
+    await reading.head()
+    await uploading.send(post(b"xyz")[:-1])
+    await until(lambda: served.count("downstream_requests_active") == 2, "both")
+    leaving = asyncio.ensure_future(served.finish())
+    await asyncio.sleep(0)
+    await uploading.send(b"z")
+    go.set()
+    assert await reading.rest() == b"ok"
+    response = await uploading.response()
+    assert (response.status, response.get(b"connection")) == (200, b"close")
+    await leaving
+
+
+async def test_a_draining_plane_waits_for_its_shadows(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect
+) -> None:
+    go = asyncio.Event()
+
+    async def answer_late(visit: Visit) -> None:
+        await visit.request()
+        await go.wait()
+        await visit.send(OK)
+
+    served = await plane(await origin(), await origin(answer_late))
+    client = await connect(served)
+    await client.ask(get())
+    leaving = asyncio.ensure_future(served.finish())
+    await until(client.reader.at_eof, "the idle client to be closed")
+    assert not leaving.done()
+    go.set()
+    await leaving
+    assert served.outcomes() == {"completed": 1}
+
+
+async def test_an_idle_client_is_closed_when_a_drain_begins(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect
+) -> None:
+    served = await plane(await origin())
+    idle, fresh = await connect(served), await connect(served)
+    await idle.ask(get())
+    await until(lambda: served.count("downstream_connections_active") == 2, "both clients")
+    await served.finish(2.0)
+    assert await idle.is_closed()
+    assert await fresh.is_closed()
+
+
+async def test_what_outlives_the_grace_is_cut_off(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect
+) -> None:
+    async def never_answer(visit: Visit) -> None:
+        await visit.request()
+        await visit.gone()
+
+    served = await plane(await origin(never_answer))
+    client = await connect(served)
+    await client.send(get())
+    await until(lambda: served.count("downstream_requests_active"), "the request")
+    await served.finish(0.05)
+    assert await client.is_closed()
+
+
+async def test_every_family_it_reports_is_in_the_table_with_its_labels(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect
+) -> None:
+    served = await plane(await origin(), await origin())
+    await (await connect(served)).ask(get())
+    await served.ended("completed")
+    for name, samples in served.inner.report().items():
+        family = FAMILIES[name]
+        for labels, value in samples.items():
+            assert len(labels) == len(family.labels), name
+            assert isinstance(value, list) == (family.kind == "histogram"), name
+
+
+async def test_durations_and_codes_are_counted_by_destination(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect
+) -> None:
+    served: Plane = await plane(await origin(b"HTTP/1.1 201 Made\r\ncontent-length: 0\r\n\r\n"))
+    client = await connect(served)
+    for _ in range(3):
+        await client.ask(get())
+    assert served.count("requests_total", "r", "v1", "201") == 3
+    assert sum(served.histogram("request_duration_seconds", "r", "v1")) == 3

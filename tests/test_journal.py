@@ -1,0 +1,137 @@
+"""Access log lines: what stands in them, and what must never."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.config.model import Address, Mirroring
+from proxy.telemetry.access_log import AccessLog
+from tests.conftest import Connect, MakeOrigin, MakePlane
+from tests.support.client import get, post
+from tests.support.plane import free_port, local_cluster, make_config, until
+
+
+class Log:
+    """An access log in a file, read once it is closed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "access.log"
+        self.writer = AccessLog(str(self._path))
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Close the log and read its lines."""
+        self.writer.close(5.0)
+        return [json.loads(line) for line in self._path.read_text().splitlines()]
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Log:
+    return Log(tmp_path)
+
+
+async def test_a_mirrored_request_leaves_two_lines_with_one_id(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, log: Log
+) -> None:
+    v1, v2 = await origin(), await origin(b"HTTP/1.1 500 Oh\r\ncontent-length: 3\r\n\r\nbad")
+    served = await plane(v1, v2, access_log=log.writer)
+    await (await connect(served)).ask(post(b"body").replace(b"/upload", b"/a/b?token=secret"))
+    await served.ended("completed")
+    lines = {line["kind"]: line for line in log.lines()}
+    request, mirror = lines["request"], lines["mirror"]
+    made = v1.requests[0].get(b"x-request-id")
+    assert made is not None
+    assert request["request_id"] == mirror["request_id"] == made.decode()
+    for line in (request, mirror):
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("time"))
+        assert line.pop("duration_ms") >= 0
+        del line["request_id"]
+    assert request == {
+        "kind": "request", "method": "POST", "host": "shop", "path": "/a/b", "route": "r", "destination": "v1",
+        "upstream": f"127.0.0.1:{v1.port}", "status": 200, "flag": None, "received_bytes": 4, "sent_bytes": 2,
+        "mirrors": {"mirror": "sent"},
+    }  # fmt: skip
+    assert mirror == {
+        "kind": "mirror", "mirror": "mirror", "outcome": "completed", "status": 500, "reply_bytes": 3,
+    }  # fmt: skip
+
+
+async def test_each_mirror_s_admission_is_told(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, log: Log
+) -> None:
+    v1, v2 = await origin(), await origin()
+    served = await plane(
+        v1, v2, free_port(), mirroring=Mirroring(methods=frozenset({"GET"})), access_log=log.writer
+    )
+    client = await connect(served)
+    await client.ask(post(b"x"))
+    await client.ask(get())
+    await until(lambda: served.outcomes("mirror#2").get("connect_error"), "both copies")
+    await served.finish()
+    lines = log.lines()
+    admissions = [line["mirrors"] for line in lines if line["kind"] == "request"]
+    assert admissions == [
+        {"mirror": "method", "mirror#2": "method"},
+        {"mirror": "sent", "mirror#2": "sent"},
+    ]
+    outcomes = {
+        (line["mirror"], line["outcome"], line["status"]) for line in lines if line["kind"] == "mirror"
+    }
+    assert outcomes == {("mirror", "completed", 200), ("mirror#2", "connect_error", None)}
+
+
+async def test_the_admission_is_told_when_the_primary_cannot_be_reached(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, log: Log
+) -> None:
+    nowhere = local_cluster("v1", 80)
+    v2 = await origin()
+    served = await plane(
+        make_config(nowhere, v2.port, cluster={"address": Address("v1.invalid", 80)}), access_log=log.writer
+    )
+    await (await connect(served)).ask(get())
+    [line] = log.lines()
+    assert (line["status"], line["flag"], line["upstream"]) == (503, "UH", None)
+    assert line["mirrors"] == {"mirror": "no_primary"}
+
+
+async def test_a_request_without_a_route_is_logged_with_its_id(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, log: Log
+) -> None:
+    config = make_config((await origin()).port)
+    config = replace(config, virtual_hosts=(replace(config.virtual_hosts[0], domains=("shop",)),))
+    served = await plane(config, access_log=log.writer)
+    await (await connect(served)).ask(get(b"/x?q=1", b"x-request-id: mine", host=b"other"))
+    [line] = log.lines()
+    assert (line["status"], line["flag"], line["route"], line["host"]) == (404, "NR", None, "other")
+    assert line["request_id"] == "mine"
+
+
+async def test_a_client_that_leaves_is_logged(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, log: Log
+) -> None:
+    v1 = await origin()
+    served = await plane(v1, await origin(), access_log=log.writer)
+    client = await connect(served)
+    await client.send(post(b"xyz")[:-1])
+    await until(lambda: v1.requests, "the request")
+    client.reset()
+    await served.ended("client_aborted")
+    lines = {line["kind"]: line for line in log.lines()}
+    assert (lines["request"]["status"], lines["request"]["flag"]) == (0, "DC")
+    assert lines["request"]["received_bytes"] == 2
+    assert (lines["mirror"]["outcome"], lines["mirror"]["status"]) == ("client_aborted", None)
+
+
+async def test_strange_bytes_make_valid_lines(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, log: Log
+) -> None:
+    served = await plane(await origin(), access_log=log.writer)
+    client = await connect(served)
+    await client.ask(get(b'/"quoted"\\', b'x-request-id: a"b\\c\xff'))
+    [line] = log.lines()
+    assert line["request_id"] == 'a"b\\c\xff'

@@ -1,0 +1,107 @@
+"""TLS towards upstreams: who is trusted, which name is asked for, and who we say we are."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+import pytest
+
+from proxy.config.model import Cluster, UpstreamTls
+from proxy.upstream.tls import client_context
+from tests.conftest import Connect, MakeOrigin, MakePlane
+from tests.support.certificates import Authority
+from tests.support.client import get, post
+from tests.support.origin import OK, Origin, Visit, answering
+from tests.support.plane import local_cluster, make_config
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+def cluster(name: str, upstream: Origin, **tls: object) -> Cluster:
+    return local_cluster(name, upstream.port, tls=UpstreamTls(**tls))  # type: ignore[arg-type]  # UpstreamTls checks
+
+
+async def test_both_upstreams_are_reached_over_tls(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, authority: Authority
+) -> None:
+    asked: list[str | None] = []
+    context = authority.server("shop.test")
+    context.sni_callback = lambda _, name, __: asked.append(name)
+    v1, v2 = await origin(tls=context), await origin(tls=authority.server("127.0.0.1"))
+    first = cluster("v1", v1, sni="shop.test", ca_file=authority.file)
+    served = await plane(make_config(first, cluster("mirror", v2, ca_file=authority.file)))
+    client = await connect(served)
+    body = bytes(3 << 20)
+    assert (await client.ask(post(body))).status == 200
+    assert (await client.ask(get())).status == 200
+    await served.ended("completed", 2)
+    assert v1.requests[0].body == v2.requests[0].body == body
+    assert asked == ["shop.test"]
+    assert len(v1.visits) == 1
+
+
+@pytest.mark.parametrize("fault", ["unknown authority", "another name"])
+async def test_an_upstream_that_cannot_be_verified_is_not_spoken_to(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, authority: Authority, tmp_path: Path, fault: str
+) -> None:
+    v1 = await origin(tls=authority.server("shop.test"))
+    other = Authority(tmp_path, "other")
+    wrong = {"ca_file": other.file, "sni": "shop.test"} if fault[0] == "u" else {"ca_file": authority.file}
+    served = await plane(make_config(cluster("v1", v1, **wrong)))
+    response = await (await connect(served)).ask(get())
+    assert (response.status, response.body.rpartition(b": ")[2]) == (503, b"remote connection failure")
+    assert not v1.requests
+
+
+async def test_verification_can_be_switched_off(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, authority: Authority
+) -> None:
+    v1 = await origin(tls=authority.server("whoever"))
+    served = await plane(make_config(cluster("v1", v1, verify=False)))
+    assert (await (await connect(served)).ask(get())).status == 200
+
+
+async def test_a_client_certificate_is_presented(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, authority: Authority
+) -> None:
+    context = authority.server("127.0.0.1", client_ca=authority.file)
+    certificate, key = authority.issue("the-proxy")
+    v1 = await origin(answering(OK), tls=context)
+    named = cluster("v1", v1, ca_file=authority.file, cert_file=certificate, key_file=key)
+    assert (await (await connect(await plane(make_config(named)))).ask(get())).status == 200
+    peer = v1.visits[0].writer.get_extra_info("peercert")
+    assert peer["subject"] == ((("commonName", "the-proxy"),),)
+
+
+async def test_without_a_client_certificate_such_an_upstream_refuses(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, authority: Authority
+) -> None:
+    v1 = await origin(tls=authority.server("127.0.0.1", client_ca=authority.file))
+    served = await plane(make_config(cluster("v1", v1, ca_file=authority.file)))
+    assert (await (await connect(served)).ask(get())).status == 503
+    assert not v1.requests
+
+
+async def test_a_mirror_that_speaks_no_tls_is_a_connect_error(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect
+) -> None:
+    async def plain(visit: Visit) -> None:
+        await visit.reader.read(1)
+        await visit.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    v2 = await origin(plain)
+    served = await plane(make_config((await origin()).port, cluster("mirror", v2)))
+    assert (await (await connect(served)).ask(get())).status == 200
+    await served.ended("connect_error")
+
+
+def test_missing_files_are_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No such file"):
+        client_context(UpstreamTls(ca_file=str(tmp_path / "none")))
+    (tmp_path / "empty").touch()
+    with pytest.raises(ssl.SSLError):
+        client_context(UpstreamTls(ca_file=str(tmp_path / "empty")))
