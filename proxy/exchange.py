@@ -71,13 +71,13 @@ class Exchange:
         snapshot.downstream.requests_active += 1
         if snapshot.normalization != "none":
             head.target = target.normalize(head.target, snapshot.normalization)
+        self.request_id = head.request_id or forwarding.new_request_id()
         route = self.route = snapshot.table.match(head.host)
         if route is None:
             self._reply(errors.NO_ROUTE)
             return
         self.destination = route.choose(self.draw)
         self.cluster = self.destination.cluster
-        self.request_id = head.request_id or forwarding.new_request_id()
         fields = forwarding.request_fields(self, route)
         self._wire = serializer.request_head(head, fields)
         if end and route.timeout_s is not None:

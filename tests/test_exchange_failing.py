@@ -13,7 +13,7 @@ from proxy.telemetry.access_log import AccessLog
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import get, post
 from tests.support.message import Message
-from tests.support.origin import OK, Visit, never_read, stall
+from tests.support.origin import OK, Origin, Visit, never_read, stall
 from tests.support.plane import free_port, local_cluster, make_config, settled, until
 
 
@@ -31,6 +31,16 @@ async def test_a_refused_connection_is_tried_three_times_then_answered_503(
     assert served.count("upstream_connect_failures_total", "v1") == 3
     assert served.count("upstream_retries_total", "v1", "connect_failure") == 2
     assert reason(await client.ask(post(b"x" * 100))) == (503, "remote connection failure")
+
+
+async def test_an_answer_of_our_own_to_head_has_no_body_and_keeps_the_connection(
+    plane: MakePlane, connect: Connect
+) -> None:
+    client = await connect(await plane(free_port(), retries=RetryPolicy(0)))
+    head = await client.ask(b"HEAD / HTTP/1.1\r\nhost: a\r\n\r\n")
+    assert (head.status, head.get(b"connection")) == (503, None)
+    response = await client.ask(get())
+    assert (response.status, len(response.body)) == (503, int(head.get(b"content-length") or 0))
 
 
 async def test_a_request_is_saved_by_the_second_attempt(
@@ -298,7 +308,11 @@ async def test_the_flag_of_each_failure_stands_in_the_access_log(
         await visit.request()
         visit.reset()
 
-    primaries = [(free_port(), {}), (await origin(reset), {}), (await origin(b"garbage\r\n\r\n"), {})]
+    primaries: list[tuple[Origin | int, dict[str, object]]] = [
+        (free_port(), {}),
+        (await origin(reset), {}),
+        (await origin(b"garbage\r\n\r\n"), {}),
+    ]
     primaries += [(await origin(_read_on), {"timeout_s": 0.05}), (await origin(OK), {})]
     for v1, changes in primaries:
         served = await plane(v1, access_log=log, **changes)

@@ -25,8 +25,8 @@ from proxy.telemetry.stats import DownstreamStats
 
 #: How long a client that was refused may go on sending before it is cut off, and how much of it is read.
 LINGER_S = 1.0
-#: How long a draining worker waits for the first request of a connection it has just accepted.
-FIRST_REQUEST_S = 1.0
+#: How long a draining worker waits for another request on an idle connection before it closes it.
+LAST_REQUEST_S = 1.0
 #: An exchange on which nothing at all moves for so long is given up (Envoy's stream_idle_timeout).
 STREAM_IDLE_S = 300.0
 
@@ -61,7 +61,7 @@ class DownstreamConnection(asyncio.Protocol):
     """Owns one client transport."""
 
     __slots__ = (
-        "_buffer", "_chunked", "_is_full", "_is_new", "_left", "_lingering", "_ready", "_stream", "_tunnel",
+        "_buffer", "_chunked", "_is_full", "_left", "_lingering", "_ready", "_stream", "_tunnel",
         "_uploading", "_valve", "alarm", "deadline", "door", "forwarded_lines", "local_ip", "peer_ip", "scheme",
         "transport",
     )  # fmt: skip
@@ -78,7 +78,6 @@ class DownstreamConnection(asyncio.Protocol):
         self._uploading = False
         self._lingering = False
         self._ready = False
-        self._is_new = True
         self._is_full = False
         self.peer_ip = self.local_ip = self.forwarded_lines = b""
         self.transport: asyncio.Transport
@@ -127,13 +126,9 @@ class DownstreamConnection(asyncio.Protocol):
             tunnel.on_downstream_data(data)
 
     def drain(self) -> None:
-        """Close now when idle; a busy connection closes after its response, a new one after its first request."""
-        if self._stream is not None or self._tunnel is not None or self._buffer:
-            return
-        if self._is_new:
-            self.door.wheel.set(self, monotonic() + FIRST_REQUEST_S)
-        else:
-            self._close()
+        """Close an idle connection soon: a request that is on its way still gets its answer, and is the last."""
+        if self._ready and not self._buffer:
+            self.door.wheel.set(self, min(self.deadline, monotonic() + LAST_REQUEST_S))
 
     # --- connection callbacks ---
 
@@ -273,7 +268,7 @@ class DownstreamConnection(asyncio.Protocol):
         except BadMessageError as error:
             self._refuse(error)
             return
-        self._ready = self._is_new = False
+        self._ready = False
         self.deadline = NEVER
         if not done:
             self._expect_progress()

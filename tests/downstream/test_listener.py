@@ -76,7 +76,7 @@ async def test_a_new_certificate_is_used_by_the_next_client_and_a_bad_one_by_non
     served.inner.reload_certificates()
     second = await connect(served, tls=authority.client())
     assert serial(second) != serial(first)
-    Path(key).write_text("half-written")
+    Path(key).write_text("half-written")  # noqa: ASYNC240 - a few bytes
     served.inner.reload_certificates()
     third = await connect(served, tls=authority.client())
     assert serial(third) == serial(second)
@@ -157,6 +157,22 @@ async def test_a_broken_response_is_visible_over_tls_too(
     v1.visits[0].reset()
     with pytest.raises((ConnectionError, ssl.SSLError)):
         await client.rest()
+
+
+async def test_an_early_answer_reaches_a_tls_client_that_is_still_sending(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, authority: Authority
+) -> None:
+    async def refuse(visit: Visit) -> None:
+        await visit.head()
+        await visit.send(b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 3\r\n\r\nbig")
+        await visit.gone()
+
+    served = await plane(await origin(refuse), tls=ListenerTls(*authority.issue("localhost")))
+    for _ in range(5):
+        client = await connect(served, tls=authority.client())
+        client.writer.write(post(bytes(4 << 20)))
+        assert (await client.response()).status == 413
+        client.writer.transport.abort()
 
 
 async def test_ipv6_is_served_and_reached(origin: MakeOrigin, plane: MakePlane, connect: Connect) -> None:

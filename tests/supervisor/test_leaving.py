@@ -4,7 +4,7 @@ import signal
 import socket
 from pathlib import Path
 
-from running_proxy import BOUND_S, config_for, is_alive, origin, running, until
+from tests.support.running_proxy import BOUND_S, config_for, is_alive, origin, running, until
 
 from proxy.config.model import Drain
 

@@ -5,7 +5,7 @@ import signal
 import time
 from pathlib import Path
 
-from running_proxy import config_for, is_alive, origin, running, until
+from tests.support.running_proxy import config_for, is_alive, origin, running, until
 
 
 def test_all_workers_together_answer_for_what_each_has_served(tmp_path: Path) -> None:

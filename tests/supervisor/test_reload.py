@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PrivateFormat
 from cryptography.x509.oid import NameOID
-from running_proxy import RunningProxy, config_for, free_port, origin, running, until
+from tests.support.running_proxy import RunningProxy, config_for, free_port, origin, running, until
 
 from proxy.config.model import Address, Config, Listener, ListenerTls
 

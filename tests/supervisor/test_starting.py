@@ -4,7 +4,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from running_proxy import config_for, free_port, origin, running, until
+from tests.support.running_proxy import config_for, free_port, origin, running, until
 
 from proxy.config.model import Address, Admin, Listener, ListenerTls
 from proxy.supervisor import banner

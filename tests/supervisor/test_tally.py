@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from running_proxy import config_for
+from tests.support.running_proxy import config_for
 
 from proxy.config.model import Address
 from proxy.supervisor.tally import merge_rows, retire

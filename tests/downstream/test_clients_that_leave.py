@@ -26,6 +26,8 @@ def _half_close(client: Client) -> None:
     client.half_close()
 
 
+UNFINISHED_CHUNKS = b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n"
+
 Leave = Callable[[Client], None]
 LEAVE = pytest.mark.parametrize("leave", [_reset, _close, _half_close])
 
@@ -45,13 +47,16 @@ async def test_a_client_that_leaves_inside_a_head_reaches_nobody(
 
 
 @LEAVE
+@pytest.mark.parametrize(
+    "unfinished", [post(b"x" * 100)[:-1], UNFINISHED_CHUNKS, UNFINISHED_CHUNKS + b"0\r\n"]
+)
 async def test_a_client_that_leaves_inside_a_body_leaves_no_complete_request(
-    origin: MakeOrigin, plane: MakePlane, connect: Connect, leave: Leave
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, leave: Leave, unfinished: bytes
 ) -> None:
     v1, v2 = await origin(), await origin()
     served = await plane(v1, v2)
     client = await connect(served)
-    await client.send(post(b"x" * 100)[:-1])
+    await client.send(unfinished)
     await until(lambda: v1.requests and v2.requests, "both copies to begin")
     leave(client)
     await until(lambda: not v1.open and not v2.open, "both copies to break off")
