@@ -57,14 +57,14 @@ async def test_a_drain_lets_a_slow_upload_and_a_slow_answer_end(
     await reading.head()
     await uploading.send(post(b"xyz")[:-1])
     await until(lambda: served.count("downstream_requests_active") == 2, "both")
-    leaving = asyncio.ensure_future(served.finish())
+    leaving = asyncio.ensure_future(served.finish(60.0))
     await asyncio.sleep(0)
     await uploading.send(b"z")
     go.set()
     assert await reading.rest() == b"ok"
     response = await uploading.response()
     assert (response.status, response.get(b"connection")) == (200, b"close")
-    await leaving
+    await asyncio.wait_for(leaving, 10.0)  # long before the grace ends
 
 
 async def test_a_draining_plane_waits_for_its_shadows(

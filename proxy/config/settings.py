@@ -194,7 +194,7 @@ SPEC = Record(
             "Proxies in front whose x-forwarded-for is believed.",
             0,
         ),
-        Field("via", "via", BOOLEAN, "Add Via to requests and responses.", default=False),
+        Field("via", "via", BOOLEAN, "Add Via to requests.", default=False),
         Field(
             "shadowHostSuffix",
             "shadow_host_suffix",

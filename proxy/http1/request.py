@@ -112,7 +112,7 @@ def read_request(  # noqa: C901, PLR0912 - one branch per field that means somet
             _set_length(head, length)
         elif field == _ENCODING:
             _set_chunked(head, value)
-        elif field == _REQUEST_ID:
+        elif field == _REQUEST_ID and value:
             head.request_id = value
         elif field == _TRACE:
             head.traced = True

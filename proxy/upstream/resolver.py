@@ -84,13 +84,16 @@ class Resolver:
 
 
 async def _look_up(channel: aiodns.DNSResolver, name: str) -> tuple[list[str], float]:
-    """Return the name's addresses in a stable order and the smallest TTL, in seconds."""
+    """Return the name's addresses in a stable order and the smallest TTL, in seconds.
+
+    One family only, IPv4 where there is any (Envoy's V4_PREFERRED): a server that listens on one family of a
+    name such as `localhost` must not have half of its connects fail.
+    """
     answer = await channel.getaddrinfo(name, family=socket.AF_UNSPEC, type=socket.SOCK_STREAM)
-    hosts = sorted(
-        {
-            node.addr[0].decode() if isinstance(node.addr[0], bytes) else str(node.addr[0])
-            for node in answer.nodes
-        }
-    )
+    hosts = sorted({_text(node.addr[0]) for node in answer.nodes})
     ttl_s = min((float(node.ttl) for node in answer.nodes), default=0.0)
-    return hosts, ttl_s
+    return [host for host in hosts if ":" not in host] or hosts, ttl_s
+
+
+def _text(host: bytes | str) -> str:
+    return host.decode() if isinstance(host, bytes) else host
