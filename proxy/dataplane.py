@@ -87,7 +87,7 @@ class DataPlane:
         for connection in list(self._door.connections):
             connection.transport.abort()
         await asyncio.sleep(0)
-        self._resolver.stop()
+        await self._resolver.stop()
         self._wheel.stop()
         if self._certificates is not None:
             self._certificates.cancel()

@@ -31,6 +31,7 @@ class Resolver:
     def __init__(self, clusters: Iterable[Cluster]) -> None:
         self._names: dict[str, list[Cluster]] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._channel: aiodns.DNSResolver | None = None
         for cluster in clusters:
             address = cluster.config.address
             if is_ip(address.host):
@@ -42,7 +43,7 @@ class Resolver:
         """Begin; returns once every name was asked once, or after two seconds with the rest still open."""
         if not self._names:
             return
-        channel = aiodns.DNSResolver(timeout=2.0, tries=2)
+        channel = self._channel = aiodns.DNSResolver(timeout=2.0, tries=2)
         asked = [asyncio.Event() for _ in self._names]
         for (name, clusters), first in zip(self._names.items(), asked, strict=True):
             self._tasks.append(tasks.spawn(self._follow(channel, name, clusters, first), f"resolve {name}"))
@@ -53,10 +54,13 @@ class Resolver:
         except TimeoutError:
             pass
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """Ask no more."""
         for task in self._tasks:
             task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._channel is not None:
+            await self._channel.close()
 
     async def _follow(
         self, channel: aiodns.DNSResolver, name: str, clusters: list[Cluster], first: asyncio.Event
