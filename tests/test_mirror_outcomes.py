@@ -52,6 +52,23 @@ async def test_a_mirror_s_time_begins_with_the_end_of_the_request(
     await served.ended("completed")
 
 
+async def test_an_upload_over_a_kept_connection_outlives_that_connection_s_idle_time(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect
+) -> None:
+    loop = asyncio.get_running_loop()
+    v1, v2 = await origin(), await origin()
+    mirror = local_cluster("mirror", v2.port, idle_timeout_s=0.1)
+    served = await plane(make_config(v1.port, mirror))
+    client = await connect(served)
+    await client.ask(get())
+    await served.ended("completed")
+    await client.send(post(b"ab")[:-1])
+    started = loop.time()
+    await until(lambda: loop.time() > started + 0.3, "three times the idle time")
+    assert (await client.ask(b"b")).status == 200
+    await served.ended("completed", 2)
+
+
 async def test_connect_error(origin: MakeOrigin, plane: MakePlane, connect: Connect) -> None:
     served = await plane(await origin(), free_port())
     assert (await (await connect(served)).ask(post(b"x"))).status == 200

@@ -161,6 +161,8 @@ class Shadow:
             connection.deadline = when = monotonic() + self.mirror.settings.timeout_s
             if when < connection.alarm:
                 connection.set_deadline(when)
+        else:
+            connection.deadline = NEVER  # no longer idle; the client's pace is not the mirror's fault
         if pieces or self._held_bytes:
             self._account(connection.buffered_bytes)
 
