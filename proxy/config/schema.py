@@ -54,10 +54,11 @@ class Scalar:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of a few words."""
+    """One of a few words; `besides` names what else is taken in their place."""
 
     words: Mapping[str, Any]
     later: tuple[str, ...] = ()
+    besides: str = ""
 
     def read(self, place: Place) -> Any:
         """Look the word up."""
@@ -70,7 +71,8 @@ class Choice:
             place.refuse(f'"{word}": {LATER}')
         else:
             hint = did_you_mean(word, self.words)
-            place.refuse(f'"{word}" is not one of {", ".join(map(str, self.words))}', hint)
+            known = ", ".join(map(str, filter(None, (self.besides, *self.words))))
+            place.refuse(f'"{word}" is not one of {known}', hint)
         return INVALID
 
     def schema(self) -> dict[str, Any]:

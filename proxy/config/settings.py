@@ -151,7 +151,7 @@ SPEC = Record(
         Field(
             "workers",
             "workers",
-            Either({"integer": whole(1, 256), "string": Choice({"auto": 0})}),
+            Either({"integer": whole(1, 256), "string": Choice({"auto": 0}, besides="a whole number")}),
             "Worker processes; auto takes the CPU limit.",
             1,
         ),

@@ -194,7 +194,7 @@ def test_ipv6_upstreams_are_taken_in_brackets() -> None:
             [*V1, "--workers", "none", "--grace", "1", "--admin", "9901"],
             [
                 '--admin: "9901" is not HOST:PORT; write such as 0.0.0.0:8080, 127.0.0.1:9901 or [::]:8080',
-                '--workers: "none" is not one of auto',
+                '--workers: "none" is not one of a whole number, auto',
                 '--grace: "1" is not a duration; write 1s',
             ],
         ),

@@ -158,7 +158,7 @@ def test_an_override_is_laid_over_the_rest_for_its_mirror_alone(load_spec: LoadS
         ("worker: 1", 'spec.worker: unknown field "worker"; did you mean "workers"?'),
         ("zzz: 1", 'spec.zzz: unknown field "zzz"'),
         ("workers: 0", "spec.workers: must be in the range 1..256 (it is 0)"),
-        ("workers: many", 'spec.workers: "many" is not one of auto'),
+        ("workers: many", 'spec.workers: "many" is not one of a whole number, auto'),
         ("workers: 1.5", 'spec.workers: must be of type integer or string: "number"'),
         ("workers: [1]", 'spec.workers: must be of type integer or string: "array"'),
         ("listeners: []", "spec.listeners: needs at least 1 item"),
