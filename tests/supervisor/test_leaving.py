@@ -4,9 +4,8 @@ import signal
 import socket
 from pathlib import Path
 
-from tests.support.running_proxy import BOUND_S, config_for, is_alive, origin, running, until
-
 from proxy.config.model import Drain
+from tests.support.running_proxy import BOUND_S, config_for, is_alive, origin, running, until
 
 
 def test_sigterm_finishes_what_is_in_flight_and_exits_with_0(tmp_path: Path) -> None:

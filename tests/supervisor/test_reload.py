@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PrivateFormat
 from cryptography.x509.oid import NameOID
-from tests.support.running_proxy import RunningProxy, config_for, free_port, origin, running, until
 
 from proxy.config.model import Address, Config, Listener, ListenerTls
+from tests.support.running_proxy import RunningProxy, config_for, free_port, origin, running, until
 
 
 def test_a_changed_configuration_takes_over_and_cuts_nothing(tmp_path: Path) -> None:

@@ -4,10 +4,10 @@ import socket
 from pathlib import Path
 
 import pytest
-from tests.support.running_proxy import config_for, free_port, origin, running, until
 
 from proxy.config.model import Address, Admin, Listener, ListenerTls
 from proxy.supervisor import banner
+from tests.support.running_proxy import config_for, free_port, origin, running, until
 
 HERE = Address("127.0.0.1", 1)
 IN_USE = "the port is already in use; stop what uses it or choose another port"

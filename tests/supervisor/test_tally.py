@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-from tests.support.running_proxy import config_for
-
 from proxy.config.model import Address
 from proxy.supervisor.tally import merge_rows, retire
 from proxy.telemetry.metrics import Report
+from tests.support.running_proxy import config_for
 
 HERE = Address("127.0.0.1", 1)
 
