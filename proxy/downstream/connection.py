@@ -241,7 +241,8 @@ class DownstreamConnection(asyncio.Protocol):
         self._ready = True
         if self._valve.reasons:
             self._valve.resume(flow.EVERY_REASON)
-        self.deadline = when = monotonic() + self.door.limits.idle_timeout_s
+        door = self.door
+        self.deadline = when = monotonic() + (LAST_REQUEST_S if door.draining else door.limits.idle_timeout_s)
         if when < self.alarm:
             self.door.wheel.set(self, when)
 
