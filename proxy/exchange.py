@@ -49,7 +49,7 @@ class Exchange:
     _timer: asyncio.TimerHandle | None = None
     _timeout_at = NEVER
     rechunks = False
-    _waiting = False
+    wants_fresh = _waiting = False
     _retries = _pending_bytes = 0
     _pending: list[bytes] = []  # noqa: RUF012 - replaced, never changed, until `_wait` gives it one of its own
     _replay: list[bytes] | None = None
@@ -143,7 +143,7 @@ class Exchange:
         if self._timeout_at < when:  # noqa: PLR1730 - min() is a call, and this is every request's path
             when = self._timeout_at
         route = self.route
-        if route is not None and route.per_try_timeout_s is not None and not self.response_started:
+        if route is not None and route.per_try_timeout_s is not None and self._is_per_try():
             when = min(when, monotonic() + route.per_try_timeout_s)
         connection.deadline = when
         if when < connection.alarm:
@@ -154,7 +154,8 @@ class Exchange:
         size = sum(map(len, pieces))
         self.received_bytes += size
         if self.received_bytes <= self.snapshot.retry_buffer_bytes:
-            self._replay = [*(self._replay or ()), *pieces]
+            self._replay = self._replay or []
+            self._replay += pieces
         else:
             self._replay = None
 
@@ -170,6 +171,7 @@ class Exchange:
     def on_connect_failure(self, failure: Failure, endpoint: Endpoint) -> None:
         """Called by the cluster: this connect failed; another attempt avoids the endpoint if it can."""
         self._waiting = False
+        self.cluster.wheel.forget(self)
         self.endpoint = endpoint
         self._on_failed_attempt(failure, reused=False)
 
@@ -183,7 +185,8 @@ class Exchange:
         if upstream is not None:
             upstream.send_data(pieces, end)
         else:
-            self._pending = [*self._pending, *pieces]
+            self._pending = self._pending or []  # never the class's own list
+            self._pending += pieces
             self._pending_bytes += sum(map(len, pieces))
             if self._pending_bytes > flow.HIGH_WATER:
                 self.client.pause(flow.CONNECTING)
@@ -294,7 +297,8 @@ class Exchange:
         self.snapshot.downstream.tunnels_active += 1
         open_tunnel(self.client, upstream, head, data, self._on_tunnel_end)
 
-    def _on_tunnel_end(self) -> None:
+    def _on_tunnel_end(self, received_bytes: int, sent_bytes: int) -> None:
+        self.received_bytes, self.sent_bytes = received_bytes, sent_bytes
         self.snapshot.downstream.tunnels_active -= 1
         self._upstream = None
         self._finish()
@@ -325,9 +329,9 @@ class Exchange:
             self._reply(failure)
 
     def _is_per_try(self) -> bool:
-        return (
-            self.route is not None and self.route.per_try_timeout_s is not None and not self.response_started
-        )
+        """Tell whether a try's own timeout runs: from the end of the request to the response's head, as in Envoy."""
+        has_one = self.route is not None and self.route.per_try_timeout_s is not None
+        return has_one and self.request_done and not self.response_started
 
     # --- failing ---
 
@@ -336,7 +340,11 @@ class Exchange:
         route = self.route
         assert route is not None  # noqa: S101 - an attempt has a route
         reason = retry.reason_to_retry(
-            failure, self.head.method, reused=reused, retries=self._retries, attempts=route.retry_attempts
+            failure,
+            self.head.method,
+            reused=reused and not self.wants_fresh,
+            retries=self._retries,
+            attempts=route.retry_attempts,
         )
         if reason is None:
             self._reply(failure)
@@ -350,8 +358,12 @@ class Exchange:
         if failure.unsent:  # everything is still pending
             self._timer = asyncio.get_running_loop().call_later(retry.back_off_s(self._retries), self._retry)
             self._retries += 1
-        elif (refused := self._wait(self._replay or [])) is not None:
-            self._reply(refused)
+        else:
+            self.wants_fresh = True
+            self.client.resume(flow.PEER_FULL)  # the connection that said so is gone
+            refused = self._wait(self._replay or [])
+            if refused is not None:
+                self._reply(refused)
 
     def _retry(self) -> None:
         self._timer = None

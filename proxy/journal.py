@@ -13,7 +13,7 @@ from proxy.mirror.shadow import Shadow
 from proxy.telemetry.access_log import AccessLog
 
 #: A line has to fit into one write to a pipe (4 KiB), which is all or nothing.
-_MAX_PATH = 1024
+_MAX_ID, _MAX_HOST, _MAX_PATH = 128, 255, 1024
 
 
 class Journal:
@@ -34,9 +34,9 @@ class Journal:
             {
                 "kind": "request",
                 "time": _now(),
-                "request_id": _text(exchange.request_id),
+                "request_id": _text(exchange.request_id[:_MAX_ID]),
                 "method": _text(head.method),
-                "host": _text(head.host),
+                "host": _text(head.host[:_MAX_HOST]),
                 "path": _text(head.target.partition(b"?")[0][:_MAX_PATH]),
                 "route": route.name if route is not None else None,
                 "destination": exchange.destination.name if route is not None else None,
@@ -56,7 +56,7 @@ class Journal:
             {
                 "kind": "mirror",
                 "time": _now(),
-                "request_id": _text(shadow.request_id),
+                "request_id": _text(shadow.request_id[:_MAX_ID]),
                 "mirror": shadow.mirror.config.name,
                 "outcome": shadow.outcome,
                 "status": shadow.status or None,

@@ -17,7 +17,7 @@ class Tunnel:
     __slots__ = ("_done", "_down", "_down_open", "_on_end", "_up", "_up_open", "received_bytes", "sent_bytes")
 
     def __init__(
-        self, down: DownstreamConnection, up: UpstreamConnection, on_end: Callable[[], None]
+        self, down: DownstreamConnection, up: UpstreamConnection, on_end: Callable[[int, int], None]
     ) -> None:
         self._down = down
         self._up = up
@@ -41,12 +41,12 @@ class Tunnel:
     def on_downstream_eof(self) -> bool:
         """The client sends no more: tell the upstream, keep the other direction."""
         self._down_open = False
-        return self._half_close(self._up.transport.can_write_eof(), self._up.transport.write_eof)
+        return self._half_close(self._up.transport.write_eof)
 
     def on_upstream_eof(self) -> bool:
         """The upstream sends no more: tell the client, keep the other direction."""
         self._up_open = False
-        return self._half_close(self._down.transport.can_write_eof(), self._down.transport.write_eof)
+        return self._half_close(self._down.transport.write_eof)
 
     def on_client_gone(self) -> None:
         """The client's connection is closed."""
@@ -71,15 +71,16 @@ class Tunnel:
             self._down.resume(flow.PEER_FULL)
 
     def on_client_idle(self, uploading: bool) -> None:  # noqa: ARG002 - the stream's signature
-        """Nothing moved for the idle time."""
-        self._end()
+        """The client took nothing for the idle time."""
+        self._cut()
 
     def on_deadline(self) -> None:
         """Nothing moved for the idle time."""
-        self._end()
+        self._cut()
 
-    def _half_close(self, can_half_close: bool, write_eof: Callable[[], None]) -> bool:
-        """Pass a FIN on; False once nothing is left to carry (TLS knows no half-close)."""
+    def _half_close(self, write_eof: Callable[[], None]) -> bool:
+        """Pass a FIN on; False once nothing is left to carry (TLS knows no half-close, on either side)."""
+        can_half_close = self._down.transport.can_write_eof() and self._up.transport.can_write_eof()
         if can_half_close and (self._down_open or self._up_open):
             write_eof()
             return True
@@ -90,9 +91,15 @@ class Tunnel:
         if self._done:
             return
         self._done = True
-        self._down.transport.close()
+        self._down.close()
         self._up.transport.close()
-        self._on_end()
+        self._on_end(self.received_bytes, self.sent_bytes)
+
+    def _cut(self) -> None:
+        """End it and do not wait for what is unsent."""
+        self._end()
+        self._down.transport.abort()
+        self._up.transport.abort()
 
 
 def open_tunnel(
@@ -100,7 +107,7 @@ def open_tunnel(
     up: UpstreamConnection,
     head: ResponseHead,
     data: bytes,
-    on_end: Callable[[], None],
+    on_end: Callable[[int, int], None],
 ) -> None:
     """Tell the client of the upgrade (the upstream's 101 is `head`) and couple the two; `data` came with it."""
     down.write(

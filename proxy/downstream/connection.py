@@ -102,9 +102,15 @@ class DownstreamConnection(asyncio.Protocol):
         if self._uploading:
             self._linger()
         elif not keep_alive:
-            self._close()
+            self.close()
         else:
             self._await_next()
+
+    def close(self) -> None:
+        """Close once everything is written; a client that does not read it is cut off after the idle time."""
+        self.transport.close()
+        if self.transport.get_write_buffer_size():
+            self._expect_progress()
 
     def break_off(self) -> None:
         """End a response that cannot be completed so that the client sees it broken: with a reset."""
@@ -152,7 +158,7 @@ class DownstreamConnection(asyncio.Protocol):
             self.peer_ip,
         )
         self._ready = True
-        door.wheel.set(self, monotonic() + door.limits.head_timeout_s)
+        door.wheel.set(self, monotonic() + (LAST_REQUEST_S if door.draining else door.limits.head_timeout_s))
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Called by the loop when the client is gone, whoever closed."""
@@ -177,8 +183,7 @@ class DownstreamConnection(asyncio.Protocol):
         """Called by the loop with whatever arrived."""
         if self._ready:
             if self._buffer:
-                self._buffer += data
-                self._read_head(bytes(self._buffer))
+                self._read_more_of_head(data)
             else:
                 self._read_head(data)
         elif self._uploading:
@@ -201,7 +206,9 @@ class DownstreamConnection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Called by the transport below its low-water mark."""
         self._is_full = False
-        if not self._uploading and not self._ready:
+        if self._lingering:
+            self.door.wheel.set(self, monotonic() + LINGER_S)
+        elif not self._uploading and not self._ready:
             self.deadline = NEVER
         target = self._stream or self._tunnel
         if target is not None:
@@ -223,7 +230,7 @@ class DownstreamConnection(asyncio.Protocol):
         elif self.transport.is_closing() or self._lingering:
             self.transport.abort()
         else:
-            self._close()
+            self.close()
 
     def _expect_progress(self) -> None:
         """Begin the idle time anew."""
@@ -274,6 +281,15 @@ class DownstreamConnection(asyncio.Protocol):
         if not done:
             self._expect_progress()
         self._stream = self.door.handler(self, head, pieces, done)
+
+    def _read_more_of_head(self, data: bytes) -> None:
+        """Look for the end in what is new only: a head that comes byte by byte must not cost its square."""
+        buffer = self._buffer
+        at = max(len(buffer) - 3, 0)
+        buffer += data
+        is_over = len(buffer) > self.door.limits.max_head_bytes
+        if is_over or buffer.find(framing.END_OF_HEAD, at) >= 0 or framing.has_bare_newline(buffer, at):
+            self._read_head(bytes(buffer))
 
     def _wait_for_head(self, data: bytes, end: int) -> None:
         limits = self.door.limits
@@ -332,7 +348,10 @@ class DownstreamConnection(asyncio.Protocol):
             self._lingering = True
             stream.on_request_broken(error)
             return
-        self._expect_progress()
+        if end and not self._is_full:
+            self.deadline = NEVER
+        else:
+            self._expect_progress()
         stream.on_request_data(pieces, end)
 
     def _keep_pipelined(self, data: bytes) -> None:
@@ -350,12 +369,6 @@ class DownstreamConnection(asyncio.Protocol):
         self._read_head(bytes(self._buffer))
 
     # --- refusing and closing ---
-
-    def _close(self) -> None:
-        """Close once everything is written; a client that does not read it is cut off after the idle time."""
-        self.transport.close()
-        if self.transport.get_write_buffer_size():
-            self._expect_progress()
 
     def _refuse(self, error: BadMessageError) -> None:
         """Answer a request that cannot be read with one line, and close."""
@@ -384,9 +397,10 @@ class DownstreamConnection(asyncio.Protocol):
         self._valve.resume(flow.EVERY_REASON)
         if self.transport.can_write_eof():
             self.transport.write_eof()
-            self.door.wheel.set(self, monotonic() + LINGER_S)
+            idle_s = self.door.limits.idle_timeout_s if self._is_full else LINGER_S
+            self.door.wheel.set(self, monotonic() + idle_s)
         else:
-            self.transport.close()
+            self.close()
 
 
 def _ip(address: object) -> bytes:

@@ -28,7 +28,7 @@ NOT_NOMINABLE = frozenset(
 
 _MAX_LENGTH_DIGITS = 18
 _WORTH_A_VIEW = 16 * 1024
-_BARE_NEWLINE = re.compile(rb"(?<!\r)\n|\r(?!\n)")
+_BARE_NEWLINE = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)")  # at the end, LF may still follow
 
 _M = TypeVar("_M")
 
@@ -55,9 +55,9 @@ class Memo(dict[bytes, _M]):
         return found
 
 
-def has_bare_newline(raw: bytes) -> bool:
-    """Tell whether a head that is not complete yet has a bare CR or LF: it would never be valid."""
-    return _BARE_NEWLINE.search(raw, 0, len(raw) - 1) is not None
+def has_bare_newline(raw: bytes | bytearray, at: int = 0) -> bool:
+    """Tell whether a head that is not complete yet has a bare CR or LF from `at` on: it would never be valid."""
+    return _BARE_NEWLINE.search(raw, at) is not None
 
 
 def is_length(value: bytes) -> bool:

@@ -33,7 +33,7 @@ _FIELDS = {
     b"proxy-authenticate": _DROP,
     b"upgrade": _UPGRADE,
 }
-_STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-9][0-9][0-9])(?: [^\0]*)?")
+_STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-9][0-9][0-9])(?: [\t\x20-\x7e\x80-\xff]*)?")
 
 
 class ResponseHead:

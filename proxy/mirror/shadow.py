@@ -27,8 +27,8 @@ class Shadow:
 
     __slots__ = (
         "_connection", "_head", "_held", "_held_bytes", "_may_replay", "_waiting", "_wire", "alarm", "deadline",
-        "duration_s", "mirror", "outcome", "primary_duration_s", "primary_status", "reply_bytes", "request_done",
-        "request_id", "started", "status",
+        "duration_s", "mirror", "outcome", "primary_duration_s", "primary_status", "reply_bytes",
+        "request_done", "request_id", "started", "status", "wants_fresh",
     )  # fmt: skip
 
     def __init__(
@@ -43,7 +43,7 @@ class Shadow:
         self._wire = wire
         self._connection: UpstreamConnection | None = None
         self._held: list[bytes] = []
-        self._waiting = False
+        self._waiting = self.wants_fresh = False
         self.deadline = self.alarm = NEVER
 
     # --- what the exchange offers ---
@@ -139,6 +139,7 @@ class Shadow:
         self._connection = None
         if reused and self._may_replay and failure.outcome == "reset":
             self._may_replay = False
+            self.wants_fresh = True
             self._wait([])
         else:
             self._end(failure.outcome)

@@ -23,7 +23,9 @@ from proxy.upstream.tls import client_context
 
 
 class Waiter(Protocol):
-    """A stream without a connection."""
+    """A stream without a connection; `wants_fresh`: a kept one has failed it already."""
+
+    wants_fresh: bool
 
     def on_connection(self, connection: UpstreamConnection) -> None:
         """Here is one; send now."""
@@ -99,6 +101,8 @@ class Cluster:
             idle = self._choose(avoid).idle
         else:
             return None
+        if not idle and len(endpoints) > 1 and not self._has_room():
+            idle = next((endpoint.idle for endpoint in endpoints if endpoint.idle), idle)  # they fill the cap
         while idle:
             connection = idle.pop()
             if not connection.transport.is_closing():
@@ -107,8 +111,12 @@ class Cluster:
 
     def put(self, connection: UpstreamConnection) -> None:
         """Take a connection back whose response is complete."""
-        if self._waiters:
-            self._waiters.popleft().on_connection(connection)
+        waiter = self._next_waiter(connection)
+        if waiter is not None:
+            self._waiters.remove(waiter)
+            waiter.on_connection(connection)
+        elif self._waiters and not self._has_room():
+            connection.close()  # for a fresh one in its place
         elif connection.endpoint.is_current:
             connection.endpoint.idle.append(connection)
             connection.deadline = when = monotonic() + self.config.idle_timeout_s
@@ -142,6 +150,12 @@ class Cluster:
         while len(self._waiters) > self._connecting and self.endpoints and self._has_room():
             self._open(self._choose(None), self._waiters[self._connecting])
 
+    def _next_waiter(self, connection: UpstreamConnection) -> Waiter | None:
+        for waiter in self._waiters:
+            if not (waiter.wants_fresh and connection.requests):
+                return waiter
+        return None
+
     def _has_room(self) -> bool:
         cap = self.config.max_connections
         return cap is None or self.stats.connections_active + self._connecting < cap
@@ -173,7 +187,7 @@ class Cluster:
                 )
         except TimeoutError:
             failure = errors.CONNECT_TIMEOUT
-        except (OSError, EOFError):
+        except (OSError, EOFError, ValueError):  # ValueError: a server name that cannot be one
             pass
         finally:
             self._connecting -= 1

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from proxy.upstream.cluster import Cluster, Endpoint
 
 MAX_HEAD_BYTES = 64 * 1024
+#: More 1xx than this before a response are a fault, or an attack on the stack.
+_MAX_INTERIMS = 100
 
 _AWAIT_HEAD, _BODY, _TUNNEL, _IDLE = range(4)
 
@@ -32,8 +34,9 @@ class UpstreamConnection(asyncio.Protocol):
     """Owns one upstream transport; `endpoint` is the pool it goes back to."""
 
     __slots__ = (
-        "_body", "_buffer", "_chunked", "_last_words", "_left", "_passage", "_request", "_reusable", "_stream",
-        "_valve", "alarm", "cluster", "deadline", "endpoint", "request_done", "requests", "transport",
+        "_body", "_buffer", "_chunked", "_heard_end", "_interims", "_last_words", "_left", "_passage",
+        "_request", "_reusable", "_stream", "_valve", "alarm", "cluster", "deadline", "endpoint",
+        "request_done", "requests", "transport",
     )  # fmt: skip
 
     def __init__(self, cluster: Cluster, endpoint: Endpoint) -> None:
@@ -48,6 +51,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._left = -1
         self._request: RequestHead
         self._reusable = True
+        self._interims = 0
+        self._heard_end = False
         self._last_words: LastWords | None = None
         self._stream: UpstreamStream | None = None
         self._passage: Passage | None = None
@@ -72,6 +77,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._request = head
         self._body = _AWAIT_HEAD
         self._reusable = True
+        self._interims = 0
         self.request_done = end
         self.requests += 1
         self.endpoint.active += 1
@@ -102,7 +108,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def start_tunnel(self, passage: Passage) -> None:
         """Hand every further byte to `passage`."""
-        self._passage = passage
+        self._stream, self._passage = None, passage
         self._body = _TUNNEL
 
     def abort(self) -> None:
@@ -131,7 +137,7 @@ class UpstreamConnection(asyncio.Protocol):
         cluster.stats.connections_active -= 1
         cluster.wheel.forget(self)
         self.endpoint.remove(self)
-        passage, self._passage = self._passage, None
+        passage = self._passage
         if passage is not None:
             self._detach()
             passage.on_upstream_gone()
@@ -145,6 +151,7 @@ class UpstreamConnection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Handle the upstream's FIN; only a tunnel stays half open."""
         self.endpoint.remove(self)
+        self._heard_end = True
         return self._passage is not None and self._passage.on_upstream_eof()
 
     def data_received(self, data: bytes) -> None:
@@ -235,6 +242,10 @@ class UpstreamConnection(asyncio.Protocol):
         if head.status == 101:
             stream.on_upgraded(head, rest)
             return
+        self._interims += 1
+        if self._interims > _MAX_INTERIMS:
+            self._fail(errors.PROTOCOL_ERROR)
+            return
         stream.on_informational(head)
         if rest and self._stream is stream:
             self._read_head(rest)
@@ -297,7 +308,7 @@ class UpstreamConnection(asyncio.Protocol):
         stream, in_body = self._stream, self._body == _BODY
         self._detach()
         assert stream is not None  # noqa: S101 - checked by the caller
-        if in_body and self._chunked is None and self._left < 0 and exc is None:
+        if in_body and self._chunked is None and self._left < 0 and exc is None and self._heard_end:
             stream.on_response_data([], True)
         else:
             stream.on_upstream_failure(
@@ -319,8 +330,7 @@ class UpstreamConnection(asyncio.Protocol):
         """Part from the stream; False when there was none."""
         if self._stream is None and self._passage is None:
             return False
-        if self._stream is not None:
-            self.endpoint.active -= 1
+        self.endpoint.active -= 1
         self._forget_last_words()
         self._stream = self._passage = None
         return True

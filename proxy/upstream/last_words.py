@@ -19,10 +19,15 @@ class LastWords:
     __slots__ = ("_fd",)
 
     def __init__(self, sock: socket.socket) -> None:
-        self._fd = os.dup(sock.fileno())
+        try:
+            self._fd = os.dup(sock.fileno())
+        except OSError:
+            self._fd = -1  # no descriptor left: the last words are lost, not the request
 
     def take(self) -> bytes:
         """Give what is left to read; nothing where there is nothing."""
+        if self._fd < 0:
+            return b""
         with contextlib.suppress(OSError), socket.socket(fileno=self._fd) as sock:
             self._fd = -1
             sock.setblocking(False)

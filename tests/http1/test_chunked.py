@@ -1,0 +1,213 @@
+"""A chunked body: where it ends, what of it is forwarded, and what is refused."""
+
+from __future__ import annotations
+
+import random
+
+import h11
+import pytest
+
+from proxy.errors import BadMessageError
+from proxy.http1.chunked import ChunkedReader
+
+HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+WHOLE = b"5\r\nhello\r\n0\r\n\r\n"
+#: What is sent, what of it is forwarded, the payload.
+BODIES = {
+    "one chunk": (WHOLE, WHOLE, b"hello"),
+    "no chunk": (b"0\r\n\r\n", b"0\r\n\r\n", b""),
+    "two chunks": (b"1\r\na\r\n2\r\nbc\r\n0\r\n\r\n", b"1\r\na\r\n2\r\nbc\r\n0\r\n\r\n", b"abc"),
+    "hexadecimal": (b"A\r\n0123456789\r\n0\r\n\r\n", b"A\r\n0123456789\r\n0\r\n\r\n", b"0123456789"),
+    "zeros in front": (b"0001\r\na\r\n000\r\n\r\n", b"0001\r\na\r\n000\r\n\r\n", b"a"),
+    "line ends as payload": (b"4\r\n\r\n\r\n\r\n0\r\n\r\n", b"4\r\n\r\n\r\n\r\n0\r\n\r\n", b"\r\n\r\n"),
+    "chunks as payload": (b"5\r\n0\r\n\r\n\r\n0\r\n\r\n", b"5\r\n0\r\n\r\n\r\n0\r\n\r\n", b"0\r\n\r\n"),
+    "an extension": (b"1;a=b\r\nx\r\n0;last\r\n\r\n", b"1\r\nx\r\n0\r\n\r\n", b"x"),
+    "a quoted extension": (b'1;a="b;c"\r\nx\r\n0\r\n\r\n', b"1\r\nx\r\n0\r\n\r\n", b"x"),
+    "white space": (b"1 \t;a\r\nx\r\n0 \r\n\r\n", b"1\r\nx\r\n0\r\n\r\n", b"x"),
+    "trailers": (b"0\r\nX-Sum: 1\r\ny:\r\n\r\n", b"0\r\nX-Sum: 1\r\ny:\r\n\r\n", b""),
+    "unwanted trailers": (b"0\r\nx: 1\r\nHOST: a\r\ny: 2\r\n\r\n", b"0\r\nx: 1\r\ny: 2\r\n\r\n", b""),
+    "only unwanted trailers": (b"1\r\nx\r\n0\r\ncookie: a=b\r\n\r\n", b"1\r\nx\r\n0\r\n\r\n", b"x"),
+}
+UNWANTED = [
+    b"Transfer-Encoding: chunked",
+    b"content-length: 5",
+    b"Host: a",
+    b"connection: close",
+    b"keep-alive: 5",
+    b"te: trailers",
+    b"trailer: x",
+    b"upgrade: h2c",
+    b"authorization: Basic eDp5",
+    b"Cookie: a=b",
+    b"set-cookie: a=b",
+    b"content-encoding: gzip",
+    b"content-type: text/html",
+    b"content-range: bytes 0-1/2",
+    b"x-forwarded-for: 1.1.1.1",
+    b"x-forwarded-proto: https",
+    b"x-request-id: 1",
+    b"X-Mirror-Proxy-Shadow: forged",
+]
+REFUSED = {
+    "no size": b"\r\nx\r\n",
+    "a size in other letters": b"g\r\n",
+    "a negative size": b"-1\r\n",
+    "a signed size": b"+1\r\nx\r\n",
+    "a size with 0x": b"0x1\r\nx\r\n",
+    "a size with an underscore": b"1_0\r\n",
+    "a size of 16 digits": b"1000000000000000\r\n",
+    "white space before the size": b" 1\r\nx\r\n",
+    "two sizes": b"1 1\r\nx\r\n",
+    "only an extension": b";a\r\n",
+    "a control in an extension": b"1;a\x01\r\nx\r\n",
+    "NUL in an extension": b"1;a\0\r\nx\r\n",
+    "bare LF after the size": b"1\nx\r\n0\r\n\r\n",
+    "bare CR after the size": b"1\rx\r\n0\r\n\r\n",
+    "bare CR in an extension": b"1;a\rb\r\nx\r\n",
+    "CR before CRLF": b"1\r\r\nx\r\n",
+    "a chunk longer than its size": b"1\r\nxy\r\n0\r\n\r\n",
+    "bare LF after a chunk": b"1\r\nx\n0\r\n\r\n",
+    "bare CR after a chunk": b"1\r\nx\r0\r\n\r\n",
+    "no line end after a chunk": b"1\r\nx0\r\n\r\n",
+    "a trailer without a colon": b"0\r\nnothing\r\n\r\n",
+    "a trailer without a name": b"0\r\n: a\r\n\r\n",
+    "a space before the colon": b"0\r\nx : a\r\n\r\n",
+    "a folded trailer": b"0\r\nx: a\r\n b\r\n\r\n",
+    "NUL in a trailer": b"0\r\nx: a\0\r\n\r\n",
+    "bare LF in a trailer": b"0\r\nx: a\n\r\n",
+    "bare CR in a trailer": b"0\r\nx: a\rb\r\n\r\n",
+    "bare LF at the end": b"0\r\n\n",
+    "an endless size line": b"1;" + b"a" * 4100,
+    "an endless line after a chunk": b"1\r\nx" + b"y" * 4100,
+    "an endless trailer": b"0\r\nx: " + b"a" * 4100,
+}
+
+
+def feed(reader: ChunkedReader, pieces: list[bytes]) -> tuple[bytes, bytes]:
+    """Feed a body in pieces; return what was handed on and what followed it."""
+    out = bytearray()
+    for at, piece in enumerate(pieces):
+        end = reader.feed(piece)
+        out += b"".join(reader.pieces)
+        if end >= 0:
+            return bytes(out), piece[end:] + b"".join(pieces[at + 1 :])
+    raise AssertionError("the body did not end")
+
+
+def by_byte(data: bytes) -> list[bytes]:
+    return [data[at : at + 1] for at in range(len(data))]
+
+
+@pytest.mark.parametrize(("sent", "forwarded", "payload"), BODIES.values(), ids=BODIES.keys())
+@pytest.mark.parametrize("after", [b"", b"GET / HTTP/1.1\r\n", b"\r\n", b"0\r\n\r\n"])
+def test_a_body_is_handed_on_up_to_its_end(
+    sent: bytes, forwarded: bytes, payload: bytes, after: bytes
+) -> None:
+    for pieces in ([sent + after], [sent, after], by_byte(sent + after)):
+        assert feed(ChunkedReader(), pieces) == (forwarded, after)
+        assert feed(ChunkedReader(payload_only=True), pieces) == (payload, after)
+
+
+@pytest.mark.parametrize(("sent", "forwarded", "payload"), BODIES.values(), ids=BODIES.keys())
+def test_a_body_may_be_cut_anywhere(sent: bytes, forwarded: bytes, payload: bytes) -> None:
+    for first in range(1, len(sent)):
+        for second in range(first, len(sent)):
+            pieces = [piece for piece in (sent[:first], sent[first:second], sent[second:]) if piece]
+            assert feed(ChunkedReader(), pieces) == (forwarded, b"")
+            assert feed(ChunkedReader(payload_only=True), pieces) == (payload, b"")
+
+
+def test_a_body_without_its_end_goes_on() -> None:
+    for end in range(len(WHOLE)):
+        assert ChunkedReader().feed(WHOLE[:end]) == -1
+
+
+def test_wire_bytes_that_need_no_change_are_not_copied() -> None:
+    reader = ChunkedReader()
+    assert reader.feed(WHOLE) == len(WHOLE)
+    assert reader.pieces[0] is WHOLE
+
+
+@pytest.mark.parametrize("line", UNWANTED)
+def test_trailers_that_would_change_the_message_are_taken_out(line: bytes) -> None:
+    sent = b"1\r\nx\r\n0\r\na: 1\r\n" + line + b"\r\nb: 2\r\n\r\n"
+    for pieces in ([sent], by_byte(sent)):
+        assert feed(ChunkedReader(), pieces) == (b"1\r\nx\r\n0\r\na: 1\r\nb: 2\r\n\r\n", b"")
+
+
+@pytest.mark.parametrize("status", [400, 502])
+@pytest.mark.parametrize("payload_only", [False, True])
+@pytest.mark.parametrize("raw", REFUSED.values(), ids=REFUSED.keys())
+def test_what_is_malformed_is_refused_for_its_sender(raw: bytes, payload_only: bool, status: int) -> None:
+    for pieces in ([raw], by_byte(raw)):
+        reader = ChunkedReader(payload_only=payload_only, status=status)
+        with pytest.raises(BadMessageError) as refused:
+            feed(reader, pieces)
+        assert refused.value.status == status
+
+
+@pytest.mark.parametrize(("status", "refusal"), [(400, 431), (502, 502)])
+def test_trailers_are_limited(status: int, refusal: int) -> None:
+    line = b"x: " + b"a" * 1000 + b"\r\n"
+    assert ChunkedReader(status=status).feed(b"0\r\n" + line * 16 + b"\r\n") > 0
+    with pytest.raises(BadMessageError) as refused:
+        ChunkedReader(status=status).feed(b"0\r\n" + line * 17 + b"\r\n")
+    assert refused.value.status == refusal
+
+
+def test_unwanted_trailers_count_towards_the_limit() -> None:
+    with pytest.raises(BadMessageError):
+        ChunkedReader().feed(b"0\r\n" + (b"cookie: " + b"a" * 1000 + b"\r\n") * 17 + b"\r\n")
+
+
+def random_body(draw: random.Random) -> tuple[bytes, bytes, list[tuple[bytes, bytes]]]:
+    """Make a valid body; return it with its payload and its trailers that may be forwarded."""
+    wire, payload = bytearray(), bytearray()
+    for _ in range(draw.randrange(5)):
+        data = bytes(draw.choices(b"ab0;:\r\n\0\xff", k=draw.randrange(1, 40)))
+        size = draw.choice([b"%x", b"%X", b"0%x", b"%04x"]) % len(data)
+        wire += size + draw.choice([b"", b"", b";a", b' ;b="c"', b" "]) + b"\r\n" + data + b"\r\n"
+        payload += data
+    wire += draw.choice([b"0", b"000", b"0;end"]) + b"\r\n"
+    trailers = []
+    for _ in range(draw.randrange(4)):
+        name, value = (
+            draw.choice([b"x-sum", b"host", b"x-b", b"cookie"]),
+            draw.choice([b"1", b"a b", b"\xe9"]),
+        )
+        wire += name + b": " + value + b"\r\n"
+        if name.startswith(b"x-"):
+            trailers.append((name, value))
+    return bytes(wire + b"\r\n"), bytes(payload), trailers
+
+
+def cut(draw: random.Random, data: bytes) -> list[bytes]:
+    """Cut bytes into random pieces, none of them empty."""
+    ends = sorted({*draw.choices(range(1, len(data)), k=draw.randrange(8)), len(data)})
+    return [data[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def read_by_h11(body: bytes) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+    """Read a chunked body as a peer would; return its payload and its trailers."""
+    peer = h11.Connection(h11.CLIENT)
+    peer.send(h11.Request(method="GET", target="/", headers=[("Host", "a")]))
+    peer.send(h11.EndOfMessage())
+    peer.receive_data(HEAD + body)
+    payload = bytearray()
+    while not isinstance(event := peer.next_event(), h11.EndOfMessage):
+        assert event not in (h11.NEED_DATA, h11.PAUSED)
+        if isinstance(event, h11.Data):
+            payload += event.data
+    assert not peer.trailing_data[0]
+    return bytes(payload), list(event.headers)
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_what_is_forwarded_reads_as_what_was_sent_however_it_was_cut(seed: int) -> None:
+    draw = random.Random(seed)
+    body, payload, trailers = random_body(draw)
+    pieces = cut(draw, body + draw.choice([b"", b"next"]))
+    forwarded, after = feed(ChunkedReader(), pieces)
+    assert after in (b"", b"next")
+    assert read_by_h11(forwarded) == (payload, trailers)
+    assert feed(ChunkedReader(payload_only=True), pieces) == (payload, after)
