@@ -2,7 +2,8 @@
 
 An object is watched by `set(obj, when)`, which on the hot path is one comparison and one store: its slot in
 the wheel is only changed when the new deadline is earlier than the one it already waits for. Deadlines fire
-late by at most one tick, never early. The tick also measures how late the loop itself runs.
+late by less than two ticks (one for the slot, one until the tick comes), never early. The tick also measures
+how late the loop itself runs.
 """
 
 from __future__ import annotations
@@ -62,14 +63,20 @@ class DeadlineWheel:
             self._unplace(obj)
 
     def advance(self, now: float) -> None:
-        """Fire every deadline up to `now`."""
+        """Fire every deadline up to `now`; what their handlers raise is raised when all had their turn."""
+        errors: list[Exception] = []
         tick = self._tick_of(now)
         while self._last < tick:
             self._last += 1
             bucket = self._slots.pop(self._last, None)
             if bucket:
                 for obj in bucket:
-                    self._ring(obj, now)
+                    try:
+                        self._ring(obj, now)
+                    except Exception as error:  # noqa: BLE001 - the others would wait for ever
+                        errors.append(error)
+        if errors:
+            raise ExceptionGroup("handlers of deadlines failed", errors)
 
     def _ring(self, obj: Timed, now: float) -> None:
         obj.alarm = NEVER

@@ -10,7 +10,8 @@ from time import monotonic
 from proxy import census, tasks
 from proxy.clock import DeadlineWheel
 from proxy.config.model import Config, Listener
-from proxy.downstream.connection import Door, DownstreamConnection
+from proxy.downstream.connection import DownstreamConnection
+from proxy.downstream.door import Door
 from proxy.downstream.listener import DownstreamListener
 from proxy.exchange import Exchange
 from proxy.http1.request import RequestHead

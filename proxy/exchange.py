@@ -227,10 +227,7 @@ class Exchange:
     def on_client_pressure(self, full: bool) -> None:
         """Called by the client connection: slow the primary to the client's pace."""
         if self._upstream is not None:
-            if full:
-                self._upstream.pause()
-            else:
-                self._upstream.resume()
+            (self._upstream.pause if full else self._upstream.resume)()
 
     def on_client_idle(self, uploading: bool) -> None:
         """Called by the client connection: it sent no body, or read no response, for too long."""
@@ -313,10 +310,7 @@ class Exchange:
 
     def on_upstream_pressure(self, full: bool) -> None:
         """Called by the upstream connection: slow the client to the primary's pace. No shadow does this."""
-        if full:
-            self.client.pause(flow.PEER_FULL)
-        else:
-            self.client.resume(flow.PEER_FULL)
+        (self.client.pause if full else self.client.resume)(flow.PEER_FULL)
 
     def on_deadline(self) -> None:
         """Called by the wheel, or by the upstream connection: a timeout has passed."""

@@ -143,6 +143,19 @@ async def test_a_primary_that_answers_garbage_is_answered_502(
     assert len(v1.visits) == 2
 
 
+async def test_interim_responses_without_end_are_answered_502(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect
+) -> None:
+    client = await connect(await plane(await origin(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 3000)))
+    response = await client.ask(get())
+    hints = 0
+    while response.status == 103:
+        hints += 1
+        response = await client.response()
+    assert reason(response) == (502, "protocol error")
+    assert 0 < hints < 3000
+
+
 async def test_a_malformed_chunk_in_a_response_breaks_the_client_s(
     origin: MakeOrigin, plane: MakePlane, connect: Connect
 ) -> None:
@@ -229,6 +242,19 @@ async def test_a_per_try_timeout_is_answered_504(
     assert len(v1.requests) == 1
 
 
+async def test_a_per_try_timeout_does_not_run_while_the_client_uploads(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect
+) -> None:
+    v1 = await origin()
+    client = await connect(await plane(v1, retries=RetryPolicy(2, per_try_timeout_s=0.1), timeout_s=30.0))
+    await client.send(post(b"abc")[:-2])
+    await until(lambda: v1.requests, "the head")
+    started = asyncio.get_running_loop().time()
+    await client.send(b"b")
+    await until(lambda: asyncio.get_running_loop().time() > started + 0.3, "three times the timeout")
+    assert (await client.ask(b"c")).status == 200
+
+
 async def _serve_once(visit: Visit) -> None:
     """Answer one request, then vanish on the next without a word; later connections are well."""
     while True:
@@ -260,6 +286,31 @@ async def test_a_post_that_met_a_stale_connection_is_not_sent_again(
     assert (await client.ask(get())).status == 200
     assert reason(await client.ask(post(b"precious"))) == (503, "connection termination")
     assert len(v1.requests) == 2
+
+
+async def test_a_request_that_kills_every_connection_is_sent_at_most_twice(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect
+) -> None:
+    go = asyncio.Event()
+
+    async def die_of_poison(visit: Visit) -> None:
+        while (await visit.request()).target != b"/poison":
+            await go.wait()
+            await visit.send(OK)
+        visit.reset()
+
+    v1 = await origin(die_of_poison)
+    served = await plane(v1)
+    clients = [await connect(served) for _ in range(4)]
+    for client in clients:
+        await client.send(get())
+    await until(lambda: len(v1.requests) == 4, "four connections")
+    go.set()
+    assert [(await client.response()).status for client in clients] == [200] * 4
+    assert reason(await clients[0].ask(get(b"/poison"))) == (503, "connection termination")
+    assert [request.target for request in v1.requests].count(b"/poison") == 2
+    assert served.count("upstream_retries_total", "v1", "stale_connection") == 1
+    assert len(v1.visits) == 5
 
 
 async def test_a_body_too_large_to_keep_is_not_sent_again_and_counted(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asyncio import Event, IncompleteReadError
+from asyncio import Event, IncompleteReadError, sleep
 
 import pytest
 
@@ -253,3 +253,21 @@ async def test_heads_without_any_line_stay_whole(
     assert response.get(b"x-by") == b"proxy"
     assert response.body in (b"", b"ok")
     assert (await client.ask(get())).status in (200, 204, 103)
+
+
+async def test_a_large_head_in_small_segments_ends_where_it_ends(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect
+) -> None:
+    v1 = await origin()
+    client = await connect(await plane(v1))
+    lines = [b"x-%d: " % number + b"v" * 1000 for number in range(60)]
+    data = get(b"/", *lines)
+    for cut in range(1, 5):
+        end = len(data) - cut
+        segments = [data[at : min(at + 997, end)] for at in range(0, end, 997)]
+        for segment in [*segments, *(bytes([byte]) for byte in data[end:])]:
+            await client.send(segment)
+            await sleep(0)  # for the proxy to read it
+        assert (await client.response()).status == 200
+        sent = v1.requests[-1]
+        assert [line for line in sent.lines if line.startswith(b"x-") and line in lines] == lines

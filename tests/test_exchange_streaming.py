@@ -103,6 +103,30 @@ async def test_a_primary_that_is_slower_than_the_idle_timeout_still_gets_its_upl
     await sending
 
 
+async def test_a_primary_that_thinks_longer_than_the_idle_timeout_about_a_whole_upload_is_waited_for(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect
+) -> None:
+    loop = asyncio.get_running_loop()
+    awake = asyncio.Event()
+
+    async def think(visit: Visit) -> None:
+        await visit.request()
+        visit.origin.requests[0].is_complete = True
+        await awake.wait()
+        await visit.send(OK)
+
+    v1 = await origin(think)
+    client = await connect(await plane(v1, limits={"idle_timeout_s": 0.1}))
+    await client.send(post(b"xyz")[:-3])
+    await until(lambda: v1.requests, "the head")
+    await client.send(b"xyz")
+    await until(lambda: v1.requests[0].is_complete, "the body")
+    sent = loop.time()
+    await until(lambda: loop.time() > sent + 0.3, "three idle timeouts")
+    awake.set()
+    assert (await client.response()).status == 200
+
+
 async def _answer_as_long_as_asked(visit: Visit) -> None:
     """Answer `GET /<size>` with so many bytes."""
     while True:
@@ -188,3 +212,25 @@ async def test_small_responses_arrive_as_they_are_written(
         assert await client.reader.readexactly(9) == b"4\r\ntick\r\n"
         turn.set()
     assert await client.reader.readexactly(5) == b"0\r\n\r\n"
+
+
+async def test_a_client_that_reads_a_large_early_answer_late_does_not_linger_for_the_idle_time(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect
+) -> None:
+    async def answer_early(visit: Visit) -> None:
+        size = int((await visit.head()).target[1:])
+        await visit.send(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size + bytes(size))
+        await visit.gone()
+
+    served = await plane(await origin(answer_early), send_buffer=32768)
+    clients = {}
+    for size in range(KIB_64, 12 * KIB_64, KIB_64):
+        clients[size] = await connect(served, receive_buffer=4096)
+        clients[size].writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await clients[size].send(b"POST /%d HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\nx" % size)
+    await settled(lambda: int(served.count("downstream_requests_active")))
+    assert served.count("requests_total", "r", "v1", "200") > 0
+    for size, client in clients.items():
+        client.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        assert len((await client.response()).body) == size
+    await until(lambda: not served.count("downstream_connections_active"), "the lingers to end", 5.0)

@@ -14,6 +14,7 @@ from proxy.config.model import Address, Mirroring
 from proxy.telemetry.access_log import AccessLog
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import get, post
+from tests.support.origin import Visit
 from tests.support.plane import free_port, local_cluster, make_config, until
 
 
@@ -135,3 +136,40 @@ async def test_strange_bytes_make_valid_lines(
     await client.ask(get(b'/"quoted"\\', b'x-request-id: a"b\\c\xff'))
     [line] = log.lines()
     assert line["request_id"] == 'a"b\\c\xff'
+
+
+async def test_a_long_request_id_is_cut_in_the_log_and_nowhere_else(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, log: Log
+) -> None:
+    v1 = await origin()
+    served = await plane(v1, await origin(), access_log=log.writer)
+    await (await connect(served)).ask(get(b"/", b"x-request-id: " + b"i" * 4096))
+    await served.ended("completed")
+    assert v1.requests[0].get(b"x-request-id") == b"i" * 4096
+    assert sorted((line["kind"], line["request_id"]) for line in log.lines()) == [
+        ("mirror", "i" * 128),
+        ("request", "i" * 128),
+    ]
+
+
+async def test_a_tunnel_s_bytes_are_logged_when_it_ends(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, log: Log
+) -> None:
+    async def reply(visit: Visit) -> None:
+        await visit.request()
+        await visit.send(
+            b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+        )
+        await visit.reader.readexactly(300)
+        await visit.send(bytes(70_000))
+
+    served = await plane(await origin(reply), access_log=log.writer)
+    client = await connect(served)
+    await client.ask(get(b"/chat", b"connection: upgrade", b"upgrade: websocket"))
+    await client.send(bytes(300))
+    client.half_close()
+    assert len(await client.rest()) == 70_000
+    await served.finish()
+    [line] = log.lines()
+    assert (line["status"], line["flag"]) == (101, None)
+    assert (line["received_bytes"], line["sent_bytes"]) == (300, 70_000)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 
 import pytest
 
@@ -244,3 +246,25 @@ async def test_a_mirror_that_lags_and_catches_up_gets_everything(
     awake.set()
     await served.ended("completed")
     assert v2.requests[0].body == body
+
+
+async def test_an_upload_and_its_copy_need_no_spare_descriptor(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def refuse(number: int) -> int:
+        asked.append(number)
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    v1, v2 = await origin(), await origin()
+    served = await plane(v1, v2)
+    client = await connect(served)
+    monkeypatch.setattr(os, "dup", refuse)
+    for number in range(1, 3):
+        await client.send(post(b"xyz")[:-1])
+        await until(lambda: len(v1.requests) == len(v2.requests) == number, "both heads")  # noqa: B023 - awaited here
+        assert (await client.ask(b"z")).status == 200
+        await served.ended("completed", number)
+    assert len(asked) == 4
+    assert [request.body for request in v1.requests + v2.requests] == [b"xyz"] * 4

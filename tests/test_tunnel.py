@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from pathlib import Path
 
 import pytest
 
+from proxy.config.model import ListenerTls
 from tests.conftest import Connect, MakeOrigin, MakePlane
+from tests.support.certificates import Authority
 from tests.support.client import Client, get
 from tests.support.origin import OK, Visit
 from tests.support.plane import settled, until
@@ -120,6 +124,59 @@ async def test_a_slow_side_slows_the_other(origin: MakeOrigin, plane: MakePlane,
     await settled(lambda: sent)
     assert sent < 26 << 20
     assert len(await client.rest()) == 50 << 20
+
+
+async def test_a_client_that_stops_reading_is_cut_off_after_the_idle_time(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect
+) -> None:
+    async def pour(visit: Visit) -> None:
+        await visit.request()
+        await visit.send(AGREE)
+        while True:
+            await visit.send(bytes(1 << 18))
+
+    v1 = await origin(pour)
+    served = await plane(v1, limits={"idle_timeout_s": 0.2}, send_buffer=32768)
+    client = await connect(served, receive_buffer=4096)
+    await client.send(ASK)
+    assert (await client.head()).status == 101
+    client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a stream's transport can
+    assert served.count("downstream_tunnels_active") == 1
+    await until(lambda: not served.count("downstream_connections_active"), "the client to be cut off", 5.0)
+    assert served.count("downstream_tunnels_active") == 0
+    await until(lambda: not v1.open, "the upstream to be told")
+
+
+@pytest.mark.parametrize("who", ["client", "upstream"])
+async def test_a_tunnel_over_tls_knows_no_half_close_and_ends_without_a_warning(
+    origin: MakeOrigin,
+    plane: MakePlane,
+    connect: Connect,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    who: str,
+) -> None:
+    async def listen(visit: Visit) -> None:
+        await visit.request()
+        await visit.send(AGREE)
+        if who == "upstream":
+            visit.half_close()
+        await visit.gone()
+
+    authority = Authority(tmp_path)
+    v1 = await origin(listen)
+    served = await plane(v1, tls=ListenerTls(*authority.issue("localhost")))
+    client = await connect(served, tls=authority.client())
+    with caplog.at_level(logging.DEBUG):
+        assert (await client.ask(ASK)).status == 101
+        if who == "client":
+            client.writer.close()
+        else:
+            assert await client.rest() == b""
+        await until(lambda: not v1.open, "the upstream to be told")
+        await until(lambda: not served.count("downstream_connections_active"), "the client to be gone")
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert served.count("downstream_tunnels_active") == 0
 
 
 async def test_an_upgrade_that_the_primary_refuses_is_a_plain_answer(

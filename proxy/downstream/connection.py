@@ -9,19 +9,17 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import Callable
 from time import monotonic
 from typing import cast
 
 from proxy import flow
-from proxy.clock import NEVER, DeadlineWheel
-from proxy.config.model import Limits
+from proxy.clock import NEVER
+from proxy.downstream.door import Door
 from proxy.downstream.stream import Stream, Tunnel
 from proxy.errors import BadMessageError
 from proxy.http1 import framing, serializer
 from proxy.http1.chunked import ChunkedReader
 from proxy.http1.request import RequestHead, read_request
-from proxy.telemetry.stats import DownstreamStats
 
 #: How long a client that was refused may go on sending before it is cut off, and how much of it is read.
 LINGER_S = 1.0
@@ -32,29 +30,6 @@ STREAM_IDLE_S = 300.0
 
 _NOTHING: list[bytes] = []
 _ABORT = struct.pack("ii", 1, 0)
-
-
-Handler = Callable[["DownstreamConnection", RequestHead, list[bytes], bool], Stream | None]
-
-
-class Door:
-    """What all connections of one listener share."""
-
-    def __init__(
-        self,
-        handler: Handler,
-        limits: Limits,
-        upgrades: frozenset[bytes],
-        wheel: DeadlineWheel,
-        stats: DownstreamStats,
-    ) -> None:
-        self.handler = handler
-        self.limits = limits
-        self.upgrades = upgrades
-        self.wheel = wheel
-        self.stats = stats
-        self.draining = False
-        self.connections: set[DownstreamConnection] = set()
 
 
 class DownstreamConnection(asyncio.Protocol):
@@ -257,7 +232,8 @@ class DownstreamConnection(asyncio.Protocol):
         limits = self.door.limits
         end = data.find(framing.END_OF_HEAD)
         if end < 0 or end >= limits.max_head_bytes or data.startswith(b"\r\n"):
-            data = data.lstrip(b"\r\n") if data.startswith(b"\r\n") else data
+            while data.startswith(framing.CRLF):
+                data = data[2:]  # RFC 9112 §2.2: empty lines before a request
             end = data.find(framing.END_OF_HEAD)
             if end < 0 or end >= limits.max_head_bytes:
                 self._wait_for_head(data, end)

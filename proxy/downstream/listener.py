@@ -9,7 +9,8 @@ import ssl
 from pathlib import Path
 
 from proxy.config.model import ListenerTls
-from proxy.downstream.connection import Door, DownstreamConnection
+from proxy.downstream.connection import DownstreamConnection
+from proxy.downstream.door import Door
 
 _log = logging.getLogger(__name__)
 

@@ -67,6 +67,8 @@ class ChunkedReader:
             if newline < 0:
                 if b"\r" in line[:-1]:
                     raise BadMessageError(self._status, "bare CR in chunked body")
+                if self._state == _AFTER_DATA and line != b"\r":
+                    raise BadMessageError(self._status, "chunk longer than its size")
                 self._line = line
                 clean = False
                 break

@@ -22,7 +22,7 @@ NONE, LENGTH, CHUNKED, UNTIL_CLOSE = range(4)
 NOT_NOMINABLE = frozenset(
     {
         b"host", b"content-length", b"transfer-encoding", b"x-forwarded-for", b"x-forwarded-proto", b"x-request-id",
-        b"cookie", b"authorization", b"close", b"keep-alive", b"upgrade", b"te",
+        b"cookie", b"authorization", b"expect", b"close", b"keep-alive", b"upgrade", b"te",
     }
 )  # fmt: skip
 

@@ -11,7 +11,7 @@ import re
 
 _TRACEPARENT = re.compile(rb"(traceparent:[ \t]*[0-9a-f]{2}-[0-9a-f]{32}-)[0-9a-f]{16}(-.*)", re.IGNORECASE)
 _B3_SINGLE = re.compile(
-    rb"(b3:[ \t]*[0-9a-f]{16,32}-)([0-9a-f]{16})((?:-[01d])?)(?:-[0-9a-f]{16})?[ \t]*", re.IGNORECASE
+    rb"(b3:[ \t]*[0-9a-f]{16,32}-)([0-9a-f]{16})(?:(-[01d])(?:-[0-9a-f]{16})?)?[ \t]*", re.IGNORECASE
 )
 _B3_SPAN = re.compile(rb"(x-b3-spanid:[ \t]*)([0-9a-f]{16})[ \t]*", re.IGNORECASE)
 
@@ -31,7 +31,7 @@ def _child(line: bytes, span: bytes) -> bytes:
     if match := _TRACEPARENT.fullmatch(line):
         return match[1] + span + match[2]
     if match := _B3_SINGLE.fullmatch(line):
-        return match[1] + span + (match[3] or b"-1") + b"-" + match[2] if match[3] else match[1] + span
+        return match[1] + span + (match[3] + b"-" + match[2] if match[3] else b"")
     if match := _B3_SPAN.fullmatch(line):
         return match[1] + span + b"\r\nx-b3-parentspanid: " + match[2]
     return line

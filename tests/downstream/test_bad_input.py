@@ -49,6 +49,7 @@ REFUSED = {
     "asterisk with GET": (400, b"GET * HTTP/1.1\r\n" + HOST + b"\r\n"),
     "other scheme": (400, b"GET ftp://shop/ HTTP/1.1\r\n" + HOST + b"\r\n"),
     "CONNECT": (405, b"CONNECT shop:443 HTTP/1.1\r\n" + HOST + b"\r\n"),
+    "CONNECT with a path": (405, b"CONNECT / HTTP/1.1\r\n" + HOST + b"\r\n"),
     "no Host": (400, b"GET / HTTP/1.1\r\n\r\n"),
     "two Hosts": (400, GET + HOST + b"\r\n"),
     "two Hosts in HTTP/1.0": (400, b"GET / HTTP/1.0\r\n" + HOST + b"host: other\r\n\r\n"),

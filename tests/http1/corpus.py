@@ -76,7 +76,7 @@ def damaged(draw: Random, message: bytes) -> bytes:
     """Insert, drop, repeat or replace a few bytes, mostly at the joints of the message."""
     raw = bytearray(message)
     for _ in range(draw.choice([1, 1, 2, 3])):
-        joints = [at for at, byte in enumerate(raw) if byte in b"\r\n: ;,"] or [0]
+        joints = [0, *(at for at, byte in enumerate(raw) if byte in b"\r\n: ;,")]
         at = draw.choice(joints) if draw.random() < 0.7 else draw.randrange(len(raw) + 1)
         size = draw.choice([0, 0, 1, 1, 2, 9])
         kept = bytes(raw[at : at + size])
@@ -109,5 +109,7 @@ def _chunked(draw: Random) -> bytes:
     out = bytearray()
     for _ in range(draw.randrange(3)):
         data = draw.randbytes(draw.randrange(1, 20))
-        out += b"%x" % len(data) + draw.choice([b"", b"", b";a=b", b" "]) + b"\r\n" + data + b"\r\n"
+        out += (
+            b"%x" % len(data) + draw.choice([b"", b"", b"", b";a=b", b" ", b" ;a"]) + b"\r\n" + data + b"\r\n"
+        )
     return bytes(out) + b"0\r\n" + draw.choice(TRAILERS) + b"\r\n"

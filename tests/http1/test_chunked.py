@@ -66,6 +66,7 @@ REFUSED = {
     "bare CR in an extension": b"1;a\rb\r\nx\r\n",
     "CR before CRLF": b"1\r\r\nx\r\n",
     "a chunk longer than its size": b"1\r\nxy\r\n0\r\n\r\n",
+    "a byte too many": b"1\r\nxy",
     "bare LF after a chunk": b"1\r\nx\n0\r\n\r\n",
     "bare CR after a chunk": b"1\r\nx\r0\r\n\r\n",
     "no line end after a chunk": b"1\r\nx0\r\n\r\n",
@@ -78,7 +79,6 @@ REFUSED = {
     "bare CR in a trailer": b"0\r\nx: a\rb\r\n\r\n",
     "bare LF at the end": b"0\r\n\n",
     "an endless size line": b"1;" + b"a" * 4100,
-    "an endless line after a chunk": b"1\r\nx" + b"y" * 4100,
     "an endless trailer": b"0\r\nx: " + b"a" * 4100,
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from proxy.config.model import Address
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import get
 from tests.support.origin import OK, Visit
@@ -129,3 +130,19 @@ async def test_rows_for_the_admin_show_endpoints_and_idle_connections(
     assert rows["v1"]["endpoints"] == [{"address": f"127.0.0.1:{v1.port}", "active": 0, "idle": 1}]
     [mirror] = served.inner.mirrors()
     assert (mirror["name"], mirror["percent"], mirror["outcomes"]) == ("mirror", 100, {"completed": 1})
+
+
+async def test_at_the_cap_an_idle_connection_of_any_endpoint_is_used(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect
+) -> None:
+    first, second = await origin(), await origin()
+    served = await plane(first, cluster={"max_connections": 1})
+    served.inner.snapshot.clusters["v1"].set_addresses(
+        [Address("127.0.0.1", one.port) for one in (first, second)]
+    )
+    client = await connect(served)
+    for _ in range(16):  # each chooses one of both anew
+        response = await asyncio.wait_for(client.ask(get()), 5.0)
+        assert response.status == 200
+    assert sorted([len(first.requests), len(second.requests)]) == [0, 16]
+    assert len(first.visits + second.visits) == 1

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import socket
 import ssl
 from pathlib import Path
 
@@ -97,6 +100,38 @@ async def test_a_mirror_that_speaks_no_tls_is_a_connect_error(
     served = await plane(make_config((await origin()).port, cluster("mirror", v2)))
     assert (await (await connect(served)).ask(get())).status == 200
     await served.ended("connect_error")
+
+
+def _cut(visit: Visit) -> None:
+    """End TCP under TLS: a FIN without a close_notify."""
+    with socket.socket(fileno=os.dup(visit.writer.get_extra_info("socket").fileno())) as raw:
+        raw.shutdown(socket.SHUT_WR)
+
+
+async def test_a_response_until_close_is_whole_only_with_a_close_notify(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, authority: Authority
+) -> None:
+    forwarded = asyncio.Event()
+
+    async def until_close(visit: Visit) -> None:
+        request = await visit.request()
+        await visit.send(b"HTTP/1.0 200 OK\r\n\r\nall of it")
+        await forwarded.wait()
+        if request.target == b"/cut":
+            _cut(visit)
+            await visit.gone()
+
+    v1 = await origin(until_close, tls=authority.server("127.0.0.1"))
+    served = await plane(make_config(cluster("v1", v1, ca_file=authority.file)))
+    cut, whole = await connect(served), await connect(served)
+    for client, path in ((cut, b"/cut"), (whole, b"/whole")):
+        await client.send(get(path))
+        await client.head()
+        assert await client.reader.readexactly(14) == b"9\r\nall of it\r\n"
+    forwarded.set()
+    assert await whole.reader.readexactly(5) == b"0\r\n\r\n"
+    with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+        await cut.reader.readexactly(1)
 
 
 def test_missing_files_are_refused_at_once(tmp_path: Path) -> None:
