@@ -288,29 +288,34 @@ async def test_a_post_that_met_a_stale_connection_is_not_sent_again(
     assert len(v1.requests) == 2
 
 
-async def test_a_request_that_kills_every_connection_is_sent_at_most_twice(
+async def test_a_request_that_kills_its_connection_is_sent_again_once_and_only_over_a_fresh_one(
     origin: MakeOrigin, plane: MakePlane, connect: Connect
 ) -> None:
-    go = asyncio.Event()
+    gates = {b"/poison": asyncio.Event(), b"/slow": asyncio.Event()}
 
     async def die_of_poison(visit: Visit) -> None:
-        while (await visit.request()).target != b"/poison":
-            await go.wait()
+        while (target := (await visit.request()).target) != b"/poison":
+            if target in gates:
+                await gates[target].wait()
             await visit.send(OK)
+        await gates[b"/poison"].wait()
         visit.reset()
 
     v1 = await origin(die_of_poison)
-    served = await plane(v1)
-    clients = [await connect(served) for _ in range(4)]
-    for client in clients:
-        await client.send(get())
-    await until(lambda: len(v1.requests) == 4, "four connections")
-    go.set()
-    assert [(await client.response()).status for client in clients] == [200] * 4
-    assert reason(await clients[0].ask(get(b"/poison"))) == (503, "connection termination")
+    served = await plane(v1, cluster={"max_connections": 2})
+    poisoner, slow, third = [await connect(served) for _ in range(3)]
+    assert (await poisoner.ask(get())).status == 200
+    for number, (client, path) in enumerate(((poisoner, b"/poison"), (slow, b"/slow"), (third, b"/"))):
+        await client.send(get(path))
+        await until(lambda: served.count("downstream_requests_active") > number, "the request")  # noqa: B023 - awaited here
+    await until(lambda: len(v1.requests) == 3, "both connections to be busy, with the third request waiting")
+    gates[b"/poison"].set()
+    assert (await third.response()).status == 200  # over a connection that the poison could have had next
+    assert reason(await asyncio.wait_for(poisoner.response(), 5.0)) == (503, "connection termination")
+    gates[b"/slow"].set()
+    assert (await slow.response()).status == 200
     assert [request.target for request in v1.requests].count(b"/poison") == 2
     assert served.count("upstream_retries_total", "v1", "stale_connection") == 1
-    assert len(v1.visits) == 5
 
 
 async def test_a_body_too_large_to_keep_is_not_sent_again_and_counted(

@@ -1,6 +1,8 @@
-"""The breaker: closed, open, half open with one probe."""
+"""The breaker: closed, open, and the one probe that decides."""
 
 from __future__ import annotations
+
+import pytest
 
 from proxy.config import model
 from proxy.mirror.breaker import Breaker
@@ -8,81 +10,85 @@ from proxy.mirror.breaker import Breaker
 NOW = 1000.0
 
 
-def _breaker(failures: int = 3, open_for_s: float = 10.0) -> Breaker:
-    return Breaker(model.Breaker(failures, open_for_s))
+@pytest.fixture
+def breaker() -> Breaker:
+    return Breaker(model.Breaker(consecutive_failures=3, open_for_s=10.0))
 
 
-def _opened() -> Breaker:
-    breaker = _breaker()
+@pytest.fixture
+def opened(breaker: Breaker) -> Breaker:
+    """Return a breaker that opened at `NOW`."""
     for _ in range(3):
         breaker.on_failure(NOW)
     return breaker
 
 
-def test_it_opens_at_the_nth_failure_in_a_row_and_not_before() -> None:
-    breaker = _breaker()
-    for number in range(3):
-        assert (number, breaker.is_open, breaker.allow(NOW)) == (number, False, True)
+def test_it_opens_at_the_last_of_so_many_failures_in_a_row(breaker: Breaker) -> None:
+    seen = []
+    for _ in range(3):
+        seen.append((breaker.is_open, breaker.allow(NOW)))
         breaker.on_failure(NOW)
+    assert seen == [(False, True)] * 3
     assert breaker.is_open
     assert not breaker.allow(NOW)
 
 
-def test_a_success_ends_the_row() -> None:
-    breaker = _breaker()
-    for _ in range(10):
+def test_an_answer_starts_the_row_again(breaker: Breaker) -> None:
+    for _ in range(5):
         breaker.on_failure(NOW)
         breaker.on_failure(NOW)
         breaker.on_success()
-    assert breaker.failures == 0
-    assert breaker.allow(NOW)
-
-
-def test_an_end_that_says_nothing_leaves_the_row_as_it_is() -> None:
-    breaker = _breaker()
-    breaker.on_failure(NOW)
-    breaker.on_failure(NOW)
-    breaker.on_neither()
-    breaker.on_failure(NOW)
-    assert breaker.is_open
-
-
-def test_it_stays_open_for_its_time_and_then_lets_one_probe_through() -> None:
-    breaker = _opened()
-    assert not breaker.allow(NOW + 9.99)
-    assert breaker.allow(NOW + 10.0)
-    assert not breaker.allow(NOW + 10.0)
-    assert not breaker.allow(NOW + 1e6), "the probe has not ended"
-    assert breaker.is_open
-
-
-def test_a_probe_that_succeeds_closes_it() -> None:
-    breaker = _opened()
-    assert breaker.allow(NOW + 10.0)
-    breaker.on_success()
     assert not breaker.is_open
-    assert breaker.allow(NOW + 10.0)
-    assert breaker.allow(NOW + 10.0)
+    assert breaker.failures == 0
 
 
-def test_a_probe_that_fails_keeps_it_open_for_as_long_again() -> None:
-    breaker = _opened()
-    assert breaker.allow(NOW + 10.0)
-    breaker.on_failure(NOW + 12.0)
-    assert not breaker.allow(NOW + 21.99)
-    assert breaker.allow(NOW + 22.0)
-
-
-def test_a_probe_that_says_nothing_is_followed_by_another() -> None:
-    breaker = _opened()
-    assert breaker.allow(NOW + 10.0)
-    breaker.on_neither()
-    assert breaker.is_open
-    assert breaker.allow(NOW + 10.0)
-    assert not breaker.allow(NOW + 10.0)
-
-
-def test_one_failure_is_enough_where_one_is_configured() -> None:
-    breaker = _breaker(failures=1)
+def test_an_end_that_says_nothing_neither_counts_nor_starts_the_row_again(breaker: Breaker) -> None:
     breaker.on_failure(NOW)
-    assert not breaker.allow(NOW)
+    breaker.on_neither()
+    breaker.on_failure(NOW)
+    assert breaker.failures == 2
+
+
+def test_it_refuses_until_its_time_is_over(opened: Breaker) -> None:
+    assert not opened.allow(NOW + 9.99)
+    assert opened.allow(NOW + 10.0)
+
+
+def test_while_one_probe_is_under_way_no_other_goes(opened: Breaker) -> None:
+    assert [opened.allow(NOW + 10.0 + later) for later in range(5)] == [True, False, False, False, False]
+
+
+def test_a_probe_that_is_answered_closes_it(opened: Breaker) -> None:
+    opened.allow(NOW + 10.0)
+    opened.on_success()
+    assert not opened.is_open
+    assert all(opened.allow(NOW + 10.0) for _ in range(5))
+
+
+def test_a_probe_that_fails_opens_it_for_as_long_again(opened: Breaker) -> None:
+    opened.allow(NOW + 12.0)
+    opened.on_failure(NOW + 13.0)
+    assert opened.is_open
+    assert [opened.allow(NOW + 22.9), opened.allow(NOW + 23.0)] == [False, True]
+
+
+def test_a_probe_that_says_nothing_leaves_room_for_the_next_at_once(opened: Breaker) -> None:
+    opened.allow(NOW + 10.0)
+    opened.on_neither()
+    assert opened.is_open
+    assert [opened.allow(NOW + 10.0), opened.allow(NOW + 10.0)] == [True, False]
+
+
+def test_failures_of_what_was_under_way_when_it_opened_keep_it_open(opened: Breaker) -> None:
+    opened.on_failure(NOW + 4.0)
+    assert [opened.allow(NOW + 13.9), opened.allow(NOW + 14.0)] == [False, True]
+
+
+def test_after_closing_it_takes_as_many_failures_to_open_again(opened: Breaker) -> None:
+    opened.allow(NOW + 10.0)
+    opened.on_success()
+    opened.on_failure(NOW + 11.0)
+    opened.on_failure(NOW + 11.0)
+    assert not opened.is_open
+    opened.on_failure(NOW + 11.0)
+    assert opened.is_open
