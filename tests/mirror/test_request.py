@@ -1,122 +1,142 @@
-"""The head of a copy, as bytes."""
+"""The head of a copy: the primary's with Envoy's changes, the mirror's own, and our mark."""
 
 from __future__ import annotations
+
+import re
 
 import pytest
 
 from proxy.http1.mutation import Mutation
 from proxy.http1.request import read_request
-from proxy.mirror.request import ShadowForm, suffixed
+from proxy.mirror.request import ShadowForm
 
-OURS = b"10.0.0.9"
-FORWARDED = b"x-forwarded-for: 10.0.0.1\r\n"
 NO_CHANGES = Mutation((), (), ())
+FORWARDED = b"x-forwarded-for: 10.0.0.9\r\n"
+TAIL = b"x-forwarded-for: 10.0.0.9, 127.0.0.1\r\nx-envoy-internal: true\r\n\r\n"
 
 
-def _copy(
-    *lines: bytes,
-    start: bytes = b"POST /a?b=c HTTP/1.1",
-    form: ShadowForm | None = None,
-) -> list[bytes]:
-    """Write the copy of a request with `lines`; return the lines of its head."""
-    raw = b"\r\n".join([start, *lines, b"", b""])
-    head = read_request(raw, max_headers=100, upgrades=frozenset())
-    written = (form or ShadowForm(NO_CHANGES, suffix=True, mark=b"m; s")).write(
-        head, head.fields + FORWARDED, OURS
+def copy_of(
+    lines: bytes = b"Host: shop\r\n",
+    start: bytes = b"GET /a?b=c HTTP/1.1\r\n",
+    *,
+    mutation: Mutation = NO_CHANGES,
+    suffix: bool = True,
+    mark: bytes = b"",
+) -> bytes:
+    """Give the copy of a request, of which the primary gets the same fields and x-forwarded-for."""
+    head = read_request(start + lines + b"\r\n", 100, frozenset())
+    return ShadowForm(mutation, suffix, mark).write(head, head.fields + FORWARDED, b"127.0.0.1")
+
+
+HOSTS = {
+    b"shop": b"shop-shadow",
+    b"shop:8080": b"shop-shadow:8080",
+    b"shop.example.com": b"shop.example.com-shadow",
+    b"SHOP:80": b"SHOP-shadow:80",
+    b"127.0.0.1:80": b"127.0.0.1-shadow:80",
+    b"shop:": b"shop-shadow:",
+    b"[::1]": b"[::1]",
+    b"[::1]:8080": b"[::1]:8080",
+}
+
+
+@pytest.mark.parametrize(("host", "expected"), HOSTS.items())
+def test_the_suffix_goes_before_the_port_and_leaves_ipv6_alone(host: bytes, expected: bytes) -> None:
+    assert copy_of(b"Host: " + host + b"\r\n") == b"GET /a?b=c HTTP/1.1\r\nHost: " + expected + b"\r\n" + TAIL
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_without_the_suffix_host_is_the_primarys(host: bytes) -> None:
+    line = b"Host: " + host + b"\r\n"
+    assert copy_of(line, suffix=False) == b"GET /a?b=c HTTP/1.1\r\n" + line + TAIL
+
+
+def test_only_host_gets_the_suffix_though_other_fields_say_the_same() -> None:
+    copy = copy_of(b"X-Host: shop\r\nHost: shop\r\nX-Note: Host: shop\r\n")
+    assert copy == (
+        b"GET /a?b=c HTTP/1.1\r\nX-Host: shop\r\nHost: shop-shadow\r\nX-Note: Host: shop\r\n" + TAIL
     )
-    assert written.endswith(b"\r\n\r\n")
-    return written[:-4].split(b"\r\n")
 
 
-def test_a_copy_is_the_request_with_suffix_address_and_two_lines_of_ours() -> None:
-    assert _copy(b"Host: shop", b"X-A: 1", b"x-a: 2", b"Content-Length: 3") == [
-        b"POST /a?b=c HTTP/1.1",
-        b"Host: shop-shadow",
-        b"X-A: 1",
-        b"x-a: 2",
-        b"Content-Length: 3",
-        b"x-forwarded-for: 10.0.0.1, 10.0.0.9",
-        b"x-envoy-internal: true",
-        b"x-mirror-proxy-shadow: m; s",
-    ]
+def test_a_host_without_a_space_after_the_colon_gets_the_suffix() -> None:
+    assert copy_of(b"host:shop\r\n") == b"GET /a?b=c HTTP/1.1\r\nhost: shop-shadow\r\n" + TAIL
 
 
-def test_a_copy_of_an_http_1_0_request_is_http_1_1() -> None:
-    assert _copy(b"host: shop", start=b"GET / HTTP/1.0")[0] == b"GET / HTTP/1.1"
-
-
-def test_without_suffix_and_mark_only_the_address_and_internal_are_ours() -> None:
-    form = ShadowForm(NO_CHANGES, suffix=False, mark=b"")
-    assert _copy(b"host: shop", form=form)[1:] == [
-        b"host: shop",
-        b"x-forwarded-for: 10.0.0.1, 10.0.0.9",
-        b"x-envoy-internal: true",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        (b"host: shop", b"host: shop-shadow"),
-        (b"Host:shop:8080", b"Host: shop-shadow:8080"),
-        (b"HOST: \tshop.example. ", b"HOST: shop.example.-shadow"),
-        (b"host: 127.0.0.1:80", b"host: 127.0.0.1-shadow:80"),
-        (b"host: shop:", b"host: shop-shadow:"),
-        (b"host: [::1]", b"host: [::1]"),
-        (b"host: [2001:db8::1]:8443", b"host: [2001:db8::1]:8443"),
-    ],
-)
-def test_the_suffix_goes_before_the_port_and_spares_ipv6(line: bytes, expected: bytes) -> None:
-    assert suffixed(line) == expected
-
-
-def test_the_suffix_changes_the_host_line_and_no_line_that_looks_like_it() -> None:
-    lines = _copy(b"x-host: shop", b"host: shop", b"x-after: host: shop")
-    assert lines[1:4] == [b"x-host: shop", b"host: shop-shadow", b"x-after: host: shop"]
-
-
-def test_expect_stays_behind_in_any_case() -> None:
-    lines = _copy(b"host: shop", b"Expect: 100-Continue", b"content-length: 1")
-    assert not [line for line in lines if line.lower().startswith(b"expect")]
-    assert b"content-length: 1" in lines
-
-
-def test_changes_come_before_the_suffix_and_after_our_address() -> None:
-    changes = Mutation(
-        ("cookie", "x-forwarded-for"), (("host", "v2.example:81"), ("x-env", "shadow")), (("x-a", "2"),)
+def test_order_bytes_and_duplicates_of_the_fields_are_kept() -> None:
+    lines = (
+        b"ACCEPT:  */*\r\ncookie: a=1\r\nHost: shop\r\nCookie: b=\xff\r\naccept: x\r\nContent-Length: 2\r\n"
     )
-    lines = _copy(
-        b"host: shop",
-        b"Cookie: secret",
-        b"x-a: 1",
-        b"cookie: more",
-        form=ShadowForm(changes, suffix=True, mark=b""),
+    copy = copy_of(lines, b"POST /%7Ea;v=1?q HTTP/1.1\r\n", suffix=False)
+    assert copy == b"POST /%7Ea;v=1?q HTTP/1.1\r\n" + lines + TAIL
+
+
+def test_our_address_is_appended_to_x_forwarded_for_and_the_request_is_internal() -> None:
+    assert copy_of().endswith(TAIL)
+
+
+def test_the_mark_comes_last() -> None:
+    copy = copy_of(mark=b"shop/v2; 0123")
+    assert copy.endswith(TAIL[:-2] + b"x-mirror-proxy-shadow: shop/v2; 0123\r\n\r\n")
+
+
+def test_a_copy_expects_no_100_continue() -> None:
+    lines = b"Host: shop\r\nExpect: 100-continue\r\nContent-Length: 2\r\n"
+    copy = copy_of(lines, b"POST / HTTP/1.1\r\n")
+    assert copy == b"POST / HTTP/1.1\r\nHost: shop-shadow\r\nContent-Length: 2\r\n" + TAIL
+
+
+def test_the_copy_of_an_http_1_0_request_is_http_1_1() -> None:
+    assert copy_of(start=b"GET / HTTP/1.0\r\n").startswith(b"GET / HTTP/1.1\r\n")
+
+
+def test_the_copy_of_an_absolute_target_is_in_origin_form() -> None:
+    copy = copy_of(start=b"GET http://shop/a HTTP/1.1\r\n")
+    assert copy == b"GET /a HTTP/1.1\r\nHost: shop-shadow\r\n" + TAIL
+
+
+def test_the_copys_trace_is_a_child_of_the_requests() -> None:
+    lines = b"Host: shop\r\ntraceparent: 00-%b-00f067aa0ba902b7-01\r\n" % (b"4b" * 16)
+    match = re.search(rb"\r\ntraceparent: 00-(?:4b){16}-([0-9a-f]{16})-01\r\n", copy_of(lines))
+    assert match is not None
+    assert match[1] != b"00f067aa0ba902b7"
+
+
+def test_header_changes_are_made_in_envoys_order() -> None:
+    mutation = Mutation(
+        ["cookie", "x-a"], [("x-a", "set"), ("x-b", "set")], [("x-a", "added"), ("x-b", "added")]
     )
-    assert lines[1:] == [
-        b"host: v2.example-shadow:81",
-        b"x-a: 1",
-        b"x-env: shadow",
-        b"x-a: 2",
-        b"x-envoy-internal: true",
-    ]
+    lines = b"Host: shop\r\nCookie: a\r\nX-A: 1\r\nX-B: 2\r\nx-b: 3\r\n"
+    assert copy_of(lines, mutation=mutation) == (
+        b"GET /a?b=c HTTP/1.1\r\nHost: shop-shadow\r\nx-b: set\r\n"
+        b"x-forwarded-for: 10.0.0.9, 127.0.0.1\r\n"
+        b"x-a: set\r\nx-a: added\r\nx-b: added\r\nx-envoy-internal: true\r\n\r\n"
+    )
 
 
-def test_a_host_that_is_taken_out_gets_no_suffix() -> None:
-    form = ShadowForm(Mutation(("host",), (), ()), suffix=True, mark=b"")
-    assert not [line for line in _copy(b"host: shop", form=form) if b"shop" in line]
+def test_a_host_that_was_changed_gets_the_suffix_after_the_change() -> None:
+    mutation = Mutation((), [("host", "v2.example.com:81")], ())
+    copy = copy_of(mutation=mutation)
+    assert copy == b"GET /a?b=c HTTP/1.1\r\nhost: v2.example.com-shadow:81\r\n" + TAIL
 
 
-def test_a_copy_is_a_child_in_its_trace_and_keeps_its_state() -> None:
-    trace, span = b"4bf92f3577b34da6a3ce929d0e0e4736", b"00f067aa0ba902b7"
-    lines = _copy(b"host: shop", b"traceparent: 00-%b-%b-01" % (trace, span), b"tracestate: a=b")
-    name, _, value = lines[2].partition(b": ")
-    version, same_trace, new_span, flags = value.split(b"-")
-    assert (name, version, same_trace, flags) == (b"traceparent", b"00", trace, b"01")
-    assert new_span != span
-    assert lines[3] == b"tracestate: a=b"
+def test_header_changes_reach_x_forwarded_for_but_neither_the_mark_nor_internal() -> None:
+    names = ["x-forwarded-for", "x-envoy-internal", "x-mirror-proxy-shadow"]
+    copy = copy_of(mutation=Mutation(names, (), ()), mark=b"m")
+    assert copy == (
+        b"GET /a?b=c HTTP/1.1\r\nHost: shop-shadow\r\nx-envoy-internal: true\r\nx-mirror-proxy-shadow: m\r\n\r\n"
+    )
 
 
-def test_a_mark_the_request_came_with_is_replaced_by_ours() -> None:
-    lines = _copy(b"host: shop", b"X-Mirror-Proxy-Shadow: forged", b"x-envoy-internal: false")
-    assert lines[-2:] == [b"x-envoy-internal: true", b"x-mirror-proxy-shadow: m; s"]
-    assert not [line for line in lines if b"forged" in line or b"false" in line]
+def test_header_changes_may_take_out_the_trace() -> None:
+    lines = b"Host: shop\r\nb3: %b-00f067aa0ba902b7-1\r\n" % (b"4b" * 16)
+    copy = copy_of(lines, mutation=Mutation(["b3"], (), ()))
+    assert copy == b"GET /a?b=c HTTP/1.1\r\nHost: shop-shadow\r\n" + TAIL
+
+
+def test_the_primarys_fields_are_not_touched_by_the_copy() -> None:
+    head = read_request(b"POST / HTTP/1.1\r\nHost: shop\r\nExpect: 100-continue\r\n\r\n", 100, frozenset())
+    before = head.fields, head.host_line
+    ShadowForm(Mutation(["host"], (), ()), suffix=True, mark=b"m").write(
+        head, head.fields + FORWARDED, b"::1"
+    )
+    assert (head.fields, head.host_line) == before
