@@ -10,16 +10,17 @@ Floors. A row may import from any row below it, never from one above:
     dataplane                        one worker's sockets, clusters and counters
     journal  census                  what is written and read of requests
     exchange                         the life of one request
+    forwarding                       what each side is sent in place of what the other sent
     snapshot  tunnel                 the compiled configuration; an upgraded connection
     mirror
     routing  upstream  downstream    neighbours; none imports another
-    config  telemetry  flow  tasks  clock
+    config  telemetry  flow  tasks  clock  version
     http1                            no asyncio, no clock, no I/O
     errors
 
 The walk of one request, to be read in this order:
 
-     1. `downstream.connection` is given bytes; `http1.framing` cuts out a head or refuses it.
+     1. `downstream.connection` is given bytes; `http1.request` reads a head or refuses it.
      2. `exchange` begins with the present `snapshot`, and ends with the same one.
      3. `routing.table` finds the route; one random draw serves its destinations and its mirrors.
      4. `upstream.cluster` takes a kept connection to the primary, or makes one; the head goes out.

@@ -37,6 +37,7 @@ class Failure:
 
 _RESET_TEXT = b"upstream connect error or disconnect/reset before headers. reset reason: "
 
+BAD_PATH = Failure("bad_path", 400, "DPE", b"NUL in path\n", "no_primary")
 NO_ROUTE = Failure("no_route", 404, "NR", b"", "no_primary")
 NO_HEALTHY_UPSTREAM = Failure(
     "no_healthy_upstream", 503, "UH", b"no healthy upstream", "no_endpoint", unsent=True

@@ -68,10 +68,14 @@ class Exchange:
         """Route, decide on mirrors, and send; `pieces` is what came of the body with the head."""
         snapshot, head = self.snapshot, self.head
         self.request_done = end
+        self.request_id = head.request_id or forwarding.new_request_id()
         snapshot.downstream.requests_active += 1
         if snapshot.normalization != "none":
-            head.target = target.normalize(head.target, snapshot.normalization)
-        self.request_id = head.request_id or forwarding.new_request_id()
+            path = target.normalize(head.target, snapshot.normalization)
+            if path is None:
+                self._reply(errors.BAD_PATH)
+                return
+            head.target = path
         route = self.route = snapshot.table.match(head.host)
         if route is None:
             self._reply(errors.NO_ROUTE)

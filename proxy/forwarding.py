@@ -39,7 +39,7 @@ def request_fields(exchange: Exchange, route: CompiledRoute) -> bytes:
     proto, addresses = client.scheme, client.peer_ip
     if head.forwarded_proto is not None and exchange.snapshot.trusted_hops:
         proto = head.forwarded_proto
-    if head.forwarded_for is not None:
+    if head.forwarded_for:
         addresses = head.forwarded_for + b", " + addresses
     return b"%bx-forwarded-proto: %b\r\nx-forwarded-for: %b\r\n" % (out, proto, addresses)
 

@@ -11,7 +11,7 @@ from proxy.config.model import HeaderOps
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import get, post
 from tests.support.origin import OK, Visit, answering
-from tests.support.plane import make_config
+from tests.support.plane import make_config, until
 
 
 async def test_both_sides_are_kept_alive(origin: MakeOrigin, plane: MakePlane, connect: Connect) -> None:
@@ -271,3 +271,14 @@ async def test_hosts_without_a_route_get_404(origin: MakeOrigin, plane: MakePlan
         b"other": 404,
     }
     assert len(v1.requests) == 3
+
+
+async def test_a_path_with_an_encoded_nul_is_refused_and_reaches_nobody(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect
+) -> None:
+    v1, v2 = await origin(), await origin()
+    client = await connect(await plane(v1, v2))
+    assert (await client.ask(get(b"/a%00b"))).status == 400
+    assert (await client.ask(get(b"/a"))).status == 200
+    await until(lambda: v2.requests, "the copy of the second")
+    assert [len(one.requests) for one in (v1, v2)] == [1, 1]

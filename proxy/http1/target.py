@@ -19,12 +19,17 @@ _NESTED = re.compile(rb"%%(?![0-9A-Fa-f]{2})(?=%b{2})" % _HEX)
 _UNRESERVED = re.compile(rb"%(?:2[DdEe]|3[0-9]|[46][1-9A-Fa-f]|[57][0-9Aa]|5[Ff]|7[Ee])")
 
 
-def normalize(target: bytes, mode: str) -> bytes:
-    """Return `target` (origin form, query included) normalized by `mode`, which is not `none`."""
+def normalize(target: bytes, mode: str) -> bytes | None:
+    """Return `target` (origin form, query included) normalized by `mode`, which is not `none`.
+
+    None for a path with an encoded NUL, which Envoy answers with 400.
+    """
     find = target.find  # not `in`, which tries the bytes as a number first (0.2 µs each)
     if len(target.translate(None, _SPECIAL)) == len(target) and find(b"/.") < 0 and find(b"//") < 0:
         return target
     path, mark, query = target.partition(b"?")
+    if path.find(b"%00") >= 0:
+        return None
     if mode == "decode_and_merge_slashes":
         path = _ENCODED_SLASH.sub(b"/", path)
     path = _NESTED.sub(b"%25", path)  # `%%32e` must not become `%2e`, which the origin would decode again

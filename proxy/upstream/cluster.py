@@ -111,13 +111,9 @@ class Cluster:
 
     def put(self, connection: UpstreamConnection) -> None:
         """Take a connection back whose response is complete."""
-        waiter = self._next_waiter(connection)
-        if waiter is not None:
-            self._waiters.remove(waiter)
-            waiter.on_connection(connection)
-        elif self._waiters and not self._has_room():
-            connection.close()  # for a fresh one in its place
-        elif connection.endpoint.is_current:
+        if self._waiters and self._serve_waiter(connection):
+            return
+        if connection.endpoint.is_current:
             connection.endpoint.idle.append(connection)
             connection.deadline = when = monotonic() + self.config.idle_timeout_s
             if when < connection.alarm:
@@ -150,11 +146,17 @@ class Cluster:
         while len(self._waiters) > self._connecting and self.endpoints and self._has_room():
             self._open(self._choose(None), self._waiters[self._connecting])
 
-    def _next_waiter(self, connection: UpstreamConnection) -> Waiter | None:
+    def _serve_waiter(self, connection: UpstreamConnection) -> bool:
+        """Give a free connection to the longest waiter that takes it; True when it is not free any more."""
         for waiter in self._waiters:
             if not (waiter.wants_fresh and connection.requests):
-                return waiter
-        return None
+                self._waiters.remove(waiter)
+                waiter.on_connection(connection)
+                return True
+        if self._has_room():
+            return False
+        connection.close()  # for a fresh one in its place
+        return True
 
     def _has_room(self) -> bool:
         cap = self.config.max_connections

@@ -94,7 +94,7 @@ def test_decoding_never_makes_an_escape_that_was_not_sent(mode: str, target: byt
 @pytest.mark.parametrize("mode", MODES)
 def test_every_unreserved_character_is_decoded_and_no_other(mode: str) -> None:
     unreserved = (string.ascii_letters + string.digits + "-._~").encode()
-    for byte in range(256):
+    for byte in range(1, 256):
         if mode == "decode_and_merge_slashes" and bytes([byte]) in b"/\\":
             continue
         for escaped in (b"%%%02x" % byte, b"%%%02X" % byte):
@@ -107,3 +107,9 @@ def test_every_unreserved_character_is_decoded_and_no_other(mode: str) -> None:
 def test_what_is_normalized_stays_as_it_is(mode: str, target: bytes) -> None:
     once = normalize(target, mode)
     assert normalize(once, mode) == once
+
+
+@pytest.mark.parametrize("mode", ["base", "merge_slashes", "decode_and_merge_slashes"])
+def test_an_encoded_nul_has_no_normal_form(mode: str) -> None:
+    assert normalize(b"/a%00b", mode) is None
+    assert normalize(b"/a?b=%00", mode) == b"/a?b=%00"
