@@ -106,7 +106,7 @@ def test_every_unreserved_character_is_decoded_and_no_other(mode: str) -> None:
 @pytest.mark.parametrize("target", [*SAME, *DIFFERENT, *NESTED])
 def test_what_is_normalized_stays_as_it_is(mode: str, target: bytes) -> None:
     once = normalize(target, mode)
-    assert normalize(once, mode) == once
+    assert once is None or normalize(once, mode) == once
 
 
 @pytest.mark.parametrize("mode", ["base", "merge_slashes", "decode_and_merge_slashes"])
