@@ -32,7 +32,12 @@ def test_a_worker_that_dies_is_replaced_on_its_socket_and_its_counts_are_kept(tm
         assert proxy.metric("requests_total") == 20
         lost, other = proxy.workers()
         os.kill(lost["pid"], signal.SIGKILL)
-        until(lambda: len(proxy.workers()) == 2 and proxy.workers()[0]["pid"] != lost["pid"], "a replacement")
+
+        def is_replaced() -> bool:
+            pids = [worker["pid"] for worker in proxy.workers()]
+            return len(pids) == 2 and lost["pid"] not in pids
+
+        until(is_replaced, "a replacement")
         assert proxy.workers()[1]["pid"] == other["pid"]
         assert proxy.metric("requests_total") == 20
         assert proxy.metric("worker_restarts_total", reason="died") == 1
