@@ -15,6 +15,7 @@ Floors. A row may import from any row below it, never from one above:
     mirror
     routing  upstream  downstream    neighbours; none imports another
     config  telemetry  flow  tasks  clock  version
+    pattern                          regular expressions in RE2's syntax
     http1                            no asyncio, no clock, no I/O
     errors
 

@@ -99,7 +99,7 @@ def clusters(snapshot: Snapshot) -> list[Row]:
     return [
         {
             "name": name,
-            "address": str(cluster.config.address),
+            "host": cluster.config.host,
             "connections_active": cluster.stats.connections_active,
             "requests_active": cluster.requests_active,
             "connect_failures": cluster.stats.connect_failures,

@@ -31,6 +31,7 @@ FLOORS = (
     ("mirror",),
     ("routing", "upstream", "downstream"),
     ("config", "runtime", "telemetry", "flow", "tasks", "clock", "version"),
+    ("pattern",),
     ("http1",),
     ("errors",),
 )
@@ -44,6 +45,7 @@ DOORS = {
     "httptools": ("http1/parser.py",),
     "prometheus_client": ("telemetry/exposition.py",),
     "uvloop": ("worker.py",),
+    "re2": ("pattern.py",),
     "yaml": ("config/document.py",),
 }
 

@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from proxy import control
-from proxy.config.model import Address, Cluster, Config, Settings
+from proxy.config.model import Address, Config, Settings
 from proxy.control import Pipe
+from tests.support.plane import cluster_at
 
 
 class End:
@@ -47,7 +48,7 @@ async def raw() -> AsyncIterator[tuple[End, socket.socket]]:
 
 async def test_messages_arrive_whole_and_in_order(ends: tuple[End, End]) -> None:
     one, two = ends
-    config = Config(Settings(), (Cluster("c", Address("v1", 80)),), ())
+    config = Config(Settings(), (cluster_at("c", Address("v1", 80)),), ())
     start = control.Start(config, 3, b"k" * 32, (7, 8))
     one.pipe.send(start)
     one.pipe.send(control.Drain(2.5))

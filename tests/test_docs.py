@@ -11,6 +11,7 @@ import pytest
 
 from proxy import cli
 from proxy.admin.views import PAGES, PROBES
+from proxy.cli import verb
 from proxy.config import flags, loader, settings
 from proxy.config.schema import Later, ListOf, MapOf, Record
 from proxy.mirror.policy import OUTCOMES
@@ -140,7 +141,7 @@ def test_links_lead_to_files_that_exist(document: str) -> None:
 
 
 def test_the_exit_codes_are_those_of_the_command() -> None:
-    assert (cli.OK, cli.FAILED, cli.USAGE) == (0, 1, 2)
+    assert (verb.OK, verb.FAILED, verb.USAGE) == (0, 1, 2)
     assert re.search(r"Exit codes: 0 fine; 1 .*; 2 ", README)
 
 

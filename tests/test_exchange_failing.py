@@ -14,7 +14,7 @@ from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import get, post
 from tests.support.message import Message
 from tests.support.origin import OK, Origin, Visit, never_read, stall
-from tests.support.plane import free_port, local_cluster, make_config, settled, until
+from tests.support.plane import cluster_at, free_port, make_config, settled, until
 
 
 def reason(response: Message) -> tuple[int, str]:
@@ -69,7 +69,7 @@ async def test_a_connection_that_takes_too_long_is_answered_503(
 
 
 async def test_a_name_without_addresses_is_answered_503(plane: MakePlane, connect: Connect) -> None:
-    config = make_config(local_cluster("v1", 80), cluster={"address": Address("v1.invalid", 80)})
+    config = make_config(cluster_at("v1", Address("v1.invalid", 80)))
     served = await plane(config)
     client = await connect(served)
     response = await client.ask(get())

@@ -15,7 +15,7 @@ from proxy.telemetry.access_log import AccessLog
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import get, post
 from tests.support.origin import Visit
-from tests.support.plane import free_port, local_cluster, make_config, until
+from tests.support.plane import cluster_at, free_port, make_config, until
 
 
 class Log:
@@ -89,10 +89,9 @@ async def test_each_mirror_s_admission_is_told(
 async def test_the_admission_is_told_when_the_primary_cannot_be_reached(
     origin: MakeOrigin, plane: MakePlane, connect: Connect, log: Log
 ) -> None:
-    nowhere = local_cluster("v1", 80)
     v2 = await origin()
     served = await plane(
-        make_config(nowhere, v2.port, cluster={"address": Address("v1.invalid", 80)}), access_log=log.writer
+        make_config(cluster_at("v1", Address("v1.invalid", 80)), v2.port), access_log=log.writer
     )
     await (await connect(served)).ask(get())
     [line] = log.lines()

@@ -14,7 +14,7 @@ from proxy.config.model import Address, Breaker, Mirroring, MirrorPolicy
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import Client, get, post
 from tests.support.origin import OK, Visit, stall
-from tests.support.plane import MARK_KEY, Plane, free_port, local_cluster, make_config, until
+from tests.support.plane import MARK_KEY, Plane, cluster_at, free_port, local_cluster, make_config, until
 
 
 async def _read_on(visit: Visit) -> None:
@@ -225,7 +225,7 @@ async def test_no_endpoint_and_a_living_primary(
     origin: MakeOrigin, plane: MakePlane, connect: Connect
 ) -> None:
     v1 = await origin()
-    nowhere = replace(local_cluster("mirror", 80), address=Address("v2.invalid", 80))
+    nowhere = cluster_at("mirror", Address("v2.invalid", 80))
     served = await plane(make_config(v1.port, nowhere))
     assert (await (await connect(served)).ask(get())).status == 200
     await served.ended("no_endpoint")
@@ -233,9 +233,7 @@ async def test_no_endpoint_and_a_living_primary(
 
 async def test_no_primary(origin: MakeOrigin, plane: MakePlane, connect: Connect) -> None:
     v2 = await origin()
-    served = await plane(
-        make_config(local_cluster("v1", 80), v2.port, cluster={"address": Address("v1.invalid", 80)})
-    )
+    served = await plane(make_config(cluster_at("v1", Address("v1.invalid", 80)), v2.port))
     client = await connect(served)
     assert (await client.ask(get())).status == 503
     assert (await client.ask(post(b"x"))).status == 503

@@ -15,7 +15,6 @@ from pathlib import Path
 from proxy import control
 from proxy.config.model import (
     Address,
-    Cluster,
     Config,
     Destination,
     Drain,
@@ -25,6 +24,7 @@ from proxy.config.model import (
     Settings,
     VirtualHost,
 )
+from tests.support.plane import cluster_at
 
 BOUND_S = 20.0
 ROOT = Path(__file__).parents[1]
@@ -50,7 +50,7 @@ class Held:
     def start(self, tls: ListenerTls | None = None) -> None:
         settings = Settings(listeners=(Listener(Address(*self.address), tls),), drain=Drain(0.0, 5.0))
         routes = (Route("r", (Destination("p", "p"),)),)
-        clusters = (Cluster("p", Address("127.0.0.1", 1)),)
+        clusters = (cluster_at("p", Address("127.0.0.1", 1)),)
         config = Config(settings, clusters, (VirtualHost("v", ("*",), routes),))
         self.send(control.Start(config, 1, b"k" * 32, (self.listener.fileno(),)))
 

@@ -44,12 +44,15 @@ class Document:
         return Place(self.root, problems, self.subject)
 
 
-def read(paths: Iterable[str], problems: Problems) -> list[Document]:
-    """Read every document of files and folders (their *.yaml, *.yml and *.json, sorted by name)."""
+def read(paths: Iterable[str], problems: Problems, namespace: str = "default") -> list[Document]:
+    """Read every document of files and folders (their *.yaml, *.yml and *.json, sorted by name).
+
+    `namespace` is that of documents that name none.
+    """
     documents = []
     for path in _files(paths, problems):
         for root in _parse(path, problems):
-            documents.extend(unroll(root, problems))
+            documents.extend(unroll(root, problems, namespace))
     return documents
 
 
@@ -83,7 +86,7 @@ def _parse(path: Path, problems: Problems) -> Iterator[Node]:
     yield from _Grower(str(path), problems).documents(data)
 
 
-def unroll(root: Node, problems: Problems) -> list[Document]:
+def unroll(root: Node, problems: Problems, namespace: str = "default") -> list[Document]:
     """Turn one parsed object, or each item of a `kind: List`, into a Document."""
     place = Place(root, problems)
     if root.value is None:
@@ -94,18 +97,20 @@ def unroll(root: Node, problems: Problems) -> list[Document]:
     if _text(place, "kind") == "List" and isinstance(
         (items := place.get("items")) and items.node.value, list
     ):
-        return [document for item in root.value["items"].value for document in unroll(item, problems)]
-    return _document(place)
+        return [
+            document for item in root.value["items"].value for document in unroll(item, problems, namespace)
+        ]
+    return _document(place, namespace)
 
 
-def _document(place: Place) -> list[Document]:
+def _document(place: Place, default_namespace: str) -> list[Document]:
     kind, api_version = _text(place, "kind"), _text(place, "apiVersion")
     for key, value in (("apiVersion", api_version), ("kind", kind)):
         if not value:
             place.refuse(f"{key} is missing", "every document names its apiVersion and kind")
     metadata = place.get("metadata")
     name = _text(metadata, "name") if metadata else ""
-    namespace = (_text(metadata, "namespace") if metadata else "") or "default"
+    namespace = (_text(metadata, "namespace") if metadata else "") or default_namespace
     if not (kind and api_version):
         return []
     document = Document(api_version, kind, name, namespace, place.node)

@@ -7,12 +7,13 @@ flag or variable; `overlay` turns them into documents, whose checks then report 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.config import settings
+from proxy.config import quantity, settings
 from proxy.config.node import Node
+from proxy.config.options import EndpointOption, Options
 from proxy.config.problems import Mark, Problem, Problems, did_you_mean
 
 PREFIX = "MIRROR_PROXY_"
@@ -30,6 +31,7 @@ class Flag:
     text: str = ""
     repeats: bool = False
     is_number: bool = False
+    has_variable: bool = True
 
     @property
     def option(self) -> str:
@@ -43,8 +45,8 @@ class Flag:
 
     @property
     def variable(self) -> str:
-        """The environment variable that stands for the flag."""
-        return PREFIX + self.key.upper()
+        """The environment variable that stands for the flag, or nothing."""
+        return PREFIX + self.key.upper() if self.has_variable else ""
 
     @property
     def help(self) -> str:
@@ -56,7 +58,7 @@ class Flag:
         return text if field.default in (None, "") else f"{text.removesuffix('.')} (default {field.default})."
 
 
-FORWARD, MIRROR, DOORS, PROCESS = "forwarding", "mirroring", "addresses", "process"
+FORWARD, MIRROR, DOORS, PROCESS, FILES = "forwarding", "mirroring", "addresses", "process", "reading files"
 FLAGS = (
     Flag("primary", FORWARD, "URL", text="The upstream that answers clients: http(s)://HOST[:PORT]."),
     Flag(
@@ -131,14 +133,52 @@ FLAGS = (
     ),
     Flag("drain-delay", PROCESS, "TIME", ("drain", "delay")),
     Flag("grace", PROCESS, "TIME", ("drain", "grace")),
+    Flag(
+        "endpoint",
+        FILES,
+        "HOST[/SUBSET]=ADDRESS:PORT",
+        text="Where a host, or one subset of it, is served; wins over files; repeat for several.",
+        repeats=True,
+    ),
+    Flag("namespace", FILES, "NAME", text="Namespace of documents without one (default default)."),
+    Flag(
+        "host-match",
+        FILES,
+        "auto|strict",
+        text="auto: a single virtual service takes every Host; strict: only its hosts (default auto).",
+    ),
+    Flag(
+        "service-port",
+        FILES,
+        "N",
+        text="The port that a match's port means (default: the listener's).",
+        is_number=True,
+        has_variable=False,  # Kubernetes sets its name itself, beside a Service called mirror-proxy
+    ),
+    Flag(
+        "workload-labels",
+        FILES,
+        "K=V,...",
+        text="The proxy's own labels, for sourceLabels in a match.",
+    ),
+    Flag(
+        "as",
+        FILES,
+        "mesh|NAMESPACE/GATEWAY",
+        text="Which gateway to be, or mesh (default: all of them at once).",
+    ),
     Flag("print-config", PROCESS, text="Print the configuration as documents, to keep in a file, and leave."),
 )
 
 
-def add_to(parser: argparse.ArgumentParser) -> None:
-    """Add every flag to a parser, grouped; values stay text until they are read with their documents."""
-    groups = {name: parser.add_argument_group(name) for name in (FORWARD, MIRROR, DOORS, PROCESS)}
-    for flag in FLAGS:
+READING = tuple(flag for flag in FLAGS if flag.group == FILES)  # what every verb that reads files takes
+
+
+def add_to(parser: argparse.ArgumentParser, flags: tuple[Flag, ...] = FLAGS) -> None:
+    """Add flags to a parser, grouped; values stay text until they are read with their documents."""
+    wanted = dict.fromkeys(flag.group for flag in flags)
+    groups = {name: parser.add_argument_group(name) for name in wanted}
+    for flag in flags:
         if flag.metavar:
             action = "append" if flag.repeats else "store"
             groups[flag.group].add_argument(flag.option, metavar=flag.metavar, action=action, help=flag.help)
@@ -174,7 +214,7 @@ class Given:
         return WORDS.get(text.lower())
 
     def _warn_of_unknown(self, environ: Mapping[str, str]) -> None:
-        known = {flag.variable.removeprefix(PREFIX) for flag in FLAGS}
+        known = {flag.variable.removeprefix(PREFIX) for flag in FLAGS if flag.variable}
         for name in sorted(environ):
             rest = name.removeprefix(PREFIX)
             hint = did_you_mean(rest, known) if rest != name and rest not in known else ""
@@ -212,3 +252,38 @@ def _number(text: str) -> int | float | str:
         except ValueError:
             continue
     return text
+
+
+def options(given: Given) -> Options:
+    """Read what is said beside the files about how to read them; report what cannot be read."""
+    reader = _OptionReader(given)
+    return Options(
+        namespace=reader.text("namespace", quantity.namespace) or Options().namespace,
+        endpoints=tuple(filter(None, map(reader.endpoint, given.all("endpoint")))),
+        host_match=reader.text("host_match", quantity.host_match) or Options().host_match,
+        service_port=reader.text("service_port", quantity.port),
+        workload_labels=reader.text("workload_labels", quantity.labels),
+        acts_as=reader.text("as", quantity.gateway),
+    )
+
+
+class _OptionReader:
+    def __init__(self, given: Given) -> None:
+        self._given = given
+
+    def text(self, key: str, parse: Callable[[Any], Any]) -> Any:
+        """Return a flag's value, or None when it is not given or refused."""
+        node = self._given.one(key)
+        return self._parse(node, parse) if node else None
+
+    def endpoint(self, node: Node) -> EndpointOption | None:
+        """Read one `HOST[/SUBSET]=ADDRESS:PORT`."""
+        parts = self._parse(node, quantity.endpoint)
+        return EndpointOption(node.mark, *parts) if parts else None
+
+    def _parse(self, node: Node, parse: Callable[[Any], Any]) -> Any:
+        try:
+            return parse(node.value)
+        except ValueError as error:
+            self._given.refuse(node.mark, str(error))
+            return None

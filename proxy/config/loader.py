@@ -20,10 +20,13 @@ from proxy.config.istio.names import VERSIONS
 from proxy.config.mirroring import Defaults, check_overrides
 from proxy.config.model import Config, Settings
 from proxy.config.node import Node, merge
+from proxy.config.options import Options
 from proxy.config.problems import Mark, Problem, Problems, did_you_mean
+from proxy.config.registry import Registry
 from proxy.config.routes import Routes
 from proxy.config.validate import check_doors, check_loops
 
+DEFAULT_OPTIONS = Options()
 NO_ENVIRONMENT: Mapping[str, str] = MappingProxyType({})
 SUFFIX_VARIABLE = "DISABLE_SHADOW_HOST_SUFFIX"  # Istio's name
 VIRTUAL_SERVICE = "VirtualService"
@@ -71,10 +74,13 @@ class Loaded:
 
 
 def load(
-    paths: Sequence[str] = (), overlay: Sequence[Node] = (), environ: Mapping[str, str] = NO_ENVIRONMENT
+    paths: Sequence[str] = (),
+    overlay: Sequence[Node] = (),
+    environ: Mapping[str, str] = NO_ENVIRONMENT,
+    options: Options = DEFAULT_OPTIONS,
 ) -> Config:
     """Load files and folders under an overlay; raise ConfigError with every problem."""
-    return load_documents(paths, overlay, environ, Problems()).config
+    return load_documents(paths, overlay, environ, Problems(), options).config
 
 
 def load_documents(
@@ -82,13 +88,14 @@ def load_documents(
     overlay: Sequence[Node],
     environ: Mapping[str, str],
     problems: Problems,
+    options: Options = DEFAULT_OPTIONS,
 ) -> Loaded:
     """Load as `load` does, after what `problems` holds already, and return the documents too."""
-    found = _known(documents.read(paths, problems), problems)
-    laid = [document for node in overlay for document in documents.unroll(node, problems)]
+    found = _known(documents.read(paths, problems, options.namespace), problems)
+    laid = [document for node in overlay for document in documents.unroll(node, problems, options.namespace)]
     settings = _settings_document(found, laid, environ, problems)
     routing = _routing_documents(found, laid, paths, problems)
-    config = _compile(settings, routing, problems)
+    config = _compile(settings, routing, problems, options)
     problems.raise_errors()
     return Loaded(config, (settings, *routing) if settings else tuple(routing))
 
@@ -165,7 +172,9 @@ def _routing_documents(
     return [*from_files, *from_flags]
 
 
-def _compile(settings_document: Document | None, routing: Sequence[Document], problems: Problems) -> Config:
+def _compile(
+    settings_document: Document | None, routing: Sequence[Document], problems: Problems, options: Options
+) -> Config:
     """Make the model of the documents; the result is of use only when no problem was found."""
     settings, defaults = Settings(), Defaults()
     place = settings_document.place(problems) if settings_document else None
@@ -174,8 +183,10 @@ def _compile(settings_document: Document | None, routing: Sequence[Document], pr
         check_doors(settings, place.get("spec") or place)
     rules = _read_all(VIRTUAL_SERVICE, virtual_service.read, routing, problems)
     policies = _read_all(DESTINATION_RULE, destination_rule.read, routing, problems)
-    routes = Routes(policies, defaults, settings.listeners[0].address.port)
+    registry = Registry(policies, settings.listeners[0].address.port)
+    routes = Routes(registry, defaults, options)
     routes.add_all(rules)
+    registry.warn_of_unused()
     check_loops(settings, routes.clusters, routes.places)
     if place:
         check_overrides(place, defaults, routes.mirror_names)

@@ -14,6 +14,7 @@ DURATION_PATTERN = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:ns|us|µs|ms|s|m|h)"
 SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 SIZE_PATTERN = r"([0-9]+)(B|KiB|MiB|GiB)?"
 SIZES = {None: 1, "B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+DNS_LABEL = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -83,3 +84,51 @@ def _split(text: str) -> SplitResult | None:
     except ValueError:
         return None
     return parts
+
+
+def endpoint(text: str) -> tuple[str, str, Address]:
+    """Read `HOST[/SUBSET]=ADDRESS:PORT` as host, subset (or empty) and address."""
+    name, found, where = text.partition("=")
+    host, _, subset = name.partition("/")
+    if not (found and host) or name.endswith("/"):
+        raise ValueError(f'"{text}" is not HOST[/SUBSET]=ADDRESS:PORT; write such as shop/v2=127.0.0.1:8082')
+    at = address(where)
+    if at.port == 0:
+        raise ValueError(f'"{text}": port 0 leads nowhere')
+    return host, subset, at
+
+
+def namespace(text: str) -> str:
+    """Read the name of a Kubernetes namespace."""
+    if not re.fullmatch(DNS_LABEL, text):
+        raise ValueError(f'"{text}" is not the name of a namespace')
+    return text
+
+
+def host_match(text: str) -> str:
+    """Read how hosts are matched."""
+    if text not in {"auto", "strict"}:
+        raise ValueError(f'"{text}" is not one of auto, strict')
+    return text
+
+
+def port(number: int) -> int:
+    """Read a port number."""
+    if not isinstance(number, int) or not 1 <= number <= 65535:
+        raise ValueError(f"port number {number} must be in the range 1..65535")
+    return number
+
+
+def labels(text: str) -> tuple[tuple[str, str], ...]:
+    """Read `K=V,K=V`."""
+    pairs = [part.strip().partition("=") for part in text.split(",") if part.strip()]
+    if not all(key and mark for key, mark, _ in pairs):
+        raise ValueError(f'"{text}" is not a list of labels; write such as app=shop,version=v1')
+    return tuple((key, value) for key, _, value in pairs)
+
+
+def gateway(text: str) -> str:
+    """Read `mesh` or `NAMESPACE/GATEWAY`."""
+    if text != "mesh" and not re.fullmatch(f"{DNS_LABEL}/{DNS_LABEL}", text):
+        raise ValueError(f'"{text}" is neither mesh nor NAMESPACE/GATEWAY')
+    return text

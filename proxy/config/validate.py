@@ -34,9 +34,12 @@ def check_loops(settings: Settings, clusters: Mapping[str, Cluster], places: Map
     """Report clusters that lead back to one of the proxy's own listeners."""
     for name, cluster in clusters.items():
         for listener in settings.listeners:
-            if _leads_to(cluster.address, listener.address):
+            address = next(
+                (one.address for one in cluster.endpoints if _leads_to(one.address, listener.address)), None
+            )
+            if address is not None:
                 places[name].refuse(
-                    f"{cluster.address} is this proxy's own listener: requests would go round for ever",
+                    f"{address} is this proxy's own listener: requests would go round for ever",
                     "listen on another port or name another upstream",
                 )
 

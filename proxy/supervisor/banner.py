@@ -37,7 +37,7 @@ async def warn_of_unreachable_primaries(config: Config) -> None:
 
 
 async def _try_to_reach(cluster: Cluster) -> None:
-    address = cluster.address
+    address = cluster.endpoints[0].address
     try:
         async with asyncio.timeout(_REACH_S):
             _, writer = await asyncio.open_connection(address.host, address.port)
@@ -59,7 +59,7 @@ def _routes(config: Config) -> Iterator[Route]:
 
 
 def _url(cluster: Cluster) -> str:
-    return f"{'https' if cluster.tls else 'http'}://{cluster.address}"
+    return f"{'https' if cluster.tls else 'http'}://{cluster.endpoints[0].address}"
 
 
 def _methods(mirroring: Mirroring) -> str:

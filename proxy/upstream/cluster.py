@@ -60,11 +60,13 @@ class Cluster:
         self.wheel = wheel
         self.stats = ClusterStats()
         self.endpoints: tuple[Endpoint, ...] = ()
-        self.authority = str(config.address).encode()
+        self.authority = (
+            str(config.endpoints[0].address).encode() if config.endpoints else config.host.encode()
+        )
         self._waiters: deque[Waiter] = deque()
         self._connecting = 0
         self._tls = client_context(config.tls) if config.tls else None
-        self._sni = (config.tls.sni or config.address.host) if config.tls else None
+        self._sni = (config.tls.sni or config.host) if config.tls else None
 
     # --- endpoints ---
 

@@ -33,7 +33,7 @@ class Resolver:
         self._tasks: list[asyncio.Task[None]] = []
         self._channel: aiodns.DNSResolver | None = None
         for cluster in clusters:
-            address = cluster.config.address
+            address = cluster.config.endpoints[0].address
             if is_ip(address.host):
                 cluster.set_addresses([address])
             else:
@@ -82,7 +82,9 @@ class Resolver:
                     _log.info("%s resolves now", name)
                 failed = False
                 for cluster in clusters:
-                    cluster.set_addresses([Address(host, cluster.config.address.port) for host in hosts])
+                    cluster.set_addresses(
+                        [Address(host, cluster.config.endpoints[0].address.port) for host in hosts]
+                    )
             first.set()
             await asyncio.sleep(wait_s)
 

@@ -140,7 +140,7 @@ def test_a_host_may_speak_tls_on_one_port_only() -> None:
 
 def test_ipv6_upstreams_are_taken_in_brackets() -> None:
     config = config_of("--primary", "http://[::1]:9000", "--mirror", "https://[::2]")
-    assert config.clusters[0].address == Address("::1", 9000)
+    assert config.clusters[0].endpoints[0].address == Address("::1", 9000)
     assert config.clusters[1].tls == UpstreamTls()
 
 

@@ -159,7 +159,7 @@ def test_the_proxy_sends_to_the_v1_beside_it_and_mirrors_to_the_v2_service(confi
     (route,) = config.virtual_hosts[0].routes
     (destination,) = route.destinations
     (mirror,) = route.mirrors
-    clusters = {cluster.name: cluster.address for cluster in config.clusters}
+    clusters = {cluster.name: cluster.endpoints[0].address for cluster in config.clusters}
     primary, shadow = clusters[destination.cluster], clusters[mirror.cluster]
     service = find("Service", "v2")
     (service_port,) = service["spec"]["ports"]

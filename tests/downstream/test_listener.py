@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.model import Address, Cluster, ListenerTls
+from proxy.config.model import Address, ListenerTls
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.certificates import Authority
 from tests.support.client import Client, get, post
 from tests.support.origin import Visit
-from tests.support.plane import Plane, make_config, settled, until
+from tests.support.plane import Plane, cluster_at, make_config, settled, until
 
 
 @pytest.fixture
@@ -177,7 +177,7 @@ async def test_an_early_answer_reaches_a_tls_client_that_is_still_sending(
 
 async def test_ipv6_is_served_and_reached(origin: MakeOrigin, plane: MakePlane, connect: Connect) -> None:
     v1, v2 = await origin(host="::1"), await origin(host="::1")
-    clusters = [Cluster(name, Address("::1", one.port)) for name, one in (("v1", v1), ("mirror", v2))]
+    clusters = [cluster_at(name, Address("::1", one.port)) for name, one in (("v1", v1), ("mirror", v2))]
     served = await plane(make_config(*clusters), host="::1")
     client = await connect(served, host="::1")
     assert (await client.ask(get(host=b"[::1]:80"))).status == 200

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from proxy.clock import DeadlineWheel
-from proxy.config import model
-from proxy.config.model import Address, Mirroring, MirrorPolicy
+from proxy.config.model import Address, Breaker, Mirroring, MirrorPolicy
 from proxy.http1.request import RequestHead, read_request
 from proxy.mirror.budget import Budget
 from proxy.mirror.policy import FAILURES, OUTCOMES, Mirror, Rate, is_own_mark, mark_value
 from proxy.mirror.shadow import Shadow
 from proxy.upstream.cluster import Cluster
+from tests.support.plane import cluster_at
 
 KEY = b"k" * 32
 NOW = 1000.0
@@ -24,7 +24,7 @@ V2 = Address("127.0.0.1", 9)
 def make_mirror(
     *, numerator: int = 100, denominator: int = 100, limit: int = 1000, endpoints: int = 1, **mirroring: Any
 ) -> Mirror:
-    cluster = Cluster(model.Cluster("v2", V2), DeadlineWheel())
+    cluster = Cluster(cluster_at("v2", V2), DeadlineWheel())
     cluster.set_addresses([V2] * endpoints)
     policy = MirrorPolicy("shop/v2", "v2", numerator, denominator, Mirroring(**mirroring))
     return Mirror(policy, cluster, Budget(limit), KEY)
@@ -178,7 +178,7 @@ def test_a_refusal_is_counted_by_its_name() -> None:
 
 @pytest.mark.parametrize("outcome", OUTCOMES)
 def test_only_failures_count_against_the_breaker(outcome: str) -> None:
-    mirror = make_mirror(breaker=model.Breaker(consecutive_failures=5))
+    mirror = make_mirror(breaker=Breaker(consecutive_failures=5))
     mirror.breaker.on_failure(NOW)
     mirror.on_shadow_end(make_shadow(mirror, outcome), NOW)
     expected = 2 if outcome in FAILURES else 0 if outcome == "completed" else 1
@@ -213,7 +213,7 @@ def test_whoever_asked_is_told_of_each_shadow_that_ends() -> None:
 
 
 def test_a_dead_mirror_is_logged_ever_more_rarely(caplog: pytest.LogCaptureFixture) -> None:
-    mirror = make_mirror(breaker=model.Breaker(consecutive_failures=6))
+    mirror = make_mirror(breaker=Breaker(consecutive_failures=6))
     for _ in range(20):
         mirror.on_shadow_end(make_shadow(mirror, "connect_error"), NOW)
     assert caplog.messages == [

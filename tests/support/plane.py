@@ -14,6 +14,7 @@ from proxy.config.model import (
     Cluster,
     Config,
     Destination,
+    Endpoint,
     Limits,
     Listener,
     ListenerTls,
@@ -66,7 +67,12 @@ def make_config(
 
 def local_cluster(name: str, port: int, **changes: Any) -> Cluster:
     """Build a cluster of one endpoint on loopback."""
-    return Cluster(name, Address("127.0.0.1", port), **{"connect_timeout_s": 2.0, **changes})
+    return cluster_at(name, Address("127.0.0.1", port), **{"connect_timeout_s": 2.0, **changes})
+
+
+def cluster_at(name: str, *addresses: Address, **changes: Any) -> Cluster:
+    """Build a cluster whose endpoints are `addresses`; its host is the first one's."""
+    return Cluster(name, addresses[0].host, tuple(map(Endpoint, addresses)), **changes)
 
 
 def free_port() -> int:

@@ -23,7 +23,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from proxy.config.model import (
     Address,
     Admin,
-    Cluster,
     Config,
     Destination,
     Drain,
@@ -33,6 +32,7 @@ from proxy.config.model import (
     Settings,
     VirtualHost,
 )
+from tests.support.plane import cluster_at
 
 BOUND_S = 20.0
 ROOT = Path(__file__).parents[2]
@@ -120,10 +120,10 @@ def config_for(
     primary: Address, *, mirror: Address | None = None, route: str = "r", **settings: Any
 ) -> Config:
     """Build one route to `primary` on a free port; `settings` replace what the tests' defaults are."""
-    clusters = [Cluster("p", primary)]
+    clusters = [cluster_at("p", primary)]
     mirrors: tuple[MirrorPolicy, ...] = ()
     if mirror is not None:
-        clusters.append(Cluster("m", mirror))
+        clusters.append(cluster_at("m", mirror))
         mirrors = (MirrorPolicy("mirror", "m"),)
     defaults: dict[str, Any] = {
         "listeners": (Listener(Address("127.0.0.1", free_port())),),

@@ -15,7 +15,7 @@ from proxy.upstream import resolver
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import get
 from tests.support.nameserver import NameServer
-from tests.support.plane import make_config, until
+from tests.support.plane import cluster_at, make_config, until
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ async def names(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[NameServer]:
 
 
 def named(name: str, port: int) -> Cluster:
-    return Cluster(name, Address(f"{name}.test", port), connect_timeout_s=2.0)
+    return cluster_at(name, Address(f"{name}.test", port), connect_timeout_s=2.0)
 
 
 async def test_a_name_that_resolves_later_is_served_then(

@@ -6,7 +6,7 @@ istio pkg/config/validation/validation.go, pilot/pkg/networking/core/route/route
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 from proxy.config.document import Document
@@ -22,52 +22,11 @@ from proxy.config.istio.names import (
 from proxy.config.model import HeaderOps, RetryPolicy
 from proxy.config.node import Place
 from proxy.config.problems import Problems
+from proxy.config.rules import DestinationRef, HostRule, MirrorRef, RouteRule, Target
 from proxy.config.schema import INVALID, LATER, TEXT, Field, Ignored, Later, ListOf, Record, Scalar, duration
 
 MIRROR_NAME = "mirror-proxy.dev/mirror-name"  # annotation: what every mirror of the VirtualService is called
 NO_CHANGE = HeaderOps()
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Istio's Destination: a host as written and a port (None: that of the listener)."""
-
-    place: Place
-    host: str
-    port: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class MirrorRule:
-    """One mirror of a route; fires for `numerator` of `denominator` requests."""
-
-    target: Target
-    numerator: int
-    denominator: int
-
-
-@dataclass(frozen=True, slots=True)
-class RouteRule:
-    """One item of `spec.http`; `name` is empty when it has none."""
-
-    name: str
-    target: Target
-    mirrors: tuple[MirrorRule, ...]
-    timeout_s: float | None
-    retries: RetryPolicy
-    request_headers: HeaderOps
-    response_headers: HeaderOps
-
-
-@dataclass(frozen=True, slots=True)
-class VirtualServiceRule:
-    """One VirtualService; `mirror_name` None: mirrors are named after route and destination."""
-
-    document: Document
-    place: Place
-    hosts: tuple[str, ...]
-    routes: tuple[RouteRule, ...]
-    mirror_name: str | None = None
 
 
 def _mirror_percent(value: int) -> tuple[int, int]:
@@ -76,8 +35,12 @@ def _mirror_percent(value: int) -> tuple[int, int]:
     return value, HUNDRED
 
 
-def _mirror(target: Target, percent: tuple[int, int] = (HUNDRED, HUNDRED)) -> MirrorRule:
-    return MirrorRule(target, *percent)
+def _target(place: Place, host: str, port: int | None = None) -> Target:
+    return Target(place, host, "", port=port)  # the namespace comes with the document
+
+
+def _mirror(target: Target, percent: tuple[int, int] = (HUNDRED, HUNDRED)) -> MirrorRef:
+    return MirrorRef(target, *percent)
 
 
 def _weight(value: int) -> int:
@@ -113,8 +76,9 @@ def _route(place: Place, **values: Any) -> Any:
         place.at("route").refuse(f"several destinations: {LATER}")
     request, response = values.get("headers", (NO_CHANGE, NO_CHANGE))
     return RouteRule(
+        place,
         name=values.get("name", ""),
-        target=targets[0],
+        destinations=(DestinationRef(targets[0]),),
         mirrors=_mirrors(place, values),
         timeout_s=values.get("timeout_s"),
         retries=values.get("retries", RetryPolicy()),
@@ -123,7 +87,7 @@ def _route(place: Place, **values: Any) -> Any:
     )
 
 
-def _mirrors(place: Place, values: dict[str, Any]) -> tuple[MirrorRule, ...]:
+def _mirrors(place: Place, values: dict[str, Any]) -> tuple[MirrorRef, ...]:
     old = place.get("mirrorPercent") or place.get("mirror_percent")
     if old:
         old.warn('using deprecated setting "mirrorPercent", use "mirrorPercentage" instead')
@@ -138,7 +102,7 @@ def _mirrors(place: Place, values: dict[str, Any]) -> tuple[MirrorRule, ...]:
 
 MIRRORED = Scalar(("integer",), _mirror_percent)
 TARGET = Record(
-    Target,
+    _target,
     (
         Field("host", "host", DESTINATION_HOST, required=True),
         Field("subset", "", Later()),
@@ -226,7 +190,7 @@ SPEC = Record(
 DOCUMENT = whole_document(SPEC)
 
 
-def read(document: Document, problems: Problems) -> VirtualServiceRule | None:
+def read(document: Document, problems: Problems) -> HostRule | None:
     """Read one VirtualService, or report what is wrong with it and return None."""
     place = document.place(problems)
     spec = DOCUMENT.read(place)
@@ -246,7 +210,25 @@ def read(document: Document, problems: Problems) -> VirtualServiceRule | None:
             "wildcard host * is not allowed for virtual services bound to the mesh gateway",
             "a mesh would refuse it, here it takes every host",
         )
-    return VirtualServiceRule(document, place, spec["hosts"], routes, _mirror_name(place))
+    return HostRule(
+        place,
+        document.name,
+        document.namespace,
+        spec["hosts"],
+        tuple(_in_namespace(route, document.namespace) for route in routes),
+        _mirror_name(place),
+    )
+
+
+def _in_namespace(route: RouteRule, namespace: str) -> RouteRule:
+    """Return a route whose short hosts are completed with the namespace of its document."""
+    return replace(
+        route,
+        destinations=tuple(
+            replace(one, target=replace(one.target, namespace=namespace)) for one in route.destinations
+        ),
+        mirrors=tuple(replace(one, target=replace(one.target, namespace=namespace)) for one in route.mirrors),
+    )
 
 
 def _mirror_name(place: Place) -> str | None:

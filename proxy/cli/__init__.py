@@ -1,0 +1,66 @@
+"""The roof: the `mirror-proxy` command, one module per verb, each one call into the house.
+
+What is dear to import (YAML, the supervisor, the demo) is imported by the verb that needs it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import NoReturn
+
+from proxy.cli import demo, run
+from proxy.cli.verb import DISTRIBUTION, USAGE, Verb
+from proxy.config import flags
+from proxy.config.problems import did_you_mean
+from proxy.version import version
+
+VERBS = (run, demo)
+ABOUT = """\
+A reverse proxy that also sends copies of requests to mirrors, and lets no mirror hurt a client.
+
+  mirror-proxy demo                                     see it work: v1, v2, the proxy and a little traffic
+  mirror-proxy run --primary http://v1:8080 --mirror http://v2:8080 --percent 10
+  mirror-proxy run config/shop                          the same from files, which are Istio's
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Names the nearest flag when one is unknown."""
+
+    def error(self, message: str) -> NoReturn:
+        unknown = [word.split("=")[0] for word in message.split() if word.startswith("--")]
+        if message.startswith("unrecognized") and unknown:
+            message = f"{message}; {did_you_mean(unknown[0], [flag.option for flag in flags.FLAGS])}"
+        super().error(message.removesuffix("; "))
+
+
+def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
+    """Run one command; return its exit code."""
+    environ = os.environ if environ is None else environ
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if arguments.verb is None:
+        parser.print_help(sys.stderr)
+        return USAGE
+    verb: Verb = arguments.verb
+    return verb(arguments, environ)
+
+
+def _parser() -> argparse.ArgumentParser:
+    layout = argparse.RawDescriptionHelpFormatter
+    parser = _Parser(prog=DISTRIBUTION, description=ABOUT, formatter_class=layout, allow_abbrev=False)
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and leave")
+    parser.set_defaults(verb=None)
+    verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for verb in VERBS:
+        verb.add_to(verbs)
+    return parser
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        sys.stdout.write(f"{DISTRIBUTION} {version()}\n")
+        parser.exit()

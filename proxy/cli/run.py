@@ -1,0 +1,76 @@
+"""`mirror-proxy run`: serve until a signal ends it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from proxy.cli.verb import DISTRIBUTION, OK, Verbs, load, refuse
+from proxy.config import flags
+from proxy.config.problems import ConfigError, Problems
+
+if TYPE_CHECKING:
+    from proxy.config.loader import Loaded
+
+ABOUT = """\
+Forward every request to the primary and copies of some to the mirrors.
+
+Say where requests go by flags, or by files: Istio's VirtualService and DestinationRule, and a MirrorProxy
+document for the rest. Every flag is also an environment variable (--mirror-timeout is
+MIRROR_PROXY_MIRROR_TIMEOUT; lists take commas). A flag wins over its variable, that over the file.
+"""
+EXAMPLES = """\
+examples:
+  one request in ten to v2, GET, HEAD and OPTIONS only, without credentials:
+    mirror-proxy run --primary http://v1:8080 --mirror http://v2:8080 --percent 10 --methods safe \\
+                     --mirror-remove-header authorization --mirror-remove-header cookie
+  two mirrors with shares of their own:
+    mirror-proxy run --primary http://v1 --mirror http://v2 --mirror http://v3 --percent 50 --percent 1
+  from flags to a file, and on from there:
+    mirror-proxy run --primary http://v1:8080 --mirror http://v2:8080 --print-config > shop.yaml
+    mirror-proxy run shop.yaml --workers auto --access-log -
+
+signals: TERM, INT drain and leave; HUP reloads; USR1 reopens the access log.
+exit codes: 0 fine, 1 files or addresses cannot be used, 2 wrong flags or variables.
+"""
+
+
+def add_to(verbs: Verbs[argparse.ArgumentParser]) -> None:
+    """Add the verb to the command."""
+    parser = verbs.add_parser(
+        "run",
+        help="forward to a primary and copy to mirrors",
+        description=ABOUT,
+        epilog=EXAMPLES,
+        usage=f"{DISTRIBUTION} run [FILE|DIR ...] [--primary URL] [--mirror URL ...] [--percent N] ...",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "files", nargs="*", metavar="FILE|DIR", help="YAML or JSON documents, or folders of them"
+    )
+    flags.add_to(parser)
+    parser.set_defaults(verb=_run)
+
+
+def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    try:
+        loaded = load(arguments, environ)
+    except ConfigError as error:
+        return refuse(error)
+    for warning in loaded.config.warnings:
+        sys.stderr.write(f"WARNING {warning}\n")
+    if flags.Given(vars(arguments), environ, Problems()).is_on("print_config"):
+        return _print_config(loaded)
+    from proxy import supervisor  # noqa: PLC0415  with the verb
+
+    return supervisor.run(loaded.config, generation_source=lambda: load(arguments, environ).config)
+
+
+def _print_config(loaded: Loaded) -> int:
+    from proxy.config.document import dump  # noqa: PLC0415  with the flag
+
+    sys.stdout.write(dump(loaded.documents))
+    return OK

@@ -1,0 +1,37 @@
+"""What every verb shares: its exit codes, its shape, and how it loads the configuration."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from proxy.config import flags
+from proxy.config.problems import ConfigError, Problems
+
+if TYPE_CHECKING:
+    from proxy.config.loader import Loaded
+
+OK, FAILED, USAGE, UNDECIDED = 0, 1, 2, 3
+DISTRIBUTION = "mirror-proxy"
+
+Verb = Callable[[argparse.Namespace, Mapping[str, str]], int]
+Verbs = argparse._SubParsersAction  # noqa: SLF001 - the library has no public name for what it returns
+
+
+def load(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Loaded:
+    """Load the verb's files under its flags; raises ConfigError with every problem."""
+    from proxy.config import loader, overlay  # noqa: PLC0415  with the verb
+
+    problems = Problems()
+    given = flags.Given(vars(arguments), environ, problems)
+    documents = overlay.documents(given, arguments.files)
+    return loader.load_documents(arguments.files, documents, environ, problems, flags.options(given))
+
+
+def refuse(error: ConfigError) -> int:
+    """Tell every problem; return the exit code."""
+    for problem in error.problems:
+        sys.stderr.write(f"{problem}\n")
+    return USAGE if error.is_usage else FAILED

@@ -1,0 +1,97 @@
+"""The internal model: what every dialect is translated into and what a snapshot is compiled from.
+
+Frozen, plain and picklable: the supervisor loads it once and hands it to each worker through the control
+pipe. Names are Envoy's; durations end in `_s`, sizes in `_bytes`. Values here are valid: the loader has
+already refused everything that is not, so no reader of the model checks again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from proxy.config.model.cluster import (
+    Balancer,
+    Cluster,
+    Endpoint,
+    OutlierDetection,
+    TcpKeepalive,
+    UpstreamTls,
+)
+from proxy.config.model.route import (
+    CorsPolicy,
+    Destination,
+    DirectResponse,
+    Fault,
+    FieldMatch,
+    Match,
+    MirrorPolicy,
+    Redirect,
+    RetryPolicy,
+    Rewrite,
+    Route,
+    Share,
+    StringMatch,
+    VirtualHost,
+)
+from proxy.config.model.settings import (
+    Admin,
+    Breaker,
+    Drain,
+    Limits,
+    Listener,
+    ListenerTls,
+    Mirroring,
+    Settings,
+)
+from proxy.config.model.value import (
+    Address,
+    HashKey,
+    HeaderOps,
+    is_ip,
+)
+
+__all__ = [
+    "Address",
+    "Admin",
+    "Balancer",
+    "Breaker",
+    "Cluster",
+    "Config",
+    "CorsPolicy",
+    "Destination",
+    "DirectResponse",
+    "Drain",
+    "Endpoint",
+    "Fault",
+    "FieldMatch",
+    "HashKey",
+    "HeaderOps",
+    "Limits",
+    "Listener",
+    "ListenerTls",
+    "Match",
+    "MirrorPolicy",
+    "Mirroring",
+    "OutlierDetection",
+    "Redirect",
+    "RetryPolicy",
+    "Rewrite",
+    "Route",
+    "Settings",
+    "Share",
+    "StringMatch",
+    "TcpKeepalive",
+    "UpstreamTls",
+    "VirtualHost",
+    "is_ip",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything one generation of the proxy runs on."""
+
+    settings: Settings
+    clusters: tuple[Cluster, ...]
+    virtual_hosts: tuple[VirtualHost, ...]
+    warnings: tuple[str, ...] = field(default=(), compare=False)

@@ -1,0 +1,98 @@
+"""Settings: what a `MirrorProxy` document says, and the safety around mirrors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from proxy.config.model.value import Address, HashKey, HeaderOps
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerTls:
+    """Certificate of a listener; with `client_ca_file`, clients must present one too."""
+
+    cert_file: str
+    key_file: str
+    client_ca_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One address that accepts traffic."""
+
+    address: Address
+    tls: ListenerTls | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """Where the admin server listens; `token_file` holds the bearer token that changes need."""
+
+    address: Address
+    token_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """How a process leaves: accept for `delay_s` more, then at most `grace_s` in all."""
+
+    delay_s: float = 5.0
+    grace_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Caps on what one client may cost."""
+
+    max_head_bytes: int = 64 * 1024
+    max_headers: int = 100
+    head_timeout_s: float = 30.0
+    idle_timeout_s: float = 60.0
+    max_connections: int = 10_000
+    retry_buffer_bytes: int = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """Open after so many failures in a row; after `open_for_s` let one probe through."""
+
+    consecutive_failures: int = 20
+    open_for_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Mirroring:
+    """The safety around one mirror, beyond what Istio has words for."""
+
+    methods: frozenset[str] | None = None  # None: every method
+    timeout_s: float = 5.0
+    connect_timeout_s: float = 1.0
+    max_in_flight: int = 256
+    max_lag_bytes: int = 1024 * 1024
+    breaker: Breaker = Breaker()
+    max_per_second: float = 0.0  # 0: no cap
+    headers: HeaderOps = HeaderOps()
+    mark: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a `MirrorProxy` document says, with its defaults."""
+
+    name: str = "mirror-proxy"
+    listeners: tuple[Listener, ...] = (Listener(Address("0.0.0.0", 8080)),)
+    admin: Admin = Admin(Address("127.0.0.1", 9901))
+    metrics: Address | None = None
+    workers: int = 1  # 0: from the CPU limit
+    drain: Drain = Drain()
+    upgrades: frozenset[str] = frozenset({"websocket"})
+    path_normalization: str = "base"  # none, base, merge_slashes, decode_and_merge_slashes
+    xff_num_trusted_hops: int = 0
+    via: bool = False
+    max_buffered_bytes: int = 64 * 1024 * 1024  # all shadows of one worker
+    mark_key_file: str | None = None
+    limits: Limits = Limits()
+    access_log: str | None = None  # a path, "-" for standard output, None: off
+    sticky: HashKey | None = (
+        None  # None: one random draw per request; else the draw is its hash, where it has one
+    )

@@ -1,0 +1,52 @@
+"""What the rest of the model is made of."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+
+
+def is_ip(host: str) -> bool:
+    """Tell whether `host` is an IP literal (without brackets)."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A host (DNS name or IP literal without brackets) and a port."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderOps:
+    """Header changes, applied in Envoy's order: remove, set, add. Names are lower case."""
+
+    remove: tuple[str, ...] = ()
+    set: tuple[tuple[str, str], ...] = ()
+    add: tuple[tuple[str, str], ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.remove or self.set or self.add)
+
+
+@dataclass(frozen=True, slots=True)
+class HashKey:
+    """What of a request says who it comes from.
+
+    `kind` is `header`, `cookie`, `query` or `source_ip` (without a name). A cookie with a `ttl_s` that a client
+    has not is made and set on the response (0: a session cookie), as Envoy does.
+    """
+
+    kind: str
+    name: str = ""
+    ttl_s: float | None = None
+    path: str = ""
