@@ -12,6 +12,7 @@ Floors. A row may import from any row below it, never from one above:
     exchange                         the life of one request
     forwarding                       what each side is sent in place of what the other sent
     snapshot  tunnel                 the compiled configuration; an upgraded connection
+    route                            one route, compiled: its cluster, mirrors, changes and counters
     mirror
     routing  upstream  downstream    neighbours; none imports another
     config  telemetry  flow  tasks  clock  version

@@ -25,7 +25,8 @@ from proxy.upstream import retry
 from proxy.upstream.connection import UpstreamConnection
 
 if TYPE_CHECKING:
-    from proxy.snapshot import CompiledRoute, Snapshot
+    from proxy.route import CompiledRoute
+    from proxy.snapshot import Snapshot
     from proxy.upstream.cluster import Endpoint
 
 _getrandbits = random.getrandbits

@@ -15,7 +15,7 @@ from proxy.http1.mutation import find
 if TYPE_CHECKING:
     from proxy.exchange import Exchange
     from proxy.http1.response import ResponseHead
-    from proxy.snapshot import CompiledRoute
+    from proxy.route import CompiledRoute
 
 _randbytes = random.randbytes
 

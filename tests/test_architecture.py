@@ -28,15 +28,16 @@ FLOORS = (
     ("exchange",),
     ("forwarding",),
     ("tunnel", "snapshot"),
+    ("route",),
     ("mirror",),
-    ("routing", "upstream", "downstream"),
+    ("routing", "upstream", "downstream", "translate"),
     ("config", "runtime", "telemetry", "flow", "tasks", "clock", "version"),
     ("pattern",),
     ("http1",),
     ("errors",),
 )
 FLOOR_OF = {room: -number for number, row in enumerate(FLOORS) for room in row}
-NOT_BUILT_YET = {"runtime"}
+NOT_BUILT_YET = {"runtime", "translate"}
 
 #: Where each library may be imported, as the start of a path below `proxy/`.
 DOORS = {
