@@ -13,8 +13,8 @@ Floors. A row may import from any row below it, never from one above:
     forwarding                       what each side is sent in place of what the other sent
     snapshot  tunnel                 the compiled configuration; an upgraded connection
     route                            one route, compiled: its cluster, mirrors, changes and counters
-    mirror
-    routing  upstream  downstream    neighbours; none imports another
+    mirror  advice
+    routing  upstream  downstream  translate    neighbours; none imports another
     config  telemetry  flow  tasks  clock  version
     pattern                          regular expressions in RE2's syntax
     http1                            no asyncio, no clock, no I/O

@@ -29,7 +29,7 @@ FLOORS = (
     ("forwarding",),
     ("tunnel", "snapshot"),
     ("route",),
-    ("mirror",),
+    ("mirror", "advice"),
     ("routing", "upstream", "downstream", "translate"),
     ("config", "runtime", "telemetry", "flow", "tasks", "clock", "version"),
     ("pattern",),
@@ -37,7 +37,7 @@ FLOORS = (
     ("errors",),
 )
 FLOOR_OF = {room: -number for number, row in enumerate(FLOORS) for room in row}
-NOT_BUILT_YET = {"runtime", "translate"}
+NOT_BUILT_YET = {"runtime"}
 
 #: Where each library may be imported, as the start of a path below `proxy/`.
 DOORS = {
