@@ -39,6 +39,7 @@ class Exchange:
     # (0.4 µs of a request; `python -m benchmarks --scenario get_mirror_100`).
     request_id = b""
     flag = ""
+    original_target: bytes | None = None
     status = sent_bytes = received_bytes = 0
     done = response_started = request_done = False
     route: CompiledRoute | None = None
@@ -77,13 +78,15 @@ class Exchange:
                 self._reply(errors.BAD_PATH)
                 return
             head.target = path
-        route = self.route = snapshot.table.match(head.host)
+        fields = forwarding.request_fields(self)
+        route = self.route = snapshot.table.match(head, fields, self.client)
         if route is None:
             self._reply(errors.NO_ROUTE)
             return
         self.destination = route.choose(self.draw)
         self.cluster = self.destination.cluster
-        fields = forwarding.request_fields(self, route)
+        if route.changes_request or not head.host_line:
+            fields = forwarding.changed_fields(self, route, fields)
         self._wire = serializer.request_head(head, fields)
         if end and route.timeout_s is not None:
             self._timeout_at = self.started + route.timeout_s

@@ -9,13 +9,16 @@ import random
 from typing import TYPE_CHECKING
 
 from proxy.http1 import framing
-from proxy.http1.framing import CRLF
-from proxy.http1.mutation import find
+from proxy.http1.framing import CRLF, block_of, lines_of
+from proxy.http1.mutation import field_name, first, replace
 
 if TYPE_CHECKING:
     from proxy.exchange import Exchange
+    from proxy.http1.request import RequestHead
     from proxy.http1.response import ResponseHead
     from proxy.route import CompiledRoute
+
+_ORIGINAL_PATH, _FORWARDED_FOR = b"x-envoy-original-path", b"x-forwarded-for"
 
 _randbytes = random.randbytes
 
@@ -26,14 +29,17 @@ def new_request_id() -> bytes:
     return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}".encode()
 
 
-def request_fields(exchange: Exchange, route: CompiledRoute) -> bytes:
-    """Make the block of fields for the primary; x-forwarded-for is its last line."""
+def request_fields(exchange: Exchange) -> bytes:
+    """Make the block of fields that routes look at, and the primary is sent if none changes it.
+
+    x-forwarded-for is its last line.
+    """
     head, client = exchange.head, exchange.client
     out = head.fields
     if head.request_id is None:
         out += b"x-request-id: %b\r\n" % exchange.request_id
-    if not head.host_line or head.upgrade or route.changes_request or exchange.snapshot.via:
-        out = _rare_fields(exchange, route, out)
+    if head.upgrade or exchange.snapshot.via:
+        out = _rare_fields(exchange, out)
     if head.forwarded_for is None and head.forwarded_proto is None:
         return out + client.forwarded_lines
     proto, addresses = client.scheme, client.peer_ip
@@ -44,18 +50,39 @@ def request_fields(exchange: Exchange, route: CompiledRoute) -> bytes:
     return b"%bx-forwarded-proto: %b\r\nx-forwarded-for: %b\r\n" % (out, proto, addresses)
 
 
-def _rare_fields(exchange: Exchange, route: CompiledRoute, out: bytes) -> bytes:
-    """Add what few requests need."""
+def _rare_fields(exchange: Exchange, out: bytes) -> bytes:
     head = exchange.head
-    if not head.host_line:
-        out += b"host: " + exchange.cluster.authority + CRLF
     if head.upgrade:
         out += b"connection: Upgrade\r\nupgrade: " + head.upgrade + CRLF
     if exchange.snapshot.via:
         out += b"via: 1.%d mirror-proxy\r\n" % head.minor
-    out = route.request_mutation.apply(out)
-    head.host_line = find(out, b"host")
     return out
+
+
+def changed_fields(exchange: Exchange, route: CompiledRoute, fields: bytes) -> bytes:
+    """Change what a route changes of a request, in Envoy's order: fields, Host, path; the head follows."""
+    head, destination = exchange.head, exchange.destination
+    lines = lines_of(fields)
+    for mutation in destination.request_mutations:
+        lines = mutation.change(lines)
+    host_line = destination.host_line or first(lines, b"host") or b"host: " + exchange.cluster.authority
+    lines = replace(lines, b"host", host_line)
+    head.host_line = host_line
+    if route.path_change is not None and head.target != b"*":
+        exchange.original_target = head.target
+        head.target = route.path_change(head.target)
+        lines = replace(lines, _ORIGINAL_PATH, b"%b: %b" % (_ORIGINAL_PATH, exchange.original_target))
+    return block_of(_forwarded_last(head, lines))
+
+
+def _forwarded_last(head: RequestHead, lines: list[bytes]) -> list[bytes]:
+    """Put x-forwarded-for last again, where shadows expect it, in one line."""
+    values = [line.partition(b":")[2].strip(b" \t") for line in lines if field_name(line) == _FORWARDED_FOR]
+    if not values:
+        head.forwards_addresses = False
+        return lines
+    others = [line for line in lines if field_name(line) != _FORWARDED_FOR]
+    return [*others, b"%b: %b" % (_FORWARDED_FOR, b", ".join(values))]
 
 
 def response_fields(exchange: Exchange, head: ResponseHead) -> bytes:
@@ -65,7 +92,8 @@ def response_fields(exchange: Exchange, head: ResponseHead) -> bytes:
         _frame_for_client(exchange, head)
     out = head.fields
     if route is not None and route.changes_response:
-        out = route.response_mutation.apply(out)
+        for mutation in exchange.destination.response_mutations:
+            out = mutation.apply(out)
     if not exchange.request_done or exchange.client.door.draining:
         exchange.keep_alive = False
     if not exchange.keep_alive:

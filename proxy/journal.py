@@ -27,6 +27,7 @@ class Journal:
     def on_exchange(self, exchange: Exchange, duration_s: float) -> None:
         """Write the line of a client's exchange, with each mirror's admission: `sent` or why not."""
         head, route = exchange.head, exchange.route
+        target = exchange.original_target or head.target
         mirrors = dict(exchange.refusals or ())
         for shadow in exchange.shadows or ():
             mirrors[shadow.mirror.config.name] = "sent"
@@ -37,7 +38,7 @@ class Journal:
                 "request_id": _text(exchange.request_id[:_MAX_ID]),
                 "method": _text(head.method),
                 "host": _text(head.host[:_MAX_HOST]),
-                "path": _text(head.target.partition(b"?")[0][:_MAX_PATH]),
+                "path": _text(target.partition(b"?")[0][:_MAX_PATH]),
                 "route": route.name if route is not None else None,
                 "destination": exchange.destination.name if route is not None else None,
                 "upstream": exchange.endpoint.label if exchange.endpoint is not None else None,

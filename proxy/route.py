@@ -1,56 +1,93 @@
 """A route compiled for one worker: what a request that takes it needs, ready to be used.
 
 A route that has several blocks of conditions is compiled once for each, as Istio makes one Envoy route of each; they
-share destinations, mirrors and counters.
+share the split over destinations, mirrors and counters.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from proxy.config import model
 from proxy.config.model import HeaderOps
 from proxy.http1.mutation import Mutation
 from proxy.mirror.policy import Mirror
+from proxy.routing.rewrite import path_change
+from proxy.routing.split import Split
 from proxy.telemetry.stats import DestinationStats
 from proxy.upstream.cluster import Cluster
 
 
 class CompiledDestination:
-    """One destination of a route, bound to its cluster and counters."""
+    """One destination of a route, bound to its cluster and counters; with what its header changes add to the route's.
 
-    __slots__ = ("cluster", "name", "stats")
+    The answers of a route that redirects, or answers by itself, are counted as a destination without a cluster.
+    """
 
-    def __init__(self, name: str, cluster: Cluster) -> None:
-        self.name = name
-        self.cluster = cluster
+    __slots__ = ("cluster", "host_line", "name", "request_mutations", "response_mutations", "stats")
+
+    cluster: Cluster
+
+    def __init__(self, config: model.Destination, route: model.Route) -> None:
+        self.name = config.name
         self.stats = DestinationStats()
+        self.request_mutations = _mutations(config.request_headers, route.request_headers)
+        self.response_mutations = _mutations(config.response_headers, route.response_headers)
+        authority = route.rewrite.authority or config.authority
+        self.host_line = b"host: " + authority.encode() if authority else b""
 
 
 class CompiledRoute:
-    """One route, ready to be taken."""
+    """One route under one block of conditions, ready to be taken."""
 
     __slots__ = (
-        "changes_request", "changes_response", "destinations", "mirrors", "name", "per_try_timeout_s",
-        "request_mutation", "response_mutation", "retry_attempts", "timeout_s",
+        "changes_request", "changes_response", "choose", "destinations", "mirrors", "name", "path_change",
+        "per_try_timeout_s", "retry_attempts", "split", "timeout_s",
     )  # fmt: skip
 
     def __init__(
-        self, route: model.Route, destinations: list[CompiledDestination], mirrors: tuple[Mirror, ...]
+        self,
+        config: model.Route,
+        match: model.Match | None,
+        split: Split[CompiledDestination],
+        mirrors: tuple[Mirror, ...],
     ) -> None:
-        self.name = route.name
-        self.destinations = destinations
+        self.name = config.name
+        self.split = split
+        self.choose = split.choose
+        self.destinations = split.destinations
         self.mirrors = mirrors
-        self.timeout_s = route.timeout_s
-        self.retry_attempts = route.retries.attempts
-        self.per_try_timeout_s = route.retries.per_try_timeout_s
-        self.request_mutation = _mutation(route.request_headers)
-        self.response_mutation = _mutation(route.response_headers)
-        self.changes_request = bool(self.request_mutation)
-        self.changes_response = bool(self.response_mutation)
-
-    def choose(self, draw: int) -> CompiledDestination:  # noqa: ARG002 - weights come with the rest of VirtualService
-        """Pick the destination for a request's one random draw."""
-        return self.destinations[0]
+        self.timeout_s = config.timeout_s
+        self.retry_attempts = config.retries.attempts
+        self.per_try_timeout_s = config.retries.per_try_timeout_s
+        self.path_change = path_change(config.rewrite, match)
+        self.changes_request = self.path_change is not None or any(
+            one.request_mutations or one.host_line for one in self.destinations
+        )
+        self.changes_response = any(one.response_mutations for one in self.destinations)
 
 
-def _mutation(ops: HeaderOps) -> Mutation:
-    return Mutation(ops.remove, ops.set, ops.add)
+def compile_route(
+    config: model.Route, clusters: Mapping[str, Cluster], mirrors: tuple[Mirror, ...]
+) -> list[tuple[model.Match | None, CompiledRoute]]:
+    """Compile a route, once for each block of conditions that leads to it (None: it takes everything)."""
+    destinations = [_destination(one, config, clusters) for one in config.destinations]
+    if not destinations:
+        kind = "redirect" if config.redirect is not None else "direct_response"
+        destinations = [CompiledDestination(model.Destination(kind, ""), config)]
+    split = Split(destinations, [one.weight for one in config.destinations])
+    matches: tuple[model.Match | None, ...] = config.matches or (None,)
+    return [(match, CompiledRoute(config, match, split, mirrors)) for match in matches]
+
+
+def _destination(
+    config: model.Destination, route: model.Route, clusters: Mapping[str, Cluster]
+) -> CompiledDestination:
+    made = CompiledDestination(config, route)
+    made.cluster = clusters[config.cluster]
+    return made
+
+
+def _mutations(*ops: HeaderOps) -> tuple[Mutation, ...]:
+    """The destination's first, as in Envoy."""
+    return tuple(Mutation(one.remove, one.set, one.add) for one in ops if one)

@@ -15,7 +15,8 @@ from proxy.config.model import Config
 from proxy.mirror.budget import Budget
 from proxy.mirror.policy import Mirror, is_own_mark
 from proxy.mirror.shadow import Shadow
-from proxy.route import CompiledDestination, CompiledRoute
+from proxy.route import CompiledRoute, compile_route
+from proxy.routing.route_list import RouteList
 from proxy.routing.table import RouteTable
 from proxy.telemetry.stats import DownstreamStats
 from proxy.upstream.cluster import Cluster
@@ -65,21 +66,19 @@ def compile_snapshot(
     budget = Budget(config.settings.max_buffered_bytes)
     snapshot.clusters = {cluster.name: Cluster(cluster, wheel) for cluster in config.clusters}
 
-    def compile_route(route: model.Route) -> CompiledRoute:
-        destinations = [
-            CompiledDestination(one.name, snapshot.clusters[one.cluster]) for one in route.destinations
-        ]
-        mirrors = tuple(
-            Mirror(one, snapshot.clusters[one.cluster], budget, mark_key) for one in route.mirrors
-        )
-        compiled = CompiledRoute(route, destinations, mirrors)
-        snapshot.mirrors += mirrors
-        snapshot.routes.append(compiled)
-        return compiled
+    def routes_of(host: model.VirtualHost) -> RouteList[CompiledRoute]:
+        routes = []
+        for route in host.routes:
+            mirrors = tuple(
+                Mirror(one, snapshot.clusters[one.cluster], budget, mark_key) for one in route.mirrors
+            )
+            compiled = compile_route(route, snapshot.clusters, mirrors)
+            snapshot.mirrors += mirrors
+            snapshot.routes.append(compiled[0][1])
+            routes += compiled
+        return RouteList(routes)
 
-    snapshot.table = RouteTable(
-        [(host.domains, compile_route(host.routes[0])) for host in config.virtual_hosts]
-    )
+    snapshot.table = RouteTable([(host.domains, routes_of(host)) for host in config.virtual_hosts])
     return snapshot
 
 

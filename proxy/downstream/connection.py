@@ -59,6 +59,12 @@ class DownstreamConnection(asyncio.Protocol):
 
     # --- what the exchange asks of us ---
 
+    @property
+    def local_port(self) -> int:
+        """The port the client connected to."""
+        port: int = self.transport.get_extra_info("sockname")[1]
+        return port
+
     def write(self, data: bytes) -> None:
         """Send bytes of a response."""
         self.transport.write(data)

@@ -23,13 +23,16 @@ class Mutation:
         return bool(self._set or self._gone or self._add)
 
     def apply(self, fields: bytes) -> bytes:
-        """Return a block of fields changed; one that is set keeps the place of the first it replaces."""
-        lines = lines_of(fields)
+        """Return a block of fields changed."""
+        return block_of(self.change(lines_of(fields)))
+
+    def change(self, lines: list[bytes]) -> list[bytes]:
+        """Return lines changed; one that is set keeps the place of the first it replaces."""
         if self._gone:
             lines = [line for line in lines if field_name(line) not in self._gone]
         for name, replacement in self._set:
-            lines = _replace(lines, name, replacement)
-        return block_of([*lines, *self._add])
+            lines = replace(lines, name, replacement)
+        return [*lines, *self._add]
 
 
 def field_name(line: bytes) -> bytes:
@@ -39,13 +42,16 @@ def field_name(line: bytes) -> bytes:
 
 def find(fields: bytes, name: bytes) -> bytes:
     """Give the first line named `name` (lower case) of a block of fields, or nothing."""
-    for line in lines_of(fields):
-        if field_name(line) == name:
-            return line
-    return b""
+    return first(lines_of(fields), name)
 
 
-def _replace(lines: list[bytes], name: bytes, replacement: bytes) -> list[bytes]:
+def first(lines: list[bytes], name: bytes) -> bytes:
+    """Give the first of lines that is named `name` (lower case), or nothing."""
+    return next((line for line in lines if field_name(line) == name), b"")
+
+
+def replace(lines: list[bytes], name: bytes, replacement: bytes) -> list[bytes]:
+    """Put a line in the place of the first named `name`, or last; others of that name go."""
     at = next((at for at, line in enumerate(lines) if field_name(line) == name), -1)
     if at < 0:
         return [*lines, replacement]

@@ -63,13 +63,14 @@ class RequestHead:
 
     `fields` is the block of header lines as they came, from the line end after the request line to the one
     before the blank line; hop-by-hop lines are cut out. x-forwarded-for and x-forwarded-proto are as well, since
-    we write our own; their values are kept (None where there is none). `length` is the body's size in bytes, -1
-    where it is not said. `upgrade` is the lower-case protocol asked for, empty where none is that is allowed.
+    we write our own; their values are kept (None where there is none); `forwards_addresses` is false once a route
+    has taken ours away. `length` is the body's size in bytes, -1 where it is not said. `upgrade` is the lower-case
+    protocol asked for, empty where none is that is allowed.
     """
 
     __slots__ = (
-        "expects_continue", "fields", "forwarded_for", "forwarded_proto", "framing", "host", "host_line", "keep_alive",
-        "length", "mark", "method", "minor", "request_id", "target", "traced", "upgrade",
+        "expects_continue", "fields", "forwarded_for", "forwarded_proto", "forwards_addresses", "framing", "host",
+        "host_line", "keep_alive", "length", "mark", "method", "minor", "request_id", "target", "traced", "upgrade",
     )  # fmt: skip
 
     def __init__(self, method: bytes, target: bytes, minor: int, fields: bytes) -> None:
@@ -81,6 +82,7 @@ class RequestHead:
         self.framing = NONE
         self.length = -1
         self.keep_alive = minor == 1
+        self.forwards_addresses = True
         self.expects_continue = self.traced = False
         self.forwarded_for: bytes | None = None
         self.forwarded_proto: bytes | None = None

@@ -32,7 +32,10 @@ class ShadowForm:
         The order is Envoy's (`AsyncStreamImpl::sendHeaders`, then `ShadowWriterImpl`): the copy, our address in
         x-forwarded-for (the last line of `fields`), header changes, the suffix on Host.
         """
-        fields = b"%b, %b\r\n" % (fields[:-2], local_ip)
+        if head.forwards_addresses:
+            fields = b"%b, %b\r\n" % (fields[:-2], local_ip)
+        else:
+            fields += b"x-forwarded-for: %b\r\n" % local_ip
         host_line = head.host_line
         if head.traced or head.expects_continue or self._changes:
             fields = without(fields, _EXPECT)

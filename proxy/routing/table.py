@@ -1,47 +1,67 @@
-"""The route table: host to virtual host to route (step 4 of the walk)."""
+"""The route table: host to virtual host to route (step 3 of the walk)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Generic, TypeVar
+
+from proxy.http1.framing import Memo
+from proxy.http1.request import RequestHead
+from proxy.routing.route_list import RouteList
+from proxy.routing.view import Arrival, RequestView
 
 R = TypeVar("R")
 
 
 class RouteTable(Generic[R]):
-    """Routes by virtual host, searched in Envoy's order: exact, longest suffix wildcard, `*`.
+    """Virtual hosts, searched in Envoy's order: exact, longest suffix wildcard, `*`; then their routes.
 
-    Matching ignores case and the port, as Istio configures Envoy (`ignore_port_in_host_matching`). Each virtual
-    host has one route for now; matches within it come with the rest of VirtualService.
+    Matching ignores the case of a host and its port, as Istio configures Envoy (`ignore_port_in_host_matching`).
+    Of two virtual hosts with the same domain the first counts.
     """
 
-    __slots__ = ("_catch_all", "_exact", "_suffixes")
+    __slots__ = ("_catch_all", "_exact", "_host_of", "_sole", "_suffixes")
 
-    def __init__(self, hosts: Sequence[tuple[Sequence[str], R]]) -> None:
-        self._exact: dict[bytes, R] = {}
-        suffixes: dict[bytes, R] = {}
-        self._catch_all: R | None = None
-        for domains, route in hosts:
+    def __init__(self, hosts: Sequence[tuple[Sequence[str], RouteList[R]]]) -> None:
+        self._exact: dict[bytes, RouteList[R]] = {}
+        self._suffixes: dict[int, dict[bytes, RouteList[R]]] = {}
+        self._catch_all: RouteList[R] | None = None
+        for domains, routes in hosts:
             for domain in domains:
-                if domain == "*":
-                    self._catch_all = self._catch_all or route
-                elif domain.startswith("*"):
-                    suffixes.setdefault(domain[1:].lower().encode(), route)
-                else:
-                    self._exact.setdefault(domain.lower().encode(), route)
-        self._suffixes = sorted(suffixes.items(), key=lambda item: len(item[0]), reverse=True)
+                self._add(domain.lower().encode(), routes)
+        self._suffixes = dict(sorted(self._suffixes.items(), reverse=True))
+        self._host_of = Memo(self._find)
+        has_one = not self._exact and not self._suffixes and self._catch_all is not None
+        self._sole = self._catch_all if has_one else None
 
-    def match(self, host: bytes) -> R | None:
-        """Give the route for a Host field, or None."""
-        if not self._exact and not self._suffixes:
-            return self._catch_all
+    def _add(self, domain: bytes, routes: RouteList[R]) -> None:
+        if domain == b"*":
+            self._catch_all = self._catch_all or routes
+        elif domain.startswith(b"*"):
+            suffix = domain[1:]
+            self._suffixes.setdefault(len(suffix), {}).setdefault(suffix, routes)
+        else:
+            self._exact.setdefault(domain, routes)
+
+    def match(self, head: RequestHead, fields: bytes, arrival: Arrival) -> R | None:
+        """Give the route for a request, or None; `fields` and `arrival` as in `RequestView`."""
+        routes = self._sole or self._host_of[head.host]
+        return None if routes is None else routes.match(head, fields, arrival)
+
+    def explain(self, view: RequestView) -> Iterator[tuple[R, str | None]]:
+        """Give the routes of the request's virtual host as `RouteList.explain` does; none without a virtual host."""
+        routes = self._host_of[view.authority]
+        return iter(()) if routes is None else routes.explain(view)
+
+    def _find(self, host: bytes) -> RouteList[R] | None:
         name = _without_port(host).lower()
-        route = self._exact.get(name)
-        if route is not None:
-            return route
-        for suffix, candidate in self._suffixes:
-            if name.endswith(suffix) and len(name) > len(suffix):
-                return candidate
+        routes = self._exact.get(name)
+        if routes is not None:
+            return routes
+        for length, by_suffix in self._suffixes.items():
+            routes = by_suffix.get(name[-length:]) if len(name) > length else None
+            if routes is not None:
+                return routes
         return self._catch_all
 
 

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
+from proxy.routing.route_list import RouteList
 from proxy.routing.table import RouteTable
+from tests.support.request import Port, head_of, view_of
 
-TABLE = RouteTable(
+
+def table_of(hosts: Sequence[tuple[Sequence[str], str]]) -> RouteTable[str]:
+    """Make a table whose virtual hosts have one route each."""
+    return RouteTable([(domains, RouteList([(None, route)])) for domains, route in hosts])
+
+
+def route_of(table: RouteTable[str], host: bytes) -> str | None:
+    """Ask the table for a host's route."""
+    head = head_of()
+    head.host = host
+    return table.match(head, head.fields, Port())
+
+
+TABLE = table_of(
     [
         (("*",), "any"),
         (("*.com",), "com"),
@@ -41,32 +58,39 @@ MATCHES = {
 
 @pytest.mark.parametrize(("host", "route"), MATCHES.items())
 def test_a_host_belongs_to_the_closest_virtual_host(host: bytes, route: str) -> None:
-    assert TABLE.match(host) == route
+    assert route_of(TABLE, host) == route
 
 
 def test_the_longest_suffix_wins_in_any_order() -> None:
     hosts = [(("*.b.c",), "long"), (("*.c",), "short")]
-    for table in (RouteTable(hosts), RouteTable(hosts[::-1])):
-        assert [table.match(host) for host in (b"a.b.c", b"b.c", b"x.c")] == ["long", "short", "short"]
+    for table in (table_of(hosts), table_of(hosts[::-1])):
+        assert [route_of(table, host) for host in (b"a.b.c", b"b.c", b"x.c")] == ["long", "short", "short"]
 
 
 def test_without_a_virtual_host_for_all_a_stranger_has_no_route() -> None:
-    table = RouteTable([(("shop.com", "*.shop.com"), "shop")])
-    assert table.match(b"a.shop.com") == "shop"
-    assert table.match(b"other.com") is None
-    assert table.match(b"") is None
+    table = table_of([(("shop.com", "*.shop.com"), "shop")])
+    assert route_of(table, b"a.shop.com") == "shop"
+    assert route_of(table, b"other.com") is None
+    assert route_of(table, b"") is None
 
 
 def test_a_table_of_one_virtual_host_for_all_takes_every_host() -> None:
-    table = RouteTable([(("*",), "all")])
-    assert [table.match(host) for host in (b"a", b"[::1]:80", b"")] == ["all"] * 3
+    table = table_of([(("*",), "all")])
+    assert [route_of(table, host) for host in (b"a", b"[::1]:80", b"")] == ["all"] * 3
 
 
 def test_an_empty_table_has_no_route() -> None:
-    assert RouteTable[str]([]).match(b"shop.com") is None
+    assert route_of(table_of([]), b"shop.com") is None
+    assert list(table_of([]).explain(view_of())) == []
 
 
 @pytest.mark.parametrize("domain", ["shop.com", "*.shop.com", "*"])
 def test_of_two_virtual_hosts_with_the_same_domain_the_first_counts(domain: str) -> None:
-    table = RouteTable([((domain,), "first"), ((domain,), "second")])
-    assert table.match(domain.replace("*", "a").encode()) == "first"
+    table = table_of([((domain,), "first"), ((domain,), "second")])
+    assert route_of(table, domain.replace("*", "a").encode()) == "first"
+
+
+def test_a_stranger_s_many_hosts_are_not_remembered_for_good() -> None:
+    for number in range(10_000):
+        assert route_of(TABLE, b"host-%d.com" % number) == "com"
+    assert len(TABLE._host_of) <= 4096

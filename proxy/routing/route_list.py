@@ -1,0 +1,137 @@
+"""The routes of one virtual host: the first in order that takes a request has it, found by index, not by scan.
+
+Routes are kept by exact path and by prefix, one dictionary for each length of prefix, so what a request costs
+does not grow with their number. Each dictionary gives candidates in order, whose other conditions are then asked;
+routes that leave the path open, or ask it by a pattern, are candidates always. Measured by `python -m benchmarks
+--scenario routes_1000` and its kin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Generic, TypeAlias, TypeVar
+
+from proxy.config import model
+from proxy.http1.request import RequestHead
+from proxy.routing.match import Match, is_for_every_path, whole_segments
+from proxy.routing.view import Arrival, RequestView, path_of
+
+R = TypeVar("R")
+
+#: A place in the order, what must hold besides the path, and the route.
+Candidate: TypeAlias = tuple[int, Match | None, R]
+
+
+class RouteList(Generic[R]):
+    """Routes in order, each under one block of conditions (None: it takes everything)."""
+
+    __slots__ = ("_always", "_as_written", "_folded", "_routes", "sole")
+
+    def __init__(self, routes: Sequence[tuple[model.Match | None, R]]) -> None:
+        self._routes = _reachable(routes)
+        self._as_written: _PathIndex[R] = _PathIndex()
+        self._folded: _PathIndex[R] = _PathIndex()
+        self._always: list[Candidate[R]] = []
+        for place, (config, route) in enumerate(self._routes):
+            self._add(place, config, route)
+        first = self._always[0] if self._always else None
+        #: The route that takes every request, where that is the first.
+        self.sole: R | None = first[2] if first is not None and first[:2] == (0, None) else None
+
+    def _add(self, place: int, config: model.Match | None, route: R) -> None:
+        if config is None:
+            self._always.append((place, None, route))
+            return
+        path = config.path
+        is_open = path is None or is_for_every_path(config)
+        if path is None or is_open or path.kind == "regex":
+            self._always.append((place, Match(config) or None, route))
+            return
+        index = self._folded if path.ignore_case else self._as_written
+        value = (path.value.lower() if path.ignore_case else path.value).encode()
+        match = Match(config, with_path=False) or None
+        if path.kind != "prefix":
+            index.add_exact(
+                whole_segments(value) if path.kind == "segments" else value, (place, match, route)
+            )
+        if path.kind == "segments":
+            value = whole_segments(value) + b"/"
+        if path.kind != "exact":
+            index.add_prefix(value, (place, match, route))
+
+    def match(self, head: RequestHead, fields: bytes, arrival: Arrival) -> R | None:
+        """Give the first route that takes the request, or None; `fields` and `arrival` as in `RequestView`."""
+        if self.sole is not None:
+            return self.sole
+        path = path_of(head.target)
+        candidates = self._as_written.candidates(path)
+        if self._folded.is_used:
+            candidates += self._folded.candidates(path.lower())
+        if self._always:
+            candidates.append(self._always)
+        best, found, view = len(self._routes), None, None
+        for some in candidates:
+            for place, match, route in some:
+                if place >= best:
+                    break
+                if match is not None:
+                    view = view or RequestView(head, fields, arrival)
+                    if not match.takes(view):
+                        continue
+                best, found = place, route
+                break
+        return found
+
+    def explain(self, view: RequestView) -> Iterator[tuple[R, str | None]]:
+        """Give each route in order with what keeps it from the request, as far as the one that takes it (None)."""
+        for config, route in self._routes:
+            reason = None if config is None else Match(config).failing_condition(view)
+            yield route, reason
+            if reason is None:
+                return
+
+
+class _PathIndex(Generic[R]):
+    """Candidates by exact path and by prefix."""
+
+    __slots__ = ("_exact", "_prefixes", "is_used")
+
+    def __init__(self) -> None:
+        self._exact: dict[bytes, list[Candidate[R]]] = {}
+        self._prefixes: list[tuple[int, dict[bytes, list[Candidate[R]]]]] = []
+        self.is_used = False
+
+    def add_exact(self, path: bytes, candidate: Candidate[R]) -> None:
+        self.is_used = True
+        self._exact.setdefault(path, []).append(candidate)
+
+    def add_prefix(self, prefix: bytes, candidate: Candidate[R]) -> None:
+        self.is_used = True
+        by_prefix = dict(self._prefixes).get(len(prefix))
+        if by_prefix is None:
+            by_prefix = {}
+            self._prefixes.append((len(prefix), by_prefix))
+        by_prefix.setdefault(prefix, []).append(candidate)
+
+    def candidates(self, path: bytes) -> list[list[Candidate[R]]]:
+        """Give the lists of those whose condition on the path holds, each in order."""
+        exact = self._exact.get(path)
+        found = [] if exact is None else [exact]
+        for length, by_prefix in self._prefixes:
+            some = by_prefix.get(path[:length])
+            if some is not None:
+                found.append(some)
+        return found
+
+
+def _reachable(
+    routes: Sequence[tuple[model.Match | None, R]],
+) -> list[tuple[model.Match | None, R]]:
+    """Leave out what stands behind a route that takes everything."""
+    out: list[tuple[model.Match | None, R]] = []
+    for config, route in routes:
+        takes_all = config is None or config.is_catch_all or not Match(config)
+        out.append((None if takes_all else config, route))
+        if takes_all:
+            break
+    return out
