@@ -1,9 +1,26 @@
--- wrk: POST a body of BODY_BYTES when that is not 0; print one line of JSON in wrk's own integers.
+-- wrk: POST a body of BODY_BYTES when that is not 0, or GET from ROUTES routes in turn (see routes.py) when
+-- that is not 0; print one line of JSON in wrk's own integers.
 local body_bytes = tonumber(os.getenv("BODY_BYTES"))
 if body_bytes > 0 then
    wrk.method = "POST"
    wrk.body = string.rep("x", body_bytes)
    wrk.headers["Content-Type"] = "application/octet-stream"
+end
+
+local routes = tonumber(os.getenv("ROUTES"))
+if routes > 0 then
+   local requests, turn = {}, 0
+   init = function()
+      for n = 1, routes do
+         local number = ("%04d"):format(n - 1)
+         local path = ("/bench/%s/item"):format(number)
+         requests[n] = wrk.format("GET", path, {["Host"] = number .. ".bench.example"})
+      end
+   end
+   request = function()
+      turn = turn % routes + 1
+      return requests[turn]
+   end
 end
 
 function done(summary, latency, requests)

@@ -1,29 +1,36 @@
 """Measures: one scenario on one proxy in one round, with everything started fresh.
 
 Figures by name: `cpu_us` (CPU of the proxy's whole tree per answered request), `rps`, `p50_ms`, `p99_ms`,
-`errors`; `growth_mib`, `rss_mib`, `connection_kib`; `lost` requests. A figure that cannot be had is absent.
+`errors`; `growth_mib`, `rss_mib`, `connection_kib`; `lost` requests; `p99_ratio` (while reloading, to before),
+`reload_s`, `failed` requests; `load_s`. A figure that cannot be had is absent.
 """
 
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
-from benchmarks import clients, origins, wrk
+from benchmarks import clients, origins, routes, wrk
+from benchmarks.pace import Timed, keep_pace, next_generation
 from benchmarks.ports import free_port
-from benchmarks.process import ProcessTree
-from benchmarks.proxies import Proxy, Setup
+from benchmarks.process import ProcessTree, on_cores
+from benchmarks.proxies import ROUTES_FILE, Proxy, Setup
 from benchmarks.results import Figures
 from benchmarks.scenarios import KIB, MIB, Scenario
 
 IDLE_CONNECTIONS = 2000
 BUSY_CONNECTIONS = 32
 SETTLE_S = 1.0
+PER_SECOND = 500
+RELOADS = 5
 LEAST_CPU_S = 0.1  # ten ticks of the kernel's clock: less is a proxy that stood still
 
 
@@ -36,14 +43,25 @@ class Bench:
     stall_seconds: int
 
 
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The proxy that is measured: its processes, what it was told, and the folder of its files."""
+
+    process: ProcessTree
+    setup: Setup
+    home: Path
+
+
 def measure(scenario: Scenario, proxy: Proxy, bench: Bench) -> Figures:
     """Start upstreams and `proxy`, take the scenario's figures, end everything."""
-    with _started(scenario, proxy, bench) as (process, port):
-        return MEASURES[scenario.kind](scenario, bench, process, port)
+    if scenario.kind == "loading":
+        return _loading(scenario, bench)
+    with _started(scenario, proxy, bench) as subject:
+        return MEASURES[scenario.kind](scenario, bench, subject)
 
 
 @contextmanager
-def _started(scenario: Scenario, proxy: Proxy, bench: Bench) -> Iterator[tuple[ProcessTree, int]]:
+def _started(scenario: Scenario, proxy: Proxy, bench: Bench) -> Iterator[Subject]:
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mirror-proxy-bench-")))
         has_bodies = scenario.body_bytes > 0
@@ -51,15 +69,17 @@ def _started(scenario: Scenario, proxy: Proxy, bench: Bench) -> Iterator[tuple[P
         mirror = None
         if scenario.mirror != "off":
             mirror = stack.enter_context(origins.running(scenario.mirror, has_bodies, home / "v2"))
-        setup = Setup(free_port(), primary, mirror, scenario.percent)
+        setup = Setup(free_port(), primary, mirror, scenario.percent, scenario.routes)
         process = stack.enter_context(proxy.start(setup, home / "proxy", bench.proxy_cores))
-        yield process, setup.port
+        yield Subject(process, setup, home / "proxy")
 
 
-def _load(scenario: Scenario, bench: Bench, process: ProcessTree, port: int) -> Figures:
-    wrk.load(port, 1, scenario.body_bytes)
+def _load(scenario: Scenario, bench: Bench, subject: Subject) -> Figures:
+    process, port = subject.process, subject.setup.port
+    count = routes.COUNT if scenario.routes else 0
+    wrk.load(port, 1, scenario.body_bytes, routes=count)
     before_s = process.cpu_s()
-    load = wrk.load(port, bench.seconds, scenario.body_bytes)
+    load = wrk.load(port, bench.seconds, scenario.body_bytes, routes=count)
     cpu_s = process.cpu_s() - before_s
     figures = {"rps": load.per_second, "errors": float(load.errors)}
     if load.requests:
@@ -69,7 +89,8 @@ def _load(scenario: Scenario, bench: Bench, process: ProcessTree, port: int) -> 
     return figures
 
 
-def _memory_stalled(scenario: Scenario, bench: Bench, process: ProcessTree, port: int) -> Figures:
+def _memory_stalled(scenario: Scenario, bench: Bench, subject: Subject) -> Figures:
+    process, port = subject.process, subject.setup.port
     before = peak = process.rss_bytes()
     load = wrk.start(port, bench.stall_seconds, scenario.body_bytes, connections=64)
     try:
@@ -82,14 +103,15 @@ def _memory_stalled(scenario: Scenario, bench: Bench, process: ProcessTree, port
     return {"growth_mib": (peak - before) / MIB, "rps": wrk.parse(output).per_second}
 
 
-def _memory_idle(scenario: Scenario, bench: Bench, process: ProcessTree, port: int) -> Figures:
-    del scenario, bench, port
-    time.sleep(SETTLE_S)
-    return {"rss_mib": process.rss_bytes() / MIB}
-
-
-def _idle_connections(scenario: Scenario, bench: Bench, process: ProcessTree, port: int) -> Figures:
+def _memory_idle(scenario: Scenario, bench: Bench, subject: Subject) -> Figures:
     del scenario, bench
+    time.sleep(SETTLE_S)
+    return {"rss_mib": subject.process.rss_bytes() / MIB}
+
+
+def _idle_connections(scenario: Scenario, bench: Bench, subject: Subject) -> Figures:
+    del scenario, bench
+    process, port = subject.process, subject.setup.port
     wrk.load(port, 1)
     before = process.rss_bytes()
     with clients.idle_connections(port, IDLE_CONNECTIONS):
@@ -97,17 +119,77 @@ def _idle_connections(scenario: Scenario, bench: Bench, process: ProcessTree, po
         return {"connection_kib": (process.rss_bytes() - before) / IDLE_CONNECTIONS / KIB}
 
 
-def _sigterm(scenario: Scenario, bench: Bench, process: ProcessTree, port: int) -> Figures:
+def _sigterm(scenario: Scenario, bench: Bench, subject: Subject) -> Figures:
     del scenario, bench
-    shutdown = clients.through_shutdown(port, BUSY_CONNECTIONS, process.terminate, after_s=1.0)
+    port, shut_down = subject.setup.port, subject.process.terminate
+    shutdown = clients.through_shutdown(port, BUSY_CONNECTIONS, shut_down, after_s=1.0)
     tally = asyncio.run(shutdown)
     return {"lost": float(tally.lost), "answered": float(tally.answered)}
 
 
-MEASURES: dict[str, Callable[[Scenario, Bench, ProcessTree, int], Figures]] = {
+def _reload(scenario: Scenario, bench: Bench, subject: Subject) -> Figures:
+    text = routes.write(scenario.routes, subject.setup.primary)
+    return asyncio.run(_reloaded(bench, subject, text))
+
+
+async def _reloaded(bench: Bench, subject: Subject, text: str) -> Figures:
+    """Edit the file again and again under steady traffic; compare the time it takes with the time before."""
+    timed, spans, generation = Timed(), [], 1
+    setup, path = subject.setup, subject.home / ROUTES_FILE
+    traffic = asyncio.create_task(keep_pace(setup.port, PER_SECOND, BUSY_CONNECTIONS, routes.COUNT, timed))
+    try:
+        await asyncio.sleep(SETTLE_S)
+        began = time.monotonic()
+        await asyncio.sleep(bench.seconds)
+        before = (began, time.monotonic())
+        for number in range(RELOADS):
+            began = time.monotonic()
+            await asyncio.to_thread(
+                replace, path, f"{text}# edit {number}\n".replace("name: r0", f"name: e{number}")
+            )
+            generation = await next_generation(setup.admin, generation, within_s=30)
+            spans.append((began, time.monotonic() + SETTLE_S / 2))
+            await asyncio.sleep(SETTLE_S)
+    finally:
+        traffic.cancel()
+        await asyncio.wait([traffic])
+    before_s, during_s = timed.p99_s([before]), timed.p99_s(spans)
+    return {
+        "p99_ratio": during_s / before_s,
+        "before_ms": before_s * 1e3,
+        "during_ms": during_s * 1e3,
+        "reload_s": median(end - begin for begin, end in spans) - SETTLE_S / 2,
+        "failed": float(timed.failed),
+    }
+
+
+def replace(path: Path, text: str) -> None:
+    """Put another text in a file's place, all at once."""
+    beside = path.with_suffix(".new")
+    beside.write_text(text)
+    beside.replace(path)
+
+
+def _loading(scenario: Scenario, bench: Bench) -> Figures:
+    """Time `check`, from the start of the command to its end."""
+    with tempfile.TemporaryDirectory(prefix="mirror-proxy-bench-") as folder:
+        path = Path(folder) / ROUTES_FILE
+        path.write_text(routes.write(scenario.routes, free_port()))
+        argv = [sys.executable, "-m", "proxy", "check", str(path)]
+        with on_cores(bench.proxy_cores):
+            began = time.monotonic()
+            done = subprocess.run(argv, capture_output=True, text=True, check=False)
+            load_s = time.monotonic() - began
+    if done.returncode:
+        raise RuntimeError(f"the files cannot be loaded: {done.stderr[-400:]}")
+    return {"load_s": load_s}
+
+
+MEASURES: dict[str, Callable[[Scenario, Bench, Subject], Figures]] = {
     "load": _load,
     "memory_stalled": _memory_stalled,
     "memory_idle": _memory_idle,
     "idle_connections": _idle_connections,
     "sigterm": _sigterm,
+    "reload": _reload,
 }

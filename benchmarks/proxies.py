@@ -7,14 +7,16 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks import envoy, nginx
+from benchmarks import envoy, nginx, routes
 from benchmarks.ports import HOST, answers, free_port, pause
 from benchmarks.process import ProcessTree
 
 STARTUP_LOOKS = 750
+ROUTES_FILE = "routes.yaml"
+RUN = (sys.executable, "-m", "proxy", "run")
 
 
 class CannotStartError(Exception):
@@ -23,18 +25,24 @@ class CannotStartError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a proxy is told: where to listen, its primary's port, its mirror (host, port) if any, percent."""
+    """What a proxy is told: where to listen, its primary's port, its mirror (host, port) if any, percent.
+
+    With `routes`, a kind of `benchmarks.routes`, files say where requests go.
+    """
 
     port: int
     primary: int
-    mirror: tuple[str, int] | None
-    percent: int
+    mirror: tuple[str, int] | None = None
+    percent: int = 100
+    routes: str = ""
+    admin: int = field(default_factory=free_port)
 
 
 class Proxy(ABC):
-    """A proxy under test."""
+    """A proxy under test; `reads_files`: Istio's documents can be its configuration."""
 
     name: str
+    reads_files = False
 
     @abstractmethod
     def missing(self) -> str:
@@ -69,21 +77,24 @@ class MirrorProxy(Proxy):
     """This project, as a user starts it: metrics on, access log off, one worker."""
 
     name = "mirror-proxy"
+    reads_files = True
 
     def missing(self) -> str:
         """Tell when there is no command line yet."""
         return "" if importlib.util.find_spec("proxy.cli") else "proxy.cli is not there"
 
     def command(self, setup: Setup, home: Path) -> list[str]:
-        """Run from flags alone."""
-        del home
+        """Run from flags alone, or from a file of routes."""
+        doors = ["--listen", f"{HOST}:{setup.port}", "--admin", f"{HOST}:{setup.admin}", "--workers", "1"]
+        if setup.routes:
+            path = home / ROUTES_FILE
+            path.write_text(routes.write(setup.routes, setup.primary))
+            return [*RUN, str(path), *doors]
         mirror = []
         if setup.mirror:
             host, port = setup.mirror
             mirror = ["--mirror", f"http://{host}:{port}", "--percent", str(setup.percent)]
-        primary = f"http://{HOST}:{setup.primary}"
-        doors = ["--listen", f"{HOST}:{setup.port}", "--admin", f"{HOST}:{free_port()}", "--workers", "1"]
-        return [sys.executable, "-m", "proxy", "run", "--primary", primary, *mirror, *doors]
+        return [*RUN, "--primary", f"http://{HOST}:{setup.primary}", *mirror, *doors]
 
 
 class Envoy(Proxy):

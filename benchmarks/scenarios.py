@@ -26,7 +26,8 @@ FAULTS = {
 class Target:
     """A bound on one of mirror-proxy's figures, or on its ratio to `against`.
 
-    `against` is another proxy, "off" (the same proxy in the scenario's baseline) or "" (the figure itself).
+    `against` is another proxy, "off" or the baseline's name (the same proxy in the scenario's baseline), or
+    "" (the figure itself).
     """
 
     metric: str
@@ -40,7 +41,8 @@ class Scenario:
     """One row of the table: how it is measured (a key of `measures.MEASURES`), with which load and upstreams.
 
     `mirror` and `primary` are modes of `benchmarks.upstreams`, or "off", "refused", "dead_dns". `baseline`
-    names the scenario with the same load and mirroring off.
+    names the scenario with the same load and mirroring off. With `routes` (a kind of `benchmarks.routes`) the
+    proxy runs on a file; no other proxy reads those, so it is alone.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Scenario:
     mirror: str = "healthy"
     percent: int = 100
     primary: str = "healthy"
+    routes: str = ""
     baseline: str = ""
     targets: tuple[Target, ...] = ()
 
@@ -126,7 +129,41 @@ def _others() -> Iterator[Scenario]:
     )
 
 
+def _files() -> Iterator[Scenario]:
+    """Yield what is measured on Istio's files, 1 000 of something."""
+    yield Scenario("routing_1", "GET, one route", mirror="off", routes="one")
+    for kind, what in (
+        ("exact", "1 000 routes by exact path"),
+        ("prefix", "1 000 routes by prefix"),
+        ("hosts", "1 000 virtual hosts"),
+    ):
+        yield Scenario(
+            f"routing_1000_{kind}",
+            f"GET, {what}, each in turn",
+            mirror="off",
+            routes=kind,
+            baseline="routing_1",
+            targets=(Target("cpu_us", 1.3, "routing_1"),),
+        )
+    yield Scenario(
+        "reload_1000",
+        "Latency while 1 000 routes are reloaded, against before",
+        kind="reload",
+        mirror="off",
+        routes="exact",
+        targets=(Target("p99_ratio", 2), Target("failed", 0)),
+    )
+    yield Scenario(
+        "load_1000",
+        "Loading 1 000 VirtualServices, each with its DestinationRule and ServiceEntry",
+        kind="loading",
+        mirror="off",
+        routes="shops",
+        targets=(Target("load_s", 5),),
+    )
+
+
 SCENARIOS: dict[str, Scenario] = {
     scenario.name: scenario
-    for scenario in (*(s for body, size in BODIES.items() for s in _loads(body, size)), *_others())
+    for scenario in (*(s for body, size in BODIES.items() for s in _loads(body, size)), *_files(), *_others())
 }

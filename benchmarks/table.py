@@ -1,4 +1,4 @@
-"""The tables: one of loads, one of memory and losses, and the verdicts."""
+"""The tables: one of loads, one of everything else, and the verdicts."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ OTHER_FIGURES = {
     "memory_idle": ("rss_mib", "MiB"),
     "idle_connections": ("connection_kib", "KiB"),
     "sigterm": ("lost", "lost"),
+    "reload": ("p99_ratio", "x p99"),
+    "loading": ("load_s", "s"),
 }
 
 

@@ -41,7 +41,7 @@ def judge(scenario: Scenario, results: Results) -> list[Verdict]:
 
 def _figure(scenario: Scenario, target: Target, results: Results) -> float | None:
     row = (scenario.name, SUBJECT)
-    if target.against == "off":
+    if target.against and target.against in ("off", scenario.baseline):
         spread = results.ratio(row, (scenario.baseline, SUBJECT), target.metric)
     elif target.against:
         spread = results.ratio(row, (scenario.name, target.against), target.metric)

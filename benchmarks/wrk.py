@@ -48,9 +48,9 @@ def parse(output: str) -> Load:
     )
 
 
-def load(port: int, seconds: int, body_bytes: int = 0, connections: int = 32) -> Load:
+def load(port: int, seconds: int, body_bytes: int = 0, connections: int = 32, *, routes: int = 0) -> Load:
     """Load the proxy on `port` for whole `seconds`."""
-    wrk = start(port, seconds, body_bytes, connections)
+    wrk = start(port, seconds, body_bytes, connections, routes=routes)
     try:
         output, _ = wrk.communicate(timeout=seconds + 30)
     finally:
@@ -59,12 +59,14 @@ def load(port: int, seconds: int, body_bytes: int = 0, connections: int = 32) ->
     return parse(output)
 
 
-def start(port: int, seconds: int, body_bytes: int = 0, connections: int = 32) -> subprocess.Popen[str]:
-    """Start wrk; `parse` its standard output when it has ended."""
+def start(
+    port: int, seconds: int, body_bytes: int = 0, connections: int = 32, *, routes: int = 0
+) -> subprocess.Popen[str]:
+    """Start wrk, which asks for so many `routes` in turn; `parse` its standard output when it has ended."""
     options = ["-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(SCRIPT)]
     return subprocess.Popen(
         ["wrk", *options, f"http://{HOST}:{port}/bench?item=1"],
-        env={**os.environ, "BODY_BYTES": str(body_bytes)},
+        env={**os.environ, "BODY_BYTES": str(body_bytes), "ROUTES": str(routes)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -12,7 +12,11 @@ import pytest
 
 from benchmarks import envoy, nginx
 from benchmarks.__main__ import main
+from benchmarks.measures import Bench
+from benchmarks.proxies import MirrorProxy, PlainAiohttp, Setup
 from benchmarks.results import from_json
+from benchmarks.runner import run
+from benchmarks.scenarios import SCENARIOS
 
 MIRROR = ("127.0.0.1", 8002)
 
@@ -48,6 +52,20 @@ def test_a_scenario_that_does_not_exist_is_refused_by_name(capsys: pytest.Captur
     with pytest.raises(SystemExit, match="2"):
         main(["--scenario", "stalled_put"])
     assert "stalled_put" in capsys.readouterr().err
+
+
+def test_a_scenario_on_files_is_measured_on_the_proxy_that_reads_them() -> None:
+    results = run([SCENARIOS["load_1000"]], [PlainAiohttp()], 1, Bench([], 1, 1))
+    assert results.rounds == {}
+
+
+@pytest.mark.parametrize("kind", ["one", "hosts"])
+def test_a_proxy_is_started_on_a_file_of_routes(tmp_path: Path, kind: str) -> None:
+    command = MirrorProxy().command(Setup(8000, 8001, routes=kind), tmp_path)
+    path = tmp_path / "routes.yaml"
+    assert str(path) in command
+    assert "--primary" not in command
+    assert path.read_text().count("kind: VirtualService") == {"one": 1, "hosts": 1000}[kind]
 
 
 @pytest.mark.skipif(not shutil.which("wrk"), reason="wrk is not installed")

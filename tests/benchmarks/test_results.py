@@ -65,6 +65,15 @@ def test_targets_are_judged_against_a_proxy_the_baseline_or_the_figure_itself() 
     assert [verdict.word for verdict in verdicts] == ["reached", "missed", "reached", "not measured"]
 
 
+def test_a_target_may_name_the_baseline() -> None:
+    scenario = SCENARIOS["routing_1000_exact"]
+    results = Results()
+    results.add("routing_1", "mirror-proxy", {"cpu_us": 20.0})
+    results.add("routing_1000_exact", "mirror-proxy", {"cpu_us": 25.0})
+    [verdict] = judge(scenario, results)
+    assert str(verdict) == "cpu_us 1.25 x routing_1 (to reach ≤ 1.3): reached"
+
+
 def test_a_verdict_reads_as_a_sentence() -> None:
     verdict = Verdict("stalled_get", Target("rps", 0.9, "off", at_least=True), 0.957)
     assert str(verdict) == "rps 0.96 x off (to reach ≥ 0.9): reached"
@@ -75,6 +84,7 @@ def test_every_baseline_is_a_scenario_with_the_same_load_and_no_mirror() -> None
         if scenario.baseline:
             baseline = SCENARIOS[scenario.baseline]
             assert (baseline.mirror, baseline.body_bytes) == ("off", scenario.body_bytes)
+            assert bool(baseline.routes) == bool(scenario.routes)
 
 
 def test_a_chosen_scenario_brings_its_baseline() -> None:
