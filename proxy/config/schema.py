@@ -128,7 +128,7 @@ class Ignored:
 class ListOf:
     """An array, read as a tuple, or as whatever `build` makes of it; INVALID when an item is.
 
-    `null` is what to say of a null item.
+    `null` is what to say of a null item; empty: the item's type reads it.
     """
 
     item: Type
@@ -147,7 +147,7 @@ class ListOf:
         return INVALID if INVALID in values else self.build(values)
 
     def _read_item(self, child: Place) -> Any:
-        if child.node.value is None:
+        if child.node.value is None and self.null:
             child.refuse(self.null)
             return INVALID
         return self.item.read(child)
@@ -191,7 +191,7 @@ class Field:
     """One key of a Record.
 
     `attribute` is the argument of the record's `build` (empty: read and checked, then dropped); `default` is
-    shown in help and JSON Schema, in the words one would write.
+    shown in help and JSON Schema, in the words one would write. `missing` is said where a required key is not there.
     """
 
     key: str
@@ -201,6 +201,7 @@ class Field:
     default: Any = None
     required: bool = False
     altname: str = ""
+    missing: str = "Required value"
 
     def schema(self) -> dict[str, Any]:
         """Return the kind's schema with this key's description and default."""
@@ -221,24 +222,29 @@ class Record:
     fields: tuple[Field, ...]
     placed: bool = False
     is_proto: bool = False
+    by_name: dict[str, Field] = field(init=False, repr=False, compare=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.by_name.update((known.key, known) for known in self.fields)
+        self.by_name.update((known.altname, known) for known in self.fields if known.altname)
 
     def read(self, place: Place) -> Any:
         """Read each key, refuse unknown ones, and build."""
         if not _is_type(place, ("object",)):
             return INVALID
-        written = self._written(place)
         values: dict[str, Any] = {"place": place} if self.placed else {}
         is_complete = True
-        for known in self.fields:
-            child = written.get(known.key)
-            value = known.kind.read(child) if child else INVALID
-            if child is None and known.required:
-                Place(place.node, place.problems, place.subject, f"{place.path}.{known.key}").refuse(
-                    "Required value"
-                )
+        written = self._written(place)
+        for key, child in written.items():
+            known = self.by_name[key]
+            value = known.kind.read(child)
             is_complete &= not (known.required and value is INVALID)
             if known.attribute and value is not INVALID:
                 values[known.attribute] = value
+        for known in self.fields:
+            if known.required and known.key not in written:
+                _absent(place, known.key).refuse(known.missing)
+                is_complete = False
         if not is_complete:
             return INVALID
         try:
@@ -249,18 +255,19 @@ class Record:
 
     def _written(self, place: Place) -> dict[str, Place]:
         """Return the place of each known key that is there and not null."""
-        keys = {known.key for known in self.fields}
-        altnames = {known.altname: known.key for known in self.fields if known.altname}
         written: dict[str, Place] = {}
         for name, node in place.node.value.items():
-            child = place.at(name)
-            camel = altnames.get(name) or (_camel(name) if self.is_proto else name)
-            if camel not in keys:
-                child.refuse(f'unknown field "{name}"', did_you_mean(name, keys))
-            elif node.value is not None and (name == camel or camel not in written):
-                written[camel] = child
-                if name not in (camel, *altnames):
-                    child.warn(f"kubectl will reject this; write {camel}")
+            known = self.by_name.get(name)
+            if known is None and self.is_proto and "_" in name:
+                known = self.by_name.get(_camel(name))
+            if known is None:
+                place.at(name).refuse(
+                    f'unknown field "{name}"', did_you_mean(name, [known.key for known in self.fields])
+                )
+            elif node.value is not None and (name == known.key or known.key not in written):
+                written[known.key] = child = place.at(name)
+                if name not in {known.key, known.altname}:
+                    child.warn(f"kubectl will reject this; write {known.key}")
         return written
 
     def schema(self) -> dict[str, Any]:
@@ -284,6 +291,11 @@ class Record:
         if not isinstance(kind, Record):
             raise KeyError(path)
         return kind.field(*path[1:])
+
+
+def _absent(place: Place, key: str) -> Place:
+    """Return the place of a key that is not there."""
+    return Place(place.node, place.problems, place.subject, f"{place.path}.{key}".lstrip("."))
 
 
 def _camel(name: str) -> str:

@@ -1,0 +1,43 @@
+"""Places for the checklist to try: sockets that listen, plain or with TLS."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from proxy.config.model import Address
+
+Listen = Callable[..., Address]
+
+
+@pytest.fixture
+def listen() -> Iterator[Listen]:
+    """Listen on a free port of loopback; with `tls`, shake hands with whoever connects."""
+    with contextlib.ExitStack() as stack:
+
+        def start(tls: ssl.SSLContext | None = None) -> Address:
+            server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            if tls is not None:
+                thread = threading.Thread(target=_shake_hands, args=(server, tls))
+                thread.start()
+                stack.callback(thread.join)
+                stack.callback(server.shutdown, socket.SHUT_RDWR)
+            return Address("127.0.0.1", server.getsockname()[1])
+
+        yield start
+
+
+def _shake_hands(server: socket.socket, tls: ssl.SSLContext) -> None:
+    while True:
+        try:
+            connection, _ = server.accept()
+        except OSError:
+            return
+        with contextlib.suppress(OSError):
+            tls.wrap_socket(connection, server_side=True).close()
+        connection.close()

@@ -1,0 +1,63 @@
+"""Services that lead clients past the proxy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from proxy.advice.ways_in import ways_in
+from proxy.config import document
+from proxy.config.model import Address, Config, Destination, MirrorPolicy, Route, Settings, VirtualHost
+from proxy.config.problems import Problems
+from tests.support.plane import cluster_at
+
+WORKLOADS = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: shop-v1}
+spec: {template: {metadata: {labels: {app: shop, version: v1}}}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: shop-v2, labels: {app: shop, version: v2}}
+spec: {}
+"""
+SERVICE = """
+---
+apiVersion: v1
+kind: Service
+metadata: {name: shop, namespace: %s}
+spec: {selector: %s, ports: [{port: 80}]}
+"""
+
+
+def found(tmp_path: Path, service: str, mirror: str = "shop-v2") -> list[tuple[str, str, str]]:
+    path = tmp_path / "f.yaml"
+    path.write_text(WORKLOADS + service)
+    clusters = (
+        cluster_at("p", Address("shop-v1.default.svc", 8080)),
+        cluster_at("m", Address(mirror, 8080)),
+    )
+    routes = (Route("r", (Destination("shop/v1", "p"),), (MirrorPolicy("shop/v2", "m"),)),)
+    config = Config(Settings(), clusters, (VirtualHost("v", ("*",), routes),))
+    return list(ways_in(document.read([str(path)], Problems()), config))
+
+
+def test_a_service_that_selects_both_versions_is_a_way_past_the_proxy(tmp_path: Path) -> None:
+    assert found(tmp_path, SERVICE % ("default", "{app: shop}")) == [
+        ("Service default/shop", "shop-v1", "shop-v2")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("namespace", "selector"),
+    [("default", "{app: shop, version: v1}"), ("other", "{app: shop}"), ("default", "{}")],
+    ids=["one version", "another namespace", "no selector"],
+)
+def test_another_is_not(tmp_path: Path, namespace: str, selector: str) -> None:
+    assert found(tmp_path, SERVICE % (namespace, selector)) == []
+
+
+def test_a_version_that_clients_are_routed_to_anyway_is_no_secret(tmp_path: Path) -> None:
+    assert found(tmp_path, SERVICE % ("default", "{app: shop}"), mirror="shop-v1") == []
