@@ -27,7 +27,7 @@ from proxy.upstream.connection import UpstreamConnection
 if TYPE_CHECKING:
     from proxy.route import CompiledRoute
     from proxy.snapshot import Snapshot
-    from proxy.upstream.cluster import Endpoint
+    from proxy.upstream.endpoint import Endpoint
 
 _getrandbits = random.getrandbits
 
@@ -44,6 +44,7 @@ class Exchange:
     done = response_started = request_done = False
     route: CompiledRoute | None = None
     endpoint: Endpoint | None = None
+    tried: tuple[Endpoint, ...] = ()
     shadows: list[Shadow] | None = None
     refusals: list[tuple[str, str]] | None = None
     deadline = alarm = NEVER
@@ -122,7 +123,7 @@ class Exchange:
 
     def _attempt(self, pieces: list[bytes]) -> Failure | None:
         """Send over a kept connection, or wait for a new one; say why not when neither can be."""
-        connection = self.cluster.take(self.endpoint)
+        connection = self.cluster.take(self.tried)
         if connection is None:
             return self._wait(pieces)
         self._send(connection, pieces)
@@ -131,7 +132,7 @@ class Exchange:
     def _wait(self, pieces: list[bytes]) -> Failure | None:
         self._pending = list(pieces)
         self._pending_bytes = sum(map(len, pieces))
-        failure = self.cluster.wait(self, self.endpoint)
+        failure = self.cluster.wait(self, self.tried)
         if failure is None:
             self._waiting = True
             self.cluster.wheel.set(self, min(self._timeout_at, monotonic() + STREAM_IDLE_S))
@@ -176,11 +177,13 @@ class Exchange:
         self._send(connection, self._pending)
         self.client.resume(flow.CONNECTING)
 
-    def on_connect_failure(self, failure: Failure, endpoint: Endpoint) -> None:
+    def on_connect_failure(self, failure: Failure, endpoint: Endpoint | None) -> None:
         """Called by the cluster: this connect failed; another attempt avoids the endpoint if it can."""
         self._waiting = False
         self.cluster.wheel.forget(self)
         self.endpoint = endpoint
+        if endpoint is not None:
+            self.tried += (endpoint,)
         self._on_failed_attempt(failure, reused=False)
 
     # --- client callbacks ---

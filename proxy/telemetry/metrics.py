@@ -63,10 +63,14 @@ FAMILIES: dict[str, Family] = {
         Family("upstream_retries_total", "counter", "Requests sent again, by reason.", ("cluster", "reason")),
         Family("upstream_retry_refused_total", "counter", "Retries given up because the body was not kept.",
                ("cluster",)),
-        Family("upstream_pending_overflow_total", "counter", "Requests refused because the queue for a connection "
-               "was full.", ("cluster",)),
+        Family("upstream_pending_overflow_total", "counter", "Requests refused because too many were under way or "
+               "waited for a connection.", ("cluster",)),
         Family("upstream_resolve_failures_total", "counter", "Failed look-ups of a cluster's name.", ("cluster",)),
-        Family("upstream_endpoints", "gauge", "Addresses a cluster's name resolves to.", ("cluster",), merge="max"),
+        Family("upstream_endpoints", "gauge", "Addresses a cluster has.", ("cluster",), merge="max"),
+        Family("upstream_endpoints_ejected", "gauge", "Addresses left out by outlier detection.", ("cluster",),
+               merge="max"),
+        Family("upstream_ejections_total", "counter", "Addresses left out by outlier detection, by reason.",
+               ("cluster", "reason")),
         Family("downstream_connections_active", "gauge", "Open client connections."),
         Family("downstream_connections_total", "counter", "Client connections accepted."),
         Family("downstream_connections_rejected_total", "counter", "Client connections over maxConnections."),

@@ -50,14 +50,15 @@ class ClusterStats:
     """Connections and requests of one cluster."""
 
     __slots__ = (
-        "connect_failures", "connections", "connections_active", "pending_overflow", "resolve_failures", "retries",
-        "retry_refused",
+        "connect_failures", "connections", "connections_active", "ejections", "pending_overflow",
+        "resolve_failures", "retries", "retry_refused",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.connections = self.connections_active = self.connect_failures = 0
         self.pending_overflow = self.resolve_failures = self.retry_refused = 0
         self.retries: dict[str, int] = {}
+        self.ejections: dict[str, int] = {}
 
 
 class DownstreamStats:

@@ -2,24 +2,28 @@
 
 `take` answers at once or not at all; whoever got nothing calls `wait` and is told. A free connection serves
 the longest waiter before it goes idle; a failed connect tells exactly the waiter it was made for.
+
+A cluster outlives reloads that leave its `identity` alone: `update` then changes everything else in place.
 """
 
 from __future__ import annotations
 
 import asyncio
-import random
-from collections import deque
+from collections.abc import Hashable, Iterable
 from time import monotonic
 from typing import Protocol
 
 from proxy import errors, tasks
-from proxy.clock import DeadlineWheel
+from proxy.clock import NEVER, DeadlineWheel
 from proxy.config import model
-from proxy.config.model import Address
+from proxy.config.model import Address, HashKey
 from proxy.errors import Failure
 from proxy.telemetry.stats import ClusterStats
+from proxy.upstream import tls
+from proxy.upstream.balancer import Balancer, balance
 from proxy.upstream.connection import UpstreamConnection
-from proxy.upstream.tls import client_context
+from proxy.upstream.endpoint import Endpoint
+from proxy.upstream.outlier import Detector
 
 
 class Waiter(Protocol):
@@ -30,81 +34,118 @@ class Waiter(Protocol):
     def on_connection(self, connection: UpstreamConnection) -> None:
         """Here is one; send now."""
 
-    def on_connect_failure(self, failure: Failure, endpoint: Endpoint) -> None:
-        """There will be none: `endpoint` was tried."""
+    def on_connect_failure(self, failure: Failure, endpoint: Endpoint | None) -> None:
+        """There will be none: `endpoint` was tried; None: there is none left to try."""
 
 
-class Endpoint:
-    """One address of a cluster; `active` counts the requests it is working on."""
+def identity(config: model.Cluster) -> Hashable:
+    """Give what a live cluster cannot change: name, host and TLS, with the content of TLS's files.
 
-    __slots__ = ("active", "address", "idle", "is_current", "label")
-
-    def __init__(self, address: Address) -> None:
-        self.address = address
-        self.active = 0
-        self.label = str(address)
-        self.is_current = True
-        self.idle: list[UpstreamConnection] = []
-
-    def remove(self, connection: UpstreamConnection) -> None:
-        """Forget an idle connection that was closed."""
-        if connection in self.idle:
-            self.idle.remove(connection)
+    A reload keeps the cluster of the same identity (`Cluster.update`) and makes a new one otherwise, so that no
+    connection is reused that was made under other terms. Raises `OSError` for a file that cannot be read.
+    """
+    files = tls.fingerprint(config.tls) if config.tls is not None else None
+    return (config.name, config.host, config.tls, files)
 
 
 class Cluster:
-    """The live side of a `model.Cluster`."""
+    """The live side of a `model.Cluster`.
+
+    `endpoints` are all it has, ejected ones included. `hash_key` says what of a request `take` and `wait` want the
+    hash of (`balancer.hash_of`); None where the balancer uses no hash.
+    """
 
     def __init__(self, config: model.Cluster, wheel: DeadlineWheel) -> None:
-        self.config = config
+        self.identity = identity(config)
         self.wheel = wheel
         self.stats = ClusterStats()
         self.endpoints: tuple[Endpoint, ...] = ()
-        self.authority = (
-            str(config.endpoints[0].address).encode() if config.endpoints else config.host.encode()
-        )
-        self._waiters: deque[Waiter] = deque()
+        self._leaving: list[Endpoint] = []
+        self._balancer: Balancer | None = None
+        self._only: Endpoint | None = None
+        self._chosen: Endpoint | None = None
+        self._detector: Detector | None = None
+        #: Who waits, in order, and for a connection to which endpoint (None: any).
+        self._waiters: dict[Waiter, Endpoint | None] = {}
         self._connecting = 0
-        self._tls = client_context(config.tls) if config.tls else None
+        self._tls = tls.client_context(config.tls) if config.tls else None
         self._sni = (config.tls.sni or config.host) if config.tls else None
+        self.update(config)
 
-    # --- endpoints ---
+    # --- configuration ---
+
+    def update(self, config: model.Cluster) -> None:
+        """Take over a new configuration of the same `identity`: balancing, limits, timeouts, outlier detection.
+
+        Open connections stay. New endpoints come with the resolver's `follow`, which must be called after this.
+        """
+        self.config = config
+        port = config.endpoints[0].address.port if config.endpoints else 80
+        self.authority = str(Address(config.host, port)).encode()
+        self.hash_key: HashKey | None = config.balancer.key if config.balancer.policy == "hash" else None
+        self._idle_timeout_s = config.idle_timeout_s or NEVER
+        self._retires = (
+            bool(config.max_requests_per_connection) or config.max_connection_duration_s is not None
+        )
+        detector = self._detector
+        if config.outlier is None:
+            if detector is not None:
+                detector.close()
+            self._detector = None
+        elif detector is None:
+            self._detector = Detector(config.outlier, self.wheel, self._on_ejected, self._refresh)
+        else:
+            detector.config = config.outlier
+        self._refresh()
+
+    def set_endpoints(self, found: Iterable[model.Endpoint]) -> None:
+        """Take the resolver's answer: addresses (IPs) and weights, which add up where an address comes twice.
+
+        Endpoints that stay keep their connections and what outlier detection knows; others close idle ones.
+        """
+        weights: dict[Address, int] = {}
+        for one in found:
+            weights[one.address] = weights.get(one.address, 0) + one.weight
+        known = {endpoint.address: endpoint for endpoint in self.endpoints}
+        if list(weights.items()) == [(endpoint.address, endpoint.weight) for endpoint in self.endpoints]:
+            return
+        self.endpoints = tuple(
+            known.pop(address) if address in known else Endpoint(address) for address in weights
+        )
+        for endpoint in self.endpoints:
+            endpoint.weight = weights[endpoint.address]
+        for gone in known.values():
+            gone.retire()
+        self._leaving = [gone for gone in (*self._leaving, *known.values()) if gone.active]
+        self._refresh()
+
+    def close(self) -> None:
+        """Close every idle connection and watch nothing; what is busy ends with its request."""
+        if self._detector is not None:
+            self._detector.close()
+        for endpoint in self.endpoints:
+            endpoint.retire()
 
     @property
     def requests_active(self) -> int:
         """Requests the cluster is working on."""
-        return sum(endpoint.active for endpoint in self.endpoints)
+        return sum(endpoint.active for endpoint in (*self.endpoints, *self._leaving))
 
-    def set_addresses(self, addresses: list[Address]) -> None:
-        """Take the resolver's answer; endpoints that stay keep their connections, others lose idle ones."""
-        known = {endpoint.address: endpoint for endpoint in self.endpoints}
-        self.endpoints = tuple(
-            known.pop(address) if address in known else Endpoint(address) for address in addresses
-        )
-        for gone in known.values():
-            gone.is_current = False
-            for connection in list(gone.idle):
-                connection.close()
-
-    def close(self) -> None:
-        """Close every idle connection."""
-        for endpoint in self.endpoints:
-            for connection in list(endpoint.idle):
-                connection.close()
+    @property
+    def is_in_use(self) -> bool:
+        """Tell whether a request is under way or waits."""
+        return self.requests_active > 0 or self._connecting > 0 or bool(self._waiters)
 
     # --- connections ---
 
-    def take(self, avoid: Endpoint | None = None) -> UpstreamConnection | None:
-        """Give an idle connection of the chosen endpoint, or None."""
-        endpoints = self.endpoints
-        if len(endpoints) == 1:
-            idle = endpoints[0].idle
-        elif endpoints:
-            idle = self._choose(avoid).idle
-        else:
-            return None
-        if not idle and len(endpoints) > 1 and not self._has_room():
-            idle = next((endpoint.idle for endpoint in endpoints if endpoint.idle), idle)  # they fill the cap
+    def take(self, avoid: tuple[Endpoint, ...] = (), hash_: int | None = None) -> UpstreamConnection | None:
+        """Give an idle connection of the chosen endpoint, or None: then call `wait` at once, with the same.
+
+        `avoid` are endpoints that failed this request (`retryIgnorePreviousHosts`): none of them is chosen while
+        there is another. `hash_` is what the request's `hash_key` comes to.
+        """
+        only = self._only
+        idle = only.idle if only is not None else self._idle_of_chosen(avoid, hash_)
         while idle:
             connection = idle.pop()
             if not connection.transport.is_closing():
@@ -113,67 +154,136 @@ class Cluster:
 
     def put(self, connection: UpstreamConnection) -> None:
         """Take a connection back whose response is complete."""
+        if self._retires and connection.is_spent(self.config.max_requests_per_connection):
+            connection.close()
+            return
         if self._waiters and self._serve_waiter(connection):
             return
         if connection.endpoint.is_current:
             connection.endpoint.idle.append(connection)
-            connection.deadline = when = monotonic() + self.config.idle_timeout_s
+            when = monotonic() + self._idle_timeout_s
+            if self._retires:
+                when = min(when, connection.expires)
+            connection.deadline = when
             if when < connection.alarm:
                 self.wheel.set(connection, when)
         else:
             connection.close()
 
-    def wait(self, waiter: Waiter, avoid: Endpoint | None = None) -> Failure | None:
-        """Queue `waiter` for a connection, making one when the cap allows; or say why there is none."""
-        if not self.endpoints:
+    def wait(
+        self, waiter: Waiter, avoid: tuple[Endpoint, ...] = (), hash_: int | None = None
+    ) -> Failure | None:
+        """Queue `waiter` for a connection, making one when the caps allow; or say why there is none.
+
+        `avoid` and `hash_` as in `take`; with either, only a connection to the endpoint they led to will do.
+        """
+        if self._balancer is None:
             return errors.NO_HEALTHY_UPSTREAM
-        if not self._has_room():
-            pending = self.config.max_pending
-            if pending is not None and len(self._waiters) >= pending:
-                self.stats.pending_overflow += 1
-                return errors.OVERFLOW
-            self._waiters.append(waiter)
-            return None
-        self._waiters.append(waiter)
-        self._open(self._choose(avoid), waiter)
+        pending, has_room = self.config.max_pending, self._has_room()
+        is_queue_full = not has_room and pending is not None and len(self._waiters) >= pending
+        if is_queue_full or self._is_full():
+            self.stats.pending_overflow += 1
+            return errors.OVERFLOW
+        is_bound = bool(avoid) or (hash_ is not None and self.hash_key is not None)
+        endpoint = None if is_bound else self._chosen
+        self._chosen = None
+        if endpoint is None:
+            endpoint = self._balancer.choose(avoid, hash_)
+        self._waiters[waiter] = endpoint if is_bound else None
+        if has_room:
+            self._open(endpoint, waiter)
         return None
 
     def leave(self, waiter: Waiter) -> None:
         """Stop waiting."""
-        if waiter in self._waiters:
-            self._waiters.remove(waiter)
+        self._waiters.pop(waiter, None)
 
     def on_connection_closed(self) -> None:
-        """Connect for those who wait and for whom no connection is on its way, as far as the cap allows."""
-        while len(self._waiters) > self._connecting and self.endpoints and self._has_room():
-            self._open(self._choose(None), self._waiters[self._connecting])
+        """Called by a connection that is gone: there may be room for another."""
+        if self._waiters:
+            self._connect_for_waiters()
 
-    def _serve_waiter(self, connection: UpstreamConnection) -> bool:
-        """Give a free connection to the longest waiter that takes it; True when it is not free any more."""
-        for waiter in self._waiters:
-            if not (waiter.wants_fresh and connection.requests):
-                self._waiters.remove(waiter)
-                waiter.on_connection(connection)
-                return True
-        if self._has_room():
-            return False
-        connection.close()  # for a fresh one in its place
-        return True
+    # --- choosing ---
+
+    def _on_ejected(self, reason: str) -> None:
+        ejections = self.stats.ejections
+        ejections[reason] = ejections.get(reason, 0) + 1
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """Choose among what may be chosen now; who waits for what may not be waits for any."""
+        usable = self.endpoints
+        if self._detector is not None:
+            self._detector.watch(self.endpoints)
+            usable = self._detector.usable(self.endpoints)
+        self._balancer = balance(self.config.balancer.policy, usable) if usable else None
+        self._only = usable[0] if len(usable) == 1 and self.config.max_requests is None else None
+        self._chosen = None
+        if self._waiters:
+            for waiter, endpoint in self._waiters.items():
+                if endpoint not in usable:
+                    self._waiters[waiter] = None
+            self._connect_for_waiters()
+
+    def _idle_of_chosen(self, avoid: tuple[Endpoint, ...], hash_: int | None) -> list[UpstreamConnection]:
+        balancer = self._balancer
+        if balancer is None or self._is_full():
+            return []
+        self._chosen = endpoint = balancer.choose(avoid, hash_)
+        if endpoint.idle or self._has_room():
+            return endpoint.idle
+        return next((other.idle for other in balancer.endpoints if other.idle), [])  # they fill the cap
 
     def _has_room(self) -> bool:
         cap = self.config.max_connections
         return cap is None or self.stats.connections_active + self._connecting < cap
 
-    def _choose(self, avoid: Endpoint | None) -> Endpoint:
-        """Pick the less busy of two random endpoints (Envoy's LEAST_REQUEST), not `avoid` when another is there."""
-        endpoints = [endpoint for endpoint in self.endpoints if endpoint is not avoid] or list(self.endpoints)
-        if len(endpoints) == 1:
-            return endpoints[0]
-        one, two = random.sample(endpoints, 2)
-        return one if one.active <= two.active else two
+    def _is_full(self) -> bool:
+        cap = self.config.max_requests
+        return cap is not None and self.requests_active + len(self._waiters) >= cap
+
+    # --- waiting ---
+
+    def _serve_waiter(self, connection: UpstreamConnection) -> bool:
+        """Give a free connection to the longest waiter that takes it; True when it is not free any more."""
+        endpoint = connection.endpoint
+        for waiter, wanted in self._waiters.items():
+            if (wanted is None or wanted is endpoint) and not (waiter.wants_fresh and connection.requests):
+                del self._waiters[waiter]
+                waiter.on_connection(connection)
+                return True
+        if self._has_room():
+            return False
+        connection.close()  # for a fresh one, or one to another endpoint, in its place
+        return True
+
+    def _connect_for_waiters(self) -> None:
+        """Connect for those who wait and for whom no connection is on its way, as far as the cap allows."""
+        balancer = self._balancer
+        if balancer is None:
+            self._turn_away()
+            return
+        coming = {endpoint: endpoint.connecting for endpoint in self.endpoints if endpoint.connecting}
+        for waiter, wanted in self._waiters.items():
+            if not self._has_room():
+                return
+            source = wanted or next((endpoint for endpoint, count in coming.items() if count), None)
+            if source is not None and coming.get(source):
+                coming[source] -= 1
+            else:
+                self._open(wanted or balancer.choose(), waiter)
+
+    def _turn_away(self) -> None:
+        """No endpoint is left: unless connections under way may yet serve them, nobody need wait."""
+        if self._connecting or self.stats.connections_active:
+            return
+        waiters, self._waiters = self._waiters, {}
+        for waiter in waiters:
+            waiter.on_connect_failure(errors.NO_HEALTHY_UPSTREAM, None)
 
     def _open(self, endpoint: Endpoint, waiter: Waiter) -> None:
         self._connecting += 1
+        endpoint.connecting += 1
         tasks.spawn(self._connect(endpoint, waiter), "connect")
 
     async def _connect(self, endpoint: Endpoint, waiter: Waiter) -> None:
@@ -195,11 +305,29 @@ class Cluster:
             pass
         finally:
             self._connecting -= 1
-        if connection is not None:
+            endpoint.connecting -= 1
+        if connection is not None and self._is_right_peer(connection):
             self.put(connection)
+            if self._waiters:
+                self._connect_for_waiters()  # it may have served another than whom it was made for
             return
+        self._on_connect_failure(failure, endpoint, waiter)
+
+    def _is_right_peer(self, connection: UpstreamConnection) -> bool:
+        """Check the certificate's names, where the configuration says what they must be."""
+        wanted = self.config.tls
+        if wanted is None or not wanted.verify or not wanted.subject_alt_names:
+            return True
+        if tls.bears_name(connection.transport.get_extra_info("peercert"), wanted.subject_alt_names):
+            return True
+        connection.transport.abort()
+        return False
+
+    def _on_connect_failure(self, failure: Failure, endpoint: Endpoint, waiter: Waiter) -> None:
         self.stats.connect_failures += 1
+        if endpoint.monitor is not None:
+            endpoint.monitor.on_failure()
         if waiter in self._waiters:
-            self._waiters.remove(waiter)
+            del self._waiters[waiter]
             waiter.on_connect_failure(failure, endpoint)
         self.on_connection_closed()

@@ -8,6 +8,7 @@ the end; then it is put back or closed. Receiving never raises into the transpor
 from __future__ import annotations
 
 import asyncio
+from time import monotonic
 from typing import TYPE_CHECKING, cast
 
 from proxy import errors, flow
@@ -17,11 +18,13 @@ from proxy.http1 import framing
 from proxy.http1.chunked import ChunkedReader
 from proxy.http1.request import RequestHead
 from proxy.http1.response import ResponseHead, read_response
+from proxy.upstream.keepalive import keep_alive
 from proxy.upstream.last_words import LastWords
 from proxy.upstream.stream import Passage, UpstreamStream
 
 if TYPE_CHECKING:
-    from proxy.upstream.cluster import Cluster, Endpoint
+    from proxy.upstream.cluster import Cluster
+    from proxy.upstream.endpoint import Endpoint
 
 MAX_HEAD_BYTES = 64 * 1024
 #: More 1xx than this before a response are a fault, or an attack on the stack.
@@ -35,14 +38,14 @@ class UpstreamConnection(asyncio.Protocol):
 
     __slots__ = (
         "_body", "_buffer", "_chunked", "_heard_end", "_interims", "_last_words", "_left", "_passage",
-        "_request", "_reusable", "_stream", "_valve", "alarm", "cluster", "deadline", "endpoint",
+        "_request", "_reusable", "_stream", "_valve", "alarm", "cluster", "deadline", "endpoint", "expires",
         "request_done", "requests", "transport",
     )  # fmt: skip
 
     def __init__(self, cluster: Cluster, endpoint: Endpoint) -> None:
         self.cluster = cluster
         self.endpoint = endpoint
-        self.deadline = self.alarm = NEVER
+        self.deadline = self.alarm = self.expires = NEVER
         self.requests = 0
         self.request_done = True
         self._body = _IDLE
@@ -116,6 +119,18 @@ class UpstreamConnection(asyncio.Protocol):
         if self._detach():
             self.transport.abort()
 
+    def time_out(self) -> None:
+        """Give the request up because its response took too long; one whose head has come is no fault (as in Envoy)."""
+        monitor = self.endpoint.monitor
+        if monitor is not None and self._stream is not None and self._body == _AWAIT_HEAD:
+            monitor.on_timeout()
+        self.abort()
+
+    def is_spent(self, max_requests: int | None) -> bool:
+        """Tell whether it has carried enough requests (None or 0: never enough) or lived long enough."""
+        enough = bool(max_requests) and self.requests >= (max_requests or 0)
+        return self.requests > 0 and (enough or monotonic() >= self.expires)
+
     def close(self) -> None:
         """Close an idle connection, or a tunnel after its last bytes."""
         self.endpoint.remove(self)
@@ -128,8 +143,13 @@ class UpstreamConnection(asyncio.Protocol):
         transport = cast("asyncio.Transport", transport)
         self.transport = transport
         self._valve = flow.ReadValve(transport)
-        self.cluster.stats.connections += 1
-        self.cluster.stats.connections_active += 1
+        config, stats = self.cluster.config, self.cluster.stats
+        stats.connections += 1
+        stats.connections_active += 1
+        if config.keepalive is not None:
+            keep_alive(transport.get_extra_info("socket"), config.keepalive)
+        if config.max_connection_duration_s is not None:
+            self.expires = monotonic() + config.max_connection_duration_s
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by the loop when the connection is gone, whoever closed."""
@@ -211,6 +231,8 @@ class UpstreamConnection(asyncio.Protocol):
         stream = cast("UpstreamStream", self._stream)
         try:
             head = read_response(data if end == len(data) else data[:end], self._request.method)
+            if self.endpoint.monitor is not None and (head.status >= 200 or head.status == 101):
+                self.endpoint.monitor.on_status(head.status)
             if head.status < 200:
                 self._on_interim(stream, head, data[end:])
                 return
@@ -302,6 +324,8 @@ class UpstreamConnection(asyncio.Protocol):
         stream = self._stream
         self.abort()
         if stream is not None:
+            if self.endpoint.monitor is not None:
+                self.endpoint.monitor.on_failure()
             stream.on_upstream_failure(failure, self.requests > 1)
 
     def _on_cut_short(self, exc: Exception | None) -> None:
@@ -311,6 +335,8 @@ class UpstreamConnection(asyncio.Protocol):
         if in_body and self._chunked is None and self._left < 0 and exc is None and self._heard_end:
             stream.on_response_data([], True)
         else:
+            if self.endpoint.monitor is not None:
+                self.endpoint.monitor.on_failure()
             stream.on_upstream_failure(
                 errors.PROTOCOL_ERROR if self._buffer else errors.RESET, self.requests > 1
             )

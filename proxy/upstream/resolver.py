@@ -2,7 +2,8 @@
 
 Each DNS name has a task of its own, so a dead name delays no other; c-ares asks without libuv's few resolver
 threads. Names are asked again when their TTL ends, at the latest after `REFRESH_S`; the last good addresses
-stay when an answer fails.
+stay when an answer fails. What is known of a name outlives the clusters that want it: at a reload, `learn` asks for
+the names that are new, and `follow` hands every cluster the addresses of its endpoints at once.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Iterable
 import aiodns
 
 from proxy import tasks
+from proxy.config import model
 from proxy.config.model import Address, is_ip
 from proxy.upstream.cluster import Cluster
 
@@ -25,68 +27,113 @@ _FIRST_ANSWER_S = 2.0
 _log = logging.getLogger(__name__)
 
 
+class _Name:
+    """What is known of one name: its last good addresses, and whether it was asked at all."""
+
+    __slots__ = ("asked", "hosts", "task")
+
+    def __init__(self) -> None:
+        self.hosts: list[str] = []
+        self.asked = asyncio.Event()
+        self.task: asyncio.Task[None]
+
+
 class Resolver:
-    """The look-ups of one worker."""
+    """The look-ups of one worker, for the clusters it was made with until `follow` names others."""
 
     def __init__(self, clusters: Iterable[Cluster]) -> None:
-        self._names: dict[str, list[Cluster]] = {}
-        self._tasks: list[asyncio.Task[None]] = []
+        self._clusters = list(clusters)
+        self._names: dict[str, _Name] = {}
         self._channel: aiodns.DNSResolver | None = None
-        for cluster in clusters:
-            address = cluster.config.endpoints[0].address
-            if is_ip(address.host):
-                cluster.set_addresses([address])
-            else:
-                self._names.setdefault(address.host, []).append(cluster)
 
     async def start(self) -> None:
         """Begin; returns once every name was asked once, or after two seconds with the rest still open."""
-        if not self._names:
-            return
-        channel = self._channel = aiodns.DNSResolver(timeout=2.0, tries=2)
-        asked = [asyncio.Event() for _ in self._names]
-        for (name, clusters), first in zip(self._names.items(), asked, strict=True):
-            self._tasks.append(tasks.spawn(self._follow(channel, name, clusters, first), f"resolve {name}"))
+        self.follow(self._clusters)
+        await self.learn(cluster.config for cluster in self._clusters)
+
+    async def learn(self, configs: Iterable[model.Cluster]) -> None:
+        """Ask for the names in `configs` that are new; returns as `start` does, at once if none is.
+
+        For a reload, before it takes effect. A name that no cluster wants is dropped by the next `follow`.
+        """
+        names = [self._know(name) for name in _names_of(configs)]
         try:
             async with asyncio.timeout(_FIRST_ANSWER_S):
-                for first in asked:
-                    await first.wait()
+                for name in names:
+                    await name.asked.wait()
         except TimeoutError:
             pass
 
+    def follow(self, clusters: Iterable[Cluster]) -> None:
+        """Keep these clusters' addresses, and no others', from now on; what is known of them is set at once."""
+        self._clusters = list(clusters)
+        wanted = _names_of(cluster.config for cluster in self._clusters)
+        for unwanted in self._names.keys() - wanted:
+            self._names.pop(unwanted).task.cancel()
+        for name in wanted:
+            self._know(name)
+        for cluster in self._clusters:
+            self._set_endpoints(cluster)
+
     async def stop(self) -> None:
         """Ask no more."""
-        for task in self._tasks:
+        running = [name.task for name in self._names.values()]
+        for task in running:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*running, return_exceptions=True)
         if self._channel is not None:
             await self._channel.close()
 
-    async def _follow(
-        self, channel: aiodns.DNSResolver, name: str, clusters: list[Cluster], first: asyncio.Event
-    ) -> None:
+    def _know(self, host: str) -> _Name:
+        name = self._names.get(host)
+        if name is None:
+            if self._channel is None:
+                self._channel = aiodns.DNSResolver(timeout=2.0, tries=2)
+            name = self._names[host] = _Name()
+            name.task = tasks.spawn(self._keep(self._channel, host, name), f"resolve {host}")
+        return name
+
+    def _set_endpoints(self, cluster: Cluster) -> None:
+        """Put each name's addresses in its place, each with the weight the name has."""
+        found: list[model.Endpoint] = []
+        for endpoint in cluster.config.endpoints:
+            host, port = endpoint.address.host, endpoint.address.port
+            name = self._names.get(host)
+            hosts = name.hosts if name is not None else [host] if is_ip(host) else []
+            found += (model.Endpoint(Address(one, port), endpoint.weight) for one in hosts)
+        cluster.set_endpoints(found)
+
+    def _wanting(self, host: str) -> list[Cluster]:
+        return [cluster for cluster in self._clusters if host in _names_of((cluster.config,))]
+
+    async def _keep(self, channel: aiodns.DNSResolver, host: str, name: _Name) -> None:
         failed = False
         while True:
             try:
-                hosts, ttl_s = await _look_up(channel, name)
+                hosts, ttl_s = await _look_up(channel, host)
             except (aiodns.error.DNSError, OSError) as error:
                 wait_s = _RETRY_S
-                for cluster in clusters:
+                for cluster in self._wanting(host):
                     cluster.stats.resolve_failures += 1
                 if not failed:
-                    _log.warning("%s does not resolve: %s; asking again every second", name, error.args[-1])
+                    _log.warning("%s does not resolve: %s; asking again every second", host, error.args[-1])
                 failed = True
             else:
                 wait_s = min(max(ttl_s, _RETRY_S), REFRESH_S)
                 if failed:
-                    _log.info("%s resolves now", name)
+                    _log.info("%s resolves now", host)
                 failed = False
-                for cluster in clusters:
-                    cluster.set_addresses(
-                        [Address(host, cluster.config.endpoints[0].address.port) for host in hosts]
-                    )
-            first.set()
+                if hosts and hosts != name.hosts:
+                    name.hosts = hosts
+                    for cluster in self._wanting(host):
+                        self._set_endpoints(cluster)
+            name.asked.set()
             await asyncio.sleep(wait_s)
+
+
+def _names_of(configs: Iterable[model.Cluster]) -> set[str]:
+    hosts = {endpoint.address.host for config in configs for endpoint in config.endpoints}
+    return {host for host in hosts if not is_ip(host)}
 
 
 async def _look_up(channel: aiodns.DNSResolver, name: str) -> tuple[list[str], float]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from proxy.clock import DeadlineWheel
-from proxy.config.model import Address, Breaker, Mirroring, MirrorPolicy
+from proxy.config.model import Address, Breaker, Endpoint, Mirroring, MirrorPolicy
 from proxy.http1.request import RequestHead, read_request
 from proxy.mirror.budget import Budget
 from proxy.mirror.policy import FAILURES, OUTCOMES, Mirror, Rate, is_own_mark, mark_value
@@ -25,7 +25,7 @@ def make_mirror(
     *, numerator: int = 100, denominator: int = 100, limit: int = 1000, endpoints: int = 1, **mirroring: Any
 ) -> Mirror:
     cluster = Cluster(cluster_at("v2", V2), DeadlineWheel())
-    cluster.set_addresses([V2] * endpoints)
+    cluster.set_endpoints([Endpoint(V2)] * endpoints)
     policy = MirrorPolicy("shop/v2", "v2", numerator, denominator, Mirroring(**mirroring))
     return Mirror(policy, cluster, Budget(limit), KEY)
 
@@ -82,7 +82,7 @@ def test_the_reasons_are_asked_in_the_order_an_operator_would() -> None:
     ask()
     draw = 49
     ask()
-    mirror.cluster.set_addresses([V2])
+    mirror.cluster.set_endpoints([Endpoint(V2)])
     ask()
     mirror.live.clear()
     ask()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from proxy.config.model import Address
+from proxy.config.model import Address, Endpoint
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import get
 from tests.support.origin import OK, Visit
@@ -127,7 +127,9 @@ async def test_rows_for_the_admin_show_endpoints_and_idle_connections(
     await (await connect(served)).ask(get())
     await served.ended("completed")
     rows = {row["name"]: row for row in served.inner.clusters()}
-    assert rows["v1"]["endpoints"] == [{"address": f"127.0.0.1:{v1.port}", "active": 0, "idle": 1}]
+    assert rows["v1"]["endpoints"] == [
+        {"address": f"127.0.0.1:{v1.port}", "active": 0, "idle": 1, "ejected": False}
+    ]
     [mirror] = served.inner.mirrors()
     assert (mirror["name"], mirror["percent"], mirror["outcomes"]) == ("mirror", 100, {"completed": 1})
 
@@ -137,8 +139,8 @@ async def test_at_the_cap_an_idle_connection_of_any_endpoint_is_used(
 ) -> None:
     first, second = await origin(), await origin()
     served = await plane(first, cluster={"max_connections": 1})
-    served.inner.snapshot.clusters["v1"].set_addresses(
-        [Address("127.0.0.1", one.port) for one in (first, second)]
+    served.inner.snapshot.clusters["v1"].set_endpoints(
+        [Endpoint(Address("127.0.0.1", one.port)) for one in (first, second)]
     )
     client = await connect(served)
     for _ in range(16):  # each chooses one of both anew
