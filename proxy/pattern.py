@@ -6,6 +6,7 @@ imported with the first pattern: most proxies have none, and it costs a worker m
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Any
 
@@ -33,6 +34,16 @@ class Pattern:
         r"""Replace every match in `subject`; `\1` in the replacement is a group."""
         replaced: bytes = self._compiled.sub(replacement.encode(), subject)
         return replaced
+
+    def check_replacement(self, replacement: str) -> None:
+        r"""Raise PatternError unless every backslash stands before another or before the number of a group."""
+        for escaped in re.findall(r"\\(.?)", replacement, re.DOTALL):
+            if escaped != "\\" and not escaped.isdecimal():
+                raise PatternError("invalid rewrite pattern: '\\' must be followed by a digit or '\\'")
+            if escaped != "\\" and int(escaped) > self._compiled.groups:
+                raise PatternError(
+                    f"invalid rewrite pattern: there is no group {escaped}, only {self._compiled.groups}"
+                )
 
 
 @lru_cache(maxsize=4096)

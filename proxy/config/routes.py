@@ -1,21 +1,24 @@
 """Routes: the rules of the dialects put together as the model's virtual hosts and clusters.
 
 Names are made here: clusters as Istio's (`outbound|<port>|<subset>|<fqdn>`), mirrors as the metrics show them
-(`<route>/<destination>`). A mirror never shares a cluster with a primary or with another mirror.
+(`<route>/<destination>`). A mirror never shares a cluster with a primary or with another mirror. Sources: istio
+pilot/pkg/networking/core/route/route.go (`SortVHostRoutes`), httproute.go (domains of a virtual host).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from proxy.config.istio.names import fqdn
 from proxy.config.mirroring import Defaults
-from proxy.config.model import Cluster, Destination, MirrorPolicy, Route, VirtualHost
+from proxy.config.model import Cluster, Destination, MirrorPolicy, RetryPolicy, Route, VirtualHost
 from proxy.config.node import Place
 from proxy.config.options import Options
 from proxy.config.registry import Registry
-from proxy.config.rules import HostRule, MirrorRef, RouteRule, Target
+from proxy.config.rules import DestinationRef, HostRule, MirrorRef, RouteRule, Target
+
+SERVICE_SUFFIX = ".svc.cluster.local"
 
 
 class Routes:
@@ -29,37 +32,61 @@ class Routes:
         self._registry = registry
         self._defaults = defaults
         self._options = options
+        self._counts: dict[str, int] = {}  # of mirrors, by the name they wanted
 
     def add_all(self, rules: Sequence[HostRule]) -> None:
-        """Add every VirtualService; one alone takes every host, as Istio's listener for one service does."""
-        owners: dict[str, HostRule] = {}
-        for rule in rules:
-            domains = ("*",) if len(rules) == 1 else _domains(rule)
-            for domain in domains:
-                if (other := owners.setdefault(domain, rule)) is not rule:
-                    _refuse_conflict(other, rule, domain)
-            self._add(rule, domains)
+        """Add every rule; one alone takes every host, as Istio's listener for one service does.
 
-    def _add(self, rule: HostRule, domains: tuple[str, ...]) -> None:
-        routes = tuple(
-            self._route(route, route.name or f"{rule.name}[{index}]", rule)
-            for index, route in enumerate(rule.routes)
+        Rules that share a host are laid end to end, the oldest first, with what takes every request at the end.
+        """
+        ordered = sorted(rules, key=lambda rule: (rule.created, rule.name, rule.namespace))
+        is_alone = len(rules) == 1 and self._options.host_match == "auto"
+        routes = [tuple(self._routes_of(rule)) for rule in ordered]
+        for domains, numbers in _by_owners(ordered, self._options.namespace):
+            self.virtual_hosts.append(
+                VirtualHost(
+                    "+".join(f"{ordered[number].namespace}/{ordered[number].name}" for number in numbers),
+                    ("*",) if is_alone else domains,
+                    _joined([routes[number] for number in numbers]),
+                )
+            )
+
+    def _routes_of(self, rule: HostRule) -> Iterator[Route]:
+        for index, route in enumerate(rule.routes):
+            made = self._route(route, route.name or f"{rule.name}[{index}]", rule)
+            if made is not None:
+                yield made
+
+    def _route(self, route: RouteRule, name: str, rule: HostRule) -> Route | None:
+        """Return the model's route, or None when none of its destinations is known, which is reported."""
+        known = [(one, self._cluster(one.target)) for one in route.destinations]
+        found = [(one, cluster) for one, cluster in known if cluster is not None]
+        if route.destinations and not found:
+            return None
+        mirrors = (
+            self._mirror(one, route, name, rule, [cluster for _, cluster in found]) for one in route.mirrors
         )
-        self.virtual_hosts.append(VirtualHost(f"{rule.namespace}/{rule.name}", domains, routes))
-
-    def _route(self, route: RouteRule, name: str, rule: HostRule) -> Route:
-        [destination] = route.destinations
-        cluster = self._registry.cluster(destination.target)
-        self._keep(cluster, destination.target)
         return Route(
             name=name,
-            destinations=(Destination(destination.target.label, cluster.name),),
-            mirrors=tuple(self._mirror(mirror, route, name, rule, cluster) for mirror in route.mirrors),
+            destinations=tuple(_destination(one, cluster) for one, cluster in found),
+            mirrors=tuple(mirror for mirror in mirrors if mirror is not None),
+            matches=route.matches,
             timeout_s=route.timeout_s,
-            retries=route.retries,
+            retries=_retries(route.retries, [cluster for _, cluster in found]),
             request_headers=route.request_headers,
             response_headers=route.response_headers,
+            rewrite=route.rewrite,
+            redirect=route.redirect,
+            direct_response=route.direct_response,
+            fault=route.fault,
+            cors=route.cors,
         )
+
+    def _cluster(self, target: Target) -> Cluster | None:
+        cluster = self._registry.cluster(target)
+        if cluster is not None:
+            self._keep(cluster, target)
+        return cluster
 
     def _mirror(
         self,
@@ -67,21 +94,20 @@ class Routes:
         route: RouteRule,
         route_name: str,
         rule: HostRule,
-        primary: Cluster,
-    ) -> MirrorPolicy:
+        primaries: Sequence[Cluster],
+    ) -> MirrorPolicy | None:
         name = self._mirror_name(rule.mirror_name or f"{route_name}/{mirror.target.label}")
         mirroring = self._defaults.of(name)
         if route.timeout_s is not None:
             mirroring = replace(mirroring, timeout_s=min(mirroring.timeout_s, route.timeout_s))
-        cluster = self._registry.cluster(mirror.target)
+        cluster = self._registry.cluster(mirror.target, mirror=True)
+        if cluster is None:
+            return None
         cluster = replace(
             cluster, name=f"{cluster.name}@{name}", connect_timeout_s=mirroring.connect_timeout_s
         )
         self._keep(cluster, mirror.target)
-        if cluster.endpoints == primary.endpoints:
-            mirror.target.place.warn(
-                f"the mirror {name} is the primary itself, {primary.endpoints[0].address}"
-            )
+        _warn_of_itself(mirror.target.place, name, cluster, primaries)
         return MirrorPolicy(
             name=name,
             cluster=cluster.name,
@@ -96,29 +122,97 @@ class Routes:
         self.places.setdefault(cluster.name, target.place)
 
     def _mirror_name(self, wanted: str) -> str:
-        name, count = wanted, 1
-        while name in self.mirror_names:
-            count += 1
-            name = f"{wanted}#{count}"
+        """Return the name, numbered from the second on."""
+        count = self._counts[wanted] = self._counts.get(wanted, 0) + 1
+        name = wanted if count == 1 else f"{wanted}#{count}"
         self.mirror_names.append(name)
         return name
 
 
-def _domains(rule: HostRule) -> tuple[str, ...]:
-    """Return the domains of a rule's hosts: a short name also answers to its longer forms."""
-    domains: dict[str, None] = {}
+def _destination(one: DestinationRef, cluster: Cluster) -> Destination:
+    return Destination(
+        one.target.label, cluster.name, one.weight, one.request_headers, one.response_headers, one.authority
+    )
+
+
+def _retries(retries: RetryPolicy, clusters: Sequence[Cluster]) -> RetryPolicy:
+    """Return retries that may go to the host tried before, where a hash says that no other will do."""
+    if len(clusters) == 1 and clusters[0].balancer.policy == "hash":
+        return replace(retries, ignore_previous_hosts=False)
+    return retries
+
+
+def _warn_of_itself(place: Place, name: str, cluster: Cluster, primaries: Sequence[Cluster]) -> None:
+    if not cluster.endpoints or all(cluster.endpoints != primary.endpoints for primary in primaries):
+        return
+    which = "the primary itself" if len(primaries) == 1 else "one of the route's own destinations"
+    place.warn(f"the mirror {name} is {which}, {cluster.endpoints[0].address}")
+
+
+def _by_owners(
+    rules: Sequence[HostRule], namespace: str
+) -> Iterable[tuple[tuple[str, ...], tuple[int, ...]]]:
+    """Return domains that the same rules have, with the numbers of those; report rules that may not share one.
+
+    `namespace` is the proxy's own. A short name is another namespace's only while nobody else has it.
+    """
+    owners: dict[str, list[int]] = {}
+    spare: dict[str, int] = {}
+    for number, rule in enumerate(rules):
+        for domain, is_spare in _domains(rule, namespace).items():
+            if is_spare:
+                spare.setdefault(domain, number)
+                continue
+            having = owners.setdefault(domain, [])
+            for other in having:
+                if not (rule.is_shared or rules[other].is_shared):
+                    _refuse_conflict(rules[other], rule, domain)
+            having.append(number)
+    for domain, number in spare.items():
+        owners.setdefault(domain, [number])
+    domains_of: dict[tuple[int, ...], list[str]] = {}
+    for domain, numbers in owners.items():
+        domains_of.setdefault(tuple(numbers), []).append(domain)
+    return [(tuple(domains), numbers) for numbers, domains in domains_of.items()]
+
+
+def _domains(rule: HostRule, namespace: str) -> dict[str, bool]:
+    """Return the domains of a rule's hosts, and of each whether it is only to spare for it.
+
+    A service answers to its short forms too, but to its bare name only within its own namespace.
+    """
+    domains: dict[str, bool] = {}
     for host in (host.lower() for host in rule.hosts):
         longest = fqdn(host, rule.namespace)
-        domains[host] = None
-        if longest != host:
-            parts = longest.split(".")
-            domains.update(dict.fromkeys(".".join(parts[:length]) for length in (2, 3, len(parts))))
-    return tuple(domains)
+        service, dot, of = longest.removesuffix(SERVICE_SUFFIX).partition(".")
+        if not longest.endswith(SERVICE_SUFFIX) or not dot or "." in of or host.startswith("*"):
+            domains[host] = False
+            continue
+        if host == service or of == namespace:
+            domains[service] = of != namespace
+        domains.update(dict.fromkeys((f"{service}.{of}", f"{service}.{of}.svc", longest), False))
+    return domains
+
+
+def _joined(lists: Sequence[tuple[Route, ...]]) -> tuple[Route, ...]:
+    """Return the routes of several rules in order, those that take every request moved to the end."""
+    if len(lists) == 1:
+        return lists[0]
+    first: list[Route] = []
+    last: list[Route] = []
+    for route in (route for routes in lists for route in routes):
+        some = tuple(match for match in route.matches if not match.is_catch_all)
+        if some:
+            first.append(replace(route, matches=some))
+        if len(some) < len(route.matches) or not route.matches:
+            last.append(replace(route, matches=tuple(one for one in route.matches if one.is_catch_all)))
+    return (*first, *last)
 
 
 def _refuse_conflict(one: HostRule, other: HostRule, domain: str) -> None:
     names = ",".join(f"{rule.namespace}/{rule.name}" for rule in (one, other))
-    other.place.at("spec").at("hosts").refuse(
+    spec = other.place.get("spec") or other.place
+    (spec.get("hosts") or spec).refuse(
         f"The VirtualServices {names} associated with mesh gateway define the same host {domain}"
         " which can lead to undefined behavior."
         " This can be fixed by merging the conflicting VirtualServices into a single resource."

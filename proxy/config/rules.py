@@ -82,13 +82,19 @@ class RouteRule:
     fault: Fault | None = None
     cors: CorsPolicy | None = None
 
+    @property
+    def is_catch_all(self) -> bool:
+        """Tell whether it takes every request that gets as far."""
+        return not self.matches or any(match.is_catch_all for match in self.matches)
+
 
 @dataclass(frozen=True, slots=True)
 class HostRule:
     """Hosts and their routes, in the order in which they are tried.
 
     `hosts` are as written; a short name also stands for its longer forms in `namespace`. `mirror_name` None:
-    mirrors are named after route and destination.
+    mirrors are named after route and destination. Hosts are shared with other rules where both say so
+    (`is_shared`), as at a gateway; the older then comes first (`created`, RFC 3339).
     """
 
     place: Place
@@ -97,3 +103,5 @@ class HostRule:
     hosts: tuple[str, ...]
     routes: tuple[RouteRule, ...]
     mirror_name: str | None = None
+    is_shared: bool = False
+    created: str = ""

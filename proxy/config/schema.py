@@ -128,13 +128,15 @@ class Ignored:
 class ListOf:
     """An array, read as a tuple, or as whatever `build` makes of it; INVALID when an item is.
 
-    `null` is what to say of a null item; empty: the item's type reads it.
+    `null` is what to say of a null item. `is_partial` leaves INVALID items out, so that the others can be checked
+    further.
     """
 
     item: Type
     null: str = "must not be null"
     build: Callable[[tuple[Any, ...]], Any] = tuple
     at_least: int = 0
+    is_partial: bool = False
 
     def read(self, place: Place) -> Any:
         """Read each item."""
@@ -144,10 +146,12 @@ class ListOf:
             place.refuse(f"needs at least {self.at_least} item")
             return INVALID
         values = tuple(self._read_item(child) for child in place.items())
+        if self.is_partial:
+            values = tuple(value for value in values if value is not INVALID)
         return INVALID if INVALID in values else self.build(values)
 
     def _read_item(self, child: Place) -> Any:
-        if child.node.value is None and self.null:
+        if child.node.value is None:
             child.refuse(self.null)
             return INVALID
         return self.item.read(child)
@@ -259,7 +263,7 @@ class Record:
         for name, node in place.node.value.items():
             known = self.by_name.get(name)
             if known is None and self.is_proto and "_" in name:
-                known = self.by_name.get(_camel(name))
+                known = self.by_name.get(camel(name))
             if known is None:
                 place.at(name).refuse(
                     f'unknown field "{name}"', did_you_mean(name, [known.key for known in self.fields])
@@ -298,7 +302,8 @@ def _absent(place: Place, key: str) -> Place:
     return Place(place.node, place.problems, place.subject, f"{place.path}.{key}".lstrip("."))
 
 
-def _camel(name: str) -> str:
+def camel(name: str) -> str:
+    """Return the lowerCamelCase form of a snake_case name."""
     return re.sub(r"(?<=[a-z0-9])_([a-z0-9])", lambda found: found[1].upper(), name)
 
 

@@ -21,7 +21,7 @@ from proxy.config.node import Place
 from proxy.config.schema import BOOLEAN, INVALID, TEXT, Field, Ignored, Record, Scalar
 
 Named = tuple[tuple[str, StringMatch], ...]
-CLAIM = "@request.auth."
+CLAIMS = ("@request.auth.claims.", "@request.auth.claims[")
 PSEUDO_HEADERS = frozenset((":method", ":scheme", ":authority", ":path", ":status"))
 TOKEN = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
 
@@ -80,6 +80,11 @@ class Block:
             port=self.port if len(standpoint.ports) > 1 and self.port else None,
         )
 
+    @property
+    def claims(self) -> tuple[str, ...]:
+        """The claims of a JWT that it asks for."""
+        return tuple(name for name, _ in (*self.headers, *self.without_headers) if name.startswith(CLAIMS))
+
     def _is_meant_for(self, standpoint: Standpoint) -> bool:
         if self.gateways:
             return standpoint.is_any_of(self.gateways)
@@ -130,9 +135,8 @@ class _Headers:
 def _check_header(name: str) -> None:
     if not name:
         raise ValueError("header name cannot be empty")
-    if name.startswith(CLAIM):
-        raise ValueError(f"JWT claims are not read here (key: {name})")
-    if name not in PSEUDO_HEADERS and not TOKEN.fullmatch(name):
+    is_special = name in PSEUDO_HEADERS or name.startswith(CLAIMS)
+    if not is_special and not TOKEN.fullmatch(name):
         raise ValueError(f"header name {name} is not a valid header name")
 
 
@@ -167,14 +171,14 @@ BLOCK = Record(
         Field(
             "headers",
             "headers",
-            _Headers(string_match("headers", star=True), _check_header, "header match {} cannot be null"),
+            _Headers(string_match("headers", star="warned"), _check_header, "header match {} cannot be null"),
         ),
         Field(
             "withoutHeaders",
             "without_headers",
-            _Headers(string_match("withoutHeaders", star=True), _check_header),
+            _Headers(string_match("withoutHeaders", star="taken"), _check_header),
         ),
-        Field("queryParams", "query", _Headers(string_match("queryParams", star=True), _any_name)),
+        Field("queryParams", "query", _Headers(string_match("queryParams", star="warned"), _any_name)),
         Field("ignoreUriCase", "ignores_case", BOOLEAN),
         Field("port", "port", Scalar(("integer",), _port)),
         Field("sourceLabels", "source_labels", LABELS),

@@ -49,7 +49,9 @@ def check_domain(host: str, first: re.Pattern[str] = LABEL) -> str:
         raise ValueError(f'domain name "{host}" too long (max 255)')
     labels = host.removesuffix(".").split(".")
     if len(labels) > 1 and labels[-1].isdigit():
-        raise ValueError(f'domain name "{host}" invalid (top level domain "{labels[-1]}" cannot be all-numeric)')
+        raise ValueError(
+            f'domain name "{host}" invalid (top level domain "{labels[-1]}" cannot be all-numeric)'
+        )
     for index, label in enumerate(labels):
         if len(label) > 63 or not (LABEL if index else first).fullmatch(label):
             raise ValueError(f'domain name "{host}" invalid (label "{label}" invalid)')

@@ -29,15 +29,18 @@ def check_regex(text: str, where: str) -> str:
     return text
 
 
-def string_match(where: str, *, empty_prefix: bool = False, star: bool = False) -> Record:
+def string_match(where: str, *, empty_prefix: bool = False, star: str = "") -> Record:
     """Return the type of a StringMatch, read as the model's; one without a condition is `present`.
 
-    `where` is what messages call it. With `star` the regex `*`, which is none, tests for presence.
+    `where` is what messages call it. With `star` (`taken` or `warned`) the regex `*`, which is none, tests for
+    presence; istiod's admission refuses it where it is warned of.
     """
 
     def build(place: Place, **values: str) -> Any:
         if len(values) > 1:
-            place.refuse("must validate one and only one schema (oneOf)", "give one of exact, prefix and regex")
+            place.refuse(
+                "must validate one and only one schema (oneOf)", "give one of exact, prefix and regex"
+            )
             return INVALID
         for kind, text in values.items():
             return _one(place, kind, text)
@@ -49,6 +52,8 @@ def string_match(where: str, *, empty_prefix: bool = False, star: bool = False) 
         if kind == "regex" and not text:
             raise ValueError(f'"{where}": regex string match should not be empty')
         if kind == "regex" and text == "*" and star:
+            if star == "warned":
+                place.warn("a mesh would refuse the regex *, here it tests for presence", "write {} instead")
             return PRESENT
         if kind == "regex":
             check_regex(text, where)

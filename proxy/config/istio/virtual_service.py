@@ -1,240 +1,268 @@
-"""VirtualService: the part that this version has, read into rules that `routes` makes the model of.
+"""VirtualService: hosts and their routes, read into rules that `routes` makes the model of.
 
-Fields that are known but not built stand in the tables as `Later`. Sources: istio/api VirtualService,
-istio pkg/config/validation/validation.go, pilot/pkg/networking/core/route/route.go (`MirrorPercent*`).
+Sources: istio/api VirtualService, istio pkg/config/validation/validation.go (`ValidateVirtualService`),
+pilot/pkg/model/virtualservice_controller.go (delegates).
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from proxy.config.document import Document
-from proxy.config.headers import envoy_value, header_ops
-from proxy.config.istio.names import (
-    DESTINATION_HOST,
-    HUNDRED,
-    PORT_SELECTOR,
-    percent,
-    whole_document,
-    wildcard_host,
-)
-from proxy.config.model import HeaderOps, RetryPolicy
+from proxy.config.istio.delegate import merge
+from proxy.config.istio.gateway import GATEWAYS, full_name
+from proxy.config.istio.names import is_label, whole_document, wildcard_host
+from proxy.config.istio.reach import warn_of_unreachable
+from proxy.config.istio.route import ROUTE, DelegateRef, HttpRoute
+from proxy.config.istio.standpoint import MESH, Standpoint
 from proxy.config.node import Place
 from proxy.config.problems import Problems
-from proxy.config.rules import DestinationRef, HostRule, MirrorRef, RouteRule, Target
-from proxy.config.schema import INVALID, LATER, TEXT, Field, Ignored, Later, ListOf, Record, Scalar, duration
+from proxy.config.rules import HostRule, RouteRule
+from proxy.config.schema import INVALID, TEXT, Field, Ignored, ListOf, Record, Scalar
 
 MIRROR_NAME = "mirror-proxy.dev/mirror-name"  # annotation: what every mirror of the VirtualService is called
-NO_CHANGE = HeaderOps()
+MESH_ONLY = (MESH,)
+Key = tuple[str, str]
 
 
-def _mirror_percent(value: int) -> tuple[int, int]:
-    if not 0 <= value <= HUNDRED:
-        raise ValueError(f"mirror_percent must have a max value of 100 (it has {value})")
-    return value, HUNDRED
+@dataclass(frozen=True, slots=True)
+class VirtualService:
+    """One VirtualService, read; one without hosts is a delegate. `exported` empty: to every namespace."""
+
+    place: Place
+    name: str
+    namespace: str
+    hosts: tuple[str, ...] = ()
+    gateways: tuple[str, ...] = MESH_ONLY
+    exported: tuple[str, ...] = ()
+    routes: tuple[HttpRoute, ...] = ()
+
+    def delegate_key(self, delegate: DelegateRef) -> Key:
+        """Return namespace and name of the VirtualService that one of its routes refers to."""
+        return delegate.namespace or self.namespace, delegate.name
+
+    def is_visible_to(self, namespace: str) -> bool:
+        """Tell whether a VirtualService of that namespace may delegate to it."""
+        return not self.exported or not {"*", namespace}.isdisjoint(self.exported)
 
 
-def _target(place: Place, host: str, port: int | None = None) -> Target:
-    return Target(place, host, "", port=port)  # the namespace comes with the document
+def read_all(documents: Iterable[Document], problems: Problems, standpoint: Standpoint) -> list[HostRule]:
+    """Read VirtualServices into the rules that they are for this proxy, or report what is wrong with them."""
+    services = [service for one in documents if (service := read(one, problems)) is not None]
+    delegates = {(one.namespace, one.name): one for one in services if not one.hosts}
+    used = {one.delegate_key(route.delegate) for one in services for route in one.routes if route.delegate}
+    for key, delegate in delegates.items():
+        if key not in used:
+            delegate.place.warn("has no hosts, and no other VirtualService delegates to it")
+    rules = (_host_rule(one, delegates, standpoint) for one in services if one.hosts)
+    return [rule for rule in rules if rule is not None]
 
 
-def _mirror(target: Target, percent: tuple[int, int] = (HUNDRED, HUNDRED)) -> MirrorRef:
-    return MirrorRef(target, *percent)
-
-
-def _weight(value: int) -> int:
-    if value < 0:
-        raise ValueError(f"weight {value} < 0")
-    return value
-
-
-def _attempts(value: int) -> int:
-    if value < 0:
-        raise ValueError("attempts cannot be negative")
-    return value
-
-
-def _retries(attempts: int = 0, per_try_timeout_s: float | None = None) -> RetryPolicy:
-    if attempts == 0 and per_try_timeout_s is not None:
-        raise ValueError("http retry policy configured when attempts are set to 0 (disabled)")
-    return RetryPolicy(attempts, per_try_timeout_s)
-
-
-def _headers(**sides: HeaderOps) -> tuple[HeaderOps, HeaderOps]:
-    return sides.get("request", NO_CHANGE), sides.get("response", NO_CHANGE)
-
-
-def _route(place: Place, **values: Any) -> Any:
-    """Put one `spec.http` item together as a RouteRule; INVALID or ValueError when it cannot be one."""
-    if place.get("route") is None or not place.node.value["route"].value:
-        raise ValueError("HTTP route, redirect or direct_response is required")
-    targets = values.get("route")
-    if targets is None:
-        return INVALID
-    if len(targets) > 1:
-        place.at("route").refuse(f"several destinations: {LATER}")
-    request, response = values.get("headers", (NO_CHANGE, NO_CHANGE))
-    return RouteRule(
-        place,
-        name=values.get("name", ""),
-        destinations=(DestinationRef(targets[0]),),
-        mirrors=_mirrors(place, values),
-        timeout_s=values.get("timeout_s"),
-        retries=values.get("retries", RetryPolicy()),
-        request_headers=request,
-        response_headers=response,
-    )
-
-
-def _mirrors(place: Place, values: dict[str, Any]) -> tuple[MirrorRef, ...]:
-    old = place.get("mirrorPercent") or place.get("mirror_percent")
-    if old:
-        old.warn('using deprecated setting "mirrorPercent", use "mirrorPercentage" instead')
-    if "mirror" not in values:
-        return tuple(values.get("mirrors", ()))
-    if values.get("mirrors"):
-        raise ValueError("HTTP route cannot contain both mirror and mirrors")
-    whole = (HUNDRED, HUNDRED)
-    percent = values.get("mirror_percentage") or values.get("mirror_percent") or whole
-    return (_mirror(values["mirror"], percent),)
-
-
-MIRRORED = Scalar(("integer",), _mirror_percent)
-TARGET = Record(
-    _target,
-    (
-        Field("host", "host", DESTINATION_HOST, required=True),
-        Field("subset", "", Later()),
-        Field("port", "port", PORT_SELECTOR),
-    ),
-    placed=True,
-    is_proto=True,
-)
-HEADERS = Record(
-    _headers, tuple(Field(side, side, header_ops(envoy_value)) for side in ("request", "response"))
-)
-ROUTE = Record(
-    _route,
-    (
-        Field("name", "name", TEXT),
-        Field(
-            "route",
-            "route",
-            ListOf(
-                Record(
-                    lambda target: target,
-                    (
-                        Field("destination", "target", TARGET, required=True),
-                        Field("weight", "", Scalar(("integer",), _weight)),
-                        Field("headers", "", Later()),
-                    ),
-                ),
-                null="destination is required",
-            ),
-        ),
-        Field("timeout", "timeout_s", duration()),
-        Field(
-            "retries",
-            "retries",
-            Record(
-                _retries,
-                (
-                    Field("attempts", "attempts", Scalar(("integer",), _attempts)),
-                    Field("perTryTimeout", "per_try_timeout_s", duration()),
-                    *(Field(key, "", Later()) for key in ("retryOn", "retryIgnorePreviousHosts", "backoff")),
-                    Field("retryRemoteLocalities", "", Ignored()),
-                ),
-                is_proto=True,
-            ),
-        ),
-        Field("mirror", "mirror", TARGET),
-        Field(
-            "mirrors",
-            "mirrors",
-            ListOf(
-                Record(
-                    _mirror,
-                    (
-                        Field("destination", "target", TARGET, required=True),
-                        Field("percentage", "percent", percent("mirror percentage")),
-                    ),
-                    is_proto=True,
-                ),
-                null="mirror cannot be null",
-            ),
-        ),
-        Field("mirrorPercent", "mirror_percent", MIRRORED, altname="mirror_percent"),
-        Field("mirrorPercentage", "mirror_percentage", percent("mirror_percentage")),
-        Field("headers", "headers", HEADERS),
-        *(
-            Field(key, "", Later())
-            for key in ("match", "redirect", "directResponse", "delegate", "rewrite", "fault", "corsPolicy")
-        ),
-    ),
-    placed=True,
-    is_proto=True,
-)
-SPEC = Record(
-    dict,
-    (
-        Field("hosts", "hosts", ListOf(Scalar(("string",), wildcard_host), at_least=1), required=True),
-        Field("gateways", "gateways", ListOf(TEXT)),
-        Field("http", "routes", ListOf(ROUTE, null="http route may not be null")),
-        Field("tls", "", Later()),
-        Field("tcp", "", Later()),
-        Field("exportTo", "", Ignored()),
-    ),
-    is_proto=True,
-)
-DOCUMENT = whole_document(SPEC)
-
-
-def read(document: Document, problems: Problems) -> HostRule | None:
+def read(document: Document, problems: Problems) -> VirtualService | None:
     """Read one VirtualService, or report what is wrong with it and return None."""
     place = document.place(problems)
     spec = DOCUMENT.read(place)
     if spec is INVALID:
         return None
-    routes = spec.get("routes", ())
-    written = place.at("spec").get("http")
-    if written is None or not written.node.value:
-        place.at("spec").refuse("http, tcp or tls must be provided in virtual service")
+    inner = place.at("spec")
+    if not _has_http(inner):
         return None
-    for extra in list(written.items())[1:]:
-        extra.refuse(f"several routes: {LATER}")
-    if not routes:
-        return None
-    if "*" in spec["hosts"] and "mesh" in spec.get("gateways", ("mesh",)):
-        place.at("spec").at("hosts").warn(
+    namespace = document.namespace
+    service = VirtualService(
+        place,
+        document.name,
+        namespace,
+        tuple(spec.get("hosts", ())),
+        tuple(full_name(name, namespace) for name in spec.get("gateways", ())) or MESH_ONLY,
+        tuple(namespace if one == "." else one for one in spec.get("exported", ())),
+        tuple(route.in_namespace(namespace) for route in spec.get("routes", ())),
+    )
+    _check_export(inner, namespace)
+    _check_hosts(service, inner)
+    _check_claims(service)
+    if len(service.routes) == len(inner.node.value["http"].value):
+        warn_of_unreachable(service.routes)
+    return service
+
+
+def _has_http(spec: Place) -> bool:
+    """Tell whether there are HTTP routes; report what is there instead, or beside them."""
+    others = [at for key in ("tls", "tcp") if (at := spec.get(key)) and at.node.value]
+    http = spec.get("http")
+    if http and http.node.value:
+        for at in others:
+            at.warn("ignored: this proxy speaks HTTP only")
+        return True
+    for at in others:
+        at.refuse("this proxy speaks HTTP only, and the VirtualService has no http routes")
+    if not others:
+        spec.refuse("http, tcp or tls must be provided in virtual service")
+    return False
+
+
+def _check_export(spec: Place, namespace: str) -> None:
+    place = spec.get("exportTo") or spec.get("export_to")
+    written = [item.node.value for item in place.items()] if place else []
+    seen: set[str] = set()
+    for name in written:
+        if place and (full := namespace if name == "." else name) in seen:
+            entry = (
+                f"exportTo for entry {name}" if full == name else f"exportTo: . and current namespace {name}"
+            )
+            place.refuse(f"duplicate entries in {entry}")
+        seen.add(namespace if name == "." else name)
+    if place and "*" in seen and len(written) > 1:
+        place.refuse("cannot have both public (*) and non-public exportTo values for a resource")
+
+
+def _check_hosts(service: VirtualService, spec: Place) -> None:
+    if not service.hosts:
+        _check_delegate(service, spec)
+        return
+    hosts = spec.at("hosts")
+    if "*" in service.hosts and MESH in service.gateways:
+        hosts.warn(
             "wildcard host * is not allowed for virtual services bound to the mesh gateway",
             "a mesh would refuse it, here it takes every host",
         )
-    return HostRule(
-        place,
-        document.name,
-        document.namespace,
-        spec["hosts"],
-        tuple(_in_namespace(route, document.namespace) for route in routes),
-        _mirror_name(place),
-    )
+    for one, other in _overlaps(service.hosts):
+        hosts.refuse(f"duplicate hosts in virtual service: {one} & {other}")
 
 
-def _in_namespace(route: RouteRule, namespace: str) -> RouteRule:
-    """Return a route whose short hosts are completed with the namespace of its document."""
-    return replace(
-        route,
-        destinations=tuple(
-            replace(one, target=replace(one.target, namespace=namespace)) for one in route.destinations
-        ),
-        mirrors=tuple(replace(one, target=replace(one.target, namespace=namespace)) for one in route.mirrors),
-    )
+def _overlaps(hosts: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for index, one in enumerate(hosts):
+        for other in hosts[index + 1 :]:
+            if _overlap(one, other):
+                yield one, other
 
 
-def _mirror_name(place: Place) -> str | None:
-    annotations = place.at("metadata").get("annotations")
-    name = annotations.get(MIRROR_NAME) if annotations else None
-    if name is None:
+def _overlap(one: str, other: str) -> bool:
+    """Tell whether some host could be meant by both (Istio's `host.Name.Matches`)."""
+    if one.startswith("*") and other.startswith("*"):
+        return one.endswith(other[1:]) or other.endswith(one[1:])
+    if one.startswith("*"):
+        return other.endswith(one[1:])
+    return one.endswith(other[1:]) if other.startswith("*") else one == other
+
+
+def _check_delegate(service: VirtualService, spec: Place) -> None:
+    for key, what in (("gateways", "gateways"), ("tls", "tls route"), ("tcp", "tcp route")):
+        place = spec.get(key)
+        if place and place.node.value:
+            place.refuse(f"delegate virtual service must have no {what} specified")
+    for route in service.routes:
+        if route.delegate:
+            route.place.refuse("delegate HTTP route cannot contain delegate")
+
+
+def _check_claims(service: VirtualService) -> None:
+    for block in (block for route in service.routes for block in route.blocks):
+        for claim in block.claims:
+            if MESH in service.gateways:
+                written = service.place.at("spec").get("gateways")
+                gateways = " ".join(str(item.node.value) for item in written.items()) if written else ""
+                block.place.refuse(
+                    f"JWT claim based routing (key: {claim}) is only supported for gateway,"
+                    f" found no gateways: [{gateways}]"
+                )
+            else:
+                block.place.refuse(f"this proxy checks no JWT, and cannot route by its claims (key: {claim})")
+
+
+def _host_rule(
+    service: VirtualService, delegates: Mapping[Key, VirtualService], standpoint: Standpoint
+) -> HostRule | None:
+    """Return the rule that a VirtualService is for this proxy, or None when it is none."""
+    if not standpoint.is_any_of(service.gateways):
+        bound = ", ".join(service.gateways)
+        service.place.warn(f"left out: it is bound to {bound}, and the proxy acts as {standpoint.gateway}")
         return None
-    value = TEXT.read(name)
+    routes = _rules(service, delegates, standpoint)
+    if not routes:
+        service.place.warn("left out: none of its routes is meant for this proxy")
+        return None
+    return HostRule(
+        service.place,
+        service.name,
+        service.namespace,
+        service.hosts,
+        routes,
+        _annotation(service.place, MIRROR_NAME),
+        is_shared=MESH not in service.gateways,
+        created=_created(service.place),
+    )
+
+
+def _rules(
+    service: VirtualService, delegates: Mapping[Key, VirtualService], standpoint: Standpoint
+) -> tuple[RouteRule, ...]:
+    """Return the routes in order, up to the first that takes everything."""
+    rules: list[RouteRule] = []
+    for name, route in _flattened(service, delegates):
+        rule = route.seen_from(standpoint, name)
+        if rule is not None:
+            rules.append(rule)
+            if rule.is_catch_all:
+                break
+    return tuple(rules)
+
+
+def _flattened(
+    service: VirtualService, delegates: Mapping[Key, VirtualService]
+) -> Iterator[tuple[str, HttpRoute]]:
+    """Iterate over routes and their names, each delegate's in place of the route that names it."""
+    for index, route in enumerate(service.routes):
+        name = route.name or f"{service.name}[{index}]"
+        if route.delegate is None:
+            yield name, route
+            continue
+        namespace, delegate_name = key = service.delegate_key(route.delegate)
+        delegate = delegates.get(key)
+        if delegate is None or not delegate.is_visible_to(service.namespace):
+            why = "not found" if delegate is None else f"not exported to {service.namespace}"
+            route.place.at("delegate").refuse(f'Referenced delegate {why}: "{namespace}/{delegate_name}"')
+            continue
+        for leaf_index, leaf in enumerate(delegate.routes):
+            merged = merge(route, leaf)
+            if merged is None:
+                leaf.place.warn(
+                    f"left out of {service.name}: its match is no part of what route {name} takes"
+                )
+            else:
+                yield merged.name or f"{name}-{delegate.name}[{leaf_index}]", merged
+
+
+def _annotation(place: Place, key: str) -> str | None:
+    annotations = place.at("metadata").get("annotations")
+    name = annotations.get(key) if annotations else None
+    value = TEXT.read(name) if name else INVALID
     return None if value is INVALID else str(value)
+
+
+def _created(place: Place) -> str:
+    created = place.at("metadata").get("creationTimestamp")
+    return str(created.node.value) if created else ""
+
+
+def _visibility(name: str) -> str:
+    if name == "~":
+        raise ValueError("exportTo ~ (none) is not allowed for Istio configuration objects")
+    if name not in {"*", "."} and not is_label(name):
+        raise ValueError("only .,*, or a valid DNS 1123 label is allowed as exportTo entry")
+    return name
+
+
+SPEC = Record(
+    dict,
+    (
+        Field("hosts", "hosts", ListOf(Scalar(("string",), wildcard_host))),
+        Field("gateways", "gateways", GATEWAYS),
+        Field("http", "routes", ListOf(ROUTE, null="http route may not be null", is_partial=True)),
+        Field("tls", "", ListOf(Ignored())),
+        Field("tcp", "", ListOf(Ignored())),
+        Field("exportTo", "exported", ListOf(Scalar(("string",), _visibility))),
+    ),
+    is_proto=True,
+)
+DOCUMENT = whole_document(SPEC)
