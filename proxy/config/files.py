@@ -28,8 +28,8 @@ def log_path(path: str) -> str | None:
     return path or None
 
 
-def check_tls(cert: str | None, key: str | None, authorities: str | None) -> None:
-    """Raise ValueError unless certificate and key belong together and the authorities are certificates."""
+def check_tls(cert: str | None, key: str | None, authorities: str | None, revoked: str | None = None) -> None:
+    """Raise ValueError unless certificate and key belong together and the others are of use to OpenSSL."""
     import ssl  # noqa: PLC0415  dear to import, and only TLS needs it
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -38,6 +38,11 @@ def check_tls(cert: str | None, key: str | None, authorities: str | None) -> Non
             context.load_verify_locations(authorities)
     except (ssl.SSLError, OSError) as error:
         raise ValueError(f"{authorities} holds no usable PEM certificates") from error
+    try:
+        if revoked:
+            context.load_verify_locations(revoked)
+    except (ssl.SSLError, OSError) as error:
+        raise ValueError(f"{revoked} holds no usable PEM list of revoked certificates") from error
     try:
         if cert and key:
             context.load_cert_chain(cert, key, password="")

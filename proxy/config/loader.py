@@ -13,10 +13,21 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from proxy.config import document as documents
+from proxy.config import kubernetes
 from proxy.config import settings as mirror_proxy
 from proxy.config.document import Document
-from proxy.config.istio import destination_rule, virtual_service
-from proxy.config.istio.names import VERSIONS
+from proxy.config.gateway_api import http_route, precedence
+from proxy.config.istio import destination_rule, service_entry, virtual_service
+from proxy.config.istio.standpoint import Standpoint
+from proxy.config.kinds import (
+    DESTINATION_RULE,
+    DIALECTS,
+    IGNORED,
+    ROUTING,
+    SERVICE_ENTRY,
+    VIRTUAL_SERVICE,
+    is_foreign,
+)
 from proxy.config.mirroring import Defaults, check_overrides
 from proxy.config.model import Config, Settings
 from proxy.config.node import Node, merge
@@ -24,45 +35,13 @@ from proxy.config.options import Options
 from proxy.config.problems import Mark, Problem, Problems, did_you_mean
 from proxy.config.registry import Registry
 from proxy.config.routes import Routes
+from proxy.config.service import Service
 from proxy.config.validate import check_doors, check_loops
 
 DEFAULT_OPTIONS = Options()
 NO_ENVIRONMENT: Mapping[str, str] = MappingProxyType({})
 SUFFIX_VARIABLE = "DISABLE_SHADOW_HOST_SUFFIX"  # Istio's name
-VIRTUAL_SERVICE = "VirtualService"
-DESTINATION_RULE = "DestinationRule"
 Rule = TypeVar("Rule")
-DIALECTS: Mapping[str, Iterable[str]] = {
-    mirror_proxy.KIND: (mirror_proxy.API_VERSION,),
-    VIRTUAL_SERVICE: VERSIONS,
-    DESTINATION_RULE: VERSIONS,
-}
-IGNORED = frozenset(
-    (
-        *("AuthorizationPolicy", "EnvoyFilter", "Gateway", "PeerAuthentication", "ProxyConfig"),
-        *("RequestAuthentication", "ServiceEntry", "Sidecar", "Telemetry", "WasmPlugin", "WorkloadEntry"),
-        *("WorkloadGroup", "GatewayClass", "GRPCRoute", "HTTPRoute", "ReferenceGrant"),
-        *(
-            "ClusterRole",
-            "ClusterRoleBinding",
-            "ConfigMap",
-            "CronJob",
-            "CustomResourceDefinition",
-            "DaemonSet",
-        ),
-        *(
-            "Deployment",
-            "Endpoints",
-            "EndpointSlice",
-            "HorizontalPodAutoscaler",
-            "Ingress",
-            "Job",
-            "Namespace",
-        ),
-        *("NetworkPolicy", "PersistentVolumeClaim", "Pod", "PodDisruptionBudget", "ReplicaSet", "Role"),
-        *("RoleBinding", "Secret", "Service", "ServiceAccount", "StatefulSet"),
-    )
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +86,7 @@ def _known(found: Iterable[Document], problems: Problems) -> list[Document]:
     for document in found:
         place = document.place(problems)
         key = (document.kind, document.namespace, document.name)
-        if document.kind in IGNORED:
+        if document.kind in IGNORED or is_foreign(document.kind, document.api_version):
             ignored[document.kind] = ignored.get(document.kind, 0) + 1
         elif document.kind not in DIALECTS:
             hint = did_you_mean(document.kind, (*DIALECTS, *IGNORED))
@@ -159,10 +138,10 @@ def _routing_documents(
     """Return what says where requests go; report when nothing does, or when files and flags both do."""
     from_files = [document for document in found if document.kind != mirror_proxy.KIND]
     from_flags = [document for document in laid if document.kind != mirror_proxy.KIND]
-    in_file = next((document for document in from_files if document.kind == VIRTUAL_SERVICE), None)
+    in_file = next((document for document in from_files if document.kind in ROUTING), None)
     if in_file and from_flags:
         from_flags[0].place(problems).refuse(
-            f"{in_file.root.mark} has a VirtualService, which says where requests go", "give one or the other"
+            f"{in_file.root.mark} has a {in_file.kind}, which says where requests go", "give one or the other"
         )
         return from_files
     if not in_file and not from_flags and not problems.errors:
@@ -181,12 +160,18 @@ def _compile(
     if settings_document and place:
         settings, defaults = mirror_proxy.read(place, settings_document.name)
         check_doors(settings, place.get("spec") or place)
-    rules = _read_all(VIRTUAL_SERVICE, virtual_service.read, routing, problems)
+    rules = virtual_service.read_all(
+        [document for document in routing if document.kind == VIRTUAL_SERVICE],
+        problems,
+        Standpoint.of(options, settings.listeners),
+    )
+    rules += precedence.host_rules(_read_all(http_route.KIND, http_route.read, routing, problems))
     policies = _read_all(DESTINATION_RULE, destination_rule.read, routing, problems)
-    registry = Registry(policies, settings.listeners[0].address.port)
+    services = _services(routing, problems)
+    registry = Registry(services, policies, options, settings.listeners[0].address.port)
     routes = Routes(registry, defaults, options)
     routes.add_all(rules)
-    registry.warn_of_unused()
+    registry.warn_of_unused(problems)
     check_loops(settings, routes.clusters, routes.places)
     if place:
         check_overrides(place, defaults, routes.mirror_names)
@@ -196,6 +181,13 @@ def _compile(
         virtual_hosts=tuple(routes.virtual_hosts),
         warnings=tuple(str(problem) for problem in problems.warnings),
     )
+
+
+def _services(routing: Sequence[Document], problems: Problems) -> list[Service]:
+    """Return the hosts that documents define, those of ServiceEntries first."""
+    read = _read_all(SERVICE_ENTRY, service_entry.read, routing, problems)
+    entries = service_entry.merged(service for services in read for service in services)
+    return [*entries, *kubernetes.read(routing, problems)]
 
 
 def _read_all(

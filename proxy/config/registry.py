@@ -1,57 +1,128 @@
 """Registry: what stands behind a host and a subset: endpoints, and how to connect to them.
 
-Clusters get Istio's names (`outbound|<port>|<subset>|<fqdn>`).
+Endpoints are looked for in `--endpoint`, then ServiceEntry, then Kubernetes' Service with its workloads; a host that
+none of them knows is a DNS name. Clusters get Istio's names (`outbound|<port>|<subset>|<fqdn>`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 
-from proxy.config.istio.destination_rule import DestinationRule, TrafficPolicy
+from proxy.config.host_map import HostMap
+from proxy.config.istio.destination_rule import DestinationRule, Subset
 from proxy.config.istio.names import fqdn
-from proxy.config.model import Address, Cluster, Endpoint
+from proxy.config.model import Address, Cluster
+from proxy.config.options import EndpointOption, Options
+from proxy.config.policies import Policies
+from proxy.config.problems import Problem, Problems
+from proxy.config.reference import NO_ENDPOINTS, Reference
 from proxy.config.rules import Target
+from proxy.config.service import Service
+
+UNMATCHED = "The host {} defined in the DestinationRule does not match any services in the mesh."
+ENCRYPTED = frozenset(("https", "tls"))
 
 
 class Registry:
-    """Looks targets up."""
+    """Looks targets up. Of two services for one host the first is taken."""
 
-    def __init__(self, policies: Iterable[DestinationRule], listener_port: int) -> None:
-        self._policies: dict[str, DestinationRule] = {}
-        self._used: set[str] = set()
+    def __init__(
+        self,
+        services: Iterable[Service],
+        rules: Iterable[DestinationRule],
+        options: Options,
+        listener_port: int,
+    ) -> None:
+        self._services: HostMap[Service] = HostMap()
+        self._overrides: dict[tuple[str, str], list[EndpointOption]] = {}
+        self._policies = Policies(rules)
         self._listener_port = listener_port
-        for policy in policies:
-            if self._policies.setdefault(policy.host, policy) is not policy:
-                policy.place.warn(f"ignored: another DestinationRule for {policy.host} comes first")
+        self._led_to: set[tuple[str, str]] = set()  # of overrides, those a target led to
+        for service in services:
+            if self._services.get(service.host) is None:
+                self._services.add(service.host, service)
+        for option in options.endpoints:
+            key = (fqdn(option.host, options.namespace), option.subset)
+            self._overrides.setdefault(key, []).append(option)
+        self._overridden = {host for host, _ in self._overrides}
 
-    def cluster(self, target: Target) -> Cluster:
-        """Return the cluster of a target."""
+    def knows(self, host: str, namespace: str) -> bool:
+        """Tell whether a ServiceEntry, a Service or `--endpoint` defines a host."""
+        full = fqdn(host, namespace)
+        return full in self._overridden or self._services.find(full) is not None
+
+    def cluster(self, target: Target, *, mirror: bool = False) -> Cluster | None:
+        """Return the cluster of a target, or None after reporting why there is none; `mirror` words the report."""
         if "_" in target.host:
             target.place.warn(f"a mesh would refuse the host {target.host} for its underscore")
         host = fqdn(target.host, target.namespace)
-        port = target.port or self._listener_port
-        policy = TrafficPolicy()
-        if host in self._policies:
-            self._used.add(host)
-            policy = self._policies[host].at(port)
-        cluster = Cluster(
-            name=f"outbound|{port}||{host}",
-            host=target.host,
-            endpoints=(Endpoint(Address(target.host, port)),),
-            tls=policy.tls,
-            max_connections=policy.max_connections,
-            max_pending=policy.max_pending,
+        is_url = target.place.node.mark.is_flag  # says itself where it is
+        service = None if is_url else self._services.find(host)
+        rule = self._policies.find(host, target.namespace, service.namespace if service else "")
+        subset = rule.subset(target.subset) if rule else None
+        reference = Reference(
+            target,
+            host,
+            mirror,
+            overrides=self._override(host, target.subset),
+            service=service,
+            labels=self._labels(host, target.subset, subset),
+            must_be_known=bool(self._services) and not is_url and host not in self._overridden,
         )
-        return replace(
-            cluster,
-            connect_timeout_s=policy.connect_timeout_s or cluster.connect_timeout_s,
-            idle_timeout_s=policy.idle_timeout_s or cluster.idle_timeout_s,
-        )
+        if not reference.is_sound():
+            return None
+        port = reference.port(self._listener_port)
+        endpoints = reference.endpoints(port)
+        if endpoints is None:
+            return None
+        policy = rule.policy_at(port, subset) if rule else {}
+        cluster = Cluster(f"outbound|{port}|{target.subset}|{host}", target.host, endpoints, **policy)
+        if service and not reference.overrides:
+            _warn_of_protocol(service, port, cluster)
+        return cluster
 
-    def warn_of_unused(self) -> None:
-        """Warn of each DestinationRule whose host no route leads to."""
-        for host in self._policies.keys() - self._used:
-            self._policies[host].place.warn(
-                f"The host {host} defined in the DestinationRule does not match any services in the mesh."
-            )
+    def _override(self, host: str, subset: str) -> tuple[Address, ...]:
+        """Return what `--endpoint` says of a subset, or else of its host as a whole."""
+        key = (host, subset) if (host, subset) in self._overrides else (host, "")
+        self._led_to.add(key)
+        return tuple(option.address for option in self._overrides.get(key, ()))
+
+    def _labels(self, host: str, name: str, subset: Subset | None) -> Mapping[str, str] | None:
+        """Return what a subset selects by; None when nothing defines it."""
+        if subset:
+            return subset.labels
+        return {} if not name or (host, name) in self._overrides else None
+
+    def warn_of_unused(self, problems: Problems) -> None:
+        """Warn of DestinationRules without a host, of subsets without a workload, of `--endpoint` without a use."""
+        for rule in self._policies:
+            if not (self._policies.is_used(rule) or self._is_known(rule.host)):
+                rule.place.at("spec").at("host").warn(UNMATCHED.format(rule.host))
+            for subset in rule.subsets:
+                if self._selects_nothing(rule.host, subset):
+                    subset.place.warn(NO_ENDPOINTS.format(subset.name))
+        for key in self._overrides.keys() - self._led_to:
+            for option in self._overrides[key]:
+                problems.add(Problem(option.mark, "no destination leads to it", severity="warning"))
+
+    def _is_known(self, host: str) -> bool:
+        """Tell whether a DestinationRule's host, perhaps with a wildcard, stands for a known one."""
+        if not host.startswith("*"):
+            return host in self._overridden or self._services.find(host) is not None
+        known = (*self._overridden, *(service.host for service in self._services))
+        return any(one.endswith(host[1:]) for one in known)
+
+    def _selects_nothing(self, host: str, subset: Subset) -> bool:
+        service = self._services.find(host)
+        if service is None or not subset.labels or self._overrides.keys() & {(host, ""), (host, subset.name)}:
+            return False
+        return not service.selects(subset.labels)
+
+
+def _warn_of_protocol(service: Service, port: int, cluster: Cluster) -> None:
+    """Warn where a port is said to speak other than what is spoken to it."""
+    known = service.port(port)
+    if known is None or not known.protocol or (known.protocol in ENCRYPTED and cluster.tls):
+        return
+    hint = "a DestinationRule with tls encrypts it" if known.protocol in ENCRYPTED else ""
+    known.place.warn(f"port {port} speaks {known.protocol}, and plain HTTP/1.1 is spoken to it", hint)

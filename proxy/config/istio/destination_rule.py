@@ -1,197 +1,96 @@
-"""DestinationRule: how connections to a host are made, read into rules that `routes` looks up by host.
+"""DestinationRule: how connections to a host are made, and its subsets, read into rules that `registry` looks up.
 
-Sources: istio/api DestinationRule, istio pkg/config/validation/validation.go.
+Sources: istio/api destination_rule.proto, istio pkg/config/validation/validation.go (`ValidateDestinationRule`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
-from proxy.config import files
 from proxy.config.document import Document
-from proxy.config.istio.names import DESTINATION_HOST, PORT_SELECTOR, fqdn, whole_document
-from proxy.config.model import UpstreamTls
+from proxy.config.istio.fields import Unheeded
+from proxy.config.istio.names import LABELS, SUBSET_NAME, fqdn, whole_document, wildcard_host
+from proxy.config.istio.traffic_policy import TRAFFIC_POLICY, TrafficPolicy
 from proxy.config.node import Place
 from proxy.config.problems import Problems
-from proxy.config.schema import (
-    BOOLEAN,
-    INVALID,
-    TEXT,
-    Choice,
-    Field,
-    Ignored,
-    Later,
-    ListOf,
-    Record,
-    Scalar,
-    duration,
-)
+from proxy.config.schema import Field, Ignored, ListOf, Record, Scalar
 
 
 @dataclass(frozen=True, slots=True)
-class TrafficPolicy:
-    """What a DestinationRule says about connections to its host; None: the model's default."""
+class Subset:
+    """Those endpoints of a host that bear all `labels`, and what holds for connections to them."""
 
-    tls: UpstreamTls | None = None
-    connect_timeout_s: float | None = None
-    idle_timeout_s: float | None = None
-    max_connections: int | None = None
-    max_pending: int | None = None
+    place: Place
+    name: str
+    labels: Mapping[str, str]
+    policy: TrafficPolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DestinationRule:
-    """The traffic policy of one host, and those of single ports, which replace it whole."""
+    """What one document says of a host; the full name, perhaps with a leading wildcard."""
 
     place: Place
+    name: str
+    namespace: str
     host: str
-    policy: TrafficPolicy
-    ports: tuple[tuple[int, TrafficPolicy], ...] = ()
+    policy: TrafficPolicy | None = None
+    subsets: tuple[Subset, ...] = ()
 
-    def at(self, port: int) -> TrafficPolicy:
-        """Return the policy that holds for a port."""
-        return dict(self.ports).get(port, self.policy)
+    @property
+    def subject(self) -> str:
+        """How problems call it."""
+        return self.place.subject
 
+    def subset(self, name: str) -> Subset | None:
+        """Return a subset by its name."""
+        return next((subset for subset in self.subsets if subset.name == name), None)
 
-def _natural(name: str) -> Scalar:
-    """Return the type of a count where 0, like absence, means no limit."""
-
-    def parse(value: int) -> int | None:
-        if value < 0:
-            raise ValueError(f"{name} must be non-negative")
-        return value or None
-
-    return Scalar(("integer",), parse)
-
-
-def _tls(place: Place, mode: str = "DISABLE", **values: Any) -> UpstreamTls | None:
-    """Build the TLS of an upstream; None is plain text."""
-    if mode == "ISTIO_MUTUAL":
-        place.warn("ISTIO_MUTUAL: there are no mesh certificates outside a mesh; plain text is sent")
-    if mode not in {"SIMPLE", "MUTUAL"}:
-        return None
-    if mode == "MUTUAL" and "cert_file" not in values:
-        raise ValueError("client certificate required for mutual tls")
-    if mode == "MUTUAL" and "key_file" not in values:
-        raise ValueError("private key required for mutual tls")
-    if mode == "SIMPLE" and values.keys() & {"cert_file", "key_file"}:
-        place.warn("a client certificate is used in mode MUTUAL only")
-        values = {key: value for key, value in values.items() if key not in {"cert_file", "key_file"}}
-    files.check_tls(values.get("cert_file"), values.get("key_file"), values.get("ca_file"))
-    return UpstreamTls(verify=not values.pop("insecure", False), **values)
+    def policy_at(self, port: int, subset: Subset | None) -> dict[str, Any]:
+        """Return the fields of a Cluster that are said for a port and a subset."""
+        own = (subset and subset.policy) or TrafficPolicy()
+        return own.fields(port, self.policy or TrafficPolicy())
 
 
-def _pool(tcp: dict[str, Any] | None = None, http: dict[str, Any] | None = None) -> dict[str, Any]:
-    return {**(tcp or {}), **(http or {})}
+def _subset(place: Place, name: str, labels: tuple[tuple[str, str], ...] = (), **values: Any) -> Subset:
+    return Subset(place, name, dict(labels), **values)
 
 
-def _policy(pool: dict[str, Any] | None = None, tls: UpstreamTls | None = None) -> TrafficPolicy:
-    return TrafficPolicy(tls=tls, **(pool or {}))
+def _spec(
+    place: Place, host: str, policy: TrafficPolicy | None = None, subsets: tuple[Subset, ...] = ()
+) -> Any:
+    """Put the document together; of subsets with one name the second is refused."""
+    names: set[str] = set()
+    for subset in subsets:
+        if subset.name in names:
+            subset.place.refuse(f"duplicate subset names: {subset.name}")
+        names.add(subset.name)
+    return DestinationRule(place, "", "", host, policy, subsets)  # names come with the document
 
 
-def _port_policy(port: int, **parts: Any) -> tuple[int, TrafficPolicy]:
-    return port, _policy(**parts)
-
-
-def _top_policy(ports: tuple[Any, ...] = (), **parts: Any) -> tuple[TrafficPolicy, tuple[Any, ...]]:
-    return _policy(**parts), ports
-
-
-FILE = Scalar(("string",), files.readable)
-MODES = {name: name for name in ("DISABLE", "SIMPLE", "MUTUAL", "ISTIO_MUTUAL")}
-TLS = Record(
-    _tls,
+SUBSET = Record(
+    _subset,
     (
-        Field("mode", "mode", Choice(MODES)),
-        Field("sni", "sni", TEXT),
-        Field("caCertificates", "ca_file", FILE),
-        Field("clientCertificate", "cert_file", FILE),
-        Field("privateKey", "key_file", FILE),
-        Field("insecureSkipVerify", "insecure", BOOLEAN),
-        *(Field(key, "", Later()) for key in ("credentialName", "subjectAltNames", "caCrl")),
+        Field("name", "name", SUBSET_NAME, required=True),
+        Field("labels", "labels", LABELS),
+        Field("trafficPolicy", "policy", TRAFFIC_POLICY),
     ),
     placed=True,
     is_proto=True,
 )
-POOL = Record(
-    _pool,
-    (
-        Field(
-            "tcp",
-            "tcp",
-            Record(
-                dict,
-                (
-                    Field("maxConnections", "max_connections", _natural("max connections")),
-                    Field("connectTimeout", "connect_timeout_s", duration()),
-                    *(
-                        Field(key, "", Later())
-                        for key in ("tcpKeepalive", "maxConnectionDuration", "idleTimeout")
-                    ),
-                ),
-                is_proto=True,
-            ),
-        ),
-        Field(
-            "http",
-            "http",
-            Record(
-                dict,
-                (
-                    Field("http1MaxPendingRequests", "max_pending", _natural("http1 max pending requests")),
-                    Field("idleTimeout", "idle_timeout_s", duration()),
-                    *(Field(key, "", Later()) for key in ("http2MaxRequests", "maxRequestsPerConnection")),
-                    *(
-                        Field(key, "", Ignored())
-                        for key in (
-                            "maxRetries",
-                            "h2UpgradePolicy",
-                            "useClientProtocol",
-                            "maxConcurrentStreams",
-                            "http2KeepAlive",
-                        )
-                    ),
-                ),
-                is_proto=True,
-            ),
-        ),
-    ),
-)
-COMPONENTS = (
-    Field("connectionPool", "pool", POOL),
-    Field("tls", "tls", TLS),
-    Field("loadBalancer", "", Later()),
-    Field("outlierDetection", "", Later()),
-)
-PORT_POLICY = Record(
-    _port_policy, (Field("port", "port", PORT_SELECTOR, required=True), *COMPONENTS), is_proto=True
-)
-TRAFFIC_POLICY = Record(
-    _top_policy,
-    (
-        *COMPONENTS,
-        Field(
-            "portLevelSettings",
-            "ports",
-            ListOf(PORT_POLICY, null="port traffic policy must have at least one field"),
-        ),
-        Field("tunnel", "", Later()),
-        Field("proxyProtocol", "", Later()),
-        Field("retryBudget", "", Ignored()),
-    ),
-    is_proto=True,
-)
 DOCUMENT = whole_document(
     Record(
-        dict,
+        _spec,
         (
-            Field("host", "host", DESTINATION_HOST, required=True),
+            Field("host", "host", Scalar(("string",), wildcard_host), required=True),
             Field("trafficPolicy", "policy", TRAFFIC_POLICY),
-            Field("subsets", "", Later()),
+            Field("subsets", "subsets", ListOf(SUBSET, null="subset may not be null")),
             Field("exportTo", "", Ignored()),
-            Field("workloadSelector", "", Later()),
+            Field("workloadSelector", "", Unheeded("has no effect: the rule holds for this proxy")),
         ),
+        placed=True,
         is_proto=True,
     )
 )
@@ -200,8 +99,8 @@ DOCUMENT = whole_document(
 def read(document: Document, problems: Problems) -> DestinationRule | None:
     """Read one DestinationRule, or report what is wrong with it and return None."""
     place = document.place(problems)
-    spec = DOCUMENT.read(place)
-    if spec is INVALID:
+    found = DOCUMENT.read(place)
+    if not isinstance(found, DestinationRule):
         return None
-    policy, ports = spec.get("policy", (TrafficPolicy(), ()))
-    return DestinationRule(place, fqdn(spec["host"], document.namespace), policy, ports)
+    host = fqdn(found.host, document.namespace)
+    return replace(found, place=place, name=document.name, namespace=document.namespace, host=host)

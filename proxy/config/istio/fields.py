@@ -1,0 +1,54 @@
+"""Fields: what the tables of Istio's kinds share: types of fields that this proxy does not act on, and presence."""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from proxy.config.node import Place
+from proxy.config.schema import INVALID
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A field whose meaning cannot be kept here."""
+
+    message: str
+    hint: str = ""
+
+    def read(self, place: Place) -> Any:
+        """Refuse, whatever it holds."""
+        place.refuse(self.message, self.hint)
+        return INVALID
+
+    def schema(self) -> dict[str, Any]:
+        """Return a schema that nothing meets."""
+        return {"not": {}}
+
+
+@dataclass(frozen=True, slots=True)
+class Unheeded:
+    """A field without effect here, which is said."""
+
+    message: str = "has no effect here"
+
+    def read(self, place: Place) -> Any:
+        """Warn, whatever it holds."""
+        place.warn(self.message)
+        return place.node
+
+    def schema(self) -> dict[str, Any]:
+        """Return a schema that everything meets."""
+        return {}
+
+
+def is_written(place: Place, *keys: str) -> bool:
+    """Tell whether one of the keys, in camel or snake case, is there and not null."""
+    return any(place.get(key) or place.get(_snake(key)) for key in keys)
+
+
+@functools.cache
+def _snake(key: str) -> str:
+    return re.sub(r"[A-Z]", lambda found: f"_{found[0].lower()}", key)
