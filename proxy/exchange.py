@@ -182,8 +182,6 @@ class Exchange:
         self._waiting = False
         self.cluster.wheel.forget(self)
         self.endpoint = endpoint
-        if endpoint is not None:
-            self.tried += (endpoint,)
         self._on_failed_attempt(failure, reused=False)
 
     # --- client callbacks ---
@@ -345,11 +343,11 @@ class Exchange:
         route = self.route
         assert route is not None  # noqa: S101 - an attempt has a route
         reason = retry.reason_to_retry(
+            route.retries,
             failure,
             self.head.method,
             reused=reused and not self.wants_fresh,
             retries=self._retries,
-            attempts=route.retry_attempts,
         )
         if reason is None:
             self._reply(failure)
@@ -360,15 +358,22 @@ class Exchange:
             return
         retries = self.cluster.stats.retries
         retries[reason] = retries.get(reason, 0) + 1
-        if failure.unsent:  # everything is still pending
-            self._timer = asyncio.get_running_loop().call_later(retry.back_off_s(self._retries), self._retry)
-            self._retries += 1
-        else:
+        if reason == "stale_connection":
             self.wants_fresh = True
             self.client.resume(flow.PEER_FULL)  # the connection that said so is gone
             refused = self._wait(self._replay or [])
             if refused is not None:
                 self._reply(refused)
+            return
+        if not failure.unsent:  # else everything is still pending
+            self.client.resume(flow.PEER_FULL)
+            self._pending = list(self._replay or [])
+            self._pending_bytes = sum(map(len, self._pending))
+        if self.endpoint is not None and route.retries.ignore_previous_hosts:
+            self.tried += (self.endpoint,)
+        wait_s = retry.back_off_s(route.retries, self._retries)
+        self._timer = asyncio.get_running_loop().call_later(wait_s, self._retry)
+        self._retries += 1
 
     def _retry(self) -> None:
         self._timer = None

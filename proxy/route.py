@@ -42,7 +42,7 @@ class CompiledRoute:
 
     __slots__ = (
         "changes_request", "changes_response", "choose", "destinations", "mirrors", "name", "path_change",
-        "per_try_timeout_s", "retry_attempts", "split", "timeout_s",
+        "per_try_timeout_s", "retries", "split", "timeout_s",
     )  # fmt: skip
 
     def __init__(
@@ -58,7 +58,7 @@ class CompiledRoute:
         self.destinations = split.destinations
         self.mirrors = mirrors
         self.timeout_s = config.timeout_s
-        self.retry_attempts = config.retries.attempts
+        self.retries = config.retries
         self.per_try_timeout_s = config.retries.per_try_timeout_s
         self.path_change = path_change(config.rewrite, match)
         self.changes_request = self.path_change is not None or any(

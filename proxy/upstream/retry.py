@@ -1,12 +1,24 @@
-"""Whether a failed attempt is worth another: the one table.
+"""Whether an attempt is worth another: the one table.
 
-| failure                       | retried when                                              | reason             |
-|-------------------------------|-----------------------------------------------------------|--------------------|
-| nothing was sent              | attempts are left (Istio's default: two more), any method | connect_failure    |
-| reset on a reused connection  | once, idempotent methods: the idle close crossed with us  | stale_connection   |
-| anything else                 | never                                                     |                    |
+| what happened                     | tried again when                                              | reason           |
+|-----------------------------------|---------------------------------------------------------------|------------------|
+| no connection                     | `connect-failure`, or a word of the row below; any method     | connect_failure  |
+| reset, malformed response         | `reset`, `5xx`, `gateway-error`                               | reset            |
+| a try's own timeout               | the same                                                      | per_try_timeout  |
+| reset on a reused connection      | once, idempotent methods, whatever the policy: the idle       | stale_connection |
+|                                   | close crossed with us                                         |                  |
+| 5xx                               | `5xx`                                                         | 5xx              |
+| 502, 503, 504                     | `gateway-error`                                               | gateway_error    |
+| 409                               | `retriable-4xx`                                               | retriable_4xx    |
+| one of the policy's status codes  | `retriable-status-codes`                                      | retriable_status |
+| a response `x-envoy-ratelimited`  | `envoy-ratelimited`, and by no other word                     | ratelimited      |
+| no endpoint, too many requests,   | never                                                         |                  |
+| the request's own timeout         |                                                               |                  |
 
-A body is sent again only from what was kept of it (`limits.retryBufferBytes`).
+The rules are Envoy's (`source/common/router/retry_state_impl.cc`); all but `stale_connection` use up one of the
+policy's attempts. With `reset-before-request` a failure to connect is retried too. `refused-stream` and gRPC's words
+speak of HTTP/2, which no upstream is spoken to, and `retriable-headers` of headers that Istio cannot name: they never
+apply. A body is sent again only from what was kept of it (`limits.retryBufferBytes`).
 """
 
 from __future__ import annotations
@@ -14,27 +26,65 @@ from __future__ import annotations
 import random
 
 from proxy import errors
+from proxy.config.model import RetryPolicy
 from proxy.errors import Failure
 
 #: RFC 9110 §9.2.2.
 IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
 
-#: Envoy's retry back-off: a random share of (2^n - 1) x 25 ms, at most 250 ms.
-_BASE_S = 0.025
-_MAX_S = 0.25
+_ON_RESET = frozenset({"reset", "5xx", "gateway-error"})
+_ON_CONNECT = _ON_RESET | {"connect-failure", "reset-before-request"}
+_BY_STATUS = {
+    "5xx": (frozenset(range(500, 600)), "5xx"),
+    "gateway-error": (frozenset({502, 503, 504}), "gateway_error"),
+    "retriable-4xx": (frozenset({409}), "retriable_4xx"),
+}
+_ON_STATUS = frozenset(_BY_STATUS) | {"retriable-status-codes", "envoy-ratelimited"}
+
+_BY_FAILURE = {
+    errors.CONNECT_FAILURE: (_ON_CONNECT, "connect_failure"),
+    errors.CONNECT_TIMEOUT: (_ON_CONNECT, "connect_failure"),
+    errors.RESET: (_ON_RESET, "reset"),
+    errors.PROTOCOL_ERROR: (_ON_RESET, "reset"),
+    errors.TIMEOUT: (_ON_RESET, "per_try_timeout"),
+}
+
+#: Envoy's cap on the back-off, in base intervals.
+_MAX_BASES = 10
 
 
 def reason_to_retry(
-    failure: Failure, method: bytes, *, reused: bool, retries: int, attempts: int
+    policy: RetryPolicy, failure: Failure, method: bytes, *, reused: bool, retries: int
 ) -> str | None:
-    """Say why to try again, or None. `retries` were made already, `attempts` are allowed."""
-    if failure.unsent and failure is not errors.NO_HEALTHY_UPSTREAM and retries < attempts:
-        return "connect_failure"
+    """Say why to try again after a failure before the response's head, or None.
+
+    `retries` were made already, without `stale_connection`. `errors.TIMEOUT` stands for a try's own timeout here.
+    """
     if failure is errors.RESET and reused and method in IDEMPOTENT:
         return "stale_connection"
-    return None
+    words, reason = _BY_FAILURE.get(failure, (frozenset(), None))
+    return reason if retries < policy.attempts and policy.on & words else None
 
 
-def back_off_s(retries: int) -> float:
-    """Seconds to wait before the retry after `retries` others."""
-    return random.uniform(0.0, min(((1 << (retries + 1)) - 1) * _BASE_S, _MAX_S))  # noqa: S311 - jitter
+def watches_status(policy: RetryPolicy) -> bool:
+    """Tell whether any status can lead to a retry: if not, `reason_to_retry_status` need not be asked."""
+    return policy.attempts > 0 and bool(policy.on & _ON_STATUS)
+
+
+def reason_to_retry_status(policy: RetryPolicy, status: int, fields: bytes, *, retries: int) -> str | None:
+    """Say why to try again after a response's head, or None; `fields` as in `ResponseHead`."""
+    if retries >= policy.attempts:
+        return None
+    on = policy.on
+    if b"\r\nx-envoy-ratelimited:" in fields.lower():
+        return "ratelimited" if "envoy-ratelimited" in on else None
+    for word, (statuses, reason) in _BY_STATUS.items():
+        if status in statuses and word in on:
+            return reason
+    listed = status in policy.status_codes and "retriable-status-codes" in on
+    return "retriable_status" if listed else None
+
+
+def back_off_s(policy: RetryPolicy, retries: int) -> float:
+    """Seconds to wait before the retry after `retries` others: a random share of (2^n - 1) bases, at most ten."""
+    return random.uniform(0.0, policy.back_off_s * min((1 << (retries + 1)) - 1, _MAX_BASES))  # noqa: S311 - jitter

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from proxy.config.model import Address, Endpoint
+from proxy.config.model import Address
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import get
 from tests.support.origin import OK, Visit
-from tests.support.plane import Plane, until
+from tests.support.plane import Plane, cluster_at, make_config, until
 
 
 async def test_requests_at_once_get_a_connection_each_up_to_the_cap(
@@ -138,10 +138,8 @@ async def test_at_the_cap_an_idle_connection_of_any_endpoint_is_used(
     origin: MakeOrigin, plane: MakePlane, connect: Connect
 ) -> None:
     first, second = await origin(), await origin()
-    served = await plane(first, cluster={"max_connections": 1})
-    served.inner.snapshot.clusters["v1"].set_endpoints(
-        [Endpoint(Address("127.0.0.1", one.port)) for one in (first, second)]
-    )
+    addresses = [Address("127.0.0.1", one.port) for one in (first, second)]
+    served = await plane(make_config(cluster_at("v1", *addresses, max_connections=1)))
     client = await connect(served)
     for _ in range(16):  # each chooses one of both anew
         response = await asyncio.wait_for(client.ask(get()), 5.0)

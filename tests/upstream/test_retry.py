@@ -7,59 +7,147 @@ import random
 import pytest
 
 from proxy import errors
+from proxy.config.model import RetryPolicy
 from proxy.errors import Failure
-from proxy.upstream.retry import IDEMPOTENT, back_off_s, reason_to_retry
+from proxy.upstream.retry import (
+    IDEMPOTENT,
+    back_off_s,
+    reason_to_retry,
+    reason_to_retry_status,
+    watches_status,
+)
 
 FAILURES = [value for value in vars(errors).values() if isinstance(value, Failure)]
-UNSENT = [errors.CONNECT_FAILURE, errors.CONNECT_TIMEOUT]
-SENT = [failure for failure in FAILURES if failure not in UNSENT]
+CONNECT = [errors.CONNECT_FAILURE, errors.CONNECT_TIMEOUT]
+BROKEN = [errors.RESET, errors.PROTOCOL_ERROR]
+OTHER = [failure for failure in FAILURES if failure not in (*CONNECT, *BROKEN, errors.TIMEOUT)]
 METHODS = [b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE", b"POST", b"PATCH"]
+RESET_WORDS = ["reset", "5xx", "gateway-error"]
+WORDS = [
+    *("5xx", "gateway-error", "reset", "reset-before-request", "connect-failure", "retriable-4xx"),
+    *("refused-stream", "retriable-status-codes", "retriable-headers", "envoy-ratelimited"),
+    *("http3-post-connect-failure", "cancelled", "deadline-exceeded", "internal", "resource-exhausted"),
+    "unavailable",
+]
+STATUSES = [200, 301, 404, 409, 429, 500, 501, 502, 503, 504, 505, 599]
 
 
 def _kind(failure: Failure) -> str:
     return failure.kind
 
 
-@pytest.mark.parametrize("failure", UNSENT, ids=_kind)
+def policy(*words: str, attempts: int = 2, codes: tuple[int, ...] = ()) -> RetryPolicy:
+    return RetryPolicy(attempts, on=frozenset(words), status_codes=frozenset(codes))
+
+
+def after(failure: Failure, rules: RetryPolicy, method: bytes = b"POST", retries: int = 0) -> str | None:
+    return reason_to_retry(rules, failure, method, reused=False, retries=retries)
+
+
+def words_for(failure: Failure) -> list[str]:
+    return [word for word in WORDS if after(failure, policy(word))]
+
+
+@pytest.mark.parametrize("failure", CONNECT, ids=_kind)
 @pytest.mark.parametrize("method", METHODS)
-def test_a_request_of_which_nothing_was_sent_is_tried_again_whatever_its_method(
+def test_by_istios_default_a_request_that_got_no_connection_is_tried_twice_more_whatever_its_method(
     failure: Failure, method: bytes
 ) -> None:
-    reasons = [
-        reason_to_retry(failure, method, reused=False, retries=retries, attempts=2) for retries in range(4)
-    ]
+    reasons = [after(failure, RetryPolicy(), method, retries) for retries in range(4)]
     assert reasons == ["connect_failure", "connect_failure", None, None]
 
 
-@pytest.mark.parametrize("failure", UNSENT, ids=_kind)
+@pytest.mark.parametrize("failure", [*BROKEN, errors.TIMEOUT, *OTHER], ids=_kind)
+def test_by_istios_default_nothing_else_is_tried_again(failure: Failure) -> None:
+    assert after(failure, RetryPolicy(), b"GET") is None
+
+
+@pytest.mark.parametrize("failure", CONNECT, ids=_kind)
+def test_no_connection_is_worth_another_try_for_these_words(failure: Failure) -> None:
+    assert words_for(failure) == [*RESET_WORDS[1:], "reset", "reset-before-request", "connect-failure"]
+
+
+@pytest.mark.parametrize("failure", [*BROKEN, errors.TIMEOUT], ids=_kind)
+def test_a_broken_or_late_response_is_worth_another_try_for_these_words(failure: Failure) -> None:
+    assert words_for(failure) == ["5xx", "gateway-error", "reset"]
+    assert {after(failure, policy(word)) for word in RESET_WORDS} == {
+        "per_try_timeout" if failure is errors.TIMEOUT else "reset"
+    }
+
+
+@pytest.mark.parametrize("failure", OTHER, ids=_kind)
+@pytest.mark.parametrize("reused", [False, True])
+def test_no_other_failure_is_tried_again_whatever_the_policy(failure: Failure, reused: bool) -> None:
+    assert reason_to_retry(policy(*WORDS), failure, b"GET", reused=reused, retries=0) is None
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=_kind)
 def test_a_route_without_attempts_tries_nothing_again(failure: Failure) -> None:
-    assert reason_to_retry(failure, b"GET", reused=False, retries=0, attempts=0) is None
+    assert after(failure, policy(*WORDS, attempts=0)) is None
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_reset_on_a_kept_connection_is_worth_another_try_for_idempotent_methods(method: bytes) -> None:
-    reason = reason_to_retry(errors.RESET, method, reused=True, retries=0, attempts=0)
+    reason = reason_to_retry(policy(attempts=0), errors.RESET, method, reused=True, retries=0)
     assert reason == ("stale_connection" if method in IDEMPOTENT else None)
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_a_reset_on_a_new_connection_is_the_upstreams_answer(method: bytes) -> None:
-    assert reason_to_retry(errors.RESET, method, reused=False, retries=0, attempts=2) is None
-
-
-@pytest.mark.parametrize("failure", [one for one in SENT if one is not errors.RESET], ids=_kind)
-@pytest.mark.parametrize("reused", [False, True])
-def test_no_other_failure_is_tried_again(failure: Failure, reused: bool) -> None:
-    assert reason_to_retry(failure, b"GET", reused=reused, retries=0, attempts=2) is None
 
 
 def test_idempotent_methods_are_those_of_rfc_9110() -> None:
     assert [method for method in METHODS if method not in IDEMPOTENT] == [b"POST", b"PATCH"]
 
 
-@pytest.mark.parametrize(("retries", "most_s"), [(0, 0.025), (1, 0.075), (2, 0.175), (3, 0.25), (60, 0.25)])
-def test_the_wait_is_a_random_share_of_envoys_back_off(retries: int, most_s: float) -> None:
+@pytest.mark.parametrize(
+    ("word", "statuses", "reason"),
+    [
+        ("5xx", [500, 501, 502, 503, 504, 505, 599], "5xx"),
+        ("gateway-error", [502, 503, 504], "gateway_error"),
+        ("retriable-4xx", [409], "retriable_4xx"),
+        ("retriable-status-codes", [404, 503], "retriable_status"),
+    ],
+)
+def test_a_word_says_which_statuses_are_tried_again(word: str, statuses: list[int], reason: str) -> None:
+    rules = policy(word, codes=(404, 503))
+    reasons = {status: reason_to_retry_status(rules, status, b"\r\n", retries=1) for status in STATUSES}
+    assert {status: found for status, found in reasons.items() if found} == dict.fromkeys(statuses, reason)
+    assert watches_status(rules)
+
+
+def test_status_codes_count_only_with_their_word() -> None:
+    assert reason_to_retry_status(policy("reset", codes=(503,)), 503, b"\r\n", retries=0) is None
+
+
+def test_no_status_is_tried_again_once_the_attempts_are_used_up() -> None:
+    assert reason_to_retry_status(policy("5xx"), 503, b"\r\n", retries=2) is None
+    assert reason_to_retry_status(policy("5xx", attempts=0), 503, b"\r\n", retries=0) is None
+
+
+@pytest.mark.parametrize("name", [b"x-envoy-ratelimited", b"X-Envoy-RateLimited"])
+def test_a_response_of_a_rate_limit_is_only_tried_again_by_its_own_word(name: bytes) -> None:
+    fields = b"\r\ncontent-length: 0\r\n" + name + b": true\r\n"
+    assert reason_to_retry_status(policy("5xx", "retriable-4xx"), 503, fields, retries=0) is None
+    assert reason_to_retry_status(policy("envoy-ratelimited"), 429, fields, retries=0) == "ratelimited"
+    assert reason_to_retry_status(policy("envoy-ratelimited"), 429, b"\r\n", retries=0) is None
+
+
+@pytest.mark.parametrize("word", sorted(set(WORDS) - {"5xx", "gateway-error", "retriable-4xx"}))
+def test_by_no_other_word_does_a_status_lead_to_a_retry(word: str) -> None:
+    statuses = [
+        status for status in STATUSES if reason_to_retry_status(policy(word), status, b"\r\n", retries=0)
+    ]
+    assert statuses == []
+    assert watches_status(policy(word)) == (word in {"retriable-status-codes", "envoy-ratelimited"})
+
+
+def test_istios_default_looks_at_no_status() -> None:
+    assert not watches_status(RetryPolicy())
+    assert not watches_status(policy("5xx", attempts=0))
+
+
+@pytest.mark.parametrize(("retries", "bases"), [(0, 1), (1, 3), (2, 7), (3, 10), (60, 10)])
+@pytest.mark.parametrize("base_s", [0.025, 1.0])
+def test_the_wait_is_a_random_share_of_envoys_back_off(retries: int, bases: int, base_s: float) -> None:
     random.seed(retries)
-    waits = [back_off_s(retries) for _ in range(500)]
+    most_s = bases * base_s
+    waits = [back_off_s(RetryPolicy(back_off_s=base_s), retries) for _ in range(500)]
     assert 0.0 <= min(waits) < most_s * 0.05
     assert most_s * 0.95 < max(waits) <= most_s
