@@ -11,6 +11,7 @@ from collections.abc import Callable
 from proxy.config.model import HeaderOps
 from proxy.config.schema import Field, ListOf, MapOf, Record, Scalar
 
+TOKEN = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
 OWN_NAMES = frozenset(
     (
         "connection",
@@ -26,9 +27,11 @@ OWN_NAMES = frozenset(
 
 def header_name(name: str) -> str:
     """Return the name in lower case, or refuse what is no name or what frames the message."""
+    if not name:
+        raise ValueError("header name cannot be empty")
     if name.startswith(":"):
         raise ValueError(f'invalid header "{name}": header cannot have ":" prefix')
-    if not re.fullmatch(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+", name):
+    if not TOKEN.fullmatch(name):
         raise ValueError(f"header name {name} is not a valid header name")
     if name.lower() == "host":
         raise ValueError(f'invalid header "{name}": cannot set Host header')
@@ -40,16 +43,25 @@ def header_name(name: str) -> str:
 def plain_value(value: str) -> str:
     """Return a value as it goes on the wire: visible ASCII, blanks and tabs only inside."""
     if not re.fullmatch(r"(?:[!-~](?:[ -~\t]*[!-~])?)?", value):
-        raise ValueError(f"header value configuration {value!r} is invalid")
+        shown = value if value.isprintable() else repr(value)
+        raise ValueError(f"header value configuration {shown} is invalid")
     return value
 
 
 def envoy_value(value: str) -> str:
-    """Return a value in Envoy's format, where `%%` is a percent sign and `%NAME%` a variable."""
-    for variable in re.findall(r"%([^%]*)%", value.replace("%%", "")):
-        raise ValueError(f"header value configuration: %{variable}%: this version knows no variables")
-    if "%" in value.replace("%%", ""):
-        raise ValueError("header value configuration: invalid header configuration. Un-escaped %")
+    """Return a value in Envoy's format, where `%%` is a percent sign; `%NAME%` would be a variable."""
+    for found in re.finditer(r"%(?:%|([^%]*)(%?))", value):
+        name, end = found.groups()
+        if name is None:
+            continue
+        if end:
+            raise ValueError(f"header value configuration: the variable %{name}% is not known here")
+        if not name:
+            raise ValueError("header value configuration: invalid header configuration. Un-escaped %")
+        raise ValueError(
+            "header value configuration: invalid header configuration."
+            f" Un-terminated variable expression '{value}'"
+        )
     return plain_value(value.replace("%%", "%"))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from proxy.config.istio.match import TOKEN
+from proxy.config.headers import TOKEN
 from proxy.config.istio.text import PRESENT, string_match
 from proxy.config.model import CorsPolicy, StringMatch
 from proxy.config.node import Place

@@ -7,11 +7,11 @@ here, from its `Standpoint`. Sources: istio/api HTTPMatchRequest, istio pkg/conf
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from proxy.config.headers import TOKEN
 from proxy.config.istio.gateway import GATEWAYS
 from proxy.config.istio.names import LABELS, is_label, port_number
 from proxy.config.istio.standpoint import Standpoint
@@ -23,7 +23,6 @@ from proxy.config.schema import BOOLEAN, INVALID, TEXT, Field, Ignored, Record, 
 Named = tuple[tuple[str, StringMatch], ...]
 CLAIMS = ("@request.auth.claims.", "@request.auth.claims[")
 PSEUDO_HEADERS = frozenset((":method", ":scheme", ":authority", ":path", ":status"))
-TOKEN = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,9 +52,9 @@ def read_all(documents: Iterable[Document], problems: Problems, standpoint: Stan
     services = [service for one in documents if (service := read(one, problems)) is not None]
     delegates = {(one.namespace, one.name): one for one in services if not one.hosts}
     used = {one.delegate_key(route.delegate) for one in services for route in one.routes if route.delegate}
-    for key, delegate in delegates.items():
-        if key not in used:
-            delegate.place.warn("has no hosts, and no other VirtualService delegates to it")
+    for unused in (one for key, one in delegates.items() if key not in used):
+        report = unused.place.warn if any(one.hosts for one in services) else unused.place.at("spec").refuse
+        report("has no hosts, and no other VirtualService delegates to it")
     rules = (_host_rule(one, delegates, standpoint) for one in services if one.hosts)
     return [rule for rule in rules if rule is not None]
 
