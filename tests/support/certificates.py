@@ -42,10 +42,24 @@ class Authority:
             .add_extension(issuer, critical=False)
             .sign(self._key, hashes.SHA256())
         )
-        certificate, private = (self._folder / f"{stem or host}.{end}" for end in ("crt", "key"))
+        stem = stem or host.replace("/", "_")
+        certificate, private = (self._folder / f"{stem}.{end}" for end in ("crt", "key"))
         certificate.write_bytes(signed.public_bytes(Encoding.PEM))
         private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         return str(certificate), str(private)
+
+    def revoke(self, host: str | None) -> str:
+        """Write the list of what is revoked: the certificate issued for `host`, or none; returns its path."""
+        now = datetime.now(tz=UTC)
+        revoked = x509.CertificateRevocationListBuilder().issuer_name(self._name)
+        revoked = revoked.last_update(now - timedelta(hours=1)).next_update(now + timedelta(days=1))
+        if host is not None:
+            certificate = x509.load_pem_x509_certificate((self._folder / f"{host}.crt").read_bytes())
+            entry = x509.RevokedCertificateBuilder().serial_number(certificate.serial_number)
+            revoked = revoked.add_revoked_certificate(entry.revocation_date(now).build())
+        path = self._folder / "revoked.pem"
+        path.write_bytes(revoked.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM))
+        return str(path)
 
     def server(self, host: str, *, client_ca: str | None = None) -> ssl.SSLContext:
         """Build an origin's context; with `client_ca` it wants a certificate of the client."""
@@ -69,6 +83,8 @@ def _name(common: str) -> x509.Name:
 
 
 def _subject(host: str) -> x509.GeneralName:
+    if "://" in host:
+        return x509.UniformResourceIdentifier(host)
     try:
         return x509.IPAddress(ip_address(host))
     except ValueError:

@@ -6,16 +6,17 @@ import asyncio
 import functools
 import logging
 from collections.abc import AsyncIterator
+from typing import Any
 
 import aiodns
 import pytest
 
-from proxy.config.model import Address, Cluster
+from proxy.config.model import Address, Cluster, Endpoint
 from proxy.upstream import resolver
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import get
 from tests.support.nameserver import NameServer
-from tests.support.plane import cluster_at, make_config, until
+from tests.support.plane import Plane, cluster_at, make_config, until
 
 
 @pytest.fixture
@@ -116,3 +117,84 @@ async def test_a_silent_name_delays_neither_the_start_for_long_nor_another_name(
     asked = names.asked.count("v1.test")
     await until(lambda: names.asked.count("v1.test") > asked + 2, "the living name to be asked again")
     assert served.count("upstream_endpoints", "mirror") == 0
+
+
+def of(*endpoints: Endpoint, name: str = "v1", **changes: Any) -> Cluster:
+    return Cluster(name, endpoints[0].address.host, endpoints, **{"connect_timeout_s": 2.0, **changes})
+
+
+def addresses(served: Plane, name: str = "v1") -> list[tuple[str, int]]:
+    """Give the addresses and weights of a cluster's endpoints."""
+    return [(one.label, one.weight) for one in served.inner._holdings.clusters[name].endpoints]
+
+
+async def test_addresses_and_names_stand_beside_each_other_each_with_its_weight(
+    plane: MakePlane, names: NameServer
+) -> None:
+    names.names["many.test"] = ["127.0.0.3", "127.0.0.2"]
+    names.names["one.test"] = ["127.0.0.4"]
+    endpoints = (
+        Endpoint(Address("many.test", 81), 2),
+        Endpoint(Address("127.0.0.9", 80), 5),
+        Endpoint(Address("one.test", 82)),
+        Endpoint(Address("dead.test", 83)),
+        Endpoint(Address("::1", 84)),
+    )
+    served = await plane(make_config(of(*endpoints)))
+    assert addresses(served) == [
+        ("127.0.0.2:81", 2),
+        ("127.0.0.3:81", 2),
+        ("127.0.0.9:80", 5),
+        ("127.0.0.4:82", 1),
+        ("[::1]:84", 1),
+    ]
+
+
+async def test_a_name_that_several_endpoints_share_is_asked_for_once(
+    plane: MakePlane, names: NameServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resolver, "REFRESH_S", 60.0)
+    monkeypatch.setattr(resolver, "_RETRY_S", 60.0)
+    names.names["v1.test"] = ["127.0.0.2"]
+    served = await plane(
+        make_config(
+            of(Endpoint(Address("v1.test", 80)), Endpoint(Address("v1.test", 81))),
+            of(Endpoint(Address("v1.test", 80)), name="mirror"),
+        )
+    )
+    assert addresses(served) == [("127.0.0.2:80", 1), ("127.0.0.2:81", 1)]
+    assert addresses(served, "mirror") == [("127.0.0.2:80", 1)]
+    assert len(names.asked) <= 2  # A and AAAA
+
+
+async def test_at_a_reload_known_names_are_not_asked_anew_and_unwanted_ones_never_more(
+    plane: MakePlane, names: NameServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resolver, "REFRESH_S", 60.0)
+    for name in ("old.test", "kept.test", "new.test"):
+        names.names[name] = ["127.0.0.2"]
+    kept = Endpoint(Address("kept.test", 80))
+    served = await plane(make_config(of(Endpoint(Address("old.test", 80)), kept)))
+    cluster, resolving = served.inner._holdings.clusters["v1"], served.inner._resolver
+    del names.asked[:], names.names["kept.test"]
+
+    config = of(kept, Endpoint(Address("new.test", 81)))
+    await resolving.learn([config])
+    assert addresses(served) == [("127.0.0.2:80", 2)]  # nothing is in force yet
+    cluster.update(config)
+    resolving.follow([cluster])
+    assert addresses(served) == [("127.0.0.2:80", 1), ("127.0.0.2:81", 1)]
+    assert set(names.asked) == {"new.test"}
+    assert resolving._names.keys() == {"kept.test", "new.test"}
+
+
+async def test_learning_a_silent_name_takes_no_longer_than_its_time(
+    plane: MakePlane, names: NameServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resolver, "_FIRST_ANSWER_S", 0.05)
+    names.silent.add("silent.test")
+    served = await plane(make_config(named("v1", 80)))
+    config = of(Endpoint(Address("silent.test", 80)))
+    await asyncio.wait_for(served.inner._resolver.learn([config]), 2.0)
+    served.inner._resolver.follow(served.inner._holdings.clusters.values())
+    assert served.inner._resolver._names.keys() == {"v1.test"}

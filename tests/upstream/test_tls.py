@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from proxy.config.model import Cluster, UpstreamTls
-from proxy.upstream.tls import client_context
+from proxy.upstream.tls import bears_name, client_context, fingerprint
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.certificates import Authority
 from tests.support.client import get, post
@@ -132,6 +132,103 @@ async def test_a_response_until_close_is_whole_only_with_a_close_notify(
     assert await whole.reader.readexactly(5) == b"0\r\n\r\n"
     with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
         await cut.reader.readexactly(1)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("shop.test", ("other.test", "shop.test"), 200),
+        ("*.shop.test", ("v1.shop.test",), 200),
+        ("127.0.0.1", ("127.0.0.1",), 200),
+        ("spiffe://mesh/ns/shop/sa/v1", ("spiffe://mesh/ns/shop/sa/v1",), 200),
+        ("127.0.0.1", ("shop.test",), 503),
+        ("spiffe://mesh/ns/shop/sa/v1", ("spiffe://mesh/ns/shop/sa/v2",), 503),
+    ],
+    ids=lambda case: f"{case[0]}-{case[1][-1]}",
+)
+async def test_with_alt_names_the_certificate_must_bear_one_of_them_instead_of_the_servers_name(
+    origin: MakeOrigin,
+    plane: MakePlane,
+    connect: Connect,
+    authority: Authority,
+    case: tuple[str, tuple[str, ...], int],
+) -> None:
+    name, wanted, status = case
+    v1 = await origin(tls=authority.server(name))
+    config = cluster("v1", v1, ca_file=authority.file, sni="whoever.test", subject_alt_names=wanted)
+    served = await plane(make_config(config))
+    response = await (await connect(served)).ask(get())
+    assert response.status == status
+    assert bool(v1.requests) == (status == 200)
+    if status == 503:
+        assert response.body.endswith(b"remote connection failure")
+        assert served.count("upstream_connect_failures_total", "v1") == 3
+
+
+async def test_alt_names_do_not_vouch_for_an_unknown_authority(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, authority: Authority, tmp_path: Path
+) -> None:
+    v1 = await origin(tls=authority.server("shop.test"))
+    other = Authority(tmp_path, "other")
+    served = await plane(make_config(cluster("v1", v1, ca_file=other.file, subject_alt_names=("shop.test",))))
+    assert (await (await connect(served)).ask(get())).status == 503
+    assert not v1.requests
+
+
+async def test_alt_names_are_not_asked_for_where_nothing_is_verified(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, authority: Authority
+) -> None:
+    v1 = await origin(tls=authority.server("shop.test"))
+    served = await plane(make_config(cluster("v1", v1, verify=False, subject_alt_names=("other.test",))))
+    assert (await (await connect(served)).ask(get())).status == 200
+
+
+@pytest.mark.parametrize("is_revoked", [True, False])
+async def test_a_revoked_certificate_is_not_accepted(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, authority: Authority, is_revoked: bool
+) -> None:
+    v1 = await origin(tls=authority.server("127.0.0.1"))
+    revoked = authority.revoke("127.0.0.1" if is_revoked else None)
+    served = await plane(make_config(cluster("v1", v1, ca_file=authority.file, crl_file=revoked)))
+    assert (await (await connect(served)).ask(get())).status == (503 if is_revoked else 200)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "name", "expected"),
+    [
+        ("DNS", "Shop.test", "shop.TEST", True),
+        ("DNS", "*.shop.test", "shop.test", False),
+        ("DNS", "*.shop.test", "a.b.shop.test", False),
+        ("DNS", "*.shop.test", ".shop.test", False),
+        ("DNS", "*.", "shop.", False),
+        ("IP Address", "0:0:0:0:0:0:0:1", "::1", True),
+        ("IP Address", "127.0.0.1", "127.0.0.2", False),
+        ("IP Address", "127.0.0.1", "shop.test", False),
+        ("URI", "spiffe://a/b", "spiffe://a/b", True),
+        ("URI", "spiffe://a/b", "spiffe://a/B", False),
+        ("email", "shop.test", "shop.test", False),
+    ],
+)
+def test_names_are_matched_by_their_kind(kind: str, value: str, name: str, expected: bool) -> None:
+    assert bears_name({"subjectAltName": (("DNS", "x"), (kind, value))}, ("y", name)) == expected
+
+
+@pytest.mark.parametrize("certificate", [None, {}, {"subject": ((("commonName", "shop.test"),),)}])
+def test_a_certificate_without_alt_names_bears_none(certificate: dict[str, object] | None) -> None:
+    assert not bears_name(certificate, ("shop.test",))
+
+
+def test_contexts_are_shared_by_what_their_files_hold(authority: Authority, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.pem"
+    copy.write_bytes(Path(authority.file).read_bytes())
+    context = client_context(UpstreamTls(ca_file=authority.file))
+    assert client_context(UpstreamTls(ca_file=str(copy), sni="other")) is context
+    assert client_context(UpstreamTls(ca_file=str(copy), subject_alt_names=("a",))) is not context
+    assert client_context(UpstreamTls(ca_file=str(copy), verify=False)) is not context
+    before = fingerprint(UpstreamTls(ca_file=str(copy)))
+    copy.write_bytes(Path(Authority(tmp_path, "other").file).read_bytes())
+    assert fingerprint(UpstreamTls(ca_file=str(copy))) != before
+    assert client_context(UpstreamTls(ca_file=str(copy))) is not context
 
 
 def test_missing_files_are_refused_at_once(tmp_path: Path) -> None:
