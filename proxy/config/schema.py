@@ -219,13 +219,15 @@ class Record:
     """An object with known keys, given to `build` as keyword arguments (absent keys are left out).
 
     `placed` adds `place`, for checks that need more than one key. `is_proto` accepts Istio's snake_case
-    names with a warning. Returns INVALID when a required key is missing or `build` cannot go on.
+    names with a warning. Returns INVALID when a required key is missing or `build` cannot go on; with `is_whole`
+    also when any key cannot be read.
     """
 
     build: Callable[..., Any]
     fields: tuple[Field, ...]
     placed: bool = False
     is_proto: bool = False
+    is_whole: bool = False
     by_name: dict[str, Field] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -242,7 +244,7 @@ class Record:
         for key, child in written.items():
             known = self.by_name[key]
             value = known.kind.read(child)
-            is_complete &= not (known.required and value is INVALID)
+            is_complete &= value is not INVALID or not (known.required or self.is_whole)
             if known.attribute and value is not INVALID:
                 values[known.attribute] = value
         for known in self.fields:

@@ -114,10 +114,15 @@ REWRITE = Record(
         Field(
             "uriRegexRewrite",
             "regex",
-            Record(_regex_rewrite, (Field("match", "match", TEXT), Field("rewrite", "rewrite", TEXT))),
+            Record(
+                _regex_rewrite,
+                (Field("match", "match", TEXT), Field("rewrite", "rewrite", TEXT)),
+                is_whole=True,
+            ),
         ),
     ),
     is_proto=True,
+    is_whole=True,
 )
 REDIRECT = Record(
     _redirect,
@@ -136,6 +141,7 @@ REDIRECT = Record(
     ),
     placed=True,
     is_proto=True,
+    is_whole=True,
 )
 DIRECT_RESPONSE = Record(
     _direct_response,

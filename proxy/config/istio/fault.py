@@ -12,7 +12,7 @@ from proxy.config.istio.action import http_status
 from proxy.config.istio.names import HUNDRED, MILLION
 from proxy.config.model import Fault, Share
 from proxy.config.node import Place
-from proxy.config.schema import INVALID, Field, Record, Scalar, duration
+from proxy.config.schema import Field, Record, Scalar, duration
 
 NEVER = Share(0, MILLION)
 LEAST = 0.0001
@@ -71,10 +71,8 @@ def _abort(place: Place, status: int | None = None, percentage: Share | None = N
     return {"abort": percentage or NEVER, "abort_status": status}
 
 
-def _fault(place: Place, delay: dict[str, Any] | None = None, abort: dict[str, Any] | None = None) -> Any:
+def _fault(delay: dict[str, Any] | None = None, abort: dict[str, Any] | None = None) -> Fault:
     if delay is None and abort is None:
-        if place.get("delay") or place.get("abort"):
-            return INVALID  # reported already
         raise ValueError("HTTP fault injection must have an abort and/or a delay")
     return Fault(**(delay or {}), **(abort or {}))
 
@@ -92,6 +90,7 @@ DELAY = Record(
         Field("percent", "percent", Scalar(("integer",), _percent)),
     ),
     is_proto=True,
+    is_whole=True,
 )
 ABORT = Record(
     _abort,
@@ -103,5 +102,6 @@ ABORT = Record(
     ),
     placed=True,
     is_proto=True,
+    is_whole=True,
 )
-FAULT = Record(_fault, (Field("delay", "delay", DELAY), Field("abort", "abort", ABORT)), placed=True)
+FAULT = Record(_fault, (Field("delay", "delay", DELAY), Field("abort", "abort", ABORT)), is_whole=True)

@@ -187,4 +187,5 @@ BLOCK = Record(
     ),
     placed=True,
     is_proto=True,
+    is_whole=True,
 )

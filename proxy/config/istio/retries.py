@@ -61,4 +61,5 @@ RETRIES = Record(
         Field("retryRemoteLocalities", "localities", Ignored()),
     ),
     is_proto=True,
+    is_whole=True,
 )
