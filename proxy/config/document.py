@@ -39,6 +39,13 @@ class Document:
         """How problems call the object: kind, namespace and name."""
         return f"{self.kind} {self.namespace}/{self.name}"
 
+    @property
+    def created(self) -> str:
+        """When a cluster took it in, as it says itself; of two the older goes first. Empty in files of one's own."""
+        metadata = self.root.value.get("metadata")
+        stamp = metadata.value.get("creationTimestamp") if metadata else None
+        return str(stamp.value or "") if stamp else ""
+
     def place(self, problems: Problems) -> Place:
         """Return the place of the whole object."""
         return Place(self.root, problems, self.subject)

@@ -15,12 +15,12 @@ ROOT_NAMESPACE = "istio-system"
 
 
 class Policies:
-    """Rules by namespace and host; those of one host are merged, the first by name coming first."""
+    """Rules by namespace and host; those of one host are merged in Istio's order: by age, then by name."""
 
     def __init__(self, rules: Iterable[DestinationRule]) -> None:
         self._by_namespace: dict[str, HostMap[DestinationRule]] = {}
         self._used: set[tuple[str, str]] = set()
-        for rule in sorted(rules, key=lambda rule: (rule.name, rule.namespace)):
+        for rule in sorted(rules, key=lambda rule: (rule.created, rule.name)):
             hosts = self._by_namespace.setdefault(rule.namespace, HostMap())
             first = hosts.get(rule.host)
             hosts.add(rule.host, _merged(first, rule) if first else rule)
@@ -51,8 +51,6 @@ def _merged(first: DestinationRule, rule: DestinationRule) -> DestinationRule:
         if subset.name in names:
             subset.place.warn(f"ignored: {first.subject} has a subset {subset.name} for {rule.host} already")
     if first.policy and rule.policy:
-        rule.place.at("spec").at("trafficPolicy").warn(
-            f"ignored: {first.subject} has one for {rule.host} already"
-        )
+        rule.place.warn(f"trafficPolicy is ignored: {first.subject} has one for {rule.host} already")
     new = tuple(subset for subset in rule.subsets if subset.name not in names)
     return replace(first, policy=first.policy or rule.policy, subsets=first.subsets + new)

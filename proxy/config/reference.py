@@ -5,7 +5,7 @@ A reference that dangles is refused in the words of `istioctl analyze` (IST0101,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from proxy.config.model import Address, Endpoint, is_ip
@@ -38,9 +38,9 @@ class Reference:
     labels: Mapping[str, str] | None
     must_be_known: bool
 
-    def is_sound(self) -> bool:
-        """Tell whether subset, host and port exist; report what does not."""
-        return self._has_subset() and self._has_host() and self._has_port()
+    def is_sound(self, hint: Callable[[Target], str]) -> bool:
+        """Tell whether subset, host and port exist; report what does not, a host with a hint."""
+        return self._has_subset() and self._has_host(hint) and self._has_port()
 
     def _has_subset(self) -> bool:
         if self.labels is not None:
@@ -49,12 +49,12 @@ class Reference:
         self._refuse_missing(f"{kind} in destinationrule", f"{self.target.host}+{self.target.subset}")
         return False
 
-    def _has_host(self) -> bool:
+    def _has_host(self, hint: Callable[[Target], str]) -> bool:
         is_own_address = is_ip(self.host) or not self.must_be_known
         if self.overrides or self.service or (is_own_address and not self.labels):
             return True
-        hint = f"define it, or give --endpoint {self.target.label}=ADDRESS:PORT"
-        self._refuse_missing("mirror host" if self.is_mirror else "host", self.target.host, hint)
+        kind = "mirror host" if self.is_mirror else "host"
+        self._refuse_missing(kind, self.target.host, hint(self.target))
         return False
 
     def _has_port(self) -> bool:

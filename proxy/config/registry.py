@@ -11,16 +11,18 @@ from collections.abc import Iterable, Mapping
 from proxy.config.host_map import HostMap
 from proxy.config.istio.destination_rule import DestinationRule, Subset
 from proxy.config.istio.names import fqdn
-from proxy.config.model import Address, Cluster
-from proxy.config.options import EndpointOption, Options
+from proxy.config.model import Cluster
+from proxy.config.options import Options
+from proxy.config.overrides import Overrides
 from proxy.config.policies import Policies
-from proxy.config.problems import Problem, Problems
+from proxy.config.problems import Problems, did_you_mean
 from proxy.config.reference import NO_ENDPOINTS, Reference
 from proxy.config.rules import Target
-from proxy.config.service import Service
+from proxy.config.service import ENCRYPTED, Service
 
 UNMATCHED = "The host {} defined in the DestinationRule does not match any services in the mesh."
-ENCRYPTED = frozenset(("https", "tls"))
+SERVICE_SUFFIX = ".svc.cluster.local"
+MAX_GUESSES = 200  # hosts among which a misspelt one is looked for
 
 
 class Registry:
@@ -34,42 +36,39 @@ class Registry:
         listener_port: int,
     ) -> None:
         self._services: HostMap[Service] = HostMap()
-        self._overrides: dict[tuple[str, str], list[EndpointOption]] = {}
+        self._overrides = Overrides(options.endpoints, options.namespace)
         self._policies = Policies(rules)
         self._listener_port = listener_port
-        self._led_to: set[tuple[str, str]] = set()  # of overrides, those a target led to
         for service in services:
-            if self._services.get(service.host) is None:
+            if (first := self._services.get(service.host)) is None:
                 self._services.add(service.host, service)
-        for option in options.endpoints:
-            key = (fqdn(option.host, options.namespace), option.subset)
-            self._overrides.setdefault(key, []).append(option)
-        self._overridden = {host for host, _ in self._overrides}
+            else:
+                service.place.warn(f"ignored: {first.place.subject} defines {service.host}")
 
     def knows(self, host: str, namespace: str) -> bool:
         """Tell whether a ServiceEntry, a Service or `--endpoint` defines a host."""
         full = fqdn(host, namespace)
-        return full in self._overridden or self._services.find(full) is not None
+        return full in self._overrides.hosts or self._services.find(full) is not None
 
     def cluster(self, target: Target, *, mirror: bool = False) -> Cluster | None:
         """Return the cluster of a target, or None after reporting why there is none; `mirror` words the report."""
         if "_" in target.host:
             target.place.warn(f"a mesh would refuse the host {target.host} for its underscore")
         host = fqdn(target.host, target.namespace)
-        is_url = target.place.node.mark.is_flag  # says itself where it is
+        is_url = target.place.node.mark.is_flag  # and so says itself where it is
         service = None if is_url else self._services.find(host)
-        rule = self._policies.find(host, target.namespace, service.namespace if service else "")
+        rule = self._policies.find(host, target.namespace, service.namespace if service else _namespace(host))
         subset = rule.subset(target.subset) if rule else None
         reference = Reference(
             target,
             host,
             mirror,
-            overrides=self._override(host, target.subset),
+            overrides=self._overrides.find(host, target.subset),
             service=service,
             labels=self._labels(host, target.subset, subset),
-            must_be_known=bool(self._services) and not is_url and host not in self._overridden,
+            must_be_known=bool(self._services) and not is_url and host not in self._overrides.hosts,
         )
-        if not reference.is_sound():
+        if not reference.is_sound(self._hint):
             return None
         port = reference.port(self._listener_port)
         endpoints = reference.endpoints(port)
@@ -81,17 +80,23 @@ class Registry:
             _warn_of_protocol(service, port, cluster)
         return cluster
 
-    def _override(self, host: str, subset: str) -> tuple[Address, ...]:
-        """Return what `--endpoint` says of a subset, or else of its host as a whole."""
-        key = (host, subset) if (host, subset) in self._overrides else (host, "")
-        self._led_to.add(key)
-        return tuple(option.address for option in self._overrides.get(key, ()))
-
     def _labels(self, host: str, name: str, subset: Subset | None) -> Mapping[str, str] | None:
         """Return what a subset selects by; None when nothing defines it."""
         if subset:
             return subset.labels
-        return {} if not name or (host, name) in self._overrides else None
+        return {} if not name or self._overrides.has(host, name) else None
+
+    def _hint(self, target: Target) -> str:
+        """Say what may help with a host that nothing defines."""
+        full = fqdn(target.host, target.namespace)
+        if full != target.host and self._services.find(target.host):
+            return f"a ServiceEntry's hosts are full names: {full}"
+        if self._services.find(f"{target.host}{SERVICE_SUFFIX}"):
+            return f"write {target.host}{SERVICE_SUFFIX}"
+        known = [service.host for service in self._services]
+        suffix = full.removeprefix(target.host)
+        near = did_you_mean(target.host, (host.removesuffix(suffix) for host in known[:MAX_GUESSES]))
+        return near or f"define it, or give --endpoint {target.label}=ADDRESS:PORT"
 
     def warn_of_unused(self, problems: Problems) -> None:
         """Warn of DestinationRules without a host, of subsets without a workload, of `--endpoint` without a use."""
@@ -101,22 +106,26 @@ class Registry:
             for subset in rule.subsets:
                 if self._selects_nothing(rule.host, subset):
                     subset.place.warn(NO_ENDPOINTS.format(subset.name))
-        for key in self._overrides.keys() - self._led_to:
-            for option in self._overrides[key]:
-                problems.add(Problem(option.mark, "no destination leads to it", severity="warning"))
+        self._overrides.warn_of_unused(problems)
 
     def _is_known(self, host: str) -> bool:
         """Tell whether a DestinationRule's host, perhaps with a wildcard, stands for a known one."""
         if not host.startswith("*"):
-            return host in self._overridden or self._services.find(host) is not None
-        known = (*self._overridden, *(service.host for service in self._services))
+            return host in self._overrides.hosts or self._services.find(host) is not None
+        known = (*self._overrides.hosts, *(service.host for service in self._services))
         return any(one.endswith(host[1:]) for one in known)
 
     def _selects_nothing(self, host: str, subset: Subset) -> bool:
         service = self._services.find(host)
-        if service is None or not subset.labels or self._overrides.keys() & {(host, ""), (host, subset.name)}:
+        if service is None or not subset.labels or self._overrides.covers(host, subset.name):
             return False
         return not service.selects(subset.labels)
+
+
+def _namespace(host: str) -> str:
+    """Return the namespace that the full name of a service ends with."""
+    parts = host.removesuffix(SERVICE_SUFFIX).split(".")
+    return parts[1] if host.endswith(SERVICE_SUFFIX) and len(parts) == 2 else ""
 
 
 def _warn_of_protocol(service: Service, port: int, cluster: Cluster) -> None:
@@ -125,4 +134,4 @@ def _warn_of_protocol(service: Service, port: int, cluster: Cluster) -> None:
     if known is None or not known.protocol or (known.protocol in ENCRYPTED and cluster.tls):
         return
     hint = "a DestinationRule with tls encrypts it" if known.protocol in ENCRYPTED else ""
-    known.place.warn(f"port {port} speaks {known.protocol}, and plain HTTP/1.1 is spoken to it", hint)
+    known.place.warn(f"port {port} speaks {known.protocol}, and HTTP/1.1 in plain text is spoken to it", hint)

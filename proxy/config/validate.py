@@ -47,5 +47,8 @@ def check_loops(settings: Settings, clusters: Mapping[str, Cluster], places: Map
 def _leads_to(target: Address, own: Address) -> bool:
     if target.port != own.port or own.port == 0:
         return False
-    local = LOOPBACKS | WILDCARDS
-    return target.host == own.host or (target.host in local and own.host in WILDCARDS)
+    if own.host in WILDCARDS:
+        return target.host in LOOPBACKS | WILDCARDS
+    return target.host == own.host or (
+        "localhost" in (target.host, own.host) and {target.host, own.host} <= LOOPBACKS
+    )

@@ -12,7 +12,12 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from cryptography.x509.oid import NameOID
 
 from proxy.config import loader
@@ -113,6 +118,21 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     (folder / "tls.crt").write_bytes(cert.public_bytes(Encoding.PEM))
     (folder / "tls.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     return str(folder / "tls.crt"), str(folder / "tls.key")
+
+
+@pytest.fixture(scope="session")
+def revoked(certificate: tuple[str, str]) -> str:
+    """Return the path of that certificate's list of revoked ones, which is empty."""
+    cert = x509.load_pem_x509_certificate(Path(certificate[0]).read_bytes())
+    key = load_pem_private_key(Path(certificate[1]).read_bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    issued, ends = cert.not_valid_before_utc, cert.not_valid_after_utc
+    names = x509.CertificateRevocationListBuilder().issuer_name(cert.subject)
+    path = Path(certificate[0]).with_name("tls.crl")
+    path.write_bytes(
+        names.last_update(issued).next_update(ends).sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    )
+    return str(path)
 
 
 def route_text(fields: str) -> str:

@@ -30,14 +30,15 @@ class Subset:
 
 @dataclass(frozen=True, slots=True)
 class DestinationRule:
-    """What one document says of a host; the full name, perhaps with a leading wildcard."""
+    """What one document says of a host: a full name, perhaps with a leading wildcard."""
 
     place: Place
-    name: str
-    namespace: str
     host: str
     policy: TrafficPolicy | None = None
     subsets: tuple[Subset, ...] = ()
+    name: str = ""
+    namespace: str = ""
+    created: str = ""
 
     @property
     def subject(self) -> str:
@@ -67,7 +68,7 @@ def _spec(
         if subset.name in names:
             subset.place.refuse(f"duplicate subset names: {subset.name}")
         names.add(subset.name)
-    return DestinationRule(place, "", "", host, policy, subsets)  # names come with the document
+    return DestinationRule(place, host, policy, subsets)
 
 
 SUBSET = Record(
@@ -102,5 +103,11 @@ def read(document: Document, problems: Problems) -> DestinationRule | None:
     found = DOCUMENT.read(place)
     if not isinstance(found, DestinationRule):
         return None
-    host = fqdn(found.host, document.namespace)
-    return replace(found, place=place, name=document.name, namespace=document.namespace, host=host)
+    return replace(
+        found,
+        place=place,
+        host=fqdn(found.host, document.namespace),
+        name=document.name,
+        namespace=document.namespace,
+        created=document.created,
+    )
