@@ -10,7 +10,8 @@ Floors. A row may import from any row below it, never from one above:
     dataplane                        one worker's sockets, clusters and counters
     journal  census                  what is written and read of requests
     exchange                         the life of one request
-    forwarding                       what each side is sent in place of what the other sent
+    detour                           what is done before a request is sent on, or in place of that
+    admission  forwarding  retrying  who copies it; what each side is sent; whether it is tried again
     snapshot  tunnel                 the compiled configuration; an upgraded connection
     route                            one route, compiled: its cluster, mirrors, changes and counters
     mirror  advice

@@ -9,22 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from proxy import errors, flow, forwarding
+from proxy import admission, detour, errors, flow, forwarding, retrying
 from proxy.clock import NEVER
 from proxy.downstream.connection import STREAM_IDLE_S, DownstreamConnection
 from proxy.errors import BadMessageError, Failure
 from proxy.http1 import serializer, target
+from proxy.http1.mutation import Mutation
 from proxy.http1.request import RequestHead
 from proxy.http1.response import ResponseHead
-from proxy.mirror.shadow import Shadow
 from proxy.tunnel import open_tunnel
-from proxy.upstream import retry
 from proxy.upstream.connection import UpstreamConnection
 
 if TYPE_CHECKING:
+    from proxy.mirror.shadow import Shadow
     from proxy.route import CompiledRoute
     from proxy.snapshot import Snapshot
     from proxy.upstream.endpoint import Endpoint
@@ -52,10 +53,13 @@ class Exchange:
     _timer: asyncio.TimerHandle | None = None
     _timeout_at = NEVER
     rechunks = False
-    wants_fresh = _waiting = False
-    _retries = _pending_bytes = 0
-    _pending: list[bytes] = []  # noqa: RUF012 - replaced, never changed, until `_wait` gives it one of its own
-    _replay: list[bytes] | None = None
+    #: Fields that our answer or the upstream's gets last: in place of the line of that name, or without one as well.
+    late_fields: Sequence[tuple[bytes, bytes]] = ()
+    was_held = is_held = wants_fresh = _waiting = False
+    _hash: int | None = None
+    retries = _pending_bytes = 0
+    pending: list[bytes] = []  # noqa: RUF012 - replaced, never changed, until `hold` gives it one of its own
+    replay: list[bytes] | None = None
 
     def __init__(self, snapshot: Snapshot, client: DownstreamConnection, head: RequestHead) -> None:
         self.snapshot = snapshot
@@ -76,63 +80,62 @@ class Exchange:
         if snapshot.normalization != "none":
             path = target.normalize(head.target, snapshot.normalization)
             if path is None:
-                self._reply(errors.BAD_PATH)
+                self.reply(errors.BAD_PATH)
                 return
             head.target = path
         fields = forwarding.request_fields(self)
+        if snapshot.sticky is not None:
+            forwarding.stick(self, snapshot.sticky, fields)
         route = self.route = snapshot.table.match(head, fields, self.client)
         if route is None:
-            self._reply(errors.NO_ROUTE)
+            self.reply(errors.NO_ROUTE)
             return
         self.destination = route.choose(self.draw)
+        if pieces:
+            retrying.keep(self, pieces)
+        if route.is_direct:
+            self.forward(route, fields, pieces)
+        else:
+            detour.begin(self, route, fields, pieces)
+
+    def forward(self, route: CompiledRoute, fields: bytes, pieces: list[bytes]) -> None:
+        """Send to the destination what has come of the request, and a copy to each mirror that takes it."""
+        head = self.head
         self.cluster = self.destination.cluster
         if route.changes_request or not head.host_line:
             fields = forwarding.changed_fields(self, route, fields)
         self._wire = serializer.request_head(head, fields)
-        if end and route.timeout_s is not None:
-            self._timeout_at = self.started + route.timeout_s
-        if pieces:
-            self._keep(pieces)
+        if self.cluster.hash_key is not None:
+            self._hash = forwarding.hash_of(self, self.cluster.hash_key, fields)
+        if self.request_done and route.timeout_s is not None:
+            self._timeout_at = (monotonic() if self.was_held else self.started) + route.timeout_s
         failure = self._attempt(pieces)
         if route.mirrors:
-            self._mirror(route, fields, pieces, is_rejected=failure is not None)
-        if failure is not None:
-            self._on_failed_attempt(failure, reused=False)
-
-    def _mirror(self, route: CompiledRoute, fields: bytes, pieces: list[bytes], *, is_rejected: bool) -> None:
-        """Start a shadow for each mirror that takes the request; count why the others do not."""
-        snapshot, head = self.snapshot, self.head
-        beforehand = "draining" if self.client.door.draining else "no_primary" if is_rejected else None
-        is_loop = head.mark is not None and snapshot.is_own_mark(head.mark)
-        for mirror in route.mirrors:
-            refusal = beforehand or mirror.refusal(head, self.draw, self.started, is_loop)
-            if refusal is not None:
-                mirror.count(refusal)
-                if snapshot.log is not None:
-                    self.refusals = [*(self.refusals or ()), (mirror.config.name, refusal)]
-                continue
-            wire = mirror.form.write(head, fields, self.client.local_ip)
-            shadow = Shadow(mirror, head, wire, self.request_id, self.started)
-            if self.shadows is None:
-                self.shadows = [shadow]
+            if failure is None:
+                admission.admit(self, route, fields, pieces)
             else:
-                self.shadows.append(shadow)
-            shadow.begin(pieces, self.request_done)
+                admission.refuse(self, route, "no_primary")
+        if failure is not None:
+            retrying.after_failure(self, failure, reused=False)
 
     # --- send ---
 
     def _attempt(self, pieces: list[bytes]) -> Failure | None:
         """Send over a kept connection, or wait for a new one; say why not when neither can be."""
-        connection = self.cluster.take(self.tried)
+        connection = self.cluster.take(self.tried, self._hash)
         if connection is None:
             return self._wait(pieces)
         self._send(connection, pieces)
         return None
 
-    def _wait(self, pieces: list[bytes]) -> Failure | None:
-        self._pending = list(pieces)
+    def hold(self, pieces: Sequence[bytes]) -> None:
+        """Have `pieces` pending: there is nowhere to send them yet."""
+        self.pending = list(pieces)
         self._pending_bytes = sum(map(len, pieces))
-        failure = self.cluster.wait(self, self.tried)
+
+    def _wait(self, pieces: list[bytes]) -> Failure | None:
+        self.hold(pieces)
+        failure = self.cluster.wait(self, self.tried, self._hash)
         if failure is None:
             self._waiting = True
             self.cluster.wheel.set(self, min(self._timeout_at, monotonic() + STREAM_IDLE_S))
@@ -141,8 +144,8 @@ class Exchange:
     def _send(self, connection: UpstreamConnection, pieces: list[bytes]) -> None:
         self._upstream = connection
         self.endpoint = connection.endpoint
-        if self._pending:
-            self._pending, self._pending_bytes = [], 0
+        if self.pending:
+            self.pending, self._pending_bytes = [], 0
         connection.send(self, self.head, self._wire, pieces, self.request_done)
         self._set_deadline(connection, self.started)
 
@@ -158,23 +161,13 @@ class Exchange:
         if when < connection.alarm:
             connection.set_deadline(when)
 
-    def _keep(self, pieces: list[bytes]) -> None:
-        """Keep the body for a retry, as long as it is small enough."""
-        size = sum(map(len, pieces))
-        self.received_bytes += size
-        if self.received_bytes <= self.snapshot.retry_buffer_bytes:
-            self._replay = self._replay or []
-            self._replay += pieces
-        else:
-            self._replay = None
-
     # --- waiter callbacks ---
 
     def on_connection(self, connection: UpstreamConnection) -> None:
         """Called by the cluster: send what is pending."""
         self._waiting = False
         self.cluster.wheel.forget(self)
-        self._send(connection, self._pending)
+        self._send(connection, self.pending)
         self.client.resume(flow.CONNECTING)
 
     def on_connect_failure(self, failure: Failure, endpoint: Endpoint | None) -> None:
@@ -182,20 +175,20 @@ class Exchange:
         self._waiting = False
         self.cluster.wheel.forget(self)
         self.endpoint = endpoint
-        self._on_failed_attempt(failure, reused=False)
+        retrying.after_failure(self, failure, reused=False)
 
     # --- client callbacks ---
 
     def on_request_data(self, pieces: list[bytes], end: bool) -> None:
         """Called by the client connection: body for the primary, and by reference for the shadows."""
         self.request_done = end
-        self._keep(pieces)
+        retrying.keep(self, pieces)
         upstream = self._upstream
         if upstream is not None:
             upstream.send_data(pieces, end)
         else:
-            self._pending = self._pending or []  # never the class's own list
-            self._pending += pieces
+            self.pending = self.pending or []  # never the class's own list
+            self.pending += pieces
             self._pending_bytes += sum(map(len, pieces))
             if self._pending_bytes > flow.HIGH_WATER:
                 self.client.pause(flow.CONNECTING)
@@ -242,7 +235,7 @@ class Exchange:
         """Called by the client connection: it sent no body, or read no response, for too long."""
         self._give_up_upstream()
         if uploading and not self.response_started:
-            self._reply(errors.REQUEST_IDLE)
+            self.reply(errors.REQUEST_IDLE)
         else:
             self._break_off("SI")
 
@@ -257,6 +250,9 @@ class Exchange:
         """Forward the response's head, framed for this client, and what came of its body."""
         if end:
             self._upstream = None  # it may already carry another request
+        route = self.route
+        if route is not None and route.watches_status and retrying.after_response(self, route, head):
+            return
         self.status = head.status
         self.response_started = True
         fields = forwarding.response_fields(self, head)
@@ -296,7 +292,7 @@ class Exchange:
         if not self.head.upgrade or head.upgrade.lower() != self.head.upgrade:
             upstream.abort()
             self._upstream = None
-            self._reply(errors.PROTOCOL_ERROR)
+            self.reply(errors.PROTOCOL_ERROR)
             return
         self.status = 101
         self.response_started = True
@@ -315,7 +311,7 @@ class Exchange:
         if self.response_started:
             self._break_off(failure.flag)
         else:
-            self._on_failed_attempt(failure, reused=reused)
+            retrying.after_failure(self, failure, reused=reused)
 
     def on_upstream_pressure(self, full: bool) -> None:
         """Called by the upstream connection: slow the client to the primary's pace. No shadow does this."""
@@ -324,12 +320,19 @@ class Exchange:
     def on_deadline(self) -> None:
         """Called by the wheel, or by the upstream connection: a timeout has passed."""
         timed_out = monotonic() >= self._timeout_at
+        is_per_try = not timed_out and self._is_per_try()
+        failure = errors.TIMEOUT if timed_out or is_per_try else errors.STREAM_IDLE
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            upstream.time_out()
+        if is_per_try:
+            retrying.after_failure(self, failure, reused=False)
+            return
         self._give_up_upstream(abort_shadows=False)
-        failure = errors.TIMEOUT if timed_out or self._is_per_try() else errors.STREAM_IDLE
         if self.response_started:
             self._break_off(failure.flag)
         else:
-            self._reply(failure)
+            self.reply(failure)
 
     def _is_per_try(self) -> bool:
         """Tell whether a try's own timeout runs: from the end of the request to the response's head, as in Envoy."""
@@ -338,62 +341,41 @@ class Exchange:
 
     # --- failing ---
 
-    def _on_failed_attempt(self, failure: Failure, *, reused: bool) -> None:
-        """Try again when the one table says so, else answer for the upstream."""
-        route = self.route
-        assert route is not None  # noqa: S101 - an attempt has a route
-        reason = retry.reason_to_retry(
-            route.retries,
-            failure,
-            self.head.method,
-            reused=reused and not self.wants_fresh,
-            retries=self._retries,
-        )
-        if reason is None:
-            self._reply(failure)
-            return
-        if not failure.unsent and self._replay is None and self.received_bytes:
-            self.cluster.stats.retry_refused += 1
-            self._reply(failure)
-            return
-        retries = self.cluster.stats.retries
-        retries[reason] = retries.get(reason, 0) + 1
-        if reason == "stale_connection":
-            self.wants_fresh = True
-            self.client.resume(flow.PEER_FULL)  # the connection that said so is gone
-            refused = self._wait(self._replay or [])
-            if refused is not None:
-                self._reply(refused)
-            return
-        if not failure.unsent:  # else everything is still pending
-            self.client.resume(flow.PEER_FULL)
-            self._pending = list(self._replay or [])
-            self._pending_bytes = sum(map(len, self._pending))
-        if self.endpoint is not None and route.retries.ignore_previous_hosts:
-            self.tried += (self.endpoint,)
-        wait_s = retry.back_off_s(route.retries, self._retries)
-        self._timer = asyncio.get_running_loop().call_later(wait_s, self._retry)
-        self._retries += 1
+    def take_back(self) -> None:
+        """Part from the upstream and have all that was sent pending again."""
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            upstream.abort()
+        self.client.resume(flow.PEER_FULL)  # who would not take it fast enough is gone
+        self.hold(self.replay or ())
 
-    def _retry(self) -> None:
-        self._timer = None
-        failure = self._attempt(self._pending)
+    def later(self, wait_s: float, callback: Callable[..., None], *args: object) -> None:
+        """Go on after a while, unless the exchange ends before; what comes of the body waits."""
+        self._timer = asyncio.get_running_loop().call_later(wait_s, callback, *args)
+
+    def try_again(self) -> None:
+        """Send what is pending, on a fresh connection if that is wanted."""
+        pieces = self.pending
+        failure = self._wait(pieces) if self.wants_fresh else self._attempt(pieces)
         if failure is not None:
-            self._on_failed_attempt(failure, reused=False)
+            retrying.after_failure(self, failure, reused=False)
+        elif self._upstream is not None:
+            self.client.resume(flow.CONNECTING)
 
-    def _reply(self, failure: Failure) -> None:
+    def reply(self, failure: Failure) -> None:
         """Answer in the upstream's place."""
-        self.status = failure.status
         self.flag = failure.flag
-        self.keep_alive &= self.request_done and self.head.minor == 1 and not self.client.door.draining
         extra = (b"x-envoy-overloaded: true",) if failure is errors.OVERFLOW else ()
-        to_head = self.head.method == b"HEAD"
-        self.client.write(
-            serializer.local_reply(
-                failure.status, failure.body, keep_alive=self.keep_alive, lines=extra, head=to_head
-            )
-        )
-        self.sent_bytes = len(failure.body)
+        self.answer(failure.status, failure.body, extra)
+
+    def answer(
+        self, status: int, body: bytes, lines: Sequence[bytes], mutations: Sequence[Mutation] = ()
+    ) -> None:
+        """Answer ourselves, with `lines` besides those that every answer has, then changed by `mutations`."""
+        self.status = status
+        self.keep_alive &= self.request_done and self.head.minor == 1 and not self.client.door.draining
+        self.client.write(forwarding.own_answer(self, status, body, lines, mutations))
+        self.sent_bytes = len(body)
         self._finish()
         self.client.finish(self.keep_alive)
 
@@ -410,6 +392,9 @@ class Exchange:
             self.cluster.leave(self)
         if self._timer is not None:
             self._timer.cancel()
+        if self.is_held and self.route is not None:
+            self.is_held = False
+            admission.refuse(self, self.route, "client_aborted")
         upstream, self._upstream = self._upstream, None
         if upstream is not None:
             upstream.abort()

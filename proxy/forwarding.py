@@ -6,13 +6,17 @@ Shadows start from what the primary is sent.
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from proxy.http1 import framing
+from proxy.http1 import framing, serializer
 from proxy.http1.framing import CRLF, block_of, lines_of
-from proxy.http1.mutation import field_name, first, replace
+from proxy.http1.mutation import Mutation, field_name, first, replace
+from proxy.routing import sticky
+from proxy.routing.view import RequestView
 
 if TYPE_CHECKING:
+    from proxy.config.model import HashKey
     from proxy.exchange import Exchange
     from proxy.http1.request import RequestHead
     from proxy.http1.response import ResponseHead
@@ -85,6 +89,40 @@ def _forwarded_last(head: RequestHead, lines: list[bytes]) -> list[bytes]:
     return [*others, b"%b: %b" % (_FORWARDED_FOR, b", ".join(values))]
 
 
+def stick(exchange: Exchange, key: HashKey, fields: bytes) -> None:
+    """Have who the request comes from decide in place of dice, where that is known."""
+    hashed = hash_of(exchange, key, fields)
+    if hashed is not None:
+        exchange.draw = hashed
+
+
+def hash_of(exchange: Exchange, key: HashKey, fields: bytes) -> int | None:
+    """Give the hash of who a request comes from; a client without its cookie gets one, if `key` says so.
+
+    Like Envoy's, such a cookie is the same for all requests of a connection.
+    """
+    client = exchange.client
+    view = RequestView(exchange.head, fields, client)
+    value = sticky.value_of(key, view, _client_ip(exchange))
+    if value is None:
+        if key.kind != "cookie" or key.ttl_s is None:
+            return None
+        ends = (client.transport.get_extra_info("peername"), client.transport.get_extra_info("sockname"))
+        value = b"%016x" % sticky.hash_of(repr(ends).encode())
+        exchange.late_fields = [*exchange.late_fields, (b"", sticky.set_cookie(key, value))]
+    return sticky.hash_of(value)
+
+
+def _client_ip(exchange: Exchange) -> bytes:
+    """Give the client's address: the one that the last trusted proxy saw, as Envoy reckons."""
+    hops, addresses = exchange.snapshot.trusted_hops, exchange.head.forwarded_for
+    if hops and addresses:
+        seen = addresses.split(b",")
+        if len(seen) >= hops:
+            return seen[-hops].strip(b" \t")
+    return exchange.client.peer_ip
+
+
 def response_fields(exchange: Exchange, head: ResponseHead) -> bytes:
     """Make the block of fields for the client, and decide on its framing and whether its connection is kept."""
     route, minor = exchange.route, exchange.head.minor
@@ -94,11 +132,34 @@ def response_fields(exchange: Exchange, head: ResponseHead) -> bytes:
     if route is not None and route.changes_response:
         for mutation in exchange.destination.response_mutations:
             out = mutation.apply(out)
+    if exchange.late_fields:
+        out = _with_late_fields(exchange, out)
     if not exchange.request_done or exchange.client.door.draining:
         exchange.keep_alive = False
     if not exchange.keep_alive:
         return out + b"connection: close\r\n"
     return out if minor else out + b"connection: keep-alive\r\n"
+
+
+def _with_late_fields(exchange: Exchange, fields: bytes) -> bytes:
+    lines = lines_of(fields)
+    for name, line in exchange.late_fields:
+        lines = replace(lines, name, line) if name else [*lines, line]
+    return block_of(lines)
+
+
+def own_answer(
+    exchange: Exchange, status: int, body: bytes, lines: Iterable[bytes], mutations: Iterable[Mutation]
+) -> bytes:
+    """Write an answer of our own, with `lines` and what any answer to this request has, changed by `mutations`."""
+    return serializer.local_reply(
+        status,
+        body,
+        keep_alive=exchange.keep_alive,
+        lines=[*lines, *(line for name, line in exchange.late_fields if name)],
+        mutations=mutations,
+        head=exchange.head.method == b"HEAD",
+    )
 
 
 def _frame_for_client(exchange: Exchange, head: ResponseHead) -> None:

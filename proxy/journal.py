@@ -43,7 +43,7 @@ class Journal:
                 "destination": exchange.destination.name if route is not None else None,
                 "upstream": exchange.endpoint.label if exchange.endpoint is not None else None,
                 "status": exchange.status,
-                "flag": exchange.flag or None,
+                "flag": _flags(exchange),
                 "duration_ms": _ms(duration_s),
                 "received_bytes": exchange.received_bytes,
                 "sent_bytes": exchange.sent_bytes,
@@ -68,6 +68,11 @@ class Journal:
 
     def _write(self, record: dict[str, object]) -> None:
         self._log.offer(json.dumps(record, separators=(",", ":")).encode())
+
+
+def _flags(exchange: Exchange) -> str | None:
+    flags = ("DI" if exchange.was_held else "", exchange.flag)
+    return ",".join(filter(None, flags)) or None
 
 
 def _text(raw: bytes) -> str:

@@ -12,9 +12,12 @@ from proxy.config import model
 from proxy.config.model import HeaderOps
 from proxy.http1.mutation import Mutation
 from proxy.mirror.policy import Mirror
+from proxy.routing.cors import Cors
+from proxy.routing.redirect import Redirect
 from proxy.routing.rewrite import path_change
 from proxy.routing.split import Split
 from proxy.telemetry.stats import DestinationStats
+from proxy.upstream import retry
 from proxy.upstream.cluster import Cluster
 
 
@@ -41,8 +44,8 @@ class CompiledRoute:
     """One route under one block of conditions, ready to be taken."""
 
     __slots__ = (
-        "changes_request", "changes_response", "choose", "destinations", "mirrors", "name", "path_change",
-        "per_try_timeout_s", "retries", "split", "timeout_s",
+        "answer", "changes_request", "changes_response", "choose", "cors", "destinations", "fault", "is_direct",
+        "mirrors", "name", "path_change", "per_try_timeout_s", "retries", "split", "timeout_s", "watches_status",
     )  # fmt: skip
 
     def __init__(
@@ -59,12 +62,21 @@ class CompiledRoute:
         self.mirrors = mirrors
         self.timeout_s = config.timeout_s
         self.retries = config.retries
+        self.watches_status = retry.watches_status(config.retries)
         self.per_try_timeout_s = config.retries.per_try_timeout_s
         self.path_change = path_change(config.rewrite, match)
         self.changes_request = self.path_change is not None or any(
             one.request_mutations or one.host_line for one in self.destinations
         )
         self.changes_response = any(one.response_mutations for one in self.destinations)
+        self.fault = config.fault
+        self.cors = Cors(config.cors) if config.cors is not None else None
+        #: What is answered in place of an upstream's response.
+        self.answer = (
+            Redirect(config.redirect, match) if config.redirect is not None else config.direct_response
+        )
+        #: The request goes to its destination without a detour.
+        self.is_direct = self.fault is None and self.cors is None and self.answer is None
 
 
 def compile_route(

@@ -30,7 +30,7 @@ class Snapshot:
 
     __slots__ = (
         "_mark_key", "clusters", "config", "downstream", "generation", "log", "mirrors", "normalization",
-        "retry_buffer_bytes", "routes", "table", "trusted_hops", "via",
+        "retry_buffer_bytes", "routes", "sticky", "table", "trusted_hops", "via",
     )  # fmt: skip
 
     def __init__(self, config: Config, generation: int, mark_key: bytes, downstream: DownstreamStats) -> None:
@@ -41,6 +41,7 @@ class Snapshot:
         self.normalization = settings.path_normalization
         self.trusted_hops = settings.xff_num_trusted_hops
         self.via = settings.via
+        self.sticky = settings.sticky
         self.retry_buffer_bytes = settings.limits.retry_buffer_bytes
         self.log: Journal | None = None
         self.clusters: dict[str, Cluster] = {}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from http import HTTPStatus
 
 from proxy.http1.framing import CRLF
+from proxy.http1.mutation import Mutation
 from proxy.http1.request import RequestHead
 
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
+_WITHOUT_BODY = frozenset({204, 304})
 
 
 def request_head(head: RequestHead, fields: bytes) -> bytes:
@@ -16,13 +19,28 @@ def request_head(head: RequestHead, fields: bytes) -> bytes:
 
 
 def local_reply(
-    status: int, body: bytes, *, keep_alive: bool, lines: tuple[bytes, ...] = (), head: bool = False
+    status: int,
+    body: bytes,
+    *,
+    keep_alive: bool,
+    lines: Iterable[bytes] = (),
+    mutations: Iterable[Mutation] = (),
+    head: bool = False,
 ) -> bytes:
-    """Serialize an answer of our own; `head`: to a HEAD request, so without the body."""
-    out = [b"HTTP/1.1 %d %b" % (status, _REASONS.get(status, b"Unknown")), *lines]
+    """Serialize an answer of our own, with `lines`, then changed by `mutations`; `head`: to HEAD, so without the body.
+
+    A 204 or 304 has no body, nor a length (RFC 9110 §8.6).
+    """
+    if status in _WITHOUT_BODY:
+        body = b""
+    out = [*lines]
     if body:
         out.append(b"content-type: text/plain")
-    out.append(b"content-length: %d" % len(body))
+    if status not in _WITHOUT_BODY:
+        out.append(b"content-length: %d" % len(body))
+    for mutation in mutations:
+        out = mutation.change(out)
     if not keep_alive:
         out.append(b"connection: close")
-    return CRLF.join([*out, b"", b"" if head else body])
+    start = b"HTTP/1.1 %d %b" % (status, _REASONS.get(status, b"Unknown"))
+    return CRLF.join([start, *out, b"", b"" if head else body])
