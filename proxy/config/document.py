@@ -234,6 +234,27 @@ def _integer(text: str) -> int:
     return -value if text[0] == "-" else value
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes what `_Loader` reads back, and repeats what occurs twice."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {  # noqa: RUF012  the library's own class attribute
+        first: [
+            *yaml.SafeDumper.yaml_implicit_resolvers.get(first, ()),
+            *_Loader.yaml_implicit_resolvers.get(first, ()),
+        ]
+        for first in yaml.SafeDumper.yaml_implicit_resolvers.keys() | _Loader.yaml_implicit_resolvers.keys()
+    }
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002  the library's signature
+        """Write no aliases."""
+        return True
+
+
+def write(values: Iterable[Any]) -> str:
+    """Write plain values as documents of YAML that read back to the same."""
+    return yaml.dump_all(values, Dumper=_Dumper, sort_keys=False, width=110)
+
+
 def dump(documents: Iterable[Document]) -> str:
     """Write documents as YAML that reads back to the same nodes."""
-    return yaml.safe_dump_all((plain(document.root) for document in documents), sort_keys=False, width=110)
+    return write(plain(document.root) for document in documents)

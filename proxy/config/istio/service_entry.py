@@ -37,8 +37,8 @@ NO_DNS = (
     "hosts must be FQDN or contain only prefix wildcards if no endpoints are provided for resolution mode"
 )
 NOWHERE = {
-    "NONE": "resolution NONE: a request's original destination is known in a mesh only",
-    "DYNAMIC_DNS": "resolution DYNAMIC_DNS: this version does not have it",
+    "NONE": "resolution NONE: a request's original destination is known in a mesh only; write STATIC or DNS",
+    "DYNAMIC_DNS": "resolution DYNAMIC_DNS: this version does not have it; write STATIC or DNS",
 }
 
 
@@ -235,10 +235,11 @@ DOCUMENT = whole_document(SPEC)
 
 def read(document: Document, problems: Problems) -> tuple[Service, ...] | None:
     """Read one ServiceEntry as a service for each of its hosts, or report what is wrong and return None."""
-    services = DOCUMENT.read(document.place(problems))
+    place = document.place(problems)
+    services = DOCUMENT.read(place)
     if services is INVALID:
         return None
-    return tuple(replace(service, namespace=document.namespace) for service in services)
+    return tuple(replace(service, place=place, namespace=document.namespace) for service in services)
 
 
 def merged(entries: Iterable[Service]) -> list[Service]:

@@ -183,7 +183,10 @@ POLICY_TEXTS = (
     ),
     (
         "{loadBalancer: {simple: LEAST}}",
-        '.loadBalancer.simple: "LEAST" is not one of UNSPECIFIED, LEAST_REQUEST, LEAST_CONN, ROUND_ROBIN, RANDOM, PASSTHROUGH; did you mean "LEAST_CONN"?',
+        (
+            '.loadBalancer.simple: "LEAST" is not one of UNSPECIFIED, LEAST_REQUEST, LEAST_CONN, ROUND_ROBIN, RANDOM,'
+            ' PASSTHROUGH; did you mean "LEAST_CONN"?'
+        ),
     ),
     (
         "{loadBalancer: {simple: RANDOM, consistentHash: {useSourceIp: true}}}",
@@ -236,7 +239,10 @@ POLICY_TEXTS = (
     ),
     (
         "{outlierDetection: {consecutiveLocalOriginFailures: 1}}",
-        ".outlierDetection: outlier detection consecutive local origin failures is specified, but split external local origin errors is set to false",
+        (
+            ".outlierDetection: outlier detection consecutive local origin failures is specified,"
+            " but split external local origin errors is set to false"
+        ),
     ),
     ("{portLevelSettings: [~]}", ".portLevelSettings[0]: traffic policy may not be null"),
     (
