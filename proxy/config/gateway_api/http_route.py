@@ -16,6 +16,7 @@ from proxy.config.gateway_api.filters import FILTERS, FULL, PREFIX, Filters, Pat
 from proxy.config.gateway_api.matches import EVERY_PATH, MATCHES
 from proxy.config.gateway_api.names import DURATION_TYPE, HOSTNAME, NAMESPACE, SECTION_NAME, VERSIONS, AtMost
 from proxy.config.gateway_api.precedence import Block, HttpRoute, Rule
+from proxy.config.istio.headers import then
 from proxy.config.model import DirectResponse, HeaderOps, Match, Redirect, RetryPolicy, Rewrite, StringMatch
 from proxy.config.node import Place
 from proxy.config.problems import Problems
@@ -123,14 +124,26 @@ def _rule(place: Place, matches: tuple[Match, ...] = EVERY_REQUEST, **values: An
 
 def _with_destinations(route: RouteRule, values: dict[str, Any]) -> RouteRule:
     """Return the route with where it leads; without any backend that has weight it answers 500."""
-    destinations = values.get("destinations", ())
-    if any(one.weight for one in destinations):
+    destinations = tuple(one for one in values.get("destinations", ()) if one.weight)
+    if len(destinations) == 1:
+        return _with_destination(route, destinations[0])
+    if destinations:
         return replace(route, destinations=destinations)
     if route.redirect is not None:
         return route
     if route.mirrors:
         route.place.warn("mirrors nothing: no backend has weight, so the answer is 500")
     return replace(route, mirrors=(), rewrite=Rewrite(), direct_response=NO_BACKEND)
+
+
+def _with_destination(route: RouteRule, only: DestinationRef) -> RouteRule:
+    """Return the route with its single destination, whose header changes come after the route's, as in Istio."""
+    return replace(
+        route,
+        destinations=(DestinationRef(only.target, authority=only.authority),),
+        request_headers=then(route.request_headers, only.request_headers),
+        response_headers=then(route.response_headers, only.response_headers),
+    )
 
 
 def _redirected(redirect: Redirect, change: PathChange) -> Redirect:

@@ -75,12 +75,21 @@ def test_backends_share_by_weight_and_change_headers_of_their_own(route_rule: Ru
     assert [(one.target.label, one.target.port, one.weight) for one in route.destinations] == [
         ("v1", 80, 9),
         ("v2.other.svc.cluster.local", 81, 1),
-        ("v3", 80, 0),
     ]
     second = route.destinations[1]
     assert second.request_headers == HeaderOps(set=(("a", "b"),))
     assert second.response_headers == HeaderOps(remove=("c",))
     assert second.authority == "v2.example"
+
+
+def test_a_single_backend_changes_headers_after_the_rule(route_rule: Rule) -> None:
+    change = "type: RequestHeaderModifier, requestHeaderModifier"
+    route = route_rule(
+        f"filters: [{{{change}: {{set: [{{name: a, value: b}}], remove: [c]}}}}]",
+        f"  backendRefs: [{{name: v1, port: 80, weight: 7, filters: [{{{change}: {{set: [{{name: a, value: d}}]}}}}]}}]\n",
+    )
+    assert route.request_headers == HeaderOps(("c",), (("a", "b"), ("a", "d")))
+    assert [(one.weight, one.request_headers) for one in route.destinations] == [(1, HeaderOps())]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,119 @@
+"""`mirror-proxy translate`: the same behaviour in another dialect."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from proxy.cli.verb import DISTRIBUTION, FAILED, OK, Verbs, load, refuse
+from proxy.config import flags
+from proxy.config.problems import ConfigError, Problems
+
+if TYPE_CHECKING:
+    from proxy.config.loader import Loaded
+    from proxy.translate.translation import Translation
+
+ABOUT = """\
+Say in another dialect what files or flags say: documents for a mesh, HTTPRoutes for a Gateway, or a bootstrap
+for Envoy. What the other dialect cannot say is listed on standard error, each thing on a line of its own.
+"""
+EXAMPLES = """\
+examples:
+  from flags to what kubectl apply takes:
+    mirror-proxy translate --primary http://v1:8080 --mirror http://v2:8080 --percent 10 --to istio
+  the same behaviour from real Envoy:
+    mirror-proxy translate config/shop --to envoy -o envoy.yaml && envoy -c envoy.yaml
+
+exit codes: 0 fine, 1 files cannot be used (with --strict: or something is not said), 2 wrong flags or variables.
+"""
+ENVOY, ISTIO, GATEWAY_API = "envoy", "istio", "gateway-api"
+FLAGS = tuple(flag for flag in flags.FLAGS if flag.name != "print-config")
+
+
+def add_to(verbs: Verbs[argparse.ArgumentParser]) -> None:
+    """Add the verb to the command."""
+    parser = verbs.add_parser(
+        "translate",
+        help="write the configuration for Istio, Gateway API or Envoy",
+        description=ABOUT,
+        epilog=EXAMPLES,
+        usage=f"{DISTRIBUTION} translate [FILE|DIR ...] --to istio|envoy|gateway-api [-o FILE] [the flags of run]",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "files", nargs="*", metavar="FILE|DIR", help="YAML or JSON documents, or folders of them"
+    )
+    parser.add_argument(
+        "--to", required=True, choices=(ISTIO, ENVOY, GATEWAY_API), help="The dialect to write."
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", help="Where to write (default: standard output).")
+    parser.add_argument("--strict", action="store_true", help="Fail when something cannot be said.")
+    flags.add_to(parser, FLAGS)
+    parser.set_defaults(verb=_translate)
+
+
+def _translate(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    from proxy.config.document import write  # noqa: PLC0415  with the verb
+
+    if arguments.to != ENVOY and arguments.host_match is None:
+        arguments.host_match = "strict"  # the hosts as written, not those that one alone takes beside
+    try:
+        loaded = load(arguments, environ)
+    except ConfigError as error:
+        return refuse(error)
+    for warning in loaded.config.warnings:
+        sys.stderr.write(f"WARNING {warning}\n")
+    translation = _translation(arguments, environ, loaded)
+    text = _header(arguments, translation.notes) + write(translation.documents)
+    if arguments.output is None:
+        sys.stdout.write(text)
+    elif not _written(Path(arguments.output), text):
+        return FAILED
+    for line in translation.unsaid:
+        sys.stderr.write(f"not said: {line}\n")
+    return FAILED if translation.unsaid and arguments.strict else OK
+
+
+def _translation(arguments: argparse.Namespace, environ: Mapping[str, str], loaded: Loaded) -> Translation:
+    from proxy.translate import envoy, gateway_api, istio  # noqa: PLC0415  with the verb
+    from proxy.translate.translation import Translation  # noqa: PLC0415  with the verb
+
+    if arguments.to == ENVOY:
+        bootstrap, unsaid = envoy.bootstrap(loaded.config)
+        return Translation([bootstrap], unsaid)
+    options = flags.options(flags.Given(vars(arguments), environ, Problems()))
+    dialect = istio if arguments.to == ISTIO else gateway_api
+    return dialect.documents(loaded, options)
+
+
+def _header(arguments: argparse.Namespace, notes: Sequence[str]) -> str:
+    """Return the comment on top: the command, and what readers must know."""
+    lines = [f"Written by: {shlex.join((DISTRIBUTION, 'translate', *_given(arguments)))}", *notes]
+    return "".join(f"# {line}\n" for line in lines)
+
+
+def _given(arguments: argparse.Namespace) -> list[str]:
+    """Return the arguments that say what is written, as they were given."""
+    words = [*arguments.files, "--to", arguments.to]
+    for flag in FLAGS:
+        value: Any = getattr(arguments, flag.key)
+        if value is None or (flag.name == "host-match" and arguments.to != ENVOY):
+            continue
+        for one in value if isinstance(value, list) else [value]:
+            words += [flag.option] if one is True else [flag.option, str(one)]
+    return words
+
+
+def _written(path: Path, text: str) -> bool:
+    """Write the file; tell why not."""
+    try:
+        path.write_text(text)
+    except OSError as error:
+        sys.stderr.write(f"{path}: cannot be written: {error.strerror}\n")
+        return False
+    return True
