@@ -11,6 +11,7 @@ from typing import Any
 from benchmarks.ports import HOST
 
 COUNT = 1000
+VERSIONS = ("v1", "v2", "v3")
 
 Object = dict[str, Any]
 
@@ -49,7 +50,10 @@ def shops(port: int, count: int) -> Iterator[Object]:
             _destination(host, 80, subset="v1", weight=95),
             _destination(host, 80, subset="v2", weight=5),
         ]
-        mirror = {"mirror": split[1]["destination"], "mirrorPercentage": {"value": 1}}
+        mirror = {
+            "mirror": _destination(host, 80, subset="v3")["destination"],
+            "mirrorPercentage": {"value": 1},
+        }
         tester = {
             "name": "testers",
             "match": [{"headers": {"x-canary": {"exact": "always"}}}],
@@ -58,7 +62,9 @@ def shops(port: int, count: int) -> Iterator[Object]:
         yield _virtual_service(
             f"vs{n}", [host], [tester, {"name": "all", "route": split, "timeout": "15s", **mirror}]
         )
-        yield _object("DestinationRule", f"dr{n}", {"host": host, "subsets": [_subset("v1"), _subset("v2")]})
+        yield _object(
+            "DestinationRule", f"dr{n}", {"host": host, "subsets": [_subset(name) for name in VERSIONS]}
+        )
         yield _object("ServiceEntry", f"se{n}", _service_entry(host, port))
 
 
@@ -98,7 +104,7 @@ def _service_entry(host: str, port: int) -> Object:
         "hosts": [host],
         "ports": [{"number": 80, "name": "http", "protocol": "HTTP", "targetPort": port}],
         "resolution": "STATIC",
-        "endpoints": [{"address": HOST, "labels": {"version": version}} for version in ("v1", "v2")],
+        "endpoints": [{"address": f"127.0.0.{n}", "labels": {"version": f"v{n}"}} for n in range(1, 4)],
     }
 
 

@@ -9,23 +9,14 @@ from proxy.config.model import (
     CorsPolicy,
     Destination,
     Fault,
-    FieldMatch,
     HeaderOps,
     Match,
     Redirect,
     RetryPolicy,
     Rewrite,
     Route,
-    StringMatch,
 )
-
-KINDS = {"exact": "=", "prefix": "starts with", "regex": "matches", "segments": "is or is below"}
-NEGATED = {
-    "exact": "is not",
-    "prefix": "does not start with",
-    "regex": "does not match",
-    "segments": "is not below",
-}
+from proxy.routing.match import Match as CompiledMatch
 
 
 def percent(numerator: int, denominator: int) -> str:
@@ -41,37 +32,9 @@ def duration(seconds: float) -> str:
     return f"{seconds:g}s"
 
 
-def string_match(what: str, match: StringMatch, *, invert: bool = False) -> str:
-    """Say what a string must be: `path starts with /cart`."""
-    if match.kind == "present":
-        return f"no {what}" if invert else f"{what} present"
-    case = " (any case)" if match.ignore_case else ""
-    return f"{what} {(NEGATED if invert else KINDS)[match.kind]} {match.value}{case}"
-
-
-def field_match(what: str, match: FieldMatch) -> str:
-    """Say what a header or query parameter must be."""
-    name = match.name[1:] if match.name.startswith(":") else f"{what} {match.name}"
-    return string_match(name, match.value, invert=match.invert)
-
-
-def conditions(match: Match) -> list[str]:
-    """Say each condition of a block, in the order in which they are tried."""
-    found = [f"port = {match.port}"] if match.port is not None else []
-    named = (
-        ("path", match.path),
-        ("method", match.method),
-        ("authority", match.authority),
-        ("scheme", match.scheme),
-    )
-    found += [string_match(what, value) for what, value in named if value is not None]
-    found += [field_match("header", one) for one in match.headers]
-    return found + [field_match("query", one) for one in match.query]
-
-
-def block(match: Match) -> str:
-    """Say a whole block of conditions."""
-    return " and ".join(conditions(match)) or "everything"
+def block(match: Match | None) -> str:
+    """Say a block of conditions; None and one without any take everything."""
+    return " and ".join(CompiledMatch(match).texts if match else ()) or "everything"
 
 
 def takes(route: Route) -> list[str]:
@@ -138,7 +101,7 @@ def fault(made: Fault) -> str:
 
 def cors(policy: CorsPolicy) -> str:
     """Say which origins a browser may call from."""
-    origins = [string_match("", one).strip() for one in policy.allow_origins]
+    origins = [f"{one.kind} {one.value}" for one in policy.allow_origins]
     return f"CORS for origins: {' or '.join(origins) or 'none'}"
 
 

@@ -54,6 +54,11 @@ class Match:
     def __bool__(self) -> bool:
         return bool(self._conditions)
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Say each condition, in the order in which they are asked."""
+        return tuple(condition.text for condition in self._conditions)
+
     def takes(self, view: RequestView) -> bool:
         """Tell whether every condition holds."""
         return all(condition.holds(view) for condition in self._conditions)

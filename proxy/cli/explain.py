@@ -1,0 +1,62 @@
+"""`mirror-proxy explain`: what would become of one request, and why."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping
+
+from proxy.cli.verb import DISTRIBUTION, OK, USAGE, Verbs, load, refuse
+from proxy.config import flags
+from proxy.config.problems import ConfigError
+
+ABOUT = """\
+Show what would become of a request: which route takes it and why others do not, where it goes, what v1 and v2
+are sent. Nothing leaves this machine: the request is made to a proxy in this process, with stand-ins for v1 and v2.
+"""
+EXAMPLES = """\
+examples:
+  mirror-proxy explain config/shop GET http://shop/cart?id=7
+  mirror-proxy explain config/shop POST /orders -H 'Host: shop' -H 'Cookie: user=7'
+
+exit codes: 0 explained, 1 the files have problems, 2 wrong flags, or no request.
+"""
+FLAGS = tuple(flag for flag in flags.FLAGS if flag.name != "print-config")
+
+
+def add_to(verbs: Verbs[argparse.ArgumentParser]) -> None:
+    """Add the verb to the command."""
+    parser = verbs.add_parser(
+        "explain",
+        help="show what would become of a request, and why",
+        description=ABOUT,
+        epilog=EXAMPLES,
+        usage=f"{DISTRIBUTION} explain [FILE|DIR ...] METHOD URL [-H 'NAME: VALUE' ...] [the flags of run]",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("words", nargs="+", metavar="FILE|DIR|METHOD|URL", help="files, then METHOD and URL")
+    parser.add_argument(
+        "-H", "--header", action="append", default=[], metavar="'NAME: VALUE'", help="A header; repeatable."
+    )
+    flags.add_to(parser, FLAGS)
+    parser.set_defaults(verb=_explain)
+
+
+def _explain(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    import asyncio  # noqa: PLC0415  with the verb
+
+    from proxy.explanation import asked, telling, verdict  # noqa: PLC0415
+
+    *arguments.files, method, url = ["", *arguments.words] if len(arguments.words) == 1 else arguments.words
+    try:
+        request = asked.read(method, url, arguments.header)
+        config = load(arguments, environ).config
+        found = asyncio.run(verdict.reach(config, request))
+    except ConfigError as error:
+        return refuse(error)
+    except ValueError as error:
+        sys.stderr.write(f"{error}\n")
+        return USAGE
+    sys.stdout.write(telling.tell(config, request, found))
+    return OK
