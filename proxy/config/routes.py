@@ -63,9 +63,8 @@ class Routes:
         found = [(one, cluster) for one, cluster in known if cluster is not None]
         if route.destinations and not found:
             return None
-        mirrors = (
-            self._mirror(one, route, name, rule, [cluster for _, cluster in found]) for one in route.mirrors
-        )
+        served = [cluster for one, cluster in found if one.weight or len(found) == 1]
+        mirrors = (self._mirror(one, route, name, rule, served) for one in route.mirrors)
         return Route(
             name=name,
             destinations=tuple(_destination(one, cluster) for one, cluster in found),

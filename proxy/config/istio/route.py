@@ -159,9 +159,8 @@ def _with_destinations(
     rule: RouteRule, destinations: tuple[DestinationRef, ...], mirrors: tuple[MirrorRef, ...]
 ) -> RouteRule:
     """Return the rule with where it sends to; a single destination's header changes come after the route's."""
-    if len(destinations) != 1:
-        weighted = tuple(one for one in destinations if one.weight)
-        return replace(rule, destinations=weighted, mirrors=mirrors)
+    if len(destinations) != 1:  # those of weight 0 stay: an operator may give them some while we run
+        return replace(rule, destinations=destinations, mirrors=mirrors)
     [only] = destinations
     return replace(
         rule,
