@@ -6,17 +6,17 @@ Floors. A row may import from any row below it, never from one above:
     demo
     supervisor
     admin  worker                    neighbours; they speak only through control
-    control
+    control  explanation
     dataplane                        one worker's sockets, clusters and counters
     journal  census                  what is written and read of requests
     exchange                         the life of one request
     detour                           what is done before a request is sent on, or in place of that
     admission  forwarding  retrying  who copies it; what each side is sent; whether it is tried again
     snapshot  tunnel                 the compiled configuration; an upgraded connection
-    route                            one route, compiled: its cluster, mirrors, changes and counters
+    route  holdings                  one route, compiled; what a worker holds for longer than a snapshot
     mirror  advice
     routing  upstream  downstream  translate    neighbours; none imports another
-    config  telemetry  flow  tasks  clock  version
+    config  runtime  telemetry  flow  tasks  clock  version
     pattern                          regular expressions in RE2's syntax
     http1                            no asyncio, no clock, no I/O
     errors

@@ -5,7 +5,9 @@ only here: both ends are this package, the worker is the supervisor's child, and
 that anyone else could open. A frame over `MAX_FRAME_BYTES`, or one that is not a message, closes the pipe; a
 closed pipe means the other side is gone.
 
-A two-step reload fits in as two more messages down and their two answers up.
+A reload takes two steps: every worker is sent `Prepare` and answers `Prepared` or `Rejected`; then all are sent
+`Commit`, answered by `Committed`, or all `Abandon`. The configuration travels in parts that are unpickled one by
+one (`parts_of`), because a worker that serves may not stand still for the whole of it.
 """
 
 from __future__ import annotations
@@ -14,15 +16,21 @@ import asyncio
 import logging
 import pickle
 import struct
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import cast
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TypeVar, cast
 
-from proxy.config.model import Config
+from proxy.config.model import Config, Settings, VirtualHost
+from proxy.runtime import Override
+from proxy.snapshot import Part
 from proxy.telemetry.metrics import Report
 
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 HEARTBEAT_S = 1.0
+#: So many clusters or routes are unpickled at a stretch, in about half a millisecond.
+PART_SIZE = 10
+
+Item = TypeVar("Item")
 
 _LENGTH = struct.Struct("!I")
 _log = logging.getLogger(__name__)
@@ -30,12 +38,48 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Serve `config`. `sockets` are inherited descriptors, bound, in the order of the listeners."""
+    """Serve `config`, steered by `overrides`.
+
+    `sockets` are inherited descriptors, bound: for each listener, in their order, those to accept on.
+    """
 
     config: Config
     generation: int
     mark_key: bytes
-    sockets: tuple[int, ...]
+    sockets: tuple[tuple[int, ...], ...]
+    overrides: tuple[Override, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """Compile this generation beside the present one; `parts` are for `part_from`."""
+
+    generation: int
+    settings: Settings
+    parts: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Put what was prepared into force, steered by `overrides`."""
+
+    generation: int
+    overrides: tuple[Override, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Abandon:
+    """Drop what was prepared."""
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Steer:
+    """Have exactly `overrides` in force, and answer with a `Steered` of the same `id`."""
+
+    id: int
+    overrides: tuple[Override, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +119,35 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class Prepared:
+    """What was sent with `Prepare` is compiled."""
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """It cannot be compiled; `problem` says why in one line."""
+
+    generation: int
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """Every request that begins from now on meets this generation."""
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Steered:
+    """Every request that begins from now on meets the overrides of the `Steer` of that `id`."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
 class Heartbeat:
     """The worker's loop turns; sent every `HEARTBEAT_S`."""
 
@@ -98,9 +171,43 @@ class Drained:
     report: Report
 
 
-ToWorker = Start | Drain | Snap | ReopenLog | ReloadCertificates
-ToSupervisor = Ready | Failed | Heartbeat | Snapped | Drained
+ToWorker = Start | Prepare | Commit | Abandon | Steer | Drain | Snap | ReopenLog | ReloadCertificates
+ToSupervisor = Ready | Failed | Prepared | Rejected | Committed | Steered | Heartbeat | Snapped | Drained
 Message = ToWorker | ToSupervisor
+
+
+def parts_of(config: Config) -> tuple[bytes, ...]:
+    """Pickle what a configuration has beside its settings in parts of `PART_SIZE` clusters or routes."""
+    clusters: Iterator[Part] = ((some, ()) for some in _batches(config.clusters))
+    hosts: Iterator[Part] = (((), some) for some in _host_batches(config.virtual_hosts))
+    return tuple(_dump(part) for parts in (clusters, hosts) for part in parts)
+
+
+def part_from(pickled: bytes) -> Part:
+    """Return a part: clusters come first; routes of one virtual host may come in several."""
+    return cast("Part", pickle.loads(pickled))  # noqa: S301 both ends are ours, see the module's docstring
+
+
+def _batches(items: tuple[Item, ...]) -> Iterator[tuple[Item, ...]]:
+    for start in range(0, len(items), PART_SIZE):
+        yield items[start : start + PART_SIZE]
+
+
+def _host_batches(hosts: tuple[VirtualHost, ...]) -> Iterator[tuple[VirtualHost, ...]]:
+    batch: list[VirtualHost] = []
+    held = 0
+    for host in hosts:
+        for routes in list(_batches(host.routes)) or [()]:
+            if held + len(routes) > PART_SIZE:
+                yield tuple(batch)
+                batch, held = [], 0
+            batch.append(replace(host, routes=routes))
+            held += len(routes)
+    yield tuple(batch)
+
+
+def _dump(value: object) -> bytes:
+    return pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
 
 
 class Pipe(asyncio.Protocol):
@@ -115,7 +222,7 @@ class Pipe(asyncio.Protocol):
     def send(self, message: Message) -> None:
         """Queue `message`; on a closed pipe this does nothing, for `on_closed` has told."""
         if self._transport is not None and not self._transport.is_closing():
-            body = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
+            body = _dump(message)
             self._transport.write(_LENGTH.pack(len(body)) + body)
 
     @property

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
-from collections.abc import Sequence
-from time import monotonic
+from collections.abc import Iterable, Iterator, Sequence
+from time import monotonic, perf_counter
 
 from proxy import census, tasks
 from proxy.clock import DeadlineWheel
-from proxy.config.model import Config, Listener
+from proxy.config.model import Config, Listener, Settings
 from proxy.downstream.connection import DownstreamConnection
 from proxy.downstream.door import Door
 from proxy.downstream.listener import DownstreamListener
 from proxy.exchange import Exchange
+from proxy.holdings import Holdings
 from proxy.http1.request import RequestHead
 from proxy.journal import Journal
-from proxy.mirror.shadow import Shadow
-from proxy.snapshot import compile_snapshot, log_shadows
+from proxy.runtime import Override
+from proxy.snapshot import Compiler, Part, Snapshot
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.metrics import Report
 from proxy.telemetry.stats import DownstreamStats
@@ -25,6 +27,8 @@ from proxy.upstream.resolver import Resolver
 
 _CERTIFICATE_CHECK_S = 5.0
 _FINISH_POLL_S = 0.02
+#: How long a worker that serves compiles at a stretch.
+SLICE_S = 0.001
 
 
 class DataPlane:
@@ -33,19 +37,24 @@ class DataPlane:
     def __init__(
         self, config: Config, *, generation: int, mark_key: bytes, access_log: AccessLog | None
     ) -> None:
+        settings = config.settings
         self._wheel = DeadlineWheel()
         self._stats = DownstreamStats()
+        self._mark_key = mark_key
         self._access_log = access_log
+        self._journal = Journal(access_log) if access_log is not None else None
         self._listeners: list[DownstreamListener] = []
-        self.snapshot = compile_snapshot(config, generation, mark_key, self._wheel, self._stats)
-        if access_log is not None:
-            self.snapshot.log = Journal(access_log)
-            log_shadows(self.snapshot, self.snapshot.log.on_shadow)
-        settings = config.settings
+        self._certificates: asyncio.Task[None] | None = None
+        on_shadow_end = self._journal.on_shadow if self._journal is not None else None
+        self._holdings = Holdings(self._wheel, mark_key, on_shadow_end)
+        self._prepared: Snapshot | None = None
+        self.snapshot = self._blank(settings, generation)
+        for _ in self._compile(self.snapshot, [(config.clusters, config.virtual_hosts)]):
+            pass
+        self._holdings.adopt(self.snapshot.held, settings.max_buffered_bytes)
         upgrades = frozenset(name.lower().encode() for name in settings.upgrades)
         self._door = Door(self._serve, settings.limits, upgrades, self._wheel, self._stats)
-        self._resolver = Resolver(self.snapshot.clusters.values())
-        self._certificates: asyncio.Task[None] | None = None
+        self._resolver = Resolver(self._holdings.clusters.values())
 
     def _serve(
         self, client: DownstreamConnection, head: RequestHead, pieces: list[bytes], end: bool
@@ -54,6 +63,56 @@ class DataPlane:
         exchange = Exchange(self.snapshot, client, head)
         exchange.begin(pieces, end)
         return None if exchange.done else exchange
+
+    def _blank(self, settings: Settings, generation: int) -> Snapshot:
+        snapshot = Snapshot(settings, generation, self._mark_key, self._stats)
+        snapshot.log = self._journal
+        return snapshot
+
+    def _compile(self, snapshot: Snapshot, parts: Iterable[Part]) -> Iterator[None]:
+        compiler = Compiler(snapshot, self._holdings)
+        for part in parts:
+            yield from compiler.add(part)
+        yield from compiler.finish()
+
+    # --- another configuration ---
+
+    async def prepare(self, generation: int, settings: Settings, parts: Iterable[Part]) -> None:
+        """Compile `parts` beside the snapshot in force, in slices that requests do not feel.
+
+        Each part that is taken, and each step of compiling it, has to fit into a slice. Raises `OSError` when a
+        TLS file cannot be used. Names that are new have been asked for once when it returns.
+        """
+        snapshot = self._blank(settings, generation)
+        gc.disable()  # a collection would walk everything that is new, in one go
+        try:
+            end = perf_counter() + SLICE_S
+            for _ in self._compile(snapshot, parts):
+                if perf_counter() >= end:
+                    await asyncio.sleep(0)
+                    end = perf_counter() + SLICE_S
+        finally:
+            gc.freeze()
+            gc.enable()
+        await self._resolver.learn(cluster.config for cluster in snapshot.held.clusters.values())
+        self._prepared = snapshot
+
+    def commit(self, overrides: Iterable[Override]) -> None:
+        """Put what was prepared into force, steered by `overrides`: requests that begin from now on use it."""
+        snapshot, self._prepared = self._prepared, None
+        assert snapshot is not None  # noqa: S101 - commit follows prepare
+        snapshot.steer(overrides)
+        self._holdings.adopt(snapshot.held, snapshot.settings.max_buffered_bytes)
+        self._resolver.follow(self._holdings.clusters.values())
+        self.snapshot = snapshot
+
+    def abandon(self) -> None:
+        """Drop what was prepared; names that only that would need are asked for until the next commit."""
+        self._prepared = None
+
+    def steer(self, overrides: Iterable[Override]) -> None:
+        """Have exactly `overrides` in force from now on."""
+        self.snapshot.steer(overrides)
 
     # --- life ---
 
@@ -81,9 +140,9 @@ class DataPlane:
     async def finish(self, timeout_s: float) -> None:
         """Wait until nothing is in flight, shadows included; after `timeout_s`, cut off what is left."""
         until = monotonic() + timeout_s
-        while (self._door.connections or self._shadows()) and monotonic() < until:  # noqa: ASYNC110 - only at the end
+        while (self._door.connections or self._holdings.shadows()) and monotonic() < until:  # noqa: ASYNC110 - only at the end
             await asyncio.sleep(_FINISH_POLL_S)
-        for shadow in self._shadows():
+        for shadow in self._holdings.shadows():
             shadow.abort("draining")
         for connection in list(self._door.connections):
             connection.transport.abort()
@@ -92,11 +151,7 @@ class DataPlane:
         self._wheel.stop()
         if self._certificates is not None:
             self._certificates.cancel()
-        for cluster in self.snapshot.clusters.values():
-            cluster.close()
-
-    def _shadows(self) -> list[Shadow]:
-        return [shadow for mirror in self.snapshot.mirrors for shadow in mirror.live]
+        self._holdings.close()
 
     def reload_certificates(self) -> None:
         """Use the certificate files as they are now."""
@@ -119,7 +174,7 @@ class DataPlane:
 
     def report(self) -> Report:
         """Read every counter (see `telemetry.metrics.FAMILIES`)."""
-        report = census.report(self.snapshot, self._stats)
+        report = census.report(self._holdings, self.snapshot.generation, self._stats)
         if self._access_log is not None:
             report["access_log_dropped_total"] = {(): self._access_log.dropped}
         report["task_failures_total"] = {(name,): count for name, count in tasks.failures.items()}
@@ -128,8 +183,8 @@ class DataPlane:
 
     def clusters(self) -> list[dict[str, object]]:
         """One row per cluster."""
-        return census.clusters(self.snapshot)
+        return census.clusters(self._holdings)
 
     def mirrors(self) -> list[dict[str, object]]:
         """One row per mirror."""
-        return census.mirrors(self.snapshot)
+        return census.mirrors(self.snapshot.held)

@@ -1,41 +1,45 @@
 """Config compiled for one worker: what a request reads once, at its start, and finishes on.
 
-Swapped whole, never changed. Clusters, mirrors and counters live longer than a snapshot: `compile_snapshot`
-takes over from the previous one whatever stayed the same.
+Swapped whole, never changed but for the weights that an operator may steer. A `Compiler` makes one beside the
+snapshot in force, step by step, so that a worker that serves can do it in slices. Clusters, mirrors and counters
+live longer than a snapshot: it takes over whatever stayed the same (see `holdings`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from proxy.clock import DeadlineWheel
 from proxy.config import model
-from proxy.config.model import Config
-from proxy.mirror.budget import Budget
-from proxy.mirror.policy import Mirror, is_own_mark
-from proxy.mirror.shadow import Shadow
-from proxy.route import CompiledRoute, compile_route
+from proxy.config.model import Settings
+from proxy.holdings import Held, Holdings
+from proxy.mirror.policy import is_own_mark
+from proxy.route import CompiledDestination, CompiledRoute, compile_route
 from proxy.routing.route_list import RouteList
+from proxy.routing.split import Split
 from proxy.routing.table import RouteTable
+from proxy.runtime import Override, Weights
 from proxy.telemetry.stats import DownstreamStats
-from proxy.upstream.cluster import Cluster
 
 if TYPE_CHECKING:
     from proxy.journal import Journal
+
+#: Some clusters and some virtual hosts, perhaps with some of their routes only.
+Part = tuple[tuple[model.Cluster, ...], tuple[model.VirtualHost, ...]]
 
 
 class Snapshot:
     """One generation of the configuration in one worker."""
 
     __slots__ = (
-        "_mark_key", "clusters", "config", "downstream", "generation", "log", "mirrors", "normalization",
-        "retry_buffer_bytes", "routes", "sticky", "table", "trusted_hops", "via",
+        "_mark_key", "_steered", "downstream", "generation", "held", "log", "normalization", "retry_buffer_bytes",
+        "settings", "splits", "sticky", "table", "trusted_hops", "via",
     )  # fmt: skip
 
-    def __init__(self, config: Config, generation: int, mark_key: bytes, downstream: DownstreamStats) -> None:
-        settings = config.settings
-        self.config = config
+    def __init__(
+        self, settings: Settings, generation: int, mark_key: bytes, downstream: DownstreamStats
+    ) -> None:
+        self.settings = settings
         self.generation = generation
         self.downstream = downstream
         self.normalization = settings.path_normalization
@@ -44,46 +48,72 @@ class Snapshot:
         self.sticky = settings.sticky
         self.retry_buffer_bytes = settings.limits.retry_buffer_bytes
         self.log: Journal | None = None
-        self.clusters: dict[str, Cluster] = {}
-        self.mirrors: list[Mirror] = []
-        self.routes: list[CompiledRoute] = []
+        self.held = Held()
+        self.splits: dict[str, list[Split[CompiledDestination]]] = {}
         self.table: RouteTable[CompiledRoute]
         self._mark_key = mark_key
+        self._steered: dict[str, Weights] = {}
 
     def is_own_mark(self, value: bytes) -> bool:
         """Tell whether a shadow mark on a request is ours: then it came round in a loop."""
         return is_own_mark(value, self._mark_key)
 
-
-def compile_snapshot(
-    config: Config,
-    generation: int,
-    mark_key: bytes,
-    wheel: DeadlineWheel,
-    downstream: DownstreamStats,
-) -> Snapshot:
-    """Compile `config`; raises `OSError` when a TLS file cannot be used."""
-    snapshot = Snapshot(config, generation, mark_key, downstream)
-    budget = Budget(config.settings.max_buffered_bytes)
-    snapshot.clusters = {cluster.name: Cluster(cluster, wheel) for cluster in config.clusters}
-
-    def routes_of(host: model.VirtualHost) -> RouteList[CompiledRoute]:
-        routes = []
-        for route in host.routes:
-            mirrors = tuple(
-                Mirror(one, snapshot.clusters[one.cluster], budget, mark_key) for one in route.mirrors
-            )
-            compiled = compile_route(route, snapshot.clusters, mirrors)
-            snapshot.mirrors += mirrors
-            snapshot.routes.append(compiled[0][1])
-            routes += compiled
-        return RouteList(routes)
-
-    snapshot.table = RouteTable([(host.domains, routes_of(host)) for host in config.virtual_hosts])
-    return snapshot
+    def steer(self, overrides: Iterable[Override]) -> None:
+        """Have exactly `overrides` in force: what is not among them is as the configuration says again."""
+        wanted = {override.route: override for override in overrides}
+        for name in self._steered.keys() | wanted.keys():
+            weights = dict(wanted[name].weights) if name in wanted else {}
+            for split in self.splits.get(name, ()):
+                split.set_weights(weights)
+        self._steered = wanted
 
 
-def log_shadows(snapshot: Snapshot, on_end: Callable[[Shadow], None]) -> None:
-    """Have `on_end` called for every shadow that ends."""
-    for mirror in snapshot.mirrors:
-        mirror.on_end = on_end
+class Compiler:
+    """Makes one snapshot; nothing it does is seen before the snapshot comes into force."""
+
+    def __init__(self, snapshot: Snapshot, holdings: Holdings) -> None:
+        self._snapshot = snapshot
+        self._holdings = holdings
+        self._hosts: list[tuple[model.VirtualHost, list[tuple[model.Match | None, CompiledRoute]]]] = []
+
+    def add(self, part: Part) -> Iterator[None]:
+        """Compile a part of the configuration, a step at a time; raises `OSError` for unusable TLS files.
+
+        The clusters that a route names must have come before it. Routes of a virtual host whose name is the last
+        one's belong to that.
+        """
+        held, holdings = self._snapshot.held, self._holdings
+        clusters, hosts = part
+        for cluster in clusters:
+            live = held.clusters[cluster.name] = holdings.cluster_for(cluster)
+            if live.config != cluster:
+                held.updates.append((live, cluster))
+            yield
+        for host in hosts:
+            if not self._hosts or self._hosts[-1][0].name != host.name:
+                self._hosts.append((host, []))
+            for route in host.routes:
+                self._hosts[-1][1].extend(self._compile(route))
+                yield
+
+    def finish(self) -> Iterator[None]:
+        """Lay the routes out in a table, a step at a time."""
+        lists = []
+        for host, routes in self._hosts:
+            lists.append((host.domains, RouteList(routes)))
+            yield
+        self._snapshot.table = RouteTable(lists)
+
+    def _compile(self, route: model.Route) -> list[tuple[model.Match | None, CompiledRoute]]:
+        held, holdings = self._snapshot.held, self._holdings
+        for mirror in route.mirrors:
+            labels = (route.name, mirror.name)
+            held.mirrors[labels] = holdings.mirror_for(labels, mirror, held.clusters[mirror.cluster])
+        mirrors = tuple(held.mirrors[route.name, mirror.name] for mirror in route.mirrors)
+        compiled = compile_route(route, held.clusters, mirrors)
+        split = compiled[0][1].split
+        for destination in split.destinations:
+            labels = (route.name, destination.name)
+            destination.stats = held.destinations.setdefault(labels, holdings.stats_for(labels))
+        self._snapshot.splits.setdefault(route.name, []).append(split)
+        return compiled

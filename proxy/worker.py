@@ -19,7 +19,7 @@ import sys
 
 import uvloop
 
-from proxy import control
+from proxy import control, tasks
 from proxy.control import Pipe
 from proxy.dataplane import DataPlane
 from proxy.telemetry import log
@@ -58,6 +58,8 @@ class Worker:
         self._grace_s = 0.0
         self._plane: DataPlane | None = None
         self._access_log: AccessLog | None = None
+        self._preparing: asyncio.Task[None] | None = None
+        self._prepared: int | None = None  # the generation that may be committed
 
     async def run(self, end: socket.socket) -> int:
         """Serve over the control pipe `end`; returns 0 when drained, 1 when it could not start."""
@@ -69,6 +71,7 @@ class Worker:
             plane = await self._serve(start)
         except Exception as error:  # noqa: BLE001 whatever it is, the supervisor has to hear of it
             _log.debug("worker cannot start", exc_info=error)
+            self._begin_leaving(0.0)
             await self._say_last(control.Failed(str(error) or repr(error)))
             return 1
         self._beat(plane)
@@ -92,9 +95,15 @@ class Worker:
             mark_key=start.mark_key,
             access_log=self._access_log,
         )
-        sockets = (socket.socket(fileno=fd) for fd in start.sockets)
-        await plane.start(list(zip(settings.listeners, sockets, strict=True)))
-        self._plane = plane
+        plane.steer(start.overrides)
+        self._plane = plane  # from here on it can be steered, before it serves
+        await plane.start(
+            [
+                (listener, socket.socket(fileno=fd))
+                for listener, fds in zip(settings.listeners, start.sockets, strict=True)
+                for fd in fds
+            ]
+        )
         gc.set_threshold(*GC_THRESHOLD)
         gc.collect()
         gc.freeze()  # modules and configuration live as long as the worker: no collection walks them again
@@ -125,10 +134,39 @@ class Worker:
             case control.Snap(id=number):
                 snapped = control.Snapped(number, plane.report(), plane.clusters(), plane.mirrors())
                 self._pipe.send(snapped)
+            case control.Steer(id=number):
+                plane.steer(message.overrides)
+                self._pipe.send(control.Steered(number))
+            case control.Prepare():
+                self._preparing = tasks.spawn(self._prepare(plane, message), "prepare")
+            case control.Commit(generation=number) if number == self._prepared:
+                plane.commit(message.overrides)
+                self._grace_s = plane.snapshot.settings.drain.grace_s
+                self._pipe.send(control.Committed(number))
+            case control.Abandon():
+                self._abandon(plane)
             case control.ReloadCertificates():
                 plane.reload_certificates()
             case control.ReopenLog() if self._access_log is not None:
                 self._access_log.reopen()
+
+    async def _prepare(self, plane: DataPlane, message: control.Prepare) -> None:
+        number = message.generation
+        try:
+            await plane.prepare(number, message.settings, map(control.part_from, message.parts))
+        except Exception as error:  # noqa: BLE001 whatever it is, the supervisor has to hear of it
+            _log.debug("generation %d cannot be prepared", number, exc_info=error)
+            plane.abandon()
+            self._pipe.send(control.Rejected(number, str(error) or repr(error)))
+        else:
+            self._prepared = number
+            self._pipe.send(control.Prepared(number))
+
+    def _abandon(self, plane: DataPlane) -> None:
+        if self._preparing is not None:
+            self._preparing.cancel()
+        self._prepared = None
+        plane.abandon()
 
     def _on_closed(self) -> None:
         self._closed.set()

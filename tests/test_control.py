@@ -49,7 +49,7 @@ async def raw() -> AsyncIterator[tuple[End, socket.socket]]:
 async def test_messages_arrive_whole_and_in_order(ends: tuple[End, End]) -> None:
     one, two = ends
     config = Config(Settings(), (cluster_at("c", Address("v1", 80)),), ())
-    start = control.Start(config, 3, b"k" * 32, (7, 8))
+    start = control.Start(config, 3, b"k" * 32, ((7,), (8, 9)))
     one.pipe.send(start)
     one.pipe.send(control.Drain(2.5))
     two.pipe.send(control.Heartbeat({"requests_total": {("r", "d", "200"): 1}}))

@@ -52,7 +52,7 @@ class Held:
         routes = (Route("r", (Destination("p", "p"),)),)
         clusters = (cluster_at("p", Address("127.0.0.1", 1)),)
         config = Config(settings, clusters, (VirtualHost("v", ("*",), routes),))
-        self.send(control.Start(config, 1, b"k" * 32, (self.listener.fileno(),)))
+        self.send(control.Start(config, 1, b"k" * 32, ((self.listener.fileno(),),)))
 
     def send(self, message: control.ToWorker) -> None:
         body = pickle.dumps(message)

@@ -1,16 +1,28 @@
-"""What stands before every admin page: whose name it was asked by, and errors that help."""
+"""What stands before the admin's pages: whose name it was asked by, who may change something, and errors that help."""
 
 from __future__ import annotations
 
+import functools
+import hmac
 import json
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from urllib.parse import urlsplit
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
+from proxy.admin.subject import RefusedError, Subject
 from proxy.config.model import is_ip
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Page = Callable[[web.Request], Awaitable[web.Response]]
+
+SUBJECT = web.AppKey("subject", Subject)
+#: Whether the door can be reached from this machine only.
+IS_LOCAL = web.AppKey("is_local", bool)
+
+MAX_BODY_BYTES = 64 * 1024
+_OWN_SITES = frozenset({"same-origin", "none"})
 
 
 @web.middleware
@@ -23,7 +35,7 @@ async def refuse_foreign_host(request: web.Request, handler: Handler) -> web.Str
 
 @web.middleware
 async def explain(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer an unknown path or method in JSON, with what exists."""
+    """Answer an unknown path or method, and what is refused, in JSON, with what exists."""
     try:
         return await handler(request)
     except web.HTTPNotFound:
@@ -34,6 +46,63 @@ async def explain(request: web.Request, handler: Handler) -> web.StreamResponse:
         answer = problem(405, f"{request.path} does not take {request.method}", methods=allowed)
         answer.headers["Allow"] = ", ".join(allowed)
         return answer
+    except web.HTTPRequestEntityTooLarge:
+        return problem(413, f"a body may have at most {MAX_BODY_BYTES} bytes")
+    except RefusedError as error:
+        return problem(422, str(error), **error.more)
+
+
+def guarded(change: Page) -> Page:
+    """Let only those change something who may: see `refusal`."""
+
+    @functools.wraps(change)
+    async def guard(request: web.Request) -> web.Response:
+        refused = refusal(request)
+        return refused if refused is not None else await change(request)
+
+    return guard
+
+
+def refusal(request: web.Request) -> web.Response | None:
+    """Say why the sender of `request` may not change anything, or None.
+
+    A browser's page of another origin may not, whatever it knows; with a token set, only who shows it; without
+    one, only this machine.
+    """
+    origin, site = request.headers.get(hdrs.ORIGIN), request.headers.get("Sec-Fetch-Site", "none")
+    if site not in _OWN_SITES or (origin is not None and urlsplit(origin).netloc != request.host):
+        return problem(403, "a page of another origin may not change anything here")
+    token_file = request.app[SUBJECT].loaded.config.settings.admin.token_file
+    if token_file is not None:
+        refused = _check_token(request, token_file)
+        if refused is not None:
+            return refused
+    elif not request.app[IS_LOCAL]:
+        return problem(
+            403,
+            "changes are taken on a loopback address only, or with a token;"
+            " set admin.tokenFile, or let admin.address be on 127.0.0.1",
+        )
+    if request.body_exists and request.content_type != "application/json":
+        return problem(415, f"the body must be application/json, not {request.content_type}")
+    return None
+
+
+def _check_token(request: web.Request, token_file: str) -> web.Response | None:
+    """The file is read anew each time: what rotates tokens replaces it."""
+    try:
+        token = Path(token_file).read_bytes().strip()
+    except OSError as error:
+        return problem(
+            503, f"the token file {token_file} cannot be read ({error.strerror}): no change is taken"
+        )
+    kind, _, shown = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+    if token and kind.lower() == "bearer" and hmac.compare_digest(shown.strip().encode(), token):
+        return None
+    reason = "the token is not the right one" if shown else "changes need the token"
+    answer = problem(401, f"{reason}: send Authorization: Bearer TOKEN")
+    answer.headers[hdrs.WWW_AUTHENTICATE] = "Bearer"
+    return answer
 
 
 def is_local_host(host: str) -> bool:

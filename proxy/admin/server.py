@@ -1,4 +1,4 @@
-"""The admin server's two doors: everything, and only what probes and scrapers need."""
+"""The admin server's doors: everything, and only what probes and scrapers need."""
 
 from __future__ import annotations
 
@@ -7,10 +7,21 @@ import socket
 
 from aiohttp import web
 
-from proxy.admin import guard, views
+from proxy.admin import changes, guard, views
 from proxy.admin.subject import Subject
 
 _CLOSE_S = 1.0
+
+
+class Door:
+    """One open door; close it to be rid of its socket too."""
+
+    def __init__(self, runner: web.AppRunner) -> None:
+        self._runner = runner
+
+    async def close(self) -> None:
+        """Take no more, and finish; a client that has not read its answer within a second loses it."""
+        await self._runner.cleanup()
 
 
 class AdminServer:
@@ -18,27 +29,29 @@ class AdminServer:
 
     def __init__(self, subject: Subject) -> None:
         self._subject = subject
-        self._runners: list[web.AppRunner] = []
 
-    async def start(self, everything: socket.socket, probes: socket.socket | None) -> None:
-        """Open the doors; `probes` has only what `views.PROBES` names."""
-        await self._open(everything, views.PAGES)
-        if probes is not None:
-            await self._open(probes, views.PROBES)
+    async def open(self, sock: socket.socket) -> Door:
+        """Open the door to everything."""
+        return await self._open(sock, views.PAGES, changes.CHANGES)
 
-    async def close(self) -> None:
-        """Close both; a client that has not read its answer within a second loses it."""
-        for runner in self._runners:
-            await runner.cleanup()
+    async def open_probes(self, sock: socket.socket) -> Door:
+        """Open the door that has only what `views.PROBES` names."""
+        return await self._open(sock, views.PROBES, ())
 
-    async def _open(self, sock: socket.socket, pages: tuple[views.Page, ...]) -> None:
+    async def _open(
+        self, sock: socket.socket, pages: tuple[views.Page, ...], taken: tuple[changes.Change, ...]
+    ) -> Door:
         is_local = ipaddress.ip_address(sock.getsockname()[0]).is_loopback
         guards = (guard.explain, guard.refuse_foreign_host) if is_local else (guard.explain,)
-        app = web.Application(middlewares=guards)
-        app[views.SUBJECT] = self._subject
+        app = web.Application(middlewares=guards, client_max_size=guard.MAX_BODY_BYTES)
+        app[guard.SUBJECT] = self._subject
+        app[guard.IS_LOCAL] = is_local
         for path, page, _ in pages:
-            app.router.add_get(path, page)
+            if page is not None:
+                app.router.add_get(path, page)
+        for method, path, change in taken:
+            app.router.add_route(method, path, guard.guarded(change))
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=_CLOSE_S)
         await runner.setup()
-        self._runners.append(runner)
         await web.SockSite(runner, sock).start()
+        return Door(runner)

@@ -1,10 +1,12 @@
-"""What the admin server shows, as it sees it: the supervisor is given to it in this shape."""
+"""What the admin server shows and may ask for, as it sees it: the supervisor is given to it in this shape."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from proxy.config.model import Config
 from proxy.telemetry.metrics import Report
 
 State = Literal["INITIALIZING", "LIVE", "DRAINING"]  # Envoy's (api/envoy/admin/v3/server_info.proto)
@@ -20,6 +22,31 @@ class Snapshot:
     mirrors: list[Row]
 
 
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The configuration in force, its generation, and when it came into force (seconds since the epoch)."""
+
+    config: Config
+    generation: int
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The last reload that was refused, until one succeeds: its problems, a line each, and when it was."""
+
+    problems: tuple[str, ...]
+    time: float
+
+
+class RefusedError(Exception):
+    """What was asked for cannot be; nothing has changed. `more` says what could be, by name."""
+
+    def __init__(self, message: str, **more: object) -> None:
+        super().__init__(message)
+        self.more = more
+
+
 class Subject(Protocol):
     """A running proxy."""
 
@@ -27,8 +54,28 @@ class Subject(Protocol):
     def state(self) -> State:
         """`LIVE` while at least one worker serves and no drain has begun."""
 
+    @property
+    def loaded(self) -> Loaded:
+        """What is in force."""
+
+    @property
+    def refusal(self) -> Refusal | None:
+        """What was refused since."""
+
     async def snapshot(self) -> Snapshot:
         """Ask the workers; answers within a second even if one hangs."""
 
     def server_info(self) -> Row:
         """Describe version, generation and processes."""
+
+    def weights_of(self, route: str) -> tuple[Mapping[str, int], float | None]:
+        """Return the weights that a route has in place of the file's, and for how many seconds more (None: on)."""
+
+    async def set_weights(self, route: str, weights: Mapping[str, int], ttl_s: float | None) -> None:
+        """Change weights; returns when every worker uses them. Raises `RefusedError`."""
+
+    async def reload(self) -> Refusal | None:
+        """Load the configuration again; returns when it is in force in every worker, or why it is not."""
+
+    def drain(self) -> None:
+        """Begin to drain, as SIGTERM does."""

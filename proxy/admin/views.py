@@ -1,4 +1,4 @@
-"""The admin server's pages: each reads the subject and answers; none changes anything."""
+"""The admin server's pages: each reads the subject and answers; none changes anything (see `changes`)."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from collections.abc import Awaitable, Callable, Iterator
 
 from aiohttp import web
 
-from proxy.admin.subject import Row, Subject
+from proxy.admin import rows
+from proxy.admin.guard import SUBJECT
+from proxy.admin.subject import Row
 from proxy.telemetry import exposition
 from proxy.telemetry.metrics import Report
 
-SUBJECT = web.AppKey("subject", Subject)
-
-Page = tuple[str, Callable[[web.Request], Awaitable[web.Response]], str]
+#: Path, what answers a GET (None: it takes changes only), and what it is about.
+Page = tuple[str, Callable[[web.Request], Awaitable[web.Response]] | None, str]
 
 
 async def ready(request: web.Request) -> web.Response:
@@ -41,23 +42,35 @@ async def server_info(request: web.Request) -> web.Response:
 
 async def clusters(request: web.Request) -> web.Response:
     """Answer every cluster and its endpoints: text like Envoy's, or `?format=json`."""
-    rows = (await request.app[SUBJECT].snapshot()).clusters
+    found = (await request.app[SUBJECT].snapshot()).clusters
     if request.query.get("format") == "json":
-        return _json({"clusters": rows})
-    return web.Response(text="".join(f"{line}\n" for row in rows for line in _cluster_lines(row)))
+        return _json({"clusters": found})
+    return web.Response(text="".join(f"{line}\n" for row in found for line in _cluster_lines(row)))
 
 
 async def mirrors(request: web.Request) -> web.Response:
     """Answer every mirror, with what became of its requests so far."""
     snapshot = await request.app[SUBJECT].snapshot()
-    rows = [{**row, "outcomes": _outcomes(snapshot.report, row["name"])} for row in snapshot.mirrors]
-    return _json({"mirrors": rows})
+    found = [{**row, "outcomes": _outcomes(snapshot.report, row["name"])} for row in snapshot.mirrors]
+    return _json({"mirrors": found})
+
+
+async def routes(request: web.Request) -> web.Response:
+    """Answer every route and its destinations, with the file's weights and the present ones."""
+    return _json({"routes": rows.routes(request.app[SUBJECT])})
+
+
+async def config_dump(request: web.Request) -> web.Response:
+    """Answer the configuration in force in Envoy's shape, and what is wrong with one that was refused."""
+    return _json(rows.config_dump(request.app[SUBJECT]))
 
 
 async def index(_request: web.Request) -> web.Response:
     """Answer a page of links to the others."""
     items = "".join(
-        f'<li><a href="{path}">{path}</a> {about}</li>' for path, _, about in PAGES if path != "/"
+        f'<li><a href="{path}">{path}</a> {about}</li>' if page else f"<li>{path} {about}</li>"
+        for path, page, about in PAGES
+        if path != "/"
     )
     page = f"<!doctype html><html lang=en><title>mirror-proxy</title><h1>mirror-proxy</h1><ul>{items}</ul>"
     return web.Response(text=page, content_type="text/html")
@@ -74,8 +87,12 @@ PAGES: tuple[Page, ...] = (
     ("/", index, "this page"),
     *PROBES,
     ("/server_info", server_info, "version, state, generation, processes"),
+    ("/config_dump", config_dump, "the configuration in force, in Envoy's shape, and what was refused"),
     ("/clusters", clusters, "clusters and their endpoints; ?format=json"),
+    ("/routes", routes, "routes, destinations and their weights; PATCH changes weights"),
     ("/mirrors", mirrors, "mirrors and what became of their requests"),
+    ("/reload", None, "POST: load the configuration again"),
+    ("/drain", None, "POST: leave, as at SIGTERM"),
 )
 
 

@@ -32,6 +32,7 @@ examples:
     mirror-proxy run --primary http://v1:8080 --mirror http://v2:8080 --print-config > shop.yaml
     mirror-proxy run shop.yaml --workers auto --access-log -
 
+Changed files are loaded by themselves; what is wrong with them is told, and changes nothing.
 signals: TERM, INT drain and leave; HUP reloads; USR1 reopens the access log.
 exit codes: 0 fine, 1 files or addresses cannot be used, 2 wrong flags or variables.
 """
@@ -56,6 +57,9 @@ def add_to(verbs: Verbs[argparse.ArgumentParser]) -> None:
 
 
 def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    from proxy.config.watcher import Watcher  # noqa: PLC0415  with the verb
+
+    watcher = Watcher(arguments.files)  # before they are read
     try:
         loaded = load(arguments, environ)
     except ConfigError as error:
@@ -66,7 +70,9 @@ def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
         return _print_config(loaded)
     from proxy import supervisor  # noqa: PLC0415  with the verb
 
-    return supervisor.run(loaded.config, generation_source=lambda: load(arguments, environ).config)
+    return supervisor.run(
+        loaded.config, generation_source=lambda: load(arguments, environ).config, watcher=watcher
+    )
 
 
 def _print_config(loaded: Loaded) -> int:

@@ -76,7 +76,7 @@ class Mirror:
     """The live side of a `model.MirrorPolicy`: one mirror of one route, in one worker."""
 
     __slots__ = (
-        "_next_logged_failure", "breaker", "budget", "buffered_bytes", "cluster", "config",
+        "_next_logged_failure", "breaker", "budget", "cluster", "config",
         "form", "live", "methods", "on_end", "rate", "settings", "stats",
     )  # fmt: skip
 
@@ -89,7 +89,6 @@ class Mirror:
         self.rate = Rate(config.mirroring.max_per_second)
         self.stats = MirrorStats(OUTCOMES)
         self.live: set[Shadow] = set()
-        self.buffered_bytes = 0
         changes = config.mirroring.headers
         self.methods = (
             frozenset(name.encode() for name in settings.methods) if settings.methods is not None else None
@@ -98,6 +97,25 @@ class Mirror:
         self.form = ShadowForm(Mutation(changes.remove, changes.set, changes.add), config.host_suffix, mark)
         self.on_end: Callable[[Shadow], None] | None = None
         self._next_logged_failure = 1
+
+    def take_over(self, previous: Mirror) -> None:
+        """Go on where the same mirror of the previous snapshot stands: its shadows, counters, rate and breaker.
+
+        A breaker is closed anew when its numbers change or the mirror is another server; a rate when it changes.
+        """
+        was, now = previous.settings, self.settings
+        self.stats = previous.stats
+        self.live = previous.live
+        if was.max_per_second == now.max_per_second:
+            self.rate = previous.rate
+        if was.breaker == now.breaker and previous.cluster is self.cluster:
+            self.breaker = previous.breaker
+            self._next_logged_failure = previous._next_logged_failure
+
+    @property
+    def buffered_bytes(self) -> int:
+        """Bytes held for its shadows."""
+        return sum(shadow.held_bytes for shadow in self.live)
 
     def refusal(  # noqa: C901, PLR0911 - one line per outcome
         self, head: RequestHead, draw: int, now: float, is_loop: bool

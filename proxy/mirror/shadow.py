@@ -13,8 +13,8 @@ from proxy.errors import Failure
 from proxy.http1.request import RequestHead
 from proxy.http1.response import ResponseHead
 from proxy.mirror.policy import Mirror
-from proxy.upstream.cluster import Endpoint
 from proxy.upstream.connection import UpstreamConnection
+from proxy.upstream.endpoint import Endpoint
 
 #: More of a reply than this is not read: the connection is closed instead.
 MAX_REPLY_BYTES = 1024 * 1024
@@ -26,8 +26,8 @@ class Shadow:
     """One request's copy for one mirror."""
 
     __slots__ = (
-        "_connection", "_head", "_held", "_held_bytes", "_may_replay", "_waiting", "_wire", "alarm", "deadline",
-        "duration_s", "mirror", "outcome", "primary_duration_s", "primary_status", "reply_bytes",
+        "_connection", "_head", "_held", "_may_replay", "_waiting", "_wire", "alarm", "deadline",
+        "duration_s", "held_bytes", "mirror", "outcome", "primary_duration_s", "primary_status", "reply_bytes",
         "request_done", "request_id", "started", "status", "wants_fresh",
     )  # fmt: skip
 
@@ -38,7 +38,7 @@ class Shadow:
         self.request_id = request_id
         self.started = started
         self.outcome = ""
-        self.status = self.primary_status = self.reply_bytes = self._held_bytes = 0
+        self.status = self.primary_status = self.reply_bytes = self.held_bytes = 0
         self._head = head
         self._wire = wire
         self._connection: UpstreamConnection | None = None
@@ -101,7 +101,7 @@ class Shadow:
         held, self._held = self._held, []
         self._send(connection, held)
 
-    def on_connect_failure(self, failure: Failure, endpoint: Endpoint) -> None:  # noqa: ARG002 - a waiter's signature
+    def on_connect_failure(self, failure: Failure, endpoint: Endpoint | None) -> None:  # noqa: ARG002 - a waiter's signature
         """Called by the cluster: there will be no connection."""
         self._waiting = False
         self._end(failure.outcome)
@@ -164,7 +164,7 @@ class Shadow:
                 connection.set_deadline(when)
         else:
             connection.deadline = NEVER  # no longer idle; the client's pace is not the mirror's fault
-        if pieces or self._held_bytes:
+        if pieces or self.held_bytes:
             self._account(connection.buffered_bytes)
 
     def _wait(self, pieces: list[bytes]) -> None:
@@ -182,10 +182,9 @@ class Shadow:
     def _account(self, held_bytes: int) -> None:
         """Note how much waits for this shadow; drop it when that is too much."""
         mirror = self.mirror
-        change = held_bytes - self._held_bytes
+        change = held_bytes - self.held_bytes
         if change:
-            self._held_bytes = held_bytes
-            mirror.buffered_bytes += change
+            self.held_bytes = held_bytes
             mirror.budget.held += change
             if held_bytes > mirror.settings.max_lag_bytes:
                 self.abort("lagged")
@@ -200,7 +199,7 @@ class Shadow:
         self.duration_s = now - self.started
         self._connection = None
         self._held = []
-        if self._held_bytes:
+        if self.held_bytes:
             self._account(0)
         mirror = self.mirror
         if self.alarm != NEVER:

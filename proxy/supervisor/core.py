@@ -1,7 +1,6 @@
-"""The supervisor's decisions: start, watch, reload, drain, and what the admin server shows.
+"""The supervisor's decisions: start, watch, drain, and what the admin server shows and may ask for.
 
-A generation is loaded once, off this loop, and sent whole to each worker. Signal handlers only note what is
-wanted.
+Signal handlers only note what is wanted.
 """
 
 from __future__ import annotations
@@ -13,20 +12,24 @@ import resource
 import secrets
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from proxy import control, tasks
-from proxy.admin.server import AdminServer
-from proxy.admin.subject import Snapshot, State
-from proxy.config.model import Address, Config, Settings
-from proxy.supervisor import banner, sockets
-from proxy.supervisor.cpus import worker_count
-from proxy.supervisor.process import Generation, WorkerProcess
-from proxy.supervisor.slot import Patience, Slot
+from proxy.admin.subject import Loaded, Refusal, Snapshot, State
+from proxy.config.model import Config, Settings
+from proxy.config.watcher import Watcher
+from proxy.runtime import Runtime
+from proxy.supervisor import banner
+from proxy.supervisor.doors import Doors
+from proxy.supervisor.fleet import Fleet
+from proxy.supervisor.process import WorkerProcess
+from proxy.supervisor.reload import Reload
+from proxy.supervisor.slot import Patience
 from proxy.supervisor.sockets import StartError
-from proxy.supervisor.tally import merge_rows, retire
+from proxy.supervisor.steering import Steering
+from proxy.supervisor.tally import merge_rows
 from proxy.telemetry import log
 from proxy.telemetry.metrics import Report, merge
 from proxy.version import version
@@ -36,22 +39,31 @@ _WATCH_S = 0.5
 _log = logging.getLogger(__name__)
 
 
-def run(config: Config, *, generation_source: Callable[[], Config], patience: Patience | None = None) -> int:
+def run(
+    config: Config,
+    *,
+    generation_source: Callable[[], Config],
+    watcher: Watcher | None = None,
+    patience: Patience | None = None,
+) -> int:
     """Run the proxy until a signal ends it; returns the process's exit code.
 
-    `generation_source` loads the configuration anew for a reload; when it raises, nothing changes.
+    `generation_source` loads the configuration anew for a reload; when it raises, nothing changes. `watcher`, not
+    started yet, says when to.
     """
     log.configure()
     _raise_file_limit()
     try:
-        return asyncio.run(_run(config, generation_source, patience or Patience()))
+        return asyncio.run(_run(config, generation_source, watcher, patience or Patience()))
     except StartError as error:
         _log.error("%s", error)
         return 1
 
 
-async def _run(config: Config, generation_source: Callable[[], Config], patience: Patience) -> int:
-    supervisor = Supervisor(config, generation_source, patience)
+async def _run(
+    config: Config, source: Callable[[], Config], watcher: Watcher | None, patience: Patience
+) -> int:
+    supervisor = Supervisor(config, source, patience, watcher)
     try:
         return await supervisor.run()
     finally:
@@ -59,61 +71,82 @@ async def _run(config: Config, generation_source: Callable[[], Config], patience
 
 
 class Supervisor:
-    """Owns the slots and the admin server, which reads it as its `Subject`."""
+    """Puts the parts together, and is the admin server's `Subject`."""
 
-    def __init__(self, config: Config, generation_source: Callable[[], Config], patience: Patience) -> None:
-        settings = config.settings
+    def __init__(
+        self,
+        config: Config,
+        source: Callable[[], Config],
+        patience: Patience,
+        watcher: Watcher | None = None,
+    ) -> None:
         loop = asyncio.get_running_loop()
-        self._generation_source = generation_source
-        self._generation = Generation(0, config, _mark_key(settings))
-        self._retired: Report = {}
-        self._reload_failures = 0
+        runtime = Runtime()
         self._stop: asyncio.Future[None] = loop.create_future()
         self._stop_now: asyncio.Future[None] = loop.create_future()
-        self._reload_wanted = asyncio.Event()
         self._started = time.monotonic()
-        self._admin = AdminServer(self)
-        bound = sockets.bind_slots(
-            [listener.address for listener in settings.listeners], settings.workers or worker_count()
-        )
-        self._listening = [sockets.bound_address(sock) for sock in bound[0]]
-        self._slots = [Slot(index, mine, patience, self._on_gone) for index, mine in enumerate(bound)]
+        self._fleet = Fleet(config, _mark_key(config.settings), patience, lambda: runtime.overrides)
+        self._doors = Doors(self)
+        self._steering = Steering(runtime, self._fleet)
+        self._watcher = watcher or Watcher(())
+        self._reload = Reload(source, self._fleet, self._doors, self._steering, self._watcher)
 
     async def run(self) -> int:
         """Start, serve, drain; returns 0, or 1 when a second signal cut the drain short."""
         self._handle_signals()
-        config = self._generation.config
-        admin = await self._open_admin(config.settings)
+        config = self._fleet.generation.config
+        await self._doors.settle(self._doors.bind(config.settings), config.settings)
         tasks.spawn(self._watch(), "watch-workers")
-        starting = tasks.spawn(self._roll_out(config), "start-workers")
+        starting = tasks.spawn(self._start(), "start-workers")
         await _first_of(starting, self._stop)
         if not self._stop.done():
             problem = starting.result()
             if problem is not None:
                 raise problem
-            self._announce(config, admin)
+            self._announce(config)
             tasks.spawn(banner.warn_of_unreachable_primaries(config), "reach-primary")
-            tasks.spawn(self._reload_when_wanted(), "reload")
+            tasks.spawn(self._reload.run(), "reload")
+            self._steering.start()
             await self._stop
         return await self._drain()
 
+    async def _start(self) -> StartError | None:
+        try:
+            await self._fleet.start()
+        except StartError as error:
+            return error
+        return None
+
     async def close(self) -> None:
         """End what is left, the graceful way or not."""
-        for process in self._processes():
-            process.kill()
-        await asyncio.gather(*(process.gone for process in self._processes()))
-        await self._admin.close()
+        self._watcher.stop()
+        self._fleet.kill()
+        await asyncio.gather(*(process.gone for process in self._fleet.processes))
+        await self._doors.close()
+
+    # --- for the admin server ---
 
     @property
     def state(self) -> State:
         """Envoy's word for what the proxy is doing."""
         if self._stop.done():
             return "DRAINING"
-        return "LIVE" if any(slot.worker is not None for slot in self._slots) else "INITIALIZING"
+        return "LIVE" if self._fleet.is_serving else "INITIALIZING"
+
+    @property
+    def loaded(self) -> Loaded:
+        """What is in force."""
+        generation = self._fleet.generation
+        return Loaded(generation.config, generation.number, self._reload.since)
+
+    @property
+    def refusal(self) -> Refusal | None:
+        """What the last reload was refused for."""
+        return self._reload.refusal
 
     async def snapshot(self) -> Snapshot:
         """Ask every worker how it stands; one that does not answer soon counts as it last said."""
-        processes = self._processes()
+        processes = self._fleet.processes
         await asyncio.gather(*(process.snap(_SNAP_S) for process in processes))
         return Snapshot(
             self._report(processes),
@@ -129,50 +162,60 @@ class Supervisor:
             "state": self.state,
             "pid": os.getpid(),
             "uptime_s": round(time.monotonic() - self._started, 1),
-            "generation": self._generation.number,
-            "listeners": [str(address) for address in self._listening],
+            "generation": self._fleet.generation.number,
+            "listeners": [str(address) for address in self._fleet.listening],
             "workers": [
                 {
-                    "slot": slot.index,
+                    "slot": process.slot,
                     "pid": process.pid,
                     "state": process.state,
                     "generation": process.generation.number,
                     "uptime_s": round(now - process.started, 1),
                 }
-                for slot in self._slots
-                for process in slot.processes
+                for process in self._fleet.processes
             ],
         }
 
+    def weights_of(self, route: str) -> tuple[Mapping[str, int], float | None]:
+        """Return the overridden weights of a route."""
+        return self._steering.weights_of(route)
+
+    async def set_weights(self, route: str, weights: Mapping[str, int], ttl_s: float | None) -> None:
+        """Change weights of a route."""
+        await self._steering.set_weights(route, weights, ttl_s)
+
+    async def reload(self) -> Refusal | None:
+        """Load the configuration again."""
+        return await self._reload.reload()
+
+    def drain(self) -> None:
+        """Begin to drain, as at the first SIGTERM."""
+        if not self._stop.done():
+            self._stop.set_result(None)
+
     def _report(self, processes: list[WorkerProcess]) -> Report:
-        report = merge({}, self._retired)
+        report = merge({}, self._fleet.retired)
         for process in processes:
             merge(report, process.report)
         own: Report = {
-            "worker_restarts_total": {},
-            "config_reload_failures_total": {(): self._reload_failures},
+            "worker_restarts_total": {(why,): count for why, count in self._fleet.restarts.items()},
+            "config_reload_failures_total": {(): self._reload.failures},
             "task_failures_total": {(name,): count for name, count in tasks.failures.items()},
         }
-        for slot in self._slots:
-            merge(own, {"worker_restarts_total": {(why,): count for why, count in slot.restarts.items()}})
         merge(report, own)
         report["workers"] = {(): sum(process.state == "serving" for process in processes)}
-        report["config_generation"] = {(): self._generation.number}
+        report["config_generation"] = {(): self._fleet.generation.number}
         report["build_info"] = {(version(),): 1}
         return report
 
-    def _processes(self) -> list[WorkerProcess]:
-        return [process for slot in self._slots for process in slot.processes]
-
-    def _on_gone(self, process: WorkerProcess) -> None:
-        retire(self._retired, process.report, process.generation.config)
+    # --- signals, watch, drain ---
 
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_stop_signal)
-        loop.add_signal_handler(signal.SIGHUP, self._reload_wanted.set)
-        loop.add_signal_handler(signal.SIGUSR1, self._tell_all, control.ReopenLog())
+        loop.add_signal_handler(signal.SIGHUP, self._reload.want)
+        loop.add_signal_handler(signal.SIGUSR1, self._fleet.send, control.ReopenLog())
 
     def _on_stop_signal(self) -> None:
         if not self._stop.done():
@@ -180,20 +223,11 @@ class Supervisor:
         elif not self._stop_now.done():
             self._stop_now.set_result(None)
 
-    def _tell_all(self, message: control.ToWorker) -> None:
-        for process in self._processes():
-            process.send(message)
-
-    async def _open_admin(self, settings: Settings) -> Address:
-        sock = sockets.listen(settings.admin.address, "admin")
-        metrics = sockets.listen(settings.metrics, "metrics") if settings.metrics else None
-        await self._admin.start(sock, metrics)
-        return sockets.bound_address(sock)
-
-    def _announce(self, config: Config, admin: Address) -> None:
-        for line in banner.lines(config, version(), self._listening, admin):
+    def _announce(self, config: Config) -> None:
+        for line in banner.lines(config, version(), self._fleet.listening, self._doors.admin):
             _log.info("%s", line)
-        _log.info("ready with %d worker%s", len(self._slots), "s" if len(self._slots) > 1 else "")
+        count = len(self._fleet.slots)
+        _log.info("ready with %d worker%s", count, "s" if count > 1 else "")
 
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()
@@ -201,69 +235,21 @@ class Supervisor:
             due = loop.time() + _WATCH_S
             await asyncio.sleep(_WATCH_S)
             late_s = loop.time() - due  # while we were stopped ourselves, nobody could be heard
-            for slot in self._slots:
-                slot.check(loop.time() - late_s)
-
-    async def _roll_out(self, config: Config) -> BaseException | None:
-        """Put `config` into force in every slot, or in none; returns why in none."""
-        generation = Generation(self._generation.number + 1, config, self._generation.mark_key)
-        grace_s = config.settings.drain.grace_s
-        results = await asyncio.gather(
-            *(slot.prepare(generation) for slot in self._slots), return_exceptions=True
-        )
-        problems = [result for result in results if isinstance(result, BaseException)]
-        for slot in self._slots:
-            if problems:
-                slot.abandon(grace_s)
-            else:
-                slot.commit(grace_s)
-        if problems:
-            return problems[0]
-        self._generation = generation
-        return None
-
-    async def _reload_when_wanted(self) -> None:
-        while True:
-            await self._reload_wanted.wait()
-            self._reload_wanted.clear()
-            problem = await self._reload()
-            if problem is not None:
-                self._reload_failures += 1
-                _log.error("reload refused, generation %d stays: %s", self._generation.number, problem)
-
-    async def _reload(self) -> str | None:
-        """Load the configuration and put it into force; returns why not."""
-        present = self._generation.config
-        try:
-            config = await asyncio.to_thread(self._generation_source)
-        except Exception as error:  # noqa: BLE001 whatever is wrong with it, the present one serves on
-            return str(error) or repr(error)
-        for warning in config.warnings:
-            _log.warning("%s", warning)
-        if config == present:
-            self._tell_all(control.ReloadCertificates())
-            _log.info("reload: the configuration is unchanged; certificates are read again")
-            return None
-        fixed = _needs_restart(present.settings, config.settings)
-        if fixed:
-            return f"{', '.join(fixed)} cannot change while running; restart the proxy for that"
-        problem = await self._roll_out(config)
-        if problem is None:
-            _log.info("reload: generation %d is in force", self._generation.number)
-        return str(problem) if problem else None
+            self._fleet.check(loop.time() - late_s)
 
     async def _drain(self) -> int:
         """Leave as the drain settings say; returns the exit code."""
         loop = asyncio.get_running_loop()
-        drain = self._generation.config.settings.drain
+        drain = self._fleet.generation.config.settings.drain
         deadline = loop.time() + drain.grace_s
         delay_s = min(drain.delay_s, drain.grace_s)
         _log.info("draining: accepting for %g s more, done within %g s", delay_s, drain.grace_s)
         await asyncio.wait({self._stop_now}, timeout=delay_s)
         left_s = deadline - loop.time()
-        for slot in self._slots:
-            slot.close(max(0.0, left_s - min(1.0, left_s / 10)))  # the worker is done before we have to be
-        gone = asyncio.gather(*(process.gone for process in self._processes()))
+        self._fleet.close(
+            max(0.0, left_s - min(1.0, left_s / 10))
+        )  # the workers are done before we have to be
+        gone = asyncio.gather(*(process.gone for process in self._fleet.processes))
         await _first_of(gone, self._stop_now, timeout_s=left_s)
         if self._stop_now.done():
             _log.warning("second signal: exiting at once")
@@ -274,19 +260,6 @@ class Supervisor:
 
 async def _first_of(*futures: asyncio.Future[Any], timeout_s: float | None = None) -> None:
     await asyncio.wait(futures, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-
-
-def _needs_restart(present: Settings, wanted: Settings) -> list[str]:
-    """Name the settings that differ and are bound at start."""
-    fixed = {
-        "listener addresses": [listener.address for listener in present.listeners]
-        != [listener.address for listener in wanted.listeners],
-        "the admin address": present.admin != wanted.admin,
-        "the metrics address": present.metrics != wanted.metrics,
-        "the number of workers": present.workers != wanted.workers,
-        "the mark key": present.mark_key_file != wanted.mark_key_file,
-    }
-    return [what for what, differs in fixed.items() if differs]
 
 
 def _mark_key(settings: Settings) -> bytes:

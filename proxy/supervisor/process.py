@@ -9,15 +9,18 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from proxy import control
 from proxy.config.model import Config
 from proxy.control import Pipe
+from proxy.runtime import Override
+from proxy.supervisor.sockets import SlotSockets
 from proxy.telemetry.metrics import Report
 
+Overrides = Callable[[], tuple[Override, ...]]
 State = Literal["starting", "serving", "draining"]
 
 
@@ -40,8 +43,8 @@ class WorkerProcess:
     def __init__(self, slot: int, generation: Generation) -> None:
         self._loop = asyncio.get_running_loop()
         self._pipe = Pipe(self._on_message, self._on_pipe_closed)
-        self._snap_ids = itertools.count()
-        self._snaps: dict[int, asyncio.Future[None]] = {}
+        self._ids = itertools.count()
+        self._asked: dict[object, asyncio.Future[control.Message]] = {}
         self._is_pipe_closed = False
         self.slot = slot
         self.generation = generation
@@ -55,18 +58,18 @@ class WorkerProcess:
         self.ready: asyncio.Future[str | None] = self._loop.create_future()
         self.gone: asyncio.Future[None] = self._loop.create_future()
 
-    async def spawn(self, sockets: Sequence[socket.socket]) -> None:
+    async def spawn(self, sockets: SlotSockets, overrides: Overrides) -> None:
         """Start the process on `sockets`; returns before it is ready. Raises `OSError`."""
-        fds = tuple(sock.fileno() for sock in sockets)
+        fds = tuple(tuple(sock.fileno() for sock in of_listener) for of_listener in sockets)
         made = self.generation
         ours, theirs = socket.socketpair()
         with theirs:
-            self._process = _popen(self.slot, made.number, theirs.fileno(), fds)
+            self._process = _popen(self.slot, made.number, theirs.fileno(), sum(fds, ()))
         self.pid = self._process.pid
         self._pidfd = os.pidfd_open(self.pid)
         self._loop.add_reader(self._pidfd, self._on_exit)
         await self._loop.create_unix_connection(lambda: self._pipe, sock=ours)
-        self._pipe.send(control.Start(made.config, made.number, made.mark_key, fds))
+        self._pipe.send(control.Start(made.config, made.number, made.mark_key, fds, overrides()))
 
     @property
     def exit_text(self) -> str:
@@ -94,13 +97,49 @@ class WorkerProcess:
 
     async def snap(self, timeout_s: float) -> None:
         """Refresh `report`, `clusters` and `mirrors`; after `timeout_s` what was heard last has to do."""
-        if self.state == "starting":
-            return
-        number = next(self._snap_ids)
-        answered = self._snaps[number] = self._loop.create_future()
-        self._pipe.send(control.Snap(number))
-        await asyncio.wait([answered], timeout=timeout_s)
-        self._snaps.pop(number, None)
+        if self.state != "starting":
+            number = next(self._ids)
+            await self._ask(control.Snap(number), (control.Snapped, number), timeout_s)
+
+    async def prepare(self, message: control.Prepare, timeout_s: float) -> str | None:
+        """Have a generation compiled beside the present one; returns why it cannot be.
+
+        Raises `ProcessLookupError` when the worker is gone before it has answered.
+        """
+        answer = await self._ask(message, (control.Prepared, message.generation), timeout_s)
+        if isinstance(answer, control.Rejected):
+            return answer.problem
+        if answer is None and self.gone.done():
+            raise ProcessLookupError(self.exit_text)
+        return None if answer is not None else f"no answer within {timeout_s:g} s"
+
+    async def commit(self, message: control.Commit, generation: Generation, timeout_s: float) -> bool:
+        """Put what was prepared into force; tell whether it has said that it did."""
+        answer = await self._ask(message, (control.Committed, message.generation), timeout_s)
+        if answer is not None:
+            self.generation = generation
+        return answer is not None
+
+    async def steer(self, overrides: tuple[Override, ...], timeout_s: float) -> bool:
+        """Have exactly `overrides` in force; tell whether it has said that they are."""
+        number = next(self._ids)
+        return (
+            await self._ask(control.Steer(number, overrides), (control.Steered, number), timeout_s)
+            is not None
+        )
+
+    async def _ask(self, message: control.ToWorker, key: object, timeout_s: float) -> control.Message | None:
+        """Send `message` and return the answer of that `key`, or None when it does not come."""
+        answer = self._asked[key] = self._loop.create_future()
+        self._pipe.send(message)
+        await asyncio.wait([answer, self.gone], timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        del self._asked[key]
+        return answer.result() if answer.done() else None
+
+    def _on_answer(self, kind: type, number: int, message: control.Message) -> None:
+        answer = self._asked.get((kind, number))
+        if answer is not None and not answer.done():
+            answer.set_result(message)
 
     def _on_message(self, message: control.Message) -> None:
         self.last_heard = self._loop.time()
@@ -115,9 +154,13 @@ class WorkerProcess:
                 self.report = report
             case control.Snapped():
                 self.report, self.clusters, self.mirrors = message.report, message.clusters, message.mirrors
-                answered = self._snaps.pop(message.id, None)
-                if answered is not None:
-                    answered.set_result(None)
+                self._on_answer(control.Snapped, message.id, message)
+            case control.Steered():
+                self._on_answer(control.Steered, message.id, message)
+            case control.Prepared() | control.Rejected():
+                self._on_answer(control.Prepared, message.generation, message)
+            case control.Committed():
+                self._on_answer(control.Committed, message.generation, message)
 
     def _settle(self, problem: str | None) -> None:
         if not self.ready.done():

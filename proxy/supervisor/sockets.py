@@ -3,6 +3,9 @@
 Each worker slot has its own SO_REUSEPORT socket per listener: closing one would drop the handshakes in its
 queue, so a replacement worker takes over the same socket. They are bound here and begin to listen in the
 worker: a bound socket gets no connections, so nothing arrives before there is someone to serve it.
+
+When workers become fewer, those that stay take over the sockets of those that leave: none is closed as long as
+its listener is configured.
 """
 
 from __future__ import annotations
@@ -10,23 +13,80 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from proxy.config.model import Address
 
 _BACKLOG = 128
+
+#: For each listener, in their order, the sockets that one slot's worker accepts on.
+SlotSockets = tuple[tuple[socket.socket, ...], ...]
+#: A listener's address as configured, and the how manieth of that address it is (port 0 may come twice).
+_Place = tuple[Address, int]
 
 
 class StartError(Exception):
     """The proxy cannot start; the text is one plain line that says why and what to do."""
 
 
-def bind_slots(addresses: list[Address], slots: int) -> list[list[socket.socket]]:
-    """Bind one socket per slot and address; returns, for each slot, its sockets in the addresses' order.
+@dataclass(frozen=True, slots=True)
+class Allotment:
+    """Who accepts where, for one configuration; `fresh` are the sockets that were bound for it."""
 
-    Port 0 takes any free port, the same for every slot. Raises `StartError`.
-    """
-    by_address = [_bind_shared(address, slots) for address in addresses]
-    return [list(sockets) for sockets in zip(*by_address, strict=True)]
+    slots: list[SlotSockets]
+    fresh: list[socket.socket]
+    bound: dict[_Place, list[socket.socket]]
+
+
+class SocketPool:
+    """All listeners' sockets."""
+
+    def __init__(self) -> None:
+        self._bound: dict[_Place, list[socket.socket]] = {}
+
+    @property
+    def addresses(self) -> list[Address]:
+        """Where each listener really is: the port is known even if 0 was asked for."""
+        return [bound_address(sockets[0]) for sockets in self._bound.values()]
+
+    def allot(self, addresses: Sequence[Address], slots: int) -> Allotment:
+        """Bind what is missing for `slots` workers on `addresses`; raises `StartError`, and binds nothing then.
+
+        What it binds belongs to no one until `settle`; without that, `undo` it.
+        """
+        fresh: list[socket.socket] = []
+        bound: dict[_Place, list[socket.socket]] = {}
+        try:
+            for number, address in enumerate(addresses):
+                place = (address, addresses[:number].count(address))
+                have = list(self._bound.get(place, ()))
+                bound[place] = have
+                while len(have) < slots:
+                    have.append(_bind_another(address, have))
+                    fresh.append(have[-1])
+        except StartError:
+            _close(fresh)
+            raise
+        shares = [_share_out(sockets, slots) for sockets in bound.values()]
+        return Allotment([tuple(mine) for mine in zip(*shares, strict=True)], fresh, bound)
+
+    def settle(self, allotment: Allotment) -> None:
+        """Make `allotment` the present one; listeners that it lacks are closed."""
+        for place, sockets in self._bound.items():
+            if place not in allotment.bound:
+                _close(sockets)
+        self._bound = allotment.bound
+
+    @staticmethod
+    def undo(allotment: Allotment) -> None:
+        """Close what was bound for `allotment`."""
+        _close(allotment.fresh)
+
+    def close(self) -> None:
+        """Close everything."""
+        for sockets in self._bound.values():
+            _close(sockets)
 
 
 def listen(address: Address, what: str) -> socket.socket:
@@ -42,13 +102,23 @@ def bound_address(sock: socket.socket) -> Address:
     return Address(host, port)
 
 
-def _bind_shared(address: Address, slots: int) -> list[socket.socket]:
+def _share_out(sockets: list[socket.socket], slots: int) -> list[tuple[socket.socket, ...]]:
+    """Give each slot as many sockets of its own as the others; what is left over, all slots share."""
+    whole = len(sockets) // slots * slots
+    return [tuple(sockets[slot:whole:slots] + sockets[whole:]) for slot in range(slots)]
+
+
+def _close(sockets: Sequence[socket.socket]) -> None:
+    for sock in sockets:
+        sock.close()
+
+
+def _bind_another(address: Address, have: Sequence[socket.socket]) -> socket.socket:
+    if have:
+        return _bind(Address(address.host, bound_address(have[0]).port), "listener", share=True)
     if address.port:  # SO_REUSEPORT alone would let us share the port with another process of the same user
         _bind(address, "listener", share=False).close()
-    sockets = [_bind(address, "listener", share=True)]
-    taken = Address(address.host, bound_address(sockets[0]).port)
-    sockets += [_bind(taken, "listener", share=True) for _ in range(slots - 1)]
-    return sockets
+    return _bind(address, "listener", share=True)
 
 
 def _bind(address: Address, what: str, *, share: bool) -> socket.socket:

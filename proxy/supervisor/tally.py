@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from proxy.config.model import Config, Route
 from proxy.telemetry.metrics import FAMILIES, Report, merge
 
 Row = dict[str, object]
@@ -12,14 +11,14 @@ Row = dict[str, object]
 _CONFIGURED = frozenset({"percent"})
 
 
-def retire(retired: Report, report: Report, config: Config) -> None:
+def retire(retired: Report, report: Report) -> None:
     """Fold the last `report` of a worker that is gone into `retired`.
 
     Gauges end with the worker. Its shadows in flight ended too, as `reset`, so that for each mirror requests
     are still the sum of outcomes and those in flight.
     """
     merge(retired, {name: samples for name, samples in report.items() if FAMILIES[name].kind != "gauge"})
-    routes = {mirror.name: route.name for route in _routes(config) for mirror in route.mirrors}
+    routes = {mirror: route for route, mirror, _ in report.get("mirror_requests_total", ())}
     for (mirror,), count in report.get("mirror_in_flight", {}).items():
         if count and mirror in routes:
             merge(retired, {"mirror_requests_total": {(routes[mirror], mirror, "reset"): count}})
@@ -47,7 +46,3 @@ def _merge_value(name: str, have: object, value: object) -> object:
     if isinstance(have, str) and isinstance(value, str):
         return ", ".join(sorted({*have.split(", "), value}))
     return have
-
-
-def _routes(config: Config) -> Iterable[Route]:
-    return (route for host in config.virtual_hosts for route in host.routes)

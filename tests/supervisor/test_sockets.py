@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import pytest
 
 from proxy.config.model import Address
-from proxy.supervisor.sockets import StartError, bind_slots, bound_address, listen
+from proxy.supervisor.sockets import SocketPool, StartError, bound_address, listen
 
 
 @pytest.fixture
@@ -16,24 +16,76 @@ def closing() -> Iterator[ExitStack]:
         yield stack
 
 
-def test_every_slot_has_its_own_socket_on_the_same_port(closing: ExitStack) -> None:
-    slots = bind_slots([Address("127.0.0.1", 0), Address("::1", 0)], 3)
-    for slot in slots:
-        for sock in slot:
-            closing.enter_context(sock)
-    assert [len(slot) for slot in slots] == [2, 2, 2]
-    assert len({bound_address(slot[0]) for slot in slots}) == 1
-    assert len({bound_address(slot[1]) for slot in slots}) == 1
-    assert bound_address(slots[0][1]).host == "::1"
+@pytest.fixture
+def pool() -> Iterator[SocketPool]:
+    pool = SocketPool()
+    yield pool
+    pool.close()
 
 
-def test_a_bound_socket_refuses_clients_until_a_worker_listens(closing: ExitStack) -> None:
-    [[sock]] = bind_slots([Address("127.0.0.1", 0)], 1)
-    closing.enter_context(sock)
+def test_every_slot_has_its_own_socket_on_the_same_port(pool: SocketPool) -> None:
+    allotment = pool.allot([Address("127.0.0.1", 0), Address("::1", 0)], 3)
+    pool.settle(allotment)
+    slots = allotment.slots
+    assert [[len(sockets) for sockets in slot] for slot in slots] == [[1, 1]] * 3
+    assert len({bound_address(slot[0][0]) for slot in slots}) == 1
+    assert len({bound_address(slot[1][0]) for slot in slots}) == 1
+    assert pool.addresses[1].host == "::1"
+
+
+def test_a_bound_socket_refuses_clients_until_a_worker_listens(pool: SocketPool) -> None:
+    allotment = pool.allot([Address("127.0.0.1", 0)], 1)
+    pool.settle(allotment)
+    [[[sock]]] = allotment.slots
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(sock.getsockname()).close()
     sock.listen()
     socket.create_connection(sock.getsockname()).close()
+
+
+def test_fewer_workers_take_over_the_sockets_of_those_that_leave(pool: SocketPool) -> None:
+    anywhere = [Address("127.0.0.1", 0)]
+    pool.settle(pool.allot(anywhere, 5))
+    fewer = pool.allot(anywhere, 2)
+    pool.settle(fewer)
+    assert not fewer.fresh
+    (one,), (two,) = fewer.slots
+    assert len({*one, *two}) == 5
+    assert len({*one} & {*two}) == 1, "what cannot be shared out evenly, both accept on"
+    assert all(sock.fileno() >= 0 for sock in (*one, *two))
+
+
+def test_more_workers_get_more_sockets_on_the_port_that_was_found(pool: SocketPool) -> None:
+    anywhere = [Address("127.0.0.1", 0)]
+    pool.settle(pool.allot(anywhere, 1))
+    port = pool.addresses[0].port
+    more = pool.allot(anywhere, 3)
+    pool.settle(more)
+    assert [bound_address(sock).port for ((sock,),) in more.slots] == [port] * 3
+    assert len(more.fresh) == 2
+
+
+def test_another_address_is_bound_before_the_old_one_is_closed(pool: SocketPool) -> None:
+    before = pool.allot([Address("127.0.0.1", 0)], 1)
+    pool.settle(before)
+    after = pool.allot([Address("::1", 0)], 1)
+    [[[old]]], [[[new]]] = before.slots, after.slots
+    assert (old.fileno() >= 0, new.fileno() >= 0) == (True, True)
+    pool.settle(after)
+    assert (old.fileno(), new.fileno() >= 0) == (-1, True)
+
+
+def test_what_was_bound_in_vain_is_closed_and_the_rest_stays(pool: SocketPool) -> None:
+    before = pool.allot([Address("127.0.0.1", 0)], 1)
+    pool.settle(before)
+    [[[old]]] = before.slots
+    in_vain = pool.allot([Address("127.0.0.1", 0), Address("::1", 0)], 2)
+    pool.undo(in_vain)
+    assert [sock.fileno() for sock in in_vain.fresh] == [-1, -1, -1]
+    assert old.fileno() >= 0
+    with pytest.raises(StartError):
+        pool.allot([Address("127.0.0.1", 0), Address("192.0.2.1", 80)], 2)
+    assert old.fileno() >= 0
 
 
 def test_all_of_ipv4_and_all_of_ipv6_can_share_a_port(closing: ExitStack) -> None:
@@ -43,11 +95,13 @@ def test_all_of_ipv4_and_all_of_ipv6_can_share_a_port(closing: ExitStack) -> Non
     assert bound_address(four).port == port
 
 
-def test_a_port_shared_by_another_process_of_the_same_user_is_busy(closing: ExitStack) -> None:
+def test_a_port_shared_by_another_process_of_the_same_user_is_busy(
+    closing: ExitStack, pool: SocketPool
+) -> None:
     busy = closing.enter_context(socket.create_server(("127.0.0.1", 0), reuse_port=True))
     address = Address(*busy.getsockname())
     with pytest.raises(StartError, match=f"listener {address}: the port is already in use"):
-        bind_slots([address], 1)
+        pool.allot([address], 1)
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,7 @@
 from __future__ import annotations
 
-from proxy.config.model import Address
 from proxy.supervisor.tally import merge_rows, retire
 from proxy.telemetry.metrics import Report
-from tests.support.running_proxy import config_for
-
-HERE = Address("127.0.0.1", 1)
 
 
 def test_gauges_end_with_their_worker_and_counters_do_not() -> None:
@@ -15,8 +11,8 @@ def test_gauges_end_with_their_worker_and_counters_do_not() -> None:
         "downstream_connections_active": {(): 3},
         "mirror_duration_seconds": {("m",): [1.0] * 15 + [0.5]},
     }
-    retire(retired, report, config_for(HERE))
-    retire(retired, {"mirror_duration_seconds": {("m",): [1.0] * 15 + [0.25]}}, config_for(HERE))
+    retire(retired, report)
+    retire(retired, {"mirror_duration_seconds": {("m",): [1.0] * 15 + [0.25]}})
     assert retired == {
         "downstream_connections_total": {(): 5},
         "mirror_duration_seconds": {("m",): [2.0] * 15 + [0.75]},
@@ -29,7 +25,7 @@ def test_shadows_in_flight_end_as_reset() -> None:
         "mirror_requests_total": {("r", "mirror", "completed"): 5, ("r", "mirror", "reset"): 1},
         "mirror_in_flight": {("mirror",): 2},
     }
-    retire(retired, report, config_for(HERE, mirror=HERE))
+    retire(retired, report)
     assert retired == {
         "mirror_requests_total": {("r", "mirror", "completed"): 5, ("r", "mirror", "reset"): 3}
     }

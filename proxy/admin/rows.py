@@ -1,0 +1,127 @@
+"""What `/routes` and `/config_dump` show, made of the configuration in force and what overrides it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from proxy.admin.subject import Row, Subject
+from proxy.config.model import Config, FieldMatch, Match, Route, StringMatch, VirtualHost
+from proxy.translate.envoy_cluster import clusters
+from proxy.translate.envoy_route import route_configuration
+
+_TYPE = "type.googleapis.com/envoy.admin.v3"
+
+
+def routes(subject: Subject, only: str | None = None) -> list[Row]:
+    """Return a row for each route, or those called `only`: its host, conditions and destinations."""
+    return [
+        _route(subject, host, route)
+        for host in subject.loaded.config.virtual_hosts
+        for route in host.routes
+        if only in {None, route.name}
+    ]
+
+
+def _route(subject: Subject, host: VirtualHost, route: Route) -> Row:
+    weights, left_s = subject.weights_of(route.name)
+    row: Row = {
+        "name": route.name,
+        "virtual_host": host.name,
+        "domains": list(host.domains),
+        "matches": [_match(match) for match in route.matches] or ["everything"],
+        "destinations": [
+            {
+                "name": one.name,
+                "cluster": one.cluster,
+                "weight": weights.get(one.name, one.weight),
+                "file_weight": one.weight,
+            }
+            for one in route.destinations
+        ],
+        "mirrors": [mirror.name for mirror in route.mirrors],
+        "overridden": bool(weights),
+    }
+    if left_s is not None:
+        row["ends_in_s"] = round(left_s, 1)
+    return row
+
+
+def _match(match: Match) -> str:
+    """Say a block of conditions in short: `path prefix /a, method GET, header x-user exact jason`."""
+    fields = (
+        ("path", match.path),
+        ("method", match.method),
+        ("authority", match.authority),
+        ("scheme", match.scheme),
+    )
+    said = [f"{name} {_string(value)}" for name, value in fields if value is not None]
+    said += [_field("header", field) for field in match.headers]
+    said += [_field("query", field) for field in match.query]
+    if match.port is not None:
+        said.append(f"port {match.port}")
+    return ", ".join(said) or "everything"
+
+
+def _field(what: str, field: FieldMatch) -> str:
+    return f"{what} {field.name} {'not ' if field.invert else ''}{_string(field.value)}"
+
+
+def _string(match: StringMatch) -> str:
+    fold = " (any case)" if match.ignore_case else ""
+    return match.kind if match.kind == "present" else f"{match.kind} {match.value}{fold}"
+
+
+def config_dump(subject: Subject) -> Row:
+    """Return what is in force as Envoy's `/config_dump` does (api/envoy/admin/v3/config_dump_shared.proto).
+
+    A reload that was refused is the routes' `error_state`, with a line in `details` for each problem.
+    """
+    loaded, refusal = subject.loaded, subject.refusal
+    since = _time(loaded.since)
+    config = _as_steered(subject)
+    version = {"version_info": str(loaded.generation), "last_updated": since}
+    of_routes: Row = {**version, "route_config": route_configuration(config), "client_status": "ACKED"}
+    if refusal is not None:
+        of_routes["client_status"] = "NACKED"
+        of_routes["error_state"] = {
+            "last_update_attempt": _time(refusal.time),
+            "details": "\n".join(refusal.problems),
+        }
+    return {
+        "configs": [
+            {
+                "@type": f"{_TYPE}.ClustersConfigDump",
+                "version_info": str(loaded.generation),
+                "dynamic_active_clusters": [{**version, "cluster": cluster} for cluster in clusters(config)],
+            },
+            {"@type": f"{_TYPE}.RoutesConfigDump", "dynamic_route_configs": [of_routes]},
+        ]
+    }
+
+
+def _as_steered(subject: Subject) -> Config:
+    """Return the configuration in force with the weights that requests really meet."""
+    config = subject.loaded.config
+    hosts = tuple(
+        dataclasses.replace(host, routes=tuple(_steered_routes(subject, host)))
+        for host in config.virtual_hosts
+    )
+    return dataclasses.replace(config, virtual_hosts=hosts)
+
+
+def _steered_routes(subject: Subject, host: VirtualHost) -> Iterator[Route]:
+    for route in host.routes:
+        weights, _ = subject.weights_of(route.name)
+        yield dataclasses.replace(
+            route,
+            destinations=tuple(
+                dataclasses.replace(one, weight=weights.get(one.name, one.weight))
+                for one in route.destinations
+            ),
+        )
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, tz=UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,113 @@
+"""What one worker holds for longer than a snapshot: clusters, mirrors with their shadows, counters.
+
+A snapshot is compiled aside and may never come into force, so it only looks here (`cluster_for`, `mirror_for`,
+`stats_for`); `adopt` makes it the present one. Counters are found by the labels they are shown under, so none ever
+goes backwards: a route, mirror or cluster that is configured no more keeps its counts. A cluster that is configured
+no more, or is another server now, serves those who began with it and keeps no idle connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from proxy.clock import DeadlineWheel
+from proxy.config import model
+from proxy.mirror.budget import Budget
+from proxy.mirror.policy import Mirror
+from proxy.mirror.shadow import Shadow
+from proxy.telemetry.stats import ClusterStats, DestinationStats
+from proxy.upstream.cluster import Cluster, identity
+
+Labels = tuple[str, str]
+
+
+class Held:
+    """The live things of one snapshot: clusters by name, mirrors and counters by route and name.
+
+    `updates` are clusters that stay, with what their configuration becomes.
+    """
+
+    __slots__ = ("clusters", "destinations", "mirrors", "updates")
+
+    def __init__(self) -> None:
+        self.clusters: dict[str, Cluster] = {}
+        self.updates: list[tuple[Cluster, model.Cluster]] = []
+        self.destinations: dict[Labels, DestinationStats] = {}
+        self.mirrors: dict[Labels, Mirror] = {}
+
+
+class Holdings:
+    """The live things of one worker; `mirrors`, `destinations` and `cluster_stats` also have what is gone."""
+
+    def __init__(
+        self, wheel: DeadlineWheel, mark_key: bytes, on_shadow_end: Callable[[Shadow], None] | None
+    ) -> None:
+        self.wheel = wheel
+        self.budget = Budget(0)
+        self.clusters: dict[str, Cluster] = {}
+        self.mirrors: dict[Labels, Mirror] = {}
+        self.destinations: dict[Labels, DestinationStats] = {}
+        self.cluster_stats: dict[str, ClusterStats] = {}
+        self._mark_key = mark_key
+        self._on_shadow_end = on_shadow_end
+        self._leaving: list[Cluster] = []
+
+    # --- for what is being compiled ---
+
+    def cluster_for(self, config: model.Cluster) -> Cluster:
+        """Return the present cluster when it is the same server, else a new one with the counters of its name."""
+        present = self.clusters.get(config.name)
+        if present is not None and present.identity == identity(config):
+            return present
+        made = Cluster(config, self.wheel)
+        made.stats = self.cluster_stats.get(config.name, made.stats)
+        return made
+
+    def mirror_for(self, labels: Labels, config: model.MirrorPolicy, cluster: Cluster) -> Mirror:
+        """Return the present mirror when it is the same, else a new one that goes on where that one stands."""
+        present = self.mirrors.get(labels)
+        if present is not None and present.config == config and present.cluster is cluster:
+            return present
+        made = Mirror(config, cluster, self.budget, self._mark_key)
+        made.on_end = self._on_shadow_end
+        if present is not None:
+            made.take_over(present)
+        return made
+
+    def stats_for(self, labels: Labels) -> DestinationStats:
+        """Return the counters of a destination, by the names of its route and itself."""
+        return self.destinations.get(labels) or DestinationStats()
+
+    # --- for what comes into force ---
+
+    def adopt(self, held: Held, max_buffered_bytes: int) -> None:
+        """Make `held` the present; clusters that it lacks keep no connection from now on."""
+        self.budget.limit = max_buffered_bytes
+        self._leaving = [cluster for cluster in self._leaving if cluster.is_in_use]
+        for name, cluster in self.clusters.items():
+            if held.clusters.get(name) is not cluster:
+                cluster.close()
+                self._leaving.append(cluster)
+        for cluster, config in held.updates:
+            cluster.update(config)
+        self.clusters = held.clusters
+        self.cluster_stats.update((name, cluster.stats) for name, cluster in held.clusters.items())
+        self.mirrors.update(held.mirrors)
+        self.destinations.update(held.destinations)
+
+    # --- for the reader of counters, and the end ---
+
+    def all_clusters(self) -> Iterator[tuple[str, Cluster]]:
+        """Yield the present clusters and those that leave, by name."""
+        yield from self.clusters.items()
+        for cluster in self._leaving:
+            yield cluster.config.name, cluster
+
+    def shadows(self) -> Iterable[Shadow]:
+        """Return the shadows in flight."""
+        return [shadow for mirror in self.mirrors.values() for shadow in mirror.live]
+
+    def close(self) -> None:
+        """Close every idle connection."""
+        for _, cluster in self.all_clusters():
+            cluster.close()
