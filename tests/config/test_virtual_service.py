@@ -15,6 +15,8 @@ from proxy.config.model import Address, Config, HeaderOps, MirrorPolicy, RetryPo
 Load = Callable[..., Config]
 Refusals = Callable[..., list[str]]
 
+HTTP = "http: [{route: [{destination: {host: a, port: {number: 1}}}]}]"
+
 
 def route_of(config: Config) -> Route:
     return config.virtual_hosts[0].routes[0]
@@ -198,7 +200,6 @@ def test_retries_are_istios_by_default_and_off_when_empty(load_route: Load) -> N
             'spec.http[0].mirrorPercentag: unknown field "mirrorPercentag"; did you mean "mirrorPercentage"?',
         ),
         ("mirrors: [~]", "spec.http[0].mirrors[0]: mirror cannot be null"),
-        ("mirrors: [{}]", "spec.http[0].mirrors[0].destination: Required value"),
         (
             "mirrors: [{destination: {host: a}, percentage: {value: 200}}]",
             (
@@ -241,46 +242,10 @@ def test_retries_are_istios_by_default_and_off_when_empty(load_route: Load) -> N
             "mirror: {host: a, port: {name: http}}",
             'spec.http[0].mirror.port.name: unknown field "name"; did you mean "number"?',
         ),
-        ("mirror: {host: a, subset: v2}", "spec.http[0].mirror.subset: this version does not have it"),
+        ("mirror: {host: a, subset: ~v2}", "spec.http[0].mirror.subset: subset name is invalid: ~v2"),
         ("timeout: 0s", "spec.http[0].timeout: duration must be greater than 1ms"),
         ("timeout: 5", 'spec.http[0].timeout: must be of type string: "integer"'),
         ("timeout: 1.0001s", "spec.http[0].timeout: only durations to ms precision are supported"),
-        ("retries: {attempts: -1}", "spec.http[0].retries.attempts: attempts cannot be negative"),
-        (
-            "retries: {attempts: 0, perTryTimeout: 1s}",
-            "spec.http[0].retries: http retry policy configured when attempts are set to 0 (disabled)",
-        ),
-        ("retries: {retryOn: 5xx}", "spec.http[0].retries.retryOn: this version does not have it"),
-        (
-            "headers: {request: {set: {':path': /}}}",
-            (
-                'spec.http[0].headers.request.set[":path"]: invalid header ":path": header cannot have'
-                ' ":" prefix'
-            ),
-        ),
-        (
-            "headers: {request: {remove: [Host]}}",
-            'spec.http[0].headers.request.remove[0]: invalid header "Host": cannot set Host header',
-        ),
-        (
-            "headers: {request: {set: {a: 5%}}}",
-            (
-                "spec.http[0].headers.request.set.a: header value configuration: invalid header"
-                " configuration. Un-escaped %"
-            ),
-        ),
-        (
-            "headers: {request: {set: {a: '%START_TIME%'}}}",
-            (
-                "spec.http[0].headers.request.set.a: header value configuration: %START_TIME%: this"
-                " version knows no"
-                " variables"
-            ),
-        ),
-        *(
-            (f"{key}: {{}}", f"spec.http[0].{key}: this version does not have it")
-            for key in ("match", "redirect", "directResponse", "delegate", "rewrite", "fault", "corsPolicy")
-        ),
     ],
 )
 def test_a_wrong_route_is_refused_in_istios_words(
@@ -295,8 +260,57 @@ def test_a_wrong_route_is_refused_in_istios_words(
     [
         ("hosts: [a]", "spec: http, tcp or tls must be provided in virtual service"),
         ("hosts: [a]\nhttp: []", "spec: http, tcp or tls must be provided in virtual service"),
-        ("http: []", "spec.hosts: Required value"),
-        ("hosts: []\nhttp: []", "spec.hosts: needs at least 1 item"),
+        ("http: []", "spec: http, tcp or tls must be provided in virtual service"),
+        ("hosts: []", "spec: http, tcp or tls must be provided in virtual service"),
+        (
+            "hosts: [a]\ntcp: [{}]",
+            "spec.tcp: this proxy speaks HTTP only, and the VirtualService has no http routes",
+        ),
+        (
+            "hosts: [a]\ntls: [{}]",
+            "spec.tls: this proxy speaks HTTP only, and the VirtualService has no http routes",
+        ),
+        ("hosts: ['']\nhttp: []", "spec.hosts[0]: empty domain name not allowed"),
+        (
+            "hosts: ['*.a.1']\nhttp: []",
+            'spec.hosts[0]: domain name "*.a.1" invalid (top level domain "1" cannot be all-numeric)',
+        ),
+        ("hosts: ['a*b']\nhttp: []", 'spec.hosts[0]: domain name "a*b" invalid (label "a*b" invalid)'),
+        (
+            f"hosts: [{'a.' * 130}a]\nhttp: []",
+            f'spec.hosts[0]: domain name "{"a." * 130}a" too long (max 255)',
+        ),
+        ("hosts: [1]\nhttp: []", 'spec.hosts[0]: must be of type string: "integer"'),
+        *(
+            (f"hosts: [{hosts}]\n{HTTP}", f"spec.hosts: duplicate hosts in virtual service: {shown}")
+            for hosts, shown in (
+                ("a, a", "a & a"),
+                ("x.foo.com, '*.foo.com'", "x.foo.com & *.foo.com"),
+                ("'*.foo.com', '*.com'", "*.foo.com & *.com"),
+            )
+        ),
+        (f"hosts: [a]\n{HTTP}\nexportTo: [a, a]", "spec.exportTo: duplicate entries in exportTo for entry a"),
+        (
+            f"hosts: [a]\n{HTTP}\nexportTo: [default, .]",
+            "spec.exportTo: duplicate entries in exportTo: . and current namespace default",
+        ),
+        (
+            f"hosts: [a]\n{HTTP}\nexportTo: [a, '*']",
+            "spec.exportTo: cannot have both public (*) and non-public exportTo values for a resource",
+        ),
+        (
+            f"hosts: [a]\n{HTTP}\nexportTo: ['~']",
+            "spec.exportTo[0]: exportTo ~ (none) is not allowed for Istio configuration objects",
+        ),
+        (
+            f"hosts: [a]\n{HTTP}\nexportTo: [a.b]",
+            "spec.exportTo[0]: only .,*, or a valid DNS 1123 label is allowed as exportTo entry",
+        ),
+        (
+            f"hosts: [a]\n{HTTP}\ngateways: [a.*]",
+            'spec.gateways[0]: domain name "a.*" invalid (label "*" invalid)',
+        ),
+        (f"hosts: [a]\n{HTTP}\nhost: [a]", 'spec.host: unknown field "host"; did you mean "hosts"?'),
         ("hosts: ['a.*']\nhttp: []", 'spec.hosts[0]: domain name "a.*" invalid (label "*" invalid)'),
         ("hosts: [a]\nhttp: [~]", "spec.http[0]: http route may not be null"),
         ("hosts: [a]\nhttp: [{}]", "spec.http[0]: HTTP route, redirect or direct_response is required"),
@@ -304,21 +318,6 @@ def test_a_wrong_route_is_refused_in_istios_words(
             "hosts: [a]\nhttp: [{route: []}]",
             "spec.http[0]: HTTP route, redirect or direct_response is required",
         ),
-        ("hosts: [a]\nhttp: [{route: [{}]}]", "spec.http[0].route[0].destination: Required value"),
-        ("hosts: [a]\nhttp: [{route: [~]}]", "spec.http[0].route[0]: destination is required"),
-        (
-            "hosts: [a]\nhttp: [{route: [{destination: {host: a}, weight: -1}]}]",
-            "spec.http[0].route[0].weight: weight -1 < 0",
-        ),
-        (
-            "hosts: [a]\nhttp: [{route: [{destination: {host: a}}, {destination: {host: b}}]}]",
-            "spec.http[0].route: several destinations: this version does not have it",
-        ),
-        (
-            "hosts: [a]\nhttp: [{route: [{destination: {host: a}}]}, {route: [{destination: {host: b}}]}]",
-            "spec.http[1]: several routes: this version does not have it",
-        ),
-        ("hosts: [a]\ntcp: []", "spec.tcp: this version does not have it"),
     ],
 )
 def test_a_wrong_virtual_service_is_refused(refusals: Refusals, spec: str, problem: str) -> None:
@@ -327,23 +326,6 @@ def test_a_wrong_virtual_service_is_refused(refusals: Refusals, spec: str, probl
     assert any(found.endswith(f"VirtualService default/a {problem}") for found in refusals(text)), refusals(
         text
     )
-
-
-def test_several_virtual_services_answer_for_their_own_hosts(load: Load) -> None:
-    config = load(
-        virtual_service("a", "Reviews")
-        + virtual_service("b", "'*.Example.com'")
-        + virtual_service("c", "10.0.0.1")
-    )
-    assert [host.domains for host in config.virtual_hosts] == [
-        ("reviews", "reviews.default", "reviews.default.svc", "reviews.default.svc.cluster.local"),
-        ("*.example.com",),
-        ("10.0.0.1",),
-    ]
-
-
-def test_one_virtual_service_alone_answers_for_every_host(load: Load) -> None:
-    assert load(virtual_service("a", "reviews")).virtual_hosts[0].domains == ("*",)
 
 
 def test_the_wildcard_host_is_taken_with_a_warning_unless_a_gateway_has_it(load: Load) -> None:
@@ -357,13 +339,11 @@ def test_the_wildcard_host_is_taken_with_a_warning_unless_a_gateway_has_it(load:
     assert load(virtual_service("a", "'*'", "gateways: [web]")).warnings == ()
 
 
-def test_two_virtual_services_for_one_host_are_refused(refusals: Refusals) -> None:
-    (problem,) = refusals(virtual_service("a", "reviews") + virtual_service("b", "reviews.default"))
-    assert problem == (
-        "f.yaml:14 VirtualService default/b spec.hosts: The VirtualServices default/a,default/b associated"
-        " with mesh gateway define the same host reviews.default which can lead to undefined behavior."
-        " This can be fixed by merging the conflicting VirtualServices into a single resource."
-    )
+def test_layer_4_routes_beside_http_are_ignored_with_a_warning(load: Load) -> None:
+    config = load(virtual_service("a", "b", "tcp: [{match: [{port: 1}]}]"))
+    assert [warning.split("spec")[1] for warning in config.warnings] == [
+        ".tcp: ignored: this proxy speaks HTTP only"
+    ]
 
 
 def virtual_service(name: str, host: str, field: str = "exportTo: ['.']") -> str:

@@ -103,16 +103,17 @@ def _has_http(spec: Place) -> bool:
 
 def _check_export(spec: Place, namespace: str) -> None:
     place = spec.get("exportTo") or spec.get("export_to")
-    written = [item.node.value for item in place.items()] if place else []
+    if place is None:
+        return
+    written = [item.node.value for item in place.items()]
     seen: set[str] = set()
     for name in written:
-        if place and (full := namespace if name == "." else name) in seen:
-            entry = (
-                f"exportTo for entry {name}" if full == name else f"exportTo: . and current namespace {name}"
-            )
-            place.refuse(f"duplicate entries in {entry}")
-        seen.add(namespace if name == "." else name)
-    if place and "*" in seen and len(written) > 1:
+        full = namespace if name == "." else name
+        if full in seen:
+            what = f" for entry {name}" if full == name else f": . and current namespace {namespace}"
+            place.refuse(f"duplicate entries in exportTo{what}")
+        seen.add(full)
+    if "*" in seen and len(written) > 1:
         place.refuse("cannot have both public (*) and non-public exportTo values for a resource")
 
 

@@ -112,8 +112,8 @@ MATCH = "HTTPRewrite.UriRegexRewrite.Match"
 @pytest.mark.parametrize(
     ("field", "problem"),
     [
-        ("rewrite: {}", "rewrite: rewrite must specify at least one of URI, UriRegexRewrite, or authority."
-         " Only one of URI or UriRegexRewrite may be specified"),
+        ("rewrite: {}", ("rewrite: rewrite must specify at least one of URI, UriRegexRewrite, or authority."
+         " Only one of URI or UriRegexRewrite may be specified")),
         (
             "rewrite: {uri: /a, uriRegexRewrite: {match: a, rewrite: b}}",
             "rewrite: rewrite may only contain one of URI or UriRegexRewrite",
@@ -124,18 +124,18 @@ MATCH = "HTTPRewrite.UriRegexRewrite.Match"
         ),
         (
             "rewrite: {uriRegexRewrite: {match: '(', rewrite: b}}",
-            f'rewrite.uriRegexRewrite: "{MATCH}": error parsing regexp: missing ): (; Istio uses RE2 style'
-            " regex-based match (https://github.com/google/re2/wiki/Syntax)",
+            (f'rewrite.uriRegexRewrite: "{MATCH}": error parsing regexp: missing ): (; Istio uses RE2 style'
+            " regex-based match (https://github.com/google/re2/wiki/Syntax)"),
         ),
         (
             r"rewrite: {uriRegexRewrite: {match: 'a(b)', rewrite: '\2'}}",
-            "rewrite.uriRegexRewrite: UriRegexRewrite has errors: invalid rewrite pattern:"
-            " there is no group 2, only 1",
+            ("rewrite.uriRegexRewrite: UriRegexRewrite has errors: invalid rewrite pattern:"
+            " there is no group 2, only 1"),
         ),
         (
             r"rewrite: {uriRegexRewrite: {match: 'a', rewrite: '\n'}}",
-            "rewrite.uriRegexRewrite: UriRegexRewrite has errors: invalid rewrite pattern:"
-            r" '\' must be followed by a digit or '\'",
+            ("rewrite.uriRegexRewrite: UriRegexRewrite has errors: invalid rewrite pattern:"
+            r" '\' must be followed by a digit or '\'"),
         ),
         ("redirect: {}", "redirect: redirect must specify URI, authority, scheme, or port"),
         ("redirect: {redirectCode: 302}", "redirect: redirect must specify URI, authority, scheme, or port"),
@@ -167,13 +167,13 @@ MATCH = "HTTPRewrite.UriRegexRewrite.Match"
         ("directResponse: {status: 100}", "directResponse.status: HTTP status 100 is not in range 200-599"),
         (
             f"directResponse: {{status: 200, body: {{string: {BIG}}}}}",
-            "directResponse: large direct_responses may impact control plane performance,"
-            " must be less than 1MB",
+            ("directResponse: large direct_responses may impact control plane performance,"
+            " must be less than 1MB"),
         ),
         (
             "directResponse: {status: 200, body: {string: a, bytes: YQ==}}",
-            "directResponse.body: must validate one and only one schema (oneOf);"
-            " give one of string and bytes",
+            ("directResponse.body: must validate one and only one schema (oneOf);"
+            " give one of string and bytes"),
         ),
     ],
 )  # fmt: skip

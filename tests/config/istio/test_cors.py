@@ -27,8 +27,10 @@ from tests.config.istio.conftest import Told, routed, virtual_service
         ("{allowOrigin: ['*']}", CorsPolicy(allow_origins=(StringMatch("exact", "*"),))),
         ("{allowOrigin: [a], allowOrigins: []}", CorsPolicy()),
         (
-            "{allowMethods: [GET, POST], allowHeaders: [X-A, '*'], exposeHeaders: [x-b], maxAge: 24h,"
-            " allowCredentials: true, unmatchedPreflights: IGNORE}",
+            (
+                "{allowMethods: [GET, POST], allowHeaders: [X-A, '*'], exposeHeaders: [x-b], maxAge: 24h,"
+                " allowCredentials: true, unmatchedPreflights: IGNORE}"
+            ),
             CorsPolicy(
                 (), "GET,POST", "X-A,*", "x-b", "86400", allow_credentials=True, forward_unmatched=False
             ),
@@ -51,8 +53,10 @@ def test_a_policy_is_read(route: Callable[..., Route], cors: str, policy: CorsPo
         ),
         (
             "{allowOrigins: [{regex: '['}]}",
-            '.allowOrigins[0]: "corsPolicy.allowOrigins": error parsing regexp: missing ]: [;'
-            " Istio uses RE2 style regex-based match (https://github.com/google/re2/wiki/Syntax)",
+            (
+                '.allowOrigins[0]: "corsPolicy.allowOrigins": error parsing regexp: missing ]: [;'
+                " Istio uses RE2 style regex-based match (https://github.com/google/re2/wiki/Syntax)"
+            ),
         ),
         ("{allowHeaders: [a b]}", ".allowHeaders[0]: header name a b is not a valid header name"),
         ("{exposeHeaders: ['']}", ".exposeHeaders[0]: header name cannot be empty"),

@@ -69,9 +69,11 @@ def test_an_abort_that_does_not_say_how_does_nothing_and_is_warned_of(
         ),
         (
             "{abort: {grpcStatus: NONE}}",
-            '.abort.grpcStatus: gRPC status "NONE" is not supported.'
-            " See https://github.com/grpc/grpc/blob/master/doc/statuscodes.md for a list of supported codes,"
-            " for example 'NOT_FOUND'",
+            (
+                '.abort.grpcStatus: gRPC status "NONE" is not supported.'
+                " See https://github.com/grpc/grpc/blob/master/doc/statuscodes.md for a list of supported codes,"
+                " for example 'NOT_FOUND'"
+            ),
         ),
         (
             "{abort: {grpcStatus: NOT_FOUND}}",

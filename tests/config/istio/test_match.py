@@ -123,13 +123,17 @@ def test_a_regex_of_a_star_tests_for_presence_where_a_mesh_would_refuse_it(http:
         ("~", ': must be of type object: "null"'),
         (
             "{sourceLabels: {app: shop}}",
-            ".sourceLabels: sourceLabels are compared with the proxy's own labels, and it was not told any;"
-            " give --workload-labels K=V,...",
+            (
+                ".sourceLabels: sourceLabels are compared with the proxy's own labels, and it was not told any;"
+                " give --workload-labels K=V,..."
+            ),
         ),
         (
             "{headers: {'@request.auth.claims.group': {exact: a}}}",
-            ": JWT claim based routing (key: @request.auth.claims.group) is only supported for gateway,"
-            " found no gateways: []",
+            (
+                ": JWT claim based routing (key: @request.auth.claims.group) is only supported for gateway,"
+                " found no gateways: []"
+            ),
         ),
     ],
 )
@@ -142,8 +146,10 @@ def test_a_wrong_block_is_refused_in_istios_words(refused: Told, block: str, pro
     [
         (
             "[mesh, web]",
-            "JWT claim based routing (key: @request.auth.claims[a]) is only supported for gateway,"
-            " found no gateways: [mesh web]",
+            (
+                "JWT claim based routing (key: @request.auth.claims[a]) is only supported for gateway,"
+                " found no gateways: [mesh web]"
+            ),
         ),
         ("[web]", "this proxy checks no JWT, and cannot route by its claims (key: @request.auth.claims[a])"),
     ],
@@ -194,8 +200,10 @@ def test_a_block_for_another_proxy_is_left_out_and_its_rule_with_it(
 
 def test_a_block_for_another_port_is_warned_of(warned: Told) -> None:
     assert warned(virtual_service(TWO_WAYS % "port: 80")) == [
-        "spec.http[0].match[0]: match left out: its port 80 is not 8080;"
-        " --service-port says which port of the service this proxy stands for"
+        (
+            "spec.http[0].match[0]: match left out: its port 80 is not 8080;"
+            " --service-port says which port of the service this proxy stands for"
+        )
     ]
 
 
@@ -215,6 +223,8 @@ def test_what_comes_after_a_block_that_takes_everything_is_left_out(http: Http) 
 def test_a_legacy_gateway_name_is_warned_of(warned: Told) -> None:
     text = virtual_service(routed(""), spec="hosts: [v1]\n  gateways: [web.ns.svc.cluster.local]")
     assert warned(text) == [
-        'spec.gateways[0]: using legacy gatewayName format "web.ns.svc.cluster.local";'
-        ' prefer the <namespace>/<name> format: "ns/web"'
+        (
+            'spec.gateways[0]: using legacy gatewayName format "web.ns.svc.cluster.local";'
+            ' prefer the <namespace>/<name> format: "ns/web"'
+        )
     ]

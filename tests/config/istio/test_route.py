@@ -28,9 +28,9 @@ def weighted(*weights: str) -> str:
         ((", weight: 37",), [("v1", 1)]),
         ((", weight: 90", ", weight: 10"), [("v1", 90), ("v2", 10)]),
         ((", weight: 3", ", weight: 1"), [("v1", 3), ("v2", 1)]),
-        ((", weight: 1", ", weight: 0", ", weight: 1"), [("v1", 1), ("v3", 1)]),
-        ((", weight: 1", ""), [("v1", 1)]),
-        (("", ", weight: 100"), [("v2", 100)]),
+        ((", weight: 1", ", weight: 0", ", weight: 1"), [("v1", 1), ("v2", 0), ("v3", 1)]),
+        ((", weight: 1", ""), [("v1", 1), ("v2", 0)]),
+        (("", ", weight: 100"), [("v1", 0), ("v2", 100)]),
     ],
 )
 def test_destinations_share_by_weight(
@@ -110,8 +110,10 @@ def test_a_doubled_percent_sign_is_one(route: One, value: str, read: str) -> Non
         ("5%", "header value configuration: invalid header configuration. Un-escaped %"),
         (
             "5%x",
-            "header value configuration: invalid header configuration."
-            " Un-terminated variable expression '5%x'",
+            (
+                "header value configuration: invalid header configuration."
+                " Un-terminated variable expression '5%x'"
+            ),
         ),
         ("'%START_TIME%'", "header value configuration: the variable %START_TIME% is not known here"),
         ("'%START_TIME%%'", "header value configuration: the variable %START_TIME% is not known here"),
