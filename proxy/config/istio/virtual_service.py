@@ -66,7 +66,7 @@ def read(document: Document, problems: Problems) -> VirtualService | None:
     if spec is INVALID:
         return None
     inner = place.at("spec")
-    if not _has_http(inner):
+    if not _has_http(inner) or (inner.get("hosts") and "hosts" not in spec):
         return None
     namespace = document.namespace
     service = VirtualService(

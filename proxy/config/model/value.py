@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 def is_ip(host: str) -> bool:
     """Tell whether `host` is an IP literal (without brackets)."""
+    if ":" not in host and not host[-1:].isdigit():
+        return False  # most hosts are names, and raising for each would be a good part of loading
     try:
         ipaddress.ip_address(host)
     except ValueError:
