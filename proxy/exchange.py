@@ -363,10 +363,11 @@ class Exchange:
             self.client.resume(flow.CONNECTING)
 
     def reply(self, failure: Failure) -> None:
-        """Answer in the upstream's place."""
+        """Answer in the upstream's place, changed as the route changes any response."""
         self.flag = failure.flag
         extra = (b"x-envoy-overloaded: true",) if failure is errors.OVERFLOW else ()
-        self.answer(failure.status, failure.body, extra)
+        mutations = self.destination.response_mutations if self.route is not None else ()
+        self.answer(failure.status, failure.body, extra, mutations)
 
     def answer(
         self, status: int, body: bytes, lines: Sequence[bytes], mutations: Sequence[Mutation] = ()

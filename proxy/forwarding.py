@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from proxy.http1.response import ResponseHead
     from proxy.route import CompiledRoute
 
-_ORIGINAL_PATH, _FORWARDED_FOR = b"x-envoy-original-path", b"x-forwarded-for"
+_ORIGINAL_HOST, _ORIGINAL_PATH = b"x-envoy-original-host", b"x-envoy-original-path"
+_FORWARDED_FOR = b"x-forwarded-for"
 
 _randbytes = random.randbytes
 
@@ -69,7 +70,11 @@ def changed_fields(exchange: Exchange, route: CompiledRoute, fields: bytes) -> b
     lines = lines_of(fields)
     for mutation in destination.request_mutations:
         lines = mutation.change(lines)
-    host_line = destination.host_line or first(lines, b"host") or b"host: " + exchange.cluster.authority
+    host_line = first(lines, b"host") or b"host: " + exchange.cluster.authority
+    if destination.host_line:
+        original = host_line.partition(b":")[2].strip(b" \t")
+        lines = replace(lines, _ORIGINAL_HOST, b"%b: %b" % (_ORIGINAL_HOST, original))
+        host_line = destination.host_line
     lines = replace(lines, b"host", host_line)
     head.host_line = host_line
     if route.path_change is not None and head.target != b"*":

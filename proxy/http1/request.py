@@ -104,6 +104,7 @@ def read_request(  # noqa: C901, PLR0912 - one branch per field that means somet
     head = _request_line(lines[0], raw)
     connection: frozenset[bytes] | None = None
     upgrade = b""
+    takes_trailers = False
     hosts = 0
     for field, line, value, length, tokens in filter(None, map(_meaning_of, lines)):
         if field == _HOST:
@@ -134,8 +135,10 @@ def read_request(  # noqa: C901, PLR0912 - one branch per field that means somet
                 head.mark = value
             elif field == _EXPECT:
                 _set_expectation(head, line, value)
-            elif field == _TE and b"trailers" in tokens:
-                head.fields += b"te: trailers\r\n"
+            elif field == _TE:
+                takes_trailers = takes_trailers or b"trailers" in tokens
+    if takes_trailers:
+        head.fields += b"te: trailers\r\n"
     _check_host(head, hosts)
     if head.framing == CHUNKED and (head.length >= 0 or head.minor == 0):
         raise BadMessageError(400, "Transfer-Encoding with Content-Length or in HTTP/1.0")

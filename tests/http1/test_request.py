@@ -269,6 +269,11 @@ def test_only_trailers_are_accepted_for_the_next_hop() -> None:
     assert head.fields == b"\r\nHost: shop\r\nte: trailers\r\n"
 
 
+def test_what_is_accepted_for_the_next_hop_is_said_once() -> None:
+    head = read(GET + b"TE: trailers\r\na: b\r\nTE: trailers, gzip\r\n")
+    assert head.fields == b"\r\nHost: shop\r\na: b\r\nte: trailers\r\n"
+
+
 def test_what_we_write_ourselves_is_taken_out_and_kept() -> None:
     head = read(
         GET + b"X-Forwarded-For: 1.1.1.1\r\na: b\r\nx-forwarded-for: 2.2.2.2\r\nX-Forwarded-Proto: https\r\n"

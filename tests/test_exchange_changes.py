@@ -1,0 +1,41 @@
+"""What a route changes, where Envoy does so too and nobody would think of it."""
+
+from __future__ import annotations
+
+from proxy.config.model import Fault, HeaderOps, Rewrite, Share
+from tests.conftest import Connect, MakeOrigin, MakePlane
+from tests.support.client import get
+from tests.support.origin import stall
+from tests.support.plane import free_port
+
+MARKED = HeaderOps(set=(("x-marked", "yes"),))
+
+
+async def test_the_primary_is_told_the_host_that_a_rewrite_replaced(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect
+) -> None:
+    v1, v2 = await origin(), await origin()
+    served = await plane(v1, v2, rewrite=Rewrite(authority="new.host"))
+    await (await connect(served)).ask(get(b"/", b"x-envoy-original-host: made.up", host=b"Shop:8080"))
+    await served.ended("completed")
+    for request, host in ((v1.requests[0], b"new.host"), (v2.requests[0], b"new.host-shadow")):
+        assert (request.get(b"host"), request.get(b"x-envoy-original-host")) == (host, b"Shop:8080")
+
+
+async def test_no_host_is_told_where_none_was_replaced(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect
+) -> None:
+    v1 = await origin()
+    await (await connect(await plane(v1, rewrite=Rewrite("/new")))).ask(get())
+    assert v1.requests[0].get(b"x-envoy-original-host") is None
+
+
+async def test_an_answer_in_the_upstreams_place_is_changed_as_its_own_would_be(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect
+) -> None:
+    late = await connect(await plane(await origin(stall), response_headers=MARKED, timeout_s=0.05))
+    absent = await connect(await plane(free_port(), response_headers=MARKED))
+    faulty = await connect(await plane(await origin(), response_headers=MARKED, fault=Fault(abort=Share())))
+    for client, status in ((late, 504), (absent, 503), (faulty, 503)):
+        response = await client.ask(get())
+        assert (response.status, response.get(b"x-marked")) == (status, b"yes")
