@@ -1,8 +1,9 @@
 """Routes: the rules of the dialects put together as the model's virtual hosts and clusters.
 
 Names are made here: clusters as Istio's (`outbound|<port>|<subset>|<fqdn>`), mirrors as the metrics show them
-(`<route>/<destination>`). A mirror never shares a cluster with a primary or with another mirror. Sources: istio
-pilot/pkg/networking/core/route/route.go (`SortVHostRoutes`), httproute.go (domains of a virtual host).
+(`<route>/<destination>`); of several with one name, the second is `<name>#2`. A mirror never shares a cluster
+with a primary or with another mirror. Sources: istio pilot/pkg/networking/core/route/route.go (`SortVHostRoutes`)
+and httproute.go (domains of a virtual host).
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class Routes:
         self._registry = registry
         self._defaults = defaults
         self._options = options
-        self._counts: dict[str, int] = {}  # of mirrors, by the name they wanted
+        self._route_counts: dict[str, int] = {}
+        self._mirror_counts: dict[str, int] = {}
 
     def add_all(self, rules: Sequence[HostRule]) -> None:
         """Add every rule; one alone takes every host, as Istio's listener for one service does.
@@ -53,7 +55,8 @@ class Routes:
 
     def _routes_of(self, rule: HostRule) -> Iterator[Route]:
         for index, route in enumerate(rule.routes):
-            made = self._route(route, route.name or f"{rule.name}[{index}]", rule)
+            name = _numbered(route.name or f"{rule.name}[{index}]", self._route_counts)
+            made = self._route(route, name, rule)
             if made is not None:
                 yield made
 
@@ -95,7 +98,9 @@ class Routes:
         rule: HostRule,
         primaries: Sequence[Cluster],
     ) -> MirrorPolicy | None:
-        name = self._mirror_name(rule.mirror_name or f"{route_name}/{mirror.target.label}")
+        wanted = rule.mirror_name or f"{route_name}/{mirror.target.label}"
+        name = _numbered(wanted, self._mirror_counts)
+        self.mirror_names.append(name)
         mirroring = self._defaults.of(name)
         if route.timeout_s is not None:
             mirroring = replace(mirroring, timeout_s=min(mirroring.timeout_s, route.timeout_s))
@@ -120,12 +125,15 @@ class Routes:
         self.clusters[cluster.name] = cluster
         self.places.setdefault(cluster.name, target.place)
 
-    def _mirror_name(self, wanted: str) -> str:
-        """Return the name, numbered from the second on."""
-        count = self._counts[wanted] = self._counts.get(wanted, 0) + 1
-        name = wanted if count == 1 else f"{wanted}#{count}"
-        self.mirror_names.append(name)
-        return name
+
+def _numbered(wanted: str, counts: dict[str, int]) -> str:
+    """Return the name, numbered from the second that wants it on."""
+    count = counts.get(wanted, 0) + 1
+    while (name := wanted if count == 1 else f"{wanted}#{count}") in counts:
+        count += 1
+    counts[wanted] = count
+    counts.setdefault(name, 1)
+    return name
 
 
 def _destination(one: DestinationRef, cluster: Cluster) -> Destination:
@@ -185,7 +193,7 @@ def _domains(rule: HostRule, namespace: str) -> dict[str, bool]:
         longest = fqdn(host, rule.namespace)
         service, dot, of = longest.removesuffix(SERVICE_SUFFIX).partition(".")
         if not longest.endswith(SERVICE_SUFFIX) or not dot or "." in of or host.startswith("*"):
-            domains[host] = False
+            domains[f"[{host}]" if ":" in host else host] = False
             continue
         if host == service or of == namespace:
             domains[service] = of != namespace

@@ -62,6 +62,7 @@ REST = virtual_service("z", "z.example")
         ("'*-x.example.com'", {}, ("*-x.example.com",)),
         ("'*.default.svc.cluster.local'", {}, ("*.default.svc.cluster.local",)),
         ("10.0.0.1", {}, ("10.0.0.1",)),
+        ("'fe80::1'", {}, ("[fe80::1]",)),
     ],
 )
 def test_a_service_answers_to_its_short_forms_too(
@@ -132,7 +133,7 @@ def test_virtual_services_at_a_gateway_share_a_host_by_age_then_name_then_namesp
         service("e", creationTimestamp="2023-01-01T00:00:00Z"),
     )
     assert host.name == "a/b+x/b+default/c+default/e+default/d"
-    assert [route.name for route in host.routes] == ["b", "b", "c", "e", "d"]
+    assert [route.name for route in host.routes] == ["b", "b#2", "c", "e", "d"]
 
 
 def test_what_takes_everything_is_tried_last_among_those_that_share_a_host(
@@ -171,10 +172,10 @@ def test_hosts_are_shared_one_by_one(load: Load) -> None:
     ]
 
 
-def test_mirrors_that_want_one_name_are_numbered(load: Load) -> None:
+def test_routes_that_want_one_name_are_numbered_and_their_mirrors_with_them(load: Load) -> None:
     item = f"{{name: default, mirror: {{host: v2, port: {{number: 80}}}}, {ROUTE}}}"
     config = load(virtual_service("a", "a.example", http=item) + virtual_service("b", "b.example", http=item))
     assert [route.mirrors[0].name for host in config.virtual_hosts for route in host.routes] == [
         "default/v2",
-        "default/v2#2",
+        "default#2/v2",
     ]
