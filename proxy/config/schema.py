@@ -312,7 +312,8 @@ def camel(name: str) -> str:
 def _is_type(place: Place, types: tuple[str, ...]) -> bool:
     if place.node.type_name in types:
         return True
-    place.refuse(f'must be of type {" or ".join(types)}: "{place.node.type_name}"')
+    named = [name for name in types if name != "integer" or "number" not in types]
+    place.refuse(f'must be of type {" or ".join(named)}: "{place.node.type_name}"')
     return False
 
 

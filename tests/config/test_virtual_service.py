@@ -188,7 +188,7 @@ def test_retries_are_istios_by_default_and_off_when_empty(load_route: Load) -> N
         ("mirrorPercentage: 50", 'spec.http[0].mirrorPercentage: must be of type object: "integer"'),
         (
             "mirrorPercentage: {value: '50'}",
-            'spec.http[0].mirrorPercentage.value: must be of type number or integer: "string"',
+            'spec.http[0].mirrorPercentage.value: must be of type number: "string"',
         ),
         (
             "mirrorPercent: 101",
