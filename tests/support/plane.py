@@ -159,6 +159,10 @@ class Plane:
         """Wait until a mirror has ended so many requests so, and nothing is in flight."""
         await until(lambda: self.outcomes(mirror) == {outcome: count}, f"{outcome} of {mirror}")
 
+    async def ended_as(self, mirror: str, **outcomes: int) -> None:
+        """Wait until a mirror has exactly these outcomes."""
+        await until(lambda: self.outcomes(mirror) == outcomes, f"{outcomes} of {mirror}")
+
     async def finish(self, grace_s: float = 5.0) -> None:
         """Drain, then check the books: nothing may be left over, uncounted or unforeseen."""
         if self._is_finished:
