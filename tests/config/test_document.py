@@ -177,3 +177,13 @@ def test_what_is_dumped_reads_back(tmp_path_factory: pytest.TempPathFactory, tre
     (found,), problems = read(str(path))
     assert not problems
     assert plain(found.root) == whole
+
+
+@pytest.mark.parametrize("text", ["1e3", "0o7", "12_3", "on", "~", "", "2026-01-01", "0x1f", ".5", "1:30"])
+def test_a_string_that_looks_like_something_else_is_quoted(text: str) -> None:
+    assert document.write([{"a": text}]) == f"a: '{text}'\n"
+
+
+def test_what_occurs_twice_is_written_twice() -> None:
+    twice = {"b": 1}
+    assert document.write([{"a": twice, "c": twice}]) == "a:\n  b: 1\nc:\n  b: 1\n"
