@@ -39,10 +39,8 @@ class _Request:
 
 
 def then(first: HeaderOps, second: HeaderOps) -> HeaderOps:
-    """Return changes that do both, in this order, but all removals before, as Envoy does within a route."""
-    replaced = {name for name, _ in second.set}
-    kept = tuple((name, value) for name, value in first.add if name not in replaced)
-    return HeaderOps(first.remove + second.remove, first.set + second.set, kept + second.add)
+    """Return changes that do both, in this order, kind by kind, as Envoy does within a route (`HeaderParser`)."""
+    return HeaderOps(first.remove + second.remove, first.set + second.set, first.add + second.add)
 
 
 def _settable_name(name: str) -> str:

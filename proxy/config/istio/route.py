@@ -35,14 +35,12 @@ from proxy.config.model import (
     Redirect,
     RetryPolicy,
     Rewrite,
-    StringMatch,
 )
 from proxy.config.node import Place
 from proxy.config.rules import DestinationRef, MirrorRef, RouteRule, Target
 from proxy.config.schema import INVALID, TEXT, Field, ListOf, Record, camel, duration
 
 Percent = tuple[int, int]
-EVERY_PATH = StringMatch("prefix", "/")
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -110,8 +108,6 @@ class HttpRoute:
         headers = self.headers or Headers()
         rewrite = self.rewrite or Rewrite()
         redirect = self.redirect and _redirect_from(self.redirect, standpoint)
-        if rewrite.path or (redirect and redirect.prefix):
-            matches = tuple(replace(one, path=one.path or EVERY_PATH) for one in matches or (Match(),))
         rule = RouteRule(
             place=self.place,
             name=name,

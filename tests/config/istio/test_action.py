@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from proxy.config.model import Config, DirectResponse, Match, Redirect, Rewrite, Route, StringMatch
+from proxy.config.model import Config, DirectResponse, Redirect, Rewrite, Route
 from tests.config.istio.conftest import Http, Told, routed, virtual_service
 
 One = Callable[..., Route]
@@ -31,24 +31,6 @@ BASE64 = "aGVsbG8="
 )
 def test_a_rewrite_is_read(route: One, fields: str, rewrite: Rewrite) -> None:
     assert route(fields).rewrite == rewrite
-
-
-@pytest.mark.parametrize(
-    ("fields", "matches"),
-    [
-        ("rewrite: {uri: /new}", (Match(path=StringMatch("prefix", "/")),)),
-        (
-            "rewrite: {uri: /new}\nmatch: [{method: {exact: GET}}]",
-            (Match(path=StringMatch("prefix", "/"), method=StringMatch("exact", "GET")),),
-        ),
-        ("rewrite: {uri: /new}\nmatch: [{uri: {exact: /a}}]", (Match(path=StringMatch("exact", "/a")),)),
-        ("rewrite: {authority: a}", ()),
-    ],
-)
-def test_where_no_path_is_asked_for_the_prefix_that_is_rewritten_is_a_slash(
-    route: One, fields: str, matches: tuple[Match, ...]
-) -> None:
-    assert route(fields).matches == matches
 
 
 @pytest.mark.parametrize(

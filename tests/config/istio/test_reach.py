@@ -21,23 +21,29 @@ def rules(*fields: str) -> str:
         (
             (A, f"name: b\n{A}"),
             [
-                ('[1].match[0]: virtualService rule "b" match #0 is not used'
-                " (duplicate/overlapping match in rule #0)"),
+                (
+                    '[1].match[0]: virtualService rule "b" match #0 is not used'
+                    " (duplicate/overlapping match in rule #0)"
+                ),
                 '[1]: virtualService rule "b" not used (all matches used by prior rules)',
             ],
         ),
         (
             (f"name: a\n{A}", "match: [{name: other, uri: {prefix: /a}}, {uri: {exact: /b}}]"),
             [
-                ('[1].match[0]: virtualService rule #1 match "other" is not used'
-                ' (duplicate/overlapping match in rule "a")')
+                (
+                    '[1].match[0]: virtualService rule #1 match "other" is not used'
+                    ' (duplicate/overlapping match in rule "a")'
+                )
             ],
         ),
         (
             (A, "match: [{uri: {prefix: /ab}}]"),
             [
-                ("[1].match[0]: virtualService rule #1 match #0 of prefix /ab is not used"
-                " (duplicate/overlapping match in rule #0 of prefix /a on #0)")
+                (
+                    "[1].match[0]: virtualService rule #1 match #0 of prefix /ab is not used"
+                    " (duplicate/overlapping match in rule #0 of prefix /a on #0)"
+                )
             ],
         ),
         (("match: [{uri: {prefix: /ab}}]", A), []),
@@ -50,8 +56,10 @@ def rules(*fields: str) -> str:
                 "match: [{uri: {prefix: /ab}, headers: {x: {exact: y}}}]",
             ),
             [
-                ("[1].match[0]: virtualService rule #1 match #0 of prefix /ab is not used"
-                " (duplicate/overlapping match in rule #0 of prefix /a on #0)")
+                (
+                    "[1].match[0]: virtualService rule #1 match #0 of prefix /ab is not used"
+                    " (duplicate/overlapping match in rule #0 of prefix /a on #0)"
+                )
             ],
         ),
         (

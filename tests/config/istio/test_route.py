@@ -64,7 +64,9 @@ OWN = "{request: {set: {b: own, Host: own.example}, add: {a: own}, remove: [Y]},
 def test_the_changes_of_a_single_destination_come_after_the_routes(http: Http) -> None:
     target = "destination: {host: v1, port: {number: 80}}"
     (route,) = http(f"- headers: {HEADERS}\n  route: [{{{target}, headers: {OWN}}}]")
-    assert route.request_headers == HeaderOps(("x", "y"), (("a", "route"), ("b", "own")), (("a", "own"),))
+    assert route.request_headers == HeaderOps(
+        ("x", "y"), (("a", "route"), ("b", "own")), (("b", "route"), ("a", "own"))
+    )
     assert route.response_headers == HeaderOps((), (("c", "route"),), (("c", "own"),))
     assert route.destinations == (
         Destination("v1", "outbound|80||v1.default.svc.cluster.local", authority="own.example"),
