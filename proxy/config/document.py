@@ -21,7 +21,11 @@ from proxy.config.problems import Mark, Problem, Problems
 MAX_FILE_BYTES = 8 * 1024 * 1024
 MAX_ALIASED_NODES = 10_000
 SUFFIXES = (".yaml", ".yml", ".json")
-TOP_LEVEL_KEYS = ("apiVersion", "kind", "metadata", "spec", "status")
+DEFAULT_TAGS: dict[type[yaml.Node], str] = {
+    yaml.ScalarNode: "tag:yaml.org,2002:str",
+    yaml.SequenceNode: "tag:yaml.org,2002:seq",
+    yaml.MappingNode: "tag:yaml.org,2002:map",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +146,21 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  the library's own class attribute
 
+    def resolve(self, kind: type[yaml.Node], value: str | None, implicit: Any) -> str:
+        """Return a node's tag; the library's own way asks for path resolvers too, at each of many nodes."""
+        if kind is not yaml.ScalarNode:
+            return DEFAULT_TAGS[kind]
+        if implicit[0] and value is not None:
+            for tag, pattern in self.yaml_implicit_resolvers.get(value[:1], ()):
+                if pattern.match(value):
+                    return str(tag)
+        return DEFAULT_TAGS[kind]
+
+    def descend_resolver(self, *_: Any) -> None:
+        """Take no notice of where in the tree a node is."""
+
+    ascend_resolver = descend_resolver
+
 
 for _tag, _pattern, _first in (
     ("bool", r"yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF", "yYnNtTfFoO"),
@@ -164,6 +183,7 @@ class _Grower:
         self._problems = problems
         self._seen: set[int] = set()
         self._aliased = 0
+        self._marks: dict[int, Mark] = {}  # by line
 
     def documents(self, data: bytes) -> Iterator[Node]:
         """Yield each document's root; a syntax error ends the file."""
@@ -190,7 +210,9 @@ class _Grower:
             if self._aliased > MAX_ALIASED_NODES:
                 raise yaml.YAMLError(f"aliases expand to more than {MAX_ALIASED_NODES} values")
         self._seen.add(id(node))
-        mark = Mark(self._source, line)
+        mark = self._marks.get(line)
+        if mark is None:
+            mark = self._marks[line] = Mark(self._source, line)
         if isinstance(node, yaml.MappingNode):
             return Node(self._mapping(node), mark)
         if isinstance(node, yaml.SequenceNode):
