@@ -87,8 +87,9 @@ def _translation(arguments: argparse.Namespace, environ: Mapping[str, str], load
         bootstrap, unsaid = envoy.bootstrap(loaded.config)
         return Translation([bootstrap], unsaid)
     options = flags.options(flags.Given(vars(arguments), environ, Problems()))
-    dialect = istio if arguments.to == ISTIO else gateway_api
-    return dialect.documents(loaded, options)
+    if arguments.to == ISTIO:
+        return istio.documents(loaded, options)
+    return gateway_api.documents(loaded, options)
 
 
 def _header(arguments: argparse.Namespace, notes: Sequence[str]) -> str:

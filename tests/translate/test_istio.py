@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from proxy.config import loader
 from proxy.config.loader import Loaded
-from proxy.config.model import Address, Match
-from proxy.config.options import EndpointOption, Options
-from proxy.config.problems import Mark, Problems
+from proxy.config.model import Match
+from proxy.config.options import Options
+from proxy.config.problems import Problems
 from proxy.routing.rewrite import path_change
 from proxy.translate import istio
 from proxy.translate.canonical import canonical
@@ -273,132 +273,6 @@ def test_every_host_is_a_gateways(load: Load, reload: Reload) -> None:
 @given(st.integers(0, 1_000_000))
 def test_a_percentage_is_truncated_to_the_same_share(numerator: int) -> None:
     assert int(percentage(numerator, 1_000_000)["value"] * 10_000) == numerator
-
-
-def test_istios_own_documents_are_only_spelled_anew(load: Load) -> None:
-    loaded = load("""
-        apiVersion: networking.istio.io/v1alpha3
-        kind: VirtualService
-        metadata: {name: shop, resourceVersion: "7", labels: {some_label: a}}
-        spec:
-          hosts: [v1]
-          http:
-          - match: [{without_headers: {x_y: {exact: z}}, query_params: ~}]
-            route: [{destination: {host: v1, port: {number: 80}}}]
-            mirror: {host: v2, port: {number: 80}}
-            mirror_percent: 5
-        status: {}
-        ---
-        apiVersion: networking.istio.io/v1beta1
-        kind: DestinationRule
-        metadata: {name: v2}
-        spec: {host: v2, traffic_policy: {connection_pool: {tcp: {max_connections: 3}}}}
-        """)
-    first, second = istio.documents(loaded, STRICT).documents
-    assert first == {
-        "apiVersion": "networking.istio.io/v1",
-        "kind": "VirtualService",
-        "metadata": {"name": "shop", "labels": {"some_label": "a"}},
-        "spec": {
-            "hosts": ["v1"],
-            "http": [
-                {
-                    "match": [{"withoutHeaders": {"x_y": {"exact": "z"}}}],
-                    "route": [{"destination": {"host": "v1", "port": {"number": 80}}}],
-                    "mirror": {"host": "v2", "port": {"number": 80}},
-                    "mirrorPercent": 5,
-                }
-            ],
-        },
-    }
-    assert second["apiVersion"] == "networking.istio.io/v1"
-    assert second["spec"] == {
-        "host": "v2",
-        "trafficPolicy": {"connectionPool": {"tcp": {"maxConnections": 3}}},
-    }
-
-
-def test_each_setting_of_the_proxy_is_told(load: Load) -> None:
-    loaded = load(f"""\
-apiVersion: mirror-proxy.dev/v1
-kind: MirrorProxy
-metadata: {{name: shop}}
-spec: {{workers: 2, shadowHostSuffix: false, mirroring: {{methods: safe, headers: {{remove: [cookie]}}}}}}
----
-{HTTP_ROUTE}  - {BACKENDS}""")
-    translation = istio.documents(loaded, STRICT)
-    subject = "MirrorProxy default/shop spec"
-    assert translation.unsaid == [
-        f"{subject}.workers: Istio has no word for it",
-        f"{subject}.shadowHostSuffix: istiod says it for the whole mesh, by DISABLE_SHADOW_HOST_SUFFIX",
-        f"{subject}.mirroring.methods: Istio has no word for it",
-        f"{subject}.mirroring.headers: Istio has no word for it",
-    ]
-    assert [document["kind"] for document in translation.documents] == ["VirtualService"]
-
-
-def test_a_host_outside_gets_a_service_entry(load: Load, reload: Reload) -> None:
-    loaded = load(
-        VIRTUAL_SERVICE + "  - route: [{destination: {host: api.example.com, port: {number: 443}}}]\n"
-    )
-    translation = istio.documents(loaded, STRICT)
-    assert translation.documents[1:] == [
-        {
-            "apiVersion": "networking.istio.io/v1",
-            "kind": "ServiceEntry",
-            "metadata": {"name": "api.example.com", "namespace": "default"},
-            "spec": {
-                "hosts": ["api.example.com"],
-                "location": "MESH_EXTERNAL",
-                "ports": [{"number": 443, "name": "http-443", "protocol": "HTTP"}],
-                "resolution": "DNS",
-            },
-        }
-    ]
-    assert plain_routing(reload(translation.documents).config) == plain_routing(loaded.config)
-
-
-def test_an_address_needs_a_name(load: Load) -> None:
-    loaded = load(VIRTUAL_SERVICE + "  - route: [{destination: {host: 10.0.0.1, port: {number: 80}}}]\n")
-    translation = istio.documents(loaded, STRICT)
-    assert translation.unsaid == [
-        "host 10.0.0.1: a mesh routes to names only; give the address a name in a ServiceEntry"
-    ]
-    assert len(translation.documents) == 1
-
-
-def endpoint(subset: str, host: str) -> EndpointOption:
-    return EndpointOption(Mark("--endpoint", is_flag=True), "v1", subset, Address(host, 8080))
-
-
-def test_endpoints_of_flags_become_a_service_entry_and_subsets(load: Load, reload: Reload) -> None:
-    options = Options(host_match="strict", endpoints=(endpoint("", "10.0.0.1"), endpoint("b", "10.0.0.2")))
-    text = VIRTUAL_SERVICE.replace(", namespace: store", "")
-    loaded = load(text + "  - route: [{destination: {host: v1, subset: b, port: {number: 80}}}]\n", options)
-    translation = istio.documents(loaded, options)
-    _, rule, entry = translation.documents
-    assert rule["spec"] == {
-        "host": "v1.default.svc.cluster.local",
-        "subsets": [{"name": "b", "labels": {"version": "b"}}],
-    }
-    assert entry["spec"]["resolution"] == "STATIC"
-    assert entry["spec"]["endpoints"] == [
-        {"address": "10.0.0.1", "ports": {"http-80": 8080}},
-        {"address": "10.0.0.2", "ports": {"http-80": 8080}, "labels": {"version": "b"}},
-    ]
-    assert plain_routing(reload(translation.documents).config) == plain_routing(loaded.config)
-
-
-def test_endpoints_of_flags_do_not_override_documents(load: Load) -> None:
-    options = Options(host_match="strict", endpoints=(endpoint("", "10.0.0.1"),))
-    service = "---\napiVersion: v1\nkind: Service\nmetadata: {name: v1}\nspec: {ports: [{port: 80}]}\n"
-    text = VIRTUAL_SERVICE.replace(", namespace: store", "")
-    loaded = load(f"{text}  - {TO_V1}\n{service}", options)
-    translation = istio.documents(loaded, options)
-    assert translation.unsaid == [
-        "--endpoint v1=10.0.0.1:8080: in a mesh the Service default/v1 says where v1 is"
-    ]
-    assert [document["kind"] for document in translation.documents] == ["VirtualService", "Service"]
 
 
 EXAMPLES = {
