@@ -146,8 +146,8 @@ class Supervisor:
 
     async def snapshot(self) -> Snapshot:
         """Ask every worker how it stands; one that does not answer soon counts as it last said."""
-        processes = self._fleet.processes
-        await asyncio.gather(*(process.snap(_SNAP_S) for process in processes))
+        await asyncio.gather(*(process.snap(_SNAP_S) for process in self._fleet.processes))
+        processes = self._fleet.processes  # those that have ended meanwhile are in the retired counts
         return Snapshot(
             self._report(processes),
             merge_rows((process.clusters for process in processes), "name"),

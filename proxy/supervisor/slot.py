@@ -218,12 +218,13 @@ class Slot:
             return
         self.worker = None
         self._is_back.clear()
+        if self._is_closed:
+            return
         reason = "hung" if process.is_hung else "died"
         self._restarts[reason] = self._restarts.get(reason, 0) + 1
-        if not self._is_closed:
-            _log.error("worker %d (pid %d) %s; replacing it", self.index, process.pid, process.exit_text)
-            age_s = asyncio.get_running_loop().time() - process.started
-            tasks.spawn(self._replace(is_young=age_s < self._patience.young_s), "replace-worker")
+        _log.error("worker %d (pid %d) %s; replacing it", self.index, process.pid, process.exit_text)
+        age_s = asyncio.get_running_loop().time() - process.started
+        tasks.spawn(self._replace(is_young=age_s < self._patience.young_s), "replace-worker")
 
     async def _replace(self, *, is_young: bool) -> None:
         self._pause_s = self._longer_pause() if is_young else 0.0

@@ -1,65 +1,12 @@
 from __future__ import annotations
 
-import socket
-from collections.abc import AsyncIterator
-
 import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from proxy.admin.guard import is_local_host
-from proxy.admin.server import AdminServer
-from proxy.admin.subject import Row, Snapshot, State
-
-CLUSTER: Row = {
-    "name": "outbound|8080||v1",
-    "requests_active": 2,
-    "endpoints": [{"address": "10.0.0.1:8080", "active": 2, "idle": 1}],
-}
-
-
-class Shop:
-    """A subject whose figures are known."""
-
-    state: State = "LIVE"
-
-    async def snapshot(self) -> Snapshot:
-        outcomes = {
-            ("r", "mirror", "completed"): 3.0,
-            ("r", "mirror", "lagged"): 0.0,
-            ("r", "other", "reset"): 1.0,
-        }
-        report = {"mirror_requests_total": dict(outcomes)}
-        return Snapshot(report, [CLUSTER], [{"name": "mirror", "percent": 10.0}])  # type: ignore[arg-type]
-
-    def server_info(self) -> Row:
-        return {"version": "1.2.3", "state": self.state}
-
-
-class Doors:
-    """Both doors of a running admin server."""
-
-    def __init__(self, subject: Shop, everything: socket.socket, probes: socket.socket) -> None:
-        self.subject = subject
-        self.everything = f"http://127.0.0.1:{everything.getsockname()[1]}"
-        self.probes = f"http://127.0.0.1:{probes.getsockname()[1]}"
-
-
-@pytest.fixture
-async def doors() -> AsyncIterator[Doors]:
-    shop = Shop()
-    server = AdminServer(shop)
-    everything, probes = socket.create_server(("127.0.0.1", 0)), socket.create_server(("0.0.0.0", 0))
-    await server.start(everything, probes)
-    yield Doors(shop, everything, probes)
-    await server.close()
-
-
-@pytest.fixture
-async def client() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as session:
-        yield session
-
+from proxy.admin.subject import State
+from tests.admin.conftest import CLUSTER, Doors
 
 @pytest.mark.parametrize(("state", "status"), [("LIVE", 200), ("INITIALIZING", 503), ("DRAINING", 503)])
 async def test_ready_is_200_only_while_serving(
@@ -113,7 +60,8 @@ async def test_metrics_come_as_text_or_openmetrics_as_asked(
 async def test_the_index_links_to_every_page(doors: Doors, client: aiohttp.ClientSession) -> None:
     async with client.get(f"{doors.everything}/") as answer:
         page = await answer.text()
-    for path in ("/ready", "/healthz", "/metrics", "/server_info", "/clusters", "/mirrors"):
+    assert "/reload POST" in page
+    for path in ("/ready", "/healthz", "/metrics", "/server_info", "/clusters", "/mirrors", "/routes"):
         assert f'href="{path}"' in page
         async with client.get(f"{doors.everything}{path}") as answer:
             assert answer.status == 200

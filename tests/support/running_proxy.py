@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -68,9 +68,9 @@ def free_port() -> int:
 
 
 class Origin:
-    """Answers every request; one for `/held` only once `release` is set."""
+    """Answers every request with `body`; one for `/held` only once `release` is set."""
 
-    def __init__(self) -> None:
+    def __init__(self, body: bytes = b"ok") -> None:
         self.release = threading.Event()
         self.waiting = 0
         origin = self
@@ -83,9 +83,9 @@ class Origin:
                     origin.waiting += 1
                     origin.release.wait(BOUND_S)
                 self.send_response(200)
-                self.send_header("Content-Length", "2")
+                self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(b"ok")
+                self.wfile.write(body)
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 the base class names it
                 """Stay quiet."""
@@ -108,8 +108,8 @@ class Origin:
 
 
 @contextmanager
-def origin() -> Iterator[Origin]:
-    one = Origin()
+def origin(body: bytes = b"ok") -> Iterator[Origin]:
+    one = Origin(body)
     try:
         yield one
     finally:
@@ -137,15 +137,18 @@ def config_for(
 class RunningProxy:
     """A supervisor process with its workers. `stderr` holds what it has written so far."""
 
-    def __init__(self, config: Config, folder: Path, heartbeat_s: float) -> None:
+    def __init__(
+        self, config: Config, folder: Path, heartbeat_s: float, files: Sequence[Path] = ()
+    ) -> None:
         self.config = config
         self._file = folder / "config.pickle"
         self._stderr = folder / "stderr"
         self.write(config)
+        command = ["-c", _SCRIPT, str(self._file), str(heartbeat_s)]
+        if files:
+            command = ["-m", "proxy", "run", *map(str, files)]
         with self._stderr.open("wb") as stderr:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", _SCRIPT, str(self._file), str(heartbeat_s)], stderr=stderr, cwd=ROOT
-            )
+            self.process = subprocess.Popen([sys.executable, *command], stderr=stderr, cwd=ROOT)
 
     def write(self, config: Config | bytes) -> None:
         """Put another configuration where a reload will find it."""
@@ -178,6 +181,18 @@ class RunningProxy:
 
     def ask_admin(self, path: str) -> tuple[int, str]:
         return _get(self.config.settings.admin.address, path)
+
+    def change(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+        """Ask the admin server for a change; return its status and answer."""
+        address = self.config.settings.admin.address
+        client = http.client.HTTPConnection(address.host, address.port, timeout=BOUND_S)
+        try:
+            headers = {"Content-Type": "application/json"} if body is not None else {}
+            client.request(method, path, json.dumps(body) if body is not None else None, headers)
+            answer = client.getresponse()
+            return answer.status, json.loads(answer.read())
+        finally:
+            client.close()
 
     def admin_json(self, path: str) -> Any:
         return json.loads(self.ask_admin(path)[1])
@@ -234,10 +249,18 @@ def is_alive(pid: int) -> bool:
 
 @contextmanager
 def running(
-    config: Config, folder: Path, *, heartbeat_s: float = 10.0, ready: bool = True
+    config: Config,
+    folder: Path,
+    *,
+    heartbeat_s: float = 10.0,
+    ready: bool = True,
+    files: Sequence[Path] = (),
 ) -> Iterator[RunningProxy]:
-    """Run a proxy; whatever the test did to it, its processes are gone afterwards."""
-    proxy = RunningProxy(config, folder, heartbeat_s)
+    """Run a proxy; whatever the test did to it, its processes are gone afterwards.
+
+    With `files`, it is the command that runs, on those; `config` then only says where to ask.
+    """
+    proxy = RunningProxy(config, folder, heartbeat_s, files)
     try:
         if ready:
             proxy.wait_ready()

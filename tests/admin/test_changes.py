@@ -1,0 +1,182 @@
+"""What the admin server takes besides questions, and from whom."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from proxy.admin.subject import Refusal
+from tests.admin.conftest import Doors
+
+WEIGHTS = {"route": "split", "weights": {"shop/v1": 0, "shop/v2": 100}}
+
+
+async def test_weights_are_set_and_the_route_s_row_is_the_answer(
+    doors: Doors, client: aiohttp.ClientSession
+) -> None:
+    body = {**WEIGHTS, "ttl": "5m"}
+    async with client.patch(f"{doors.everything}/routes", json=body) as answer:
+        assert answer.status == 200
+        [row] = (await answer.json())["routes"]
+    assert doors.subject.done == [("split", {"shop/v1": 0, "shop/v2": 100}, 300.0)]
+    assert row["overridden"] is True
+    assert row["ends_in_s"] == 12.3
+    assert [(one["name"], one["file_weight"], one["weight"]) for one in row["destinations"]] == [
+        ("shop/v1", 90, 0),
+        ("shop/v2", 10, 100),
+    ]
+
+
+async def test_what_the_subject_refuses_is_422_with_what_exists(
+    doors: Doors, client: aiohttp.ClientSession
+) -> None:
+    async with client.patch(f"{doors.everything}/routes", json={**WEIGHTS, "route": "spilt"}) as answer:
+        assert answer.status == 422
+        assert await answer.json() == {"error": 'there is no route "spilt"', "routes": ["split"]}
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "the body is not JSON"),
+        (b"{", "the body is not JSON"),
+        (b"[]", "the body must be a JSON object"),
+        (b'{"route": 1, "weights": {"a": 1}}', "route must be the name of a route"),
+        (b'{"route": "split"}', "weights must be an object of destinations and numbers"),
+        (b'{"route": "split", "weights": {}}', "weights must be an object of destinations and numbers"),
+        (b'{"route": "split", "weights": {"a": 1.5}}', "the weight of a must be a whole number"),
+        (b'{"route": "split", "weights": {"a": true}}', "the weight of a must be a whole number"),
+        (b'{"route": "split", "weights": {"a": -1}}', "the weight of a must be a whole number"),
+        (b'{"route": "split", "weights": {"a": 1}, "ttl": 5}', "ttl must be a duration such as 5m"),
+        (b'{"route": "split", "weights": {"a": 1}, "ttl": "5"}', 'ttl: "5" is not a duration'),
+        (b'{"route": "split", "weights": {"a": 1}, "ttl": "0s"}', "ttl must be more than 0"),
+        (b'{"route": "split", "weight": {"a": 1}}', 'unknown key "weight"; did you mean "weights"?'),
+    ],
+)
+async def test_nonsense_is_400_with_a_reason_and_changes_nothing(
+    doors: Doors, client: aiohttp.ClientSession, body: bytes, reason: str
+) -> None:
+    headers = {"Content-Type": "application/json"}
+    async with client.patch(f"{doors.everything}/routes", data=body, headers=headers) as answer:
+        assert answer.status == 400
+        assert (await answer.json())["error"].startswith(reason)
+    assert doors.subject.done == []
+
+
+async def test_a_body_that_is_too_large_is_413(doors: Doors, client: aiohttp.ClientSession) -> None:
+    headers = {"Content-Type": "application/json"}
+    async with client.patch(f"{doors.everything}/routes", data=b" " * 70_000, headers=headers) as answer:
+        assert answer.status == 413
+    assert doors.subject.done == []
+
+
+async def test_a_body_that_is_not_json_by_its_type_is_415(
+    doors: Doors, client: aiohttp.ClientSession
+) -> None:
+    for path in ("/routes", "/reload"):
+        method = "PATCH" if path == "/routes" else "POST"
+        async with client.request(method, f"{doors.everything}{path}", data=b"a=1") as answer:
+            assert answer.status == 415
+    assert doors.subject.done == []
+
+
+async def test_reload_answers_with_the_generation_or_with_every_problem(
+    doors: Doors, client: aiohttp.ClientSession
+) -> None:
+    async with client.post(f"{doors.everything}/reload") as answer:
+        assert (answer.status, await answer.json()) == (200, {"generation": 3})
+    doors.subject.refusal = Refusal(("a.yaml:1: one", "a.yaml:2: two"), 0.0)
+    async with client.post(f"{doors.everything}/reload") as answer:
+        assert answer.status == 422
+        assert (await answer.json())["problems"] == ["a.yaml:1: one", "a.yaml:2: two"]
+    assert doors.subject.done == ["reload", "reload"]
+
+
+async def test_drain_begins_and_is_accepted(doors: Doors, client: aiohttp.ClientSession) -> None:
+    async with client.post(f"{doors.everything}/drain") as answer:
+        assert (answer.status, await answer.json()) == (202, {"state": "DRAINING"})
+    assert doors.subject.done == ["drain"]
+
+
+async def test_the_second_door_takes_no_change(doors: Doors, client: aiohttp.ClientSession) -> None:
+    async with client.post(f"{doors.probes}/drain") as answer:
+        assert answer.status == 404
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Host": "evil.example"},
+    ],
+)
+async def test_a_page_of_another_origin_changes_nothing(
+    doors: Doors, client: aiohttp.ClientSession, headers: dict[str, str]
+) -> None:
+    for method, path in (("PATCH", "/routes"), ("POST", "/reload"), ("POST", "/drain")):
+        body: Any = WEIGHTS if method == "PATCH" else None
+        url = f"{doors.everything}{path}"
+        async with client.request(method, url, json=body, headers=headers) as answer:
+            assert answer.status == 403
+            assert (await answer.json())["error"]
+    assert doors.subject.done == []
+
+
+async def test_a_page_of_our_own_origin_may(doors: Doors, client: aiohttp.ClientSession) -> None:
+    headers = {"Origin": doors.everything, "Sec-Fetch-Site": "same-origin"}
+    async with client.post(f"{doors.everything}/drain", headers=headers) as answer:
+        assert answer.status == 202
+
+
+async def test_without_a_token_changes_are_taken_on_loopback_only(
+    doors: Doors, client: aiohttp.ClientSession
+) -> None:
+    async with client.post(f"{doors.public}/drain") as answer:
+        assert answer.status == 403
+        assert "set admin.tokenFile" in (await answer.json())["error"]
+    async with client.get(f"{doors.public}/routes") as answer:
+        assert answer.status == 200
+    assert doors.subject.done == []
+
+
+async def test_with_a_token_every_change_needs_it_wherever_it_comes_from(
+    doors: Doors, client: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    token = tmp_path / "token"
+    token.write_text("secret\n")
+    doors.subject.require_token(str(token))
+    for door in (doors.everything, doors.public):
+        for shown in ("", "Bearer", "Bearer wrong", "Basic secret", "secret", "Bearer sécret"):
+            async with client.post(f"{door}/drain", headers={"Authorization": shown}) as answer:
+                assert answer.status == 401
+                assert answer.headers["WWW-Authenticate"] == "Bearer"
+                assert "secret" not in await answer.text()
+    assert doors.subject.done == []
+    for door in (doors.everything, doors.public):
+        async with client.post(f"{door}/drain", headers={"Authorization": "Bearer secret"}) as answer:
+            assert answer.status == 202
+    token.write_text("rotated")
+    async with client.post(f"{doors.public}/drain", headers={"Authorization": "Bearer secret"}) as answer:
+        assert answer.status == 401
+    async with client.post(f"{doors.public}/drain", headers={"Authorization": "bearer rotated"}) as answer:
+        assert answer.status == 202
+
+
+async def test_a_token_that_is_empty_or_cannot_be_read_opens_nothing(
+    doors: Doors, client: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    token = tmp_path / "token"
+    doors.subject.require_token(str(token))
+    async with client.post(f"{doors.everything}/drain", headers={"Authorization": "Bearer "}) as answer:
+        assert answer.status == 503
+    token.write_text("\n")
+    async with client.post(f"{doors.everything}/drain", headers={"Authorization": "Bearer "}) as answer:
+        assert answer.status == 401
+    assert doors.subject.done == []

@@ -1,0 +1,59 @@
+"""`/routes` and `/config_dump`."""
+
+from __future__ import annotations
+
+import aiohttp
+
+from proxy.admin.subject import Refusal
+from tests.admin.conftest import Doors
+
+
+async def test_routes_show_conditions_and_the_file_s_weights_beside_the_present_ones(
+    doors: Doors, client: aiohttp.ClientSession
+) -> None:
+    async with client.get(f"{doors.everything}/routes") as answer:
+        split, rest = (await answer.json())["routes"]
+    assert split == {
+        "name": "split",
+        "virtual_host": "default/shop",
+        "domains": ["shop", "shop.default"],
+        "matches": ["path prefix /a, header x-user not exact jason, query q present"],
+        "destinations": [
+            {"name": "shop/v1", "cluster": "c1", "weight": 90, "file_weight": 90},
+            {"name": "shop/v2", "cluster": "c2", "weight": 10, "file_weight": 10},
+        ],
+        "mirrors": [],
+        "overridden": False,
+    }
+    assert rest["matches"] == ["everything"]
+
+
+async def test_the_config_dump_has_envoy_s_shape_and_the_weights_that_requests_meet(
+    doors: Doors, client: aiohttp.ClientSession
+) -> None:
+    doors.subject.weights["split"] = {"shop/v2": 30}
+    async with client.get(f"{doors.everything}/config_dump") as answer:
+        clusters, routes = (await answer.json())["configs"]
+    assert clusters["@type"] == "type.googleapis.com/envoy.admin.v3.ClustersConfigDump"
+    assert [one["cluster"]["name"] for one in clusters["dynamic_active_clusters"]] == ["c1", "c2"]
+    assert routes["@type"] == "type.googleapis.com/envoy.admin.v3.RoutesConfigDump"
+    [config] = routes["dynamic_route_configs"]
+    assert (config["version_info"], config["last_updated"]) == ("3", "2023-11-14T22:13:20.000Z")
+    assert config["client_status"] == "ACKED"
+    assert "error_state" not in config
+    split = config["route_config"]["virtual_hosts"][0]["routes"][0]
+    weights = {one["name"]: one["weight"] for one in split["route"]["weighted_clusters"]["clusters"]}
+    assert weights == {"c1": 90, "c2": 30}
+
+
+async def test_a_refused_reload_stands_in_the_config_dump_with_its_problems_and_time(
+    doors: Doors, client: aiohttp.ClientSession
+) -> None:
+    doors.subject.refusal = Refusal(("a.yaml:1: one", "a.yaml:2: two"), 1_700_000_001.5)
+    async with client.get(f"{doors.everything}/config_dump") as answer:
+        [config] = (await answer.json())["configs"][1]["dynamic_route_configs"]
+    assert config["client_status"] == "NACKED"
+    assert config["error_state"] == {
+        "last_update_attempt": "2023-11-14T22:13:21.500Z",
+        "details": "a.yaml:1: one\na.yaml:2: two",
+    }
