@@ -131,7 +131,7 @@ def _client_ip(exchange: Exchange) -> bytes:
 def response_fields(exchange: Exchange, head: ResponseHead) -> bytes:
     """Make the block of fields for the client, and decide on its framing and whether its connection is kept."""
     route, minor = exchange.route, exchange.head.minor
-    if head.framing >= framing.CHUNKED:
+    if head.framing >= framing.CHUNKED or not minor:
         _frame_for_client(exchange, head)
     out = head.fields
     if route is not None and route.changes_response:
@@ -169,9 +169,9 @@ def own_answer(
 
 def _frame_for_client(exchange: Exchange, head: ResponseHead) -> None:
     """Chunk what ends with the upstream's connection; for HTTP/1.0 the other way round."""
-    if exchange.head.minor == 0:
+    if exchange.head.minor == 0:  # not even in answer to HEAD, where it frames nothing (RFC 9112 §6.1)
         head.fields = framing.without(head.fields, frozenset({b"transfer-encoding"}))
-        exchange.keep_alive = False
+        exchange.keep_alive &= head.framing < framing.CHUNKED
     elif head.framing == framing.UNTIL_CLOSE:
         head.fields += b"transfer-encoding: chunked\r\n"
         exchange.rechunks = True

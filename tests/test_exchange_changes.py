@@ -30,6 +30,16 @@ async def test_no_host_is_told_where_none_was_replaced(
     assert v1.requests[0].get(b"x-envoy-original-host") is None
 
 
+async def test_a_client_of_http_1_0_is_never_told_of_chunks(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect
+) -> None:
+    v1 = await origin(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+    client = await connect(await plane(v1))
+    response = await client.ask(b"HEAD / HTTP/1.0\r\nhost: shop\r\nconnection: keep-alive\r\n\r\n")
+    assert (response.status, response.get(b"transfer-encoding")) == (200, None)
+    assert response.get(b"connection") == b"keep-alive"
+
+
 async def test_an_answer_in_the_upstreams_place_is_changed_as_its_own_would_be(
     origin: MakeOrigin, plane: MakePlane, connect: Connect
 ) -> None:
