@@ -10,13 +10,13 @@ from proxy.config.headers import header_ops, plain_value
 from proxy.config.model import Breaker, Mirroring
 from proxy.config.node import Node, Place, merge
 from proxy.config.problems import Problems, did_you_mean
+from proxy.config.sampling import SAMPLING
 from proxy.config.schema import (
     BOOLEAN,
     INVALID,
     Choice,
     Either,
     Field,
-    Later,
     ListOf,
     MapOf,
     Record,
@@ -45,7 +45,6 @@ METHODS = Either(
         ),
     }
 )
-SAMPLING = Either({"string": Choice({"random": "random"}, later=("exact",)), "object": Later()})
 
 MIRRORING_FIELDS = (
     Field(
@@ -93,7 +92,6 @@ MIRRORING_FIELDS = (
         ),
         "Stops sending to a mirror that keeps failing.",
     ),
-    Field("sampling", "", SAMPLING, "How the percentage is drawn.", "random"),
     Field(
         "maxPerSecond",
         "max_per_second",
@@ -104,11 +102,13 @@ MIRRORING_FIELDS = (
     Field("headers", "headers", header_ops(plain_value), "Header changes on the copy only."),
     Field("mark", "mark", BOOLEAN, "Mark the copy with x-mirror-proxy-shadow.", default=True),
 )
+SAMPLING_TEXT = "Who is drawn: random, or {sticky: ...} by a header, cookie, query or clientIp."
 OVERRIDE = Record(Mirroring, MIRRORING_FIELDS)
 MIRRORING = Record(
     dict,
     (
         *MIRRORING_FIELDS,
+        Field("sampling", "sticky", SAMPLING, SAMPLING_TEXT, "random"),
         Field(
             "maxBufferedBytes",
             "max_buffered_bytes",

@@ -12,6 +12,7 @@ from proxy.explanation.asked import Asked
 from proxy.explanation.trial import Seen
 from proxy.http1.framing import CRLF
 from proxy.http1.request import read_request
+from proxy.routing import sticky
 from proxy.routing.route_list import RouteList
 from proxy.routing.table import RouteTable
 from proxy.routing.view import RequestView
@@ -154,11 +155,6 @@ def _variants(taken: Candidate) -> Iterator[tuple[Destination | None, Route]]:
 def _has_key(config: Config, view: RequestView) -> bool:
     """Tell whether the request says whose it is, so that its draw is no chance."""
     key = config.settings.sticky
-    if key is None or key.kind == "source_ip":
+    if key is None or key.kind == "source_ip":  # this machine's address is not the client's
         return False
-    if key.kind == "query":
-        return view.query(key.name.encode()) is not None
-    if key.kind == "header":
-        return view.header(key.name.lower().encode()) is not None
-    cookies = (view.header(b"cookie") or b"").split(b";")
-    return any(one.strip().partition(b"=")[0] == key.name.encode() for one in cookies)
+    return sticky.value_of(key, view, b"") is not None

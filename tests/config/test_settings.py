@@ -231,10 +231,6 @@ def test_an_override_is_laid_over_the_rest_for_its_mirror_alone(load_spec: LoadS
             "spec.mirroring.maxPerSecond: must be in the range 0..1000000 (it is nan)",
         ),
         ("mirroring: {sampling: exact}", 'spec.mirroring.sampling: "exact": this version does not have it'),
-        (
-            "mirroring: {sampling: {sticky: clientIp}}",
-            "spec.mirroring.sampling: this version does not have it",
-        ),
         ("tracing: {otlpEndpoint: ''}", "spec.tracing: this version does not have it"),
         ("compare: {}", "spec.compare: this version does not have it"),
         (

@@ -9,6 +9,7 @@ import pytest
 
 from proxy.config import loader
 from proxy.config.model import Config
+from proxy.config.options import Options
 from proxy.explanation import asked, telling, verdict
 from tests.support.certificates import Authority
 
@@ -67,7 +68,7 @@ def explain(tmp_path: Path) -> Explain:
 def load(tmp_path: Path, text: str, host_match: str = "auto") -> Config:
     path = tmp_path / "f.yaml"
     path.write_text(text)
-    return loader.load([str(path)], options=loader.Options(host_match=host_match))
+    return loader.load([str(path)], options=Options(host_match=host_match))
 
 
 def part(told: str, begin: str) -> list[str]:

@@ -1,0 +1,38 @@
+"""Sampling: what decides on a request's draw, which picks its destination and its mirrors: chance, or who asks."""
+
+from __future__ import annotations
+
+import re
+
+from proxy.config.model import HashKey
+from proxy.config.schema import Choice, Either, Field, Record, Scalar
+
+CLIENT_IP = "clientIp"
+KINDS = ("header", "cookie", "query")
+NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+def _name(text: str) -> str:
+    if not NAME.fullmatch(text):
+        raise ValueError(f'"{text}" is no name of a header, cookie or query parameter')
+    return text
+
+
+def _key(**given: str) -> HashKey:
+    if len(given) != 1:
+        raise ValueError(f"one of {', '.join(KINDS)} is needed, and no more (there are {len(given)})")
+    [(kind, name)] = given.items()
+    return HashKey(kind, name.lower() if kind == "header" else name)
+
+
+KEY = Record(_key, tuple(Field(kind, kind, Scalar(("string",), _name)) for kind in KINDS), is_whole=True)
+STICKY = Either({"string": Choice({CLIENT_IP: HashKey("source_ip")}), "object": KEY})
+#: None: chance. A key: the same who gets the same destination and mirrors; who has none, by chance.
+SAMPLING = Either(
+    {
+        "string": Choice({"random": None}, later=("exact",)),
+        "object": Record(
+            lambda sticky: sticky, (Field("sticky", "sticky", STICKY, "By whom.", required=True),)
+        ),
+    }
+)
