@@ -58,6 +58,54 @@ def test_a_list_is_unrolled(write: Write) -> None:
     assert [(doc.name, doc.root.mark.line) for doc in found] == [("a", 4), ("b", 5), ("c", 6)]
 
 
+def test_a_list_inside_a_list_is_unrolled_too(write: Write) -> None:
+    inner = "{apiVersion: v1, kind: List, items: [{apiVersion: v1, kind: Thing, metadata: {name: a}}, ~]}"
+    found, problems = read(write(f"apiVersion: v1\nkind: List\nmetadata: {{}}\nitems: [{inner}]\n"))
+    assert not problems
+    assert [doc.name for doc in found] == ["a"]
+
+
+def test_lists_are_unrolled_no_deeper_than_documents_nest(write: Write) -> None:
+    deep = "{kind: List, items: [" * 2000 + "]}" * 2000
+    assert problems_of(write, deep) == ["f.yaml:1: is nested too deeply"]
+    assert problems_of(write, "&a {kind: List, items: [*a]}") == ["f.yaml:1: is nested too deeply"]
+
+
+def test_an_object_without_a_namespace_is_in_that_of_the_load(write: Write) -> None:
+    other = HEAD.replace("name: a", "name: b, namespace: cart")
+    item = "{apiVersion: v1, kind: Thing, metadata: {name: c}}"
+    path = write(f"{HEAD}---\n{other}---\napiVersion: v1\nkind: List\nitems: [{item}]\n")
+    found = document.read([path], Problems(), "shop")
+    assert [(doc.name, doc.namespace) for doc in found] == [("a", "shop"), ("b", "cart"), ("c", "shop")]
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "---\n# nothing\n---\n---\n", "~\n"])
+def test_documents_without_anything_in_them_are_none(write: Write, text: str) -> None:
+    assert read(write(text)) == ([], [])
+
+
+def test_a_json_file_may_hold_a_list(write: Write) -> None:
+    item = '{"apiVersion": "v1", "kind": "Thing", "metadata": {"name": "a"}}'
+    found, problems = read(
+        write(f'{{"apiVersion": "v1", "kind": "List", "items": [{item}, {item}]}}', "f.json")
+    )
+    assert (len(found), problems) == (2, [])
+
+
+@pytest.mark.parametrize(
+    ("metadata", "created"),
+    [
+        ("creationTimestamp: '2026-01-02T03:04:05Z'", "2026-01-02T03:04:05Z"),
+        ("creationTimestamp: 2026-01-02T03:04:05Z", "2026-01-02T03:04:05Z"),
+        ("creationTimestamp: ~", ""),
+        ("labels: {}", ""),
+    ],
+)
+def test_a_document_tells_when_a_cluster_took_it_in(write: Write, metadata: str, created: str) -> None:
+    (found,), _ = read(write(HEAD.replace("name: a", f"name: a, {metadata}")))
+    assert found.created == created
+
+
 def test_a_folder_is_read_in_the_order_of_its_names(write: Write, tmp_path: Path) -> None:
     for name in ("b.yml", "a.yaml", "c.json", "d.txt"):
         write(f'{{"apiVersion": "v1", "kind": "Thing", "metadata": {{"name": "{name}"}}}}', f"conf/{name}")

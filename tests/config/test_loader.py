@@ -10,12 +10,63 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config import loader
+from proxy.config import kinds, kubernetes, loader
 from proxy.config.model import Config
+from proxy.config.options import Options
 from proxy.config.problems import ConfigError
 
 SHOP = Path(__file__).parents[2] / "config/shop"
 EMPTY = "apiVersion: mirror-proxy.dev/v1\nkind: MirrorProxy\nmetadata: {name: p}\n"
+
+EXAMPLE = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: httpbin-v1}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app: httpbin, version: v1}}
+  template:
+    metadata: {labels: {app: httpbin, version: v1}}
+    spec: {containers: [{name: httpbin, image: httpbin, ports: [{containerPort: 80}]}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: httpbin-v2}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app: httpbin, version: v2}}
+  template:
+    metadata: {labels: {app: httpbin, version: v2}}
+    spec: {containers: [{name: httpbin, image: httpbin, ports: [{containerPort: 80}]}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: httpbin, labels: {app: httpbin}}
+spec:
+  ports: [{name: http, port: 8000, targetPort: 80}]
+  selector: {app: httpbin}
+---
+apiVersion: networking.istio.io/v1alpha3
+kind: VirtualService
+metadata: {name: httpbin}
+spec:
+  hosts: [httpbin]
+  http:
+  - route:
+    - destination: {host: httpbin, subset: v1}
+      weight: 100
+    mirror: {host: httpbin, subset: v2}
+    mirrorPercentage: {value: 100.0}
+---
+apiVersion: networking.istio.io/v1alpha3
+kind: DestinationRule
+metadata: {name: httpbin}
+spec:
+  host: httpbin
+  subsets:
+  - {name: v1, labels: {version: v1}}
+  - {name: v2, labels: {version: v2}}
+"""
 
 Load = Callable[..., Config]
 Refusals = Callable[..., list[str]]
@@ -40,12 +91,48 @@ def test_a_config_can_be_sent_to_a_worker() -> None:
 
 def test_kinds_that_mean_nothing_here_are_named_once_and_left(load_route: Load) -> None:
     others = "".join(
-        f"apiVersion: v1\nkind: {kind}\nmetadata: {{name: {name}}}\n---\n"
-        for kind, name in (("Service", "a"), ("Service", "b"), ("Deployment", "a"))
+        f"apiVersion: {version}\nkind: {kind}\nmetadata: {{name: {name}}}\n---\n"
+        for version, kind, name in (
+            ("v1", "ServiceAccount", "a"),
+            ("v1", "ServiceAccount", "b"),
+            ("networking.istio.io/v1", "Gateway", "a"),
+            ("security.istio.io/v1", "PeerAuthentication", "a"),
+            ("networking.istio.io/v1", "WorkloadEntry", "a"),
+            ("serving.knative.dev/v1", "Service", "a"),
+        )
     )
     assert load_route("", before=others).warnings == (
-        "ignored, as this version reads no such kind: 1 Deployment, 2 Service",
+        (
+            "ignored, as this version reads no such kind: 1 Gateway, 1 PeerAuthentication, 1 Service, 2 ServiceAccount,"
+            " 1 WorkloadEntry"
+        ),
     )
+
+
+@pytest.mark.parametrize("kind", sorted(kinds.DIALECTS.keys() - {"MirrorProxy"}))
+def test_a_kind_that_is_read_is_not_among_the_ignored(kind: str) -> None:
+    assert kind not in kinds.IGNORED
+    assert kinds.is_foreign(kind, "example.com/v1") == (kind in kubernetes.VERSIONS)
+    assert not kinds.is_foreign(kind, next(iter(kinds.DIALECTS[kind])))
+
+
+def test_short_names_are_completed_with_the_namespace_of_the_load(load: Load) -> None:
+    route = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a}\nspec:\n  hosts: [v1]\n"
+    target = "  http: [{route: [{destination: {host: v1, port: {number: 80}}}]}]\n"
+    (cluster,) = load(route + target, options=Options(namespace="shop")).clusters
+    assert cluster.name == "outbound|80||v1.shop.svc.cluster.local"
+
+
+def test_the_documents_of_the_example_in_istios_docs_load_as_one_file(load: Load) -> None:
+    config = load(EXAMPLE)
+    (host,) = config.virtual_hosts
+    (route,) = host.routes
+    (mirror,) = route.mirrors
+    assert [(one.name, [str(at.address) for at in one.endpoints]) for one in config.clusters] == [
+        ("outbound|8000|v1|httpbin.default.svc.cluster.local", ["httpbin-v1:80"]),
+        (f"outbound|8000|v2|httpbin.default.svc.cluster.local@{mirror.name}", ["httpbin-v2:80"]),
+    ]
+    assert (mirror.numerator, mirror.denominator, config.warnings) == (1_000_000, 1_000_000, ())
 
 
 @pytest.mark.parametrize(
@@ -63,6 +150,13 @@ def test_kinds_that_mean_nothing_here_are_named_once_and_left(load_route: Load) 
             (
                 'f.yaml:1 DestinationRule default/a apiVersion: no matches for kind "DestinationRule" in'
                 ' version "networking.istio.io/v2"; write networking.istio.io/v1'
+            ),
+        ),
+        (
+            "apiVersion: apps/v2\nkind: Deployment\nmetadata: {name: a}\n---\n",
+            (
+                'f.yaml:1 Deployment default/a apiVersion: no matches for kind "Deployment" in version'
+                ' "apps/v2"; write apps/v1'
             ),
         ),
         (
