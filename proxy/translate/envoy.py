@@ -16,6 +16,12 @@ __all__ = ["bootstrap", "route_configuration"]
 
 STREAM_IDLE_S = 300.0
 KIBIBYTE = 1024
+NOBODY = {
+    "address_prefix": "0.0.0.0",
+    "prefix_len": 32,
+}  # whose headers to Envoy count: without a range, loopback's do
+#: Since 1.39 Envoy matches each line of a field by itself; here, as before, they are joined.
+RUNTIME = {"envoy.reloadable_features.match_headers_individually": False}
 NORMALIZATION: dict[str, Message] = {
     "none": {"normalize_path": False},
     "base": {"normalize_path": True},
@@ -37,6 +43,7 @@ def bootstrap(config: Config) -> tuple[Message, list[str]]:
             "listeners": [_listener(listener, config) for listener in settings.listeners],
             "clusters": clusters(config),
         },
+        "layered_runtime": {"layers": [{"name": "static", "static_layer": RUNTIME}]},
         "overload_manager": {
             "resource_monitors": [
                 extension(
@@ -90,7 +97,7 @@ def _manager(config: Config, port: int) -> Message:
             access_log=_access_log(settings),
             use_remote_address=True,
             xff_num_trusted_hops=settings.xff_num_trusted_hops,
-            internal_address_config={"unix_sockets": False},
+            internal_address_config={"cidr_ranges": [NOBODY]},
             preserve_external_request_id=True,
             server_header_transformation="PASS_THROUGH",
             proxy_100_continue=True,

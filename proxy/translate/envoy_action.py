@@ -37,6 +37,7 @@ REDIRECT_CODES = {
     307: "TEMPORARY_REDIRECT",
     308: "PERMANENT_REDIRECT",
 }
+FROM_PROTOCOL = "from_protocol"
 SCHEME_PORTS = {"http": 80, "https": 443}
 CORS = "envoy.filters.http.cors"
 FAULT = "envoy.filters.http.fault"
@@ -177,10 +178,10 @@ def _hash_policy(key: HashKey) -> Message:
 
 
 def _redirect(redirect: Redirect) -> Message:
-    """Make a `RedirectAction`; a scheme's own port is what Envoy falls back to."""
-    port = redirect.port
-    if not isinstance(port, int):
-        port = None
+    """Make a `RedirectAction`."""
+    port = redirect.port if isinstance(redirect.port, int) else None
+    if redirect.port == FROM_PROTOCOL:
+        port = SCHEME_PORTS.get(redirect.scheme or "")
     return present(
         response_code=REDIRECT_CODES[redirect.status],
         scheme_redirect=redirect.scheme,

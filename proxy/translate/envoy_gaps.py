@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from proxy.config.model import Config, Limits, Mirroring, MirrorPolicy, Route, Settings
+from proxy.translate.envoy_action import FROM_PROTOCOL
 from proxy.translate.envoy_value import DENOMINATORS, MILLION
 
 DEFAULTS = Mirroring()
@@ -54,6 +55,8 @@ def _route(route: Route) -> Iterator[str]:
     for match in route.matches:
         if any(one.invert for one in match.query):
             yield f"{route.name}: a query parameter that must not match is not said"
+    if route.redirect is not None and route.redirect.port == FROM_PROTOCOL and not route.redirect.scheme:
+        yield f"{route.name}: the port of the request's scheme is not said; a redirect keeps the request's"
     for mirror in route.mirrors:
         yield from _mirror(mirror)
 

@@ -1,0 +1,72 @@
+"""What is left to chance falls as often here as with Envoy: as often as the configuration says."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from math import sqrt
+from pathlib import Path
+
+import pytest
+
+from proxy.config.loader import load
+from tests.differential.generator import Case
+from tests.differential.sides import Seen, ask_both, both
+from tests.support.envoy import needs_envoy
+
+pytestmark = needs_envoy
+
+CHANCE = Path(__file__).parent / "configurations" / "chance.yaml"
+COUNT = 1000
+SIGMAS = 5  # of so few comparisons, one in a hundred thousand runs fails by chance
+SHARES = {
+    "/halves": {"v1": 0.5, "v2": 0.5},
+    "/sixths": {"v1": 1 / 6, "v2": 2 / 6, "v3": 3 / 6},
+    "/mirrors": {"v1": 1.0, "tenth": 0.1, "third": 0.333333, "half": 0.5},
+    "/nested": {"v1": 0.6, "v2": 0.4, "thirty": 0.3},
+    "/faults": {"v1": 0.7},
+}
+
+
+async def test_shares_are_those_of_the_configuration_on_both_sides(tmp_path: Path) -> None:
+    random.seed(20)
+    cases = [
+        Case(number, "GET", path, "shop")
+        for number, path in enumerate(path for path in SHARES for _ in range(COUNT))
+    ]
+    async with both(load([str(CHANCE)]), tmp_path) as sides:
+        pairs = await ask_both(sides, cases)
+    for number, path in enumerate(SHARES):
+        for side in range(2):
+            seen = [pair[side] for pair in pairs[number * COUNT : (number + 1) * COUNT]]
+            reached = [hosts(one) for one in seen]
+            counts = Counter(host for one in reached for host in one)
+            assert counts.keys() == SHARES[path].keys()
+            for host, share in SHARES[path].items():
+                assert counts[host] == pytest.approx(share * COUNT, abs=bound(share)), (path, host, side)
+            check_nesting(path, reached)
+            assert {one.reply.status for one in seen} == ({200, 418} if path == "/faults" else {200})
+
+
+def bound(share: float) -> float:
+    """How far a count may be from its share of all."""
+    return SIGMAS * sqrt(COUNT * share * (1 - share))
+
+
+def hosts(seen: Seen) -> frozenset[str]:
+    """Give the hosts whose origins a case reached, primary and mirrors."""
+    return frozenset(one.cluster.split("|")[3].split(".")[0] for one in seen.arrivals)
+
+
+def check_nesting(path: str, reached: list[frozenset[str]]) -> None:
+    """One draw serves all: the mirrors of fewer requests get some of those that the others get."""
+    for one in reached:
+        if path == "/mirrors":
+            assert one & {"tenth", "third", "half"} in (
+                {"tenth", "third", "half"},
+                {"third", "half"},
+                {"half"},
+                set(),
+            )
+        if path == "/nested" and "thirty" in one:
+            assert "v1" in one

@@ -1,0 +1,205 @@
+"""The differences between this proxy and Envoy that are meant, each with its reason: the only such table.
+
+A difference that no row allows fails the test, and so does a row that allows nothing in a whole run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.differential.compare import Difference
+
+WELL_FORMED = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(:\d{0,5})?")  # a Host
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One row: which differences it allows, and why they are meant."""
+
+    name: str
+    reason: str
+    allows: Callable[[Difference], bool]
+
+
+def _values(side: object) -> list[bytes]:
+    return [value for value in side if isinstance(value, bytes)] if isinstance(side, list) else []
+
+
+def _members(side: object) -> list[bytes]:
+    """Give the members of a field that is a list, however its lines were joined."""
+    return [member.strip() for member in b",".join(_values(side)).split(b",")]
+
+
+def _is_joined(one: Difference) -> bool:
+    theirs = _values(one.envoy)
+    return len(theirs) == 1 < len(_values(one.ours)) and _members(one.ours) == _members(one.envoy)
+
+
+def _is_forwarded_for(one: Difference) -> bool:
+    mine, theirs = _members(one.ours), _members(one.envoy)
+    if one.what != "x-forwarded-for" or len(mine) != len(theirs):
+        return False
+    hops = 2 if one.is_shadow else 1
+    return (
+        mine[:-hops] == theirs[:-hops]
+        and set(mine[-hops:]) == {b"127.0.0.1"}
+        and len(set(theirs[-hops:])) == 1
+    )
+
+
+def _is_ipv6_suffix(one: Difference) -> bool:
+    mine, theirs = b"".join(_values(one.ours)), b"".join(_values(one.envoy))
+    is_literal = mine.startswith(b"[")
+    return one.is_shadow and one.what == "host" and is_literal and theirs.replace(b"-shadow", b"") == mine
+
+
+def _is_bodiless(one: Difference) -> bool:
+    return (
+        one.what == "content-length"
+        and one.place != "response"
+        and (one.ours, one.envoy) == (None, [b"0"])
+        and not one.case.chunks
+    )
+
+
+def _is_child_span(one: Difference) -> bool:
+    theirs = _values(one.envoy)
+    mine = _values(one.ours)
+    return (
+        one.is_shadow
+        and one.what == "traceparent"
+        and [value.split(b"-")[1::2] for value in mine] == [value.split(b"-")[1::2] for value in theirs]
+    )
+
+
+def _names_default_port(one: Difference) -> bool:
+    mine, theirs = b"".join(_values(one.ours)), b"".join(_values(one.envoy))
+    return one.what == "location" and mine == re.sub(rb"(?<=^https://)([^/]+):443(?=/)", rb"\1", theirs)
+
+
+WANTED: tuple[Wanted, ...] = (
+    Wanted(
+        "loopback",
+        "Envoy gives a client on loopback the machine's own address in x-forwarded-for, and joins with a bare comma",
+        _is_forwarded_for,
+    ),
+    Wanted(
+        "joined",
+        "Envoy joins the lines of fields that it knows (Vary, If-None-Match ...) with a comma; here they stay lines",
+        _is_joined,
+    ),
+    Wanted(
+        "date",
+        "Envoy adds Date where the origin gave none; a response stays the origin's here",
+        lambda one: (one.place, one.what, one.ours) == ("response", "date", None),
+    ),
+    Wanted(
+        "reason",
+        "Envoy writes its own reason phrase; the origin's is kept here",
+        lambda one: (one.place, one.what) == ("response", "reason"),
+    ),
+    Wanted(
+        "mark",
+        "a copy is marked as a shadow, so that loops are seen; a mark that a client made up is taken away",
+        lambda one: one.what == "x-mirror-proxy-shadow" and (one.is_shadow or one.ours is None),
+    ),
+    Wanted(
+        "ipv6 suffix",
+        "Envoy appends -shadow to an IPv6 literal, which makes it an invalid Host; it is left alone here",
+        _is_ipv6_suffix,
+    ),
+    Wanted(
+        "nominated",
+        "a field that the origin nominates in Connection is hop-by-hop (RFC 9110 §7.6.1); Envoy forwards it",
+        lambda one: (one.place, one.what, one.ours) == ("response", "x-hop", None),
+    ),
+    Wanted(
+        "service time",
+        "x-envoy-upstream-service-time of an origin passes here; the translation has Envoy write none, not even that",
+        lambda one: (one.what, one.envoy) == ("x-envoy-upstream-service-time", None),
+    ),
+    Wanted(
+        "words to envoy",
+        "Envoy takes x-envoy-* from clients away, since it would heed them; here they mean nothing and pass",
+        lambda one: one.place != "response" and one.what.startswith("x-envoy-") and one.envoy is None,
+    ),
+    Wanted(
+        "no body",
+        "Envoy adds content-length: 0 to a request without a body; it stays as it came here",
+        _is_bodiless,
+    ),
+    Wanted(
+        "shadow expects",
+        "nobody waits for a shadow's 100 Continue, so the copy goes without Expect",
+        lambda one: one.is_shadow and (one.what, one.ours) == ("expect", None),
+    ),
+    Wanted(
+        "child span",
+        "a shadow is a child of the client's trace context; Envoy without tracing copies it",
+        _is_child_span,
+    ),
+    Wanted(
+        "head until close",
+        "Envoy says chunked in answer to HEAD where the origin gave no length; nothing is made up here",
+        lambda one: (one.what, one.ours, one.case.method) == ("transfer-encoding", None, "HEAD"),
+    ),
+    Wanted(
+        "unread body",
+        "Envoy closes after an answer of its own to a request whose body has not come yet; here it is read and dropped",
+        lambda one: (one.what, one.ours, one.envoy) == ("connection", None, [b"close"]) and one.case.has_body,
+    ),
+    Wanted(
+        "own answer to head",
+        "an answer of this proxy's own to HEAD says how long the body would be; Envoy leaves a length of 0 out",
+        lambda one: (
+            (one.what, one.ours, one.envoy) == ("content-length", [b"0"], None) and one.case.method == "HEAD"
+        ),
+    ),
+    Wanted(
+        "malformed host",
+        "a Host that no name or address can be (RFC 9110 §7.2) is refused; Envoy routes it",
+        lambda one: one.status == 400 and WELL_FORMED.fullmatch(one.case.host) is None,
+    ),
+    Wanted(
+        "cookie lines",
+        "lines of Cookie are one list of pairs, joined with a semicolon for a match; Envoy joins them with a comma",
+        lambda one: one.is_rerouted and len(one.case.values("cookie")) > 1,
+    ),
+    Wanted(
+        "expected time",
+        "Envoy tells mirrors and further tries in x-envoy-expected-rq-timeout-ms how long it waits; nobody here does",
+        lambda one: (one.what, one.ours) == ("x-envoy-expected-rq-timeout-ms", None),
+    ),
+    Wanted(
+        "words of refusal",
+        "a request that cannot be parsed is told why; Envoy says Bad Request",
+        lambda one: one.status == 400 and one.place == "response" and one.what in {"body", "content-length"},
+    ),
+    Wanted(
+        "default port",
+        "a redirect to a scheme's own port does not name the port; Envoy, told so, does",
+        _names_default_port,
+    ),
+    Wanted(
+        "http 1.0",
+        "HTTP/1.0 knows no interim responses (RFC 9110 §15.2) and no Expect; Envoy sends and forwards them",
+        lambda one: one.case.minor == 0 and one.what in {"interim", "expect"},
+    ),
+    Wanted(
+        "tries after 100",
+        "a try that said 100 Continue and failed is followed by another; for Envoy its response has begun",
+        lambda one: bool(one.case.values("expect")) and one.is_rerouted,
+    ),
+    Wanted(
+        "interim responses",
+        "every interim response is relayed; Envoy relays the first",
+        lambda one: one.what == "interim" and isinstance(one.ours, list) and one.ours[:1] == one.envoy,
+    ),
+)
+
+
+def row_for(difference: Difference) -> Wanted | None:
+    """Give the row that allows a difference, or None."""
+    return next((row for row in WANTED if row.allows(difference)), None)

@@ -1,0 +1,280 @@
+"""What is said in Envoy's words is what Envoy takes without a warning, and nothing is left out in silence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.config.model import (
+    Address,
+    Admin,
+    Balancer,
+    Cluster,
+    Config,
+    CorsPolicy,
+    Destination,
+    DirectResponse,
+    Endpoint,
+    Fault,
+    FieldMatch,
+    HashKey,
+    HeaderOps,
+    Listener,
+    ListenerTls,
+    Match,
+    Mirroring,
+    MirrorPolicy,
+    OutlierDetection,
+    Redirect,
+    RetryPolicy,
+    Rewrite,
+    Route,
+    Settings,
+    Share,
+    StringMatch,
+    TcpKeepalive,
+    UpstreamTls,
+    VirtualHost,
+)
+from proxy.translate.envoy import bootstrap, route_configuration
+from tests.support.certificates import Authority
+from tests.support.envoy import complaints, needs_envoy
+from tests.support.plane import cluster_at, local_cluster, make_config
+
+EVERY_FIELD = HeaderOps(("x-gone",), (("x-set", "100% sure"), ("x-empty", "")), (("x-added", "1"),))
+SAFE = frozenset(("GET", "HEAD"))
+
+
+def path(kind: str, value: str, *, ignore_case: bool = False) -> Match:
+    return Match(path=StringMatch(kind, value, ignore_case))
+
+
+def header(kind: str, value: str = "", *, invert: bool = False) -> FieldMatch:
+    return FieldMatch("x-field", StringMatch(kind, value), invert)
+
+
+def answering(**action: Any) -> Config:
+    """One route that answers by itself."""
+    return replace(
+        make_config(1), virtual_hosts=(VirtualHost("any", ("*",), (Route("r", **action),)),), clusters=()
+    )
+
+
+def weighted(*destinations: Destination, **route: Any) -> Config:
+    """One route that shares its requests out."""
+    return Config(
+        Settings(),
+        tuple(local_cluster(one.cluster, port) for port, one in enumerate(destinations, 1)),
+        (VirtualHost("any", ("*",), (Route("r", destinations, **route),)),),
+    )
+
+
+ROUTES: dict[str, dict[str, Any]] = {
+    "exact path": {"matches": (path("exact", "/a"),)},
+    "prefix": {"matches": (path("prefix", "/a", ignore_case=True),)},
+    "empty prefix": {"matches": (path("prefix", ""),)},
+    "segments": {"matches": (path("segments", "/a/"), path("segments", "/"))},
+    "regex": {"matches": (path("regex", "/[a-z]+(/.*)?"),)},
+    "method, authority and scheme": {
+        "matches": (
+            Match(
+                "named",
+                method=StringMatch("exact", "GET"),
+                authority=StringMatch("regex", "a.*"),
+                scheme=StringMatch("prefix", "http"),
+            ),
+        )
+    },
+    "headers": {
+        "matches": tuple(
+            Match(headers=(one,))
+            for one in (
+                header("exact", "a"),
+                header("exact", ""),
+                header("prefix", "a", invert=True),
+                header("regex", ".*", invert=True),
+                header("present"),
+                header("present", invert=True),
+            )
+        )
+    },
+    "query": {"matches": (Match(query=(header("exact", "1"), header("regex", "a|b"), header("present"))),)},
+    "timeout": {"timeout_s": 1.5},
+    "retries": {"retries": RetryPolicy(3, 0.25, frozenset({"5xx", "reset"}), frozenset({409, 418}))},
+    "no retries": {"retries": RetryPolicy(0, ignore_previous_hosts=False)},
+    "header changes": {"request_headers": EVERY_FIELD, "response_headers": EVERY_FIELD},
+    "prefix rewrite": {"matches": (path("prefix", "/a"),), "rewrite": Rewrite("/b", authority="new.host")},
+    "whole rewrite": {"matches": (path("prefix", "/a"),), "rewrite": Rewrite("/b\\1", whole=True)},
+    "segments rewrite": {"matches": (path("segments", "/a"),), "rewrite": Rewrite("/")},
+    "regex rewrite": {"rewrite": Rewrite(regex=("^/(.*)$", r"/b/\1"))},
+    "fault": {"fault": Fault(Share(1, 100), 0.1, Share(333, 1_000_000), 418)},
+    "cors": {
+        "cors": CorsPolicy(
+            (StringMatch("exact", "https://a"), StringMatch("regex", ".*")), "GET", "x-a", "x-b", "600", True
+        )
+    },
+    "bare cors": {"cors": CorsPolicy(forward_unmatched=False)},
+}
+CLUSTERS: dict[str, Cluster] = {
+    "a name": cluster_at("v1", Address("v1.local", 80)),
+    "weights": Cluster("v1", "v1", (Endpoint(Address("127.0.0.1", 1), 3), Endpoint(Address("::1", 1)))),
+    "no endpoint": Cluster("v1", "v1", ()),
+    "limits": local_cluster(
+        "v1", 1, max_connections=1, max_pending=2, max_requests=3, max_requests_per_connection=4
+    ),
+    "durations": local_cluster("v1", 1, idle_timeout_s=0.5, max_connection_duration_s=60.25),
+    "keepalive": local_cluster("v1", 1, keepalive=TcpKeepalive(3, 7200, 0.5)),
+    "round robin": local_cluster("v1", 1, balancer=Balancer("round_robin")),
+    "random": local_cluster("v1", 1, balancer=Balancer("random")),
+    "hash of a header": local_cluster("v1", 1, balancer=Balancer("hash", HashKey("header", "x-user"))),
+    "hash of a cookie": local_cluster(
+        "v1", 1, balancer=Balancer("hash", HashKey("cookie", "user", 0.0, "/"))
+    ),
+    "hash of a parameter": local_cluster("v1", 1, balancer=Balancer("hash", HashKey("query", "user"))),
+    "hash of the address": local_cluster("v1", 1, balancer=Balancer("hash", HashKey("source_ip"))),
+    "outliers": local_cluster("v1", 1, outlier=OutlierDetection(0, 3, 0, True, min_health_percent=50)),
+    "plain outliers": local_cluster("v1", 1, outlier=OutlierDetection()),
+    "tls": cluster_at("v1", Address("v1.local", 443), tls=UpstreamTls()),
+    "unverified tls": local_cluster("v1", 443, tls=UpstreamTls("v1.local", verify=False)),
+    "tls to an address": local_cluster("v1", 443, tls=UpstreamTls()),
+    "tls to other names": local_cluster("v1", 443, tls=UpstreamTls(subject_alt_names=("a", "spiffe://b"))),
+}
+OTHERS: dict[str, Config] = {
+    "redirect": answering(redirect=Redirect(308, "https", "new.host", 8443, "/p?q=1")),
+    "redirect of a prefix": answering(redirect=Redirect(302, prefix="/new"), matches=(path("prefix", "/a"),)),
+    "redirect to a scheme's port": answering(redirect=Redirect(303, "https", port="from_protocol")),
+    "direct response": answering(direct_response=DirectResponse(418, b"tea \xff")),
+    "empty direct response": answering(direct_response=DirectResponse(204)),
+    "long direct response": answering(direct_response=DirectResponse(200, b"x" * 100_000)),
+    "weights": weighted(Destination("a", "a", 3), Destination("b", "b", 1), Destination("c", "c", 0)),
+    "changes of destinations": weighted(
+        Destination("a", "a", 1, EVERY_FIELD, EVERY_FIELD, "a.host"), Destination("b", "b", 1)
+    ),
+    "changes of one destination": weighted(Destination("a", "a", 1, EVERY_FIELD, authority="a.host")),
+    "mirrors": make_config(1, 2, MirrorPolicy("m2", "mirror", 333_333, 1_000_000, host_suffix=False)),
+    "mirror's changes": make_config(1, 2, mirroring=Mirroring(methods=SAFE, headers=EVERY_FIELD)),
+    "settings": make_config(
+        1,
+        settings={"via": True, "access_log": "-", "upgrades": frozenset(), "xff_num_trusted_hops": 2},
+        limits={"max_head_bytes": 8192, "max_headers": 10, "max_connections": 5},
+    ),
+    "listeners": make_config(
+        1,
+        settings={"listeners": (Listener(Address("127.0.0.1", 8080)), Listener(Address("::", 8081)))},
+        matches=(Match(port=8081),),
+    ),
+    **{
+        f"path normalization {name}": make_config(1, settings={"path_normalization": name})
+        for name in ("none", "base", "merge_slashes", "decode_and_merge_slashes")
+    },
+    "virtual hosts": Config(
+        Settings(),
+        (),
+        tuple(
+            VirtualHost(domain, (domain,), (Route("r", direct_response=DirectResponse(200)),))
+            for domain in ("a.b", "*.a.b", "*-x.a", "*", "[::1]", "127.0.0.1")
+        ),
+    ),
+    **{f"route, {name}": make_config(1, 2, **route) for name, route in ROUTES.items()},
+    **{f"cluster, {name}": make_config(cluster) for name, cluster in CLUSTERS.items()},
+}
+
+
+def routes(config: Config, port: int | None = None) -> list[dict[str, Any]]:
+    """Give the routes of the first virtual host."""
+    found: list[dict[str, Any]] = route_configuration(config, port)["virtual_hosts"][0]["routes"]
+    return found
+
+
+def mirrors(route: dict[str, Any]) -> list[str]:
+    return [one["cluster"] for one in route["route"].get("request_mirror_policies", ())]
+
+
+@needs_envoy
+@pytest.mark.parametrize("config", OTHERS.values(), ids=OTHERS.keys())
+def test_envoy_takes_it_without_a_warning(config: Config, tmp_path: Path) -> None:
+    assert complaints(bootstrap(config)[0], tmp_path) == ""
+
+
+@needs_envoy
+def test_envoy_takes_certificates(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    server, client = authority.issue("localhost"), authority.issue("client")
+    listener = Listener(Address("127.0.0.1", 8443), ListenerTls(*server, authority.file))
+    upstream = UpstreamTls("v1", authority.file, *client)
+    config = make_config(local_cluster("v1", 1, tls=upstream), settings={"listeners": (listener,)})
+    assert complaints(bootstrap(config)[0], tmp_path) == ""
+
+
+@needs_envoy
+def test_what_envoy_refuses_is_told(tmp_path: Path) -> None:
+    config = make_config(1, matches=(path("regex", "("),))
+    assert "missing )" in complaints(bootstrap(config)[0], tmp_path)
+
+
+def test_each_block_of_conditions_is_a_route_of_istios_name() -> None:
+    config = make_config(1, matches=(Match("one"), Match("two"), Match()))
+    assert [route["name"] for route in routes(config)] == ["r.one", "r.two", "r"]
+
+
+def test_a_match_on_another_listeners_port_is_left_out() -> None:
+    config = make_config(1, matches=(Match("a", port=8080), Match("b", port=8081), Match("c")))
+    assert [route["name"] for route in routes(config, 8081)] == ["r.b", "r.c"]
+
+
+def test_a_mirror_of_some_methods_is_a_route_for_those_and_one_for_the_others() -> None:
+    safe = MirrorPolicy("safe", "safe", mirroring=Mirroring(methods=SAFE))
+    writes = MirrorPolicy("writes", "writes", mirroring=Mirroring(methods=frozenset(("POST", "GET"))))
+    found = routes(make_config(1, safe, writes, MirrorPolicy("all", "all")))
+    taken = [route["match"].get("headers", [{}])[0].get("string_match") for route in found]
+    assert taken == [{"safe_regex": {"regex": one}} for one in ("GET", "HEAD", "POST")] + [None]
+    assert [mirrors(route) for route in found] == [
+        ["safe", "writes", "all"],
+        ["safe", "all"],
+        ["writes", "all"],
+        ["all"],
+    ]
+
+
+def test_a_destination_of_weight_0_is_left_out() -> None:
+    [route] = routes(weighted(Destination("a", "a", 0), Destination("b", "b", 7)))
+    assert route["route"]["cluster"] == "b"
+
+
+def test_a_mirrors_cluster_has_the_caps_of_its_mirroring() -> None:
+    config = make_config(1, local_cluster("v2", 2, max_requests=500), mirroring=Mirroring(max_in_flight=7))
+    first, mirror = bootstrap(config)[0]["static_resources"]["clusters"]
+    caps = [cluster["circuit_breakers"]["thresholds"][0]["max_requests"] for cluster in (first, mirror)]
+    assert caps == [(1 << 32) - 1, 7]
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        (make_config(1, settings={"workers": 4}), "--concurrency"),
+        (make_config(1), "--drain-time-s"),
+        (make_config(1, settings={"admin": Admin(Address("127.0.0.1", 1), "token")}), "admin.tokenFile"),
+        (make_config(1, settings={"metrics": Address("0.0.0.0", 9902)}), "0.0.0.0:9902"),
+        (make_config(1, settings={"access_log": "-"}), "accessLog"),
+        (make_config(1, settings={"sticky": HashKey("cookie", "user")}), "sticky"),
+        (make_config(1, limits={"max_connections": 5}), "limits.maxConnections"),
+        (make_config(1, 2), "maxLagBytes"),
+        (make_config(1, 2), "maxBufferedBytes"),
+        (make_config(1, 2), "mirroring.timeout"),
+        (make_config(1, 2), "handshake of websocket"),
+        (make_config(1, 2), "mirror: breaker"),
+        (make_config(1, 2), "mirror: mark"),
+        (make_config(1, 2, mirroring=Mirroring(max_per_second=5)), "maxPerSecond 5"),
+        (make_config(1, MirrorPolicy("m", "v1", 1, 3)), "m: 1 of 3"),
+        (make_config(1, matches=(Match(query=(header("exact", "a", invert=True),)),)), "query parameter"),
+    ],
+)
+def test_what_cannot_be_said_is_told(config: Config, words: str) -> None:
+    assert [line for line in bootstrap(config)[1] if words in line]
+
+
+def test_little_is_told_of_a_configuration_without_mirrors() -> None:
+    assert len(bootstrap(make_config(1))[1]) == 1
