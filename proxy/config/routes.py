@@ -165,6 +165,7 @@ def _by_owners(
     """
     owners: dict[str, list[int]] = {}
     spare: dict[str, int] = {}
+    conflicts: dict[tuple[int, int], list[str]] = {}
     for number, rule in enumerate(rules):
         for domain, is_spare in _domains(rule, namespace).items():
             if is_spare:
@@ -173,14 +174,16 @@ def _by_owners(
             having = owners.setdefault(domain, [])
             for other in having:
                 if not (rule.is_shared or rules[other].is_shared):
-                    _refuse_conflict(rules[other], rule, domain)
+                    conflicts.setdefault((other, number), []).append(domain)
             having.append(number)
+    for (one, another), domains in conflicts.items():
+        _refuse_conflict(rules[one], rules[another], domains)
     for domain, number in spare.items():
         owners.setdefault(domain, [number])
     domains_of: dict[tuple[int, ...], list[str]] = {}
     for domain, numbers in owners.items():
         domains_of.setdefault(tuple(numbers), []).append(domain)
-    return [(tuple(domains), numbers) for numbers, domains in domains_of.items()]
+    return [(tuple(some), numbers) for numbers, some in domains_of.items()]
 
 
 def _domains(rule: HostRule, namespace: str) -> dict[str, bool]:
@@ -216,11 +219,14 @@ def _joined(lists: Sequence[tuple[Route, ...]]) -> tuple[Route, ...]:
     return (*first, *last)
 
 
-def _refuse_conflict(one: HostRule, other: HostRule, domain: str) -> None:
+def _refuse_conflict(one: HostRule, other: HostRule, domains: Sequence[str]) -> None:
+    """Report each host that two rules have, by the longest of its forms."""
     names = ",".join(f"{rule.namespace}/{rule.name}" for rule in (one, other))
     spec = other.place.get("spec") or other.place
-    (spec.get("hosts") or spec).refuse(
-        f"The VirtualServices {names} associated with mesh gateway define the same host {domain}"
-        " which can lead to undefined behavior."
-        " This can be fixed by merging the conflicting VirtualServices into a single resource."
-    )
+    for domain in domains:
+        if not any(longer.startswith(f"{domain}.") for longer in domains):
+            (spec.get("hosts") or spec).refuse(
+                f"The VirtualServices {names} associated with mesh gateway define the same host {domain}"
+                " which can lead to undefined behavior."
+                " This can be fixed by merging the conflicting VirtualServices into a single resource."
+            )

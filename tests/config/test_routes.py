@@ -108,14 +108,23 @@ def test_only_what_is_for_this_proxy_is_counted_and_the_rest_named(load: Load) -
     )
 
 
-def test_virtual_services_of_the_mesh_for_one_host_are_refused(refusals: Refusals) -> None:
-    text = virtual_service("b", "x, reviews") + virtual_service("a", "reviews.default.svc.cluster.local")
-    assert set(refusals(text)) == {
+@pytest.mark.parametrize(
+    ("one", "other", "hosts"),
+    [
+        ("reviews", "x, reviews.default.svc.cluster.local", ["reviews.default.svc.cluster.local"]),
+        ("reviews", "reviews.default", ["reviews.default"]),
+        ("a.example, b.example", "b.example, a.example", ["b.example", "a.example"]),
+    ],
+)
+def test_virtual_services_of_the_mesh_for_one_host_are_refused(
+    refusals: Refusals, one: str, other: str, hosts: list[str]
+) -> None:
+    assert refusals(virtual_service("b", other) + virtual_service("a", one)) == [
         f"f.yaml:6 VirtualService default/b spec.hosts: The VirtualServices default/a,default/b associated with"
         f" mesh gateway define the same host {host} which can lead to undefined behavior."
         " This can be fixed by merging the conflicting VirtualServices into a single resource."
-        for host in SHORT
-    }
+        for host in hosts
+    ]
 
 
 def test_virtual_services_at_a_gateway_share_a_host_by_age_then_name_then_namespace(
