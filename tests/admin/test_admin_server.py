@@ -8,6 +8,7 @@ from proxy.admin.guard import is_local_host
 from proxy.admin.subject import State
 from tests.admin.conftest import CLUSTER, Doors
 
+
 @pytest.mark.parametrize(("state", "status"), [("LIVE", 200), ("INITIALIZING", 503), ("DRAINING", 503)])
 async def test_ready_is_200_only_while_serving(
     doors: Doors, client: aiohttp.ClientSession, state: State, status: int

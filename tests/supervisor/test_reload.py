@@ -37,7 +37,11 @@ def test_a_changed_configuration_goes_into_the_workers_that_serve_and_cuts_nothi
 
 
 def test_a_reload_that_is_asked_for_is_in_force_when_the_answer_comes(tmp_path: Path) -> None:
-    with origin(b"1") as v1, origin(b"2") as v2, running(config_for(v1.address, workers=2), tmp_path) as proxy:
+    with (
+        origin(b"1") as v1,
+        origin(b"2") as v2,
+        running(config_for(v1.address, workers=2), tmp_path) as proxy,
+    ):
         with traffic(proxy.config.settings.listeners[0].address) as clients:
             for body, one in (("2", v2), ("1", v1), ("2", v2)):
                 clients.wait_for(50)
@@ -52,7 +56,11 @@ def test_a_reload_that_is_asked_for_is_in_force_when_the_answer_comes(tmp_path: 
 
 
 def test_connections_and_counts_of_what_stays_outlive_a_reload(tmp_path: Path) -> None:
-    with origin() as v1, origin() as v2, running(config_for(v1.address, mirror=v2.address), tmp_path) as proxy:
+    with (
+        origin() as v1,
+        origin() as v2,
+        running(config_for(v1.address, mirror=v2.address), tmp_path) as proxy,
+    ):
         for _ in range(3):
             assert proxy.ask() == (200, "ok")
         until(lambda: proxy.metric("mirror_requests_total", outcome="completed") == 3, "three shadows")
@@ -69,7 +77,11 @@ def test_connections_and_counts_of_what_stays_outlive_a_reload(tmp_path: Path) -
 
 
 def test_what_is_gone_keeps_its_counts_and_no_connection(tmp_path: Path) -> None:
-    with origin() as v1, origin() as v2, running(config_for(v1.address, mirror=v2.address), tmp_path) as proxy:
+    with (
+        origin() as v1,
+        origin() as v2,
+        running(config_for(v1.address, mirror=v2.address), tmp_path) as proxy,
+    ):
         assert proxy.ask() == (200, "ok")
         until(lambda: proxy.metric("upstream_connections_active", cluster="m") == 1, "a shadow")
         until(lambda: proxy.metric("mirror_requests_total", outcome="completed") == 1, "its end")

@@ -74,7 +74,7 @@ def test_what_does_not_exist_or_leaves_nothing_is_refused(tmp_path: Path) -> Non
             (
                 {"route": "shop", "weights": {"shop/v3": 1}},
                 {
-                    "error": 'the route "shop" has no destination "shop/v3"; did you mean "shop/v1"?',
+                    "error": 'the route "shop" has no destination "shop/v3"; did you mean "shop/v2"?',
                     "destinations": ["shop/v1", "shop/v2"],
                 },
             ),
