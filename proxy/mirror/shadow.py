@@ -151,6 +151,8 @@ class Shadow:
 
     def on_deadline(self) -> None:
         """The mirror took too long."""
+        if self._connection is not None:
+            self._connection.time_out()
         self.abort("timeout")
 
     # --- private ---

@@ -23,11 +23,6 @@ _POINTS = 256
 _HASHES_IN_DIGEST = 8
 
 
-def hash_of(data: bytes) -> int:
-    """Hash what says who a request comes from into 64 bits, alike in every process and on every machine."""
-    return int.from_bytes(blake2b(data, digest_size=8).digest(), "big")
-
-
 def balance(policy: str, endpoints: tuple[Endpoint, ...], draw: Draw = random.random) -> Balancer:
     """Make the balancer of a `model.Balancer.policy`; `endpoints` are at least one, `draw` gives [0, 1)."""
     return Balancer(endpoints, draw) if len(endpoints) == 1 else _POLICIES[policy](endpoints, draw)
@@ -44,7 +39,7 @@ class Balancer:
         self._bounds = list(accumulate(weights)) if len(set(weights)) > 1 else None
 
     def choose(self, avoid: tuple[Endpoint, ...] = (), hash_: int | None = None) -> Endpoint:
-        """Choose an endpoint; none of `avoid` while there is another. `hash_` (64 bits) counts for `hash` only."""
+        """Choose an endpoint; none of `avoid` while there is another. `hash_` (64 bits) counts for `hash`."""
         endpoint = self._next(hash_)
         return self._another(endpoint, avoid, hash_) if avoid and endpoint in avoid else endpoint
 

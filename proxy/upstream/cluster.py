@@ -52,7 +52,7 @@ class Cluster:
     """The live side of a `model.Cluster`.
 
     `endpoints` are all it has, ejected ones included. `hash_key` says what of a request `take` and `wait` want the
-    hash of (`balancer.hash_of`); None where the balancer uses no hash.
+    hash of (64 bits, evenly spread); None where the balancer uses no hash.
     """
 
     def __init__(self, config: model.Cluster, wheel: DeadlineWheel) -> None:

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from proxy.config.model import Address, Balancer, Cluster, Endpoint, OutlierDetection
+from proxy.config.model import Address, Balancer, Cluster, Endpoint, Mirroring, OutlierDetection
 from proxy.exchange import Exchange
+from proxy.routing.sticky import hash_of
 from proxy.upstream import cluster as upstream
 from proxy.upstream import outlier
-from proxy.upstream.balancer import hash_of
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import get
 from tests.support.origin import OK, Origin, Visit, stall
@@ -257,3 +257,19 @@ def test_the_identity_of_a_cluster_is_its_name_host_and_tls() -> None:
     assert upstream.identity(same) == upstream.identity(config)
     for other in (replace(config, name="v2"), replace(config, host="other")):
         assert upstream.identity(other) != upstream.identity(config)
+
+
+async def test_a_mirror_that_is_late_is_ejected_and_the_primary_never_knows(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect
+) -> None:
+    rules = OutlierDetection(consecutive_gateway=2, max_ejection_percent=100)
+    v1, v2 = await origin(), await origin(stall)
+    mirror = replace(config_of(v2, outlier=rules), name="mirror")
+    served = await plane(make_config(v1.port, mirror, mirroring=Mirroring(timeout_s=0.05)))
+    client = await connect(served)
+    for count in (1, 2):
+        assert (await client.ask(get())).status == 200
+        await served.ended("timeout", count)
+    assert served.count("upstream_ejections_total", "mirror", "consecutive_gateway_failure") == 1
+    assert (await client.ask(get())).status == 200
+    await until(lambda: served.outcomes() == {"timeout": 2, "no_endpoint": 1}, "the third copy")
