@@ -23,7 +23,7 @@ class Overrides:
 
     def find(self, host: str, subset: str) -> tuple[Address, ...]:
         """Return the addresses of a subset, or else those of its host as a whole."""
-        found = self._by_name.get((host, subset)) or self._by_name.get((host, ""), ())
+        found = self._by_name.get((host, subset)) or self._by_name.get((host, ""), [])
         for option in found:
             self._unused.pop(option, None)
         return tuple(option.address for option in found)

@@ -20,7 +20,4 @@ def read(documents: Sequence[Document], problems: Problems) -> list[Service]:
     """Read every Service of `documents` with the workloads among them that it selects."""
     pods = (workload.read(document, problems) for document in documents if document.kind in workload.VERSIONS)
     workloads = service.Workloads(one for one in pods if one)
-    services = (
-        service.read(document, problems, workloads) for document in documents if document.kind == SERVICE
-    )
-    return [one for one in services if one]
+    return [service.read(document, problems, workloads) for document in documents if document.kind == SERVICE]

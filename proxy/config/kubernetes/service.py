@@ -14,7 +14,7 @@ from proxy.config.kubernetes.part import Part
 from proxy.config.kubernetes.workload import Pods
 from proxy.config.node import Place
 from proxy.config.problems import Problems
-from proxy.config.schema import INVALID, TEXT, Either, Field, ListOf, MapOf, whole
+from proxy.config.schema import TEXT, Either, Field, ListOf, MapOf, whole
 from proxy.config.service import Service, ServicePort, Workload, other_protocol
 
 APP_PROTOCOLS = {"kubernetes.io/h2c": "http2", "kubernetes.io/ws": "http", "kubernetes.io/wss": "https"}
@@ -94,12 +94,10 @@ class Workloads:
         return [pods for pods in fewest if pods.labels.items() >= selector.items()]
 
 
-def read(document: Document, problems: Problems, workloads: Workloads) -> Service | None:
-    """Read one Service, or report what is wrong with it and return None."""
+def read(document: Document, problems: Problems, workloads: Workloads) -> Service:
+    """Read one Service; what is wrong with it is reported and left out."""
     place = document.place(problems)
-    spec = DOCUMENT.read(place)
-    if spec is INVALID:
-        return None
+    spec: _Spec = DOCUMENT.read(place)
     return Service(
         place,
         fqdn(document.name, document.namespace),

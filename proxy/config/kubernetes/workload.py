@@ -12,7 +12,7 @@ from typing import Any
 from proxy.config.document import Document
 from proxy.config.kubernetes.part import Part
 from proxy.config.problems import Problems
-from proxy.config.schema import INVALID, TEXT, Field, ListOf, MapOf, Scalar, whole
+from proxy.config.schema import TEXT, Field, ListOf, MapOf, Scalar, whole
 
 BETAS = ("apps/v1beta2", "apps/v1beta1")
 VERSIONS: Mapping[str, tuple[str, ...]] = {
@@ -96,10 +96,7 @@ CONTROLLER = Part(
 
 
 def read(document: Document, problems: Problems) -> Pods | None:
-    """Read one workload; None when it has no pods (`replicas: 0`), or after reporting what is wrong with it."""
+    """Read one workload; None when it has no pods: `replicas: 0`, or no template, which is reported."""
     table = POD if document.kind == "Pod" else CONTROLLER
     pod = table.read(document.place(problems))
-    if pod is INVALID or pod is None:
-        return None
-    labels, ports = pod
-    return Pods(document.name, document.namespace, labels, ports)
+    return Pods(document.name, document.namespace, *pod) if pod else None

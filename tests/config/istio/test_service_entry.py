@@ -165,6 +165,10 @@ DNS = STATIC.replace("STATIC", "DNS")
             '.endpoints[0].address: endpoint address "x_y" is not a valid FQDN or an IP address',
         ),
         (
+            f"{DNS}endpoints: [{{address: a..b}}]",
+            '.endpoints[0].address: endpoint address "a..b" is not a valid FQDN or an IP address',
+        ),
+        (
             f"{STATIC}endpoints: [{{address: 'unix:///var/run/a.sock'}}]",
             ".endpoints[0].address: unix://: this version speaks TCP only",
         ),
@@ -184,7 +188,10 @@ DNS = STATIC.replace("STATIC", "DNS")
         ),
         (
             STATIC.replace("STATIC", "NONE"),
-            ".resolution: resolution NONE: a request's original destination is known in a mesh only; write STATIC or DNS",
+            (
+                ".resolution: resolution NONE: a request's original destination is known in a mesh only;"
+                " write STATIC or DNS"
+            ),
         ),
         (
             HOST,
@@ -243,8 +250,8 @@ spec:
         (
             service_entry(DNS.replace("HTTP}", "HTTPS}")),
             (
-                "ServiceEntry default/entry spec.ports[0]: port 80 speaks https, and HTTP/1.1 in plain text is spoken to"
-                " it; a DestinationRule with tls encrypts it"
+                "ServiceEntry default/entry spec.ports[0]: port 80 speaks https, and HTTP/1.1 in plain text is spoken"
+                " to it; a DestinationRule with tls encrypts it"
             ),
         ),
         (
