@@ -50,10 +50,10 @@ def documents(loaded: Loaded, options: Options) -> Translation:
         where = f"{one.host}{'/' if one.subset else ''}{one.subset}={one.address}"
         translation.leave_out(f"--endpoint {where}", "a Service says where its endpoints are")
     clusters = {cluster.name: cluster for cluster in loaded.config.clusters}
-    kept = {host.name for host in of_http_routes(loaded)}
+    kept, _ = of_http_routes(loaded)
     parent = (options.acts_as or "mesh").partition("/")[::2]
     for host in loaded.config.virtual_hosts:
-        if host.name not in kept:
+        if host not in kept:
             translation.documents += http_routes(host, clusters, translation, parent)
     return translation
 

@@ -17,6 +17,7 @@ from proxy.config.loader import Loaded
 from proxy.config.model import Cluster, VirtualHost, is_ip
 from proxy.config.options import Options
 from proxy.config.problems import Problems
+from proxy.config.rules import HostRule
 from proxy.config.settings import KIND as SETTINGS
 from proxy.translate.canonical import VERSION, canonical
 from proxy.translate.istio_route import http_routes
@@ -53,8 +54,11 @@ def documents(loaded: Loaded, options: Options) -> Translation:
             translation.documents.append(canonical(document))
     clusters = {cluster.name: cluster for cluster in loaded.config.clusters}
     taken = {(document.kind, document.namespace, document.name) for document in loaded.documents}
-    for host in of_http_routes(loaded):
+    own, shared = of_http_routes(loaded)
+    for host in own:
         translation.documents.append(virtual_service(host, clusters, translation, taken))
+    for host in shared:
+        translation.leave_out(host.name, "rules of an HTTPRoute for hosts that a VirtualService has too")
     _Places(loaded, options, translation).add()
     if any(route.mirrors for host in loaded.config.virtual_hosts for route in host.routes):
         translation.note(
@@ -64,13 +68,28 @@ def documents(loaded: Loaded, options: Options) -> Translation:
     return translation
 
 
-def of_http_routes(loaded: Loaded) -> list[VirtualHost]:
-    """Return the virtual hosts that come from HTTPRoutes."""
+def of_http_routes(loaded: Loaded) -> tuple[list[VirtualHost], list[VirtualHost]]:
+    """Return the virtual hosts that come from HTTPRoutes, and those that come from VirtualServices too."""
     found = (http_route.read(one, Problems()) for one in loaded.documents if one.kind == http_route.KIND)
     rules = precedence.host_rules([route for route in found if route is not None])
-    names = {f"{rule.namespace}/{rule.name}" for rule in rules}
-    by_name = {host.name: host for host in loaded.config.virtual_hosts if host.name in names}
-    return list(by_name.values())
+    names = {
+        host.lower(): f"{rule.namespace}/{rule.name}"
+        for rule in rules
+        for host in (*rule.hosts, *_alone(rules))
+    }
+    named = [
+        (host, {names[domain] for domain in host.domains if domain in names})
+        for host in loaded.config.virtual_hosts
+    ]
+    return (
+        [host for host, of in named if host.name in of],
+        [host for host, of in named if of and host.name not in of],
+    )
+
+
+def _alone(rules: Sequence[HostRule]) -> tuple[str, ...]:
+    """Return the host that a rule alone has beside its own: every one, unless hosts are matched strictly."""
+    return ("*",) if len(rules) == 1 else ()
 
 
 def virtual_service(
@@ -89,7 +108,9 @@ def virtual_service(
             f"VirtualService {namespace}/{name} takes every host at the Gateway {GATEWAY}: write yours."
         )
     else:
-        translation.note(f"VirtualService {namespace}/{name} holds within the mesh: for a Gateway add spec.gateways.")
+        translation.note(
+            f"VirtualService {namespace}/{name} holds within the mesh: for a Gateway add spec.gateways."
+        )
     for route in host.routes:
         if any(field.invert for match in route.matches for field in match.query):
             translation.leave_out(route.name, "a query parameter that must not match")

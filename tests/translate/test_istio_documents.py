@@ -151,3 +151,27 @@ def test_endpoints_of_flags_do_not_override_documents(load: Load) -> None:
         "--endpoint v1=10.0.0.1:8080: in a mesh the Service default/v1 says where v1 is"
     ]
     assert [document["kind"] for document in translation.documents] == ["VirtualService", "Service"]
+
+
+def test_hosts_that_both_dialects_have_are_told(load: Load) -> None:
+    http_route = (
+        "---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: more}\n"
+        "spec: {hostnames: [v1], rules: [{backendRefs: [{name: v2, port: 80}]}]}\n"
+    )
+    loaded = load(
+        VIRTUAL_SERVICE.replace("  http:", "  gateways: [edge]\n  http:") + f"  - {TO_V1}\n{http_route}"
+    )
+    translation = istio.documents(loaded, STRICT)
+    assert translation.unsaid == [
+        "default/more+default/shop: rules of an HTTPRoute for hosts that a VirtualService has too"
+    ]
+
+
+def test_one_name_in_two_dialects_becomes_two(load: Load) -> None:
+    http_route = (
+        "---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: shop}\n"
+        "spec: {hostnames: [v2], rules: [{backendRefs: [{name: v2, port: 80}]}]}\n"
+    )
+    translation = istio.documents(load(f"{VIRTUAL_SERVICE}  - {TO_V1}\n{http_route}"), STRICT)
+    assert [document["metadata"]["name"] for document in translation.documents] == ["shop", "shop-httproute"]
+    assert translation.documents[1]["spec"]["hosts"] == ["v2"]

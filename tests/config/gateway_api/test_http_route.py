@@ -86,7 +86,7 @@ def test_a_single_backend_changes_headers_after_the_rule(route_rule: Rule) -> No
     change = "type: RequestHeaderModifier, requestHeaderModifier"
     route = route_rule(
         f"filters: [{{{change}: {{set: [{{name: a, value: b}}], remove: [c]}}}}]",
-        f"  backendRefs: [{{name: v1, port: 80, weight: 7, filters: [{{{change}: {{set: [{{name: a, value: d}}]}}}}]}}]\n",
+        f"  backendRefs: [{{name: v1, port: 80, filters: [{{{change}: {{set: [{{name: a, value: d}}]}}}}]}}]\n",
     )
     assert route.request_headers == HeaderOps(("c",), (("a", "b"), ("a", "d")))
     assert [(one.weight, one.request_headers) for one in route.destinations] == [(1, HeaderOps())]
