@@ -10,7 +10,7 @@ import yaml
 
 from proxy.config import loader
 
-GOLDEN = Path(__file__).parents[1] / "golden"
+GOLDEN = Path(__file__).with_name("golden")
 
 
 def said(value: Any) -> Any:
