@@ -8,7 +8,7 @@ routes that leave the path open, or ask it by a pattern, are candidates always. 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Generic, TypeAlias, TypeVar
 
 from proxy.config import model
@@ -25,18 +25,29 @@ Candidate: TypeAlias = tuple[int, Match | None, R]
 class RouteList(Generic[R]):
     """Routes in order, each under one block of conditions (None: it takes everything)."""
 
-    __slots__ = ("_always", "_as_written", "_folded", "_routes", "sole")
+    __slots__ = ("_always", "_as_written", "_folded", "_is_closed", "_routes", "sole")
 
-    def __init__(self, routes: Sequence[tuple[model.Match | None, R]]) -> None:
-        self._routes = _reachable(routes)
+    def __init__(self, routes: Iterable[tuple[model.Match | None, R]] = ()) -> None:
+        self._routes: list[tuple[model.Match | None, R]] = []
+        self._is_closed = False
         self._as_written: _PathIndex[R] = _PathIndex()
         self._folded: _PathIndex[R] = _PathIndex()
         self._always: list[Candidate[R]] = []
-        for place, (config, route) in enumerate(self._routes):
-            self._add(place, config, route)
-        first = self._always[0] if self._always else None
         #: The route that takes every request, where that is the first.
-        self.sole: R | None = first[2] if first is not None and first[:2] == (0, None) else None
+        self.sole: R | None = None
+        for config, route in routes:
+            self.append(config, route)
+
+    def append(self, config: model.Match | None, route: R) -> None:
+        """Put a route behind the others; behind one that takes everything, it is out of reach and left out."""
+        if self._is_closed:
+            return
+        takes_all = config is None or config.is_catch_all or not Match(config)
+        self._add(len(self._routes), None if takes_all else config, route)
+        if takes_all and not self._routes:
+            self.sole = route
+        self._routes.append((None if takes_all else config, route))
+        self._is_closed = takes_all
 
     def _add(self, place: int, config: model.Match | None, route: R) -> None:
         if config is None:
@@ -122,16 +133,3 @@ class _PathIndex(Generic[R]):
             if some is not None:
                 found.append(some)
         return found
-
-
-def _reachable(
-    routes: Sequence[tuple[model.Match | None, R]],
-) -> list[tuple[model.Match | None, R]]:
-    """Leave out what stands behind a route that takes everything."""
-    out: list[tuple[model.Match | None, R]] = []
-    for config, route in routes:
-        takes_all = config is None or config.is_catch_all or not Match(config)
-        out.append((None if takes_all else config, route))
-        if takes_all:
-            break
-    return out

@@ -44,6 +44,7 @@ class Resolver:
     def __init__(self, clusters: Iterable[Cluster]) -> None:
         self._clusters = list(clusters)
         self._names: dict[str, _Name] = {}
+        self._wanted: set[str] = set()
         self._channel: aiodns.DNSResolver | None = None
 
     async def start(self) -> None:
@@ -56,7 +57,20 @@ class Resolver:
 
         For a reload, before it takes effect. A name that no cluster wants is dropped by the next `follow`.
         """
-        names = [self._know(name) for name in _names_of(configs)]
+        for config in configs:
+            self.want(config)
+        await self.heard()
+
+    def want(self, config: model.Cluster) -> None:
+        """Begin to ask for the names of one cluster that are new; `heard` waits for the answers."""
+        self._wanted |= _names_of((config,))
+        for name in self._wanted - self._names.keys():
+            self._know(name)
+
+    async def heard(self) -> None:
+        """Wait until every name that was wanted was asked once, or two seconds with the rest still open."""
+        names = [self._names[name] for name in self._wanted if name in self._names]
+        self._wanted = set()
         try:
             async with asyncio.timeout(_FIRST_ANSWER_S):
                 for name in names:
@@ -64,16 +78,20 @@ class Resolver:
         except TimeoutError:
             pass
 
-    def follow(self, clusters: Iterable[Cluster]) -> None:
-        """Keep these clusters' addresses, and no others', from now on; what is known of them is set at once."""
+    def follow(self, clusters: Iterable[Cluster], *, introduce: bool = True) -> None:
+        """Keep these clusters' addresses, and no others', from now on; what is known of them is set at once.
+
+        Without `introduce` it is set one by one by `introduce`, for those that need it.
+        """
         self._clusters = list(clusters)
         wanted = _names_of(cluster.config for cluster in self._clusters)
         for unwanted in self._names.keys() - wanted:
             self._names.pop(unwanted).task.cancel()
         for name in wanted:
             self._know(name)
-        for cluster in self._clusters:
-            self._set_endpoints(cluster)
+        if introduce:
+            for cluster in self._clusters:
+                self.introduce(cluster)
 
     async def stop(self) -> None:
         """Ask no more."""
@@ -93,8 +111,8 @@ class Resolver:
             name.task = tasks.spawn(self._keep(self._channel, host, name), f"resolve {host}")
         return name
 
-    def _set_endpoints(self, cluster: Cluster) -> None:
-        """Put each name's addresses in its place, each with the weight the name has."""
+    def introduce(self, cluster: Cluster) -> None:
+        """Give a cluster the addresses of its endpoints, as far as they are known, each with its name's weight."""
         found: list[model.Endpoint] = []
         for endpoint in cluster.config.endpoints:
             host, port = endpoint.address.host, endpoint.address.port
@@ -126,7 +144,7 @@ class Resolver:
                 if hosts and hosts != name.hosts:
                     name.hosts = hosts
                     for cluster in self._wanting(host):
-                        self._set_endpoints(cluster)
+                        self.introduce(cluster)
             name.asked.set()
             await asyncio.sleep(wait_s)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from dataclasses import dataclass
 
 
+@functools.lru_cache(maxsize=8192)  # a reload asks it of every endpoint
 def is_ip(host: str) -> bool:
     """Tell whether `host` is an IP literal (without brackets)."""
     if ":" not in host and not host[-1:].isdigit():
