@@ -64,10 +64,10 @@ class Routes:
         """Return the model's route, or None when none of its destinations is known, which is reported."""
         known = [(one, self._cluster(one.target)) for one in route.destinations]
         found = [(one, cluster) for one, cluster in known if cluster is not None]
+        served = [cluster for one, cluster in found if one.weight or len(found) == 1]
+        mirrors = [self._mirror(one, route, name, rule, served) for one in route.mirrors]
         if route.destinations and not found:
             return None
-        served = [cluster for one, cluster in found if one.weight or len(found) == 1]
-        mirrors = (self._mirror(one, route, name, rule, served) for one in route.mirrors)
         return Route(
             name=name,
             destinations=tuple(_destination(one, cluster) for one, cluster in found),

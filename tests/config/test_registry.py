@@ -230,6 +230,10 @@ def test_an_address_needs_no_definition(cluster: Callable[..., Cluster]) -> None
     assert addresses(cluster(DEFINED + route("{host: 10.0.0.9, port: {number: 80}}"))) == ["10.0.0.9:80"]
 
 
+def test_all_that_dangles_is_told(refusals: Refusals) -> None:
+    assert len(refusals(DEFINED + route("{host: v3, subset: a}", "{host: v2, port: {number: 9}}"))) == 2
+
+
 def test_a_subset_that_selects_nothing_and_is_not_used_is_warned_of(load: Load) -> None:
     (found,) = load(ENTRY + SUBSETS + route("{host: v2}")).warnings
     assert found.partition(" ")[2] == (
