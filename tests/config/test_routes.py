@@ -182,9 +182,20 @@ def test_hosts_are_shared_one_by_one(load: Load) -> None:
 
 
 def test_routes_that_want_one_name_are_numbered_and_their_mirrors_with_them(load: Load) -> None:
-    item = f"{{name: default, mirror: {{host: v2, port: {{number: 80}}}}, {ROUTE}}}"
-    config = load(virtual_service("a", "a.example", http=item) + virtual_service("b", "b.example", http=item))
+    def service(host: str, name: str) -> str:
+        item = f"{{name: '{name}', mirror: {{host: v2, port: {{number: 80}}}}, {ROUTE}}}"
+        return virtual_service(host, f"{host}.example", http=item)
+
+    config = load(service("a", "default") + service("b", "default#2") + service("c", "default"))
     assert [route.mirrors[0].name for host in config.virtual_hosts for route in host.routes] == [
         "default/v2",
         "default#2/v2",
+        "default#3/v2",
     ]
+
+
+def test_mirrors_of_one_route_that_want_one_name_are_numbered(load: Load) -> None:
+    target = "{destination: {host: v2, port: {number: 80}}}"
+    item = f"{{name: default, mirrors: [{target}, {target}], {ROUTE}}}"
+    (host,) = load(virtual_service("a", "a.example", http=item)).virtual_hosts
+    assert [mirror.name for mirror in host.routes[0].mirrors] == ["default/v2", "default/v2#2"]

@@ -117,6 +117,7 @@ def test_a_regex_of_a_star_tests_for_presence_where_a_mesh_would_refuse_it(http:
         ("{sourceNamespace: a.b}", ".sourceNamespace: sourceNamespace match a.b is invalid"),
         ("{sourceLabels: {'a b': c}}", '.sourceLabels["a b"]: invalid tag key: "a b"'),
         ("{sourceLabels: {a: c d}}", '.sourceLabels.a: invalid tag value: "c d"'),
+        ("{gateways: [1]}", '.gateways[0]: must be of type string: "integer"'),
         ("{gateways: [/a]}", ".gateways[0]: config namespace and gateway name cannot be empty"),
         ("{gateways: [a_b/c]}", '.gateways[0]: invalid value for namespace: "a_b"'),
         ("{gateways: [a/b.c]}", '.gateways[0]: invalid value for gateway name: "b.c"'),
