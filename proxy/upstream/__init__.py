@@ -1,4 +1,6 @@
-"""The far side: `cluster` (endpoints, pools, waiting), `connection` (one HTTP/1.1 connection), `resolver`, `tls`.
+"""The far side: `cluster` (endpoints, pools, waiting), `balancer` (which endpoint), `connection` (one in HTTP/1.1).
 
-A primary and a mirror on the same address are two clusters: they share no connection, cap or queue.
+`resolver` keeps addresses current, `outlier` leaves out endpoints that fail, `retry` says what is worth another try,
+`tls` whom to trust. A primary and a mirror on the same address are two clusters: they share no connection, cap or
+queue.
 """
