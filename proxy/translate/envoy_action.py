@@ -68,17 +68,18 @@ def filter_config(route: Route) -> Message:
 def _forward(route: Route, match: Match, mirrors: Iterable[MirrorPolicy], config: Config) -> Message:
     """Make a `RouteAction`."""
     chosen = [one for one in route.destinations if one.weight]
+    sticky = config.settings.sticky if len(chosen) > 1 else None
     return present(
-        **_destinations(chosen, route.rewrite),
+        **_destinations(chosen, route.rewrite, is_sticky=sticky is not None),
         **_rewrite(route.rewrite, match),
         timeout=duration(route.timeout_s or 0),
         retry_policy=_retry_policy(route.retries) if route.retries.attempts else None,
         request_mirror_policies=[_mirror(one) for one in mirrors],
-        hash_policy=_hash_policies(chosen, config),
+        hash_policy=_hash_policies(sticky, chosen, config),
     )
 
 
-def _destinations(chosen: list[Destination], rewrite: Rewrite) -> Message:
+def _destinations(chosen: list[Destination], rewrite: Rewrite, *, is_sticky: bool) -> Message:
     """Make the fields that name clusters: one alone without changes of its own needs no weight."""
     if rewrite.authority is not None:
         host = {"host_rewrite_literal": rewrite.authority}
@@ -88,10 +89,9 @@ def _destinations(chosen: list[Destination], rewrite: Rewrite) -> Message:
         host = {}
     if len(chosen) == 1 and not chosen[0].request_headers and not chosen[0].response_headers:
         return {"cluster": chosen[0].cluster, **host}
-    return {
-        "weighted_clusters": {"clusters": [_weighted(one, has_host=bool(host)) for one in chosen]},
-        **host,
-    }
+    clusters = [_weighted(one, has_host=bool(host)) for one in chosen]
+    by_hash = {"use_hash_policy": True} if is_sticky else {}
+    return {"weighted_clusters": {"clusters": clusters, **by_hash}, **host}
 
 
 def _weighted(one: Destination, *, has_host: bool) -> Message:
@@ -159,10 +159,10 @@ def _mirror(mirror: MirrorPolicy) -> Message:
     )
 
 
-def _hash_policies(chosen: list[Destination], config: Config) -> list[Message]:
-    """Make a `HashPolicy` for each key by which a destination's cluster chooses its endpoint."""
+def _hash_policies(sticky: HashKey | None, chosen: list[Destination], config: Config) -> list[Message]:
+    """Make a `HashPolicy` of who sticks to a destination, and for each key by which a cluster chooses its endpoint."""
     named = {one.cluster for one in chosen}
-    keys = [cluster.balancer.key for cluster in config.clusters if cluster.name in named]
+    keys = [sticky, *(cluster.balancer.key for cluster in config.clusters if cluster.name in named)]
     return [_hash_policy(key) for key in dict.fromkeys(keys) if key is not None]
 
 

@@ -33,7 +33,7 @@ def _settings(settings: Settings, routes: list[Route]) -> Iterator[str]:
     if settings.access_log is not None:
         yield "accessLog: in Envoy's own format; shadows leave no line"
     if settings.sticky is not None:
-        yield "mirroring.sampling: Envoy draws at random for each request; sticky is not said"
+        yield "mirroring.sampling: weights stick to who asks, but by Envoy's own hash; each mirror is drawn at random"
     if settings.limits.max_connections != Limits().max_connections:
         yield "limits.maxConnections: of the process in Envoy, not of each worker"
     yield from _all_mirrors(settings, [mirror for route in routes for mirror in route.mirrors])

@@ -9,6 +9,7 @@ from typing import Any
 from tests.differential.answers import USUAL
 
 ROOT = Path(__file__).parents[2]
+MADE = ROOT / "tests" / "differential" / "configurations"
 SLOW = ("plain", "slow", "chunked", "failing")
 FAILING = ("plain", "flaky", "unavailable", "failing", "conflict", "missing")
 RELEASE = ("base", "v2", "proxy")  # what of config/release holds whatever the step
@@ -20,7 +21,7 @@ class Example:
 
     name: str
     paths: tuple[Path, ...]
-    count: int = 400
+    count: int = 300
     answers: tuple[str, ...] = USUAL
 
     def __str__(self) -> str:
@@ -34,8 +35,7 @@ def _made() -> list[Example]:
         "retries": (200, FAILING),
         "matching": (1500,),
     }
-    files = sorted((ROOT / "tests" / "differential" / "configurations").glob("*.yaml"))
-    return [Example(file.stem, (file,), *special.get(file.stem, ())) for file in files]
+    return [Example(file.stem, (file,), *special.get(file.stem, ())) for file in sorted(MADE.glob("*.yaml"))]
 
 
 def _shipped() -> list[Example]:

@@ -63,10 +63,10 @@ def answering(**action: Any) -> Config:
     )
 
 
-def weighted(*destinations: Destination, **route: Any) -> Config:
+def weighted(*destinations: Destination, sticky: HashKey | None = None, **route: Any) -> Config:
     """One route that shares its requests out."""
     return Config(
-        Settings(),
+        Settings(sticky=sticky),
         tuple(local_cluster(one.cluster, port) for port, one in enumerate(destinations, 1)),
         (VirtualHost("any", ("*",), (Route("r", destinations, **route),)),),
     )
@@ -150,6 +150,9 @@ OTHERS: dict[str, Config] = {
     "empty direct response": answering(direct_response=DirectResponse(204)),
     "long direct response": answering(direct_response=DirectResponse(200, b"x" * 100_000)),
     "weights": weighted(Destination("a", "a", 3), Destination("b", "b", 1), Destination("c", "c", 0)),
+    "sticky weights": weighted(
+        Destination("a", "a"), Destination("b", "b"), sticky=HashKey("cookie", "user")
+    ),
     "changes of destinations": weighted(
         Destination("a", "a", 1, EVERY_FIELD, EVERY_FIELD, "a.host"), Destination("b", "b", 1)
     ),
@@ -244,6 +247,16 @@ def test_a_destination_of_weight_0_is_left_out() -> None:
     assert route["route"]["cluster"] == "b"
 
 
+def test_weights_stick_to_who_asks() -> None:
+    user = HashKey("header", "x-user")
+    shared = weighted(Destination("a", "a"), Destination("b", "b"), sticky=user)
+    alone = weighted(Destination("a", "a"), sticky=user)
+    [action], [other] = ([route["route"] for route in routes(config)] for config in (shared, alone))
+    assert action["weighted_clusters"]["use_hash_policy"] is True
+    assert action["hash_policy"] == [{"header": {"header_name": "x-user"}}]
+    assert "hash_policy" not in other
+
+
 def test_a_mirrors_cluster_has_the_caps_of_its_mirroring() -> None:
     config = make_config(1, local_cluster("v2", 2, max_requests=500), mirroring=Mirroring(max_in_flight=7))
     first, mirror = bootstrap(config)[0]["static_resources"]["clusters"]
@@ -259,7 +272,7 @@ def test_a_mirrors_cluster_has_the_caps_of_its_mirroring() -> None:
         (make_config(1, settings={"admin": Admin(Address("127.0.0.1", 1), "token")}), "admin.tokenFile"),
         (make_config(1, settings={"metrics": Address("0.0.0.0", 9902)}), "0.0.0.0:9902"),
         (make_config(1, settings={"access_log": "-"}), "accessLog"),
-        (make_config(1, settings={"sticky": HashKey("cookie", "user")}), "sticky"),
+        (make_config(1, settings={"sticky": HashKey("cookie", "user")}), "Envoy's own hash"),
         (make_config(1, limits={"max_connections": 5}), "limits.maxConnections"),
         (make_config(1, 2), "maxLagBytes"),
         (make_config(1, 2), "maxBufferedBytes"),
