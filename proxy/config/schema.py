@@ -306,6 +306,8 @@ def _absent(place: Place, key: str) -> Place:
 
 def camel(name: str) -> str:
     """Return the lowerCamelCase form of a snake_case name."""
+    if "_" not in name:
+        return name
     return re.sub(r"(?<=[a-z0-9])_([a-z0-9])", lambda found: found[1].upper(), name)
 
 
