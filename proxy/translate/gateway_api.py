@@ -1,7 +1,7 @@
 """Gateway API's documents of a configuration: an HTTPRoute for each virtual host, to be attached to a Gateway.
 
 HTTPRoutes and Kubernetes' own documents stay as they are. Destinations become references to Services, one for
-each subset; those that a cluster need not have yet are noted.
+each subset: made, where the documents say of which pods, else noted.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from proxy.translate.canonical import canonical
 from proxy.translate.gateway_match import out_of_order
 from proxy.translate.gateway_rule import HOSTNAME, Rules
 from proxy.translate.istio import GATEWAY, of_http_routes
+from proxy.translate.services import Services
 from proxy.translate.translation import (
     Message,
     Translation,
@@ -52,24 +53,29 @@ def documents(loaded: Loaded, options: Options) -> Translation:
     clusters = {cluster.name: cluster for cluster in loaded.config.clusters}
     kept, _ = of_http_routes(loaded)
     parent = (options.acts_as or "mesh").partition("/")[::2]
-    for host in loaded.config.virtual_hosts:
-        if host not in kept:
-            translation.documents += http_routes(host, clusters, translation, parent)
+    services = Services(loaded.documents, translation)
+    routes = [
+        http_routes(host, clusters, services, translation, parent)
+        for host in loaded.config.virtual_hosts
+        if host not in kept
+    ]
+    translation.documents += [document for of_host in routes for document in of_host]
     return translation
 
 
 def http_routes(
     host: VirtualHost,
     clusters: Mapping[str, Cluster],
+    services: Services,
     translation: Translation,
-    parent: tuple[str, str] = ("mesh", ""),
+    parent: tuple[str, str],
 ) -> list[Message]:
     """Return the HTTPRoutes that route as `host` does: several, where one has no room for all rules.
 
     `parent` is namespace and name of the Gateway they are attached to (without a name: one to be written in).
     """
     namespace, name = own_name(host.name)
-    writer = Rules(clusters, namespace, translation)
+    writer = Rules(clusters, namespace, services, translation)
     rules = [rule for route in host.routes for rule in writer.of(route)]
     _tell_of_order(rules, translation)
     hosts = _hostnames(host, namespace, translation)

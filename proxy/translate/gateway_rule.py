@@ -22,7 +22,8 @@ from proxy.config.model import (
     StringMatch,
 )
 from proxy.translate.gateway_match import PREFIXES, folded, match_of, said
-from proxy.translate.translation import Message, Translation, Upstream, duration, object_name, present
+from proxy.translate.services import Services
+from proxy.translate.translation import Message, Translation, Upstream, duration, present
 
 CODES = "retriable-status-codes"
 HOSTNAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
@@ -31,9 +32,12 @@ HOSTNAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0
 class Rules:
     """Writes the rules of one virtual host; what they cannot say goes to the translation."""
 
-    def __init__(self, clusters: Mapping[str, Cluster], namespace: str, translation: Translation) -> None:
+    def __init__(
+        self, clusters: Mapping[str, Cluster], namespace: str, services: Services, translation: Translation
+    ) -> None:
         self._clusters = clusters
         self._namespace = namespace
+        self._services = services
         self._translation = translation
 
     def of(self, route: Route) -> list[tuple[Message, tuple[Match, ...]]]:
@@ -166,20 +170,7 @@ class Rules:
         }
 
     def _ref(self, cluster: Cluster) -> Message:
-        """Return the reference to a Service; note the Service where none of its name need be there yet."""
-        to = Upstream.of(cluster)
-        name, namespace = to.service or (
-            object_name(to.host.replace(".", "-").replace(":", "-")),
-            self._namespace,
-        )
-        if name[:1].isdigit():
-            name = f"ip-{name}"
-        if to.subset:
-            name = f"{name}-{to.subset}"
-        what = f"the endpoints of {to.host}" + (f" that make its subset {to.subset}" if to.subset else "")
-        if to.subset or not to.service:
-            self._translation.note(f"Needs a Service {namespace}/{name}, port {to.port}: {what}.")
-        return present(name=name, namespace=None if namespace == self._namespace else namespace, port=to.port)
+        return self._services.reference(Upstream.of(cluster), self._namespace)
 
     def _cors(self, route: Route, cors: CorsPolicy) -> Message:
         origins = []

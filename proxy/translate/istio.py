@@ -8,9 +8,7 @@ ServiceEntry. What is this proxy's own is not said.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
-from proxy.config.document import Document
 from proxy.config.gateway_api import http_route, precedence
 from proxy.config.istio.names import fqdn
 from proxy.config.loader import Loaded
@@ -21,6 +19,7 @@ from proxy.config.rules import HostRule
 from proxy.config.settings import KIND as SETTINGS
 from proxy.translate.canonical import VERSION, canonical
 from proxy.translate.istio_route import http_routes
+from proxy.translate.services import Labels, items_of, rules_for, subsets_of
 from proxy.translate.translation import (
     Message,
     Translation,
@@ -165,7 +164,7 @@ class _Places:
             if document.kind == "Service":
                 said[fqdn(document.name, document.namespace)] = document.subject
             elif document.kind == "ServiceEntry":
-                said.update((host.node.value, document.subject) for host in _spec(document, "hosts"))
+                said.update((host.node.value, document.subject) for host in items_of(document, "hosts"))
         return said
 
     def _add_outside(self, to: Upstream) -> None:
@@ -188,15 +187,10 @@ class _Places:
         more = {"resolution": "STATIC" if is_static else "DNS", "endpoints": written}
         self._add(host, self._options.namespace, more)
 
-    def _subset_labels(self, host: str, subsets: set[str]) -> dict[str, dict[str, Any]]:
+    def _subset_labels(self, host: str, subsets: set[str]) -> dict[str, Labels]:
         """Return the labels of subsets; those that no DestinationRule has are given labels, and a DestinationRule."""
-        known: dict[str, dict[str, Any]] = {}
-        rules = [one for one in self._documents if one.kind == "DestinationRule" and _host(one) == host]
-        for rule in rules:
-            for subset in _spec(rule, "subsets"):
-                value = subset.node.value
-                labels = value["labels"].value if "labels" in value else {}
-                known[value["name"].value] = {key: label.value for key, label in labels.items()}
+        known = subsets_of(self._documents, host)
+        rules = rules_for(self._documents, host)
         missing = sorted(subsets - known.keys())
         if missing and rules:
             for subset in missing:
@@ -226,14 +220,3 @@ class _Places:
                 "spec": spec,
             }
         )
-
-
-def _spec(document: Document, key: str) -> Iterable[Any]:
-    """Iterate over the places of a list in `spec`."""
-    at = document.place(Problems()).at("spec").get(key)
-    return at.items() if at else ()
-
-
-def _host(document: Document) -> str:
-    host = document.place(Problems()).at("spec").get("host")
-    return fqdn(str(host.node.value), document.namespace) if host else ""

@@ -270,6 +270,36 @@ spec: {{host: v1, subsets: [{{name: b}}], trafficPolicy: {{connectionPool: {{tcp
     ]
 
 
+def test_a_subset_of_a_service_becomes_a_service(load: Load, reload: Reload) -> None:
+    loaded = load(f"""{HEAD}
+  - route:
+    - {{destination: {{host: v1, subset: b, port: {{number: 80}}}}}}
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {{name: v1, namespace: store}}
+spec: {{host: v1, subsets: [{{name: b, labels: {{version: b}}}}]}}
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: v1, namespace: store}}
+spec: {{selector: {{app: shop}}, ports: [{{name: http, port: 80, targetPort: 8080}}]}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: shop-b, namespace: store}}
+spec: {{template: {{metadata: {{labels: {{app: shop, version: b}}}}}}}}
+""")
+    translation = gateway_api.documents(loaded, STRICT)
+    service = next(one for one in translation.documents if one["metadata"]["name"] == "v1-b")
+    assert service["spec"] == {
+        "selector": {"app": "shop", "version": "b"},
+        "ports": [{"name": "http", "port": 80, "targetPort": 8080}],
+    }
+    before, after = loaded.config.clusters, reload(translation.documents).config.clusters
+    assert [cluster.endpoints for cluster in after] == [cluster.endpoints for cluster in before]
+
+
 def test_hosts_that_are_no_names_are_told(load: Load) -> None:
     text = HEAD.replace(
         '[v1, shop.example.com, "*.example.org"]', '[10.0.0.1, "*-a.example.com", b.example.com]'
