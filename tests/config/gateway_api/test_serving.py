@@ -226,3 +226,13 @@ def test_an_unknown_version_is_refused(tmp_path: Path) -> None:
     path.write_text(HEAD.replace("k8s.io/v1", "k8s.io/v1alpha2") + f"  - {{{V1}}}\n")
     with pytest.raises(ConfigError, match='no matches for kind "HTTPRoute" in version'):
         loader.load([str(path)])
+
+
+def test_the_example_is_served_and_can_be_said_to_istio(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[3] / "config" / "gateway-api" / "http-route.yaml").read_text()
+    for config in configs(tmp_path, text):
+        [host] = config.virtual_hosts
+        assert [(route.name, [one.name for one in route.mirrors]) for route in host.routes] == [
+            ("testers", []),
+            ("everyone", ["everyone/v2"]),
+        ]
