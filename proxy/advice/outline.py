@@ -54,10 +54,9 @@ def _settings(settings: Settings) -> Iterator[str]:
         f"{one.address} with TLS" if one.tls else str(one.address) for one in settings.listeners
     )
     yield f"listens on {doors}; admin on {settings.admin.address}"
-    key = settings.sticky
-    if key is not None:
-        name = f"{key.kind.replace('_', ' ')} {key.name}".rstrip()
-        yield f"draws by {name}: the same one gets the same destination and mirrors"
+    if settings.sticky is not None:
+        key = words.key(settings.sticky)
+        yield f"draws by {key}: the same one gets the same destination and mirrors"
 
 
 def _virtual_host(host: VirtualHost, clusters: Mapping[str, Cluster]) -> Iterator[str]:

@@ -9,6 +9,7 @@ from proxy.config.model import (
     CorsPolicy,
     Destination,
     Fault,
+    HashKey,
     HeaderOps,
     Match,
     Redirect,
@@ -45,6 +46,11 @@ def takes(route: Route) -> list[str]:
 def shares(destinations: tuple[Destination, ...]) -> list[int]:
     """Return each destination's weight as it takes effect: one alone gets everything, whatever is written."""
     return [1] if len(destinations) == 1 else [one.weight for one in destinations]
+
+
+def key(who: HashKey) -> str:
+    """Say what of a request tells who it comes from."""
+    return "client address" if who.kind == "source_ip" else f"{who.kind} {who.name}"
 
 
 def header_changes(ops: HeaderOps) -> str:

@@ -8,7 +8,7 @@ from itertools import accumulate
 
 from proxy.advice import words
 from proxy.advice.outline import addresses
-from proxy.config.model import Config, Destination, MirrorPolicy, Route
+from proxy.config.model import Config, Destination, HashKey, MirrorPolicy, Route
 from proxy.explanation.asked import Asked
 from proxy.explanation.trial import ANSWER, Seen
 from proxy.explanation.verdict import Candidate, Verdict
@@ -69,6 +69,7 @@ class _Told:
         self._route = route
         self._sent = sent
         self._request = request
+        self._sticky = config.settings.sticky or HashKey("source_ip")
         self._where = {cluster.name: addresses(cluster) for cluster in config.clusters}
 
     def split(self, sticks_to: str) -> Iterator[str]:
@@ -93,7 +94,7 @@ class _Told:
             drawn = f"  {row[2]:>{interval}}" if len(weights) > 1 else ""
             yield f"  {row[0]:{name}}  {row[1]:>{share}}{drawn}  {row[3]}"
         if sticks_to:
-            yield f"  this request, by what it is sticky on: {sticks_to}"
+            yield f"  this request sticks to {sticks_to}, by its {words.key(self._sticky)}"
 
     def sent(self) -> Iterator[list[str]]:
         """Show what each destination is sent, and what the client gets."""

@@ -10,6 +10,7 @@ from proxy.config.model import (
     Destination,
     Fault,
     FieldMatch,
+    HashKey,
     HeaderOps,
     Match,
     Redirect,
@@ -91,6 +92,11 @@ def test_retries_that_are_off_and_those_on_status_codes_are_said() -> None:
         on=frozenset({"retriable-status-codes", "reset"}), status_codes=frozenset({503, 429})
     )
     assert words.retries(policy) == "2 retries on reset 429 503"
+
+
+def test_who_a_request_comes_from_is_said() -> None:
+    assert words.key(HashKey("cookie", "user")) == "cookie user"
+    assert words.key(HashKey("source_ip")) == "client address"
 
 
 def test_a_redirect_says_what_changes() -> None:

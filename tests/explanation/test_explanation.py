@@ -11,6 +11,7 @@ from proxy.config import loader
 from proxy.config.model import Config
 from proxy.config.options import Options
 from proxy.explanation import asked, telling, verdict
+from proxy.routing import sticky
 from tests.support.certificates import Authority
 
 HEAD = """
@@ -95,6 +96,19 @@ async def test_the_split_is_told_with_shares_and_intervals_of_the_draw(explain: 
         "  v2   5 %  95..99  v2:8080",
     ]
     assert part(await explain(CANARY, "GET", "/beta/"), "goes to") == ["goes to", "  v2  100 %  v2:8080"]
+
+
+@pytest.mark.parametrize(("key", "header"), [("cookie", "Cookie: a=b; user={}"), ("header", "User: {}")])
+async def test_a_request_that_says_whose_it_is_sticks_to_one_destination(
+    explain: Explain, key: str, header: str
+) -> None:
+    spec = f"  mirroring: {{sampling: {{sticky: {{{key}: user}}}}}}"
+    for number in (15, 16, 17):
+        told = await explain(CANARY, "GET", "/", header.format(number), spec=spec)
+        version = "v2" if sticky.hash_of(str(number).encode()) % 100 >= 95 else "v1"
+        assert part(told, "goes to")[-1] == f"  this request sticks to {version}, by its {key} user"
+    assert "sticks to" not in await explain(CANARY, "GET", "/", spec=spec)
+    assert "sticks to" not in await explain(CANARY, "GET", "/beta/", header.format(1), spec=spec)
 
 
 async def test_a_destination_of_weight_0_is_never_drawn_and_not_tried(explain: Explain) -> None:

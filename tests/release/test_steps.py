@@ -71,7 +71,7 @@ def test_a_user_sticks_to_a_version_and_only_reads_are_mirrored() -> None:
     config = load("02-mirror-1")
     assert config.settings.sticky == HashKey("cookie", "user")
     [mirror] = routes(config)["everyone"].mirrors
-    assert mirror.mirroring.methods == {"GET", "HEAD", "OPTIONS"}
+    assert mirror.mirroring.methods == frozenset({"GET", "HEAD", "OPTIONS"})
     assert mirror.mirroring.headers.remove == ("authorization",)
 
 
