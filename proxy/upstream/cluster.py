@@ -184,7 +184,7 @@ class Cluster:
         if is_queue_full or self._is_full():
             self.stats.pending_overflow += 1
             return errors.OVERFLOW
-        is_bound = bool(avoid) or (hash_ is not None and self.hash_key is not None)
+        is_bound = self._is_bound(avoid, hash_)
         endpoint = None if is_bound else self._chosen
         self._chosen = None
         if endpoint is None:
@@ -192,6 +192,8 @@ class Cluster:
         self._waiters[waiter] = endpoint if is_bound else None
         if has_room:
             self._open(endpoint, waiter)
+        else:
+            self._make_room()
         return None
 
     def leave(self, waiter: Waiter) -> None:
@@ -230,9 +232,19 @@ class Cluster:
         if balancer is None or self._is_full():
             return []
         self._chosen = endpoint = balancer.choose(avoid, hash_)
-        if endpoint.idle or self._has_room():
+        if endpoint.idle or self._has_room() or self._is_bound(avoid, hash_):
             return endpoint.idle
         return next((other.idle for other in balancer.endpoints if other.idle), [])  # they fill the cap
+
+    def _is_bound(self, avoid: tuple[Endpoint, ...], hash_: int | None) -> bool:
+        """Tell whether no other endpoint than the chosen one will do."""
+        return bool(avoid) or (hash_ is not None and self.hash_key is not None)
+
+    def _make_room(self) -> None:
+        """Close the oldest idle connection: who waits could have taken it, had it been of use."""
+        idle = next((endpoint.idle for endpoint in self.endpoints if endpoint.idle), None)
+        if idle is not None:
+            idle[0].close()
 
     def _has_room(self) -> bool:
         cap = self.config.max_connections

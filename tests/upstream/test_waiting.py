@@ -143,3 +143,19 @@ async def test_who_leaves_is_not_called(bench: Bench, ports: list[int]) -> None:
     await until(lambda: stays.times, "who stays to be served")
     await until(lambda: not cluster.is_in_use, "the other connect to end")
     assert gone.times == 0
+
+
+@pytest.mark.parametrize("hash_", [None, 1])
+async def test_an_idle_connection_that_is_of_no_use_makes_room_at_the_cap(
+    bench: Bench, ports: list[int], hash_: int | None
+) -> None:
+    cluster = bench.cluster(*ports, max_connections=1, balancer=Balancer("hash", KEY))
+    failed, *others = cluster.endpoints
+    first, second = Waiting(cluster), Waiting(cluster)
+    assert cluster.wait(first, tuple(others), hash_) is None
+    await until(lambda: failed.idle, "a connection to the one endpoint")
+    assert cluster.take((failed,), hash_) is None
+    assert cluster.wait(second, (failed,), hash_) is None
+    await until(lambda: second.times, "the retry to be served by another")
+    assert first.endpoint is failed
+    assert second.endpoint in others
