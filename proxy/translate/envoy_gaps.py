@@ -52,11 +52,10 @@ def _all_mirrors(settings: Settings, mirrors: list[MirrorPolicy]) -> Iterator[st
 
 def _route(route: Route) -> Iterator[str]:
     """Tell of one route."""
-    for match in route.matches:
-        if any(one.invert for one in match.query):
-            yield f"{route.name}: a query parameter that must not match is not said"
+    if any(one.invert for match in route.matches for one in match.query):
+        yield f"{route.name}: a query parameter that must not match"
     if route.redirect is not None and route.redirect.port == FROM_PROTOCOL and not route.redirect.scheme:
-        yield f"{route.name}: the port of the request's scheme is not said; a redirect keeps the request's"
+        yield f"{route.name}: the port of the request's scheme; Envoy's redirect keeps the request's port"
     for mirror in route.mirrors:
         yield from _mirror(mirror)
 
@@ -65,13 +64,13 @@ def _mirror(mirror: MirrorPolicy) -> Iterator[str]:
     """Tell of one mirror."""
     mirroring = mirror.mirroring
     yield (
-        f"{mirror.name}: breaker (open after {mirroring.breaker.consecutive_failures} failures) is not said; "
+        f"{mirror.name}: breaker, open after {mirroring.breaker.consecutive_failures} failures; "
         "outlierDetection in the mirror's DestinationRule comes near"
     )
     if mirroring.max_per_second:
-        yield f"{mirror.name}: maxPerSecond {mirroring.max_per_second:g} is not said"
+        yield f"{mirror.name}: maxPerSecond {mirroring.max_per_second:g}"
     if mirroring.mark:
-        yield f"{mirror.name}: mark is not said: shadows have no x-mirror-proxy-shadow, and loops are not seen"
+        yield f"{mirror.name}: mark; Envoy's shadows have no x-mirror-proxy-shadow, and loops are not seen"
     if mirror.denominator not in DENOMINATORS:
         share = f"{mirror.numerator} of {mirror.denominator}"
         yield f"{mirror.name}: {share} is rounded down to a whole number of {MILLION}"

@@ -21,7 +21,7 @@ class Example:
 
     name: str
     paths: tuple[Path, ...]
-    count: int = 300
+    count: int = 250
     answers: tuple[str, ...] = USUAL
 
     def __str__(self) -> str:

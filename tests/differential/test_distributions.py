@@ -18,7 +18,7 @@ from tests.support.envoy import needs_envoy
 
 pytestmark = needs_envoy
 
-COUNT = 1000
+COUNT = 800
 SIGMAS = 5  # of so few comparisons, one in a hundred thousand runs fails by chance
 SHARES = {
     "/halves": {"v1": 0.5, "v2": 0.5},

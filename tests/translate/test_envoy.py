@@ -283,6 +283,7 @@ def test_a_mirrors_cluster_has_the_caps_of_its_mirroring() -> None:
         (make_config(1, 2, mirroring=Mirroring(max_per_second=5)), "maxPerSecond 5"),
         (make_config(1, MirrorPolicy("m", "v1", 1, 3)), "m: 1 of 3"),
         (make_config(1, matches=(Match(query=(header("exact", "a", invert=True),)),)), "query parameter"),
+        (answering(redirect=Redirect(port="from_protocol", path="/")), "port of the request's scheme"),
     ],
 )
 def test_what_cannot_be_said_is_told(config: Config, words: str) -> None:
