@@ -15,7 +15,7 @@ from proxy.downstream.connection import DownstreamConnection
 from proxy.downstream.door import Door
 from proxy.downstream.listener import DownstreamListener
 from proxy.exchange import Exchange
-from proxy.holdings import Holdings
+from proxy.holdings import Held, Holdings
 from proxy.http1.request import RequestHead
 from proxy.journal import Journal
 from proxy.runtime import Override
@@ -23,12 +23,22 @@ from proxy.snapshot import Compiler, Part, Snapshot
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.metrics import Report
 from proxy.telemetry.stats import DownstreamStats
+from proxy.upstream.cluster import Cluster
 from proxy.upstream.resolver import Resolver
 
 _CERTIFICATE_CHECK_S = 5.0
 _FINISH_POLL_S = 0.02
 #: How long a worker that serves compiles at a stretch.
 SLICE_S = 0.001
+
+
+async def _in_slices(steps: Iterable[object]) -> None:
+    """Take all steps, and let the loop have its turn whenever a slice is over."""
+    end = perf_counter() + SLICE_S
+    for _ in steps:
+        if perf_counter() >= end:
+            await asyncio.sleep(0)
+            end = perf_counter() + SLICE_S
 
 
 class DataPlane:
@@ -49,8 +59,10 @@ class DataPlane:
         self._holdings = Holdings(self._wheel, mark_key, on_shadow_end)
         self._prepared: Snapshot | None = None
         self.snapshot = self._blank(settings, generation)
-        for _ in self._compile(self.snapshot, [(config.clusters, config.virtual_hosts)]):
+        compiler = Compiler(self.snapshot, self._holdings)
+        for _ in compiler.add((config.clusters, config.virtual_hosts)):
             pass
+        compiler.finish()
         self._holdings.adopt(self.snapshot.held, settings.max_buffered_bytes)
         upgrades = frozenset(name.lower().encode() for name in settings.upgrades)
         self._door = Door(self._serve, settings.limits, upgrades, self._wheel, self._stats)
@@ -69,12 +81,6 @@ class DataPlane:
         snapshot.log = self._journal
         return snapshot
 
-    def _compile(self, snapshot: Snapshot, parts: Iterable[Part]) -> Iterator[None]:
-        compiler = Compiler(snapshot, self._holdings)
-        for part in parts:
-            yield from compiler.add(part)
-        yield from compiler.finish()
-
     # --- another configuration ---
 
     async def prepare(self, generation: int, settings: Settings, parts: Iterable[Part]) -> None:
@@ -86,29 +92,52 @@ class DataPlane:
         snapshot = self._blank(settings, generation)
         gc.disable()  # a collection would walk everything that is new, in one go
         try:
-            end = perf_counter() + SLICE_S
-            for _ in self._compile(snapshot, parts):
-                if perf_counter() >= end:
-                    await asyncio.sleep(0)
-                    end = perf_counter() + SLICE_S
+            await _in_slices(self._compile(snapshot, parts))
         finally:
             gc.freeze()
             gc.enable()
-        await self._resolver.learn(cluster.config for cluster in snapshot.held.clusters.values())
+        await self._resolver.heard()
+        await _in_slices(map(self._resolver.introduce, snapshot.held.fresh))
         self._prepared = snapshot
 
-    def commit(self, overrides: Iterable[Override]) -> None:
-        """Put what was prepared into force, steered by `overrides`: requests that begin from now on use it."""
+    async def commit(self, overrides: Iterable[Override]) -> None:
+        """Put what was prepared into force, steered by `overrides`: requests that begin from now on use it.
+
+        Returns when clusters that stay have their new limits and endpoints too.
+        """
         snapshot, self._prepared = self._prepared, None
         assert snapshot is not None  # noqa: S101 - commit follows prepare
         snapshot.steer(overrides)
-        self._holdings.adopt(snapshot.held, snapshot.settings.max_buffered_bytes)
-        self._resolver.follow(self._holdings.clusters.values())
+        gone = self._holdings.adopt(snapshot.held, snapshot.settings.max_buffered_bytes)
         self.snapshot = snapshot
+        await _in_slices(self._settle(snapshot.held, gone))
+
+    def _settle(self, held: Held, gone: Iterable[Cluster]) -> Iterator[None]:
+        yield
+        self._resolver.follow(held.clusters.values(), introduce=False)
+        yield
+        for cluster, config in held.updates:
+            cluster.update(config)
+            self._resolver.introduce(cluster)
+            yield
+        for cluster in held.fresh:  # a name may have changed since it was prepared
+            self._resolver.introduce(cluster)
+            yield
+        for cluster in gone:
+            cluster.close()
+            yield
 
     def abandon(self) -> None:
         """Drop what was prepared; names that only that would need are asked for until the next commit."""
         self._prepared = None
+
+    def _compile(self, snapshot: Snapshot, parts: Iterable[Part]) -> Iterator[None]:
+        compiler = Compiler(snapshot, self._holdings)
+        for part in parts:
+            for cluster in part[0]:
+                self._resolver.want(cluster)
+            yield from compiler.add(part)
+        compiler.finish()
 
     def steer(self, overrides: Iterable[Override]) -> None:
         """Have exactly `overrides` in force from now on."""

@@ -1,6 +1,6 @@
 """What one worker holds for longer than a snapshot: clusters, mirrors with their shadows, counters.
 
-A snapshot is compiled aside and may never come into force, so it only looks here (`cluster_for`, `mirror_for`,
+A snapshot is compiled aside and may never come into force, so it only looks here (`add_cluster`, `mirror_for`,
 `stats_for`); `adopt` makes it the present one. Counters are found by the labels they are shown under, so none ever
 goes backwards: a route, mirror or cluster that is configured no more keeps its counts. A cluster that is configured
 no more, or is another server now, serves those who began with it and keeps no idle connection.
@@ -24,13 +24,14 @@ Labels = tuple[str, str]
 class Held:
     """The live things of one snapshot: clusters by name, mirrors and counters by route and name.
 
-    `updates` are clusters that stay, with what their configuration becomes.
+    `fresh` are the clusters made for it, `updates` those that stay, with what their configuration becomes.
     """
 
-    __slots__ = ("clusters", "destinations", "mirrors", "updates")
+    __slots__ = ("clusters", "destinations", "fresh", "mirrors", "updates")
 
     def __init__(self) -> None:
         self.clusters: dict[str, Cluster] = {}
+        self.fresh: list[Cluster] = []
         self.updates: list[tuple[Cluster, model.Cluster]] = []
         self.destinations: dict[Labels, DestinationStats] = {}
         self.mirrors: dict[Labels, Mirror] = {}
@@ -54,14 +55,16 @@ class Holdings:
 
     # --- for what is being compiled ---
 
-    def cluster_for(self, config: model.Cluster) -> Cluster:
-        """Return the present cluster when it is the same server, else a new one with the counters of its name."""
-        present = self.clusters.get(config.name)
-        if present is not None and present.identity == identity(config):
-            return present
-        made = Cluster(config, self.wheel)
-        made.stats = self.cluster_stats.get(config.name, made.stats)
-        return made
+    def add_cluster(self, config: model.Cluster, held: Held) -> None:
+        """Put the present cluster into `held` when it is the same server, else a new one with its name's counters."""
+        cluster = self.clusters.get(config.name)
+        if cluster is None or cluster.identity != identity(config):
+            cluster = Cluster(config, self.wheel)
+            cluster.stats = self.cluster_stats.get(config.name, cluster.stats)
+            held.fresh.append(cluster)
+        elif cluster.config != config:
+            held.updates.append((cluster, config))
+        held.clusters[config.name] = cluster
 
     def mirror_for(self, labels: Labels, config: model.MirrorPolicy, cluster: Cluster) -> Mirror:
         """Return the present mirror when it is the same, else a new one that goes on where that one stands."""
@@ -80,20 +83,16 @@ class Holdings:
 
     # --- for what comes into force ---
 
-    def adopt(self, held: Held, max_buffered_bytes: int) -> None:
-        """Make `held` the present; clusters that it lacks keep no connection from now on."""
+    def adopt(self, held: Held, max_buffered_bytes: int) -> list[Cluster]:
+        """Make `held` the present; return the clusters that it lacks, which are to be closed."""
         self.budget.limit = max_buffered_bytes
-        self._leaving = [cluster for cluster in self._leaving if cluster.is_in_use]
-        for name, cluster in self.clusters.items():
-            if held.clusters.get(name) is not cluster:
-                cluster.close()
-                self._leaving.append(cluster)
-        for cluster, config in held.updates:
-            cluster.update(config)
+        gone = [cluster for name, cluster in self.clusters.items() if held.clusters.get(name) is not cluster]
+        self._leaving = [cluster for cluster in self._leaving if cluster.is_in_use] + gone
         self.clusters = held.clusters
         self.cluster_stats.update((name, cluster.stats) for name, cluster in held.clusters.items())
         self.mirrors.update(held.mirrors)
         self.destinations.update(held.destinations)
+        return gone
 
     # --- for the reader of counters, and the end ---
 

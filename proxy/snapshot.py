@@ -74,7 +74,7 @@ class Compiler:
     def __init__(self, snapshot: Snapshot, holdings: Holdings) -> None:
         self._snapshot = snapshot
         self._holdings = holdings
-        self._hosts: list[tuple[model.VirtualHost, list[tuple[model.Match | None, CompiledRoute]]]] = []
+        self._hosts: list[tuple[model.VirtualHost, RouteList[CompiledRoute]]] = []
 
     def add(self, part: Part) -> Iterator[None]:
         """Compile a part of the configuration, a step at a time; raises `OSError` for unusable TLS files.
@@ -85,24 +85,19 @@ class Compiler:
         held, holdings = self._snapshot.held, self._holdings
         clusters, hosts = part
         for cluster in clusters:
-            live = held.clusters[cluster.name] = holdings.cluster_for(cluster)
-            if live.config != cluster:
-                held.updates.append((live, cluster))
+            holdings.add_cluster(cluster, held)
             yield
         for host in hosts:
             if not self._hosts or self._hosts[-1][0].name != host.name:
-                self._hosts.append((host, []))
+                self._hosts.append((host, RouteList()))
             for route in host.routes:
-                self._hosts[-1][1].extend(self._compile(route))
+                for match, compiled in self._compile(route):
+                    self._hosts[-1][1].append(match, compiled)
                 yield
 
-    def finish(self) -> Iterator[None]:
-        """Lay the routes out in a table, a step at a time."""
-        lists = []
-        for host, routes in self._hosts:
-            lists.append((host.domains, RouteList(routes)))
-            yield
-        self._snapshot.table = RouteTable(lists)
+    def finish(self) -> None:
+        """Lay the virtual hosts out in a table."""
+        self._snapshot.table = RouteTable([(host.domains, routes) for host, routes in self._hosts])
 
     def _compile(self, route: model.Route) -> list[tuple[model.Match | None, CompiledRoute]]:
         held, holdings = self._snapshot.held, self._holdings

@@ -140,9 +140,8 @@ class Worker:
             case control.Prepare():
                 self._preparing = tasks.spawn(self._prepare(plane, message), "prepare")
             case control.Commit(generation=number) if number == self._prepared:
-                plane.commit(message.overrides)
-                self._grace_s = plane.snapshot.settings.drain.grace_s
-                self._pipe.send(control.Committed(number))
+                self._prepared = None
+                tasks.spawn(self._commit(plane, message), "commit")
             case control.Abandon():
                 self._abandon(plane)
             case control.ReloadCertificates():
@@ -161,6 +160,11 @@ class Worker:
         else:
             self._prepared = number
             self._pipe.send(control.Prepared(number))
+
+    async def _commit(self, plane: DataPlane, message: control.Commit) -> None:
+        await plane.commit(message.overrides)
+        self._grace_s = plane.snapshot.settings.drain.grace_s
+        self._pipe.send(control.Committed(message.generation))
 
     def _abandon(self, plane: DataPlane) -> None:
         if self._preparing is not None:

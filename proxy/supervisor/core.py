@@ -157,6 +157,7 @@ class Supervisor:
     def server_info(self) -> dict[str, object]:
         """Describe the processes for `/server_info`."""
         now = asyncio.get_running_loop().time()
+        refused = {"refused": list(self.refusal.problems)} if self.refusal is not None else {}
         return {
             "version": version(),
             "state": self.state,
@@ -164,6 +165,7 @@ class Supervisor:
             "uptime_s": round(time.monotonic() - self._started, 1),
             "generation": self._fleet.generation.number,
             "listeners": [str(address) for address in self._fleet.listening],
+            **refused,
             "workers": [
                 {
                     "slot": process.slot,

@@ -64,16 +64,15 @@ def test_connections_and_counts_of_what_stays_outlive_a_reload(tmp_path: Path) -
         for _ in range(3):
             assert proxy.ask() == (200, "ok")
         until(lambda: proxy.metric("mirror_requests_total", outcome="completed") == 3, "three shadows")
+        made = proxy.metric("upstream_connections_total")
         [cluster, mirror] = proxy.config.clusters
         changed = replace(proxy.config, clusters=(replace(cluster, connect_timeout_s=3.0), mirror))
         proxy.write(changed)
         assert proxy.change("POST", "/reload") == (200, {"generation": 2})
-        for _ in range(3):
-            assert proxy.ask() == (200, "ok")
-        until(lambda: proxy.metric("mirror_requests_total", outcome="completed") == 6, "six shadows")
-        assert proxy.metric("requests_total", route="r") == 6
-        assert proxy.metric("upstream_connections_total", cluster="p") == 1
-        assert proxy.metric("upstream_connections_total", cluster="m") == 1
+        assert proxy.ask() == (200, "ok")
+        until(lambda: proxy.metric("mirror_requests_total", outcome="completed") == 4, "a shadow more")
+        assert proxy.metric("requests_total", route="r") == 4
+        assert proxy.metric("upstream_connections_total") == made
 
 
 def test_what_is_gone_keeps_its_counts_and_no_connection(tmp_path: Path) -> None:

@@ -1,0 +1,171 @@
+"""`mirror-proxy ctl`, against a running proxy and against what is none."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from proxy import cli
+from proxy.config.model import Admin, Config, Destination, Route, VirtualHost
+from tests.support.plane import cluster_at
+from tests.support.running_proxy import RunningProxy, config_for, free_port, origin, running
+
+Capture = pytest.CaptureFixture[str]
+
+
+def ctl(proxy: RunningProxy, *words: str) -> int:
+    return cli.main(["ctl", *words], {"MIRROR_PROXY_ADMIN": str(proxy.config.settings.admin.address)})
+
+
+@contextlib.contextmanager
+def shop(folder: Path, *, token_file: str | None = None) -> Iterator[RunningProxy]:
+    """Run a proxy with two versions and a mirror."""
+    with origin(b"v1") as v1, origin(b"v2") as v2:
+        config: Config = config_for(v1.address, mirror=v2.address)
+        destinations = (Destination("shop/v1", "p", 1), Destination("shop/v2", "c2", 0))
+        [host] = config.virtual_hosts
+        route = Route("shop", destinations, host.routes[0].mirrors)
+        settings = config.settings
+        config = replace(
+            config,
+            settings=replace(settings, admin=Admin(settings.admin.address, token_file)),
+            clusters=(*config.clusters, cluster_at("c2", v2.address)),
+            virtual_hosts=(VirtualHost("default/shop", ("*",), (route,)),),
+        )
+        with running(config, folder) as proxy:
+            yield proxy
+
+
+def test_a_proxy_is_seen_and_steered(tmp_path: Path, capsys: Capture) -> None:
+    with shop(tmp_path) as proxy:
+        assert proxy.ask() == (200, "v1")
+        assert ctl(proxy, "status") == 0
+        said = capsys.readouterr().out.splitlines()
+        assert said[0] == "state       LIVE"
+        assert said[2] == "generation  1"
+        assert said[5].split() == ["worker", "pid", "state", "generation", "uptime"]
+        assert ctl(proxy, "mirrors") == 0
+        assert capsys.readouterr().out.splitlines()[1].split()[:3] == ["mirror", "100", "%"]
+        assert ctl(proxy, "weights", "shop", "shop/v1=0", "shop/v2=100", "--ttl", "10m") == 0
+        said = capsys.readouterr().out.splitlines()
+        assert [line.split() for line in said[:3]] == [
+            ["route", "shop", "file", "before", "now"],
+            ["shop/v1", "1", "1", "0"],
+            ["shop/v2", "0", "0", "100"],
+        ]
+        assert said[3].startswith("until in ")
+        assert said[5:] == [
+            "to make it last, write in the VirtualService default/shop, http route shop:",
+            "    route:",
+            "    - destination: {host: shop, subset: v1}",
+            "      weight: 0",
+            "    - destination: {host: shop, subset: v2}",
+            "      weight: 100",
+        ]
+        assert proxy.ask() == (200, "v2")
+
+
+def test_what_is_refused_is_told_and_the_exit_code_is_1(tmp_path: Path, capsys: Capture) -> None:
+    with shop(tmp_path) as proxy:
+        assert ctl(proxy, "weights", "shpo", "shop/v1=0") == 1
+        assert capsys.readouterr().err.splitlines() == [
+            'there is no route "shpo"; did you mean "shop"?',
+            "known routes: shop",
+        ]
+        proxy.write(b"nonsense")
+        assert ctl(proxy, "reload") == 1
+        assert capsys.readouterr().err.splitlines()[0] == "the configuration is refused"
+        assert ctl(proxy, "status") == 0
+        assert "the last reload was refused:" in capsys.readouterr().out
+        proxy.write(replace(proxy.config, settings=replace(proxy.config.settings, via=True)))
+        assert ctl(proxy, "reload") == 0
+        assert capsys.readouterr().out == "generation 2 is in force in every worker\n"
+        assert ctl(proxy, "drain") == 0
+        assert capsys.readouterr().out == "draining\n"
+        assert proxy.wait() == 0
+
+
+def test_the_token_is_shown_from_its_file(tmp_path: Path, capsys: Capture) -> None:
+    token, wrong = tmp_path / "token", tmp_path / "wrong"
+    token.write_text("secret\n")
+    wrong.write_text("wrong\n")
+    with shop(tmp_path, token_file=str(token)) as proxy:
+        assert ctl(proxy, "weights", "shop", "shop/v1=2") == 1
+        assert ctl(proxy, "--token-file", str(wrong), "weights", "shop", "shop/v1=2") == 1
+        said = capsys.readouterr().err
+        assert "changes need the token" in said
+        assert "the token is not the right one" in said
+        assert "secret" not in said
+        assert ctl(proxy, "--token-file", str(token), "weights", "shop", "shop/v1=2") == 0
+        assert "secret" not in proxy.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["weights"], "weights takes a route and what to change"),
+        (["weights", "shop"], "weights takes a route and what to change"),
+        (["weights", "shop", "shop/v1"], '"shop/v1" is not HOST/SUBSET=N'),
+        (["weights", "shop", "shop/v1=x"], '"shop/v1=x" is not HOST/SUBSET=N'),
+        (["status", "please"], "this takes nothing more, not please"),
+        (["reload", "--ttl", "5m"], "this takes nothing more, not --ttl"),
+        (["--admin", "9901", "status"], "--admin: "),
+        (["--token-file", "/nowhere", "status"], "--token-file /nowhere cannot be read"),
+    ],
+)
+def test_wrong_arguments_are_told_and_the_exit_code_is_2(
+    words: list[str], reason: str, capsys: Capture
+) -> None:
+    assert cli.main(["ctl", *words], {}) == 2
+    assert reason in capsys.readouterr().err
+
+
+def test_an_action_that_does_not_exist_is_a_usage_error(capsys: Capture) -> None:
+    with pytest.raises(SystemExit) as left:
+        cli.main(["ctl", "percent"], {})
+    assert left.value.code == 2
+    assert "invalid choice: 'percent'" in capsys.readouterr().err
+
+
+def test_an_address_where_nobody_or_somebody_else_answers_is_told(capsys: Capture) -> None:
+    nobody = f"127.0.0.1:{free_port()}"
+    assert cli.main(["ctl", "--admin", nobody, "status"], {}) == 1
+    assert capsys.readouterr().err == (
+        f"no proxy answers at {nobody} (Connection refused); say where with --admin\n"
+    )
+    with somebody_else() as port:
+        assert cli.main(["ctl", "--admin", f"127.0.0.1:{port}", "status"], {}) == 1
+        assert capsys.readouterr().err == f"what answers at 127.0.0.1:{port} is no mirror-proxy (status 200)\n"
+
+
+@contextlib.contextmanager
+def somebody_else() -> Iterator[int]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<html>")
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 the base class names it
+            """Stay quiet."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_proxy_that_is_bound_to_every_address_is_asked_on_loopback(capsys: Capture) -> None:
+    with somebody_else() as port:
+        assert cli.main(["ctl", "--admin", f"0.0.0.0:{port}", "status"], {}) == 1
+    assert "is no mirror-proxy" in capsys.readouterr().err
