@@ -68,6 +68,8 @@ class Cluster:
         #: Who waits, in order, and for a connection to which endpoint (None: any).
         self._waiters: dict[Waiter, Endpoint | None] = {}
         self._connecting = 0
+        #: Our own, for the cap; `stats` may be shared with a cluster of our name that leaves.
+        self.open_connections = 0
         self._tls = tls.client_context(config.tls) if config.tls else None
         self._sni = (config.tls.sni or config.host) if config.tls else None
         self.update(config)
@@ -248,7 +250,7 @@ class Cluster:
 
     def _has_room(self) -> bool:
         cap = self.config.max_connections
-        return cap is None or self.stats.connections_active + self._connecting < cap
+        return cap is None or self.open_connections + self._connecting < cap
 
     def _is_full(self) -> bool:
         cap = self.config.max_requests
@@ -287,7 +289,7 @@ class Cluster:
 
     def _turn_away(self) -> None:
         """No endpoint is left: unless connections under way may yet serve them, nobody need wait."""
-        if self._connecting or self.stats.connections_active:
+        if self._connecting or self.open_connections:
             return
         waiters, self._waiters = self._waiters, {}
         for waiter in waiters:

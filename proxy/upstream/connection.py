@@ -146,6 +146,7 @@ class UpstreamConnection(asyncio.Protocol):
         config, stats = self.cluster.config, self.cluster.stats
         stats.connections += 1
         stats.connections_active += 1
+        self.cluster.open_connections += 1
         if config.keepalive is not None:
             keep_alive(transport.get_extra_info("socket"), config.keepalive)
         if config.max_connection_duration_s is not None:
@@ -155,6 +156,7 @@ class UpstreamConnection(asyncio.Protocol):
         """Called by the loop when the connection is gone, whoever closed."""
         cluster = self.cluster
         cluster.stats.connections_active -= 1
+        cluster.open_connections -= 1
         cluster.wheel.forget(self)
         self.endpoint.remove(self)
         passage = self._passage

@@ -159,3 +159,17 @@ async def test_an_idle_connection_that_is_of_no_use_makes_room_at_the_cap(
     await until(lambda: second.times, "the retry to be served by another")
     assert first.endpoint is failed
     assert second.endpoint in others
+
+
+async def test_connections_of_a_cluster_that_leaves_do_not_fill_the_cap_of_its_heir(
+    bench: Bench, ports: list[int]
+) -> None:
+    leaving = bench.cluster(ports[0], max_connections=1)
+    first = Waiting(leaving)
+    leaving.wait(first)
+    await until(lambda: first.times, "the connection")
+    heir = bench.cluster(ports[1], max_connections=1)
+    heir.stats = leaving.stats
+    second = Waiting(heir)
+    assert heir.wait(second) is None
+    await until(lambda: second.times, "the heir's connection")
