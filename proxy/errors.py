@@ -48,7 +48,7 @@ CONNECT_FAILURE = Failure(
 CONNECT_TIMEOUT = Failure(
     "connect_timeout", 503, "UF", _RESET_TEXT + b"connection timeout", "connect_error", unsent=True
 )
-OVERFLOW = Failure("overflow", 503, "UO", _RESET_TEXT + b"overflow", "connect_error")
+OVERFLOW = Failure("overflow", 503, "UO", _RESET_TEXT + b"overflow", "over_in_flight")
 RESET = Failure("reset", 503, "UC", _RESET_TEXT + b"connection termination", "reset")
 PROTOCOL_ERROR = Failure("protocol_error", 502, "UPE", _RESET_TEXT + b"protocol error", "protocol_error")
 TIMEOUT = Failure("timeout", 504, "UT", b"upstream request timeout", "timeout")

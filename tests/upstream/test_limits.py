@@ -55,7 +55,7 @@ async def test_a_shadow_over_the_cap_is_lost_and_the_client_never_knows(
     client = await connect(served)
     assert [(await client.ask(get())).status for _ in range(3)] == [200] * 3
     assert served.count("upstream_pending_overflow_total", "mirror") == 2
-    await until(lambda: served.outcomes() == {"connect_error": 2, "timeout": 1}, "the first shadow's time")
+    await until(lambda: served.outcomes() == {"over_in_flight": 2, "timeout": 1}, "the first shadow's time")
 
 
 async def test_a_connection_carries_only_so_many_requests(
