@@ -5,7 +5,7 @@ All conditions must hold. That on the path can be left out: the index (`route_li
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from operator import attrgetter, eq
 
@@ -14,7 +14,7 @@ from proxy.pattern import Pattern
 from proxy.routing.view import RequestView
 
 Test = Callable[[bytes], bool]
-Read = Callable[[RequestView], bytes | None]
+Read = Callable[[RequestView], Sequence[bytes]]
 
 
 class Condition:
@@ -29,18 +29,21 @@ class Condition:
         self.text = text
 
     def holds(self, view: RequestView) -> bool:
-        """Tell whether it does; without a test it is that there is a value at all (inverted: none)."""
-        value = self._read(view)
-        test = self._test
-        if test is None:
-            return (value is None) is self._invert
-        if self._invert:
-            return not test(value or b"")
-        return value is not None and test(value)
+        """Tell whether it does: of several values any may be the one, and inverted none.
 
-    def value(self, view: RequestView) -> bytes | None:
-        """Give what it looks at."""
-        return self._read(view)
+        Without a test it is that there is a value at all. What is absent counts as empty when inverted.
+        """
+        values, test = self._read(view), self._test
+        if test is None:
+            return bool(values) is not self._invert
+        if self._invert:
+            return not any(map(test, values or (b"",)))
+        return any(map(test, values))
+
+    def found(self, view: RequestView) -> str:
+        """Say what it looked at, for people."""
+        values = [f'"{value.decode("latin-1")}"' for value in self._read(view)]
+        return f"it is {', '.join(values)}" if values else "there is none"
 
 
 class Match:
@@ -67,9 +70,7 @@ class Match:
         """Say which condition does not hold first, and what it found; None when all hold."""
         for condition in self._conditions:
             if not condition.holds(view):
-                value = condition.value(view)
-                found = "there is none" if value is None else f'it is "{value.decode("latin-1")}"'
-                return f"{condition.text}: {found}"
+                return f"{condition.text}: {condition.found(view)}"
         return None
 
 
@@ -94,12 +95,12 @@ def whole_segments(prefix: bytes) -> bytes:
 def _conditions_of(config: model.Match, *, with_path: bool) -> Iterator[Condition]:
     """Cheap conditions first."""
     if with_path and config.path is not None and not is_for_every_path(config):
-        yield _condition("path", attrgetter("path"), config.path)
+        yield _condition("path", partial(_read_part, attrgetter("path")), config.path)
     for subject, wanted in (
         ("method", config.method), ("authority", config.authority), ("scheme", config.scheme),
     ):  # fmt: skip
         if wanted is not None:
-            yield _condition(subject, attrgetter(subject), wanted)
+            yield _condition(subject, partial(_read_part, attrgetter(subject)), wanted)
     if config.port is not None:
         yield Condition(f"port is {config.port}", _read_port, partial(eq, str(config.port).encode()))
     for field in config.headers:
@@ -150,13 +151,18 @@ def _folded(test: Callable[[bytes, bytes], bool], value: bytes, subject: bytes) 
     return test(value, subject.lower())
 
 
-def _read_header(name: bytes, view: RequestView) -> bytes | None:
-    return view.header(name)
+def _read_part(part: Callable[[RequestView], bytes], view: RequestView) -> Sequence[bytes]:
+    return (part(view),)
 
 
-def _read_query(name: bytes, view: RequestView) -> bytes | None:
-    return view.query(name)
+def _read_header(name: bytes, view: RequestView) -> Sequence[bytes]:
+    return view.values(name)
 
 
-def _read_port(view: RequestView) -> bytes:
-    return b"%d" % view.port
+def _read_query(name: bytes, view: RequestView) -> Sequence[bytes]:
+    value = view.query(name)
+    return () if value is None else (value,)
+
+
+def _read_port(view: RequestView) -> Sequence[bytes]:
+    return (b"%d" % view.port,)

@@ -5,11 +5,21 @@ Made only for a request that some condition asks about, and each part only when 
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Sequence
 from typing import Protocol
 
-from proxy.http1.framing import lines_of
 from proxy.http1.request import RequestHead
+
+#: Fields whose lines Envoy 1.40 joins (its inline headers), as far as requests have them; found by asking it.
+_JOINED = frozenset(
+    {
+        b"accept", b"accept-encoding", b"access-control-request-headers", b"access-control-request-method",
+        b"authorization", b"cache-control", b"cdn-loop", b"content-encoding", b"content-type", b"expect",
+        b"grpc-accept-encoding", b"grpc-timeout", b"if-match", b"if-modified-since", b"if-none-match", b"if-range",
+        b"if-unmodified-since", b"origin", b"pragma", b"referer", b"user-agent", b"via", b"x-client-trace-id",
+        b"x-envoy-attempt-count", b"x-forwarded-host", b"x-forwarded-port",
+    }
+)  # fmt: skip
 
 
 class Arrival(Protocol):
@@ -30,12 +40,16 @@ def path_of(target: bytes) -> bytes:
 class RequestView:
     """One request; `fields` is the block of header lines that its primary would be sent if no route changed it."""
 
+    __slots__ = ("_arrival", "_fields", "_lower", "_query", "authority", "method", "path", "target")
+
     def __init__(self, head: RequestHead, fields: bytes, arrival: Arrival) -> None:
         self.path = path_of(head.target)
         self.method = head.method
         self.authority = head.host
         self.target = head.target
         self._fields = fields
+        self._lower = b""
+        self._query: dict[bytes, bytes] | None = None
         self._arrival = arrival
 
     @property
@@ -43,42 +57,54 @@ class RequestView:
         """The listener's port."""
         return self._arrival.local_port
 
-    @cached_property
+    @property
     def scheme(self) -> bytes:
         """`http` or `https`: what a trusted proxy in front said it was, else the connection's."""
-        said = self._headers.get(b"x-forwarded-proto", b"").lower()
+        said = (self.header(b"x-forwarded-proto") or b"").lower()
         return said if said in (b"http", b"https") else self._arrival.scheme
 
     def header(self, name: bytes) -> bytes | None:
-        """Give a field's value, its lines joined with a comma (a cookie's with a semicolon); None without one."""
+        """Give a field's whole value, its lines joined with a comma (a cookie's with a semicolon); None without one."""
+        values = self.values(name)
+        return (b"; " if name == b"cookie" else b",").join(values) if values else None
+
+    def values(self, name: bytes) -> Sequence[bytes]:
+        """Give a field's values as a match sees them, none without one; `name` is lower case.
+
+        Envoy 1.40 looks at each line for itself, but knows some fields by name and joins their lines as it reads them.
+        """
         if name[:1] == b":":
             return self._pseudo_header(name)
-        return self.authority if name == b"host" else self._headers.get(name)
+        if name == b"host":
+            return (self.authority,)
+        lines = self._lines(name)
+        return (b",".join(lines),) if len(lines) > 1 and name in _JOINED else lines
 
     def query(self, name: bytes) -> bytes | None:
         """Give the first value of a query parameter as it was written, empty for `?name`; None without one."""
-        return self._query.get(name)
+        found = self._query
+        if found is None:
+            found = self._query = {}
+            for pair in self.target.partition(b"?")[2].split(b"&"):
+                key, _, value = pair.partition(b"=")
+                found.setdefault(key, value)
+        return found.get(name)
 
-    def _pseudo_header(self, name: bytes) -> bytes | None:
+    def _lines(self, name: bytes) -> list[bytes]:
+        """Search the lines of a field; to read them all would cost more, as most requests are asked for one or two."""
+        fields, needle = self._fields, b"\r\n%b:" % name
+        lower = self._lower = self._lower or fields.lower()
+        at = lower.find(needle)
+        found = []
+        while at >= 0:
+            start = at + len(needle)
+            end = fields.find(b"\r\n", start)
+            found.append(fields[start:end].strip(b" \t"))
+            at = lower.find(needle, end)
+        return found
+
+    def _pseudo_header(self, name: bytes) -> Sequence[bytes]:
         if name == b":scheme":
-            return self.scheme
-        return {b":method": self.method, b":authority": self.authority, b":path": self.target}.get(name)
-
-    @cached_property
-    def _headers(self) -> dict[bytes, bytes]:
-        found: dict[bytes, bytes] = {}
-        for line in lines_of(self._fields):
-            name, _, value = line.partition(b":")
-            name, value = name.lower(), value.strip(b" \t")
-            if name in found:
-                value = found[name] + (b"; " if name == b"cookie" else b",") + value
-            found[name] = value
-        return found
-
-    @cached_property
-    def _query(self) -> dict[bytes, bytes]:
-        found: dict[bytes, bytes] = {}
-        for pair in self.target.partition(b"?")[2].split(b"&"):
-            name, _, value = pair.partition(b"=")
-            found.setdefault(name, value)
-        return found
+            return (self.scheme,)
+        found = {b":method": self.method, b":authority": self.authority, b":path": self.target}.get(name)
+        return () if found is None else (found,)

@@ -23,9 +23,9 @@ class StringMatch:
 
 @dataclass(frozen=True, slots=True)
 class FieldMatch:
-    """What a header field or query parameter must be; several field lines are joined with a comma.
+    """What a header field or query parameter must be; of several field lines any may be it, as in Envoy 1.40.
 
-    `invert`: it must not be so; an absent one then counts as empty (but `present` means absent). Names of
+    `invert`: none must be so; an absent one then counts as empty (but `present` means absent). Names of
     header fields are lower case; `:method`, `:scheme`, `:authority` and `:path` stand for what they name.
     """
 
