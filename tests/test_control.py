@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from proxy import control
-from proxy.config.model import Address, Config, Settings
+from proxy.config.model import Address, Config, Route, Settings, VirtualHost
 from proxy.control import Pipe
 from tests.support.plane import cluster_at
 
@@ -56,6 +56,24 @@ async def test_messages_arrive_whole_and_in_order(ends: tuple[End, End]) -> None
     assert await two.got.get() == start
     assert await two.got.get() == control.Drain(2.5)
     assert await one.got.get() == control.Heartbeat({"requests_total": {("r", "d", "200"): 1}})
+
+
+def test_a_configuration_travels_in_parts_that_make_the_whole() -> None:
+    clusters = tuple(cluster_at(f"c{number}", Address("v1", 80)) for number in range(23))
+    routes = tuple(Route(f"r{number}") for number in range(27))
+    hosts = (
+        VirtualHost("empty", ("e",), ()),
+        VirtualHost("few", ("f",), routes[:4]),
+        VirtualHost("many", ("*",), routes[4:]),
+    )
+    parts = [control.part_from(part) for part in control.parts_of(Config(Settings(), clusters, hosts))]
+    assert sum((part[0] for part in parts), ()) == clusters
+    found: dict[str, tuple[Route, ...]] = {}
+    for _, some in parts:
+        assert sum(len(host.routes) for host in some) <= control.PART_SIZE
+        for host in some:
+            found[host.name] = found.get(host.name, ()) + host.routes
+    assert list(found.items()) == [(host.name, host.routes) for host in hosts]
 
 
 async def test_a_frame_may_come_byte_by_byte(raw: tuple[End, socket.socket]) -> None:

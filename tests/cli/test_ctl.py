@@ -141,7 +141,9 @@ def test_an_address_where_nobody_or_somebody_else_answers_is_told(capsys: Captur
     )
     with somebody_else() as port:
         assert cli.main(["ctl", "--admin", f"127.0.0.1:{port}", "status"], {}) == 1
-        assert capsys.readouterr().err == f"what answers at 127.0.0.1:{port} is no mirror-proxy (status 200)\n"
+        assert (
+            capsys.readouterr().err == f"what answers at 127.0.0.1:{port} is no mirror-proxy (status 200)\n"
+        )
 
 
 @contextlib.contextmanager

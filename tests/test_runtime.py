@@ -1,0 +1,42 @@
+"""Overrides: one for each key, for as long as was asked."""
+
+from __future__ import annotations
+
+import pickle
+
+from proxy.runtime import Runtime, Weights
+
+SHOP, CART = Weights("shop", (("v1", 0), ("v2", 1))), Weights("cart", (("v1", 5),))
+
+
+def test_there_is_one_override_for_each_key() -> None:
+    runtime = Runtime()
+    for override in (Weights("shop", (("v1", 1),)), CART, SHOP):
+        runtime.set(override, None)
+    assert runtime.overrides == (SHOP, CART)
+    assert runtime.weights_of("shop") == {"v1": 0, "v2": 1}
+    assert runtime.weights_of("rest") == {}
+
+
+def test_overrides_end_at_their_time_and_the_others_stay() -> None:
+    runtime = Runtime()
+    assert runtime.next_end is None
+    runtime.set(SHOP, 10.0)
+    runtime.set(CART, None)
+    assert (runtime.next_end, runtime.ends_at(SHOP.key), runtime.ends_at(CART.key)) == (10.0, 10.0, None)
+    assert runtime.ended(9.9) == []
+    assert runtime.ended(10.0) == [SHOP]
+    runtime.drop([SHOP])
+    assert runtime.overrides == (CART,)
+    assert runtime.next_end is None
+
+
+def test_a_later_override_takes_the_time_of_the_earlier_too() -> None:
+    runtime = Runtime()
+    runtime.set(SHOP, 10.0)
+    runtime.set(SHOP, None)
+    assert runtime.next_end is None
+
+
+def test_overrides_travel_to_workers() -> None:
+    assert pickle.loads(pickle.dumps(SHOP)) == SHOP
