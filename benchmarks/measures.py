@@ -12,14 +12,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from benchmarks import clients, origins, routes, wrk
-from benchmarks.pace import Timed, keep_pace, next_generation
+from benchmarks.pace import Span, Timed, keep_pace, next_generation
 from benchmarks.ports import free_port
 from benchmarks.process import ProcessTree, on_cores
 from benchmarks.proxies import ROUTES_FILE, Proxy, Setup
@@ -133,34 +134,37 @@ def _reload(scenario: Scenario, bench: Bench, subject: Subject) -> Figures:
 
 
 async def _reloaded(bench: Bench, subject: Subject, text: str) -> Figures:
-    """Edit the file again and again under steady traffic; compare the time it takes with the time before."""
-    timed, spans, generation = Timed(), [], 1
-    setup, path = subject.setup, subject.home / ROUTES_FILE
+    """Edit the file again and again under steady traffic; compare what that takes with quiet spans in between."""
+    timed, setup, generation = Timed(), subject.setup, 1
+    quiet: list[Span] = []
+    busy: list[Span] = []
     traffic = asyncio.create_task(keep_pace(setup.port, PER_SECOND, BUSY_CONNECTIONS, routes.COUNT, timed))
     try:
-        await asyncio.sleep(SETTLE_S)
-        began = time.monotonic()
-        await asyncio.sleep(bench.seconds)
-        before = (began, time.monotonic())
         for number in range(RELOADS):
-            began = time.monotonic()
-            await asyncio.to_thread(
-                replace, path, f"{text}# edit {number}\n".replace("name: r0", f"name: e{number}")
-            )
-            generation = await next_generation(setup.admin, generation, within_s=30)
-            spans.append((began, time.monotonic() + SETTLE_S / 2))
             await asyncio.sleep(SETTLE_S)
+            quiet.append(await _span(asyncio.sleep(bench.seconds)))
+            edited = f"{text}# edit {number}\n".replace("name: r0", f"name: e{number}")
+            await asyncio.to_thread(replace, subject.home / ROUTES_FILE, edited)
+            busy.append(await _span(next_generation(setup.admin, generation, within_s=30)))
+            generation += 1
     finally:
         traffic.cancel()
         await asyncio.wait([traffic])
-    before_s, during_s = timed.p99_s([before]), timed.p99_s(spans)
+    before_s, during_s = timed.p99_s(quiet), timed.p99_s(busy)
     return {
         "p99_ratio": during_s / before_s,
         "before_ms": before_s * 1e3,
         "during_ms": during_s * 1e3,
-        "reload_s": median(end - begin for begin, end in spans) - SETTLE_S / 2,
+        "reload_s": median(end - begin for begin, end in busy),
         "failed": float(timed.failed),
     }
+
+
+async def _span(what: Coroutine[Any, Any, Any]) -> Span:
+    """Wait for something; give when that began and ended."""
+    began = time.monotonic()
+    await what
+    return began, time.monotonic()
 
 
 def replace(path: Path, text: str) -> None:

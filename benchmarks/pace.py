@@ -16,7 +16,10 @@ from benchmarks.clients import HEAD_END, content_length
 from benchmarks.ports import HOST
 
 REQUEST = "GET /bench/{0:04}/item HTTP/1.1\r\nHost: {0:04}.bench.example\r\n\r\n"
-LOOK_S = 0.05
+LOOK_S = 0.1
+
+#: Begin and end, in seconds of `time.monotonic`.
+Span = tuple[float, float]
 
 
 @dataclass(slots=True)
@@ -26,7 +29,7 @@ class Timed:
     latencies: list[tuple[float, float]] = field(default_factory=list)
     failed: int = 0
 
-    def p99_s(self, spans: list[tuple[float, float]]) -> float:
+    def p99_s(self, spans: list[Span]) -> float:
         """Return the 99th percentile of the requests due within any of the spans."""
         chosen = sorted(
             took for due, took in self.latencies if any(begin <= due < end for begin, end in spans)
@@ -73,13 +76,12 @@ async def _one_request(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
     return head.startswith(b"http/1.1 200") and b"\r\nconnection: close\r\n" not in head
 
 
-async def next_generation(admin: int, after: int, within_s: float) -> int:
-    """Return the proxy's generation once it is above `after`; fail when it stays."""
+async def next_generation(admin: int, after: int, within_s: float) -> None:
+    """Wait until the proxy's generation is above `after`; fail when it stays."""
     end = time.monotonic() + within_s
     while time.monotonic() < end:
-        generation = await asyncio.to_thread(_generation, admin)
-        if generation > after:
-            return generation
+        if await asyncio.to_thread(_generation, admin) > after:
+            return
         await asyncio.sleep(LOOK_S)
     raise RuntimeError(f"the edited file did not take effect within {within_s:g} s")
 
