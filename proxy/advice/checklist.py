@@ -42,7 +42,7 @@ def checklist(
     for service, primary, mirror in ways_in(documents, config):
         yield Finding(
             "warning",
-            f"{service} selects {primary} and {mirror}: outside a mesh, clients that use it reach v2",
+            f"{service} leads to {primary} and to mirror {mirror}: outside a mesh, its clients reach v2",
             "give clients a Service that leads to the proxy, and each version one of its own",
         )
     yield Finding("unchecked", "other ways past the proxy to v2: ports that compose publishes, other files")

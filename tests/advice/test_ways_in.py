@@ -32,22 +32,37 @@ spec: {selector: %s, ports: [{port: 80}]}
 """
 
 
-def found(tmp_path: Path, service: str, mirror: str = "shop-v2") -> list[tuple[str, str, str]]:
+FQDN = "shop.default.svc.cluster.local"
+
+
+def found(
+    tmp_path: Path,
+    service: str,
+    mirror: str = "shop-v2",
+    names: tuple[str, str] = ("p", "m@shop/v2"),
+    primary: str = "shop-v1.default.svc",
+) -> list[tuple[str, str, str]]:
     path = tmp_path / "f.yaml"
     path.write_text(WORKLOADS + service)
-    clusters = (
-        cluster_at("p", Address("shop-v1.default.svc", 8080)),
-        cluster_at("m", Address(mirror, 8080)),
-    )
-    routes = (Route("r", (Destination("shop/v1", "p"),), (MirrorPolicy("shop/v2", "m"),)),)
+    clusters = (cluster_at(names[0], Address(primary, 8080)), cluster_at(names[1], Address(mirror, 8080)))
+    destinations = (Destination("shop/v1", names[0], 1), Destination("other", "gone", 0))
+    routes = (Route("r", destinations, (MirrorPolicy("r/shop/v2", names[1]),)),)
     config = Config(Settings(), clusters, (VirtualHost("v", ("*",), routes),))
     return list(ways_in(document.read([str(path)], Problems()), config))
 
 
 def test_a_service_that_selects_both_versions_is_a_way_past_the_proxy(tmp_path: Path) -> None:
     assert found(tmp_path, SERVICE % ("default", "{app: shop}")) == [
-        ("Service default/shop", "shop-v1", "shop-v2")
+        ("Service default/shop", "shop/v1", "r/shop/v2")
     ]
+
+
+def test_two_subsets_of_its_host_are_behind_a_service_wherever_they_are_served(tmp_path: Path) -> None:
+    names = (f"outbound|80|v1|{FQDN}", f"outbound|80|v2|{FQDN}@r/shop/v2")
+    there = {"primary": "10.0.0.1", "mirror": "10.0.0.2", "names": names}
+    assert len(found(tmp_path, SERVICE % ("default", "{app: shop}"), **there)) == 1  # type: ignore[arg-type]
+    assert found(tmp_path, SERVICE % ("default", "{}"), **there) == []  # type: ignore[arg-type]
+    assert found(tmp_path, SERVICE % ("other", "{app: shop}"), **there) == []  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -60,4 +75,5 @@ def test_another_is_not(tmp_path: Path, namespace: str, selector: str) -> None:
 
 
 def test_a_version_that_clients_are_routed_to_anyway_is_no_secret(tmp_path: Path) -> None:
-    assert found(tmp_path, SERVICE % ("default", "{app: shop}"), mirror="shop-v1") == []
+    names = (f"outbound|80|v2|{FQDN}", f"outbound|80|v2|{FQDN}@r/shop/v2")
+    assert found(tmp_path, SERVICE % ("default", "{app: shop}"), names=names) == []
