@@ -28,8 +28,8 @@ from proxy.upstream.resolver import Resolver
 
 _CERTIFICATE_CHECK_S = 5.0
 _FINISH_POLL_S = 0.02
-#: How long a worker that serves compiles at a stretch.
-SLICE_S = 0.001
+#: How long a worker that serves compiles at a stretch (`python -m benchmarks --scenario reload_1000`).
+SLICE_S = 0.0003
 
 
 async def _in_slices(steps: Iterable[object]) -> None:
@@ -169,7 +169,7 @@ class DataPlane:
     async def finish(self, timeout_s: float) -> None:
         """Wait until nothing is in flight, shadows included; after `timeout_s`, cut off what is left."""
         until = monotonic() + timeout_s
-        while (self._door.connections or self._holdings.shadows()) and monotonic() < until:  # noqa: ASYNC110 - only at the end
+        while self._is_busy() and monotonic() < until:  # noqa: ASYNC110 - only at the end
             await asyncio.sleep(_FINISH_POLL_S)
         for shadow in self._holdings.shadows():
             shadow.abort("draining")
@@ -181,6 +181,10 @@ class DataPlane:
         if self._certificates is not None:
             self._certificates.cancel()
         self._holdings.close()
+
+    def _is_busy(self) -> bool:
+        is_welcoming = any(listener.is_busy for listener in self._listeners)
+        return is_welcoming or bool(self._door.connections) or bool(self._holdings.shadows())
 
     def reload_certificates(self) -> None:
         """Use the certificate files as they are now."""

@@ -8,7 +8,7 @@ no more, or is another server now, serves those who began with it and keeps no i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 from proxy.clock import DeadlineWheel
 from proxy.config import model
@@ -102,7 +102,7 @@ class Holdings:
         for cluster in self._leaving:
             yield cluster.config.name, cluster
 
-    def shadows(self) -> Iterable[Shadow]:
+    def shadows(self) -> list[Shadow]:
         """Return the shadows in flight."""
         return [shadow for mirror in self.mirrors.values() for shadow in mirror.live]
 

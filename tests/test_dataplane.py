@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 from proxy.telemetry.metrics import FAMILIES
 from tests.conftest import Connect, MakeOrigin, MakePlane
@@ -37,6 +38,24 @@ async def test_a_drain_under_load_loses_no_request(origin: MakeOrigin, plane: Ma
     await asyncio.gather(*asking)
     assert lost == 0
     assert answered == len(v1.requests) == served.count("requests_total", "r", "v1", "200")
+
+
+async def test_a_client_whom_the_kernel_has_queued_is_served_before_the_socket_closes(
+    origin: MakeOrigin, plane: MakePlane
+) -> None:
+    served = await plane(await origin())
+    queued = [
+        socket.create_connection(("127.0.0.1", served.port)) for _ in range(5)
+    ]  # the loop does not turn
+    leaving = asyncio.ensure_future(served.finish())
+    for one in queued:
+        reader, writer = await asyncio.open_connection(sock=one)
+        writer.write(get())
+        assert (await reader.readline()) == b"HTTP/1.1 200 OK\r\n"
+        assert b"connection: close" in (await reader.read()).lower()
+        writer.close()
+    await leaving
+    assert served.count("requests_total", "r", "v1", "200") == 5
 
 
 async def test_a_drain_lets_a_slow_upload_and_a_slow_answer_end(

@@ -20,10 +20,10 @@ def test_there_is_one_override_for_each_key() -> None:
 
 def test_overrides_end_at_their_time_and_the_others_stay() -> None:
     runtime = Runtime()
-    assert runtime.next_end is None
     runtime.set(SHOP, 10.0)
     runtime.set(CART, None)
-    assert (runtime.next_end, runtime.ends_at(SHOP.key), runtime.ends_at(CART.key)) == (10.0, 10.0, None)
+    ends = [runtime.next_end, runtime.ends_at(SHOP.key), runtime.ends_at(CART.key)]
+    assert ends == [10.0, 10.0, None]
     assert runtime.ended(9.9) == []
     assert runtime.ended(10.0) == [SHOP]
     runtime.drop([SHOP])

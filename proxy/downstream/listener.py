@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import ssl
 from pathlib import Path
 
+from proxy import tasks
 from proxy.config.model import ListenerTls
 from proxy.downstream.connection import DownstreamConnection
 from proxy.downstream.door import Door
@@ -24,23 +26,46 @@ class DownstreamListener:
         self._tls = tls
         self._context = server_context(tls) if tls else None
         self._stamp = _stamp(tls)
+        self._handshake_s = door.limits.head_timeout_s if tls else None
         self._server: asyncio.AbstractServer | None = None
+        self._late: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Begin to accept."""
-        scheme = b"https" if self._tls else b"http"
-        door = self._door
         self._server = await asyncio.get_running_loop().create_server(
-            lambda: DownstreamConnection(door, scheme),
-            sock=self._sock,
-            ssl=self._context,
-            ssl_handshake_timeout=door.limits.head_timeout_s if self._context else None,
+            self._connection, sock=self._sock, ssl=self._context, ssl_handshake_timeout=self._handshake_s
         )
 
     def stop(self) -> None:
-        """Accept no more; connections live on."""
-        if self._server is not None:
-            self._server.close()
+        """Accept who is connected already, and no more; connections live on.
+
+        Those that the kernel has queued would be reset with the socket, if nobody else has it.
+        """
+        if self._server is None:
+            return
+        while True:
+            try:
+                client, _ = self._sock.accept()
+            except OSError:  # nobody is left
+                break
+            client.setblocking(False)
+            self._late.append(tasks.spawn(self._welcome(client), "late-connection"))
+        self._server.close()
+
+    @property
+    def is_busy(self) -> bool:
+        """Tell whether one who was accepted at the end is not a connection yet."""
+        return any(not welcoming.done() for welcoming in self._late)
+
+    async def _welcome(self, client: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(OSError):  # it may be gone, or its handshake fail
+            await loop.connect_accepted_socket(
+                self._connection, client, ssl=self._context, ssl_handshake_timeout=self._handshake_s
+            )
+
+    def _connection(self) -> DownstreamConnection:
+        return DownstreamConnection(self._door, b"https" if self._tls else b"http")
 
     def reload_certificate(self, *, only_if_changed: bool = False) -> None:
         """Use the certificate files as they are now, for new handshakes; a bad pair keeps the old one."""

@@ -26,8 +26,8 @@ class Patience:
     """How long the supervisor waits for workers, in seconds."""
 
     heartbeat_s: float = 10.0  # without a word from a worker: it hangs
-    start_s: float = 30.0
-    answer_s: float = 10.0  # for a generation to be compiled, or an order to be carried out
+    start_s: float = 30.0  # for a worker to be ready, or to have compiled a generation
+    answer_s: float = 10.0  # for an order to be carried out
     first_pause_s: float = 0.1  # before a worker that died young is replaced; doubles
     longest_pause_s: float = 5.0
     young_s: float = 10.0
@@ -75,7 +75,7 @@ class Slot:
             if worker is None:
                 return
             try:
-                problem = await worker.prepare(message, self._patience.answer_s)
+                problem = await worker.prepare(message, self._patience.start_s)
             except ProcessLookupError as error:
                 problem = str(error)
                 if not is_last and await self._comes_back():
@@ -111,7 +111,7 @@ class Slot:
     async def _prepare_late(self, worker: WorkerProcess, message: control.Prepare) -> bool:
         """Prepare a worker that took the place of one that had; without success its own successor starts right."""
         try:
-            problem = await worker.prepare(message, self._patience.answer_s)
+            problem = await worker.prepare(message, self._patience.start_s)
         except ProcessLookupError:
             return False
         if problem is not None:
