@@ -78,10 +78,10 @@ def read(document: Document, problems: Problems) -> VirtualService | None:
         tuple(namespace if one == "." else one for one in spec.get("exported", ())),
         tuple(route.in_namespace(namespace) for route in spec.get("routes", ())),
     )
-    _check_export(inner, namespace)
+    _check_export(inner, spec.get("exported", ()), namespace)
     _check_hosts(service, inner)
     _check_claims(service)
-    if len(service.routes) == len(inner.node.value["http"].value):
+    if "routes" in spec and len(service.routes) == len(inner.node.value["http"].value):
         warn_of_unreachable(service.routes)
     return service
 
@@ -101,11 +101,8 @@ def _has_http(spec: Place) -> bool:
     return False
 
 
-def _check_export(spec: Place, namespace: str) -> None:
-    place = spec.get("exportTo") or spec.get("export_to")
-    if place is None:
-        return
-    written = [item.node.value for item in place.items()]
+def _check_export(spec: Place, written: Sequence[str], namespace: str) -> None:
+    place = spec.get("exportTo") or spec.get("export_to") or spec
     seen: set[str] = set()
     for name in written:
         full = namespace if name == "." else name
