@@ -77,9 +77,10 @@ def changed_fields(exchange: Exchange, route: CompiledRoute, fields: bytes) -> b
         host_line = destination.host_line
     lines = replace(lines, b"host", host_line)
     head.host_line = host_line
-    if route.path_change is not None and head.target != b"*":
+    changed = route.path_change(head.target) if route.path_change is not None and head.target != b"*" else b""
+    if changed[:1] not in (b"", b"?"):  # Envoy, too, leaves a path that a rewrite would leave nothing of
         exchange.original_target = head.target
-        head.target = route.path_change(head.target)
+        head.target = changed if changed[:1] == b"/" else b"/" + changed  # never a target of another form
         lines = replace(lines, _ORIGINAL_PATH, b"%b: %b" % (_ORIGINAL_PATH, exchange.original_target))
     return block_of(_forwarded_last(head, lines))
 

@@ -53,7 +53,7 @@ async def test_a_response_that_the_policy_names_is_dropped_and_asked_for_again(
     retries: RetryPolicy,
     answer: bytes,
     reason: str,
-) -> None:  # fmt: skip
+) -> None:
     v1, v2 = await origin(in_turn(answer, answer, OK)), await origin()
     served = await plane(v1, v2, retries=retries)
     client = await connect(served)

@@ -194,6 +194,29 @@ async def test_a_path_is_rewritten_for_primary_and_shadow(
         assert side.requests[0].get(b"x-envoy-original-path") == asked
 
 
+LOPSIDED: list[tuple[bytes, bytes, bytes | None]] = [
+    (b"/e", b"/e", None),
+    (b"/e?q", b"/e?q", None),
+    (b"/ex?q", b"/x?q", b"/ex?q"),
+    (b"/ehttp://evil/a", b"/http://evil/a", b"/ehttp://evil/a"),
+]
+
+
+@pytest.mark.parametrize(("asked", "sent", "original"), LOPSIDED)
+async def test_a_rewrite_never_leaves_nothing_or_another_form_of_target(
+    origin: MakeOrigin,
+    plane: MakePlane,
+    connect: Connect,
+    asked: bytes,
+    sent: bytes,
+    original: bytes | None,
+) -> None:
+    v1 = await origin()
+    client = await connect(await plane(v1, rewrite=Rewrite(regex=("^/e(.*)$", r"\1"))))
+    assert (await client.ask(get(asked))).status == 200
+    assert (v1.requests[0].target, v1.requests[0].get(b"x-envoy-original-path")) == (sent, original)
+
+
 async def test_the_access_log_has_the_path_that_was_asked_for(
     origin: MakeOrigin, plane: MakePlane, connect: Connect, tmp_path: Path
 ) -> None:

@@ -82,6 +82,13 @@ def is_for_every_path(config: model.Match) -> bool:
     return path.kind in ("prefix", "segments") and path.value in ("", "/")
 
 
+def is_empty(config: model.Match) -> bool:
+    """Tell whether a block of conditions has none that could fail."""
+    others = (config.method, config.authority, config.scheme, config.port)
+    has_fields = bool(config.headers or config.query)
+    return is_for_every_path(config) and not has_fields and all(other is None for other in others)
+
+
 def has_prefix_of_segments(prefix: bytes, path: bytes) -> bool:
     """Tell whether `path` is `prefix` or below it; `prefix` has no slash at its end."""
     return path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in (b"", b"/")

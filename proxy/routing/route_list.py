@@ -13,7 +13,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 from proxy.config import model
 from proxy.http1.request import RequestHead
-from proxy.routing.match import Match, is_for_every_path, whole_segments
+from proxy.routing.match import Match, is_empty, is_for_every_path, whole_segments
 from proxy.routing.view import Arrival, RequestView, path_of
 
 R = TypeVar("R")
@@ -42,33 +42,33 @@ class RouteList(Generic[R]):
         """Put a route behind the others; behind one that takes everything, it is out of reach and left out."""
         if self._is_closed:
             return
-        takes_all = config is None or config.is_catch_all or not Match(config)
-        self._add(len(self._routes), None if takes_all else config, route)
-        if takes_all and not self._routes:
-            self.sole = route
-        self._routes.append((None if takes_all else config, route))
-        self._is_closed = takes_all
-
-    def _add(self, place: int, config: model.Match | None, route: R) -> None:
-        if config is None:
+        place = len(self._routes)
+        if config is None or is_empty(config):
+            self._is_closed = True
             self._always.append((place, None, route))
-            return
+            self._routes.append((None, route))
+            if not place:
+                self.sole = route
+        else:
+            self._index(place, config, route)
+            self._routes.append((config, route))
+
+    def _index(self, place: int, config: model.Match, route: R) -> None:
         path = config.path
-        is_open = path is None or is_for_every_path(config)
-        if path is None or is_open or path.kind == "regex":
-            self._always.append((place, Match(config) or None, route))
+        if path is None or path.kind == "regex" or is_for_every_path(config):
+            self._always.append((place, Match(config), route))
             return
         index = self._folded if path.ignore_case else self._as_written
         value = (path.value.lower() if path.ignore_case else path.value).encode()
-        match = Match(config, with_path=False) or None
-        if path.kind != "prefix":
-            index.add_exact(
-                whole_segments(value) if path.kind == "segments" else value, (place, match, route)
-            )
-        if path.kind == "segments":
-            value = whole_segments(value) + b"/"
-        if path.kind != "exact":
-            index.add_prefix(value, (place, match, route))
+        candidate = (place, Match(config, with_path=False) or None, route)
+        if path.kind == "exact":
+            index.add_exact(value, candidate)
+        elif path.kind == "prefix":
+            index.add_prefix(value, candidate)
+        else:
+            prefix = whole_segments(value)
+            index.add_exact(prefix, candidate)
+            index.add_prefix(prefix + b"/", candidate)
 
     def match(self, head: RequestHead, fields: bytes, arrival: Arrival) -> R | None:
         """Give the first route that takes the request, or None; `fields` and `arrival` as in `RequestView`."""
@@ -109,7 +109,7 @@ class _PathIndex(Generic[R]):
 
     def __init__(self) -> None:
         self._exact: dict[bytes, list[Candidate[R]]] = {}
-        self._prefixes: list[tuple[int, dict[bytes, list[Candidate[R]]]]] = []
+        self._prefixes: dict[int, dict[bytes, list[Candidate[R]]]] = {}
         self.is_used = False
 
     def add_exact(self, path: bytes, candidate: Candidate[R]) -> None:
@@ -118,17 +118,13 @@ class _PathIndex(Generic[R]):
 
     def add_prefix(self, prefix: bytes, candidate: Candidate[R]) -> None:
         self.is_used = True
-        by_prefix = dict(self._prefixes).get(len(prefix))
-        if by_prefix is None:
-            by_prefix = {}
-            self._prefixes.append((len(prefix), by_prefix))
-        by_prefix.setdefault(prefix, []).append(candidate)
+        self._prefixes.setdefault(len(prefix), {}).setdefault(prefix, []).append(candidate)
 
     def candidates(self, path: bytes) -> list[list[Candidate[R]]]:
         """Give the lists of those whose condition on the path holds, each in order."""
         exact = self._exact.get(path)
         found = [] if exact is None else [exact]
-        for length, by_prefix in self._prefixes:
+        for length, by_prefix in self._prefixes.items():
             some = by_prefix.get(path[:length])
             if some is not None:
                 found.append(some)
