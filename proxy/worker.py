@@ -57,6 +57,7 @@ class Worker:
         self._closed = asyncio.Event()
         self._grace_s = 0.0
         self._plane: DataPlane | None = None
+        self._early: list[control.Message] = []
         self._access_log: AccessLog | None = None
         self._preparing: asyncio.Task[None] | None = None
         self._prepared: int | None = None  # the generation that may be committed
@@ -97,6 +98,8 @@ class Worker:
         )
         plane.steer(start.overrides)
         self._plane = plane  # from here on it can be steered, before it serves
+        for message in self._early:
+            self._on_request(plane, message)
         await plane.start(
             [
                 (listener, socket.socket(fileno=fd))
@@ -128,6 +131,8 @@ class Worker:
             self._begin_leaving(message.grace_s)
         elif self._plane is not None:
             self._on_request(self._plane, message)
+        else:
+            self._early.append(message)
 
     def _on_request(self, plane: DataPlane, message: control.Message) -> None:
         match message:

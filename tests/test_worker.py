@@ -24,6 +24,8 @@ from proxy.config.model import (
     Settings,
     VirtualHost,
 )
+from proxy.runtime import Weights
+from proxy.telemetry.metrics import Samples
 from tests.support.plane import cluster_at
 
 BOUND_S = 20.0
@@ -47,11 +49,29 @@ class Held:
                 cwd=ROOT,
             )
 
-    def start(self, tls: ListenerTls | None = None) -> None:
+    def config(self, route: str = "r", cluster: str = "p", tls: ListenerTls | None = None) -> Config:
         settings = Settings(listeners=(Listener(Address(*self.address), tls),), drain=Drain(0.0, 5.0))
-        routes = (Route("r", (Destination("p", "p"),)),)
+        routes = (Route(route, (Destination("p", cluster), Destination("q", cluster, 0))),)
         clusters = (cluster_at("p", Address("127.0.0.1", 1)),)
-        config = Config(settings, clusters, (VirtualHost("v", ("*",), routes),))
+        return Config(settings, clusters, (VirtualHost("v", ("*",), routes),))
+
+    def prepare(self, generation: int, config: Config) -> None:
+        self.send(control.Prepare(generation, config.settings, control.parts_of(config)))
+
+    def count(self) -> Samples:
+        """Return what it has counted of requests."""
+        self.send(control.Snap(1))
+        snapped = self.receive_until(control.Snapped)
+        assert isinstance(snapped, control.Snapped)
+        return snapped.report["requests_total"]
+
+    def ask(self) -> None:
+        with socket.create_connection(self.address) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            assert client.makefile("rb").read().startswith(b"HTTP/1.1 503 ")
+
+    def start(self, tls: ListenerTls | None = None) -> None:
+        config = self.config(tls=tls)
         self.send(control.Start(config, 1, b"k" * 32, ((self.listener.fileno(),),)))
 
     def send(self, message: control.ToWorker) -> None:
@@ -110,6 +130,55 @@ def test_a_worker_says_ready_beats_answers_and_drains() -> None:
         assert isinstance(drained, control.Drained)
         assert drained.report["requests_total"] == {("r", "p", "503"): 1}
         assert held.process.wait(BOUND_S) == 0
+
+
+def test_a_generation_is_prepared_beside_the_present_one_and_committed() -> None:
+    with held_worker() as held:
+        held.start()
+        held.receive_until(control.Ready)
+        held.prepare(2, held.config("new"))
+        assert held.receive_until(control.Prepared) == control.Prepared(2)
+        held.ask()
+        held.send(control.Commit(2, (Weights("new", (("p", 0), ("q", 1))),)))
+        assert held.receive_until(control.Committed) == control.Committed(2)
+        held.ask()
+        assert held.count() == {("r", "p", "503"): 1, ("new", "q", "503"): 1}
+
+
+def test_a_generation_that_cannot_be_compiled_is_rejected_and_cannot_be_committed() -> None:
+    with held_worker() as held:
+        held.start()
+        held.receive_until(control.Ready)
+        held.prepare(2, held.config("new", cluster="nowhere"))
+        assert held.receive_until(control.Rejected) == control.Rejected(2, "'nowhere'")
+        held.send(control.Commit(2, ()))
+        held.ask()
+        assert held.count() == {("r", "p", "503"): 1}
+
+
+def test_a_generation_that_is_abandoned_cannot_be_committed() -> None:
+    with held_worker() as held:
+        held.start()
+        held.receive_until(control.Ready)
+        held.prepare(2, held.config("new"))
+        held.receive_until(control.Prepared)
+        held.send(control.Abandon(2))
+        held.send(control.Commit(2, ()))
+        held.ask()
+        assert held.count() == {("r", "p", "503"): 1}
+
+
+def test_a_worker_is_steered_before_it_serves_and_while_it_does() -> None:
+    with held_worker() as held:
+        held.start()
+        held.send(control.Steer(5, (Weights("r", (("p", 0), ("q", 1))),)))
+        assert held.receive() == control.Steered(5)
+        assert held.receive() == control.Ready()
+        held.ask()
+        held.send(control.Steer(6, ()))
+        assert held.receive_until(control.Steered) == control.Steered(6)
+        held.ask()
+        assert held.count() == {("r", "q", "503"): 1, ("r", "p", "503"): 1}
 
 
 def test_a_worker_whose_pipe_closes_drains_and_exits_with_0() -> None:

@@ -1,8 +1,10 @@
 """The supervisor: the one process that owns sockets, workers and configuration generations.
 
-`run` is the only door. `core` decides (signals, reload, drain), `slot` keeps one worker alive on its
-sockets, `process` is a worker seen from outside, `sockets` and `cpus` are what it starts from, `tally` adds
-up what workers counted. It runs on plain asyncio: nothing here is per request.
+`run` is the only door. `core` puts the parts together and answers signals and the admin server; `reload` loads,
+`fleet` puts a generation into force in all workers or in none, `steering` keeps live overrides, `doors` the admin's
+addresses. `slot` keeps one worker alive on its sockets, `process` is a worker seen from outside, `sockets` and
+`cpus` are what it starts from, `tally` adds up what workers counted. It runs on plain asyncio: nothing here is
+per request.
 """
 
 from proxy.supervisor.core import run

@@ -193,7 +193,8 @@ class Slot:
         if self._is_closed:
             raise StartError("the proxy is draining")
         process = WorkerProcess(self.index, generation)
-        self._launching = process if is_replacement else None
+        if is_replacement:
+            self._launching = process
         try:
             await process.spawn(sockets, self._overrides)
         except OSError as error:
