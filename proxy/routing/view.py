@@ -66,19 +66,20 @@ class RequestView:
     def header(self, name: bytes) -> bytes | None:
         """Give a field's whole value, its lines joined with a comma (a cookie's with a semicolon); None without one."""
         values = self.values(name)
-        return (b"; " if name == b"cookie" else b",").join(values) if values else None
+        return (b"; " if name == b"cookie" else b",").join(filter(None, values)) if values else None
 
     def values(self, name: bytes) -> Sequence[bytes]:
         """Give a field's values as a match sees them, none without one; `name` is lower case.
 
-        Envoy 1.40 looks at each line for itself, but knows some fields by name and joins their lines as it reads them.
+        Envoy 1.40 looks at each line for itself, but knows some fields by name and joins their lines as it reads them,
+        except empty ones (`HeaderMapImpl::appendToHeader`).
         """
         if name[:1] == b":":
             return self._pseudo_header(name)
         if name == b"host":
             return (self.authority,)
         lines = self._lines(name)
-        return (b",".join(lines),) if len(lines) > 1 and name in _JOINED else lines
+        return (b",".join(filter(None, lines)),) if len(lines) > 1 and name in _JOINED else lines
 
     def query(self, name: bytes) -> bytes | None:
         """Give the first value of a query parameter as it was written, empty for `?name`; None without one."""

@@ -75,6 +75,7 @@ HEADERS = [
     (header("x-user", "exact", "a,b"), [b"x-user: a", b"x-user: b"], False),
     (header("accept", "exact", "a,b"), [b"accept: a", b"Accept: b"], True),
     (header("accept", "exact", "a"), [b"accept: a", b"accept: b"], False),
+    (header("accept", "exact", "b"), [b"accept:", b"accept: b"], True),
     (header("x-user", "exact", "b", invert=True), [b"x-user: a", b"x-user: b"], False),
     (header("x-user", "exact", "c", invert=True), [b"x-user: a", b"x-user: b"], True),
     (header("x-user", "exact", ""), [b"x-user:"], True),
