@@ -6,12 +6,14 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from proxy.cli import table
-from proxy.cli.remote import Remote, RemoteError
 from proxy.cli.verb import DISTRIBUTION, FAILED, OK, USAGE, Verbs
 from proxy.config import flags, quantity
+
+if TYPE_CHECKING:
+    from proxy.cli.remote import Remote
 
 ABOUT = """\
 See how a running proxy stands, and steer it. A change has taken effect in every worker when the command returns.
@@ -62,6 +64,8 @@ def add_to(verbs: Verbs[argparse.ArgumentParser]) -> None:
 
 
 def _ctl(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    from proxy.cli.remote import RemoteError  # noqa: PLC0415  with the verb
+
     try:
         remote = _remote(arguments, environ)
         for line in ACTIONS[arguments.action](remote, arguments.words, arguments.ttl):
@@ -77,6 +81,8 @@ def _ctl(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _remote(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Remote:
+    from proxy.cli.remote import Remote  # noqa: PLC0415  with the verb
+
     written = arguments.admin or environ.get(ADMIN) or DEFAULT_ADMIN
     try:
         address = quantity.address(written)
@@ -188,7 +194,7 @@ def _drain(remote: Remote, words: Sequence[str], ttl: str | None) -> list[str]:
     return ["draining"]
 
 
-Action = Callable[[Remote, Sequence[str], "str | None"], list[str]]
+Action = Callable[["Remote", Sequence[str], "str | None"], list[str]]
 ACTIONS: dict[str, Action] = {
     "status": _status,
     "mirrors": _mirrors,
