@@ -137,9 +137,7 @@ def config_for(
 class RunningProxy:
     """A supervisor process with its workers. `stderr` holds what it has written so far."""
 
-    def __init__(
-        self, config: Config, folder: Path, heartbeat_s: float, files: Sequence[Path] = ()
-    ) -> None:
+    def __init__(self, config: Config, folder: Path, heartbeat_s: float, files: Sequence[Path] = ()) -> None:
         self.config = config
         self._file = folder / "config.pickle"
         self._stderr = folder / "stderr"
