@@ -1,8 +1,9 @@
 """Measure mirror-proxy against Envoy, nginx and a plain aiohttp proxy: `python -m benchmarks`.
 
 The walk: `__main__` picks `scenarios`; `runner` takes each on every proxy in interleaved rounds; `measures`
-starts upstreams (`origins`) and one proxy (`proxies`) afresh and loads it (`wrk`, `clients`); `results` keeps
-the figures, `verdict` compares them with those to reach, `table` prints and `plot` draws them.
+starts upstreams (`origins`) and one proxy (`proxies`, on flags or on a file of `routes`) afresh and loads it
+(`wrk`, `clients`, at a steady `pace`); `results` keeps the figures, `verdict` compares them with those to reach,
+`table` prints and `plot` draws them.
 
 Not part of that walk: `locustfile`, traffic for people.
 """

@@ -20,7 +20,13 @@ from proxy.telemetry.metrics import FAMILIES, PREFIX
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 SETTINGS = (ROOT / "config/mirror-proxy.yaml").read_text()
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "config/kubernetes/README.md")
+DOCUMENTS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "config/kubernetes/README.md",
+    "config/release/README.md",
+)
 OTHERS_COMMANDS = re.compile(r"docker|kubectl|locust|-m benchmarks|`--help` and|`--list`|--quick")
 HISTOGRAM_PARTS = re.compile(r"_(bucket|count|sum)$")
 

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Mapping
 
-from proxy.cli.verb import DISTRIBUTION, OK, USAGE, Verbs, load, refuse
+from proxy.cli.verb import DISTRIBUTION, FAILED, OK, USAGE, Verbs, load, refuse
 from proxy.config import flags
 from proxy.config.problems import ConfigError
 
@@ -19,7 +19,7 @@ examples:
   mirror-proxy explain config/shop GET http://shop/cart?id=7
   mirror-proxy explain config/shop POST /orders -H 'Host: shop' -H 'Cookie: user=7'
 
-exit codes: 0 explained, 1 the files have problems, 2 wrong flags, or no request.
+exit codes: 0 explained, 1 the files have problems or cannot be used, 2 wrong flags, or no request.
 """
 FLAGS = tuple(flag for flag in flags.FLAGS if flag.name != "print-config")
 
@@ -58,5 +58,8 @@ def _explain(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     except ValueError as error:
         sys.stderr.write(f"{error}\n")
         return USAGE
+    except OSError as error:
+        sys.stderr.write(f"the request cannot be made: {str(error) or 'there was no answer'}\n")
+        return FAILED
     sys.stdout.write(telling.tell(config, request, found))
     return OK

@@ -44,6 +44,7 @@ async def attempt(config: Config, wire: bytes, tls: ListenerTls | None = None) -
     """
     seen = Seen()
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(asyncio.sleep, 0)  # last: what was aborted closes in the loop's next turn
         clusters = [await _recorded(cluster, seen, stack) for cluster in config.clusters]
         plane = DataPlane(
             replace(config, clusters=tuple(clusters)),
@@ -65,14 +66,16 @@ async def attempt(config: Config, wire: bytes, tls: ListenerTls | None = None) -
 class Recorder(asyncio.Protocol):
     """Stands in for an upstream: keeps the head of what arrives, and answers."""
 
-    def __init__(self, keep: Callable[[bytes], None]) -> None:
+    def __init__(self, keep: Callable[[bytes], None], stack: AsyncExitStack) -> None:
         self._keep = keep
+        self._stack = stack
         self._received = b""
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport."""
+        """Keep the transport, until everything ends."""
         self._transport = cast("asyncio.Transport", transport)
+        self._stack.callback(self._transport.abort)
 
     def data_received(self, data: bytes) -> None:
         """Answer when the head is there."""
@@ -90,7 +93,7 @@ async def _recorded(cluster: Cluster, seen: Seen, stack: AsyncExitStack) -> Clus
     def keep(head: bytes) -> None:
         seen.heads[cluster.name] = head
 
-    server = await asyncio.get_running_loop().create_server(lambda: Recorder(keep), HOST, 0)
+    server = await asyncio.get_running_loop().create_server(lambda: Recorder(keep, stack), HOST, 0)
     stack.callback(server.close)
     address = Address(HOST, server.sockets[0].getsockname()[1])
     return replace(cluster, endpoints=(Endpoint(address),), tls=None)

@@ -3,7 +3,7 @@
 Routes are kept by exact path and by prefix, one dictionary for each length of prefix, so what a request costs
 does not grow with their number. Each dictionary gives candidates in order, whose other conditions are then asked;
 routes that leave the path open, or ask it by a pattern, are candidates always. Measured by `python -m benchmarks
---scenario routes_1000` and its kin.
+--scenario "routing_1000_*"`.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from proxy import cli
+from proxy.explanation import trial
 
 ROOT = Path(__file__).parents[2]
 SHOP = str(ROOT / "config/shop")
@@ -44,6 +45,15 @@ def test_what_is_no_request_is_a_usage_error(
     capsys: pytest.CaptureFixture[str], words: list[str], said: str
 ) -> None:
     assert explain(capsys, *words) == (2, "", said)
+
+
+def test_a_request_that_cannot_be_made_is_the_answer_no(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial, "BOUND_S", 0.1)
+    monkeypatch.setattr(trial, "ANSWER", b"")
+    code, out, err = explain(capsys, SHOP, "GET", "/")
+    assert (code, out, err) == (1, "", "the request cannot be made: there was no answer\n")
 
 
 def test_problems_of_the_files_are_told_first(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
