@@ -72,7 +72,8 @@ async def test_each_mirror_s_admission_is_told(
     client = await connect(served)
     await client.ask(post(b"x"))
     await client.ask(get())
-    await until(lambda: served.outcomes("mirror#2").get("connect_error"), "both copies")
+    await served.ended_as("mirror", method=1, completed=1)
+    await served.ended_as("mirror#2", method=1, connect_error=1)
     await served.finish()
     lines = log.lines()
     admissions = [line["mirrors"] for line in lines if line["kind"] == "request"]
