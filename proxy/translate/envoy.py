@@ -10,18 +10,14 @@ from proxy.translate import envoy_gaps
 from proxy.translate.envoy_action import CORS, FAULT
 from proxy.translate.envoy_cluster import PRESERVE_CASE, certificate, clusters
 from proxy.translate.envoy_route import route_configuration
-from proxy.translate.envoy_value import Message, duration, extension, present, socket_address, typed
+from proxy.translate.envoy_value import Message, all_but, duration, extension, present, socket_address, typed
 
 __all__ = ["bootstrap", "route_configuration"]
 
 STREAM_IDLE_S = 300.0
 KIBIBYTE = 1024
-NOBODY = {
-    "address_prefix": "0.0.0.0",
-    "prefix_len": 32,
-}  # whose headers to Envoy count: without a range, loopback's do
-#: Since 1.39 Envoy matches each line of a field by itself; here, as before, they are joined.
-RUNTIME = {"envoy.reloadable_features.match_headers_individually": False}
+#: From where x-envoy-* headers count; without a range that would be loopback.
+NOBODY = {"address_prefix": "0.0.0.0", "prefix_len": 32}
 NORMALIZATION: dict[str, Message] = {
     "none": {"normalize_path": False},
     "base": {"normalize_path": True},
@@ -43,7 +39,6 @@ def bootstrap(config: Config) -> tuple[Message, list[str]]:
             "listeners": [_listener(listener, config) for listener in settings.listeners],
             "clusters": clusters(config),
         },
-        "layered_runtime": {"layers": [{"name": "static", "static_layer": RUNTIME}]},
         "overload_manager": {
             "resource_monitors": [
                 extension(
@@ -109,6 +104,7 @@ def _manager(config: Config, port: int) -> Message:
                 "accept_http_10": True,
                 "enable_trailers": True,
                 "header_key_format": PRESERVE_CASE,
+                "ignore_http_11_upgrade": [{"safe_regex": {"regex": all_but(settings.upgrades)}}],
             },
         ),
     )

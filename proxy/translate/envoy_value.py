@@ -5,6 +5,7 @@ Messages are plain dictionaries in proto3's JSON mapping, which Envoy reads from
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -87,6 +88,20 @@ def header_mutations(ops: HeaderOps) -> list[Message]:
 def literal(value: str) -> str:
     """Write a header value for a field in which Envoy would substitute `%VARIABLES%`."""
     return value.replace("%", "%%")
+
+
+def all_but(words: Iterable[str]) -> str:
+    """Make a pattern of every string but `words`, whatever the case: RE2 cannot negate, so it is spelt out."""
+    taken = frozenset(words)
+    stems = {word[:length] for word in taken for length in range(len(word) + 1)} | {""}
+    return "(?i)" + "|".join(_strays(stem, taken) for stem in sorted(stems))
+
+
+def _strays(stem: str, words: frozenset[str]) -> str:
+    """Make a pattern of what begins with `stem`, is no word, and goes on as none does."""
+    following = sorted({word[len(stem)] for word in words if word.startswith(stem) and word != stem})
+    other = f"[^{re.escape(''.join(following))}].*" if following else ".+"
+    return re.escape(stem) + (other if stem in words else f"(?:{other})?")
 
 
 def _removals(names: Iterable[str]) -> list[Message]:

@@ -32,7 +32,7 @@ def _made() -> list[Example]:
     """Give those in `configurations/`; where origins are late on purpose, fewer requests."""
     special: dict[str, tuple[Any, ...]] = {
         "timeouts": (60, SLOW),
-        "retries": (200, FAILING),
+        "retries": (400, FAILING),
         "matching": (1500,),
     }
     return [Example(file.stem, (file,), *special.get(file.stem, ())) for file in sorted(MADE.glob("*.yaml"))]

@@ -7,6 +7,7 @@ one condition broken afterwards. The others are drawn from everything that the c
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -88,7 +89,6 @@ NOISE_FIELDS = (
     ("range", "bytes=0-1"),
     ("if-none-match", '"x"'),
     ("origin", "https://shop.example"),
-    ("expect", "100-continue"),
     ("x-percent", "100%25 %START_TIME%"),
 )
 HOSTS = ("shop", "shop:8080", "SHOP.Example", "unknown.example", "127.0.0.1", "[::1]:80", "a.b.c.example:9")
@@ -181,9 +181,17 @@ class Generator:
         if draw.random() < 0.7:
             case.fields.append(("x-answer", draw.choice(self._answers)))
         self._embody(case)
+        if draw.random() < 0.03 and not case.chunks and not case.is_chunked:
+            case.fields += [
+                ("Connection", "Upgrade"),
+                ("Upgrade", draw.choice(("websocket", "h2c", "other"))),
+            ]
+        if draw.random() < 0.06:
+            case.fields.append(("Expect", "100-continue"))
         if draw.random() < 0.03 and not case.is_chunked:
             case.minor = 0
-        if draw.random() < 0.03:
+            case.fields += draw.choice(([], [("Connection", "keep-alive")]))
+        if draw.random() < 0.03 and re.fullmatch(r"[\w.-]+(:\d+)?", case.host):
             case.target = f"http://{case.host}{case.target}"
         draw.shuffle(case.fields)
         return case

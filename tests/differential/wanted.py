@@ -13,6 +13,20 @@ from tests.differential.compare import Difference
 
 WELL_FORMED = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(:\d{0,5})?")  # a Host
 
+#: What goes with a response's body.
+OF_BODY = frozenset(
+    {
+        "body",
+        "connection",
+        "content-length",
+        "content-type",
+        "keep-alive",
+        "trailer",
+        "trailers",
+        "transfer-encoding",
+    }
+)
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -72,6 +86,16 @@ def _is_child_span(one: Difference) -> bool:
         and one.what == "traceparent"
         and [value.split(b"-")[1::2] for value in mine] == [value.split(b"-")[1::2] for value in theirs]
     )
+
+
+def _asks_for_tunnel(one: Difference) -> bool:
+    return one.case.values("upgrade") == ["websocket"]
+
+
+def _is_without_mirrors(one: Difference) -> bool:
+    """Tell whether this proxy reached what Envoy did, but no mirror."""
+    mine, theirs = (side if isinstance(side, dict) else {} for side in (one.ours, one.envoy))
+    return mine == {name: count for name, count in theirs.items() if "@" not in name}
 
 
 def _names_default_port(one: Difference) -> bool:
@@ -163,11 +187,6 @@ WANTED: tuple[Wanted, ...] = (
         lambda one: one.status == 400 and WELL_FORMED.fullmatch(one.case.host) is None,
     ),
     Wanted(
-        "cookie lines",
-        "lines of Cookie are one list of pairs, joined with a semicolon for a match; Envoy joins them with a comma",
-        lambda one: one.is_rerouted and len(one.case.values("cookie")) > 1,
-    ),
-    Wanted(
         "expected time",
         "Envoy tells mirrors and further tries in x-envoy-expected-rq-timeout-ms how long it waits; nobody here does",
         lambda one: (one.what, one.ours) == ("x-envoy-expected-rq-timeout-ms", None),
@@ -184,8 +203,28 @@ WANTED: tuple[Wanted, ...] = (
     ),
     Wanted(
         "http 1.0",
-        "HTTP/1.0 knows no interim responses (RFC 9110 §15.2) and no Expect; Envoy sends and forwards them",
-        lambda one: one.case.minor == 0 and one.what in {"interim", "expect"},
+        "HTTP/1.0 knows no interim responses (RFC 9110 §15.2), Expect or Upgrade; Envoy sends and forwards them",
+        lambda one: one.case.minor == 0 and one.what in {"interim", "expect", "upgrade"},
+    ),
+    Wanted(
+        "http 1.0 kept",
+        "a client of HTTP/1.0 may be left at any time: this proxy does after answers of its own, Envoy after a 304",
+        lambda one: one.case.minor == 0 and (one.place, one.what) == ("response", "connection"),
+    ),
+    Wanted(
+        "upgrade refused",
+        "where an origin does not take an upgrade, Envoy drops its response's body, and closes; here it is a response",
+        lambda one: one.place == "response" and one.what in OF_BODY and _asks_for_tunnel(one),
+    ),
+    Wanted(
+        "upgrade's hops",
+        "with an upgrade Envoy forwards hop-by-hop fields; here only what asks for the upgrade",
+        lambda one: one.place != "response" and one.what in {"connection", "te"} and _asks_for_tunnel(one),
+    ),
+    Wanted(
+        "upgrade mirrored",
+        "nothing that may become a tunnel is mirrored; Envoy mirrors the handshake",
+        lambda one: one.is_rerouted and _asks_for_tunnel(one) and _is_without_mirrors(one),
     ),
     Wanted(
         "tries after 100",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ from proxy.config.model import (
     VirtualHost,
 )
 from proxy.translate.envoy import bootstrap, route_configuration
+from proxy.translate.envoy_value import all_but
 from tests.support.certificates import Authority
 from tests.support.envoy import complaints, needs_envoy
 from tests.support.plane import cluster_at, local_cluster, make_config
@@ -255,6 +257,24 @@ def test_weights_stick_to_who_asks() -> None:
     assert action["weighted_clusters"]["use_hash_policy"] is True
     assert action["hash_policy"] == [{"header": {"header_name": "x-user"}}]
     assert "hash_policy" not in other
+
+
+@pytest.mark.parametrize("words", [(), ("websocket",), ("websocket", "web", "h2c")])
+def test_every_upgrade_but_the_allowed_is_ignored(words: tuple[str, ...]) -> None:
+    pattern = re.compile(all_but(words))
+    for word in (
+        "",
+        "web",
+        "WebSocket",
+        "websocket",
+        "websockets",
+        "webs",
+        "xwebsocket",
+        "h2c",
+        "h2",
+        "TLS/1.0",
+    ):
+        assert bool(pattern.fullmatch(word)) == (word.lower() not in words)
 
 
 def test_a_mirrors_cluster_has_the_caps_of_its_mirroring() -> None:
