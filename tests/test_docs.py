@@ -13,6 +13,8 @@ from proxy import cli
 from proxy.admin.views import PAGES, PROBES
 from proxy.cli import verb
 from proxy.config import flags, loader, settings
+from proxy.config.gateway_api import http_route
+from proxy.config.istio import destination_rule, service_entry, virtual_service
 from proxy.config.schema import Later, ListOf, MapOf, Record
 from proxy.mirror.policy import OUTCOMES
 from proxy.telemetry.metrics import FAMILIES, PREFIX
@@ -22,6 +24,7 @@ README = (ROOT / "README.md").read_text()
 SETTINGS = (ROOT / "config/mirror-proxy.yaml").read_text()
 DOCUMENTS = (
     "README.md",
+    "config/README.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "config/kubernetes/README.md",
@@ -137,6 +140,15 @@ def test_keys_named_in_the_readme_exist() -> None:
 
 
 ISTIO_KEYS = {"mirrorPercentage", "connectionPool"}
+DIALECTS = (virtual_service.DOCUMENT, destination_rule.DOCUMENT, service_entry.DOCUMENT, http_route.DOCUMENT)
+
+
+def test_fields_of_other_dialects_that_are_named_are_read() -> None:
+    table = (ROOT / "config/README.md").read_text().partition("## Istio's documents")[2]
+    named = set(re.findall(r"`([a-z]+[A-Z]\w+)`", table))
+    known = {key for record in (*DIALECTS, settings.SPEC) for key in _keys(record)} | {"clientIp"}
+    assert named - known == set()
+    assert len(named) > 30
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
