@@ -350,13 +350,16 @@ class Exchange:
         self.hold(self.replay or ())
 
     def later(self, wait_s: float, callback: Callable[..., None], *args: object) -> None:
-        """Go on after a while, unless the exchange ends before; what comes of the body waits."""
-        self._timer = asyncio.get_running_loop().call_later(wait_s, callback, *args)
+        """Go on after a while, at the route's timeout at the latest; what comes of the body waits."""
+        left_s = self._timeout_at - monotonic()
+        self._timer = asyncio.get_running_loop().call_later(min(wait_s, left_s), callback, *args)
 
     def try_again(self) -> None:
         """Send what is pending, on a fresh connection if that is wanted."""
-        pieces = self.pending
-        failure = self._wait(pieces) if self.wants_fresh else self._attempt(pieces)
+        if monotonic() >= self._timeout_at:
+            self.reply(errors.TIMEOUT)
+            return
+        failure = (self._wait if self.wants_fresh else self._attempt)(self.pending)
         if failure is not None:
             retrying.after_failure(self, failure, reused=False)
         elif self._upstream is not None:

@@ -210,6 +210,18 @@ async def test_the_route_s_timeout_holds_over_all_tries(
     assert 1 < len(v1.requests) < 20
 
 
+async def test_the_route_s_timeout_does_not_wait_for_a_back_off(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("random.uniform", lambda _, most: most)
+    v1 = await origin(BUSY)
+    slow = RetryPolicy(1, on=frozenset({"5xx"}), back_off_s=3600.0)
+    served = await plane(v1, retries=slow, timeout_s=0.1)
+    response = await (await connect(served)).ask(get())
+    assert (response.status, response.body) == (504, b"upstream request timeout")
+    assert len(v1.requests) == 1
+
+
 @pytest.mark.parametrize("ignores", [True, False])
 async def test_an_endpoint_that_failed_is_avoided_when_the_policy_says_so(
     origin: MakeOrigin, plane: MakePlane, connect: Connect, ignores: bool
