@@ -1,8 +1,8 @@
 """Documents: Kubernetes-style objects read from YAML or JSON files, and written back as YAML.
 
 The only door to the yaml library. Scalars follow YAML 1.1's core as Kubernetes' own reader does (`yes` is a
-boolean, a date is a string); duplicate keys are refused in its words. Size, depth and the expansion of
-aliases are bounded.
+boolean, a date is a string, `<<` merges a map); duplicate keys are refused in its words. Size, depth and the
+expansion of aliases are bounded.
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ from proxy.config.problems import Mark, Problem, Problems
 
 MAX_FILE_BYTES = 8 * 1024 * 1024
 MAX_ALIASED_NODES = 10_000
+MAX_DEPTH = 200  # far below where libyaml, which recurses on the C stack, would end the process
 SUFFIXES = (".yaml", ".yml", ".json")
 DEFAULT_TAGS: dict[type[yaml.Node], str] = {
     yaml.ScalarNode: "tag:yaml.org,2002:str",
     yaml.SequenceNode: "tag:yaml.org,2002:seq",
     yaml.MappingNode: "tag:yaml.org,2002:map",
 }
+MERGE = "tag:yaml.org,2002:merge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +100,17 @@ def _parse(path: Path, problems: Problems) -> Iterator[Node]:
 
 
 def unroll(root: Node, problems: Problems, namespace: str = "default") -> list[Document]:
-    """Turn one parsed object, or each item of a `kind: List`, into a Document."""
+    """Turn one parsed object, or each item of a list of them, into a Document.
+
+    `kind: List` is what kubectl writes, `kind: VirtualServiceList` and its like what the API server answers.
+    """
     place = Place(root, problems)
     if root.value is None:
         return []
     if not isinstance(root.value, dict):
         place.refuse(f'a document must be of type object: "{root.type_name}"')
         return []
-    if _text(place, "kind") == "List" and isinstance(
+    if _text(place, "kind").endswith("List") and isinstance(
         (items := place.get("items")) and items.node.value, list
     ):
         return [
@@ -144,6 +149,7 @@ def _text(place: Place, key: str) -> str:
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # libyaml when built in
     """Composes nodes; resolves what Kubernetes' reader resolves and nothing else (no dates, no base 60)."""
 
+    depth = 0
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  the library's own class attribute
 
     def resolve(self, kind: type[yaml.Node], value: str | None, implicit: Any) -> str:
@@ -156,15 +162,21 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
                     return str(tag)
         return DEFAULT_TAGS[kind]
 
-    def descend_resolver(self, *_: Any) -> None:
-        """Take no notice of where in the tree a node is."""
+    def descend_resolver(self, parent: yaml.Node | None, _index: Any) -> None:
+        """Count how deep a node is, and of where it is take no further notice."""
+        self.depth += 1
+        if self.depth > MAX_DEPTH and parent:
+            raise yaml.MarkedYAMLError(problem="is nested too deeply", problem_mark=parent.start_mark)
 
-    ascend_resolver = descend_resolver
+    def ascend_resolver(self) -> None:
+        """Count back."""
+        self.depth -= 1
 
 
 for _tag, _pattern, _first in (
     ("bool", r"yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF", "yYnNtTfFoO"),
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("merge", r"<<", "<"),
     ("int", r"[-+]?(?:0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)", "-+0123456789"),
     (
         "float",
@@ -221,21 +233,36 @@ class _Grower:
 
     def _mapping(self, node: yaml.MappingNode) -> dict[str, Node]:
         mapping: dict[str, Node] = {}
+        merged: dict[str, Node] = {}
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
             if not isinstance(key_node, yaml.ScalarNode):
                 self._refuse(line, "a key must be a string")
                 continue
+            if key_node.tag == MERGE:
+                merged = {**self._merged(value_node, line), **merged}
+                continue
             key = key_node.value
             if key in mapping:
                 self._refuse(line, f'key "{key}" already set in map')
             mapping[key] = self._grow(value_node, line)
-        return mapping
+        return {**merged, **mapping} if merged else mapping
+
+    def _merged(self, node: yaml.Node, line: int) -> dict[str, Node]:
+        """Return what `<<` brings in: a map's entries, or those of several maps, the first that has a key winning."""
+        parts = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        merged: dict[str, Node] = {}
+        for part in parts:
+            if not isinstance(part, yaml.MappingNode):
+                self._refuse(line, "map merge requires map or sequence of maps as the value")
+                continue
+            merged = {**self._grow(part, line).value, **merged}
+        return merged
 
     def _scalar(self, node: yaml.Node) -> Any:
         text = node.value
         match node.tag.removeprefix("tag:yaml.org,2002:"):
-            case "str":
+            case "str" | "merge":
                 return text
             case "null":
                 return None

@@ -58,6 +58,13 @@ def test_a_list_is_unrolled(write: Write) -> None:
     assert [(doc.name, doc.root.mark.line) for doc in found] == [("a", 4), ("b", 5), ("c", 6)]
 
 
+def test_a_list_of_one_kind_is_unrolled_too(write: Write) -> None:
+    item = "{apiVersion: v1, kind: Thing, metadata: {name: a}}"
+    found, problems = read(write(f"apiVersion: v1\nkind: ThingList\nmetadata: {{}}\nitems: [{item}]\n"))
+    assert not problems
+    assert [(doc.kind, doc.name) for doc in found] == [("Thing", "a")]
+
+
 def test_a_list_inside_a_list_is_unrolled_too(write: Write) -> None:
     inner = "{apiVersion: v1, kind: List, items: [{apiVersion: v1, kind: Thing, metadata: {name: a}}, ~]}"
     found, problems = read(write(f"apiVersion: v1\nkind: List\nmetadata: {{}}\nitems: [{inner}]\n"))
@@ -158,7 +165,9 @@ def test_a_key_written_twice_is_refused(write: Write) -> None:
         ("a: *b\n", "f.yaml:1: found undefined alias"),
         (HEAD + "[1]: 2\n", "f.yaml:4: a key must be a string"),
         (HEAD + "a: !!binary aGk=\n", "f.yaml:4: the tag tag:yaml.org,2002:binary has no place here"),
-        ("[" * 3000 + "]" * 3000, "f.yaml:1: is nested too deeply"),
+        (HEAD + "a: " + "[" * 3000 + "]" * 3000, "f.yaml:4: is nested too deeply"),
+        ("[" * 200_000, "f.yaml:1: is nested too deeply"),
+        ("a: {<<: [1]}\n", "f.yaml:1: map merge requires map or sequence of maps as the value"),
         ("&a [*a]\n", "f.yaml:1: is nested too deeply"),
         ("a: " + "9" * 5000, "f.yaml:1: is not YAML: Exceeds the limit (4300 digits)"),
         ("- 1\n", 'f.yaml:1: a document must be of type object: "array"'),
@@ -235,3 +244,15 @@ def test_a_string_that_looks_like_something_else_is_quoted(text: str) -> None:
 def test_what_occurs_twice_is_written_twice() -> None:
     twice = {"b": 1}
     assert document.write([{"a": twice, "c": twice}]) == "a:\n  b: 1\nc:\n  b: 1\n"
+
+
+def test_a_map_is_merged_into_another_whose_own_keys_win(write: Write) -> None:
+    text = (
+        "a: &a {x: 1, y: 2}\nb: &b {y: 3, z: 4}\nc: {<<: *a, x: 0}\nd: {z: 0, <<: [*b, *a]}\ne: {'<<': 1}\n"
+    )
+    ((found,), problems) = read(write(HEAD + text))
+    assert not problems
+    values = plain(found.root)
+    assert values["c"] == {"x": 0, "y": 2}
+    assert values["d"] == {"z": 0, "y": 3, "x": 1}
+    assert values["e"] == {"<<": 1}
