@@ -123,11 +123,14 @@ def _rule(place: Place, matches: tuple[Match, ...] = EVERY_REQUEST, **values: An
 
 
 def _with_destinations(route: RouteRule, values: dict[str, Any]) -> RouteRule:
-    """Return the route with where it leads; without any backend that has weight it answers 500."""
-    destinations = tuple(one for one in values.get("destinations", ()) if one.weight)
-    if len(destinations) == 1:
-        return _with_destination(route, destinations[0])
-    if destinations:
+    """Return the route with where it leads; without any backend that has weight it answers 500.
+
+    Backends of weight 0 stay beside others: an operator may give them some while we run.
+    """
+    destinations: tuple[DestinationRef, ...] = values.get("destinations", ())
+    if any(one.weight for one in destinations):
+        if len(destinations) == 1:
+            return _with_destination(route, destinations[0])
         return replace(route, destinations=destinations)
     if route.redirect is not None:
         return route

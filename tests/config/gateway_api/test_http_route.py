@@ -75,11 +75,17 @@ def test_backends_share_by_weight_and_change_headers_of_their_own(route_rule: Ru
     assert [(one.target.label, one.target.port, one.weight) for one in route.destinations] == [
         ("v1", 80, 9),
         ("v2.other.svc.cluster.local", 81, 1),
+        ("v3", 80, 0),
     ]
     second = route.destinations[1]
     assert second.request_headers == HeaderOps(set=(("a", "b"),))
     assert second.response_headers == HeaderOps(remove=("c",))
     assert second.authority == "v2.example"
+
+
+def test_one_backend_with_weight_leaves_the_others_to_be_given_some(route_rule: Rule) -> None:
+    route = route_rule("", "  backendRefs: [{name: v1, port: 80}, {name: v2, port: 80, weight: 0}]\n")
+    assert [(one.target.label, one.weight) for one in route.destinations] == [("v1", 1), ("v2", 0)]
 
 
 def test_a_single_backend_changes_headers_after_the_rule(route_rule: Rule) -> None:
@@ -93,7 +99,13 @@ def test_a_single_backend_changes_headers_after_the_rule(route_rule: Rule) -> No
 
 
 @pytest.mark.parametrize(
-    "backend", ["", "  backendRefs: []\n", "  backendRefs: [{name: v1, port: 80, weight: 0}]\n"]
+    "backend",
+    [
+        "",
+        "  backendRefs: []\n",
+        "  backendRefs: [{name: v1, port: 80, weight: 0}]\n",
+        "  backendRefs: [{name: v1, port: 80, weight: 0}, {name: v2, port: 80, weight: 0}]\n",
+    ],
 )
 def test_without_a_backend_of_weight_the_answer_is_500(route_rule: Rule, backend: str) -> None:
     route = route_rule("matches: [{}]", backend)
