@@ -8,7 +8,7 @@ and httproute.go (domains of a virtual host).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from proxy.config.istio.names import fqdn
@@ -165,19 +165,13 @@ def _by_owners(
     """
     owners: dict[str, list[int]] = {}
     spare: dict[str, int] = {}
-    conflicts: dict[tuple[int, int], list[str]] = {}
     for number, rule in enumerate(rules):
         for domain, is_spare in _domains(rule, namespace).items():
             if is_spare:
                 spare.setdefault(domain, number)
-                continue
-            having = owners.setdefault(domain, [])
-            for other in having:
-                if not (rule.is_shared or rules[other].is_shared):
-                    conflicts.setdefault((other, number), []).append(domain)
-            having.append(number)
-    for (one, another), domains in conflicts.items():
-        _refuse_conflict(rules[one], rules[another], domains)
+            else:
+                owners.setdefault(domain, []).append(number)
+    _refuse_conflicts(rules, owners)
     for domain, number in spare.items():
         owners.setdefault(domain, [number])
     domains_of: dict[tuple[int, ...], list[str]] = {}
@@ -219,14 +213,39 @@ def _joined(lists: Sequence[tuple[Route, ...]]) -> tuple[Route, ...]:
     return (*first, *last)
 
 
-def _refuse_conflict(one: HostRule, other: HostRule, domains: Sequence[str]) -> None:
-    """Report each host that two rules have, by the longest of its forms."""
-    names = ",".join(f"{rule.namespace}/{rule.name}" for rule in (one, other))
-    spec = other.place.get("spec") or other.place
+def _refuse_conflicts(rules: Sequence[HostRule], owners: Mapping[str, Sequence[int]]) -> None:
+    """Report each host that several rules have which do not share, at the last of them."""
+    conflicts: dict[tuple[int, ...], list[str]] = {}
+    for domain, numbers in owners.items():
+        unshared = tuple(number for number in numbers if not rules[number].is_shared)
+        if len(unshared) > 1:
+            conflicts.setdefault(unshared, []).append(domain)
+    for numbers, domains in conflicts.items():
+        _refuse_conflict([rules[number] for number in numbers], domains)
+
+
+def _refuse_conflict(rules: Sequence[HostRule], domains: Sequence[str]) -> None:
+    """Report each host that rules have in common, by the longest of its forms."""
+    place = _place_of_hosts(rules[-1])
+    subjects = [rule.place.subject for rule in rules]
+    names = ",".join(f"{rule.namespace}/{rule.name}" for rule in rules)
     for domain in domains:
-        if not any(longer.startswith(f"{domain}.") for longer in domains):
-            (spec.get("hosts") or spec).refuse(
+        if any(longer.startswith(f"{domain}.") for longer in domains):
+            continue
+        if all(subject.startswith("VirtualService ") for subject in subjects):
+            place.refuse(
                 f"The VirtualServices {names} associated with mesh gateway define the same host {domain}"
                 " which can lead to undefined behavior."
                 " This can be fixed by merging the conflicting VirtualServices into a single resource."
             )
+        else:
+            place.refuse(
+                f"{' and '.join(subjects)} define the same host {domain}",
+                "leave it to one of them, or merge them",
+            )
+
+
+def _place_of_hosts(rule: HostRule) -> Place:
+    """Return where a rule's document says its hosts: a VirtualService in `hosts`, an HTTPRoute in `hostnames`."""
+    spec = rule.place.get("spec") or rule.place
+    return spec.get("hosts") or spec.get("hostnames") or spec

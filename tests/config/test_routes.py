@@ -113,7 +113,7 @@ def test_only_what_is_for_this_proxy_is_counted_and_the_rest_named(load: Load) -
     [
         ("reviews", "x, reviews.default.svc.cluster.local", ["reviews.default.svc.cluster.local"]),
         ("reviews", "reviews.default", ["reviews.default"]),
-        ("a.example, b.example", "b.example, a.example", ["b.example", "a.example"]),
+        ("a.example, b.example", "b.example, a.example", ["a.example", "b.example"]),
     ],
 )
 def test_virtual_services_of_the_mesh_for_one_host_are_refused(
@@ -125,6 +125,11 @@ def test_virtual_services_of_the_mesh_for_one_host_are_refused(
         " This can be fixed by merging the conflicting VirtualServices into a single resource."
         for host in hosts
     ]
+
+
+def test_many_virtual_services_for_one_host_are_one_problem(refusals: Refusals) -> None:
+    (problem,) = refusals("".join(virtual_service(name, "a.example") for name in "abcd"))
+    assert "The VirtualServices default/a,default/b,default/c,default/d associated with" in problem
 
 
 def test_virtual_services_at_a_gateway_share_a_host_by_age_then_name_then_namespace(

@@ -208,17 +208,35 @@ def test_names_of_routes_and_mirrors_are_those_of_their_rules(tmp_path: Path) ->
     ]
 
 
-def test_a_host_has_its_routes_from_one_dialect(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "where", "which"),
+    [
+        (
+            "other",
+            "f.yaml:5 HTTPRoute default/shop spec.hostnames",
+            "VirtualService default/other and HTTPRoute default/shop",
+        ),
+        (
+            "zebra",
+            "f.yaml:12 VirtualService default/zebra spec.hosts",
+            "HTTPRoute default/shop and VirtualService default/zebra",
+        ),
+    ],
+)
+def test_a_host_has_its_routes_from_one_dialect(tmp_path: Path, name: str, where: str, which: str) -> None:
     path = tmp_path / "f.yaml"
     path.write_text(f"""{HEAD}  - {{{V1}}}
 ---
 apiVersion: networking.istio.io/v1
 kind: VirtualService
-metadata: {{name: other}}
+metadata: {{name: {name}}}
 spec: {{hosts: [shop.example], http: [{{route: [{{destination: {{host: v1, port: {{number: 80}}}}}}]}}]}}
 """)
-    with pytest.raises(ConfigError, match=r"define the same host shop\.example"):
+    with pytest.raises(ConfigError) as caught:
         loader.load([str(path)])
+    assert [str(one).removeprefix(f"{tmp_path}/") for one in caught.value.problems] == [
+        f"{where}: {which} define the same host shop.example; leave it to one of them, or merge them"
+    ]
 
 
 def test_an_unknown_version_is_refused(tmp_path: Path) -> None:
