@@ -5,6 +5,7 @@ Each function takes the text and returns the value, or raises ValueError with wh
 
 from __future__ import annotations
 
+import math
 import re
 from urllib.parse import SplitResult, urlsplit
 
@@ -29,6 +30,8 @@ def duration(text: str) -> float:
     for part in re.findall(DURATION_PATTERN, text):
         number = part.rstrip("nuµmsh")
         total += float(number) * SECONDS[part.removeprefix(number)]
+    if total == math.inf:
+        raise ValueError("is too long for a duration")
     milliseconds = total * 1000
     if abs(milliseconds - round(milliseconds)) > 1e-6:
         raise ValueError("only durations to ms precision are supported")

@@ -38,6 +38,7 @@ def test_a_duration_is_read_in_gos_syntax(text: str, seconds: float) -> None:
         ("-1s", '"-1s" is not a duration; write such as 5s, 300ms or 1m30s'),
         ("1.0005s", "only durations to ms precision are supported"),
         ("1us", "only durations to ms precision are supported"),
+        ("9" * 400 + "h", "is too long for a duration"),
     ],
 )
 def test_a_text_that_is_no_duration_is_refused(text: str, message: str) -> None:

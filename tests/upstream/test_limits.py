@@ -129,6 +129,7 @@ async def test_without_an_idle_time_a_kept_connection_has_no_end(
     [
         (TcpKeepalive(probes=3, time_s=7.5, interval_s=2.0), (3, 8, 2)),
         (TcpKeepalive(time_s=0.1), (None, 1, None)),
+        (TcpKeepalive(probes=500, time_s=86_400.0, interval_s=40_000.0), (127, 32767, 32767)),
         (TcpKeepalive(), (None, None, None)),
     ],
 )

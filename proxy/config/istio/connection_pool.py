@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from proxy.config.istio.fields import Unheeded, is_written
+from proxy.config.istio.fields import Unheeded, go_duration, is_written
 from proxy.config.model import TcpKeepalive
 from proxy.config.node import Place
-from proxy.config.schema import BOOLEAN, Choice, Field, Record, Scalar, duration, whole
+from proxy.config.schema import BOOLEAN, Choice, Field, Record, Scalar, whole
 
 NEVER_S = 365 * 86_400.0  # what an idle timeout of 0 is taken for
 UPGRADES = {name: name for name in ("DEFAULT", "DO_NOT_UPGRADE", "UPGRADE")}
@@ -56,7 +56,7 @@ TCP = Record(
     _tcp,
     (
         Field("maxConnections", "max_connections", _natural("max connections")),
-        Field("connectTimeout", "connect_timeout_s", duration()),
+        Field("connectTimeout", "connect_timeout_s", go_duration()),
         Field(
             "tcpKeepalive",
             "keepalive",
@@ -64,14 +64,14 @@ TCP = Record(
                 TcpKeepalive,
                 (
                     Field("probes", "probes", whole(0, 2**32 - 1)),
-                    Field("time", "time_s", duration()),
-                    Field("interval", "interval_s", duration()),
+                    Field("time", "time_s", go_duration()),
+                    Field("interval", "interval_s", go_duration()),
                 ),
                 is_proto=True,
             ),
         ),
-        Field("maxConnectionDuration", "max_connection_duration_s", duration()),
-        Field("idleTimeout", "idle_timeout_s", duration(0)),
+        Field("maxConnectionDuration", "max_connection_duration_s", go_duration()),
+        Field("idleTimeout", "idle_timeout_s", go_duration(0)),
     ),
     is_proto=True,
 )
@@ -85,7 +85,7 @@ HTTP = Record(
             "max_requests_per_connection",
             _natural("max requests per connection"),
         ),
-        Field("idleTimeout", "idle_timeout_s", duration()),
+        Field("idleTimeout", "idle_timeout_s", go_duration()),
         Field("maxRetries", "", _natural("max retries")),
         Field("h2UpgradePolicy", "upgrade", Choice(UPGRADES)),
         Field("useClientProtocol", "is_client_protocol", BOOLEAN),

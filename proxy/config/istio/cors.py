@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from proxy.config.headers import TOKEN
+from proxy.config.istio.fields import go_duration
 from proxy.config.istio.text import PRESENT, string_match
 from proxy.config.model import CorsPolicy, StringMatch
 from proxy.config.node import Place
-from proxy.config.schema import BOOLEAN, INVALID, TEXT, Choice, Field, ListOf, Record, Scalar, duration
+from proxy.config.schema import BOOLEAN, INVALID, TEXT, Choice, Field, ListOf, Record, Scalar
 
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE", "*"))
 
@@ -79,7 +80,7 @@ CORS = Record(
         Field("allowMethods", "allow_methods", ListOf(Scalar(("string",), _method), build=",".join)),
         Field("allowHeaders", "allow_headers", HEADER_NAMES),
         Field("exposeHeaders", "expose_headers", HEADER_NAMES),
-        Field("maxAge", "max_age_s", duration(most_s=float("inf"))),
+        Field("maxAge", "max_age_s", go_duration()),
         Field("allowCredentials", "allow_credentials", BOOLEAN),
         Field(
             "unmatchedPreflights",

@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from proxy.config.istio.action import http_status
+from proxy.config.istio.fields import go_duration
 from proxy.config.istio.names import HUNDRED, MILLION
 from proxy.config.model import Fault, Share
 from proxy.config.node import Place
-from proxy.config.schema import Field, Record, Scalar, duration
+from proxy.config.schema import Field, Record, Scalar
 
 NEVER = Share(0, MILLION)
 LEAST = 0.0001
@@ -84,7 +85,7 @@ PERCENTAGE = Record(
 DELAY = Record(
     _delay,
     (
-        Field("fixedDelay", "fixed", duration()),
+        Field("fixedDelay", "fixed", go_duration()),
         Field("exponentialDelay", "", Scalar(("string",), _exponential)),
         Field("percentage", "percentage", PERCENTAGE),
         Field("percent", "percent", Scalar(("integer",), _percent)),

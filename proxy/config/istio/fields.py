@@ -1,4 +1,4 @@
-"""Fields: what the tables of Istio's kinds share: types of fields that this proxy does not act on, and presence."""
+"""Fields: what the tables of Istio's kinds share: durations, fields that this proxy does not act on, and presence."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from proxy.config.node import Place
-from proxy.config.schema import INVALID
+from proxy.config.schema import INVALID, Scalar, duration
+
+LONGEST_S = 2**63 // 10**9  # Go's time.Duration holds no more
+
+
+def go_duration(least_s: float = 0.001) -> Scalar:
+    """Return the type of a duration in seconds as long as Istio takes it, by default at least a millisecond."""
+    return duration(least_s, LONGEST_S)
 
 
 @dataclass(frozen=True, slots=True)

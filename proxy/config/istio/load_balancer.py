@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from proxy.config.istio.fields import Unheeded, is_written
+from proxy.config.istio.fields import Unheeded, go_duration, is_written
 from proxy.config.model import Balancer, HashKey
 from proxy.config.node import Place
-from proxy.config.schema import INVALID, TEXT, Choice, Field, Record, Scalar, duration, whole
+from proxy.config.schema import INVALID, TEXT, Choice, Field, Record, Scalar, whole
 
 PASSTHROUGH = "PASSTHROUGH"
 SIMPLE = {
@@ -86,7 +86,7 @@ COOKIE = Record(
     (
         Field("name", "name", TEXT),
         Field("path", "path", TEXT),
-        Field("ttl", "ttl_s", duration(0)),
+        Field("ttl", "ttl_s", go_duration(0)),
         Field("attributes", "", Unheeded("has no effect: the cookie is set with its path and age only")),
     ),
 )

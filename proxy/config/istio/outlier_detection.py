@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from proxy.config.istio.fields import Unheeded
+from proxy.config.istio.fields import Unheeded, go_duration
 from proxy.config.model import OutlierDetection
-from proxy.config.schema import BOOLEAN, Field, Record, Scalar, duration, whole
+from proxy.config.schema import BOOLEAN, Field, Record, Scalar, whole
 
 UNSPLIT = (
     "outlier detection consecutive local origin failures is specified,"
@@ -55,8 +55,8 @@ OUTLIER_DETECTION = Record(
         Field("consecutiveGatewayErrors", "consecutive_gateway", COUNT),
         Field("consecutiveLocalOriginFailures", "consecutive_local_origin", COUNT),
         Field("splitExternalLocalOriginErrors", "splits_local_origin", BOOLEAN),
-        Field("interval", "interval_s", duration()),
-        Field("baseEjectionTime", "base_ejection_s", duration()),
+        Field("interval", "interval_s", go_duration()),
+        Field("baseEjectionTime", "base_ejection_s", go_duration()),
         Field("maxEjectionPercent", "max_ejection_percent", PERCENT),
         Field("minHealthPercent", "min_health_percent", PERCENT),
         Field("consecutiveErrors", "", Unheeded(CONSECUTIVE_ERRORS)),

@@ -9,8 +9,9 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
+from proxy.config.istio.fields import go_duration
 from proxy.config.model import RetryPolicy
-from proxy.config.schema import BOOLEAN, Field, Ignored, Record, Scalar, duration
+from proxy.config.schema import BOOLEAN, Field, Ignored, Record, Scalar
 
 STATUS_CODES = "retriable-status-codes"
 WORDS = frozenset(
@@ -54,9 +55,9 @@ RETRIES = Record(
     _retries,
     (
         Field("attempts", "attempts", Scalar(("integer",), _attempts)),
-        Field("perTryTimeout", "per_try_timeout_s", duration()),
+        Field("perTryTimeout", "per_try_timeout_s", go_duration()),
         Field("retryOn", "conditions", Scalar(("string",), _retry_on)),
-        Field("backoff", "back_off_s", duration()),
+        Field("backoff", "back_off_s", go_duration()),
         Field("retryIgnorePreviousHosts", "ignore_previous_hosts", BOOLEAN),
         Field("retryRemoteLocalities", "localities", Ignored()),
     ),

@@ -21,6 +21,7 @@ from proxy.config.istio.destination import (
     TARGET,
 )
 from proxy.config.istio.fault import FAULT
+from proxy.config.istio.fields import go_duration
 from proxy.config.istio.gateway import full_name
 from proxy.config.istio.headers import HEADERS, Headers, then
 from proxy.config.istio.match import BLOCK, Block
@@ -38,7 +39,7 @@ from proxy.config.model import (
 )
 from proxy.config.node import Place
 from proxy.config.rules import DestinationRef, MirrorRef, RouteRule, Target
-from proxy.config.schema import INVALID, TEXT, Field, ListOf, Record, camel, duration
+from proxy.config.schema import INVALID, TEXT, Field, ListOf, Record, camel
 
 Percent = tuple[int, int]
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -243,7 +244,7 @@ ROUTE = Record(
             Record(DelegateRef, (Field("name", "name", TEXT), Field("namespace", "namespace", TEXT))),
         ),
         Field("rewrite", "rewrite", REWRITE),
-        Field("timeout", "timeout_s", duration()),
+        Field("timeout", "timeout_s", go_duration()),
         Field("retries", "retries", RETRIES),
         Field("fault", "fault", FAULT),
         Field("mirror", "mirror", TARGET),

@@ -229,6 +229,7 @@ def test_all_contradictions_are_told_at_once(refused: Told) -> None:
         ),
         (f"{TO_V1}, websocketUpgrade: true", 'websocketUpgrade: unknown field "websocketUpgrade"'),
         (f"{TO_V1}, timeout: 0s", "timeout: duration must be greater than 1ms"),
+        (f"{TO_V1}, timeout: 3000000h", 'timeout: "3000000h" is too long; the most is 9.22337e+09s'),
         (f"{TO_V1}, delegates: {{}}", 'delegates: unknown field "delegates"; did you mean "delegate"?'),
     ],
 )

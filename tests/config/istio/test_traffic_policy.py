@@ -52,6 +52,7 @@ def test_a_count_of_0_is_no_limit(cluster: Clustered) -> None:
         ("{tcp: {idleTimeout: 5s}, http: {idleTimeout: 7s}}", 7),
         ("{http: {idleTimeout: 7s}, tcp: {idleTimeout: 5s}}", 7),
         ("{tcp: {idleTimeout: 0s}}", 365 * DAY_S),
+        ("{http: {idleTimeout: 8760h}}", 365 * DAY_S),
         ("{tcp: {}}", 60),
     ],
 )
