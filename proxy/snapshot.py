@@ -59,12 +59,15 @@ class Snapshot:
         return is_own_mark(value, self._mark_key)
 
     def steer(self, overrides: Iterable[Override]) -> None:
-        """Have exactly `overrides` in force: what is not among them is as the configuration says again."""
+        """Have exactly `overrides` in force: what is not among them is as the configuration says again.
+
+        So is a split that they would leave nothing of, as they may when they were made for other weights.
+        """
         wanted = {override.route: override for override in overrides}
         for name in self._steered.keys() | wanted.keys():
             weights = dict(wanted[name].weights) if name in wanted else {}
             for split in self.splits.get(name, ()):
-                split.set_weights(weights)
+                split.set_weights(weights if split.would_leave_any(weights) else {})
         self._steered = wanted
 
 
@@ -103,7 +106,8 @@ class Compiler:
         held, holdings = self._snapshot.held, self._holdings
         for mirror in route.mirrors:
             labels = (route.name, mirror.name)
-            held.mirrors[labels] = holdings.mirror_for(labels, mirror, held.clusters[mirror.cluster])
+            if labels not in held.mirrors:  # else the route is in several places, and its mirror is one
+                held.mirrors[labels] = holdings.mirror_for(labels, mirror, held.clusters[mirror.cluster])
         mirrors = tuple(held.mirrors[route.name, mirror.name] for mirror in route.mirrors)
         compiled = compile_route(route, held.clusters, mirrors)
         split = compiled[0][1].split

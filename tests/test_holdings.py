@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from dataclasses import replace
 
 import pytest
 
 from proxy import control
-from proxy.config.model import Breaker, Config, Mirroring, MirrorPolicy, UpstreamTls
+from proxy.config.model import (
+    Breaker,
+    Config,
+    Destination,
+    Mirroring,
+    MirrorPolicy,
+    OutlierDetection,
+    UpstreamTls,
+)
 from proxy.dataplane import DataPlane
-from proxy.runtime import Override
+from proxy.runtime import Override, Weights
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import Client, get
 from tests.support.origin import OK, Visit
 from tests.support.plane import Plane, make_config, until
+from tests.support.routes import at, clusters_of, config_of, route
 
 
 async def put(served: Plane, config: Config, *overrides: Override) -> None:
@@ -204,3 +215,63 @@ async def test_a_mirror_s_share_changes_and_its_counts_stay(
     await put(served, replace(config, virtual_hosts=(replace(host, routes=(route,)),)))
     assert await ask(client) == 200
     assert served.outcomes() == {"completed": 1, "disabled": 1}
+
+
+async def test_a_route_of_several_virtual_hosts_has_one_mirror(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect
+) -> None:
+    v1, v2 = await origin(), await origin()
+    config = make_config(v1.port, v2.port)
+    [host] = config.virtual_hosts
+    hosts = (
+        replace(host, name="one", domains=("one.test",)),
+        replace(host, name="two", domains=("two.test",)),
+    )
+    served = await plane(replace(config, virtual_hosts=hosts))
+    client = await connect(served)
+    for name in (b"one.test", b"two.test"):
+        assert (await client.ask(get(host=name))).status == 200
+    await served.ended("completed", 2)
+
+
+async def test_weights_that_leave_nothing_of_a_new_configuration_leave_it_as_it_is_written(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect
+) -> None:
+    v1, v2 = await origin(), await origin()
+    both = clusters_of(v1=v1, v2=v2)
+
+    def split(**weights: int) -> Config:
+        return config_of(
+            route("r", *(Destination(name, name, weight) for name, weight in weights.items())), clusters=both
+        )
+
+    served = await plane(split(v1=50, v2=50))
+    no_v1 = Weights("r", (("v1", 0),))
+    served.inner.steer((no_v1,))
+    await put(served, split(v1=100, v2=0), no_v1)
+    assert await ask(await connect(served)) == 200
+    assert (len(v1.requests), len(v2.requests)) == (1, 0)
+
+
+async def test_snapshots_that_were_replaced_are_freed(origin: MakeOrigin, plane: MakePlane) -> None:
+    v1 = await origin()
+    routes = (route(f"r{number}", "v1", matches=at("prefix", f"/{number}")) for number in range(500))
+    many = config_of(*routes, clusters=clusters_of(v1=v1))
+    served = await plane(many)
+    for _ in range(2):
+        await put(served, many)
+    before = gc.get_freeze_count()  # a worker freezes what it has at each reload, and never looks at it again
+    for _ in range(4):
+        await put(served, many)
+    assert gc.get_freeze_count() < before + 500
+
+
+async def test_a_cluster_that_was_replaced_is_freed(origin: MakeOrigin, plane: MakePlane) -> None:
+    v1 = await origin()
+    served = await plane(v1, cluster={"outlier": OutlierDetection()})
+    replaced = weakref.ref(served.inner.snapshot.held.clusters["v1"])
+    gc.freeze()
+    for verify in (False, True, False):
+        tls = UpstreamTls(verify=verify)
+        await put(served, make_config(v1.port, cluster={"outlier": OutlierDetection(), "tls": tls}))
+    assert replaced() is None

@@ -39,8 +39,15 @@ class Split(Generic[D]):
 
     def set_weights(self, weights: Mapping[str, int]) -> None:
         """Put weights in force, by the names of destinations; one that is not named has its first weight again."""
+        self._share_out(self._with(weights))
+
+    def would_leave_any(self, weights: Mapping[str, int]) -> bool:
+        """Tell whether `set_weights` takes these: some destination still gets requests."""
+        return len(self.destinations) == 1 or any(self._with(weights))
+
+    def _with(self, weights: Mapping[str, int]) -> tuple[int, ...]:
         pairs = zip(self.destinations, self._first_weights, strict=True)
-        self._share_out(tuple(weights.get(one.name, first) for one, first in pairs))
+        return tuple(weights.get(one.name, first) for one, first in pairs)
 
     def _share_out(self, weights: tuple[int, ...]) -> None:
         """A destination of weight 0 gets nothing."""

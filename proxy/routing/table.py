@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Generic, TypeVar
 
 from proxy.http1.framing import Memo
@@ -30,7 +31,8 @@ class RouteTable(Generic[R]):
             for domain in domains:
                 self._add(domain.lower().encode(), routes)
         self._suffixes = dict(sorted(self._suffixes.items(), reverse=True))
-        self._host_of = Memo(self._find)
+        #: Knows the dictionaries, not the table: in a cycle, a table that no request uses any more would stay.
+        self._host_of = Memo(partial(_find, self._exact, self._suffixes, self._catch_all))
         has_one = not self._exact and not self._suffixes and self._catch_all is not None
         self._sole = self._catch_all if has_one else None
 
@@ -53,16 +55,22 @@ class RouteTable(Generic[R]):
         routes = self._host_of[view.authority]
         return iter(()) if routes is None else routes.explain(view)
 
-    def _find(self, host: bytes) -> RouteList[R] | None:
-        name = _without_port(host).lower()
-        routes = self._exact.get(name)
+
+def _find(
+    exact: dict[bytes, RouteList[R]],
+    suffixes: dict[int, dict[bytes, RouteList[R]]],
+    catch_all: RouteList[R] | None,
+    host: bytes,
+) -> RouteList[R] | None:
+    name = _without_port(host).lower()
+    routes = exact.get(name)
+    if routes is not None:
+        return routes
+    for length, by_suffix in suffixes.items():
+        routes = by_suffix.get(name[-length:]) if len(name) > length else None
         if routes is not None:
             return routes
-        for length, by_suffix in self._suffixes.items():
-            routes = by_suffix.get(name[-length:]) if len(name) > length else None
-            if routes is not None:
-                return routes
-        return self._catch_all
+    return catch_all
 
 
 def _without_port(host: bytes) -> bytes:

@@ -125,6 +125,7 @@ class Cluster:
         """Close every idle connection and watch nothing; what is busy ends with its request."""
         if self._detector is not None:
             self._detector.close()
+            self._detector = None  # they know each other: a cluster that nobody uses any more would stay
         for endpoint in self.endpoints:
             endpoint.retire()
 
