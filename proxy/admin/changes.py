@@ -61,7 +61,7 @@ CHANGES: tuple[Change, ...] = (
 async def _body(request: web.Request) -> dict[str, Any]:
     try:
         value = json.loads(await request.read())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _NonsenseError(f"the body is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise _NonsenseError("the body must be a JSON object")

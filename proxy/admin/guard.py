@@ -70,7 +70,7 @@ def refusal(request: web.Request) -> web.Response | None:
     one, only this machine.
     """
     origin, site = request.headers.get(hdrs.ORIGIN), request.headers.get("Sec-Fetch-Site", "none")
-    if site not in _OWN_SITES or (origin is not None and urlsplit(origin).netloc != request.host):
+    if site not in _OWN_SITES or (origin is not None and origin.partition("://")[2] != request.host):
         return problem(403, "a page of another origin may not change anything here")
     token_file = request.app[SUBJECT].loaded.config.settings.admin.token_file
     if token_file is not None:
@@ -97,12 +97,17 @@ def _check_token(request: web.Request, token_file: str) -> web.Response | None:
             503, f"the token file {token_file} cannot be read ({error.strerror}): no change is taken"
         )
     kind, _, shown = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-    if token and kind.lower() == "bearer" and hmac.compare_digest(shown.strip().encode(), token):
+    if token and kind.lower() == "bearer" and hmac.compare_digest(_bytes_of(shown), token):
         return None
     reason = "the token is not the right one" if shown else "changes need the token"
     answer = problem(401, f"{reason}: send Authorization: Bearer TOKEN")
     answer.headers[hdrs.WWW_AUTHENTICATE] = "Bearer"
     return answer
+
+
+def _bytes_of(shown: str) -> bytes:
+    """Give a header's value as it was sent: aiohttp keeps bytes that are no UTF-8 as surrogates."""
+    return shown.strip().encode(errors="surrogateescape")
 
 
 def is_local_host(host: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ async def test_what_the_subject_refuses_is_422_with_what_exists(
     [
         (b"", "the body is not JSON"),
         (b"{", "the body is not JSON"),
+        (b"[" * 60_000, "the body is not JSON"),
         (b"[]", "the body must be a JSON object"),
         (b'{"route": 1, "weights": {"a": 1}}', "route must be the name of a route"),
         (b'{"route": "split"}', "weights must be an object of destinations and numbers"),
@@ -111,6 +113,7 @@ async def test_the_second_door_takes_no_change(doors: Doors, client: aiohttp.Cli
     [
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
+        {"Origin": "http://[evil"},
         {"Origin": "http://127.0.0.1:1"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
@@ -180,3 +183,21 @@ async def test_a_token_that_is_empty_or_cannot_be_read_opens_nothing(
     async with client.post(f"{doors.everything}/drain", headers={"Authorization": "Bearer "}) as answer:
         assert answer.status == 401
     assert doors.subject.done == []
+
+
+async def test_a_token_may_have_any_bytes_and_shown_bytes_that_are_no_text_are_refused(
+    doors: Doors, tmp_path: Path
+) -> None:
+    token = tmp_path / "token"
+    token.write_bytes(b"\xff\xfe")
+    doors.subject.require_token(str(token))
+    for shown, status in ((b"\xff\xfd", b"401"), (b"\xff\xfe", b"202")):
+        host = doors.everything.removeprefix("http://")
+        reader, writer = await asyncio.open_connection(*host.split(":"))
+        head = b"POST /drain HTTP/1.1\r\nHost: %b\r\nAuthorization: Bearer %b\r\n\r\n" % (
+            host.encode(),
+            shown,
+        )
+        writer.write(head)
+        assert (await reader.readline()).split()[1] == status
+        writer.close()
