@@ -32,7 +32,7 @@ MERGE = "tag:yaml.org,2002:merge"
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One object. `root` is the whole of it; `namespace` is `default` when the object names none."""
+    """One object. `root` is the whole of it; `name` may be empty; `namespace` is `default` when it names none."""
 
     api_version: str
     kind: str
@@ -42,8 +42,8 @@ class Document:
 
     @property
     def subject(self) -> str:
-        """How problems call the object: kind, namespace and name."""
-        return f"{self.kind} {self.namespace}/{self.name}"
+        """How problems call the object: kind, namespace and name; the kind alone where it has no name."""
+        return f"{self.kind} {self.namespace}/{self.name}" if self.name else self.kind
 
     @property
     def created(self) -> str:
@@ -129,11 +129,7 @@ def _document(place: Place, default_namespace: str) -> list[Document]:
     namespace = (_text(metadata, "namespace") if metadata else "") or default_namespace
     if not (kind and api_version):
         return []
-    document = Document(api_version, kind, name, namespace, place.node)
-    if not name:
-        Place(place.node, place.problems, kind, "metadata.name").refuse("Required value")
-        return []
-    return [document]
+    return [Document(api_version, kind, name, namespace, place.node)]
 
 
 def _text(place: Place, key: str) -> str:

@@ -25,21 +25,30 @@ ISTIO = """
     AuthorizationPolicy EnvoyFilter Gateway PeerAuthentication ProxyConfig RequestAuthentication Sidecar Telemetry
     WasmPlugin WorkloadEntry WorkloadGroup
 """
-GATEWAY_API = "BackendTLSPolicy GatewayClass GRPCRoute ReferenceGrant TCPRoute TLSRoute UDPRoute"
+GATEWAY_API = "BackendTLSPolicy GatewayClass GRPCRoute ListenerSet ReferenceGrant TCPRoute TLSRoute UDPRoute"
 KUBERNETES = """
     ClusterRole ClusterRoleBinding ConfigMap CronJob CustomResourceDefinition DaemonSet Endpoints EndpointSlice
     HorizontalPodAutoscaler Ingress IngressClass Job LimitRange MutatingWebhookConfiguration Namespace NetworkPolicy
-    PersistentVolume PersistentVolumeClaim PodDisruptionBudget PodMonitor PriorityClass ReplicaSet ResourceQuota Role
-    RoleBinding Secret ServiceAccount ServiceMonitor StorageClass ValidatingWebhookConfiguration
+    Node PersistentVolume PersistentVolumeClaim PodDisruptionBudget PodMonitor PodTemplate PriorityClass ReplicaSet
+    ReplicationController ResourceQuota Role RoleBinding Secret ServiceAccount ServiceMonitor StorageClass
+    ValidatingWebhookConfiguration
 """
 IGNORED = frozenset((*ISTIO.split(), *GATEWAY_API.split(), *KUBERNETES.split()))
 
 
-def is_foreign(kind: str, api_version: str) -> bool:
-    """Tell whether a document only shares its kind's name with one of Kubernetes', being of another API group."""
-    known = kubernetes.VERSIONS.get(kind, ())
-    return bool(known) and _group(api_version) not in {_group(version) for version in known}
-
-
 def _group(api_version: str) -> str:
     return api_version.rpartition("/")[0]
+
+
+GROUPS = frozenset(_group(version) for versions in DIALECTS.values() for version in versions)
+
+
+def is_foreign(kind: str, api_version: str) -> bool:
+    """Tell whether a document is of an API group that is not read here.
+
+    A kind of Istio's or Gateway API's in a group that it is not of is not foreign: more likely that is misspelt.
+    Kinds of Kubernetes' are called as they are in other groups too.
+    """
+    if kind in kubernetes.VERSIONS:
+        return _group(api_version) not in {_group(version) for version in kubernetes.VERSIONS[kind]}
+    return kind not in DIALECTS and _group(api_version) not in GROUPS

@@ -32,7 +32,7 @@ from proxy.config.kinds import (
 )
 from proxy.config.mirroring import Defaults, check_overrides
 from proxy.config.model import Config, Settings
-from proxy.config.node import Node, merge
+from proxy.config.node import Node, Place, merge
 from proxy.config.options import Options
 from proxy.config.problems import Mark, Problem, Problems, did_you_mean
 from proxy.config.registry import Registry
@@ -114,6 +114,8 @@ def _known(found: Iterable[Document], problems: Problems) -> list[Document]:
                 f'no matches for kind "{document.kind}" in version "{document.api_version}"',
                 f"write {next(iter(DIALECTS[document.kind]))}",
             )
+        elif not document.name:
+            Place(document.root, problems, document.kind, "metadata.name").refuse("Required value")
         elif key in known:
             place.refuse(f"is defined twice, first at {known[key].root.mark}")
         else:

@@ -99,12 +99,14 @@ def test_kinds_that_mean_nothing_here_are_named_once_and_left(load_route: Load) 
             ("security.istio.io/v1", "PeerAuthentication", "a"),
             ("networking.istio.io/v1", "WorkloadEntry", "a"),
             ("serving.knative.dev/v1", "Service", "a"),
+            ("cert-manager.io/v1", "Certificate", "a"),
+            ("kustomize.config.k8s.io/v1beta1", "Kustomization", ""),
         )
     )
     assert load_route("", before=others).warnings == (
         (
-            "ignored, as this version reads no such kind: 1 Gateway, 1 PeerAuthentication, 1 Service, 2 ServiceAccount,"
-            " 1 WorkloadEntry"
+            "ignored, as this version reads no such kind: 1 Certificate, 1 Gateway, 1 Kustomization,"
+            " 1 PeerAuthentication, 1 Service, 2 ServiceAccount, 1 WorkloadEntry"
         ),
     )
 
@@ -139,7 +141,15 @@ def test_the_documents_of_the_example_in_istios_docs_load_as_one_file(load: Load
     ("before", "problem"),
     [
         (
-            "apiVersion: a/v1\nkind: VirtualServic\nmetadata: {name: a}\n---\n",
+            "apiVersion: networking.istio.io/v1\nkind: DestinationRule\n---\n",
+            "f.yaml:1 DestinationRule metadata.name: Required value",
+        ),
+        (
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: 3\n---\n",
+            "f.yaml:1 Deployment metadata.name: Required value",
+        ),
+        (
+            "apiVersion: networking.istio.io/v1\nkind: VirtualServic\nmetadata: {name: a}\n---\n",
             (
                 'f.yaml:2 VirtualServic default/a kind: unknown kind "VirtualServic"; did you mean'
                 ' "VirtualService"?'
