@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -76,6 +77,7 @@ class _Checks:
 
     def _reach(self, name: str, cluster_name: str, loss: str) -> Iterator[Finding]:
         cluster = self._clusters[cluster_name]
+        yield from self._ejection(name, cluster)
         if not cluster.endpoints:
             yield Finding("problem", f"{name} is served nowhere, so {loss}", "see the warnings above")
         for endpoint in cluster.endpoints:
@@ -91,6 +93,16 @@ class _Checks:
                 yield Finding(
                     "problem", f"{where} {reached.failure}, so {loss}", "start it, or correct its address"
                 )
+
+    def _ejection(self, name: str, cluster: Cluster) -> Iterator[Finding]:
+        """Tell of outlier detection that may take out less than one of the endpoints, as in Envoy."""
+        count = len(self._resolved(cluster))
+        most = cluster.outlier.max_ejection_percent if cluster.outlier else 100
+        if count > 1 and count * most < 100:
+            text = (
+                f"{name}: outlierDetection ejects nobody, as {most} % of {count} endpoints is less than one"
+            )
+            yield Finding("warning", text, f"set maxEjectionPercent to {math.ceil(100 / count)} or more")
 
     def _apart(self, route: Route, mirror: MirrorPolicy) -> Iterator[Finding]:
         """Compare where a mirror is with where its primaries are."""

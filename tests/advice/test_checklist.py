@@ -12,8 +12,10 @@ from proxy.config.model import (
     Cluster,
     Config,
     Destination,
+    Endpoint,
     Mirroring,
     MirrorPolicy,
+    OutlierDetection,
     Route,
     Settings,
     VirtualHost,
@@ -99,6 +101,28 @@ def test_a_mirror_that_also_answers_some_requests_is_a_warning(listen: Listen) -
     destinations = (Destination("shop/v1", "p", 95), Destination("shop/v2", "m", 5))
     [said] = worded(config(listen(), mirror, destinations=destinations), "warning")
     assert "mirror shop/v2 also gets copies of what shop/v2 answers, at the same place" in said
+
+
+@pytest.mark.parametrize(("percent", "count", "least"), [(10, 2, 50), (33, 3, 34)])
+def test_outlier_detection_that_may_take_out_less_than_one_endpoint_is_a_warning(
+    listen: Listen, percent: int, count: int, least: int
+) -> None:
+    endpoints = tuple(Endpoint(listen()) for _ in range(count))
+    primary = Cluster("p", "shop", endpoints, outlier=OutlierDetection(max_ejection_percent=percent))
+    [said] = worded(config(primary, listen()), "warning")
+    assert said.startswith(
+        f"warning    shop/v1: outlierDetection ejects nobody, as {percent} % of {count} endpoints is less than one"
+    )
+    assert said.endswith(f"; set maxEjectionPercent to {least} or more")
+
+
+@pytest.mark.parametrize(("percent", "count"), [(50, 2), (34, 3), (10, 1)])
+def test_outlier_detection_that_can_take_one_of_several_out_is_well(
+    listen: Listen, percent: int, count: int
+) -> None:
+    endpoints = tuple(Endpoint(listen()) for _ in range(count))
+    primary = Cluster("p", "shop", endpoints, outlier=OutlierDetection(max_ejection_percent=percent))
+    assert worded(config(primary, listen()), "warning") == []
 
 
 def test_a_destination_that_gets_nothing_is_not_tried(listen: Listen) -> None:

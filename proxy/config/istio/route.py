@@ -123,10 +123,17 @@ class HttpRoute:
             fault=self.fault,
             cors=self.cors,
         )
+        self._warn_of_idle_percentage()
         if redirect or self.direct_response:
             self._warn_of_idle_mirrors()
             return rule
         return _with_destinations(rule, self.destinations, tuple(self.all_mirrors()))
+
+    def _warn_of_idle_percentage(self) -> None:
+        if self.mirror is None and (self.mirror_percentage or self.mirror_percent):
+            self.place.warn(
+                "mirrorPercentage has no effect without mirror", "each of mirrors has a percentage of its own"
+            )
 
     def _warn_of_idle_mirrors(self) -> None:
         for mirror in self.all_mirrors():

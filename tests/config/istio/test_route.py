@@ -247,6 +247,16 @@ def test_a_mirror_beside_an_answer_of_the_proxys_own_does_nothing_and_is_warned_
     ]
 
 
+@pytest.mark.parametrize(
+    "percent", ["mirrorPercentage: {value: 1}", "mirrorPercentage: {}", "mirror_percent: 1"]
+)
+def test_a_percentage_of_no_mirror_does_nothing_and_is_warned_of(warned: Told, percent: str) -> None:
+    mirrors = "mirrors: [{destination: {host: v2, port: {number: 80}}}]"
+    assert warned(virtual_service(f"- {{{TO_V1}, {percent}, {mirrors}}}"))[-1] == (
+        "spec.http[0]: mirrorPercentage has no effect without mirror; each of mirrors has a percentage of its own"
+    )
+
+
 def test_a_mirror_that_is_one_of_the_destinations_is_warned_of(warned: Told) -> None:
     text = weighted(", weight: 9", ", weight: 1") + "  mirror: {host: v2, port: {number: 80}}"
     assert warned(virtual_service(text)) == [
