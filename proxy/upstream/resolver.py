@@ -44,6 +44,7 @@ class Resolver:
     def __init__(self, clusters: Iterable[Cluster]) -> None:
         self._clusters = list(clusters)
         self._names: dict[str, _Name] = {}
+        self._wanting: dict[str, list[Cluster]] = {}
         self._wanted: set[str] = set()
         self._channel: aiodns.DNSResolver | None = None
 
@@ -84,10 +85,13 @@ class Resolver:
         Without `introduce` it is set one by one by `introduce`, for those that need it.
         """
         self._clusters = list(clusters)
-        wanted = _names_of(cluster.config for cluster in self._clusters)
-        for unwanted in self._names.keys() - wanted:
+        self._wanting = {}
+        for cluster in self._clusters:
+            for name in _names_of((cluster.config,)):
+                self._wanting.setdefault(name, []).append(cluster)
+        for unwanted in self._names.keys() - self._wanting.keys():
             self._names.pop(unwanted).task.cancel()
-        for name in wanted:
+        for name in self._wanting:
             self._know(name)
         if introduce:
             for cluster in self._clusters:
@@ -121,9 +125,6 @@ class Resolver:
             found += (model.Endpoint(Address(one, port), endpoint.weight) for one in hosts)
         cluster.set_endpoints(found)
 
-    def _wanting(self, host: str) -> list[Cluster]:
-        return [cluster for cluster in self._clusters if host in _names_of((cluster.config,))]
-
     async def _keep(self, channel: aiodns.DNSResolver, host: str, name: _Name) -> None:
         failed = False
         while True:
@@ -131,7 +132,7 @@ class Resolver:
                 hosts, ttl_s = await _look_up(channel, host)
             except (aiodns.error.DNSError, OSError) as error:
                 wait_s = _RETRY_S
-                for cluster in self._wanting(host):
+                for cluster in self._wanting.get(host, ()):
                     cluster.stats.resolve_failures += 1
                 if not failed:
                     _log.warning("%s does not resolve: %s; asking again every second", host, error.args[-1])
@@ -143,7 +144,7 @@ class Resolver:
                 failed = False
                 if hosts and hosts != name.hosts:
                     name.hosts = hosts
-                    for cluster in self._wanting(host):
+                    for cluster in self._wanting.get(host, ()):
                         self.introduce(cluster)
             name.asked.set()
             await asyncio.sleep(wait_s)
