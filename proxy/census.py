@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from proxy.holdings import Held, Holdings
-from proxy.telemetry.metrics import Report, merge
-from proxy.telemetry.stats import DownstreamStats, code_label
+from proxy.telemetry.metrics import Report, Samples, merge
+from proxy.telemetry.stats import DownstreamStats, Histogram, code_label
 
 Row = dict[str, object]
 
@@ -30,11 +30,14 @@ def _destinations(holdings: Holdings) -> Report:
 
 
 def _mirrors(holdings: Holdings) -> Report:
-    out: Report = {"mirror_responses_total": {}, "status_pairs_total": {}}
-    for (route, name), mirror in holdings.mirrors.items():
+    outcomes: Samples = {
+        (*labels, outcome): count
+        for labels, mirror in holdings.mirrors.items()
+        for outcome, count in mirror.stats.outcomes.items()
+    }
+    out: Report = {"mirror_requests_total": outcomes, "mirror_responses_total": {}, "status_pairs_total": {}}
+    for (_, name), mirror in holdings.mirrors.items():  # one that is configured no more may have had the name
         stats = mirror.stats
-        for outcome, count in stats.outcomes.items():
-            _add(out, "mirror_requests_total", (route, name, outcome), count)
         for code, count in stats.codes.items():
             _add(out, "mirror_responses_total", (name, code_label(code)), count)
         for (primary, shadow), count in stats.pairs.items():
@@ -44,7 +47,7 @@ def _mirrors(holdings: Holdings) -> Report:
             ("mirror_slower_seconds", stats.slower),
             ("mirror_faster_seconds", stats.faster),
         ):
-            merge(out, {family: {(name,): histogram.sample()}})
+            _add_histogram(out, family, (name,), histogram)
         _add(out, "mirror_in_flight", (name,), len(mirror.live))
         _add(out, "mirror_buffered_bytes", (name,), mirror.buffered_bytes)
         _add(out, "mirror_breaker_open", (name,), int(mirror.breaker.is_open))
@@ -94,6 +97,14 @@ def _add(out: Report, family: str, labels: tuple[str, ...], value: float) -> Non
     have = samples.get(labels, 0)
     assert isinstance(have, (int, float))  # noqa: S101 - counters and gauges only
     samples[labels] = have + value
+
+
+def _add_histogram(out: Report, family: str, labels: tuple[str, ...], histogram: Histogram) -> None:
+    samples = out.setdefault(family, {})
+    if labels in samples:
+        merge(out, {family: {labels: histogram.sample()}})
+    else:
+        samples[labels] = histogram.sample()
 
 
 def clusters(holdings: Holdings) -> list[Row]:
