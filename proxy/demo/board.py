@@ -35,8 +35,8 @@ def line(report: Report) -> str:
         f"{_milliseconds(quantile(primary, q))} / {_milliseconds(quantile(mirror, q))}" for q in (0.5, 0.99)
     )
     return (
-        f"{sum(primary[:-1]):.0f} requests: {_outcomes(report)}; statuses {_status_pairs(report)}; "
-        f"p50 {p50}; p99 {p99}"
+        f"{sum(primary[:-1]):.0f} requests: {_outcomes(report)}; "
+        f"primary/mirror: statuses {_status_pairs(report)}; p50 {p50}; p99 {p99}"
     )
 
 

@@ -35,7 +35,8 @@ class Asked:
 def read(method: str, url: str, headers: Sequence[str]) -> Asked:
     """Read what was typed; a URL may be a path only. Raises ValueError for what is no request."""
     if not TOKEN.fullmatch(method):
-        raise ValueError(f'"{method}" is no method; write METHOD and URL last, such as GET http://shop/cart')
+        what = f'"{method}" is no method' if method else "METHOD or URL is missing"
+        raise ValueError(f"{what}; write METHOD and URL last, such as GET http://shop/cart")
     found = URL.fullmatch(url)
     if not found or not (found[2] or found[3]):
         raise ValueError(f'"{url}" is no URL; write http://HOST/PATH, or /PATH')

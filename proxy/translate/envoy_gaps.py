@@ -44,7 +44,7 @@ def _all_mirrors(settings: Settings, mirrors: list[MirrorPolicy]) -> Iterator[st
     if not mirrors:
         return
     yield "mirroring.maxLagBytes: in Envoy a slow shadow slows the client"
-    yield f"mirroring.maxBufferedBytes: {settings.max_buffered_bytes} bytes of all shadows are not bounded"
+    yield "mirroring.maxBufferedBytes: Envoy sets no bound to what all shadows hold together"
     yield "mirroring.timeout: in Envoy it runs from the start of the copy"
     if settings.upgrades:
         yield f"upgrades: Envoy mirrors the handshake of {', '.join(sorted(settings.upgrades))}"

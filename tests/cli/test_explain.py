@@ -36,7 +36,7 @@ def test_flags_are_enough(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["GET"], '"" is no method; write METHOD and URL last, such as GET http://shop/cart\n'),
+        (["GET"], "METHOD or URL is missing; write METHOD and URL last, such as GET http://shop/cart\n"),
         ([SHOP, "GET"], f'"{SHOP}" is no method; write METHOD and URL last, such as GET http://shop/cart\n'),
         ([SHOP, "GET", "https://shop/"], "no listener takes https; write http://\n"),
     ],

@@ -42,13 +42,13 @@ def test_the_table_shows_speeds_outcomes_and_status_pairs() -> None:
 
 def test_one_line_says_the_same() -> None:
     assert board.line(REPORT) == (
-        "100 requests: completed 40, not_sampled 57, (in flight) 3; statuses 200/200 38, 200/500 2; "
-        "p50 3.75 ms / 8.33 ms; p99 4.98 ms / 98 ms"
+        "100 requests: completed 40, not_sampled 57, (in flight) 3; "
+        "primary/mirror: statuses 200/200 38, 200/500 2; p50 3.75 ms / 8.33 ms; p99 4.98 ms / 98 ms"
     )
 
 
 def test_before_the_first_request_there_is_nothing_to_show() -> None:
-    assert board.line({}) == "0 requests: -; statuses -; p50 - / -; p99 - / -"
+    assert board.line({}) == "0 requests: -; primary/mirror: statuses -; p50 - / -; p99 - / -"
     assert "-" in board.table({})[1]
 
 
