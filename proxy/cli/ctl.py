@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from proxy.cli import table
 from proxy.cli.verb import DISTRIBUTION, FAILED, OK, USAGE, Verbs
 from proxy.config import flags, quantity
+from proxy.config.problems import did_you_mean
 
 if TYPE_CHECKING:
     from proxy.cli.remote import Remote
@@ -20,6 +21,7 @@ See how a running proxy stands, and steer it. A change has taken effect in every
 
   status                              state, generation, workers, and a configuration that was refused
   mirrors                             every mirror and what became of its requests
+  weights [ROUTE]                     the weights of every route, or of one: the file's, and those in force
   weights ROUTE HOST/SUBSET=N ...     share a route's requests out anew; those not named keep their weights
   reload                              load the configuration again
   drain                               leave, as at SIGTERM
@@ -54,7 +56,7 @@ def add_to(verbs: Verbs[argparse.ArgumentParser]) -> None:
         allow_abbrev=False,
     )
     parser.add_argument("action", choices=ACTIONS, metavar="|".join(ACTIONS), help="what to do")
-    parser.add_argument("words", nargs="*", metavar="WORD", help="for weights: ROUTE HOST/SUBSET=N ...")
+    parser.add_argument("words", nargs="*", metavar="WORD", help="for weights: [ROUTE [HOST/SUBSET=N ...]]")
     text = f"the proxy's admin address (default {DEFAULT_ADMIN}; or {ADMIN})"
     parser.add_argument("--admin", metavar="H:P", help=text)
     text = f"file with the token that changes need (or {TOKEN})"
@@ -112,6 +114,7 @@ def _status(remote: Remote, words: Sequence[str], ttl: str | None) -> list[str]:
         for worker in info["workers"]
     ]
     refused = info.get("refused", ())
+    steered = [row["name"] for row in remote.get("/routes")["routes"] if row["overridden"]]
     return [
         f"state       {info['state']}",
         f"version     {info['version']}",
@@ -119,6 +122,7 @@ def _status(remote: Remote, words: Sequence[str], ttl: str | None) -> list[str]:
         f"uptime      {_time(info['uptime_s'])}",
         f"listening   {', '.join(info['listeners'])}",
         *table.lines(("worker", "pid", "state", "generation", "uptime"), rows),
+        *(f"weights of {name} are set by hand; see weights {name}" for name in dict.fromkeys(steered)),
         *(("the last reload was refused:",) if refused else ()),
         *(f"  {problem}" for problem in refused),
     ]
@@ -144,7 +148,7 @@ def _mirrors(remote: Remote, words: Sequence[str], ttl: str | None) -> list[str]
 
 def _weights(remote: Remote, words: Sequence[str], ttl: str | None) -> list[str]:
     if len(words) < 2:
-        raise _UsageError("weights takes a route and what to change: weights ROUTE HOST/SUBSET=N ...")
+        return _weights_in_force(remote, words, ttl)
     route, body = words[0], {"route": words[0], "weights": dict(map(_weight, words[1:]))}
     before = {
         one["name"]: one["weight"]
@@ -160,9 +164,36 @@ def _weights(remote: Remote, words: Sequence[str], ttl: str | None) -> list[str]
             for one in row["destinations"]
         ]
         said += table.lines((f"route {route}", "file", "before", "now"), rows)
-        said += [f"until in {_time(row['ends_in_s'])}"] if "ends_in_s" in row else []
-        said += ["", *_edit(row)]
+        said += [_end(row), "", *_edit(row)]
     return said
+
+
+def _weights_in_force(remote: Remote, words: Sequence[str], ttl: str | None) -> list[str]:
+    """Show the weights of the route that is named, or of every one."""
+    from proxy.cli.remote import RemoteError  # noqa: PLC0415  with the verb
+
+    if ttl:
+        raise _UsageError("--ttl is for a change: weights ROUTE HOST/SUBSET=N ...")
+    rows = remote.get("/routes")["routes"]
+    known = list(dict.fromkeys(row["name"] for row in rows))
+    if words and words[0] not in known:
+        hint = did_you_mean(words[0], known)
+        message = f'there is no route "{words[0]}"' + (f"; {hint}" if hint else "")
+        raise RemoteError(message, (f"known routes: {', '.join(known)}",))
+    said: list[str] = []
+    for row in rows:
+        if row["destinations"] and row["name"] in (words or known):
+            cells = [(one["name"], one["file_weight"], one["weight"]) for one in row["destinations"]]
+            said += table.lines((f"route {row['name']}", "file", "now"), cells)
+            said += [_end(row)] if row["overridden"] else []
+    return said or ["there are no weights"]
+
+
+def _end(row: Mapping[str, Any]) -> str:
+    """Say until when weights that were set hold."""
+    if "ends_in_s" in row:
+        return f"until in {_time(row['ends_in_s'])}"
+    return "until the proxy is restarted, whatever weights its files say"
 
 
 def _weight(word: str) -> tuple[str, int]:

@@ -55,7 +55,7 @@ class Steering:
         _log.info("weights of %s: %s%s", route, said, "" if ttl_s is None else f" for {ttl_s:g} s")
 
     async def keep_what_holds(self) -> None:
-        """After a reload: drop overrides of what does not exist any more."""
+        """After a reload: drop overrides of what does not exist any more; tell of those that stay."""
         config = self._fleet.generation.config
         lost = [override for override in self._runtime.overrides if not _holds(override, config)]
         for override in lost:
@@ -64,6 +64,9 @@ class Steering:
                 *override.key,
             )
         await self._drop(lost)
+        for override in self._runtime.overrides:
+            said = ", ".join(f"{name}={weight}" for name, weight in override.weights)
+            _log.warning("%s of %s stay as set by hand, whatever the files say: %s", *override.key, said)
 
     async def _end_in_time(self) -> None:
         while True:

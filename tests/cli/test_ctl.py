@@ -71,6 +71,26 @@ def test_a_proxy_is_seen_and_steered(tmp_path: Path, capsys: Capture) -> None:
         assert proxy.ask() == (200, "v2")
 
 
+def test_weights_are_shown_and_status_tells_of_those_set_by_hand(tmp_path: Path, capsys: Capture) -> None:
+    with shop(tmp_path) as proxy:
+        assert ctl(proxy, "weights") == 0
+        assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
+            ["route", "shop", "file", "now"],
+            ["shop/v1", "1", "1"],
+            ["shop/v2", "0", "0"],
+        ]
+        assert ctl(proxy, "weights", "shop", "shop/v2=3") == 0
+        end = "until the proxy is restarted, whatever weights its files say"
+        assert capsys.readouterr().out.splitlines()[3] == end
+        assert ctl(proxy, "weights", "shop") == 0
+        said = capsys.readouterr().out.splitlines()
+        assert [said[2].split(), said[3]] == [["shop/v2", "0", "3"], end]
+        assert ctl(proxy, "status") == 0
+        assert "weights of shop are set by hand; see weights shop\n" in capsys.readouterr().out
+        assert ctl(proxy, "weights", "shpo") == 1
+        assert capsys.readouterr().err.splitlines()[0] == 'there is no route "shpo"; did you mean "shop"?'
+
+
 def test_what_is_refused_is_told_and_the_exit_code_is_1(tmp_path: Path, capsys: Capture) -> None:
     with shop(tmp_path) as proxy:
         assert ctl(proxy, "weights", "shpo", "shop/v1=0") == 1
@@ -109,8 +129,7 @@ def test_the_token_is_shown_from_its_file(tmp_path: Path, capsys: Capture) -> No
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (["weights"], "weights takes a route and what to change"),
-        (["weights", "shop"], "weights takes a route and what to change"),
+        (["weights", "shop", "--ttl", "5m"], "--ttl is for a change: weights ROUTE HOST/SUBSET=N ..."),
         (["weights", "shop", "shop/v1"], '"shop/v1" is not HOST/SUBSET=N'),
         (["weights", "shop", "shop/v1=x"], '"shop/v1=x" is not HOST/SUBSET=N'),
         (["status", "please"], "this takes nothing more, not please"),
