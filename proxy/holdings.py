@@ -2,7 +2,8 @@
 
 A snapshot is compiled aside and may never come into force, so it only looks here (`add_cluster`, `mirror_for`,
 `stats_for`); `adopt` makes it the present one. Counters are found by the labels they are shown under, so none ever
-goes backwards: a route, mirror or cluster that is configured no more keeps its counts. A cluster that is configured
+goes backwards: a route, mirror or cluster that is configured no more keeps its counts, until `MOST_GONE` others
+have gone after it. A cluster that is configured
 no more, or is another server now, serves those who began with it and keeps no idle connection.
 """
 
@@ -19,6 +20,9 @@ from proxy.telemetry.stats import ClusterStats, DestinationStats
 from proxy.upstream.cluster import Cluster, identity
 
 Labels = tuple[str, str]
+
+#: Of so many routes, and of so many clusters, that are configured no more the counts are kept.
+MOST_GONE = 1000
 
 
 class Held:
@@ -89,10 +93,34 @@ class Holdings:
         gone = [cluster for name, cluster in self.clusters.items() if held.clusters.get(name) is not cluster]
         self._leaving = [cluster for cluster in self._leaving if cluster.is_in_use] + gone
         self.clusters = held.clusters
-        self.cluster_stats.update((name, cluster.stats) for name, cluster in held.clusters.items())
-        self.mirrors.update(held.mirrors)
-        self.destinations.update(held.destinations)
+        self._forget_the_oldest(held)
+        self.cluster_stats |= {name: cluster.stats for name, cluster in held.clusters.items()}
+        self.mirrors |= held.mirrors
+        self.destinations |= held.destinations
         return gone
+
+    def _forget_the_oldest(self, held: Held) -> None:
+        """Drop the counts of what went before `MOST_GONE` others of its kind, unless something of it goes on.
+
+        What is in `held` leaves its place: it comes last again, so that all stand in the order in which they go.
+        """
+        present = {route for route, _ in held.destinations}
+        busy = {route for (route, _), mirror in self.mirrors.items() if mirror.live}
+        gone = dict.fromkeys(route for route, _ in self.destinations if route not in present)
+        forgotten = set(list(gone)[:-MOST_GONE]) - busy
+        self.mirrors = {labels: one for labels, one in self.mirrors.items() if labels[0] not in forgotten}
+        self.destinations = {
+            labels: one
+            for labels, one in self.destinations.items()
+            if labels not in held.destinations and labels[0] not in forgotten
+        }
+        gone_clusters = [name for name in self.cluster_stats if name not in held.clusters]
+        kept = set(gone_clusters[-MOST_GONE:])
+        self.cluster_stats = {
+            name: stats
+            for name, stats in self.cluster_stats.items()
+            if name in kept or stats.connections_active
+        }
 
     # --- for the reader of counters, and the end ---
 

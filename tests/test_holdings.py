@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from proxy import control
+from proxy import control, holdings
 from proxy.config.model import (
     Breaker,
     Config,
@@ -17,6 +17,7 @@ from proxy.config.model import (
     Mirroring,
     MirrorPolicy,
     OutlierDetection,
+    Route,
     UpstreamTls,
 )
 from proxy.dataplane import DataPlane
@@ -275,3 +276,38 @@ async def test_a_cluster_that_was_replaced_is_freed(origin: MakeOrigin, plane: M
         tls = UpstreamTls(verify=verify)
         await put(served, make_config(v1.port, cluster={"outlier": OutlierDetection(), "tls": tls}))
     assert replaced() is None
+
+
+async def test_of_routes_that_are_gone_the_last_ones_keep_their_counts_and_so_does_one_with_a_shadow(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go = asyncio.Event()
+
+    async def answer_late(visit: Visit) -> None:
+        await visit.request()
+        await go.wait()
+        await visit.send(OK)
+
+    monkeypatch.setattr(holdings, "MOST_GONE", 2)
+    v1, v2 = await origin(), await origin(answer_late)
+
+    def config(number: int) -> Config:
+        mirror = MirrorPolicy(f"r{number}/m", "m")
+        routes = Route(f"r{number}", (Destination("d", f"c{number}"),), (mirror,) if number == 1 else ())
+        return config_of(routes, clusters=clusters_of(**{f"c{number}": v1, "m": v2}))
+
+    served = await plane(config(0))
+    client = await connect(served)
+    assert await ask(client) == 200
+    for number in range(1, 6):
+        await put(served, config(number))
+        assert await ask(client) == 200
+    assert {route for route, _, _ in served.inner.report()["requests_total"]} == {"r1", "r3", "r4", "r5"}
+    assert served.count("mirror_in_flight", "r1/m") == 1
+    clusters = {name for (name,) in served.inner.report()["upstream_connections_total"]}
+    assert clusters == {"c3", "c4", "c5", "m"}
+    go.set()
+    await served.ended("completed", mirror="r1/m")
+    await put(served, config(6))
+    assert {route for route, _, _ in served.inner.report()["requests_total"]} == {"r4", "r5"}
+    assert served.outcomes("r1/m") == {}
