@@ -26,6 +26,8 @@ from proxy.snapshot import Part
 from proxy.telemetry.metrics import Report
 
 MAX_FRAME_BYTES = 64 * 1024 * 1024
+#: What is left of a frame for everything beside the parts of a configuration is plenty.
+MAX_CONFIG_BYTES = MAX_FRAME_BYTES - 1024 * 1024
 HEARTBEAT_S = 1.0
 #: So many clusters or routes are unpickled at a stretch, in about a tenth of a millisecond.
 PART_SIZE = 4
@@ -177,10 +179,19 @@ Message = ToWorker | ToSupervisor
 
 
 def parts_of(config: Config) -> tuple[bytes, ...]:
-    """Pickle what a configuration has beside its settings in parts of `PART_SIZE` clusters or routes."""
+    """Pickle what a configuration has beside its settings in parts of `PART_SIZE` clusters or routes.
+
+    Raises `ValueError` for more than fits into a frame, of which a worker would hang up.
+    """
     clusters: Iterator[Part] = ((some, ()) for some in _batches(config.clusters))
     hosts: Iterator[Part] = (((), some) for some in _host_batches(config.virtual_hosts))
-    return tuple(_dump(part) for parts in (clusters, hosts) for part in parts)
+    parts = tuple(_dump(part) for parts in (clusters, hosts) for part in parts)
+    size = sum(map(len, parts))
+    if size > MAX_CONFIG_BYTES:
+        raise ValueError(
+            f"the configuration takes {size} bytes, more than the {MAX_CONFIG_BYTES} that a worker reads"
+        )
+    return parts
 
 
 def part_from(pickled: bytes) -> Part:

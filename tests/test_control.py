@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from proxy import control
-from proxy.config.model import Address, Config, Route, Settings, VirtualHost
+from proxy.config.model import Address, Config, DirectResponse, Route, Settings, VirtualHost
 from proxy.control import Pipe
 from tests.support.plane import cluster_at
 
@@ -108,6 +108,15 @@ async def test_sending_on_a_closed_pipe_does_nothing(ends: tuple[End, End]) -> N
     await one.closed.wait()
     one.pipe.send(control.Ready())
     assert two.got.empty()
+
+
+def test_a_configuration_that_no_worker_would_read_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    route = Route("r", (), direct_response=DirectResponse(200, b"x" * 1000))
+    config = Config(Settings(), (), (VirtualHost("v", ("*",), (route,)),))
+    assert control.parts_of(config)
+    monkeypatch.setattr(control, "MAX_CONFIG_BYTES", 1000)
+    with pytest.raises(ValueError, match="more than the 1000 that a worker reads"):
+        control.parts_of(config)
 
 
 @pytest.mark.parametrize(
