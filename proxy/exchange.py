@@ -320,9 +320,9 @@ class Exchange:
     def on_deadline(self) -> None:
         """Called by the wheel, or by the upstream connection: a timeout has passed."""
         timed_out = monotonic() >= self._timeout_at
-        is_per_try = not timed_out and self._is_per_try()
-        failure = errors.TIMEOUT if timed_out or is_per_try else errors.STREAM_IDLE
         upstream, self._upstream = self._upstream, None
+        is_per_try = upstream is not None and not timed_out and self._is_per_try()
+        failure = errors.TIMEOUT if timed_out or is_per_try else errors.STREAM_IDLE
         if upstream is not None:
             upstream.time_out()
         if is_per_try:

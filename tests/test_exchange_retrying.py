@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from proxy import exchange
 from proxy.config.model import Address, Balancer, RetryPolicy
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import chunked, get, post
@@ -260,3 +263,27 @@ async def test_a_client_that_leaves_between_tries_ends_them(
     await until(lambda: not served.count("downstream_requests_active"), "the request to end")
     await settled(lambda: len(v1.requests))
     assert served.count("requests_total", "r", "v1", "0") == 1
+
+
+async def test_a_request_that_has_waited_for_a_connection_too_long_waits_no_more(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go = asyncio.Event()
+
+    async def answer_late(visit: Visit) -> None:
+        await visit.request()
+        await go.wait()
+        await visit.send(OK)
+        await visit.request()  # none
+
+    v1 = await origin(answer_late)
+    served = await plane(v1, cluster={"max_connections": 1}, retries=policy(per_try_timeout_s=60.0))
+    first, second = await connect(served), await connect(served)
+    await first.send(get())
+    await until(lambda: v1.requests, "the first")
+    monkeypatch.setattr(exchange, "STREAM_IDLE_S", 0.02)
+    assert (await second.ask(get())).status == 504
+    go.set()
+    assert (await first.response()).status == 200
+    await settled(lambda: len(v1.requests))
+    assert len(v1.requests) == 1
