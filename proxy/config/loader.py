@@ -116,6 +116,8 @@ def _known(found: Iterable[Document], problems: Problems) -> list[Document]:
             )
         elif not document.name:
             Place(document.root, problems, document.kind, "metadata.name").refuse("Required value")
+        elif not (document.name + document.namespace).isprintable():
+            place.at("metadata").refuse("name and namespace must be printable")
         elif key in known:
             place.refuse(f"is defined twice, first at {known[key].root.mark}")
         else:

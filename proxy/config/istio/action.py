@@ -10,6 +10,7 @@ import base64
 import binascii
 from typing import Any
 
+from proxy.config.istio.fields import UNBROKEN
 from proxy.config.istio.names import port_number
 from proxy.config.istio.text import check_regex
 from proxy.config.model import DirectResponse, Redirect, Rewrite
@@ -109,14 +110,14 @@ def _base64(text: str) -> bytes:
 REWRITE = Record(
     _rewrite,
     (
-        Field("uri", "uri", TEXT),
-        Field("authority", "authority", TEXT),
+        Field("uri", "uri", UNBROKEN),
+        Field("authority", "authority", UNBROKEN),
         Field(
             "uriRegexRewrite",
             "regex",
             Record(
                 _regex_rewrite,
-                (Field("match", "match", TEXT), Field("rewrite", "rewrite", TEXT)),
+                (Field("match", "match", TEXT), Field("rewrite", "rewrite", UNBROKEN)),
                 is_whole=True,
             ),
         ),
@@ -127,9 +128,9 @@ REWRITE = Record(
 REDIRECT = Record(
     _redirect,
     (
-        Field("uri", "uri", TEXT),
-        Field("prefixRewrite", "prefix", TEXT),
-        Field("authority", "authority", TEXT),
+        Field("uri", "uri", UNBROKEN),
+        Field("prefixRewrite", "prefix", UNBROKEN),
+        Field("authority", "authority", UNBROKEN),
         Field("scheme", "scheme", Scalar(("string",), _scheme)),
         Field("port", "port", Scalar(("integer",), _redirect_port)),
         Field(

@@ -12,6 +12,8 @@ from proxy.config.node import Place
 from proxy.config.rules import DestinationRef, MirrorRef, Target
 from proxy.config.schema import Field, ListOf, Record, Scalar
 
+MAX_WEIGHT = 2**31 - 1  # an int32
+
 
 def _target(place: Place, host: str, subset: str = "", port: int | None = None) -> Target:
     return Target(place, host, "", subset, port)  # the namespace comes with the document
@@ -29,6 +31,8 @@ def _destination(target: Target, weight: int = 0, headers: Headers | None = None
 def _weight(value: int) -> int:
     if value < 0:
         raise ValueError(f"weight {value} < 0")
+    if value > MAX_WEIGHT:
+        raise ValueError(f"must be in the range 0..{MAX_WEIGHT} (it is {value})")
     return value
 
 

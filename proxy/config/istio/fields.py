@@ -1,4 +1,4 @@
-"""Fields: what the tables of Istio's kinds share: durations, fields that this proxy does not act on, and presence."""
+"""Fields: what the tables of Istio's kinds share: durations, texts, fields not acted on here, and presence."""
 
 from __future__ import annotations
 
@@ -16,6 +16,24 @@ LONGEST_S = 2**63 // 10**9  # Go's time.Duration holds no more
 def go_duration(least_s: float = 0.001) -> Scalar:
     """Return the type of a duration in seconds as long as Istio takes it, by default at least a millisecond."""
     return duration(least_s, LONGEST_S)
+
+
+def unbroken(text: str) -> str:
+    """Return a text that becomes part of a request line, an authority or a Location, where a blank would end it."""
+    if re.search(r"[\x00-\x20\x7f]", text):
+        shown = f'"{text}"' if text.isprintable() else repr(text)
+        raise ValueError(f"{shown} must hold neither blanks nor control characters")
+    return text
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError(f"{text!r} must be printable")
+    return text
+
+
+UNBROKEN = Scalar(("string",), unbroken)
+NAME = Scalar(("string",), _printable)  # it stands in headers, logs and metrics
 
 
 @dataclass(frozen=True, slots=True)

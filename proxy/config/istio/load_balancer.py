@@ -7,8 +7,10 @@ pilot/pkg/networking/core/route/route.go (`ConsistentHashToHashPolicy`).
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
+from proxy.config.headers import TOKEN
 from proxy.config.istio.fields import Unheeded, go_duration, is_written
 from proxy.config.model import Balancer, HashKey
 from proxy.config.node import Place
@@ -67,6 +69,10 @@ def _hash(place: Place, ring_size: int = 0, **keys: HashKey | None) -> Balancer:
 def _cookie(name: str = "", path: str = "", ttl_s: float | None = None) -> HashKey:
     if not name:
         raise ValueError("name required for HttpCookie")
+    if not TOKEN.fullmatch(name):
+        raise ValueError(f"HttpCookie name {name!r} is not a valid cookie name")
+    if re.search(r"[\x00-\x1f\x7f;]", path):
+        raise ValueError(f"HttpCookie path {path!r} must hold neither semicolons nor control characters")
     return HashKey("cookie", name, ttl_s, path)
 
 

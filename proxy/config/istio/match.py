@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from proxy.config.headers import TOKEN
+from proxy.config.istio.fields import NAME
 from proxy.config.istio.gateway import GATEWAYS
 from proxy.config.istio.names import LABELS, is_label, port_number
 from proxy.config.istio.standpoint import Standpoint
 from proxy.config.istio.text import PRESENT, string_match
 from proxy.config.model import FieldMatch, Match, StringMatch
 from proxy.config.node import Place
-from proxy.config.schema import BOOLEAN, INVALID, TEXT, Field, Ignored, Record, Scalar
+from proxy.config.schema import BOOLEAN, INVALID, Field, Ignored, Record, Scalar
 
 Named = tuple[tuple[str, StringMatch], ...]
 CLAIMS = ("@request.auth.claims.", "@request.auth.claims[")
@@ -162,7 +163,7 @@ def _block(place: Place, **values: Any) -> Block:
 BLOCK = Record(
     _block,
     (
-        Field("name", "name", TEXT),
+        Field("name", "name", NAME),
         Field("uri", "uri", string_match("uri", empty_prefix=True)),
         Field("scheme", "scheme", string_match("scheme")),
         Field("method", "method", string_match("method")),

@@ -21,7 +21,7 @@ from proxy.config.istio.destination import (
     TARGET,
 )
 from proxy.config.istio.fault import FAULT
-from proxy.config.istio.fields import go_duration
+from proxy.config.istio.fields import NAME, go_duration
 from proxy.config.istio.gateway import full_name
 from proxy.config.istio.headers import HEADERS, Headers, then
 from proxy.config.istio.match import BLOCK, Block
@@ -240,7 +240,7 @@ def _wrong_prefixes(values: dict[str, Any]) -> Iterator[str]:
 ROUTE = Record(
     _route,
     (
-        Field("name", "name", TEXT),
+        Field("name", "name", NAME),
         Field("match", "blocks", ListOf(BLOCK, null='must be of type object: "null"')),
         Field("route", "destinations", DESTINATIONS),
         Field("redirect", "redirect", REDIRECT),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from proxy.config.document import Document
 from proxy.config.istio.delegate import merge
+from proxy.config.istio.fields import NAME
 from proxy.config.istio.gateway import GATEWAYS, full_name
 from proxy.config.istio.names import is_label, whole_document, wildcard_host
 from proxy.config.istio.reach import warn_of_unreachable
@@ -19,7 +20,7 @@ from proxy.config.istio.standpoint import MESH, Standpoint
 from proxy.config.node import Place
 from proxy.config.problems import Problems
 from proxy.config.rules import HostRule, RouteRule
-from proxy.config.schema import INVALID, TEXT, Field, Ignored, ListOf, Record, Scalar
+from proxy.config.schema import INVALID, Field, Ignored, ListOf, Record, Scalar
 
 MIRROR_NAME = "mirror-proxy.dev/mirror-name"  # annotation: what every mirror of the VirtualService is called
 MESH_ONLY = (MESH,)
@@ -234,7 +235,7 @@ def _flattened(
 def _annotation(place: Place, key: str) -> str | None:
     annotations = place.at("metadata").get("annotations")
     name = annotations.get(key) if annotations else None
-    value = TEXT.read(name) if name else INVALID
+    value = NAME.read(name) if name else INVALID
     return None if value is INVALID else str(value)
 
 

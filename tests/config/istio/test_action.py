@@ -100,6 +100,19 @@ MATCH = "HTTPRewrite.UriRegexRewrite.Match"
             "rewrite: {uri: /a, uriRegexRewrite: {match: a, rewrite: b}}",
             "rewrite: rewrite may only contain one of URI or UriRegexRewrite",
         ),
+        ("rewrite: {uri: '/a b'}", 'rewrite.uri: "/a b" must hold neither blanks nor control characters'),
+        (
+            r'rewrite: {authority: "a\r\nb: c"}',
+            r"rewrite.authority: 'a\r\nb: c' must hold neither blanks nor control characters",
+        ),
+        (
+            r'rewrite: {uriRegexRewrite: {match: a, rewrite: "/\n"}}',
+            r"rewrite.uriRegexRewrite.rewrite: '/\n' must hold neither blanks nor control characters",
+        ),
+        (
+            r'redirect: {uri: "/a\r\nSet-Cookie: b=c"}',
+            r"redirect.uri: '/a\r\nSet-Cookie: b=c' must hold neither blanks nor control characters",
+        ),
         (
             "rewrite: {uriRegexRewrite: {match: a}}",
             "rewrite.uriRegexRewrite: UriRegexRewrite requires both Rewrite and Match fields to be specified",

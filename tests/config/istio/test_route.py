@@ -228,6 +228,16 @@ def test_all_contradictions_are_told_at_once(refused: Told) -> None:
             'mirrors[0].headers: unknown field "headers"',
         ),
         (f"{TO_V1}, websocketUpgrade: true", 'websocketUpgrade: unknown field "websocketUpgrade"'),
+        (
+            f"{TO_V1}, headers: {{request: {{set: {{host: a b}}}}}}",
+            'headers.request: "a b" must hold neither blanks nor control characters',
+        ),
+        (f'{TO_V1}, name: "a\\r\\nb: c"', "name: 'a\\r\\nb: c' must be printable"),
+        (f'{TO_V1}, match: [{{name: "a\\n"}}]', "match[0].name: 'a\\n' must be printable"),
+        (
+            "route: [{destination: {host: a}, weight: 2147483648}]",
+            "route[0].weight: must be in the range 0..2147483647 (it is 2147483648)",
+        ),
         (f"{TO_V1}, timeout: 0s", "timeout: duration must be greater than 1ms"),
         (f"{TO_V1}, timeout: 3000000h", 'timeout: "3000000h" is too long; the most is 9.22337e+09s'),
         (f"{TO_V1}, delegates: {{}}", 'delegates: unknown field "delegates"; did you mean "delegate"?'),

@@ -210,6 +210,17 @@ POLICY_TEXTS = (
         ".loadBalancer.consistentHash.httpCookie: name required for HttpCookie",
     ),
     (
+        "{loadBalancer: {consistentHash: {httpCookie: {name: 'a;b'}}}}",
+        ".loadBalancer.consistentHash.httpCookie: HttpCookie name 'a;b' is not a valid cookie name",
+    ),
+    (
+        "{loadBalancer: {consistentHash: {httpCookie: {name: a, path: '/;'}}}}",
+        (
+            ".loadBalancer.consistentHash.httpCookie:"
+            " HttpCookie path '/;' must hold neither semicolons nor control characters"
+        ),
+    ),
+    (
         "{loadBalancer: {consistentHash: {maglev: {tableSize: 0}}}}",
         ".loadBalancer.consistentHash.maglev.tableSize: tableSize must be set for maglev",
     ),
