@@ -56,15 +56,17 @@ def eventually(read: Callable[[], T], wanted: Callable[[T], bool], within_s: flo
 
 @dataclass(frozen=True)
 class Compose:
-    """One project of the repository's docker-compose.yml, by the plugin or docker-compose."""
+    """One project of the repository's docker-compose.yml, or of other files, by the plugin or docker-compose."""
 
     project: str
     environment: Mapping[str, str]
+    files: tuple[Path, ...] = (ROOT / "docker-compose.yml",)
 
     def __call__(self, *arguments: str, timeout_s: float = 120) -> str:
         """Run one compose command with every profile switched on and give its output."""
         client = ["docker", "compose"] if _succeeds("compose", "version") else ["docker-compose"]
         options = ["-p", self.project, "--profile", "load", "--profile", "sidecar"]
+        options += [word for file in self.files for word in ("-f", str(file))]
         return _run([*client, *options, *arguments], self.environment, timeout_s)
 
     def container(self, service: str) -> str:

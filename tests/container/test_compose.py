@@ -9,11 +9,10 @@ from http.client import HTTPConnection
 
 import pytest
 
-from tests.container.docker_engine import Compose, base_image, docker, eventually, inspect, is_running
+from tests.container.docker_engine import Compose, docker, eventually, inspect, is_running
 
 pytestmark = pytest.mark.skipif(not is_running(), reason="no Docker engine answers")
 
-IMAGE = "mirror-proxy-test"
 MIB = 1024 * 1024
 CLIENTS = 4
 REQUESTS_EACH = 100
@@ -24,20 +23,9 @@ in_both_places = pytest.mark.parametrize(("proxy", "v1", "door"), PLACES, ids=[p
 
 
 @pytest.fixture(scope="module")
-def base() -> str:
-    return base_image()
-
-
-@pytest.fixture(scope="module")
-def image(base: str) -> str:
-    # Tagged, so that the next run and the compose file's own builds find every layer in the cache.
-    for tag, target in ((f"{IMAGE}:load", ["--target", "load"]), (IMAGE, [])):
-        docker("build", "-q", "--build-arg", f"BASE_IMAGE={base}", "-t", tag, *target, ".", timeout_s=900)
-    return IMAGE
-
-
-@pytest.fixture(scope="module")
 def shop(base: str, image: str) -> Iterator[Compose]:
+    load = ("--target", "load", "-t", f"{image}:load")  # tagged for the same reason as the image
+    docker("build", "-q", "--build-arg", f"BASE_IMAGE={base}", *load, ".", timeout_s=900)
     ports = dict.fromkeys(("PROXY_PORT", "ADMIN_PORT", "SIDECAR_PORT", "LOCUST_PORT"), "0")
     compose = Compose(f"{image}-{os.getpid()}", {"BASE_IMAGE": base, "PERCENT": "100", **ports})
     try:
