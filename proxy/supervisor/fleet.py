@@ -15,7 +15,7 @@ from proxy.config.model import Address, Config, Settings
 from proxy.supervisor.cpus import worker_count
 from proxy.supervisor.process import Generation, Overrides, WorkerProcess
 from proxy.supervisor.slot import Patience, Slot
-from proxy.supervisor.sockets import Allotment, SlotSockets, SocketPool
+from proxy.supervisor.sockets import Allotment, SlotSockets, SocketPool, StartError
 from proxy.supervisor.tally import retire
 from proxy.telemetry.metrics import Report
 
@@ -29,6 +29,7 @@ class Fleet:
         self._pool = SocketPool()
         self._leaving: list[Slot] = []
         self._turn = asyncio.Lock()
+        self._is_closed = False
         self._first = self._pool.allot(_addresses(config.settings), _count(config.settings))
         self._pool.settle(self._first)
         self.generation = Generation(0, config, mark_key)
@@ -60,6 +61,8 @@ class Fleet:
         """Have every request from now on served by `config`; raises `StartError`, and nothing changes then."""
         async with self._turn:
             parts = await asyncio.to_thread(control.parts_of, config)
+            if self._is_closed:
+                raise _draining()
             present, wanted = self.generation.config.settings, config.settings
             allotment = None
             if needs_processes(present, wanted):
@@ -83,7 +86,8 @@ class Fleet:
             slot.check(now)
 
     def close(self, grace_s: float) -> None:
-        """Drain for good."""
+        """Drain for good; nothing else comes into force."""
+        self._is_closed = True
         self._pool.close()
         for slot in (*self.slots, *self._leaving):
             slot.close(grace_s)
@@ -109,6 +113,8 @@ class Fleet:
                 *(slot.prepare_worker(generation, sockets) for slot, sockets in successors.items()),
             ]
         )
+        if problem is None and self._is_closed:
+            problem = _draining()
         if problem is not None:
             self._abandon(successors, allotment, settings.drain.grace_s)
             raise problem
@@ -165,6 +171,10 @@ def needs_processes(present: Settings, wanted: Settings) -> bool:
             present.upgrades != wanted.upgrades,
         )
     )
+
+
+def _draining() -> StartError:
+    return StartError("the proxy is draining")
 
 
 async def _first_problem(steps: Sequence[Awaitable[None]]) -> BaseException | None:

@@ -37,18 +37,15 @@ class Allotment:
     slots: list[SlotSockets]
     fresh: list[socket.socket]
     bound: dict[_Place, list[socket.socket]]
+    addresses: list[Address]
 
 
 class SocketPool:
-    """All listeners' sockets."""
+    """All listeners' sockets; `addresses` are where each listener really is, or was: port 0 is none of them."""
 
     def __init__(self) -> None:
         self._bound: dict[_Place, list[socket.socket]] = {}
-
-    @property
-    def addresses(self) -> list[Address]:
-        """Where each listener really is: the port is known even if 0 was asked for."""
-        return [bound_address(sockets[0]) for sockets in self._bound.values()]
+        self.addresses: list[Address] = []
 
     def allot(self, addresses: Sequence[Address], slots: int) -> Allotment:
         """Bind what is missing for `slots` workers on `addresses`; raises `StartError`, and binds nothing then.
@@ -69,7 +66,8 @@ class SocketPool:
             _close(fresh)
             raise
         shares = [_share_out(sockets, slots) for sockets in bound.values()]
-        return Allotment([tuple(mine) for mine in zip(*shares, strict=True)], fresh, bound)
+        where = [bound_address(sockets[0]) for sockets in bound.values()]
+        return Allotment([tuple(mine) for mine in zip(*shares, strict=True)], fresh, bound, where)
 
     def settle(self, allotment: Allotment) -> None:
         """Make `allotment` the present one; listeners that it lacks are closed."""
@@ -77,6 +75,7 @@ class SocketPool:
             if place not in allotment.bound:
                 _close(sockets)
         self._bound = allotment.bound
+        self.addresses = allotment.addresses
 
     @staticmethod
     def undo(allotment: Allotment) -> None:

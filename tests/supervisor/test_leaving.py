@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import signal
 import socket
+from dataclasses import replace
 from pathlib import Path
 
-from proxy.config.model import Drain
+from proxy.config.model import Drain, Limits
 from tests.support.running_proxy import BOUND_S, config_for, is_alive, origin, running, until
 
 
@@ -44,6 +45,26 @@ def test_a_request_that_outlasts_the_grace_period_is_cut(tmp_path: Path) -> None
         assert v1.waiting == 1
         assert not v1.release.is_set()
         client.close()
+
+
+def test_a_proxy_that_drains_still_says_how_it_stands_and_takes_no_configuration(tmp_path: Path) -> None:
+    with origin() as v1, running(config_for(v1.address, workers=2), tmp_path) as proxy:
+        client = proxy.hold()
+        until(lambda: v1.waiting == 1, "the request at v1")
+        listener = proxy.config.settings.listeners[0].address
+        proxy.signal(signal.SIGTERM)
+        until(lambda: not _accepts(listener.port), "accepting to end")
+        info = proxy.admin_json("/server_info")
+        assert (info["state"], info["listeners"]) == ("DRAINING", [str(listener)])
+        changed = replace(proxy.config.settings, limits=Limits(max_headers=50))
+        for settings in (changed, replace(changed, workers=3)):
+            proxy.write(replace(proxy.config, settings=settings))
+            status, answer = proxy.change("POST", "/reload")
+            assert (status, answer["problems"]) == (422, ["the proxy is draining"])
+        v1.release.set()
+        assert client.getresponse().status == 200
+        client.close()
+        assert proxy.wait() == 0
 
 
 def test_a_second_signal_exits_at_once(tmp_path: Path) -> None:
