@@ -33,7 +33,9 @@ async def warn_of_unreachable_primaries(config: Config) -> None:
     """Try to connect to each primary once; a failure is a warning, for it may start later."""
     clusters = {cluster.name: cluster for cluster in config.clusters}
     names = {destination.cluster for route in _routes(config) for destination in route.destinations}
-    await asyncio.gather(*(_try_to_reach(clusters[name]) for name in sorted(names)))
+    await asyncio.gather(
+        *(_try_to_reach(clusters[name]) for name in sorted(names) if clusters[name].endpoints)
+    )
 
 
 async def _try_to_reach(cluster: Cluster) -> None:
@@ -59,6 +61,8 @@ def _routes(config: Config) -> Iterator[Route]:
 
 
 def _url(cluster: Cluster) -> str:
+    if not cluster.endpoints:
+        return f"nowhere ({cluster.host} has no endpoints)"
     return f"{'https' if cluster.tls else 'http'}://{cluster.endpoints[0].address}"
 
 

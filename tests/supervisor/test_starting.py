@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -93,3 +94,15 @@ async def test_a_reachable_primary_and_a_mirror_that_is_not_are_not_warned_of(
 async def test_a_name_that_does_not_resolve_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
     await banner.warn_of_unreachable_primaries(config_for(Address("nowhere.invalid", 80)))
     assert "primary http://nowhere.invalid:80 cannot be reached now" in caplog.text
+
+
+async def test_a_primary_without_endpoints_is_told_of_and_not_tried(caplog: pytest.LogCaptureFixture) -> None:
+    config = config_for(HERE)
+    config = replace(config, clusters=(replace(config.clusters[0], host="shop", endpoints=()),))
+
+    listening = [listener.address for listener in config.settings.listeners]
+    lines = list(banner.lines(config, "1.0", listening, HERE))
+    await banner.warn_of_unreachable_primaries(config)
+
+    assert "primary nowhere (shop has no endpoints)" in lines
+    assert caplog.text == ""
