@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 
-from proxy.config.gateway_api.cors import ANY_ORIGIN
+from proxy.config.gateway_api.cors import ANY_ORIGIN, ORIGIN_PATTERN
 from proxy.config.gateway_api.filters import FULL, PREFIX
 from proxy.config.model import (
     Cluster,
@@ -175,14 +175,12 @@ class Rules:
     def _cors(self, route: Route, cors: CorsPolicy) -> Message:
         origins = []
         for origin in cors.allow_origins:
-            if origin.kind == "exact":
-                origins.append(origin.value)
-            elif origin.value in {ANY_ORIGIN, ".*"} or (origin.kind, origin.value) == ("prefix", ""):
-                origins.append("*")
-            elif origin.kind == "prefix":
-                origins.append(f"{origin.value}*")
+            written = _origin(origin)
+            if written is not None:
+                origins.append(written)
             else:
-                self._leave_out(route, f'corsPolicy: an origin that matches "{origin.value}"')
+                how = {"exact": "is", "prefix": "begins with"}.get(origin.kind, "matches")
+                self._leave_out(route, f'corsPolicy: an origin that {how} "{origin.value}"')
         if cors.forward_unmatched:
             self._leave_out(route, "corsPolicy: preflights of other origins are not forwarded by HTTPRoute")
         return present(
@@ -216,7 +214,19 @@ def _unsayable(route: Route) -> str | None:
     answer = route.direct_response
     if answer and (answer.status != 500 or answer.body):
         return f"a direct response {answer.status}: HTTPRoute has no word for it"
+    redirect = route.redirect or Redirect()
+    for path in filter(None, (redirect.path, redirect.prefix, route.rewrite.path)):
+        if not re.fullmatch(r"/[!-~]*", path):
+            return f'"{path}" in place of a path: HTTPRoute takes ASCII that begins with a slash'
     return None
+
+
+def _origin(origin: StringMatch) -> str | None:
+    """Return an origin in HTTPRoute's words, `*` for any name, or None when it has none for it."""
+    if origin.value in {ANY_ORIGIN, ".*"} or (origin.kind, origin.value) == ("prefix", ""):
+        return "*"
+    written = f"{origin.value}*" if origin.kind == "prefix" else origin.value
+    return written if origin.kind != "regex" and re.fullmatch(ORIGIN_PATTERN, written) else None
 
 
 def _replacement(route: Route) -> str | None:

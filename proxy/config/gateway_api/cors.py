@@ -17,8 +17,9 @@ from proxy.config.schema import BOOLEAN, Choice, Field, ListOf, Record, whole
 
 ANY = "*"
 ANY_ORIGIN = r"[a-zA-Z][a-zA-Z0-9+.-]*://[^/\s?#]+"
+ORIGIN_PATTERN = r"\*|https?://(((\*\.)?([a-zA-Z0-9\-]+\.)*[a-zA-Z0-9-]+|\*)(:([0-9]{1,5}))?)"
 ORIGIN = text(
-    r"\*|https?://(((\*\.)?([a-zA-Z0-9\-]+\.)*[a-zA-Z0-9-]+|\*)(:([0-9]{1,5}))?)",
+    ORIGIN_PATTERN,
     253,
     "an origin, such as https://shop.example.com, https://*.example.com or *",
 )
