@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from proxy.cli import check, ctl, demo, explain, run, translate
-from proxy.cli.verb import DISTRIBUTION, USAGE, Verb
+from proxy.cli.verb import DISTRIBUTION, USAGE, Verb, refuse
 from proxy.config import flags
-from proxy.config.problems import did_you_mean
+from proxy.config.problems import ConfigError, did_you_mean
 from proxy.version import version
 
 VERBS = (run, check, explain, translate, ctl, demo)
@@ -46,7 +46,10 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
         parser.print_help(sys.stderr)
         return USAGE
     verb: Verb = arguments.verb
-    return verb(arguments, environ)
+    try:
+        return verb(arguments, environ)
+    except ConfigError as error:
+        return refuse(error)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -7,9 +7,8 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from proxy.cli.verb import DISTRIBUTION, FAILED, OK, Verbs, load, refuse
+from proxy.cli.verb import FAILED, OK, Verbs, add_files, add_parser, load_and_warn
 from proxy.config import flags
-from proxy.config.problems import ConfigError
 
 if TYPE_CHECKING:
     from proxy.config.loader import Loaded
@@ -29,40 +28,31 @@ examples:
 
 exit codes: 0 fine, 1 there are problems (with --strict: or warnings), 2 wrong flags or variables.
 """
-FLAGS = tuple(flag for flag in flags.FLAGS if flag.name != "print-config")
 
 
 def add_to(verbs: Verbs[argparse.ArgumentParser]) -> None:
     """Add the verb to the command."""
-    parser = verbs.add_parser(
+    parser = add_parser(
+        verbs,
         "check",
-        help="tell what is wrong with a configuration, and what it does",
-        description=ABOUT,
-        epilog=EXAMPLES,
-        usage=f"{DISTRIBUTION} check [FILE|DIR ...] [--strict] [--live] [the flags of run]",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        "tell what is wrong with a configuration, and what it does",
+        ABOUT,
+        EXAMPLES,
+        "[FILE|DIR ...] [--strict] [--live] [the flags of run]",
     )
-    parser.add_argument(
-        "files", nargs="*", metavar="FILE|DIR", help="YAML or JSON documents, or folders of them"
-    )
+    add_files(parser)
     parser.add_argument("--strict", action="store_true", help="Let warnings count as problems.")
     parser.add_argument(
         "--live", action="store_true", help="Go through the checklist: are v1 and v2 there and apart?"
     )
-    flags.add_to(parser, FLAGS)
+    flags.add_to(parser, flags.READING)
     parser.set_defaults(verb=_check)
 
 
 def _check(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     from proxy.advice.outline import outline  # noqa: PLC0415  with the verb
 
-    try:
-        loaded = load(arguments, environ)
-    except ConfigError as error:
-        return refuse(error)
-    for warning in loaded.config.warnings:
-        sys.stderr.write(f"WARNING {warning}\n")
+    loaded = load_and_warn(arguments, environ)
     sys.stdout.write(outline(loaded.config))
     sys.stdout.flush()
     has_warnings, has_problems = bool(loaded.config.warnings), False

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from proxy.cli import table
-from proxy.cli.verb import DISTRIBUTION, FAILED, OK, USAGE, Verbs
+from proxy.cli.verb import DISTRIBUTION, FAILED, OK, USAGE, Verbs, add_parser
 from proxy.config import flags, quantity
 from proxy.config.problems import did_you_mean
 
@@ -46,14 +46,13 @@ class _UsageError(Exception):
 
 def add_to(verbs: Verbs[argparse.ArgumentParser]) -> None:
     """Add the verb to the command."""
-    parser = verbs.add_parser(
+    parser = add_parser(
+        verbs,
         "ctl",
-        help="see and steer a running proxy",
-        description=ABOUT,
-        epilog=EXAMPLES,
-        usage=f"{DISTRIBUTION} ctl [--admin H:P] [--token-file FILE] {'|'.join(ACTIONS)} ...",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        "see and steer a running proxy",
+        ABOUT,
+        EXAMPLES,
+        f"[--admin H:P] [--token-file FILE] {'|'.join(ACTIONS)} ...",
     )
     parser.add_argument("action", choices=ACTIONS, metavar="|".join(ACTIONS), help="what to do")
     parser.add_argument("words", nargs="*", metavar="WORD", help="for weights: [ROUTE [HOST/SUBSET=N ...]]")

@@ -6,9 +6,8 @@ import argparse
 import sys
 from collections.abc import Mapping
 
-from proxy.cli.verb import DISTRIBUTION, FAILED, OK, USAGE, Verbs, load, refuse
+from proxy.cli.verb import FAILED, OK, USAGE, Verbs, add_parser, load
 from proxy.config import flags
-from proxy.config.problems import ConfigError
 
 ABOUT = """\
 Show what would become of a request: which route takes it and why others do not, where it goes, what v1 and v2
@@ -21,25 +20,23 @@ examples:
 
 exit codes: 0 explained, 1 the files have problems or cannot be used, 2 wrong flags, or no request.
 """
-FLAGS = tuple(flag for flag in flags.FLAGS if flag.name != "print-config")
 
 
 def add_to(verbs: Verbs[argparse.ArgumentParser]) -> None:
     """Add the verb to the command."""
-    parser = verbs.add_parser(
+    parser = add_parser(
+        verbs,
         "explain",
-        help="show what would become of a request, and why",
-        description=ABOUT,
-        epilog=EXAMPLES,
-        usage=f"{DISTRIBUTION} explain [FILE|DIR ...] METHOD URL [-H 'NAME: VALUE' ...] [the flags of run]",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        "show what would become of a request, and why",
+        ABOUT,
+        EXAMPLES,
+        "[FILE|DIR ...] METHOD URL [-H 'NAME: VALUE' ...] [the flags of run]",
     )
     parser.add_argument("words", nargs="+", metavar="FILE|DIR|METHOD|URL", help="files, then METHOD and URL")
     parser.add_argument(
         "-H", "--header", action="append", default=[], metavar="'NAME: VALUE'", help="A header; repeatable."
     )
-    flags.add_to(parser, FLAGS)
+    flags.add_to(parser, flags.READING)
     parser.set_defaults(verb=_explain)
 
 
@@ -53,8 +50,6 @@ def _explain(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
         request = asked.read(method, url, arguments.header)
         config = load(arguments, environ).config
         found = asyncio.run(verdict.reach(config, request))
-    except ConfigError as error:
-        return refuse(error)
     except ValueError as error:
         sys.stderr.write(f"{error}\n")
         return USAGE

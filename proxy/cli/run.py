@@ -7,9 +7,9 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from proxy.cli.verb import DISTRIBUTION, OK, Verbs, load, refuse
+from proxy.cli.verb import OK, Verbs, add_files, add_parser, load, load_and_warn
 from proxy.config import flags
-from proxy.config.problems import ConfigError, Problems
+from proxy.config.problems import Problems
 
 if TYPE_CHECKING:
     from proxy.config.loader import Loaded
@@ -40,18 +40,15 @@ exit codes: 0 fine, 1 files or addresses cannot be used, 2 wrong flags or variab
 
 def add_to(verbs: Verbs[argparse.ArgumentParser]) -> None:
     """Add the verb to the command."""
-    parser = verbs.add_parser(
+    parser = add_parser(
+        verbs,
         "run",
-        help="forward to a primary and copy to mirrors",
-        description=ABOUT,
-        epilog=EXAMPLES,
-        usage=f"{DISTRIBUTION} run [FILE|DIR ...] [--primary URL] [--mirror URL ...] [--percent N] ...",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        "forward to a primary and copy to mirrors",
+        ABOUT,
+        EXAMPLES,
+        "[FILE|DIR ...] [--primary URL] [--mirror URL ...] [--percent N] ...",
     )
-    parser.add_argument(
-        "files", nargs="*", metavar="FILE|DIR", help="YAML or JSON documents, or folders of them"
-    )
+    add_files(parser)
     flags.add_to(parser)
     parser.set_defaults(verb=_run)
 
@@ -60,12 +57,7 @@ def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     from proxy.config.watcher import Watcher  # noqa: PLC0415  with the verb
 
     watcher = Watcher(arguments.files)  # before they are read
-    try:
-        loaded = load(arguments, environ)
-    except ConfigError as error:
-        return refuse(error)
-    for warning in loaded.config.warnings:
-        sys.stderr.write(f"WARNING {warning}\n")
+    loaded = load_and_warn(arguments, environ)
     if flags.Given(vars(arguments), environ, Problems()).is_on("print_config"):
         return _print_config(loaded)
     from proxy import supervisor  # noqa: PLC0415  with the verb

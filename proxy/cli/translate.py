@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from proxy.cli.verb import DISTRIBUTION, FAILED, OK, Verbs, load, refuse
+from proxy.cli.verb import DISTRIBUTION, FAILED, OK, Verbs, add_files, add_parser, load_and_warn
 from proxy.config import flags
-from proxy.config.problems import ConfigError, Problems
+from proxy.config.problems import Problems
 
 if TYPE_CHECKING:
     from proxy.config.loader import Loaded
@@ -31,29 +31,25 @@ examples:
 exit codes: 0 fine, 1 files cannot be used (with --strict: or something is not said), 2 wrong flags or variables.
 """
 ENVOY, ISTIO, GATEWAY_API = "envoy", "istio", "gateway-api"
-FLAGS = tuple(flag for flag in flags.FLAGS if flag.name != "print-config")
 
 
 def add_to(verbs: Verbs[argparse.ArgumentParser]) -> None:
     """Add the verb to the command."""
-    parser = verbs.add_parser(
+    parser = add_parser(
+        verbs,
         "translate",
-        help="write the configuration for Istio, Gateway API or Envoy",
-        description=ABOUT,
-        epilog=EXAMPLES,
-        usage=f"{DISTRIBUTION} translate [FILE|DIR ...] --to istio|envoy|gateway-api [-o FILE] [the flags of run]",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        "write the configuration for Istio, Gateway API or Envoy",
+        ABOUT,
+        EXAMPLES,
+        "[FILE|DIR ...] --to istio|envoy|gateway-api [-o FILE] [the flags of run]",
     )
-    parser.add_argument(
-        "files", nargs="*", metavar="FILE|DIR", help="YAML or JSON documents, or folders of them"
-    )
+    add_files(parser)
     parser.add_argument(
         "--to", required=True, choices=(ISTIO, ENVOY, GATEWAY_API), help="The dialect to write."
     )
     parser.add_argument("-o", "--output", metavar="FILE", help="Where to write (default: standard output).")
     parser.add_argument("--strict", action="store_true", help="Fail when something cannot be said.")
-    flags.add_to(parser, FLAGS)
+    flags.add_to(parser, flags.READING)
     parser.set_defaults(verb=_translate)
 
 
@@ -62,12 +58,7 @@ def _translate(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int
 
     if arguments.to != ENVOY and arguments.host_match is None:
         arguments.host_match = "strict"  # the hosts as written, not those that one alone takes beside
-    try:
-        loaded = load(arguments, environ)
-    except ConfigError as error:
-        return refuse(error)
-    for warning in loaded.config.warnings:
-        sys.stderr.write(f"WARNING {warning}\n")
+    loaded = load_and_warn(arguments, environ)
     translation = _translation(arguments, environ, loaded)
     text = _header(arguments, translation.notes) + write(translation.documents)
     if arguments.output is None:
@@ -101,7 +92,7 @@ def _header(arguments: argparse.Namespace, notes: Sequence[str]) -> str:
 def _given(arguments: argparse.Namespace) -> list[str]:
     """Return the arguments that say what is written, as they were given."""
     words = [*arguments.files, "--to", arguments.to]
-    for flag in FLAGS:
+    for flag in flags.READING:
         value: Any = getattr(arguments, flag.key)
         if value is None or (flag.name == "host-match" and arguments.to != ENVOY):
             continue

@@ -20,6 +20,36 @@ Verb = Callable[[argparse.Namespace, Mapping[str, str]], int]
 Verbs = argparse._SubParsersAction  # noqa: SLF001 - the library has no public name for what it returns
 
 
+def add_parser(
+    verbs: Verbs[argparse.ArgumentParser], name: str, text: str, about: str, examples: str, usage: str
+) -> argparse.ArgumentParser:
+    """Add a verb to the command; `usage` is what follows its name."""
+    return verbs.add_parser(
+        name,
+        help=text,
+        description=about,
+        epilog=examples,
+        usage=f"{DISTRIBUTION} {name} {usage}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+
+
+def add_files(parser: argparse.ArgumentParser) -> None:
+    """Let the verb take files."""
+    parser.add_argument(
+        "files", nargs="*", metavar="FILE|DIR", help="YAML or JSON documents, or folders of them"
+    )
+
+
+def load_and_warn(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Loaded:
+    """Load as `load` does, and tell every warning."""
+    loaded = load(arguments, environ)
+    for warning in loaded.config.warnings:
+        sys.stderr.write(f"WARNING {warning}\n")
+    return loaded
+
+
 def load(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Loaded:
     """Load the verb's files under its flags; raises ConfigError with every problem."""
     from proxy.config import loader, overlay  # noqa: PLC0415  with the verb

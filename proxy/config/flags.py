@@ -169,9 +169,7 @@ FLAGS = (
     ),
     Flag("print-config", PROCESS, text="Print the configuration as documents, to keep in a file, and leave."),
 )
-
-
-READING = tuple(flag for flag in FLAGS if flag.group == FILES)  # what every verb that reads files takes
+READING = tuple(flag for flag in FLAGS if flag.name != "print-config")  # what verbs take that do not run
 
 
 def add_to(parser: argparse.ArgumentParser, flags: tuple[Flag, ...] = FLAGS) -> None:
