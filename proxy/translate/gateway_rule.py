@@ -116,7 +116,8 @@ class Rules:
                 {"type": "RequestRedirect", "requestRedirect": self._redirect(route, route.redirect)}
             )
         if route.cors:
-            filters.append({"type": "CORS", "cors": self._cors(route, route.cors)})
+            cors = self._cors(route, route.cors)
+            filters.append({"type": "CORS", "cors": cors} if cors else {})
         return [one for one in filters if one]
 
     def _rewrite(self, route: Route, rewrite: Rewrite, matches: tuple[Match, ...]) -> Message:
@@ -173,6 +174,7 @@ class Rules:
         return self._services.reference(Upstream.of(cluster), self._namespace)
 
     def _cors(self, route: Route, cors: CorsPolicy) -> Message:
+        """Return the filter's fields; none when no origin can be said, since without a list it might take all."""
         origins = []
         for origin in cors.allow_origins:
             written = _origin(origin)
@@ -183,8 +185,11 @@ class Rules:
                 self._leave_out(route, f'corsPolicy: an origin that {how} "{origin.value}"')
         if cors.forward_unmatched:
             self._leave_out(route, "corsPolicy: preflights of other origins are not forwarded by HTTPRoute")
+        if cors.allow_origins and not origins:
+            self._leave_out(route, "corsPolicy: the filter is left out, as no origin is left")
+            return {}
         return present(
-            allowOrigins=origins,
+            allowOrigins=["*"] if "*" in origins else origins,
             allowMethods=_split(cors.allow_methods),
             allowHeaders=_split(cors.allow_headers),
             exposeHeaders=_split(cors.expose_headers),
