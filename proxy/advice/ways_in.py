@@ -7,6 +7,7 @@ from typing import Any
 
 from proxy.advice import words
 from proxy.config.document import Document
+from proxy.config.istio.names import fqdn
 from proxy.config.model import Cluster, Config, Route
 from proxy.config.node import plain
 
@@ -48,7 +49,7 @@ class _Service:
 
     def __init__(self, document: Document, documents: Sequence[Document]) -> None:
         self.subject = document.subject
-        self._host = f"{document.name}.{document.namespace}.svc.cluster.local"
+        self._host = fqdn(document.name, document.namespace)
         self._selector: Mapping[str, Any] = _spec(document).get("selector") or {}
         near = [one for one in documents if one.kind in WORKLOADS and one.namespace == document.namespace]
         self._workloads = {one.name for one in near if self._selects(_labels(one))}

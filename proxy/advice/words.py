@@ -87,10 +87,9 @@ def retries(policy: RetryPolicy) -> str:
     """Say when and how often a request is tried again."""
     if not policy.attempts:
         return "no retries"
-    reasons = [*sorted(policy.on - {"retriable-status-codes"}), *map(str, sorted(policy.status_codes))]
     each = f", {duration(policy.per_try_timeout_s)} each" if policy.per_try_timeout_s else ""
     times = "1 retry" if policy.attempts == 1 else f"{policy.attempts} retries"
-    return f"{times} on {' '.join(reasons)}{each}"
+    return f"{times} on {' '.join(policy.conditions)}{each}"
 
 
 def fault(made: Fault) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from proxy.config.istio.names import fqdn
+from proxy.config.istio.names import SERVICE_SUFFIX, fqdn
 from proxy.config.model import Address
 from proxy.config.options import EndpointOption
 from proxy.config.problems import Problem, Problems
@@ -51,6 +51,6 @@ def _full_names(host: str, namespace: str) -> Iterator[str]:
     yield host
     parts = host.split(".")
     if len(parts) == 2:
-        yield f"{host}.svc.cluster.local"
+        yield f"{host}{SERVICE_SUFFIX}"
     if len(parts) == 3 and parts[2] == "svc":
         yield f"{host}.cluster.local"

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from proxy.config.host_map import HostMap
 from proxy.config.istio.destination_rule import DestinationRule, Subset
-from proxy.config.istio.names import fqdn
+from proxy.config.istio.names import SERVICE_SUFFIX, fqdn
 from proxy.config.model import Cluster
 from proxy.config.options import Options
 from proxy.config.overrides import Overrides
@@ -21,7 +21,6 @@ from proxy.config.rules import Target
 from proxy.config.service import ENCRYPTED, Service
 
 UNMATCHED = "The host {} defined in the DestinationRule does not match any services in the mesh."
-SERVICE_SUFFIX = ".svc.cluster.local"
 MAX_GUESSES = 200  # hosts among which a misspelt one is looked for
 
 
@@ -44,11 +43,6 @@ class Registry:
                 self._services.add(service.host, service)
             else:
                 service.place.warn(f"ignored: {first.place.subject} defines {service.host}")
-
-    def knows(self, host: str, namespace: str) -> bool:
-        """Tell whether a ServiceEntry, a Service or `--endpoint` defines a host."""
-        full = fqdn(host, namespace)
-        return full in self._overrides.hosts or self._services.find(full) is not None
 
     def cluster(self, target: Target, *, mirror: bool = False) -> Cluster | None:
         """Return the cluster of a target, or None after reporting why there is none; `mirror` words the report."""

@@ -11,15 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from proxy.config.istio.names import fqdn
+from proxy.config.istio.names import SERVICE_SUFFIX, fqdn
 from proxy.config.mirroring import Defaults
 from proxy.config.model import Cluster, Destination, MirrorPolicy, RetryPolicy, Route, VirtualHost
 from proxy.config.node import Place
 from proxy.config.options import Options
 from proxy.config.registry import Registry
 from proxy.config.rules import DestinationRef, HostRule, MirrorRef, RouteRule, Target
-
-SERVICE_SUFFIX = ".svc.cluster.local"
 
 
 class Routes:

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 
-from proxy.config.model import Config, Limits, Mirroring, MirrorPolicy, Route, Settings
+from proxy.config.model import Config, Limits, MirrorPolicy, Route, Settings
 from proxy.translate.envoy_action import FROM_PROTOCOL
 from proxy.translate.envoy_value import DENOMINATORS, MILLION
-
-DEFAULTS = Mirroring()
-MAX_HEAD_KIB = 8192
 
 
 def gaps(config: Config) -> list[str]:

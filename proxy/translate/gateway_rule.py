@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from proxy.config.gateway_api.cors import ANY_ORIGIN, ORIGIN_PATTERN
 from proxy.config.gateway_api.filters import FULL, PREFIX
 from proxy.config.model import (
+    STATUS_CODES,
     Cluster,
     CorsPolicy,
     Destination,
@@ -23,9 +24,8 @@ from proxy.config.model import (
 )
 from proxy.translate.gateway_match import PREFIXES, folded, match_of, said
 from proxy.translate.services import Services
-from proxy.translate.translation import Message, Translation, Upstream, duration, present
+from proxy.translate.translation import Message, Translation, Upstream, duration, listed, present
 
-CODES = "retriable-status-codes"
 HOSTNAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
 
@@ -86,8 +86,8 @@ class Rules:
         default = RetryPolicy()
         if retries.attempts == 0:
             self._leave_out(route, "retries switched off: HTTPRoute has no word for it")
-        elif retries.on - {CODES} != default.on:
-            self._leave_out(route, f"retries on {','.join(sorted(retries.on - {CODES} - default.on))}")
+        elif retries.on - {STATUS_CODES} != default.on:
+            self._leave_out(route, f"retries on {','.join(sorted(retries.on - {STATUS_CODES} - default.on))}")
 
     def _rule(self, route: Route, matches: tuple[Match, ...]) -> Message:
         return present(
@@ -190,9 +190,9 @@ class Rules:
             return {}
         return present(
             allowOrigins=["*"] if "*" in origins else origins,
-            allowMethods=_split(cors.allow_methods),
-            allowHeaders=_split(cors.allow_headers),
-            exposeHeaders=_split(cors.expose_headers),
+            allowMethods=listed(cors.allow_methods),
+            allowHeaders=listed(cors.allow_headers),
+            exposeHeaders=listed(cors.expose_headers),
             allowCredentials=True if cors.allow_credentials else None,
             maxAge=int(cors.max_age) if cors.max_age and int(cors.max_age) else None,
         )
@@ -288,7 +288,3 @@ def _duration(seconds: float) -> str:
     text = duration(seconds)
     milliseconds = round(seconds * 1000)
     return text if len(text) <= 7 else f"{milliseconds // 1000}s{milliseconds % 1000}ms"
-
-
-def _split(joined: str) -> list[str]:
-    return [part for part in joined.split(",") if part]

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from proxy.config.istio.names import MILLION
 from proxy.config.model import (
     Cluster,
     CorsPolicy,
@@ -24,10 +25,8 @@ from proxy.config.model import (
     Share,
     StringMatch,
 )
-from proxy.translate.translation import Message, Upstream, duration, present
+from proxy.translate.translation import Message, Upstream, duration, listed, present
 
-MILLION = 1_000_000
-CODES = "retriable-status-codes"
 EVERYTHING = "^.*$"
 
 
@@ -238,12 +237,11 @@ def _retries(retries: RetryPolicy) -> Message | None:
         return None
     if retries.attempts == 0:
         return {"attempts": 0}
-    conditions = (*sorted(retries.on - {CODES}), *map(str, sorted(retries.status_codes)))
     is_default = (retries.on, retries.status_codes) == (default.on, default.status_codes)
     return present(
         attempts=retries.attempts,
         perTryTimeout=None if retries.per_try_timeout_s is None else duration(retries.per_try_timeout_s),
-        retryOn=None if is_default else ",".join(conditions),
+        retryOn=None if is_default else ",".join(retries.conditions),
         backoff=None if retries.back_off_s == default.back_off_s else duration(retries.back_off_s),
         retryIgnorePreviousHosts=None if retries.ignore_previous_hosts else False,
     )
@@ -263,14 +261,10 @@ def _share(share: Share) -> Message:
 def _cors(cors: CorsPolicy) -> Message:
     return present(
         allowOrigins=[_string(origin) for origin in cors.allow_origins],
-        allowMethods=_split(cors.allow_methods),
-        allowHeaders=_split(cors.allow_headers),
-        exposeHeaders=_split(cors.expose_headers),
+        allowMethods=listed(cors.allow_methods),
+        allowHeaders=listed(cors.allow_headers),
+        exposeHeaders=listed(cors.expose_headers),
         maxAge=f"{cors.max_age}s" if cors.max_age else None,
         allowCredentials=True if cors.allow_credentials else None,
         unmatchedPreflights=None if cors.forward_unmatched else "IGNORE",
     )
-
-
-def _split(joined: str) -> list[str]:
-    return [part for part in joined.split(",") if part]

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from proxy.config.document import Document
-from proxy.config.istio.names import fqdn
+from proxy.config.istio.names import SERVICE_SUFFIX, fqdn
 from proxy.config.model import Cluster
 
-SERVICE_SUFFIX = ".svc.cluster.local"
 Message = dict[str, Any]
 
 
@@ -73,6 +72,11 @@ def duration(seconds: float) -> str:
     """Write a duration, to the millisecond: `15s`, `1500ms`."""
     milliseconds = round(seconds * 1000)
     return f"{milliseconds}ms" if milliseconds % 1000 else f"{milliseconds // 1000}s"
+
+
+def listed(joined: str) -> list[str]:
+    """Return the parts of what commas join."""
+    return [part for part in joined.split(",") if part]
 
 
 def object_name(name: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -13,7 +12,6 @@ from proxy.config.flags import Given, add_to
 from proxy.config.model import Address, Cluster, Config
 from proxy.config.options import EndpointOption, Options
 from proxy.config.problems import Mark, Problems
-from proxy.config.registry import Registry
 from tests.config.istio.documents import deployment, destination_rule, service, service_entry
 
 Load = Callable[..., Config]
@@ -259,9 +257,3 @@ def test_a_rule_for_a_host_that_nothing_defines_is_warned_of(load: Load) -> None
 def test_an_underscore_is_warned_of(load: Load) -> None:
     (found,) = load(route("{host: v_2, port: {number: 80}}")).warnings
     assert found.endswith("a mesh would refuse the host v_2 for its underscore")
-
-
-def test_a_registry_tells_which_hosts_it_knows() -> None:
-    registry = Registry((), (), Options(endpoints=(endpoint("v2=a:1"),)), 8080)
-    hosts: list[tuple[str, Any]] = [("v2", "default"), (FQDN, "other"), ("v2", "other"), ("v3", "default")]
-    assert [registry.knows(host, namespace) for host, namespace in hosts] == [True, True, False, False]

@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from proxy.config.gateway_api.names import NAMESPACE
-from proxy.config.istio.names import check_host
+from proxy.config.istio.names import check_host, fqdn
 from proxy.config.node import Place
 from proxy.config.rules import Target
 from proxy.config.schema import INVALID, TEXT, Field, Record, Scalar, whole
@@ -42,7 +42,7 @@ def backend(
         if place.get("port") is None:
             raise ValueError("Must have port for Service reference")
         return INVALID
-    host = f"{name}.{namespace}.svc.cluster.local" if namespace else name
+    host = fqdn(name, namespace) if namespace else name
     return Target(place, host, "", port=port)  # the namespace of a short name comes with the document
 
 

@@ -14,12 +14,12 @@ from proxy.config.gateway_api.backends import BACKEND
 from proxy.config.gateway_api.cors import CORS
 from proxy.config.gateway_api.names import PRECISE_HOSTNAME, AtMost
 from proxy.config.headers import header_name, plain_value
+from proxy.config.istio.names import MILLION
 from proxy.config.model import HeaderOps, Redirect, Rewrite
 from proxy.config.node import Place
 from proxy.config.rules import MirrorRef, Target
 from proxy.config.schema import INVALID, Choice, Field, Ignored, ListOf, Record, Scalar, whole
 
-MILLION = 1_000_000
 MAX_INT32 = 2**31 - 1
 STATUSES = (301, 302, 303, 307, 308)
 FULL, PREFIX = "ReplaceFullPath", "ReplacePrefixMatch"

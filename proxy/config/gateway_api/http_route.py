@@ -17,7 +17,17 @@ from proxy.config.gateway_api.matches import EVERY_PATH, MATCHES
 from proxy.config.gateway_api.names import DURATION_TYPE, HOSTNAME, NAMESPACE, SECTION_NAME, VERSIONS, AtMost
 from proxy.config.gateway_api.precedence import Block, HttpRoute, Rule
 from proxy.config.istio.headers import then
-from proxy.config.model import DirectResponse, HeaderOps, Match, Redirect, RetryPolicy, Rewrite, StringMatch
+from proxy.config.istio.names import SERVICE_SUFFIX
+from proxy.config.model import (
+    STATUS_CODES,
+    DirectResponse,
+    HeaderOps,
+    Match,
+    Redirect,
+    RetryPolicy,
+    Rewrite,
+    StringMatch,
+)
 from proxy.config.node import Place
 from proxy.config.problems import Problems
 from proxy.config.rules import DestinationRef, RouteRule, Target
@@ -25,7 +35,6 @@ from proxy.config.schema import INVALID, TEXT, Choice, Field, Ignored, ListOf, M
 
 KIND = "HTTPRoute"
 MAX_MATCHES = 128
-CODES = "retriable-status-codes"
 NO_BACKEND = DirectResponse(500)
 NO_CHANGE = HeaderOps()
 NO_FILTERS = Filters()
@@ -67,7 +76,7 @@ def _retry(
     back_off_s: float = RetryPolicy().back_off_s,
 ) -> RetryPolicy:
     """Build a retry policy: on what Istio retries by default, and on the codes."""
-    on = RetryPolicy().on | ({CODES} if codes else set())
+    on = RetryPolicy().on | ({STATUS_CODES} if codes else set())
     return RetryPolicy(attempts, on=on, status_codes=frozenset(codes), back_off_s=back_off_s)
 
 
@@ -294,7 +303,7 @@ def _created(metadata: Place) -> str:
 def _hosts_of(spec: dict[str, Any], namespace: str) -> tuple[str, ...]:
     """Return the hosts: a Service that is the parent has its own, a Gateway those that are listed, or every one."""
     parents: tuple[tuple[str, str] | None, ...] = spec.get("parents", ())
-    services = tuple(f"{of[0]}.{of[1] or namespace}.svc.cluster.local" for of in parents if of)
+    services = tuple(f"{of[0]}.{of[1] or namespace}{SERVICE_SUFFIX}" for of in parents if of)
     if services and None not in parents:
         return services
     return (*services, *(spec.get("hosts") or ("*",)))

@@ -11,6 +11,7 @@ from proxy.config.model import is_ip
 from proxy.config.schema import TEXT, Choice, Field, Ignored, MapOf, Record, Scalar, Type
 
 VERSIONS = {f"networking.istio.io/{version}": version for version in ("v1", "v1beta1", "v1alpha3")}
+SERVICE_SUFFIX = ".svc.cluster.local"
 HUNDRED = 100
 MILLION = 1_000_000
 LABEL = re.compile(r"[a-zA-Z0-9](?:[-_a-zA-Z0-9]*[a-zA-Z0-9])?")
@@ -24,7 +25,7 @@ def fqdn(host: str, namespace: str) -> str:
     """Expand a short name with the namespace of its rule (Istio's ResolveShortnameToFQDN)."""
     if host == "*" or "." in host or is_ip(host):
         return host
-    return f"{host}.{namespace}.svc.cluster.local"
+    return f"{host}.{namespace}{SERVICE_SUFFIX}"
 
 
 def check_host(host: str) -> str:

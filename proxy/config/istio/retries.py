@@ -10,10 +10,9 @@ from http import HTTPStatus
 from typing import Any
 
 from proxy.config.istio.fields import go_duration
-from proxy.config.model import RetryPolicy
+from proxy.config.model import STATUS_CODES, RetryPolicy
 from proxy.config.schema import BOOLEAN, Field, Ignored, Record, Scalar
 
-STATUS_CODES = "retriable-status-codes"
 WORDS = frozenset(
     (
         *("5xx", "gateway-error", "reset", "reset-before-request", "connect-failure", "retriable-4xx"),

@@ -18,6 +18,7 @@ from proxy.config.model.cluster import (
     UpstreamTls,
 )
 from proxy.config.model.route import (
+    STATUS_CODES,
     CorsPolicy,
     Destination,
     DirectResponse,
@@ -51,6 +52,7 @@ from proxy.config.model.value import (
 )
 
 __all__ = [
+    "STATUS_CODES",
     "Address",
     "Admin",
     "Balancer",

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from proxy.config.model.settings import Mirroring
 from proxy.config.model.value import HeaderOps
 
+STATUS_CODES = "retriable-status-codes"  # among the words of a retry policy, what lets its status codes count
+
 
 @dataclass(frozen=True, slots=True)
 class StringMatch:
@@ -137,7 +139,7 @@ class CorsPolicy:
 class RetryPolicy:
     """When and how often to try again. Istio's default: two more tries when nothing was sent.
 
-    `on` holds Envoy's words (`connect-failure`, `5xx`, `reset` ...), `status_codes` those of `retriable-status-codes`.
+    `on` holds Envoy's words (`connect-failure`, `5xx`, `reset` ...), `status_codes` those of `STATUS_CODES`.
     """
 
     attempts: int = 2
@@ -146,6 +148,11 @@ class RetryPolicy:
     status_codes: frozenset[int] = frozenset()
     ignore_previous_hosts: bool = True
     back_off_s: float = 0.025
+
+    @property
+    def conditions(self) -> list[str]:
+        """What it tries again on, as Istio's `retryOn` has it: words, then status codes."""
+        return [*sorted(self.on - {STATUS_CODES}), *map(str, sorted(self.status_codes))]
 
 
 @dataclass(frozen=True, slots=True)
