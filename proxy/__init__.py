@@ -25,14 +25,24 @@ The walk of one request, to be read in this order:
 
      1. `downstream.connection` is given bytes; `http1.request` reads a head or refuses it.
      2. `exchange` begins with the present `snapshot`, and ends with the same one.
-     3. `routing.table` finds the route; one random draw serves its destinations and its mirrors.
-     4. `upstream.cluster` takes a kept connection to the primary, or makes one; the head goes out.
-     5. `mirror.policy` admits the request to each mirror, or names the outcome that says why not.
-     6. `mirror.request` writes the copy's head, and `mirror.shadow` sends it, on connections of its own.
-     7. Pieces of the body go to the primary, and by reference to each shadow that keeps up.
-     8. The primary's response flows back; pressure from the client slows it, nothing from a mirror does.
-     9. `exchange` finishes exactly once: it counts (`telemetry.stats`) and writes to the `journal`.
-    10. Each shadow ends by itself, with exactly one outcome; its reply is read and dropped.
+     3. `routing.table` finds the route; one draw, of chance or of who asks (`routing.sticky`), picks the
+        destination (`routing.split`) and serves all mirrors.
+     4. `detour`: what redirects or answers by itself does so here; a fault, a preflight. The rest is sent on.
+     5. `forwarding` makes the changes that route and destination want.
+     6. `upstream.cluster` takes a kept connection to an endpoint (`upstream.balancer`) or makes one; the head goes out.
+     7. `admission` asks each mirror: `mirror.policy` admits the request, or names the outcome that says why not.
+     8. `mirror.request` writes the copy's head, and `mirror.shadow` sends it, on connections of its own.
+     9. Pieces of the body go to the primary, and by reference to each shadow that keeps up.
+    10. `retrying` follows an attempt that failed with another, until something has gone to the client; no mirror is
+        asked again.
+    11. The primary's response flows back; pressure from the client slows it, nothing from a mirror does.
+    12. `exchange` finishes exactly once: it counts (`telemetry.stats`) and writes to the `journal`.
+    13. Each shadow ends by itself, with exactly one outcome; its reply is read and dropped.
+
+The walk of a configuration: `config` reads documents and flags into one frozen `config.model`, or tells every
+problem; `supervisor` sends it to each `worker` through `control`; `snapshot` compiles it and takes over what
+`holdings` keep. Weights that an operator sets while the proxy runs are `runtime` overrides. For people, `advice`
+tells what a configuration does, `explanation` what it does to one request, `translate` how others say it.
 
 Start with `exchange`, then `mirror.shadow`; `config.model` is the contract between configuration and data
 plane. The version is the installed distribution's (`importlib.metadata`), and stands in pyproject.toml only.

@@ -1,4 +1,4 @@
-"""Which mirrors copy a request: steps 5 and 6 of the walk, in one piece for every mirror of its route."""
+"""Which mirrors copy a request: steps 7 and 8 of the walk, in one piece for every mirror of its route."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each side is sent in place of what the other sent: steps 7 and 11 of the walk.
+"""What each side is sent in place of what the other sent: steps 5 and 11 of the walk.
 
 Shadows start from what the primary is sent.
 """

@@ -1,4 +1,4 @@
-"""One client connection: steps 1 and 13 of the walk.
+"""One client connection: steps 1 and 11 of the walk.
 
 Reads requests one at a time (a pipelined one waits its turn), hands each to the handler it was given, feeds
 its body, and writes what the exchange answers. It knows nothing of routes, upstreams or mirrors.

@@ -1,4 +1,4 @@
-"""Decide whether a request is mirrored: step 6 of the walk, synchronous and pure in `now` and `draw`.
+"""Decide whether a request is mirrored: step 7 of the walk, synchronous and pure in `now` and `draw`.
 
 Rules for editing this file. Every path ends in exactly one outcome, here or in `shadow`; a new reason to
 refuse needs a name in `OUTCOMES` and in the contract. The order of the checks is the order in which an

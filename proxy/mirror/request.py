@@ -1,4 +1,4 @@
-"""What a shadow's head looks like: the primary's, with Envoy's changes and our mark (step 15 of the walk)."""
+"""What a shadow's head looks like: the primary's, with Envoy's changes and our mark (step 8 of the walk)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One copied request on its way to a mirror: steps 15 and 16 of the walk.
+"""One copied request on its way to a mirror: steps 8 and 13 of the walk.
 
 Everything here is offered, never awaited: a shadow that falls behind its bound is dropped and counted, and
 whoever offered never knows. It ends exactly once, with one outcome.

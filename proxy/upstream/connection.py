@@ -1,4 +1,4 @@
-"""One connection to an upstream: steps 8, 11 and 12 of the walk, for primaries and shadows alike.
+"""One connection to an upstream: steps 6, 9 and 11 of the walk, for primaries and shadows alike.
 
 Carries one exchange or shadow (its stream) at a time. Reads the response's head and follows its framing to
 the end; then it is put back or closed. Receiving never raises into the transport: what is broken becomes a
