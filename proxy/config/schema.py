@@ -98,12 +98,15 @@ class Either:
 
 
 @dataclass(frozen=True, slots=True)
-class Later:
-    """A field that a later version will have."""
+class Refused:
+    """A field whose meaning cannot be kept here."""
+
+    message: str
+    hint: str = ""
 
     def read(self, place: Place) -> Any:
         """Refuse, whatever it holds."""
-        place.refuse(LATER)
+        place.refuse(self.message, self.hint)
         return INVALID
 
     def schema(self) -> dict[str, Any]:
@@ -282,7 +285,7 @@ class Record:
         return {
             "type": "object",
             "properties": {
-                known.key: known.schema() for known in self.fields if not isinstance(known.kind, Later)
+                known.key: known.schema() for known in self.fields if not isinstance(known.kind, Refused)
             },
             **({"required": required} if required else {}),
             "additionalProperties": False,

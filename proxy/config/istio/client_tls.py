@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from proxy.config import files
-from proxy.config.istio.fields import Refused, is_written
+from proxy.config.istio.fields import is_written
 from proxy.config.model import UpstreamTls
 from proxy.config.node import Place
-from proxy.config.schema import BOOLEAN, INVALID, TEXT, Choice, Field, ListOf, Record, Scalar
+from proxy.config.schema import BOOLEAN, INVALID, TEXT, Choice, Field, ListOf, Record, Refused, Scalar
 
 MODES = {name: name for name in ("DISABLE", "SIMPLE", "MUTUAL", "ISTIO_MUTUAL")}
 CLIENT_FILES = ("cert_file", "key_file")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from proxy.config.node import Place
-from proxy.config.schema import INVALID, Scalar, duration
+from proxy.config.schema import Scalar, duration
 
 LONGEST_S = 2**63 // 10**9  # Go's time.Duration holds no more
 
@@ -34,23 +34,6 @@ def _printable(text: str) -> str:
 
 UNBROKEN = Scalar(("string",), unbroken)
 NAME = Scalar(("string",), _printable)  # it stands in headers, logs and metrics
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A field whose meaning cannot be kept here."""
-
-    message: str
-    hint: str = ""
-
-    def read(self, place: Place) -> Any:
-        """Refuse, whatever it holds."""
-        place.refuse(self.message, self.hint)
-        return INVALID
-
-    def schema(self) -> dict[str, Any]:
-        """Return a schema that nothing meets."""
-        return {"not": {}}
 
 
 @dataclass(frozen=True, slots=True)

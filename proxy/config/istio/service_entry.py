@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from proxy.config.document import Document
-from proxy.config.istio.fields import Refused, Unheeded, is_written
+from proxy.config.istio.fields import Unheeded, is_written
 from proxy.config.istio.names import (
     LABELS,
     WILDCARD_LABEL,
@@ -23,7 +23,19 @@ from proxy.config.istio.names import (
 from proxy.config.model import is_ip
 from proxy.config.node import Place
 from proxy.config.problems import Problems
-from proxy.config.schema import INVALID, TEXT, Choice, Field, Ignored, ListOf, MapOf, Record, Scalar, whole
+from proxy.config.schema import (
+    INVALID,
+    TEXT,
+    Choice,
+    Field,
+    Ignored,
+    ListOf,
+    MapOf,
+    Record,
+    Refused,
+    Scalar,
+    whole,
+)
 from proxy.config.service import Service, ServicePort, Workload
 
 RESOLUTIONS = {name: name for name in ("NONE", "STATIC", "DNS", "DNS_ROUND_ROBIN", "DYNAMIC_DNS")}

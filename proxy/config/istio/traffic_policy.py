@@ -12,12 +12,12 @@ from typing import Any
 
 from proxy.config.istio.client_tls import TLS
 from proxy.config.istio.connection_pool import CONNECTION_POOL
-from proxy.config.istio.fields import Refused, is_written
+from proxy.config.istio.fields import is_written
 from proxy.config.istio.load_balancer import LOAD_BALANCER
 from proxy.config.istio.names import PORT_SELECTOR
 from proxy.config.istio.outlier_detection import OUTLIER_DETECTION
 from proxy.config.node import Place
-from proxy.config.schema import Field, Ignored, ListOf, Record
+from proxy.config.schema import Field, Ignored, ListOf, Record, Refused
 
 Components = Mapping[str, Mapping[str, Any]]
 NOT_HERE = "has no meaning outside a mesh"
