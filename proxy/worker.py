@@ -114,10 +114,11 @@ class Worker:
         return plane
 
     async def _say_last(self, message: control.Message) -> None:
+        """Wait for the other side to hang up: what it sends into a closed pipe would cost it what we said last."""
         self._pipe.send(message)
-        self._pipe.close()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._closed.wait(), _FLUSH_S)
+        self._pipe.close()
 
     def _beat(self, plane: DataPlane) -> None:
         asyncio.get_running_loop().call_later(control.HEARTBEAT_S, self._beat, plane)

@@ -220,3 +220,17 @@ def test_a_worker_imports_nothing_it_does_not_need() -> None:
         "proxy.supervisor",
         "proxy.admin",
     }
+
+
+def test_a_worker_that_has_drained_lets_the_supervisor_hang_up() -> None:
+    with held_worker() as held:
+        held.start()
+        held.receive_until(control.Ready)
+        held.send(control.Drain(1.0))
+        held.receive_until(control.Drained)
+        for _ in range(
+            3
+        ):  # it does not know yet; into a closed pipe, this would drop what it has still to read
+            held.send(control.ReloadCertificates())
+        held.pipe.shutdown(socket.SHUT_RDWR)
+        assert held.process.wait(BOUND_S) == 0

@@ -150,8 +150,12 @@ class WorkerProcess:
                 self._settle(None)
             case control.Failed(problem):
                 self._settle(problem)
-            case control.Heartbeat(report) | control.Drained(report):
+                self._pipe.close()
+            case control.Heartbeat(report):
                 self.report = report
+            case control.Drained(report):
+                self.report = report
+                self._pipe.close()
             case control.Snapped():
                 self.report, self.clusters, self.mirrors = message.report, message.clusters, message.mirrors
                 self._on_answer(control.Snapped, message.id, message)
