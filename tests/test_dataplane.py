@@ -8,7 +8,7 @@ import socket
 from proxy.telemetry.metrics import FAMILIES
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import Client, get, post
-from tests.support.origin import OK, Visit
+from tests.support.origin import OK, Visit, answering_after
 from tests.support.plane import Plane, until
 
 
@@ -90,13 +90,7 @@ async def test_a_draining_plane_waits_for_its_shadows(
     origin: MakeOrigin, plane: MakePlane, connect: Connect
 ) -> None:
     go = asyncio.Event()
-
-    async def answer_late(visit: Visit) -> None:
-        await visit.request()
-        await go.wait()
-        await visit.send(OK)
-
-    served = await plane(await origin(), await origin(answer_late))
+    served = await plane(await origin(), await origin(answering_after(go)))
     client = await connect(served)
     await client.ask(get())
     leaving = asyncio.ensure_future(served.finish())

@@ -24,7 +24,7 @@ from proxy.dataplane import DataPlane
 from proxy.runtime import Override, Weights
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import Client, get
-from tests.support.origin import OK, Visit
+from tests.support.origin import answering_after
 from tests.support.plane import Plane, make_config, until
 from tests.support.routes import at, clusters_of, config_of, route
 
@@ -72,13 +72,7 @@ async def test_a_request_ends_on_the_snapshot_it_began_with(
     origin: MakeOrigin, plane: MakePlane, connect: Connect
 ) -> None:
     go = asyncio.Event()
-
-    async def answer_late(visit: Visit) -> None:
-        await visit.request()
-        await go.wait()
-        await visit.send(OK)
-
-    v1, v2, other = await origin(answer_late), await origin(answer_late), await origin()
+    v1, v2, other = await origin(answering_after(go)), await origin(answering_after(go)), await origin()
     served = await plane(v1, v2)
     slow, quick = await connect(served), await connect(served)
     await slow.send(get())
@@ -99,13 +93,7 @@ async def test_a_mirror_that_moves_keeps_its_counts_and_its_shadows_count_agains
     origin: MakeOrigin, plane: MakePlane, connect: Connect
 ) -> None:
     go = asyncio.Event()
-
-    async def answer_late(visit: Visit) -> None:
-        await visit.request()
-        await go.wait()
-        await visit.send(OK)
-
-    v1, v2, v3 = await origin(), await origin(answer_late), await origin()
+    v1, v2, v3 = await origin(), await origin(answering_after(go)), await origin()
     mirroring = Mirroring(max_in_flight=1)
     served = await plane(v1, v2, mirroring=mirroring)
     client = await connect(served)
@@ -282,14 +270,8 @@ async def test_of_routes_that_are_gone_the_last_ones_keep_their_counts_and_so_do
     origin: MakeOrigin, plane: MakePlane, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go = asyncio.Event()
-
-    async def answer_late(visit: Visit) -> None:
-        await visit.request()
-        await go.wait()
-        await visit.send(OK)
-
     monkeypatch.setattr(holdings, "MOST_GONE", 2)
-    v1, v2 = await origin(), await origin(answer_late)
+    v1, v2 = await origin(), await origin(answering_after(go))
 
     def config(number: int) -> Config:
         mirror = MirrorPolicy(f"r{number}/m", "m")

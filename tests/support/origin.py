@@ -137,6 +137,18 @@ def answering(answer: bytes | Answer) -> Script:
     return serve
 
 
+def answering_after(go: asyncio.Event) -> Script:
+    """Serve one request of a connection when `go` is set, and keep the connection open."""
+
+    async def serve(visit: Visit) -> None:
+        await visit.request()
+        await go.wait()
+        await visit.send(OK)
+        await visit.gone()
+
+    return serve
+
+
 async def stall(visit: Visit) -> None:
     """Accept and read the first head, then neither read nor answer."""
     await visit.head()

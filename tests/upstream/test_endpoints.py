@@ -16,7 +16,7 @@ from proxy.upstream import cluster as upstream
 from proxy.upstream import outlier
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import get
-from tests.support.origin import OK, Origin, Visit, stall
+from tests.support.origin import Origin, Visit, answering_after, stall
 from tests.support.plane import Plane, cluster_at, free_port, make_config, until
 
 FAULT = b"HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n"
@@ -195,14 +195,7 @@ async def test_a_request_on_its_way_to_an_endpoint_that_leaves_is_answered_and_c
     origin: MakeOrigin, plane: MakePlane, connect: Connect
 ) -> None:
     go = asyncio.Event()
-
-    async def answer_late(visit: Visit) -> None:
-        await visit.request()
-        await go.wait()
-        await visit.send(OK)
-        await visit.gone()
-
-    leaving, staying = await origin(answer_late), await origin()
+    leaving, staying = await origin(answering_after(go)), await origin()
     served = await plane(make_config(config_of(leaving)))
     client = await connect(served)
     await client.send(get())

@@ -11,7 +11,7 @@ from proxy.config.model import Mirroring, TcpKeepalive
 from proxy.upstream.connection import UpstreamConnection
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import get
-from tests.support.origin import OK, Visit, stall
+from tests.support.origin import OK, Visit, answering_after, stall
 from tests.support.plane import Plane, local_cluster, make_config, until
 
 
@@ -95,14 +95,7 @@ async def test_a_busy_connection_outlives_its_end_by_its_response(
     origin: MakeOrigin, plane: MakePlane, connect: Connect
 ) -> None:
     go = asyncio.Event()
-
-    async def answer_late(visit: Visit) -> None:
-        await visit.request()
-        await go.wait()
-        await visit.send(OK)
-        await visit.gone()
-
-    v1 = await origin(answer_late)
+    v1 = await origin(answering_after(go))
     served = await plane(v1, cluster={"max_connection_duration_s": 1e-6})
     client = await connect(served)
     await client.send(get())
