@@ -3,8 +3,8 @@
 A snapshot is compiled aside and may never come into force, so it only looks here (`add_cluster`, `mirror_for`,
 `stats_for`); `adopt` makes it the present one. Counters are found by the labels they are shown under, so none ever
 goes backwards: a route, mirror or cluster that is configured no more keeps its counts, until `MOST_GONE` others
-have gone after it. A cluster that is configured
-no more, or is another server now, serves those who began with it and keeps no idle connection.
+have gone after it. A cluster that is configured no more, or is another server now, serves those who began with it
+and keeps no idle connection.
 """
 
 from __future__ import annotations

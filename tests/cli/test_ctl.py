@@ -13,8 +13,8 @@ import pytest
 
 from proxy import cli
 from proxy.config.model import Admin, Config, Destination, Route, VirtualHost
-from tests.support.plane import cluster_at
-from tests.support.running_proxy import RunningProxy, config_for, free_port, origin, running
+from tests.support.plane import cluster_at, free_port
+from tests.support.running_proxy import RunningProxy, config_for, origin, running
 
 Capture = pytest.CaptureFixture[str]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from proxy.config.model import Address, Config, Listener, ListenerTls, MirrorPolicy, Route
 from tests.support.certificates import Authority
-from tests.support.plane import cluster_at
-from tests.support.running_proxy import RunningProxy, config_for, free_port, origin, running, until
+from tests.support.plane import cluster_at, free_port
+from tests.support.running_proxy import RunningProxy, config_for, origin, running, until
 from tests.support.traffic import traffic
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from proxy.config.model import Address, Admin, Listener, ListenerTls
 from proxy.supervisor import banner
-from tests.support.running_proxy import config_for, free_port, origin, running, until
+from tests.support.plane import free_port
+from tests.support.running_proxy import config_for, origin, running, until
 
 HERE = Address("127.0.0.1", 1)
 IN_USE = "the port is already in use; stop what uses it or choose another port"

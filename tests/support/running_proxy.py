@@ -7,7 +7,6 @@ import json
 import os
 import pickle
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -32,7 +31,7 @@ from proxy.config.model import (
     Settings,
     VirtualHost,
 )
-from tests.support.plane import cluster_at
+from tests.support.plane import cluster_at, free_port
 
 BOUND_S = 20.0
 ROOT = Path(__file__).parents[2]
@@ -58,13 +57,6 @@ def until(condition: Callable[[], Any], what: str) -> Any:
             return value
         time.sleep(0.02)
     raise AssertionError(f"waited {BOUND_S} s in vain for: {what}")
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 class Origin:
