@@ -350,9 +350,11 @@ class Exchange:
         self.hold(self.replay or ())
 
     def later(self, wait_s: float, callback: Callable[..., None], *args: object) -> None:
-        """Go on after a while, at the route's timeout at the latest; what comes of the body waits."""
+        """Go on after a while, unless the route's timeout comes first; what comes of the body waits."""
         left_s = self._timeout_at - monotonic()
-        self._timer = asyncio.get_running_loop().call_later(min(wait_s, left_s), callback, *args)
+        if left_s <= wait_s:  # and a timer may ring a millisecond early
+            wait_s, callback, args = left_s, self.reply, (errors.TIMEOUT,)
+        self._timer = asyncio.get_running_loop().call_later(wait_s, callback, *args)
 
     def try_again(self) -> None:
         """Send what is pending, on a fresh connection if that is wanted."""
