@@ -32,7 +32,7 @@ def tell(config: Config, asked: Asked, verdict: Verdict) -> str:
         parts.append(list(_tried(verdict)))
     if verdict.taken is not None:
         told = _Told(config, verdict.taken.route, verdict.sent or [], _lines(asked.wire()))
-        parts += [list(told.split(verdict.sticks_to)), *told.sent(), *told.copies()]
+        parts += [list(told.split(verdict.sticks_to)), *told.sent(), *told.copies(verdict.copied)]
         parts.append(list(told.rest()))
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
@@ -113,14 +113,18 @@ class _Told:
                 yield [f"a response of {destination.name} reaches the client with", *changed]
             before, known = after, True
 
-    def copies(self) -> Iterator[list[str]]:
-        """Show what each mirror gets."""
+    def copies(self, copied: frozenset[str] | None) -> Iterator[list[str]]:
+        """Show what each mirror gets, and whether this very request is among it, where that is known."""
         if not self._sent or not self._route.mirrors:
             return
         destination, seen = self._sent[0]
         primary = seen.heads.get(destination.cluster, b"") if destination else b""
         for mirror in self._route.mirrors:
-            yield list(self._copy(mirror, seen, _lines(primary)))
+            lines = list(self._copy(mirror, seen, _lines(primary)))
+            if copied is not None and mirror.cluster in seen.heads:
+                word = "is" if mirror.name in copied else "is not"
+                lines.append(f"  this request {word} copied, by its {words.key(self._sticky)}")
+            yield lines
 
     def _copy(self, mirror: MirrorPolicy, seen: Seen, primary: list[str]) -> Iterator[str]:
         share = words.percent(mirror.numerator, mirror.denominator)

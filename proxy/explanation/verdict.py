@@ -43,7 +43,8 @@ class Verdict:
 
     `refused` is the answer to a request that the proxy takes for none. `tried` holds the routes in order with
     what keeps each from the request (None: it takes it). `sent` holds what was seen for each destination that
-    gets any requests; a route that answers by itself has one entry, without a destination.
+    gets any requests; a route that answers by itself has one entry, without a destination. `sticks_to` and
+    `copied` (the mirrors that get it) are known of a request that says whose it is.
     """
 
     refused: bytes = b""
@@ -53,6 +54,7 @@ class Verdict:
     taken: Candidate | None = None
     sent: list[tuple[Destination | None, Seen]] | None = None
     sticks_to: str = ""
+    copied: frozenset[str] | None = None
 
 
 def listener_for(config: Config, asked: Asked) -> Listener:
@@ -80,10 +82,12 @@ async def reach(config: Config, asked: Asked) -> Verdict:
             (destination, await trial.attempt(trial.with_route(config, route), wire, tls))
             for destination, route in _variants(verdict.taken)
         ]
-        if _has_key(config, view) and len(verdict.sent) > 1:
+        if _has_key(config, view):
             seen = await trial.attempt(trial.with_route(config, _alone(verdict.taken)), wire, tls)
             names = {one.cluster: one.name for one in verdict.taken.route.destinations}
-            verdict.sticks_to = next((names[cluster] for cluster in seen.heads if cluster in names), "")
+            if len(verdict.sent) > 1:
+                verdict.sticks_to = next((names[cluster] for cluster in seen.heads if cluster in names), "")
+            verdict.copied = frozenset(name for name, of in seen.outcomes.items() if of != "not_sampled")
     return verdict
 
 

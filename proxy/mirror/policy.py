@@ -174,4 +174,5 @@ class Mirror:
         if failures >= self._next_logged_failure:
             self._next_logged_failure = failures * 2
             state = "; breaker open" if self.breaker.is_open else ""
-            _log.warning("mirror %s: %s (%d failures in a row)%s", self.config.name, outcome, failures, state)
+            count = "1 failure" if failures == 1 else f"{failures} failures in a row"
+            _log.warning("mirror %s: %s (%s)%s", self.config.name, outcome, count, state)

@@ -111,6 +111,19 @@ async def test_a_request_that_says_whose_it_is_sticks_to_one_destination(
     assert "sticks to" not in await explain(CANARY, "GET", "/beta/", header.format(1), spec=spec)
 
 
+async def test_a_request_that_says_whose_it_is_is_copied_or_not(explain: Explain) -> None:
+    spec = "  mirroring: {sampling: {sticky: {cookie: user}}}"
+    told = set()
+    for number in range(8):
+        shop = CANARY.replace("0.57", "50")
+        last = part(await explain(shop, "GET", "/", f"Cookie: user={number}", spec=spec), "copy for")[-1]
+        share = sticky.hash_of(str(number).encode()) % 1_000_000
+        assert last == f"  this request {'is' if share < 500_000 else 'is not'} copied, by its cookie user"
+        told.add(last)
+    assert len(told) == 2
+    assert "copied, by" not in await explain(CANARY, "GET", "/", spec=spec)
+
+
 async def test_a_destination_of_weight_0_is_never_drawn_and_not_tried(explain: Explain) -> None:
     cutover = CANARY.replace("weight: 95", "weight: 0")
     told = await explain(cutover, "GET", "/")

@@ -217,7 +217,7 @@ def test_a_dead_mirror_is_logged_ever_more_rarely(caplog: pytest.LogCaptureFixtu
     for _ in range(20):
         mirror.on_shadow_end(make_shadow(mirror, "connect_error"), NOW)
     assert caplog.messages == [
-        "mirror shop/v2: connect_error (1 failures in a row)",
+        "mirror shop/v2: connect_error (1 failure)",
         "mirror shop/v2: connect_error (2 failures in a row)",
         "mirror shop/v2: connect_error (4 failures in a row)",
         "mirror shop/v2: connect_error (8 failures in a row); breaker open",
@@ -230,9 +230,9 @@ def test_a_mirror_that_answered_is_logged_again_when_it_fails(caplog: pytest.Log
     for outcome in ("reset", "reset", "reset", "completed", "reset"):
         mirror.on_shadow_end(make_shadow(mirror, outcome), NOW)
     assert [message.partition(" (")[2] for message in caplog.messages] == [
-        "1 failures in a row)",
+        "1 failure)",
         "2 failures in a row)",
-        "1 failures in a row)",
+        "1 failure)",
     ]
 
 
