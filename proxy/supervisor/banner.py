@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import islice
 
 from proxy.config.model import Address, Cluster, Config, Mirroring, Route
 
 _REACH_S = 3.0
+_MOST = 20  # lines and connections; a mesh may have thousands
 _log = logging.getLogger(__name__)
 
 
@@ -19,22 +21,28 @@ def lines(config: Config, version: str, listening: list[Address], admin: Address
     yield f"mirror-proxy {version}"
     for address, listener in zip(listening, config.settings.listeners, strict=True):
         yield f"listening on {'https' if listener.tls else 'http'}://{address}"
-    for route in _routes(config):
-        for destination in route.destinations:
-            yield f"primary {_url(clusters[destination.cluster])}"
-        for mirror in route.mirrors:
-            percent = 100 * mirror.numerator / mirror.denominator
-            what = _methods(mirror.mirroring)
-            yield f"mirror {_url(clusters[mirror.cluster])}: {percent:g} % of {what} ({mirror.name})"
+    upstreams = dict.fromkeys(line for route in _routes(config) for line in _upstreams(route, clusters))
+    yield from islice(upstreams, _MOST)
+    if len(upstreams) > _MOST:
+        yield f"and {len(upstreams) - _MOST} more primaries and mirrors: mirror-proxy check shows them"
     yield f"admin on http://{admin}"
 
 
+def _upstreams(route: Route, clusters: Mapping[str, Cluster]) -> Iterator[str]:
+    for destination in route.destinations:
+        yield f"primary {_url(clusters[destination.cluster])}"
+    for mirror in route.mirrors:
+        percent = 100 * mirror.numerator / mirror.denominator
+        what = _methods(mirror.mirroring)
+        yield f"mirror {_url(clusters[mirror.cluster])}: {percent:g} % of {what} ({mirror.name})"
+
+
 async def warn_of_unreachable_primaries(config: Config) -> None:
-    """Try to connect to each primary once; a failure is a warning, for it may start later."""
+    """Try to connect to the first few primaries once; a failure is a warning, for one may start later."""
     clusters = {cluster.name: cluster for cluster in config.clusters}
     names = {destination.cluster for route in _routes(config) for destination in route.destinations}
     await asyncio.gather(
-        *(_try_to_reach(clusters[name]) for name in sorted(names) if clusters[name].endpoints)
+        *(_try_to_reach(clusters[name]) for name in sorted(names)[:_MOST] if clusters[name].endpoints)
     )
 
 

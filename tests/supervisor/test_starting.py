@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.model import Address, Admin, Listener, ListenerTls
+from proxy.config.model import Address, Admin, Destination, Listener, ListenerTls, Route, VirtualHost
 from proxy.supervisor import banner
-from tests.support.plane import free_port
+from tests.support.plane import cluster_at, free_port
 from tests.support.running_proxy import config_for, origin, running, until
 
 HERE = Address("127.0.0.1", 1)
@@ -82,6 +82,19 @@ def test_the_banner_names_every_address_and_share() -> None:
         "mirror http://v2:80: 100 % of requests (mirror)",
         "admin on http://[::1]:9901",
     ]
+
+
+def test_the_banner_of_a_mesh_stays_short() -> None:
+    config = config_for(HERE)
+    ports = range(1, 101)
+    clusters = tuple(cluster_at(f"c{port}", Address("v1", port)) for port in ports)
+    routes = tuple(Route(f"r{port}", (Destination("v1", f"c{port}"),)) for port in ports for _ in range(2))
+    config = replace(config, clusters=clusters, virtual_hosts=(VirtualHost("any", ("*",), routes),))
+    listener = config.settings.listeners[0].address
+    text = list(banner.lines(config, "1.0", [listener], HERE))
+    assert text[2:4] == ["primary http://v1:1", "primary http://v1:2"]
+    assert text[-2] == "and 80 more primaries and mirrors: mirror-proxy check shows them"
+    assert len(text) == 24
 
 
 async def test_a_reachable_primary_and_a_mirror_that_is_not_are_not_warned_of(
