@@ -358,9 +358,6 @@ class Exchange:
 
     def try_again(self) -> None:
         """Send what is pending, on a fresh connection if that is wanted."""
-        if monotonic() >= self._timeout_at:
-            self.reply(errors.TIMEOUT)
-            return
         failure = (self._wait if self.wants_fresh else self._attempt)(self.pending)
         if failure is not None:
             retrying.after_failure(self, failure, reused=False)
