@@ -6,13 +6,16 @@ Signal handlers only note what is wanted.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import resource
 import secrets
 import signal
+import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +39,12 @@ from proxy.version import version
 
 _SNAP_S = 0.5
 _WATCH_S = 0.5
+
+#: Loading a configuration may take seconds of a processor, which workers may need: these threads yield to them
+#: (`python -m benchmarks --scenario reload_1000`).
+_THREADS = 2
+_NICENESS = 10
+
 _log = logging.getLogger(__name__)
 
 
@@ -63,11 +72,18 @@ def run(
 async def _run(
     config: Config, source: Callable[[], Config], watcher: Watcher | None, patience: Patience
 ) -> int:
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, "beside", _yield_to_others))
     supervisor = Supervisor(config, source, patience, watcher)
     try:
         return await supervisor.run()
     finally:
         await supervisor.close()
+
+
+def _yield_to_others() -> None:
+    """Let this thread run when nobody else needs the processor (on Linux, a thread has its own niceness)."""
+    with contextlib.suppress(OSError):  # somebody has us yield more than that already
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
 class Supervisor:

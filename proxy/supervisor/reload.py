@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 from proxy import control
 from proxy.admin.subject import Refusal
@@ -21,9 +18,6 @@ from proxy.supervisor.doors import Doors
 from proxy.supervisor.fleet import Fleet
 from proxy.supervisor.sockets import StartError
 from proxy.supervisor.steering import Steering
-
-#: Loading may take seconds of a processor, which workers may need: it yields to them.
-_NICENESS = 10
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +33,6 @@ class Reload:
         self._doors = doors
         self._steering = steering
         self._watcher = watcher
-        self._loader = ThreadPoolExecutor(1, "loader", _yield_to_others)
         self._turn = asyncio.Lock()
         self._wanted = asyncio.Event()
         self.refusal: Refusal | None = None
@@ -85,7 +78,7 @@ class Reload:
 
     async def _reload(self) -> None:
         present = self._fleet.generation.config
-        config = await asyncio.get_running_loop().run_in_executor(self._loader, self._source)
+        config = await asyncio.to_thread(self._source)
         for warning in config.warnings:
             _log.warning("%s", warning)
         if config == present and not any(cluster.tls for cluster in config.clusters):
@@ -109,11 +102,6 @@ class Reload:
         self._fleet.send(control.ReloadCertificates())
         self._watcher.name(named_files(config))
         _log.info("reload: generation %d is in force", self._fleet.generation.number)
-
-
-def _yield_to_others() -> None:
-    """Let this thread run when nobody else needs the processor (on Linux, a thread has its own niceness)."""
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
 def named_files(config: Config) -> Iterator[str]:
