@@ -14,8 +14,8 @@ Floors. A row may import from any row below it, never from one above:
     admission  forwarding  retrying  who copies it; what each side is sent; whether it is tried again
     snapshot  tunnel                 the compiled configuration; an upgraded connection
     route  holdings                  one route, compiled; what a worker holds for longer than a snapshot
-    mirror  advice
-    routing  upstream  downstream  translate    neighbours; none imports another
+    mirror  advice  report  store
+    routing  upstream  downstream  translate  compare    neighbours; none imports another
     config  runtime  telemetry  flow  tasks  clock  version
     pattern                          regular expressions in RE2's syntax
     http1                            no asyncio, no clock, no I/O

@@ -42,6 +42,8 @@ def _mirrors(holdings: Holdings) -> Report:
             _add(out, "mirror_responses_total", (name, code_label(code)), count)
         for (primary, shadow), count in stats.pairs.items():
             _add(out, "status_pairs_total", (name, code_label(primary), code_label(shadow)), count)
+        for bucket, count in stats.deltas.items():
+            _add(out, "mirror_delta_total", (name, str(bucket)), count)
         for family, histogram in (
             ("mirror_duration_seconds", stats.duration),
             ("mirror_slower_seconds", stats.slower),

@@ -26,7 +26,34 @@ class Weights:
         return ("weights", self.route)
 
 
-Override = Weights
+@dataclass(frozen=True, slots=True)
+class Percent:
+    """The share of its requests that a mirror gets, from 0 to 100."""
+
+    mirror: str
+    percent: float
+
+    @property
+    def key(self) -> Key:
+        """What it overrides: there is one of it at a time."""
+        return ("percent", self.mirror)
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A mirror that gets nothing for now; `ALL_MIRRORS`: every one, also those that a reload adds."""
+
+    mirror: str
+
+    @property
+    def key(self) -> Key:
+        """What it overrides: there is one of it at a time."""
+        return ("pause", self.mirror)
+
+
+Override = Weights | Percent | Pause
+
+ALL_MIRRORS = "*"
 
 
 class Runtime:

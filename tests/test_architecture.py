@@ -30,8 +30,8 @@ FLOORS = (
     ("admission", "forwarding", "retrying"),
     ("tunnel", "snapshot"),
     ("route", "holdings"),
-    ("mirror", "advice"),
-    ("routing", "upstream", "downstream", "translate"),
+    ("mirror", "advice", "report", "store"),
+    ("routing", "upstream", "downstream", "translate", "compare"),
     ("config", "runtime", "telemetry", "flow", "tasks", "clock", "version"),
     ("pattern",),
     ("http1",),
@@ -42,6 +42,9 @@ FLOOR_OF = {room: -number for number, row in enumerate(FLOORS) for room in row}
 #: Where each library may be imported, as the start of a path below `proxy/`.
 DOORS = {
     "aiodns": ("upstream/resolver.py",),
+    "backports": ("compare/decoding.py",),
+    "brotli": ("compare/decoding.py",),
+    "sqlalchemy": ("store/",),
     "aiohttp": ("admin/", "demo/"),
     "httptools": ("http1/parser.py",),
     "prometheus_client": ("telemetry/exposition.py",),

@@ -27,6 +27,8 @@ class ReportCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield every family of the table, in its order."""
         for name, family in FAMILIES.items():
+            if not family.is_exposed:
+                continue
             samples = self._report.get(name, {})
             if not samples and not family.labels and family.kind != "histogram":
                 samples = {(): 0}

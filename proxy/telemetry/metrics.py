@@ -33,6 +33,7 @@ class Family:
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = LATENCY_BUCKETS
     merge: Literal["sum", "max"] = "sum"
+    is_exposed: bool = True
 
 
 FAMILIES: dict[str, Family] = {
@@ -53,6 +54,12 @@ FAMILIES: dict[str, Family] = {
                ("mirror",)),
         Family("status_pairs_total", "counter", "Primary's and shadow's status for the same request.",
                ("mirror", "primary", "shadow")),
+        Family("mirror_delta_total", "counter", "The paired difference by bucket (see telemetry.delta).",
+               ("mirror", "bucket"), is_exposed=False),
+        Family("mirror_percent", "gauge", "The share of its route's requests that a mirror gets at present.",
+               ("mirror",), merge="max"),
+        Family("mirror_paused", "gauge", "1 while a mirror is paused.", ("mirror",), merge="max"),
+        Family("workers_shedding", "gauge", "Workers that mirror nothing because they are late."),
         Family("mirror_in_flight", "gauge", "Shadows under way.", ("mirror",)),
         Family("mirror_buffered_bytes", "gauge", "Bytes held for shadows that are behind.", ("mirror",)),
         Family("mirror_breaker_open", "gauge", "1 while a worker's breaker for the mirror is open.", ("mirror",)),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 
+from proxy.telemetry.delta import bucket_of
 from proxy.telemetry.metrics import LATENCY_BUCKETS
 
 
@@ -78,12 +79,13 @@ class DownstreamStats:
 class MirrorStats:
     """What became of one mirror's requests and how its answers compare with the primary's."""
 
-    __slots__ = ("codes", "duration", "faster", "outcomes", "pairs", "slower")
+    __slots__ = ("codes", "deltas", "duration", "faster", "outcomes", "pairs", "slower")
 
     def __init__(self, outcomes: tuple[str, ...]) -> None:
         self.outcomes = dict.fromkeys(outcomes, 0)
         self.codes: dict[int, int] = {}
         self.pairs: dict[tuple[int, int], int] = {}
+        self.deltas: dict[int, int] = {}  # by bucket, see `telemetry.delta`
         self.duration = Histogram()
         self.slower = Histogram()
         self.faster = Histogram()
@@ -93,6 +95,8 @@ class MirrorStats:
         pair = (primary, shadow)
         pairs = self.pairs
         pairs[pair] = pairs.get(pair, 0) + 1
+        deltas, bucket = self.deltas, bucket_of(difference_s)
+        deltas[bucket] = deltas.get(bucket, 0) + 1
         if difference_s >= 0:
             self.slower.observe(difference_s)
         else:

@@ -17,6 +17,13 @@ from proxy.config.model.cluster import (
     TcpKeepalive,
     UpstreamTls,
 )
+from proxy.config.model.compare import (
+    Compare,
+    FieldRule,
+    StoreLimits,
+    Thresholds,
+    Tolerance,
+)
 from proxy.config.model.route import (
     STATUS_CODES,
     CorsPolicy,
@@ -30,7 +37,6 @@ from proxy.config.model.route import (
     RetryPolicy,
     Rewrite,
     Route,
-    Share,
     StringMatch,
     VirtualHost,
 )
@@ -43,11 +49,13 @@ from proxy.config.model.settings import (
     ListenerTls,
     Mirroring,
     Settings,
+    Shed,
 )
 from proxy.config.model.value import (
     Address,
     HashKey,
     HeaderOps,
+    Share,
     is_ip,
 )
 
@@ -58,6 +66,7 @@ __all__ = [
     "Balancer",
     "Breaker",
     "Cluster",
+    "Compare",
     "Config",
     "CorsPolicy",
     "Destination",
@@ -66,6 +75,7 @@ __all__ = [
     "Endpoint",
     "Fault",
     "FieldMatch",
+    "FieldRule",
     "HashKey",
     "HeaderOps",
     "Limits",
@@ -81,8 +91,12 @@ __all__ = [
     "Route",
     "Settings",
     "Share",
+    "Shed",
+    "StoreLimits",
     "StringMatch",
     "TcpKeepalive",
+    "Thresholds",
+    "Tolerance",
     "UpstreamTls",
     "VirtualHost",
     "is_ip",

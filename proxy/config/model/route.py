@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from proxy.config.model.settings import Mirroring
-from proxy.config.model.value import HeaderOps
+from proxy.config.model.value import HeaderOps, Share
 
 STATUS_CODES = "retriable-status-codes"  # among the words of a retry policy, what lets its status codes count
 
@@ -105,14 +105,6 @@ class DirectResponse:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """A part of all requests: those whose draw modulo `denominator` is below `numerator`."""
-
-    numerator: int = 100
-    denominator: int = 100
-
-
-@dataclass(frozen=True, slots=True)
 class Fault:
     """Trouble made on purpose, before routing; `delay` and `abort` are each drawn for themselves."""
 
@@ -157,7 +149,12 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class MirrorPolicy:
-    """One mirror of a route. Fires when `draw % denominator < numerator`."""
+    """One mirror of a route. Fires when `draw % denominator < numerator`.
+
+    `role`: a `mirror` is v2. The others are asked only with requests that are compared, to learn how answers of
+    one version differ: a `secondary` is a second v1, a `repeat` asks the primary again, of requests that went to
+    the destination named `repeats`.
+    """
 
     name: str
     cluster: str
@@ -165,6 +162,8 @@ class MirrorPolicy:
     denominator: int = 100
     mirroring: Mirroring = Mirroring()
     host_suffix: bool = True
+    role: str = "mirror"
+    repeats: str = ""
 
 
 @dataclass(frozen=True, slots=True)

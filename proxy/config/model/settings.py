@@ -76,6 +76,18 @@ class Mirroring:
 
 
 @dataclass(frozen=True, slots=True)
+class Shed:
+    """What a worker may cost its primaries before it stops mirroring for a while; 0: whatever it costs.
+
+    `loop_lag_s`: how late its loop may be at worst; `added_latency_s`: what waiting for the loop may add to a
+    request on the average.
+    """
+
+    loop_lag_s: float = 0.25
+    added_latency_s: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What a `MirrorProxy` document says, with its defaults."""
 
@@ -96,3 +108,5 @@ class Settings:
     sticky: HashKey | None = (
         None  # None: one random draw per request; else the draw is its hash, where it has one
     )
+    exact: bool = False  # mirrors get exactly their share of each route's requests, evenly spread
+    shed: Shed = Shed()

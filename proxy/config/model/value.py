@@ -31,6 +31,14 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """A part of all requests: those whose draw modulo `denominator` is below `numerator`."""
+
+    numerator: int = 100
+    denominator: int = 100
+
+
+@dataclass(frozen=True, slots=True)
 class HeaderOps:
     """Header changes, applied in Envoy's order: remove, set, add. Names are lower case."""
 

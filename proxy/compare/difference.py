@@ -1,0 +1,42 @@
+"""A difference: one place where two answers do not agree, and what each had there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["missing", "extra", "type", "value", "size", "order"]
+
+#: A sample of a value is no longer than this many characters.
+MAX_SAMPLE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """`path` is `status`, `header NAME`, `$...` (JSON; any index is `[]`), `text` (lines) or `body` (bytes).
+
+    `kind`, as v2 is seen from v1: `missing` and `extra` in v2's answer, another `type`, another `value`, another
+    `size` (of an array or body), another `order` (of an array with the same items). `primary` and `shadow` are
+    what each had, as short text, redacted already.
+    """
+
+    path: str
+    kind: Kind
+    primary: str = ""
+    shadow: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """All that was found of one pair. `capped` names each bound that kept something from being compared.
+
+    `nesting` (deeper than is followed), `number` (longer than is read), `encoding` (no valid UTF-8 text or
+    compressed data), `bomb` (decompresses to more than is read), `truncated` (longer than is captured), `many`
+    (more differences than are kept), `unknown_coding` (a Content-Encoding that is not decoded).
+    """
+
+    differences: tuple[Difference, ...] = ()
+    capped: frozenset[str] = frozenset()
+
+
+CAPS = ("nesting", "number", "encoding", "bomb", "truncated", "many", "unknown_coding")

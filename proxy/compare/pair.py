@@ -1,0 +1,46 @@
+"""A pair: one request and two answers to it, as a worker captured them and the comparer reads them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+#: Of a mirror and its primary; or of two answers of one version (a secondary's, a repeat's), which shows noise.
+Kind = Literal["mirror", "noise"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response as it came from its upstream, before the proxy changed anything of it.
+
+    `fields` is the block of header lines, each ending in CRLF; `body` the beginning of the body, of whose
+    `size` bytes in all no more were kept than the cap; `duration_s` runs from the request's head to the end.
+    """
+
+    status: int
+    fields: bytes
+    body: bytes
+    size: int
+    duration_s: float
+
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether the whole body was kept."""
+        return len(self.body) == self.size
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two answers to one request. `time` is in seconds since the epoch; `fields` is what the primary was sent."""
+
+    kind: Kind
+    route: str
+    mirror: str
+    request_id: str
+    time: float
+    method: str
+    target: str
+    fields: bytes
+    destination: str
+    primary: Answer
+    shadow: Answer
