@@ -54,6 +54,6 @@ def test_every_family_is_named_and_one_without_labels_is_0_before_its_first_even
     body, _ = render({}, "")
     text = body.decode()
     for family in FAMILIES.values():
-        assert f"# TYPE mirror_proxy_{family.name} {family.kind}\n" in text
+        assert (f"# TYPE mirror_proxy_{family.name} {family.kind}\n" in text) == family.is_exposed
         if not family.labels:
             assert f"\nmirror_proxy_{family.name} 0.0\n" in text
