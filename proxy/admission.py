@@ -12,14 +12,18 @@ if TYPE_CHECKING:
 
 
 def admit(exchange: Exchange, route: CompiledRoute, fields: bytes, pieces: list[bytes]) -> None:
-    """Start a shadow for each mirror that takes the request; count why the others do not."""
+    """Start a shadow for each mirror that takes the request; count why the others do not. The route has mirrors."""
     snapshot, head = exchange.snapshot, exchange.head
     if exchange.client.door.draining:
         refuse(exchange, route, "draining")
         return
+    if route.mirrors[0].budget.is_shedding:  # one for all mirrors of the worker
+        refuse(exchange, route, "shed")
+        return
     is_loop = head.mark is not None and snapshot.is_own_mark(head.mark)
+    draw = route.turn.next() if route.turn is not None else exchange.draw
     for mirror in route.mirrors:
-        refusal = mirror.refusal(head, exchange.draw, exchange.started, is_loop)
+        refusal = mirror.refusal(head, draw, exchange.started, is_loop)
         if refusal is not None:
             mirror.count(refusal)
             if snapshot.log is not None:

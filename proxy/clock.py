@@ -3,13 +3,14 @@
 An object is watched by `set(obj, when)`, which on the hot path is one comparison and one store: its slot in
 the wheel is only changed when the new deadline is earlier than the one it already waits for. Deadlines fire
 late by less than two ticks (one for the slot, one until the tick comes), never early. The tick also measures
-how late the loop itself runs.
+how late the loop itself runs, and tells an observer.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable
 from time import monotonic
 from typing import Protocol
 
@@ -30,7 +31,7 @@ class Timed(Protocol):
 class DeadlineWheel:
     """Buckets of watched objects by tick; an object stands in at most one."""
 
-    __slots__ = ("_handle", "_last", "_loop", "_slots", "worst_lag_s")
+    __slots__ = ("_handle", "_last", "_loop", "_slots", "observer", "worst_lag_s")
 
     def __init__(self) -> None:
         self._slots: dict[int, dict[Timed, None]] = {}
@@ -38,6 +39,8 @@ class DeadlineWheel:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._handle: asyncio.TimerHandle | None = None
         self.worst_lag_s = 0.0
+        #: Called at each tick with how late it is and the time.
+        self.observer: Callable[[float, float], None] | None = None
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Tick on `loop` until `stop`."""
@@ -112,6 +115,9 @@ class DeadlineWheel:
 
     def _on_tick(self, due: float) -> None:
         now = monotonic()
-        self.worst_lag_s = max(self.worst_lag_s, now - due)
+        late_s = max(now - due, 0.0)
+        self.worst_lag_s = max(self.worst_lag_s, late_s)
         self._arm()
+        if self.observer is not None:
+            self.observer(late_s, now)
         self.advance(now)

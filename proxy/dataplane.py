@@ -18,6 +18,7 @@ from proxy.exchange import Exchange
 from proxy.holdings import Held, Holdings
 from proxy.http1.request import RequestHead
 from proxy.journal import Journal
+from proxy.mirror.shedding import Shedding
 from proxy.runtime import Override
 from proxy.snapshot import Compiler, Part, Snapshot
 from proxy.telemetry.access_log import AccessLog
@@ -57,6 +58,8 @@ class DataPlane:
         self._certificates: asyncio.Task[None] | None = None
         on_shadow_end = self._journal.on_shadow if self._journal is not None else None
         self._holdings = Holdings(self._wheel, mark_key, on_shadow_end)
+        self._shedding = Shedding(settings.shed)
+        self._wheel.observer = self._on_tick
         self._prepared: Snapshot | None = None
         self.snapshot = self._blank(settings, generation)
         compiler = Compiler(self.snapshot, self._holdings)
@@ -75,6 +78,9 @@ class DataPlane:
         exchange = Exchange(self.snapshot, client, head)
         exchange.begin(pieces, end)
         return None if exchange.done else exchange
+
+    def _on_tick(self, late_s: float, now: float) -> None:
+        self._holdings.budget.is_shedding = self._shedding.observe(late_s, now)
 
     def _blank(self, settings: Settings, generation: int) -> Snapshot:
         snapshot = Snapshot(settings, generation, self._mark_key, self._stats)
@@ -109,6 +115,7 @@ class DataPlane:
         assert snapshot is not None  # noqa: S101 - commit follows prepare
         snapshot.steer(overrides)
         gone = self._holdings.adopt(snapshot.held, snapshot.settings.max_buffered_bytes)
+        self._shedding.limits = snapshot.settings.shed
         self.snapshot = snapshot
         await _in_slices(self._settle(snapshot.held, gone))
 
@@ -212,6 +219,7 @@ class DataPlane:
             report["access_log_dropped_total"] = {(): self._access_log.dropped}
         report["task_failures_total"] = {(name,): count for name, count in tasks.failures.items()}
         report["worker_loop_lag_seconds"] = {(): self.loop_lag_s}
+        report["workers_shedding"] = {(): int(self._shedding.is_on)}
         return report
 
     def clusters(self) -> list[dict[str, object]]:

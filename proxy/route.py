@@ -1,7 +1,7 @@
 """A route compiled for one worker: what a request that takes it needs, ready to be used.
 
 A route that has several blocks of conditions is compiled once for each, as Istio makes one Envoy route of each; they
-share the split over destinations, mirrors and counters.
+share the split over destinations, mirrors, their turns and counters.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from proxy.config import model
 from proxy.config.model import HeaderOps
 from proxy.http1.mutation import Mutation
 from proxy.mirror.policy import Mirror
+from proxy.mirror.turn import Turn
 from proxy.routing.cors import Cors
 from proxy.routing.redirect import Redirect
 from proxy.routing.rewrite import path_change
@@ -45,7 +46,8 @@ class CompiledRoute:
 
     __slots__ = (
         "answer", "changes_request", "changes_response", "choose", "cors", "destinations", "fault", "is_direct",
-        "mirrors", "name", "path_change", "per_try_timeout_s", "retries", "split", "timeout_s", "watches_status",
+        "mirrors", "name", "path_change", "per_try_timeout_s", "retries", "split", "timeout_s", "turn",
+        "watches_status",
     )  # fmt: skip
 
     def __init__(
@@ -54,12 +56,15 @@ class CompiledRoute:
         match: model.Match | None,
         split: Split[CompiledDestination],
         mirrors: tuple[Mirror, ...],
+        turn: Turn | None,
     ) -> None:
         self.name = config.name
         self.split = split
         self.choose = split.choose
         self.destinations = split.destinations
         self.mirrors = mirrors
+        #: What its mirrors are drawn by in place of the request's own draw.
+        self.turn = turn
         self.timeout_s = config.timeout_s
         self.retries = config.retries
         self.watches_status = retry.watches_status(config.retries)
@@ -80,7 +85,10 @@ class CompiledRoute:
 
 
 def compile_route(
-    config: model.Route, clusters: Mapping[str, Cluster], mirrors: tuple[Mirror, ...]
+    config: model.Route,
+    clusters: Mapping[str, Cluster],
+    mirrors: tuple[Mirror, ...],
+    turn: Turn | None,
 ) -> list[tuple[model.Match | None, CompiledRoute]]:
     """Compile a route, once for each block of conditions that leads to it (None: it takes everything)."""
     destinations = [_destination(one, config, clusters) for one in config.destinations]
@@ -89,7 +97,7 @@ def compile_route(
         destinations = [CompiledDestination(model.Destination(kind, ""), config)]
     split = Split(destinations, [one.weight for one in config.destinations])
     matches: tuple[model.Match | None, ...] = config.matches or (None,)
-    return [(match, CompiledRoute(config, match, split, mirrors)) for match in matches]
+    return [(match, CompiledRoute(config, match, split, mirrors, turn)) for match in matches]
 
 
 def _destination(

@@ -8,12 +8,14 @@ live longer than a snapshot: it takes over whatever stayed the same (see `holdin
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from random import randrange
 from typing import TYPE_CHECKING
 
 from proxy.config import model
 from proxy.config.model import Settings
 from proxy.holdings import Held, Holdings
 from proxy.mirror.policy import is_own_mark
+from proxy.mirror.turn import CYCLE, Turn
 from proxy.route import CompiledDestination, CompiledRoute, compile_route
 from proxy.routing.route_list import RouteList
 from proxy.routing.split import Split
@@ -78,6 +80,7 @@ class Compiler:
         self._snapshot = snapshot
         self._holdings = holdings
         self._hosts: list[tuple[model.VirtualHost, RouteList[CompiledRoute]]] = []
+        self._turns: dict[str, Turn] = {}
 
     def add(self, part: Part) -> Iterator[None]:
         """Compile a part of the configuration, a step at a time; raises `OSError` for unusable TLS files.
@@ -109,10 +112,18 @@ class Compiler:
             if labels not in held.mirrors:  # else the route is in several places, and its mirror is one
                 held.mirrors[labels] = holdings.mirror_for(labels, mirror, held.clusters[mirror.cluster])
         mirrors = tuple(held.mirrors[route.name, mirror.name] for mirror in route.mirrors)
-        compiled = compile_route(route, held.clusters, mirrors)
+        compiled = compile_route(route, held.clusters, mirrors, self._turn_of(route))
         split = compiled[0][1].split
         for destination in split.destinations:
             labels = (route.name, destination.name)
             destination.stats = held.destinations.setdefault(labels, holdings.stats_for(labels))
         self._snapshot.splits.setdefault(route.name, []).append(split)
         return compiled
+
+    def _turn_of(self, route: model.Route) -> Turn | None:
+        """Return what draws the route's mirrors exactly, one wherever the route stands; None: they are not."""
+        if not self._snapshot.settings.exact or not route.mirrors:
+            return None
+        if route.name not in self._turns:
+            self._turns[route.name] = Turn(randrange(CYCLE))  # noqa: S311 - no secret
+        return self._turns[route.name]

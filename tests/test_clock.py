@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import weakref
+from time import monotonic
 
 import pytest
 
@@ -252,3 +253,26 @@ async def test_a_tick_measures_how_late_the_loop_runs(time: ManualClock) -> None
         await turn
     wheel.stop()
     assert wheel.worst_lag_s == pytest.approx(1.5 - TICK_S)
+
+
+async def test_an_observer_hears_at_each_tick_how_late_it_came() -> None:
+    heard: list[tuple[float, float]] = []
+    enough = asyncio.Event()
+
+    def hear(late_s: float, now: float) -> None:
+        heard.append((late_s, now))
+        if len(heard) == 3:
+            enough.set()
+
+    wheel = DeadlineWheel()
+    wheel.observer = hear
+    wheel.start(asyncio.get_running_loop())
+    started = monotonic()
+    while monotonic() < started + 5 * TICK_S:  # the loop is kept busy
+        pass
+    await enough.wait()
+    wheel.stop()
+    assert heard[0][0] >= 3.9 * TICK_S
+    assert min(late_s for late_s, _ in heard) >= 0
+    assert [now for _, now in heard] == sorted(now for _, now in heard)
+    assert heard[0][1] >= started + 5 * TICK_S

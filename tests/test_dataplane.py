@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from dataclasses import replace
 
+from proxy.config.model import Shed
 from proxy.telemetry.metrics import FAMILIES
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import Client, get, post
@@ -150,3 +152,54 @@ async def test_durations_and_codes_are_counted_by_destination(
         await client.ask(get())
     assert served.count("requests_total", "r", "v1", "201") == 3
     assert sum(served.histogram("request_duration_seconds", "r", "v1")) == 3
+
+
+def _be_late(served: Plane, late_s: float, after_s: float) -> None:
+    """Tick as if the loop were late; seconds lie so far ahead that the real ticks end none of them."""
+    served.inner._on_tick(late_s, 1e9 + after_s)
+
+
+async def test_a_late_worker_mirrors_nothing_until_it_is_well_again(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect
+) -> None:
+    go = asyncio.Event()
+
+    async def answer_late(visit: Visit) -> None:
+        while True:
+            await visit.request()
+            await go.wait()
+            await visit.send(OK)
+
+    v1, v2, v3 = await origin(), await origin(answer_late), await origin()
+    served = await plane(v1, v2, v3, settings={"shed": Shed(10.0, 0.0)})
+    client = await connect(served)
+    await client.ask(get())
+    _be_late(served, 0.0, -1)
+    for second in (0, 1):
+        assert served.count("workers_shedding") == 0
+        _be_late(served, 11.0, second)
+    assert served.count("workers_shedding") == 1
+    assert [(await client.ask(get())).status for _ in range(2)] == [200, 200]
+    assert served.outcomes() == {"shed": 2, "in flight": 1}
+    go.set()
+    await served.ended_as("mirror", shed=2, completed=1)
+    _be_late(served, 4.0, 2)
+    assert served.count("workers_shedding") == 0
+    await client.ask(get())
+    await served.ended_as("mirror", shed=2, completed=2)
+    await served.ended_as("mirror#2", shed=2, completed=2)
+    assert len(v1.requests) == 4
+    assert len(v2.requests) == len(v3.requests) == 2
+
+
+async def test_a_reload_brings_other_limits_of_lateness(origin: MakeOrigin, plane: MakePlane) -> None:
+    served = await plane(await origin(), await origin(), settings={"shed": Shed(10.0, 0.0)})
+    config = served.config
+    for second, late_s in enumerate((0.0, 11.0, 11.0)):
+        _be_late(served, late_s, second)
+    assert served.count("workers_shedding") == 1
+    settings = replace(config.settings, shed=Shed(0.0, 0.0))
+    await served.inner.prepare(2, settings, [(config.clusters, config.virtual_hosts)])
+    await served.inner.commit(())
+    _be_late(served, 11.0, 3)
+    assert served.count("workers_shedding") == 0

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from proxy.config import files
 from proxy.config.headers import header_ops, plain_value
-from proxy.config.model import Breaker, Mirroring
+from proxy.config.model import Breaker, Mirroring, Shed
 from proxy.config.node import Node, Place, merge
 from proxy.config.problems import Problems, did_you_mean
 from proxy.config.sampling import SAMPLING
@@ -102,13 +102,32 @@ MIRRORING_FIELDS = (
     Field("headers", "headers", header_ops(plain_value), "Header changes on the copy only."),
     Field("mark", "mark", BOOLEAN, "Mark the copy with x-mirror-proxy-shadow.", default=True),
 )
-SAMPLING_TEXT = "Who is drawn: random, or {sticky: ...} by a header, cookie, query or clientIp."
+SAMPLING_TEXT = "Who is drawn: random, exact or {sticky: ...} by a header, cookie, query or clientIp."
+SHED = Record(
+    Shed,
+    (
+        Field(
+            "loopLag",
+            "loop_lag_s",
+            duration(0.0),
+            "How late its loop may be at worst in a second; 0s is no limit.",
+            "250ms",
+        ),
+        Field(
+            "addedLatency",
+            "added_latency_s",
+            duration(0.0),
+            "What waiting for its loop may add to a request, on average; 0s is no limit.",
+            "50ms",
+        ),
+    ),
+)
 OVERRIDE = Record(Mirroring, MIRRORING_FIELDS)
 MIRRORING = Record(
     dict,
     (
         *MIRRORING_FIELDS,
-        Field("sampling", "sticky", SAMPLING, SAMPLING_TEXT, "random"),
+        Field("sampling", "sampling", SAMPLING, SAMPLING_TEXT, "random"),
         Field(
             "maxBufferedBytes",
             "max_buffered_bytes",
@@ -116,6 +135,7 @@ MIRRORING = Record(
             "What all shadows of a worker may hold together.",
             "64MiB",
         ),
+        Field("shed", "shed", SHED, "When a worker is so late that it mirrors nothing for a while."),
         Field(
             "markKeyFile",
             "mark_key_file",

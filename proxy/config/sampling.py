@@ -1,4 +1,7 @@
-"""Sampling: what decides on a request's draw, which picks its destination and its mirrors: chance, or who asks."""
+"""Sampling: what decides on a request's draw, which picks its destination and its mirrors: chance, or who asks.
+
+Exact sampling leaves the destination to chance; its mirrors take turns (see `mirror.turn`).
+"""
 
 from __future__ import annotations
 
@@ -27,12 +30,10 @@ def _key(**given: str) -> HashKey:
 
 KEY = Record(_key, tuple(Field(kind, kind, Scalar(("string",), _name)) for kind in KINDS), is_whole=True)
 STICKY = Either({"string": Choice({CLIENT_IP: HashKey("source_ip")}), "object": KEY})
-#: None: chance. A key: the same who gets the same destination and mirrors; who has none, by chance.
+#: The settings that it says. With a key, the same who gets the same destination and mirrors; who has none, by chance.
 SAMPLING = Either(
     {
-        "string": Choice({"random": None}, later=("exact",)),
-        "object": Record(
-            lambda sticky: sticky, (Field("sticky", "sticky", STICKY, "By whom.", required=True),)
-        ),
+        "string": Choice({"random": {}, "exact": {"exact": True}}),
+        "object": Record(dict, (Field("sticky", "sticky", STICKY, "By whom.", required=True),)),
     }
 )

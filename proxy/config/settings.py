@@ -304,8 +304,9 @@ def read(place: Place, name: str) -> tuple[Settings, Defaults]:
     document = DOCUMENT.read(place)
     spec: dict[str, Any] = {} if document is INVALID else document.get("spec", {})
     mirroring: dict[str, Any] = spec.pop("mirroring", {})
-    whole_spec = {"max_buffered_bytes", "mark_key_file", "sticky"} & mirroring.keys()
+    whole_spec = {"max_buffered_bytes", "mark_key_file", "shed"} & mirroring.keys()
     spec.update({key: mirroring.pop(key) for key in whole_spec})
+    spec.update(mirroring.pop("sampling", {}))
     overrides = mirroring.pop("overrides", ())
     host_suffix = spec.pop("shadow_host_suffix", True)
     if overrides:

@@ -23,6 +23,15 @@ def test_the_draw_is_by_chance_or_by_who_asks(load_spec: Load, sampling: str, ke
 
 
 @pytest.mark.parametrize(
+    ("sampling", "is_exact"), [("exact", True), ("random", False), ("{sticky: clientIp}", False)]
+)
+def test_exact_sampling_is_for_those_who_say_so(load_spec: Load, sampling: str, is_exact: bool) -> None:
+    settings = load_spec(f"mirroring: {{sampling: {sampling}}}").settings
+    assert settings.exact == is_exact
+    assert load_spec("mirroring: {sampling: exact}").settings.sticky is None
+
+
+@pytest.mark.parametrize(
     ("spec", "message"),
     [
         (

@@ -19,6 +19,7 @@ from proxy.config.model import (
     Listener,
     Mirroring,
     Settings,
+    Shed,
 )
 from proxy.config.node import Place, grow
 from proxy.config.problems import Mark, Problems
@@ -64,6 +65,7 @@ def fields(record: Record) -> Iterator[Field]:
         (settings.SPEC.field("drain").kind, Drain()),
         (settings.SPEC.field("mirroring", "breaker").kind, Breaker()),
         (settings.SPEC.field("admin").kind, Settings().admin),
+        (settings.SPEC.field("mirroring", "shed").kind, Shed()),
         (settings.SPEC, Settings()),
         (settings.SPEC.field("mirroring").kind, Mirroring()),
     ],
@@ -99,7 +101,8 @@ def test_every_setting_reaches_the_model(load_spec: LoadSpec, tmp_path: Path) ->
           maxLagBytes: 64KiB
           maxBufferedBytes: 2MiB
           breaker: {{consecutiveFailures: 1, openFor: 2s}}
-          sampling: random
+          sampling: exact
+          shed: {{loopLag: 1s, addedLatency: 0s}}
           maxPerSecond: 2.5
           headers: {{remove: [Cookie], set: {{X-A: b}}, add: {{x-c: d}}}}
           mark: false
@@ -124,6 +127,8 @@ def test_every_setting_reaches_the_model(load_spec: LoadSpec, tmp_path: Path) ->
         mark_key_file=key,
         limits=Limits(8192, 10, 1.0, 2.0, 3, 0),
         access_log="-",
+        exact=True,
+        shed=Shed(1.0, 0.0),
     )
     assert mirroring_of(config) == Mirroring(
         methods=frozenset(("GET", "M-SEARCH")),
@@ -230,7 +235,11 @@ def test_an_override_is_laid_over_the_rest_for_its_mirror_alone(load_spec: LoadS
             "mirroring: {maxPerSecond: .nan}",
             "spec.mirroring.maxPerSecond: must be in the range 0..1000000 (it is nan)",
         ),
-        ("mirroring: {sampling: exact}", 'spec.mirroring.sampling: "exact": this version does not have it'),
+        (
+            "mirroring: {sampling: exactly}",
+            'spec.mirroring.sampling: "exactly" is not one of random, exact; did you mean "exact"?',
+        ),
+        ("mirroring: {shed: {loopLag: 5}}", 'spec.mirroring.shed.loopLag: must be of type string: "integer"'),
         ("tracing: {otlpEndpoint: ''}", "spec.tracing: this version does not have it"),
         ("compare: {}", "spec.compare: this version does not have it"),
         (

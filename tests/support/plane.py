@@ -22,6 +22,7 @@ from proxy.config.model import (
     MirrorPolicy,
     Route,
     Settings,
+    Shed,
     VirtualHost,
 )
 from proxy.dataplane import DataPlane
@@ -29,6 +30,8 @@ from proxy.telemetry.access_log import AccessLog
 
 BOUND_S = 20.0
 MARK_KEY = b"k" * 32
+#: A busy machine makes the loop late; what is copied must not hang on that.
+NO_SHED = Shed(0.0, 0.0)
 
 Changes = dict[str, Any]
 
@@ -59,7 +62,7 @@ def make_config(
         clusters.append(mirror)
         policies.append(MirrorPolicy(name, mirror.name, mirroring=mirroring or Mirroring()))
     return Config(
-        Settings(limits=Limits(**(limits or {})), **(settings or {})),
+        Settings(**{"limits": Limits(**(limits or {})), "shed": NO_SHED, **(settings or {})}),
         tuple(clusters),
         (VirtualHost("any", ("*",), (Route("r", (Destination("v1", "v1"),), tuple(policies), **route),)),),
     )

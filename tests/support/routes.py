@@ -16,7 +16,7 @@ from proxy.config.model import (
     VirtualHost,
 )
 from tests.support.origin import Origin
-from tests.support.plane import local_cluster
+from tests.support.plane import NO_SHED, local_cluster
 
 
 def clusters_of(**origins: Origin | int) -> tuple[Cluster, ...]:
@@ -29,7 +29,9 @@ def config_of(
     *routes: Route, clusters: tuple[Cluster, ...] = (), settings: dict[str, Any] | None = None
 ) -> Config:
     """Put routes into one virtual host for all."""
-    return Config(Settings(**(settings or {})), clusters, (VirtualHost("any", ("*",), routes),))
+    return Config(
+        Settings(**{"shed": NO_SHED, **(settings or {})}), clusters, (VirtualHost("any", ("*",), routes),)
+    )
 
 
 def route(name: str, *destinations: str | Destination, mirror: str = "", **changes: Any) -> Route:

@@ -1,0 +1,95 @@
+"""When a worker sheds: on ticks and times that the test makes up."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+import pytest
+
+from proxy.config.model import Shed
+from proxy.mirror.shedding import Shedding
+
+START = 1000.0
+TICKS = 50
+
+
+class Worker:
+    """A worker whose seconds are told by how late their ticks come; the first has one tick more, at its begin."""
+
+    def __init__(self, limits: Shed) -> None:
+        self.shedding = Shedding(limits)
+        self._ticks = 0
+        self.shedding.observe(0.0, START)
+
+    def second(self, *late_s: float) -> bool:
+        """Pass a second with these ticks, and in time ones for the rest; tell whether it sheds then."""
+        ticks = [*late_s, *[0.0] * (TICKS - len(late_s))]
+        for late in ticks:
+            self._ticks += 1
+            is_on = self.shedding.observe(late, START + self._ticks / TICKS)
+        return is_on
+
+    def seconds(self, worst: Iterable[float]) -> list[bool]:
+        """Pass seconds, each with one late tick."""
+        return [self.second(late_s) for late_s in worst]
+
+
+def test_one_late_second_is_forgiven_and_two_in_a_row_are_not() -> None:
+    worker = Worker(Shed(0.25, 0.0))
+    assert worker.seconds([0.3, 0.0, 0.3, 0.25, 0.3]) == [False] * 5
+    assert worker.seconds([0.3]) == [True]
+
+
+def test_a_worker_sheds_until_a_second_is_below_half() -> None:
+    worker = Worker(Shed(0.25, 0.0))
+    worker.seconds([0.3, 0.3])
+    assert worker.seconds([0.2, 0.125, 0.3, 0.124]) == [True, True, True, False]
+
+
+def test_an_end_needs_both_to_be_below_half() -> None:
+    worker = Worker(Shed(0.25, 0.05))
+    worker.seconds([0.3, 0.3])
+    assert worker.second(*[0.013] * TICKS), "0.026 s are added, and half is 0.025"
+    assert not worker.second(*[0.012] * TICKS)
+
+
+def test_a_request_waits_twice_for_the_loop_that_is_a_little_late_at_each_tick() -> None:
+    worker = Worker(Shed(0.25, 0.05))
+    assert not worker.second(*[0.026] * TICKS)
+    assert worker.second(*[0.026] * TICKS)
+    worker = Worker(Shed(0.25, 0.05))
+    assert not any(worker.second(*[0.024] * TICKS) for _ in range(5))
+
+
+@pytest.mark.parametrize(
+    ("limits", "late"), [(Shed(0.0, 9.0), 5.0), (Shed(9.0, 0.0), 0.1), (Shed(0.0, 0.0), 5.0)]
+)
+def test_a_limit_of_nothing_is_none(limits: Shed, late: float) -> None:
+    worker = Worker(limits)
+    assert not any(worker.second(*[late] * 40) for _ in range(3))
+
+
+def test_limits_that_are_taken_away_end_it() -> None:
+    worker = Worker(Shed(0.25, 0.0))
+    worker.seconds([0.3, 0.3])
+    worker.shedding.limits = Shed(0.0, 0.0)
+    assert worker.seconds([0.3]) == [False]
+
+
+def test_one_long_stop_of_the_loop_is_one_late_second() -> None:
+    shedding = Shedding(Shed(0.25, 0.0))
+    shedding.observe(0.0, START)
+    assert not shedding.observe(30.0, START + 30.0)
+    assert not shedding.observe(0.0, START + 31.0)
+    assert not shedding.observe(30.0, START + 61.0)
+
+
+def test_begin_and_end_are_logged_once_each(caplog: pytest.LogCaptureFixture) -> None:
+    worker = Worker(Shed(0.25, 0.0))
+    with caplog.at_level(logging.INFO):
+        worker.seconds([0.3, 0.3, 0.4, 0.2, 0.1, 0.0])
+    assert caplog.messages == [
+        "nothing is mirrored until the loop is less late: 300 ms at worst, 12 ms added to a request",
+        "mirroring goes on: 100 ms at worst, 4 ms added to a request",
+    ]
