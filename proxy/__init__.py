@@ -5,7 +5,7 @@ Floors. A row may import from any row below it, never from one above:
     cli
     demo
     supervisor
-    admin  worker                    neighbours; they speak only through control
+    admin  worker  comparer          neighbours; they speak only through control
     control  explanation
     dataplane                        one worker's sockets, clusters and counters
     journal  census                  what is written and read of requests
@@ -14,9 +14,10 @@ Floors. A row may import from any row below it, never from one above:
     admission  forwarding  retrying  who copies it; what each side is sent; whether it is tried again
     snapshot  tunnel                 the compiled configuration; an upgraded connection
     route  holdings                  one route, compiled; what a worker holds for longer than a snapshot
+    capture                          two answers to one request, on their way to the comparer
     mirror  advice  report  store
     routing  upstream  downstream  translate  compare    neighbours; none imports another
-    config  runtime  telemetry  flow  tasks  clock  version
+    config  runtime  telemetry  flow  tasks  clock  version  template
     pattern                          regular expressions in RE2's syntax
     http1                            no asyncio, no clock, no I/O
     errors

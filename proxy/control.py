@@ -1,4 +1,4 @@
-"""What supervisor and worker say to each other, and the pipe they say it through.
+"""What the supervisor says to workers and the comparer, what they say to it, and the pipe they say it through.
 
 A message is a frozen dataclass; a frame is its pickle behind a four-byte length. Pickle is safe here and
 only here: both ends are this package, the worker is the supervisor's child, and the socket pair has no name
@@ -20,10 +20,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeVar, cast
 
-from proxy.config.model import Config, Settings, VirtualHost
+from proxy.compare.example import Example, Search
+from proxy.compare.totals import Totals
+from proxy.config.model import Compare, Config, Settings, VirtualHost
 from proxy.runtime import Override
 from proxy.snapshot import Part
 from proxy.telemetry.metrics import Report
+from proxy.telemetry.span import Span
 
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 #: What is left of a frame for everything beside the parts of a configuration is plenty.
@@ -42,7 +45,8 @@ _log = logging.getLogger(__name__)
 class Start:
     """Serve `config`, steered by `overrides`.
 
-    `sockets` are inherited descriptors, bound: for each listener, in their order, those to accept on.
+    `sockets` are inherited descriptors, bound: for each listener, in their order, those to accept on. `pairs` is the
+    end of the comparer's pipe that datagrams of `compare.pair` are written to (None: nothing is compared).
     """
 
     config: Config
@@ -50,6 +54,7 @@ class Start:
     mark_key: bytes
     sockets: tuple[tuple[int, ...], ...]
     overrides: tuple[Override, ...] = ()
+    pairs: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +156,10 @@ class Steered:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """The worker's loop turns; sent every `HEARTBEAT_S`."""
+    """The worker's or comparer's loop turns; sent every `HEARTBEAT_S`. `spans` are those that ended since the last."""
 
     report: Report
+    spans: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,14 +174,53 @@ class Snapped:
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """Nothing is in flight any more; these are the worker's last counters."""
+    """Nothing is in flight any more; these are the last counters and spans."""
 
     report: Report
+    spans: tuple[Span, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Configure:
+    """To the comparer: compare so from now on. `name` is the proxy's, which its own store is called by."""
+
+    compare: Compare
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """To the comparer: keep what the data plane has counted since the last time."""
+
+    counts: Totals
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """To the comparer: answer with a `Told` of the same `id`; `about` is a time (see `Told`), search or number."""
+
+    id: int
+    about: float | Search | int
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The comparer's answer: all `Totals` since that time, the examples that were searched for, or the one example.
+
+    `problem` says in one line why there is no answer.
+    """
+
+    id: int
+    answer: Totals | tuple[Example, ...] | Example | None
+    problem: str = ""
 
 
 ToWorker = Start | Prepare | Commit | Abandon | Steer | Drain | Snap | ReopenLog | ReloadCertificates
-ToSupervisor = Ready | Failed | Prepared | Rejected | Committed | Steered | Heartbeat | Snapped | Drained
-Message = ToWorker | ToSupervisor
+ToComparer = Configure | Count | Ask | Drain
+ToSupervisor = (
+    Ready | Failed | Prepared | Rejected | Committed | Steered | Heartbeat | Snapped | Told | Drained
+)
+Message = ToWorker | ToComparer | ToSupervisor
 
 
 def parts_of(config: Config) -> tuple[bytes, ...]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from proxy.compare.example import Example, Search
+from proxy.compare.totals import Totals
 from proxy.config.model import Config
 from proxy.telemetry.metrics import Report
 
@@ -73,6 +75,26 @@ class Subject(Protocol):
 
     async def set_weights(self, route: str, weights: Mapping[str, int], ttl_s: float | None) -> None:
         """Change weights; returns when every worker uses them. Raises `RefusedError`."""
+
+    async def set_mirror(
+        self, mirror: str, percent: float | None, paused: bool | None, ttl_s: float | None
+    ) -> None:
+        """Change a mirror's percent, or pause or resume it (`runtime.ALL_MIRRORS`: all); None leaves as it is.
+
+        Returns when every worker knows. Raises `RefusedError`.
+        """
+
+    async def reset(self, *, route: str | None = None, mirror: str | None = None) -> None:
+        """Have what the files say of a route's weights, or of a mirror, hold again. Raises `RefusedError`."""
+
+    async def totals(self, since: float) -> Totals:
+        """Return all that was counted from the minute of `since` on; without a comparer, since the proxy's start."""
+
+    async def differences(self, search: Search) -> tuple[Example, ...]:
+        """Return examples of differences. Raises `RefusedError` when nothing is compared or the store fails."""
+
+    async def difference(self, number: int) -> Example | None:
+        """Return one example. Raises `RefusedError` as `differences` does."""
 
     async def reload(self) -> Refusal | None:
         """Load the configuration again; returns when it is in force in every worker, or why it is not."""

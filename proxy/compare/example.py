@@ -36,3 +36,19 @@ class Example:
     shadow: Side
     differences: tuple[Difference, ...]
     number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Which examples are wanted: the newest `limit`, of which all that is given is true; `before`: older than that one.
+
+    `since` is in seconds since the epoch; `path` and `kind` are those of one and the same difference.
+    """
+
+    since: float = 0.0
+    route: str | None = None
+    mirror: str | None = None
+    path: str | None = None
+    kind: str | None = None
+    before: int | None = None
+    limit: int = 50

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import dataclass
 from typing import Literal
 
@@ -44,3 +45,15 @@ class Pair:
     destination: str
     primary: Answer
     shadow: Answer
+
+
+def dump(pair: Pair) -> bytes:
+    """Return the datagram that a worker writes into the comparer's pipe."""
+    return pickle.dumps(pair, protocol=pickle.HIGHEST_PROTOCOL)
+
+
+def load(datagram: bytes) -> Pair:
+    """Return what `dump` was given; both ends of the pipe are this package's, and nobody else can open it."""
+    pair = pickle.loads(datagram)  # noqa: S301 see above
+    assert isinstance(pair, Pair)  # noqa: S101 nothing else is ever sent
+    return pair

@@ -50,6 +50,7 @@ from proxy.config.model.settings import (
     Mirroring,
     Settings,
     Shed,
+    Tracing,
 )
 from proxy.config.model.value import (
     Address,
@@ -97,6 +98,7 @@ __all__ = [
     "TcpKeepalive",
     "Thresholds",
     "Tolerance",
+    "Tracing",
     "UpstreamTls",
     "VirtualHost",
     "is_ip",

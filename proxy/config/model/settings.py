@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from proxy.config.model.value import Address, HashKey, HeaderOps
+from proxy.config.model.compare import Compare
+from proxy.config.model.value import Address, HashKey, HeaderOps, Share
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,18 @@ class Shed:
 
 
 @dataclass(frozen=True, slots=True)
+class Tracing:
+    """Where spans go; without an endpoint none is made, and trace headers pass on as they come.
+
+    A request that comes with a decision is sampled by that; of the others, `share` is. `otlp_endpoint` is the URL of
+    an OTLP/HTTP collector, without `/v1/traces`.
+    """
+
+    otlp_endpoint: str = ""
+    share: Share = Share(0)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What a `MirrorProxy` document says, with its defaults."""
 
@@ -110,3 +123,5 @@ class Settings:
     )
     exact: bool = False  # mirrors get exactly their share of each route's requests, evenly spread
     shed: Shed = Shed()
+    compare: Compare = Compare()
+    tracing: Tracing = Tracing()

@@ -1,0 +1,231 @@
+"""The store: counts by minute and examples, in an SQLite file or in PostgreSQL.
+
+Everything here blocks, and is meant to be called in a thread. Every failure is a `StoreError` with a message for
+people; it names the database without its password.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+
+from proxy.compare.example import Example
+from proxy.compare.totals import Key, Totals
+from proxy.config.model import StoreLimits
+from proxy.store import schema
+from proxy.store.schema import counts, differences, places
+
+_DRIVERS = {
+    "sqlite": "sqlite+pysqlite",
+    "sqlite+pysqlite": "sqlite+pysqlite",
+    "postgresql": "postgresql+psycopg",
+    "postgresql+psycopg": "postgresql+psycopg",
+}
+_BUSY_S = 5
+_CONNECT_S = 5
+#: PostgreSQL's advisory lock of those who make or prune the tables; any number that is always the same.
+_LOCK = 0x6D697272
+_MINUTE_S = 60
+
+
+class StoreError(Exception):
+    """The store cannot be opened, read or written; its text says which, and why."""
+
+
+def default_url(name: str, environ: Mapping[str, str]) -> str:
+    """Return the URL of the SQLite file of the proxy called `name`, in the user's state folder (XDG's)."""
+    state = Path(environ.get("XDG_STATE_HOME", ""))
+    if not state.is_absolute():
+        state = Path(environ.get("HOME") or Path.home()) / ".local" / "state"
+    file = state / "mirror-proxy" / f"{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}.db"
+    return sa.URL.create("sqlite", database=str(file)).render_as_string()
+
+
+class Store:
+    """One database, which several stores, of several processes or machines, may use at once."""
+
+    def __init__(self, url: str, limits: StoreLimits) -> None:
+        """Open it, and make what is not there. Raises `StoreError`."""
+        parsed = _parse(url)
+        self._limits = limits
+        self._name = parsed.set(query={}).render_as_string(hide_password=True)
+        self._is_sqlite = parsed.get_backend_name() == "sqlite"
+        with self._failing("cannot be opened"):
+            self._engine = _sqlite(parsed) if self._is_sqlite else _postgresql(parsed)
+        self._writing = self._engine.execution_options(begin="BEGIN IMMEDIATE")
+        try:
+            self._make_tables()
+        except StoreError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close every connection; the store is not used after this."""
+        self._engine.dispose()
+
+    def add(self, counted: Mapping[Key, int], examples: Sequence[Example], now: float) -> None:
+        """Add to the counts of the minute of `now`, and keep the examples: all of it, or on an error nothing."""
+        rows = schema.rows_of_counts(int(now // _MINUTE_S), counted)
+        with self._failing("cannot be written"), self._writing.begin() as connection:
+            if rows:
+                connection.execute(self._adding(), rows)
+            for example in examples:
+                _insert_example(connection, example)
+
+    def totals(self, since: float) -> Totals:
+        """Return all that was counted from the minute of `since` on."""
+        wanted = (
+            sa.select(counts.c.family, counts.c.labels, sa.func.sum(counts.c.value))
+            .where(counts.c.minute >= int(since // _MINUTE_S))
+            .group_by(counts.c.family, counts.c.labels)
+        )
+        with self._failing("cannot be read"), self._engine.begin() as connection:
+            found = connection.execute(wanted)
+            return Totals({schema.key_of(family, labels): int(value) for family, labels, value in found})
+
+    def differences(  # noqa: PLR0913 -- each narrows the search, and all have a name
+        self,
+        since: float,
+        *,
+        route: str | None = None,
+        mirror: str | None = None,
+        path: str | None = None,
+        kind: str | None = None,
+        before: int | None = None,
+        limit: int = 50,
+    ) -> list[Example]:
+        """Return the newest `limit` examples of which all that is given is true; `before` is a number: older ones.
+
+        `path` and `kind` are those of one and the same difference.
+        """
+        place = [places.c.number == differences.c.number]
+        place += [places.c.path == schema.label(path)] if path is not None else []
+        place += [places.c.kind == kind] if kind is not None else []
+        wanted = [differences.c.time >= since]
+        wanted += [differences.c.route == schema.label(route)] if route is not None else []
+        wanted += [differences.c.mirror == schema.label(mirror)] if mirror is not None else []
+        wanted += [differences.c.number < before] if before is not None else []
+        wanted += [sa.exists().where(*place)] if len(place) > 1 else []
+        return self._examples(wanted, limit)
+
+    def difference(self, number: int) -> Example | None:
+        """Return the example with this number; None: there is none, or no longer."""
+        return next(iter(self._examples([differences.c.number == number], 1)), None)
+
+    def prune(self, now: float) -> None:
+        """Drop what is too old, and of the examples those that are too many."""
+        oldest = now - self._limits.max_age_s
+        ranked = sa.select(differences.c.number).order_by(differences.c.number.desc())
+        last_dropped = ranked.offset(self._limits.max_differences).limit(1).scalar_subquery()
+        with self._failing("cannot be pruned"), self._writing.begin() as connection:
+            self._lock(connection)
+            connection.execute(sa.delete(counts).where(counts.c.minute < math.floor(oldest / _MINUTE_S)))
+            connection.execute(sa.delete(differences).where(differences.c.time < oldest))
+            connection.execute(sa.delete(differences).where(differences.c.number <= last_dropped))
+
+    def _make_tables(self) -> None:
+        with self._failing("cannot be opened"), self._writing.begin() as connection:
+            self._lock(connection)
+            schema.tables.create_all(connection)
+
+    def _lock(self, connection: sa.Connection) -> None:
+        """Let no other store make or prune tables until the transaction ends; SQLite has one writer anyway."""
+        if not self._is_sqlite:
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+
+    def _adding(self) -> sa.Insert:
+        insert = sqlite.insert(counts) if self._is_sqlite else postgresql.insert(counts)
+        return insert.on_conflict_do_update(
+            index_elements=[counts.c.minute, counts.c.family, counts.c.labels],
+            set_={"value": counts.c.value + insert.excluded.value},
+        )
+
+    def _examples(self, wanted: Sequence[sa.ColumnElement[bool]], limit: int) -> list[Example]:
+        newest = differences.c.number.desc()
+        rows = (
+            sa.select(differences.c.number, differences.c.body).where(*wanted).order_by(newest).limit(limit)
+        )
+        with self._failing("cannot be read"), self._engine.begin() as connection:
+            return [schema.example_of(number, body) for number, body in connection.execute(rows)]
+
+    @contextmanager
+    def _failing(self, what: str) -> Iterator[None]:
+        """Tell of any failure as a `StoreError`."""
+        try:
+            yield
+        except ModuleNotFoundError as error:
+            message = f'the store {self._name} needs {error.name}: install "mirror-proxy[postgres]"'
+            raise StoreError(message) from None
+        except DBAPIError as error:
+            raise StoreError(f"the store {self._name} {what}: {_first_line(error.orig)}") from None
+        except (SQLAlchemyError, OSError, ValueError, TypeError, KeyError) as error:
+            raise StoreError(f"the store {self._name} {what}: {_first_line(error)}") from None
+
+
+def _parse(url: str) -> sa.URL:
+    try:
+        parsed = sa.make_url(url)
+    except (ArgumentError, ValueError):
+        raise StoreError("the store's URL cannot be read; sqlite:///FILE or postgresql://HOST/NAME") from None
+    driver = _DRIVERS.get(parsed.drivername)
+    if driver is None:
+        raise StoreError(f'no store is kept in "{parsed.drivername}": sqlite and postgresql are known')
+    if driver.startswith("sqlite") and (parsed.database in (None, "", ":memory:") or parsed.query):
+        raise StoreError("an SQLite store is a plain file: sqlite:///FILE")
+    return parsed.set(drivername=driver)
+
+
+def _sqlite(url: sa.URL) -> sa.Engine:
+    _make_private_file(Path(url.database or ""))
+    engine = sa.create_engine(url, connect_args={"timeout": _BUSY_S})
+    sa.event.listen(engine, "connect", _set_up_sqlite)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _make_private_file(file: Path) -> None:
+    """Make the file, and the folder it is in, for nobody else's eyes: bodies of requests will be in it."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        if os.fstat(descriptor).st_uid == os.geteuid():
+            os.fchmod(descriptor, 0o600)
+    finally:
+        os.close(descriptor)
+
+
+def _set_up_sqlite(connection: Any, _record: object) -> None:
+    """Let readers not wait for a writer, and a writer for another; `_begin_sqlite` begins transactions, not Python."""
+    connection.isolation_level = None
+    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
+
+
+def _postgresql(url: sa.URL) -> sa.Engine:
+    limit = {} if "connect_timeout" in url.query else {"connect_timeout": _CONNECT_S}
+    return sa.create_engine(url, connect_args=limit, pool_pre_ping=True)
+
+
+def _insert_example(connection: sa.Connection, example: Example) -> None:
+    made = connection.execute(sa.insert(differences).values(schema.row_of_example(example)))
+    (number,) = made.inserted_primary_key or (0,)
+    rows = schema.rows_of_places(number, example)
+    if rows:
+        connection.execute(sa.insert(places), rows)
+
+
+def _first_line(error: BaseException | None) -> str:
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
