@@ -71,9 +71,11 @@ class _Checks:
         for route in self._routes:
             for mirror in route.mirrors:
                 yield from self._reach(f"mirror {mirror.name}", mirror.cluster, "no copy would arrive")
-                yield from self._apart(route, mirror)
-                yield _share(mirror)
-                yield _writes(mirror)
+                if mirror.role == "mirror":
+                    yield from self._apart(route, mirror)
+                    yield _share(mirror)
+                if mirror.role != "repeat":
+                    yield _writes(mirror)
 
     def _reach(self, name: str, cluster_name: str, loss: str) -> Iterator[Finding]:
         cluster = self._clusters[cluster_name]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from proxy.advice import words
-from proxy.config.model import Cluster, Config, MirrorPolicy, Route, Settings, VirtualHost
+from proxy.config.model import Cluster, Compare, Config, MirrorPolicy, Route, Settings, VirtualHost
 
 HEADER = ("route", "takes", "goes to", "share", "where")
 MAX_ADDRESSES = 4
@@ -58,6 +58,21 @@ def _settings(settings: Settings) -> Iterator[str]:
         key = words.key(settings.sticky)
         yield f"draws by {key}: the same one gets the same destination and mirrors"
 
+    if settings.exact:
+        yield "each mirror gets exactly its share of any 100 requests of a route, in each worker"
+    if settings.compare.is_on:
+        yield from _compare(settings.compare)
+    if settings.tracing.otlp_endpoint:
+        yield f"sends spans to {settings.tracing.otlp_endpoint}"
+
+
+def _compare(compare: Compare) -> Iterator[str]:
+    shares = [f"{words.percent(compare.share.numerator, compare.share.denominator)} of what is copied"]
+    shares += [
+        f"{words.percent(share.numerator, share.denominator)} on {route}" for route, share in compare.shares
+    ]
+    yield f"compares answers: {', '.join(shares)}"
+
 
 def _virtual_host(host: VirtualHost, clusters: Mapping[str, Cluster]) -> Iterator[str]:
     hosts = "every host" if "*" in host.domains else ", ".join(host.domains)
@@ -94,7 +109,8 @@ def _destinations(route: Route, clusters: Mapping[str, Cluster]) -> Iterator[Row
         yield destination.name, words.percent(weight, total), addresses(clusters[destination.cluster])
     for mirror in route.mirrors:
         share = words.percent(mirror.numerator, mirror.denominator)
-        yield f"copy for {mirror.name}", share, addresses(clusters[mirror.cluster])
+        what = "copy for" if mirror.role == "mirror" else "of what is compared, for"
+        yield f"{what} {mirror.name}", share, addresses(clusters[mirror.cluster])
 
 
 def safety(mirror: MirrorPolicy) -> str:

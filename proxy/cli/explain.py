@@ -48,7 +48,7 @@ def _explain(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     *arguments.files, method, url = ["", *arguments.words] if len(arguments.words) == 1 else arguments.words
     try:
         request = asked.read(method, url, arguments.header)
-        config = load(arguments, environ).config
+        config = load(arguments, environ).config.without_baselines()
         found = asyncio.run(verdict.reach(config, request))
     except ValueError as error:
         sys.stderr.write(f"{error}\n")

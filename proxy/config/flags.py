@@ -59,6 +59,7 @@ class Flag:
 
 
 FORWARD, MIRROR, DOORS, PROCESS, FILES = "forwarding", "mirroring", "addresses", "process", "reading files"
+COMPARE = "comparing"
 FLAGS = (
     Flag("primary", FORWARD, "URL", text="The upstream that answers clients: http(s)://HOST[:PORT]."),
     Flag(
@@ -104,6 +105,14 @@ FLAGS = (
     Flag("mirror-key", MIRROR, "FILE", text="PEM key of that certificate."),
     Flag("mirror-sni", MIRROR, "NAME", text="Server name to ask https mirrors for (default: their host)."),
     Flag("mirror-insecure", MIRROR, text="Do not verify the mirrors' certificates."),
+    Flag("compare", COMPARE, "N", ("compare", "percent"), is_number=True),
+    Flag("compare-store", COMPARE, "URL", ("compare", "store", "url")),
+    Flag(
+        "secondary",
+        COMPARE,
+        "URL",
+        text="A second v1, asked what is compared: how the two differ is noise.",
+    ),
     Flag(
         "listen",
         DOORS,
@@ -131,6 +140,7 @@ FLAGS = (
         ("accessLog", "path"),
         'Where to log exchanges, "-" is standard output.',
     ),
+    Flag("otlp-endpoint", PROCESS, "URL", ("tracing", "otlpEndpoint")),
     Flag("drain-delay", PROCESS, "TIME", ("drain", "delay")),
     Flag("grace", PROCESS, "TIME", ("drain", "grace")),
     Flag(

@@ -17,6 +17,7 @@ from typing import TypeVar
 from proxy.config import document as documents
 from proxy.config import kubernetes
 from proxy.config import settings as mirror_proxy
+from proxy.config.comparing import check_routes
 from proxy.config.document import Document
 from proxy.config.gateway_api import http_route, precedence
 from proxy.config.istio import destination_rule, service_entry, virtual_service
@@ -181,6 +182,7 @@ def _compile(
     place = settings_document.place(problems) if settings_document else None
     if settings_document and place:
         settings, defaults = mirror_proxy.read(place, settings_document.name)
+        defaults = defaults.in_namespace(settings_document.namespace or options.namespace)
         check_doors(settings, place.get("spec") or place)
     rules = virtual_service.read_all(
         [document for document in routing if document.kind == VIRTUAL_SERVICE],
@@ -191,12 +193,13 @@ def _compile(
     policies = _read_all(DESTINATION_RULE, destination_rule.read, routing, problems)
     services = _services(routing, problems)
     registry = Registry(services, policies, options, settings.listeners[0].address.port)
-    routes = Routes(registry, defaults, options)
+    routes = Routes(registry, defaults, settings.compare, options)
     routes.add_all(rules)
     registry.warn_of_unused(problems)
     check_loops(settings, routes.clusters, routes.places)
     if place:
         check_overrides(place, defaults, routes.mirror_names)
+        check_routes(place, routes.names)
     return Config(
         settings=settings,
         clusters=tuple(routes.clusters.values()),

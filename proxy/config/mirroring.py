@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from proxy.config import files
+from proxy.config.comparing import Baselines
 from proxy.config.headers import header_ops, plain_value
 from proxy.config.model import Breaker, Mirroring, Shed
 from proxy.config.node import Node, Place, merge
@@ -151,12 +152,18 @@ MIRRORING = Record(
 class Defaults:
     """What a MirrorProxy document says beyond Settings: how each mirror is kept safe.
 
-    `overrides` holds one Mirroring per mirror name, already laid over `mirroring`.
+    `overrides` holds one Mirroring per mirror name, already laid over `mirroring`. `baselines` are asked beside the
+    mirrors of routes that compare.
     """
 
     mirroring: Mirroring = field(default_factory=Mirroring)
     overrides: tuple[tuple[str, Mirroring], ...] = ()
     host_suffix: bool = True
+    baselines: Baselines = Baselines()
+
+    def in_namespace(self, namespace: str) -> Defaults:
+        """Return the same, with short hosts completed by `namespace`."""
+        return replace(self, baselines=self.baselines.in_namespace(namespace))
 
     def of(self, mirror: str) -> Mirroring:
         """Return the safety around one mirror."""

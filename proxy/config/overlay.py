@@ -34,6 +34,7 @@ ROUTE_FLAGS = (
     "timeout",
     MIRROR,
     "percent",
+    "secondary",
     *(f"{side}_{key}" for side in (PRIMARY, MIRROR) for key in TLS_KEYS.values()),
 )
 
@@ -67,11 +68,19 @@ def _settings(given: Given, paths: Sequence[str]) -> Iterator[Node]:
         spec["mirroring"]["methods"] = _methods(methods)
     if given.is_on("no_shadow_suffix"):
         spec["shadowHostSuffix"] = Node(value=False, mark=given.all("no_shadow_suffix")[0].mark)
+    if secondary := _secondary(given):
+        spec.setdefault("compare", {})["noise"] = {"secondary": _destination(secondary)}
     if listeners := _listeners(given, paths):
         spec["listeners"] = listeners
     ordered = {field.key: spec[field.key] for field in settings.SPEC.fields if field.key in spec}
     if ordered:
         yield settings.skeleton(ordered, COMMAND_LINE)
+
+
+def _secondary(given: Given) -> Upstream | None:
+    """Return the second v1; it speaks as the primary does. Whether there is a primary is checked with the routes."""
+    url = given.one("secondary")
+    return _upstream(given, PRIMARY, url) if url is not None and given.one(PRIMARY) is not None else None
 
 
 def _methods(node: Node) -> Node:
@@ -112,9 +121,10 @@ def _routing(given: Given) -> Iterator[Node]:
     upstreams = [upstream for url in (url,) if (upstream := _upstream(given, PRIMARY, url))]
     upstreams += [upstream for url in given.all(MIRROR) if (upstream := _upstream(given, MIRROR, url))]
     _check_tls_flags(given, upstreams)
+    secondary = _secondary(given)
     if len(upstreams) == 1 + len(given.all(MIRROR)):
         yield _virtual_service(given, upstreams[0], upstreams[1:])
-        yield from _destination_rules(given, upstreams)
+        yield from _destination_rules(given, [*upstreams, *filter(None, (secondary,))])
 
 
 def _upstream(given: Given, side: str, url: Node) -> Upstream | None:

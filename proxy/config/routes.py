@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from proxy.config.istio.names import SERVICE_SUFFIX, fqdn
-from proxy.config.mirroring import Defaults
-from proxy.config.model import Cluster, Destination, MirrorPolicy, RetryPolicy, Route, VirtualHost
+from proxy.config.mirroring import SAFE_METHODS, Defaults
+from proxy.config.model import Cluster, Compare, Destination, MirrorPolicy, RetryPolicy, Route, VirtualHost
 from proxy.config.node import Place
 from proxy.config.options import Options
 from proxy.config.registry import Registry
@@ -23,16 +23,22 @@ from proxy.config.rules import DestinationRef, HostRule, MirrorRef, RouteRule, T
 class Routes:
     """Collects clusters and virtual hosts, rule by rule."""
 
-    def __init__(self, registry: Registry, defaults: Defaults, options: Options) -> None:
+    def __init__(self, registry: Registry, defaults: Defaults, compare: Compare, options: Options) -> None:
         self.clusters: dict[str, Cluster] = {}
         self.places: dict[str, Place] = {}  # of each cluster, by name
         self.virtual_hosts: list[VirtualHost] = []
         self.mirror_names: list[str] = []
         self._registry = registry
         self._defaults = defaults
+        self._compare = compare
         self._options = options
         self._route_counts: dict[str, int] = {}
         self._mirror_counts: dict[str, int] = {}
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all routes."""
+        return [route.name for host in self.virtual_hosts for route in host.routes]
 
     def add_all(self, rules: Sequence[HostRule]) -> None:
         """Add every rule; one alone takes every host, as Istio's listener for one service does.
@@ -66,10 +72,13 @@ class Routes:
         mirrors = [self._mirror(one, route, name, rule, served) for one in route.mirrors]
         if route.destinations and not found:
             return None
+        asked = [mirror for mirror in mirrors if mirror is not None]
+        if asked and self._compare.share_of(name).numerator:
+            asked += self._baselines(name, found)
         return Route(
             name=name,
             destinations=tuple(_destination(one, cluster) for one, cluster in found),
-            mirrors=tuple(mirror for mirror in mirrors if mirror is not None),
+            mirrors=tuple(asked),
             matches=route.matches,
             timeout_s=route.timeout_s,
             retries=_retries(route.retries, [cluster for _, cluster in found]),
@@ -118,6 +127,40 @@ class Routes:
             mirroring=mirroring,
             host_suffix=self._defaults.host_suffix,
         )
+
+    def _baselines(
+        self, route: str, found: Sequence[tuple[DestinationRef, Cluster]]
+    ) -> Iterator[MirrorPolicy]:
+        """Yield those who are asked beside a route's mirrors to learn how answers of one version differ."""
+        baselines = self._defaults.baselines
+        secondary = baselines.secondary_of(route)
+        cluster = self._registry.cluster(secondary) if secondary is not None else None
+        if secondary is not None and cluster is not None:
+            yield self._baseline(f"{route}/secondary", secondary, cluster)
+        repeat = baselines.repeat
+        if repeat is None:
+            return
+        for one, cluster in found:
+            policy = self._baseline(f"{route}/repeat", one.target, cluster)
+            mirroring = replace(policy.mirroring, methods=SAFE_METHODS, max_per_second=repeat.max_per_second)
+            yield replace(
+                policy,
+                numerator=repeat.share.numerator,
+                denominator=repeat.share.denominator,
+                mirroring=mirroring,
+                role="repeat",
+                repeats=one.target.label,
+            )
+
+    def _baseline(self, wanted: str, target: Target, cluster: Cluster) -> MirrorPolicy:
+        name = _numbered(wanted, self._mirror_counts)
+        self.mirror_names.append(name)
+        mirroring = self._defaults.of(name)
+        cluster = replace(
+            cluster, name=f"{cluster.name}@{name}", connect_timeout_s=mirroring.connect_timeout_s
+        )
+        self._keep(cluster, target)
+        return MirrorPolicy(name, cluster.name, mirroring=mirroring, host_suffix=False, role="secondary")
 
     def _keep(self, cluster: Cluster, target: Target) -> None:
         self.clusters[cluster.name] = cluster

@@ -10,8 +10,9 @@ import json
 import sys
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
-from proxy.config import files
+from proxy.config import comparing, files
 from proxy.config.mirroring import MIRRORING, Defaults, read_overrides
 from proxy.config.model import (
     Admin,
@@ -21,14 +22,15 @@ from proxy.config.model import (
     ListenerTls,
     Mirroring,
     Settings,
+    Tracing,
 )
 from proxy.config.node import Node, Place, grow
 from proxy.config.problems import Mark
+from proxy.config.sampling import SHARE
 from proxy.config.schema import (
     ADDRESS,
     BOOLEAN,
     INVALID,
-    LATER,
     TEXT,
     Choice,
     Either,
@@ -37,7 +39,6 @@ from proxy.config.schema import (
     ListOf,
     MapOf,
     Record,
-    Refused,
     Scalar,
     duration,
     size,
@@ -63,6 +64,17 @@ def _listener_tls(place: Place, **names: str) -> Any:
     except ValueError as error:
         place.refuse(str(error))
     return ListenerTls(**names)
+
+
+def _collector(url: str) -> str:
+    parts = urlsplit(url)
+    if url and (parts.scheme not in {"http", "https"} or not parts.hostname):
+        raise ValueError(f'"{url}" is no URL of a collector; write such as http://otel:4318')
+    if "@" in parts.netloc:
+        raise ValueError(
+            "credentials have no place in a collector's URL; OTEL_EXPORTER_OTLP_HEADERS holds them"
+        )
+    return url
 
 
 def _drain(**times: float) -> Drain:
@@ -109,6 +121,32 @@ LISTENER = Record(
                 placed=True,
             ),
             "Accept TLS.",
+        ),
+    ),
+)
+
+TRACING = Record(
+    Tracing,
+    (
+        Field(
+            "otlpEndpoint",
+            "otlp_endpoint",
+            Scalar(("string",), _collector),
+            "An OTLP/HTTP collector, such as http://otel:4318.",
+            "",
+        ),
+        Field(
+            "sample",
+            "share",
+            Either(
+                {
+                    "string": Choice({"parent": Tracing().share}, besides="a percentage"),
+                    "number": SHARE,
+                    "integer": SHARE,
+                }
+            ),
+            "Which requests: those whose sender says so (parent), and this percentage of the others.",
+            "parent",
         ),
     ),
 )
@@ -269,8 +307,13 @@ SPEC = Record(
             ),
             "One line per exchange; off by default.",
         ),
-        Field("tracing", "", Refused(LATER)),
-        Field("compare", "", Refused(LATER)),
+        Field("tracing", "tracing", TRACING, "Where spans go; off without an endpoint."),
+        Field(
+            "compare",
+            "compare",
+            comparing.COMPARE,
+            "Which answers are compared, and how; off without a percentage.",
+        ),
     ),
 )
 
@@ -311,7 +354,9 @@ def read(place: Place, name: str) -> tuple[Settings, Defaults]:
     host_suffix = spec.pop("shadow_host_suffix", True)
     if overrides:
         overrides = read_overrides(place.at("spec").at("mirroring"))
-    return Settings(name=name, **spec), Defaults(Mirroring(**mirroring), overrides, host_suffix)
+    spec["compare"], baselines = comparing.read(spec.pop("compare", {}))
+    defaults = Defaults(Mirroring(**mirroring), overrides, host_suffix, baselines)
+    return Settings(name=name, **spec), defaults
 
 
 def skeleton(spec: Any, mark: Mark) -> Node:

@@ -34,7 +34,10 @@ def _upstreams(route: Route, clusters: Mapping[str, Cluster]) -> Iterator[str]:
     for mirror in route.mirrors:
         percent = 100 * mirror.numerator / mirror.denominator
         what = _methods(mirror.mirroring)
-        yield f"mirror {_url(clusters[mirror.cluster])}: {percent:g} % of {what} ({mirror.name})"
+        if mirror.role != "mirror":
+            what += " that are compared"
+        kind = "mirror" if mirror.role == "mirror" else "baseline"
+        yield f"{kind} {_url(clusters[mirror.cluster])}: {percent:g} % of {what} ({mirror.name})"
 
 
 async def warn_of_unreachable_primaries(config: Config) -> None:

@@ -34,6 +34,7 @@ SUBJECT_ALT_NAME_KINDS = ("DNS", "URI")
 
 def clusters(config: Config) -> list[Message]:
     """Make every cluster; those of mirrors have the caps of their mirroring as well."""
+    config = config.without_baselines()
     mirroring = {
         mirror.cluster: mirror.mirroring
         for host in config.virtual_hosts

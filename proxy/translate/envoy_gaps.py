@@ -12,7 +12,7 @@ from proxy.translate.envoy_value import DENOMINATORS, MILLION
 
 def gaps(config: Config) -> list[str]:
     """Name everything that the bootstrap does not say, in the order of the configuration."""
-    routes = [route for host in config.virtual_hosts for route in host.routes]
+    routes = [route for host in config.without_baselines().virtual_hosts for route in host.routes]
     return list(
         dict.fromkeys(chain(_settings(config.settings, routes), *(_route(route) for route in routes)))
     )
@@ -31,6 +31,12 @@ def _settings(settings: Settings, routes: list[Route]) -> Iterator[str]:
         yield "accessLog: in Envoy's own format; shadows leave no line"
     if settings.sticky is not None:
         yield "mirroring.sampling: weights stick to who asks, but by Envoy's own hash; each mirror is drawn at random"
+    if settings.exact:
+        yield "mirroring.sampling: Envoy draws each mirror at random, also where exact is said"
+    if settings.compare.is_on:
+        yield "compare: Envoy throws the answers of mirrors away"
+    if settings.tracing.otlp_endpoint:
+        yield "tracing: Envoy's own tracers say it"
     if settings.limits.max_connections != Limits().max_connections:
         yield "limits.maxConnections: of the process in Envoy, not of each worker"
     yield from _all_mirrors(settings, [mirror for route in routes for mirror in route.mirrors])
@@ -42,6 +48,7 @@ def _all_mirrors(settings: Settings, mirrors: list[MirrorPolicy]) -> Iterator[st
         return
     yield "mirroring.maxLagBytes: in Envoy a slow shadow slows the client"
     yield "mirroring.maxBufferedBytes: Envoy sets no bound to what all shadows hold together"
+    yield "mirroring.shed: Envoy goes on mirroring however late it is"
     yield "mirroring.timeout: in Envoy it runs from the start of the copy"
     if settings.upgrades:
         yield f"upgrades: Envoy mirrors the handshake of {', '.join(sorted(settings.upgrades))}"

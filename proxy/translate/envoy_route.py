@@ -21,6 +21,7 @@ MAX_BODY_BYTES = 1024 * 1024  # of a direct response, which Istio bounds so
 
 def route_configuration(config: Config, port: int | None = None) -> Message:
     """Make the `RouteConfiguration` of the listener on `port`; None: as if no match named a port."""
+    config = config.without_baselines()
     return {
         "name": "mirror-proxy" if port is None else str(port),
         "virtual_hosts": [_virtual_host(host, config, port) for host in config.virtual_hosts],

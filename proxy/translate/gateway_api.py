@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from proxy.config.gateway_api import http_route
 from proxy.config.gateway_api.names import VERSIONS
@@ -38,6 +39,7 @@ Rule = tuple[Message, tuple[Match, ...]]
 def documents(loaded: Loaded, options: Options) -> Translation:
     """Return the documents of a configuration, loaded with `--host-match strict`."""
     translation = Translation()
+    loaded = replace(loaded, config=loaded.config.without_baselines())
     for document in loaded.documents:
         if document.kind == SETTINGS:
             settings_unsaid(document, translation, {}, NO_WORD)

@@ -8,6 +8,7 @@ ServiceEntry. What is this proxy's own is not said.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from proxy.config.gateway_api import http_route, precedence
 from proxy.config.istio.names import fqdn
@@ -37,6 +38,7 @@ WHYS = {
     "spec.mirroring.sampling": "a mesh draws at random for each request",
     "spec.mirroring.maxInFlight": "connectionPool in the mirror's DestinationRule comes near",
     "spec.mirroring.breaker": "outlierDetection in the mirror's DestinationRule comes near",
+    "spec.tracing": "a Telemetry says it",
     "spec.listeners": "a mesh listens by its Sidecars and Gateways",
     "spec.accessLog": "a Telemetry says it",
     "spec.pathNormalization": "meshConfig.pathNormalization says it for the whole mesh",
@@ -46,6 +48,7 @@ WHYS = {
 def documents(loaded: Loaded, options: Options) -> Translation:
     """Return the documents of a configuration, loaded with `--host-match strict`."""
     translation = Translation()
+    loaded = replace(loaded, config=loaded.config.without_baselines())
     for document in loaded.documents:
         if document.kind == SETTINGS:
             settings_unsaid(document, translation, WHYS, NO_WORD)

@@ -52,7 +52,8 @@ def test_the_json_schema_accepts_the_examples() -> None:
         {"mirroring": {"overrides": {"a": {"x": 1}}}},
         {"mirroring": {"methods": "unsafe"}},
         {"mirroring": {"maxLagBytes": "1KB"}},
-        {"tracing": {}},
+        {"tracing": {"sample": "child"}},
+        {"compare": {"percent": 101}},
     ],
 )
 def test_the_json_schema_refuses_what_the_loader_refuses(spec: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ already refused everything that is not, so no reader of the model checks again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from proxy.config.model.cluster import (
     Balancer,
@@ -113,3 +113,28 @@ class Config:
     clusters: tuple[Cluster, ...]
     virtual_hosts: tuple[VirtualHost, ...]
     warnings: tuple[str, ...] = field(default=(), compare=False)
+
+    def without_baselines(self) -> Config:
+        """Return the same without those who are asked only to learn how answers of one version differ."""
+        baselines = {
+            mirror.cluster
+            for host in self.virtual_hosts
+            for route in host.routes
+            for mirror in route.mirrors
+            if mirror.role != "mirror"
+        }
+        if not baselines:
+            return self
+        return replace(
+            self,
+            clusters=tuple(cluster for cluster in self.clusters if cluster.name not in baselines),
+            virtual_hosts=tuple(_without(host, baselines) for host in self.virtual_hosts),
+        )
+
+
+def _without(host: VirtualHost, clusters: set[str]) -> VirtualHost:
+    routes = (
+        replace(route, mirrors=tuple(one for one in route.mirrors if one.cluster not in clusters))
+        for route in host.routes
+    )
+    return replace(host, routes=tuple(routes))
