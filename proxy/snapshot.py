@@ -1,8 +1,8 @@
 """Config compiled for one worker: what a request reads once, at its start, and finishes on.
 
-Swapped whole, never changed but for the weights that an operator may steer. A `Compiler` makes one beside the
-snapshot in force, step by step, so that a worker that serves can do it in slices. Clusters, mirrors and counters
-live longer than a snapshot: it takes over whatever stayed the same (see `holdings`).
+Swapped whole, never changed but for what an operator may steer: weights, and the percents and pauses of mirrors. A
+`Compiler` makes one beside the snapshot in force, step by step, so that a worker that serves can do it in slices.
+Clusters, mirrors and counters live longer than a snapshot: it takes over whatever stayed the same (see `holdings`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from proxy.route import CompiledDestination, CompiledRoute, compile_route
 from proxy.routing.route_list import RouteList
 from proxy.routing.split import Split
 from proxy.routing.table import RouteTable
-from proxy.runtime import Override, Weights
+from proxy.runtime import ALL_MIRRORS, Override, Pause, Percent, Weights
 from proxy.telemetry.stats import DownstreamStats
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Snapshot:
         self.splits: dict[str, list[Split[CompiledDestination]]] = {}
         self.table: RouteTable[CompiledRoute]
         self._mark_key = mark_key
-        self._steered: dict[str, Weights] = {}
+        self._steered: frozenset[str] = frozenset()  # routes whose weights are not the file's
 
     def is_own_mark(self, value: bytes) -> bool:
         """Tell whether a shadow mark on a request is ours: then it came round in a loop."""
@@ -65,12 +65,17 @@ class Snapshot:
 
         So is a split that they would leave nothing of, as they may when they were made for other weights.
         """
-        wanted = {override.route: override for override in overrides}
-        for name in self._steered.keys() | wanted.keys():
-            weights = dict(wanted[name].weights) if name in wanted else {}
+        overrides = tuple(overrides)
+        weights = {one.route: dict(one.weights) for one in overrides if isinstance(one, Weights)}
+        percents = {one.mirror: one.percent for one in overrides if isinstance(one, Percent)}
+        paused = {one.mirror for one in overrides if isinstance(one, Pause)}
+        for name in self._steered | weights.keys():
             for split in self.splits.get(name, ()):
-                split.set_weights(weights if split.would_leave_any(weights) else {})
-        self._steered = wanted
+                wanted = weights.get(name, {})
+                split.set_weights(wanted if split.would_leave_any(wanted) else {})
+        self._steered = frozenset(weights)
+        for (_, name), mirror in self.held.mirrors.items():
+            mirror.steer(percents.get(name), paused=not paused.isdisjoint({name, ALL_MIRRORS}))
 
 
 class Compiler:

@@ -41,6 +41,19 @@ class Refusal:
     time: float
 
 
+@dataclass(frozen=True, slots=True)
+class Steered:
+    """How an operator has a mirror stand.
+
+    `percent` is in place of the file's (None: that holds). It is `paused` under its own name, or with all others.
+    `left_s`: for so many seconds more (None: on) it is paused, or where it is not, has that percent.
+    """
+
+    percent: float | None = None
+    paused: bool = False
+    left_s: float | None = None
+
+
 class RefusedError(Exception):
     """What was asked for cannot be; nothing has changed. `more` says what could be, by name."""
 
@@ -73,6 +86,9 @@ class Subject(Protocol):
     def weights_of(self, route: str) -> tuple[Mapping[str, int], float | None]:
         """Return the weights that a route has in place of the file's, and for how many seconds more (None: on)."""
 
+    def steered(self, mirror: str) -> Steered:
+        """Return what was set of a mirror by hand (`runtime.ALL_MIRRORS`: whether all are paused)."""
+
     async def set_weights(self, route: str, weights: Mapping[str, int], ttl_s: float | None) -> None:
         """Change weights; returns when every worker uses them. Raises `RefusedError`."""
 
@@ -85,7 +101,10 @@ class Subject(Protocol):
         """
 
     async def reset(self, *, route: str | None = None, mirror: str | None = None) -> None:
-        """Have what the files say of a route's weights, or of a mirror, hold again. Raises `RefusedError`."""
+        """Have the file's weights of a route, or its percent of a mirror, hold again; who is paused stays so.
+
+        Returns when every worker knows. Raises `RefusedError`.
+        """
 
     async def totals(self, since: float) -> Totals:
         """Return all that was counted from the minute of `since` on; without a comparer, since the proxy's start."""

@@ -19,6 +19,7 @@ from proxy.http1.request import RequestHead
 from proxy.mirror.breaker import Breaker
 from proxy.mirror.budget import Budget
 from proxy.mirror.request import ShadowForm
+from proxy.mirror.share import MILLION, millionths, on_one_scale
 from proxy.telemetry.stats import MirrorStats
 from proxy.upstream.cluster import Cluster
 
@@ -76,12 +77,15 @@ class Mirror:
     """The live side of a `model.MirrorPolicy`: one mirror of one route, in one worker."""
 
     __slots__ = (
-        "_next_logged_failure", "breaker", "budget", "cluster", "config",
-        "form", "live", "methods", "on_end", "rate", "settings", "stats",
+        "_next_logged_failure", "breaker", "budget", "cluster", "config", "denominator",
+        "form", "live", "methods", "numerator", "on_end", "paused", "rate", "settings", "stats",
     )  # fmt: skip
 
     def __init__(self, config: model.MirrorPolicy, cluster: Cluster, budget: Budget, mark_key: bytes) -> None:
         self.config = config
+        #: The share at present, and whether an operator has paused it; the rest of `config` holds as it is.
+        self.numerator, self.denominator = on_one_scale(config.numerator, config.denominator)
+        self.paused = False
         self.settings = settings = config.mirroring
         self.cluster = cluster
         self.budget = budget
@@ -112,6 +116,14 @@ class Mirror:
             self.breaker = previous.breaker
             self._next_logged_failure = previous._next_logged_failure
 
+    def steer(self, percent: float | None, *, paused: bool) -> None:
+        """Have another share than the configuration's (None: that one), and be paused or not."""
+        if percent is None:
+            self.numerator, self.denominator = on_one_scale(self.config.numerator, self.config.denominator)
+        else:
+            self.numerator, self.denominator = millionths(percent), MILLION
+        self.paused = paused
+
     @property
     def buffered_bytes(self) -> int:
         """Bytes held for its shadows."""
@@ -121,16 +133,18 @@ class Mirror:
         self, head: RequestHead, draw: int, now: float, is_loop: bool
     ) -> str | None:
         """Say why this request is not mirrored (an outcome), or None: then a shadow must follow."""
-        config, settings = self.config, self.settings
-        if not config.numerator:
+        settings = self.settings
+        if not self.numerator:
             return "disabled"
+        if self.paused:
+            return "paused"
         if head.upgrade:
             return "upgrade"
         if self.methods is not None and head.method not in self.methods:
             return "method"
         if is_loop:
             return "loop"
-        if draw % config.denominator >= config.numerator:
+        if draw % self.denominator >= self.numerator:
             return "not_sampled"
         if not self.cluster.endpoints:
             return "no_endpoint"

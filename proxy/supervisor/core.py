@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from proxy import control, tasks
-from proxy.admin.subject import Loaded, Refusal, Snapshot, State
+from proxy.admin.subject import Loaded, Refusal, Snapshot, State, Steered
 from proxy.config.model import Config, Settings
 from proxy.config.watcher import Watcher
 from proxy.runtime import Runtime
@@ -201,6 +201,20 @@ class Supervisor:
     async def set_weights(self, route: str, weights: Mapping[str, int], ttl_s: float | None) -> None:
         """Change weights of a route."""
         await self._steering.set_weights(route, weights, ttl_s)
+
+    def steered(self, mirror: str) -> Steered:
+        """Return what was set of a mirror by hand."""
+        return self._steering.steered(mirror)
+
+    async def set_mirror(
+        self, mirror: str, percent: float | None, paused: bool | None, ttl_s: float | None
+    ) -> None:
+        """Change a mirror's percent, or pause or resume it."""
+        await self._steering.set_mirror(mirror, percent, paused, ttl_s)
+
+    async def reset(self, *, route: str | None = None, mirror: str | None = None) -> None:
+        """Have the files' weights or percent hold again."""
+        await self._steering.reset(route=route, mirror=mirror)
 
     async def reload(self) -> Refusal | None:
         """Load the configuration again."""

@@ -10,10 +10,10 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 
 from proxy import tasks
-from proxy.admin.subject import RefusedError
-from proxy.config.model import Config, Destination, Route
+from proxy.admin.subject import RefusedError, Steered
+from proxy.config.model import Config, Destination, MirrorPolicy, Route
 from proxy.config.problems import did_you_mean
-from proxy.runtime import Override, Runtime, Weights
+from proxy.runtime import ALL_MIRRORS, Override, Pause, Percent, Runtime, Weights
 from proxy.supervisor.fleet import Fleet
 
 _log = logging.getLogger(__name__)
@@ -31,10 +31,23 @@ class Steering:
         """End overrides at their time, from now on."""
         tasks.spawn(self._end_in_time(), "end-overrides")
 
+    # --- how it stands ---
+
     def weights_of(self, route: str) -> tuple[Mapping[str, int], float | None]:
         """Return the overridden weights of a route, and for how many seconds more (None: on)."""
-        until = self._runtime.ends_at(("weights", route))
-        return self._runtime.weights_of(route), None if until is None else max(0.0, until - _now())
+        return self._runtime.weights_of(route), _left(self._runtime.ends_at(("weights", route)))
+
+    def steered(self, mirror: str) -> Steered:
+        """Return what is overridden of a mirror, or with `ALL_MIRRORS`, whether all are paused."""
+        percent = self._runtime.percent_of(mirror)
+        pauses = [pause for pause in {Pause(mirror), Pause(ALL_MIRRORS)} if self._runtime.has(pause)]
+        ends = [self._runtime.ends_at(pause.key) for pause in pauses]
+        if not pauses:
+            return Steered(percent, paused=False, left_s=_left(self._runtime.ends_at(("percent", mirror))))
+        lasting = [end for end in ends if end is not None]
+        return Steered(percent, paused=True, left_s=_left(max(lasting)) if lasting == ends else None)
+
+    # --- what is asked for ---
 
     async def set_weights(self, route: str, weights: Mapping[str, int], ttl_s: float | None) -> None:
         """Change weights of a route, all at once; returns when every worker uses them. Raises `RefusedError`."""
@@ -42,17 +55,52 @@ class Steering:
         known = sorted({one.name for one in destinations})
         for name in weights:
             if name not in known:
-                hint = did_you_mean(name, known)
-                message = f'the route "{route}" has no destination "{name}"' + (f"; {hint}" if hint else "")
-                raise RefusedError(message, destinations=known)
+                message = f'the route "{route}" has no destination "{name}"'
+                raise RefusedError(_hinted(message, name, known), destinations=known)
         changed = {**self._runtime.weights_of(route), **weights}
         if not _leaves_any(destinations, changed):
             raise RefusedError("total destination weight = 0", destinations=known)
-        self._runtime.set(Weights(route, tuple(changed.items())), None if ttl_s is None else _now() + ttl_s)
-        self._changed.set()
-        await self._fleet.steer()
         said = ", ".join(f"{name}={weight}" for name, weight in weights.items())
-        _log.info("weights of %s: %s%s", route, said, "" if ttl_s is None else f" for {ttl_s:g} s")
+        _log.info("weights of %s: %s%s", route, said, _for(ttl_s))
+        await self._set([Weights(route, tuple(changed.items()))], ttl_s)
+
+    async def set_mirror(
+        self, mirror: str, percent: float | None, paused: bool | None, ttl_s: float | None
+    ) -> None:
+        """Change a mirror's percent, or pause or resume it (`ALL_MIRRORS`: all); None leaves as it is.
+
+        Returns when every worker knows; for no request that begins later holds what held before. A mirror that
+        makes noise for comparing can be paused only. Raises `RefusedError`, and nothing has changed.
+        """
+        if mirror != ALL_MIRRORS or percent is not None:
+            _mirror(self._fleet.generation.config, mirror, takes_percent=percent is not None)
+        if paused is False and mirror != ALL_MIRRORS and self._runtime.has(Pause(ALL_MIRRORS)):
+            raise RefusedError("all mirrors are paused: this one resumes when all do")
+        wanted: list[Override] = []
+        if percent is not None:
+            _log.info("percent of %s: %g%s", mirror, percent, _for(ttl_s))
+            wanted.append(Percent(mirror, percent))
+        if paused:
+            _log.info("%s: paused%s", _named(mirror), _for(ttl_s))
+            wanted.append(Pause(mirror))
+        elif paused is False and self._runtime.has(Pause(mirror)):
+            _log.info("%s: resumed", _named(mirror))
+            self._runtime.drop([Pause(mirror)])
+        await self._set(wanted, ttl_s)
+
+    async def reset(self, *, route: str | None = None, mirror: str | None = None) -> None:
+        """Have the file's weights of a route, or its percent of a mirror, hold again. Raises `RefusedError`."""
+        config = self._fleet.generation.config
+        dropped: list[Override] = []
+        if route is not None:
+            _destinations(config, route)
+            dropped.append(Weights(route, ()))
+        if mirror is not None:
+            _mirror(config, mirror, takes_percent=True)
+            dropped.append(Percent(mirror, 0.0))
+        for override in dropped:
+            _log.info("%s: as the files say", _about(override))
+        await self._drop(dropped)
 
     async def keep_what_holds(self) -> None:
         """After a reload: drop overrides of what does not exist any more; tell of those that stay."""
@@ -60,13 +108,25 @@ class Steering:
         lost = [override for override in self._runtime.overrides if not _holds(override, config)]
         for override in lost:
             _log.warning(
-                "the override of %s of %s is dropped: the configuration has no such destinations now",
-                *override.key,
+                "the override of %s is dropped: what it was about is configured no more", _about(override)
             )
         await self._drop(lost)
         for override in self._runtime.overrides:
-            said = ", ".join(f"{name}={weight}" for name, weight in override.weights)
-            _log.warning("%s of %s stay as set by hand, whatever the files say: %s", *override.key, said)
+            _log.warning("%s", _told(override))
+
+    async def _set(self, overrides: Iterable[Override], ttl_s: float | None) -> None:
+        until = None if ttl_s is None else _now() + ttl_s
+        for override in overrides:
+            self._runtime.set(override, until)
+        self._changed.set()
+        await self._fleet.steer()
+
+    async def _drop(self, overrides: Iterable[Override]) -> None:
+        """End what has the keys of `overrides`."""
+        dropped = list(overrides)
+        if dropped:
+            self._runtime.drop(dropped)
+            await self._fleet.steer()
 
     async def _end_in_time(self) -> None:
         while True:
@@ -78,19 +138,23 @@ class Steering:
             except TimeoutError:
                 ended = self._runtime.ended(_now())
                 for override in ended:
-                    _log.info("the override of %s of %s ends: its time is over", *override.key)
+                    _log.info("the override of %s ends: its time is over", _about(override))
                 await self._drop(ended)
 
-    async def _drop(self, overrides: list[Override]) -> None:
-        if overrides:
-            self._runtime.drop(overrides)
-            await self._fleet.steer()
+
+# --- whether it can be ---
 
 
 def _holds(override: Override, config: Config) -> bool:
-    destinations = [one for route in _routes(config, override.route) for one in route.destinations]
-    weights = dict(override.weights)
-    return weights.keys() <= {one.name for one in destinations} and _leaves_any(destinations, weights)
+    match override:
+        case Weights():
+            destinations = [one for route in _routes(config, override.route) for one in route.destinations]
+            weights = dict(override.weights)
+            return weights.keys() <= {one.name for one in destinations} and _leaves_any(destinations, weights)
+        case Percent():
+            return override.mirror in _names(config, takes_percent=True)
+        case Pause():
+            return override.mirror == ALL_MIRRORS or override.mirror in _names(config, takes_percent=False)
 
 
 def _leaves_any(destinations: Iterable[Destination], weights: Mapping[str, int]) -> bool:
@@ -101,15 +165,77 @@ def _destinations(config: Config, name: str) -> list[Destination]:
     routes = list(_routes(config, name))
     if not routes:
         known = sorted({route.name for route in _routes(config)})
-        hint = did_you_mean(name, known)
-        message = f'there is no route "{name}"' + (f"; {hint}" if hint else "")
-        raise RefusedError(message, routes=known)
+        raise RefusedError(_hinted(f'there is no route "{name}"', name, known), routes=known)
     return [one for route in routes for one in route.destinations]
+
+
+def _mirror(config: Config, name: str, *, takes_percent: bool) -> None:
+    """Raise `RefusedError` unless there is a mirror of this name, and it takes what is asked."""
+    known = _names(config, takes_percent=takes_percent)
+    if name in known:
+        return
+    if name in _names(config, takes_percent=False):
+        message = f'"{name}" is asked for comparing only and has no percent; it can be paused'
+        raise RefusedError(message, mirrors=known)
+    raise RefusedError(_hinted(f'no mirror is named "{name}"', name, known), mirrors=known)
+
+
+def _names(config: Config, *, takes_percent: bool) -> list[str]:
+    return sorted({one.name for one in _mirrors(config) if one.role == "mirror" or not takes_percent})
+
+
+def _mirrors(config: Config) -> Iterator[MirrorPolicy]:
+    for route in _routes(config):
+        yield from route.mirrors
 
 
 def _routes(config: Config, name: str | None = None) -> Iterator[Route]:
     for host in config.virtual_hosts:
         yield from (route for route in host.routes if name in {None, route.name})
+
+
+# --- how it is said ---
+
+
+def _told(override: Override) -> str:
+    """Tell of an override that a reload leaves."""
+    by_hand = "as set by hand, whatever the files say"
+    match override:
+        case Weights():
+            said = ", ".join(f"{name}={weight}" for name, weight in override.weights)
+            return f"{_about(override)} stay {by_hand}: {said}"
+        case Percent():
+            return f"{_about(override)} stays {by_hand}: {override.percent:g}"
+        case Pause():
+            stays = "stay" if override.mirror == ALL_MIRRORS else "stays"
+            return f"{_named(override.mirror)} {stays} paused, {by_hand}"
+
+
+def _about(override: Override) -> str:
+    match override:
+        case Weights():
+            return f"weights of {override.route}"
+        case Percent():
+            return f"the percent of {override.mirror}"
+        case Pause():
+            return f"the pause of {_named(override.mirror)}"
+
+
+def _named(mirror: str) -> str:
+    return "all mirrors" if mirror == ALL_MIRRORS else mirror
+
+
+def _hinted(message: str, name: str, known: Iterable[str]) -> str:
+    hint = did_you_mean(name, known)
+    return f"{message}; {hint}" if hint else message
+
+
+def _for(ttl_s: float | None) -> str:
+    return "" if ttl_s is None else f" for {ttl_s:g} s"
+
+
+def _left(until: float | None) -> float | None:
+    return None if until is None else max(0.0, until - _now())
 
 
 def _now() -> float:
