@@ -5,9 +5,8 @@ Reads the merged `Report` that `/metrics` is made of, for one route with one des
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 from proxy.telemetry.metrics import LATENCY_BUCKETS, Report
+from proxy.telemetry.quantile import quantile
 
 _HEADINGS = ("", "answers", "p50", "p99")
 
@@ -32,29 +31,13 @@ def line(report: Report) -> str:
         _histogram(report, name) for name in ("request_duration_seconds", "mirror_duration_seconds")
     )
     p50, p99 = (
-        f"{_milliseconds(quantile(primary, q))} / {_milliseconds(quantile(mirror, q))}" for q in (0.5, 0.99)
+        f"{_milliseconds(quantile(primary[:-1], q))} / {_milliseconds(quantile(mirror[:-1], q))}"
+        for q in (0.5, 0.99)
     )
     return (
         f"{sum(primary[:-1]):.0f} requests: {_outcomes(report)}; "
         f"primary/mirror: statuses {_status_pairs(report)}; p50 {p50}; p99 {p99}"
     )
-
-
-def quantile(histogram: list[float], q: float) -> float | None:
-    """Estimate a quantile in seconds, on a straight line within its bucket (PromQL's `histogram_quantile`).
-
-    `histogram` is a `Report`'s: the count of each bucket, the last +Inf, then the sum. None: nothing was
-    observed; beyond the last bound, that bound.
-    """
-    counts = histogram[:-1]
-    rank = q * sum(counts)
-    if not rank:
-        return None
-    for count, (low, high) in zip(counts, pairwise((0.0, *LATENCY_BUCKETS)), strict=False):
-        if rank <= count:
-            return low + (high - low) * rank / count
-        rank -= count
-    return LATENCY_BUCKETS[-1]
 
 
 def _histogram(report: Report, family: str) -> list[float]:
@@ -65,7 +48,7 @@ def _histogram(report: Report, family: str) -> list[float]:
 
 def _speeds(report: Report, family: str) -> tuple[str, str, str]:
     histogram = _histogram(report, family)
-    p50, p99 = (_milliseconds(quantile(histogram, q)) for q in (0.5, 0.99))
+    p50, p99 = (_milliseconds(quantile(histogram[:-1], q)) for q in (0.5, 0.99))
     return f"{sum(histogram[:-1]):.0f}", p50, p99
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from proxy.demo import board
 from proxy.telemetry.metrics import LATENCY_BUCKETS, Report
 
@@ -50,23 +48,3 @@ def test_one_line_says_the_same() -> None:
 def test_before_the_first_request_there_is_nothing_to_show() -> None:
     assert board.line({}) == "0 requests: -; primary/mirror: statuses -; p50 - / -; p99 - / -"
     assert "-" in board.table({})[1]
-
-
-@pytest.mark.parametrize(
-    ("counts", "q", "seconds"),
-    [
-        ({"le_5": 100}, 0.5, 0.00375),
-        ({"le_1": 50, "le_10": 50}, 0.5, 0.001),
-        ({"le_1": 50, "le_10": 50}, 0.75, 0.0075),
-        ({"le_0.5": 10}, 1.0, 0.0005),
-    ],
-)
-def test_a_quantile_lies_on_a_straight_line_within_its_bucket(
-    counts: dict[str, int], q: float, seconds: float
-) -> None:
-    assert board.quantile(histogram(**counts), q) == pytest.approx(seconds)
-
-
-def test_a_quantile_beyond_the_last_bound_is_that_bound() -> None:
-    sample = [0.0] * len(LATENCY_BUCKETS) + [5.0, 100.0]
-    assert board.quantile(sample, 0.5) == LATENCY_BUCKETS[-1]
