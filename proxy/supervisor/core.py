@@ -27,7 +27,7 @@ from proxy.runtime import Runtime
 from proxy.supervisor import banner
 from proxy.supervisor.doors import Doors
 from proxy.supervisor.fleet import Fleet
-from proxy.supervisor.process import WorkerProcess
+from proxy.supervisor.process import Supply, WorkerProcess
 from proxy.supervisor.reload import Reload
 from proxy.supervisor.slot import Patience
 from proxy.supervisor.sockets import StartError
@@ -101,7 +101,8 @@ class Supervisor:
         self._stop: asyncio.Future[None] = loop.create_future()
         self._stop_now: asyncio.Future[None] = loop.create_future()
         self._started = time.monotonic()
-        self._fleet = Fleet(config, _mark_key(config.settings), patience, lambda: runtime.overrides)
+        supply = Supply(lambda: runtime.overrides, lambda _settings: None)
+        self._fleet = Fleet(config, _mark_key(config.settings), patience, supply)
         self._doors = Doors(self)
         self._steering = Steering(runtime, self._fleet)
         self._watcher = watcher or Watcher(())

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Iterable, Sequence
 from proxy import control
 from proxy.config.model import Address, Config, Settings
 from proxy.supervisor.cpus import worker_count
-from proxy.supervisor.process import Generation, Overrides, WorkerProcess
+from proxy.supervisor.process import Generation, Supply, WorkerProcess
 from proxy.supervisor.slot import Patience, Slot
 from proxy.supervisor.sockets import Allotment, SlotSockets, SocketPool, StartError
 from proxy.supervisor.tally import retire
@@ -23,9 +23,9 @@ from proxy.telemetry.metrics import Report
 class Fleet:
     """Owns slots and sockets. `retired` holds the counts of workers that are gone."""
 
-    def __init__(self, config: Config, mark_key: bytes, patience: Patience, overrides: Overrides) -> None:
+    def __init__(self, config: Config, mark_key: bytes, patience: Patience, supply: Supply) -> None:
         self._patience = patience
-        self._overrides = overrides
+        self._supply = supply
         self._pool = SocketPool()
         self._leaving: list[Slot] = []
         self._turn = asyncio.Lock()
@@ -154,7 +154,7 @@ class Fleet:
         return Generation(self.generation.number + 1, config, self.generation.mark_key)
 
     def _slot(self, index: int) -> Slot:
-        return Slot(index, self._patience, self._overrides, self._on_gone, self.restarts)
+        return Slot(index, self._patience, self._supply, self._on_gone, self.restarts)
 
     def _on_gone(self, process: WorkerProcess) -> None:
         retire(self.retired, process.report)
@@ -169,6 +169,7 @@ def needs_processes(present: Settings, wanted: Settings) -> bool:
             present.access_log != wanted.access_log,
             present.limits != wanted.limits,
             present.upgrades != wanted.upgrades,
+            present.compare.is_on != wanted.compare.is_on,
         )
     )
 

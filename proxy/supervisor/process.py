@@ -1,27 +1,24 @@
-"""One worker process, seen from the supervisor: spawn it, hear it, tell it, know when it is gone."""
+"""One worker process, seen from the supervisor: what it is told, what it answers, how it stands."""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
-import os
-import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from proxy import control
-from proxy.config.model import Config
-from proxy.control import Pipe
+from proxy.config.model import Config, Settings
 from proxy.runtime import Override
+from proxy.supervisor.child import Child
 from proxy.supervisor.sockets import SlotSockets
 from proxy.telemetry.metrics import Report
 
-Overrides = Callable[[], tuple[Override, ...]]
 State = Literal["starting", "serving", "draining"]
+
+#: glibc gives the top of its heap back to the kernel whenever 128 KiB of it are free, and a chunk of a body is just
+#: that: a POST of 64 KiB cost 11 to 18 % more in page faults (`python -m benchmarks --scenario post_64k`).
+_ALLOCATOR = {"MALLOC_TRIM_THRESHOLD_": str(32 << 20), "MALLOC_TOP_PAD_": str(4 << 20)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,51 +30,43 @@ class Generation:
     mark_key: bytes
 
 
-class WorkerProcess:
-    """A worker from its spawn until its process has ended and its pipe has been read to the end.
+@dataclass(frozen=True, slots=True)
+class Supply:
+    """What else a worker starts with: the overrides as they are then, and the end of the comparer's pipe."""
+
+    overrides: Callable[[], tuple[Override, ...]]
+    pairs: Callable[[Settings], int | None]
+
+
+class WorkerProcess(Child):
+    """A worker.
 
     `report` is the latest that was heard. `ready` resolves to None once it accepts, or to the reason why it
-    never will; `gone` resolves at the end.
+    never will.
     """
 
     def __init__(self, slot: int, generation: Generation) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._pipe = Pipe(self._on_message, self._on_pipe_closed)
-        self._ids = itertools.count()
-        self._asked: dict[object, asyncio.Future[control.Message]] = {}
-        self._is_pipe_closed = False
+        super().__init__()
         self.slot = slot
         self.generation = generation
         self.state: State = "starting"
-        self.started = self.last_heard = self._loop.time()
         self.deadline: float | None = None
-        self.is_hung = False
         self.report: Report = {}
         self.clusters: list[dict[str, object]] = []
         self.mirrors: list[dict[str, object]] = []
         self.ready: asyncio.Future[str | None] = self._loop.create_future()
-        self.gone: asyncio.Future[None] = self._loop.create_future()
+        self.gone.add_done_callback(self._on_gone)
 
-    async def spawn(self, sockets: SlotSockets, overrides: Overrides) -> None:
+    async def spawn(self, sockets: SlotSockets, supply: Supply) -> None:
         """Start the process on `sockets`; returns before it is ready. Raises `OSError`."""
         fds = tuple(tuple(sock.fileno() for sock in of_listener) for of_listener in sockets)
         made = self.generation
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self._process = _popen(self.slot, made.number, theirs.fileno(), sum(fds, ()))
-        self.pid = self._process.pid
-        self._pidfd = os.pidfd_open(self.pid)
-        self._loop.add_reader(self._pidfd, self._on_exit)
-        await self._loop.create_unix_connection(lambda: self._pipe, sock=ours)
-        self._pipe.send(control.Start(made.config, made.number, made.mark_key, fds, overrides()))
-
-    @property
-    def exit_text(self) -> str:
-        """How the process ended, for a log line."""
-        code = self._process.returncode
-        if self.is_hung:
-            return "stopped answering and was killed"
-        return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
+        pairs = supply.pairs(made.config.settings)
+        inherited = (*sum(fds, ()), *(() if pairs is None else (pairs,)))
+        names = {"slot": self.slot, "generation": made.number}  # for `ps`
+        await self._start("proxy.worker", names, inherited, _ALLOCATOR)
+        overrides = supply.overrides()
+        self._pipe.send(control.Start(made.config, made.number, made.mark_key, fds, overrides, pairs))
 
     def send(self, message: control.ToWorker) -> None:
         """Tell the worker something it does not answer."""
@@ -89,11 +78,6 @@ class WorkerProcess:
             self.state = "draining"
             self.deadline = self._loop.time() + grace_s
             self._pipe.send(control.Drain(grace_s))
-
-    def kill(self) -> None:
-        """End the process at once."""
-        if self._process.returncode is None:
-            self._process.kill()
 
     async def snap(self, timeout_s: float) -> None:
         """Refresh `report`, `clusters` and `mirrors`; after `timeout_s` what was heard last has to do."""
@@ -128,21 +112,8 @@ class WorkerProcess:
             is not None
         )
 
-    async def _ask(self, message: control.ToWorker, key: object, timeout_s: float) -> control.Message | None:
-        """Send `message` and return the answer of that `key`, or None when it does not come."""
-        answer = self._asked[key] = self._loop.create_future()
-        self._pipe.send(message)
-        await asyncio.wait([answer, self.gone], timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-        del self._asked[key]
-        return answer.result() if answer.done() else None
-
-    def _on_answer(self, kind: type, number: int, message: control.Message) -> None:
-        answer = self._asked.get((kind, number))
-        if answer is not None and not answer.done():
-            answer.set_result(message)
-
-    def _on_message(self, message: control.Message) -> None:
-        self.last_heard = self._loop.time()
+    def hear(self, message: control.Message) -> None:
+        """Take what the worker says."""
         match message:
             case control.Ready():
                 if self.state == "starting":
@@ -170,34 +141,5 @@ class WorkerProcess:
         if not self.ready.done():
             self.ready.set_result(problem)
 
-    def _on_exit(self) -> None:
-        self._loop.remove_reader(self._pidfd)
-        os.close(self._pidfd)
-        self._process.wait()
-        self._tell_when_gone()
-
-    def _on_pipe_closed(self) -> None:
-        self._is_pipe_closed = True
-        self._tell_when_gone()
-
-    def _tell_when_gone(self) -> None:
-        """Wait for both: the last counters may still be in the pipe when the process has ended."""
-        if self._is_pipe_closed and self._process.returncode is not None:
-            self._settle(f"the worker process {self.exit_text} before it was ready")
-            self.gone.set_result(None)
-
-
-#: glibc gives the top of its heap back to the kernel whenever 128 KiB of it are free, and a chunk of a body is just
-#: that: a POST of 64 KiB cost 11 to 18 % more in page faults (`python -m benchmarks --scenario post_64k`).
-_ALLOCATOR = {"MALLOC_TRIM_THRESHOLD_": str(32 << 20), "MALLOC_TOP_PAD_": str(4 << 20)}
-
-
-def _popen(slot: int, generation: int, end: int, fds: tuple[int, ...]) -> subprocess.Popen[bytes]:
-    """Start the interpreter we run ourselves, on the modules we run; the last two options are for `ps`."""
-    command = [sys.executable, "-P", "-m", "proxy.worker", "--control", str(end)]
-    return subprocess.Popen(  # noqa: S603 nothing here comes from outside
-        [*command, "--slot", str(slot), "--generation", str(generation)],
-        pass_fds=(end, *fds),
-        stdin=subprocess.DEVNULL,
-        env={**_ALLOCATOR, **os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
+    def _on_gone(self, _gone: asyncio.Future[None]) -> None:
+        self._settle(f"the worker process {self.exit_text} before it was ready")

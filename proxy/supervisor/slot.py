@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from proxy import control, tasks
 from proxy.runtime import Override
-from proxy.supervisor.process import Generation, Overrides, WorkerProcess
+from proxy.supervisor.process import Generation, Supply, WorkerProcess
 from proxy.supervisor.sockets import SlotSockets, StartError
 
 _log = logging.getLogger(__name__)
@@ -40,12 +40,12 @@ class Slot:
         self,
         index: int,
         patience: Patience,
-        overrides: Overrides,
+        supply: Supply,
         on_gone: Callable[[WorkerProcess], None],
         restarts: dict[str, int],
     ) -> None:
         self._patience = patience
-        self._overrides = overrides
+        self._supply = supply
         self._on_gone = on_gone
         self._restarts = restarts
         self._pause_s = 0.0
@@ -97,7 +97,7 @@ class Slot:
             return
         if worker is not prepared and not await self._prepare_late(worker, message):
             return
-        order = control.Commit(generation.number, self._overrides())
+        order = control.Commit(generation.number, self._supply.overrides())
         if not await worker.commit(order, generation, self._patience.answer_s):
             await self._give_up(worker)
 
@@ -128,7 +128,7 @@ class Slot:
 
     async def steer(self) -> None:
         """Have the overrides, as they are now, in force in every process; one that does not obey is killed."""
-        overrides = self._overrides()
+        overrides = self._supply.overrides()
         await asyncio.gather(*(self._steer(process, overrides) for process in tuple(self.processes)))
 
     async def _steer(self, process: WorkerProcess, overrides: tuple[Override, ...]) -> None:
@@ -196,7 +196,7 @@ class Slot:
         if is_replacement:
             self._launching = process
         try:
-            await process.spawn(sockets, self._overrides)
+            await process.spawn(sockets, self._supply)
         except OSError as error:
             raise StartError(f"worker {self.index} cannot be spawned: {error}") from error
         self.processes.add(process)
