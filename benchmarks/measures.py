@@ -2,7 +2,7 @@
 
 Figures by name: `cpu_us` (CPU of the proxy's whole tree per answered request), `rps`, `p50_ms`, `p99_ms`,
 `errors`; `growth_mib`, `rss_mib`, `connection_kib`; `lost` requests; `p99_ratio` (while reloading, to before),
-`reload_s`, `failed` requests; `load_s`. A figure that cannot be had is absent.
+`reload_s`, `failed` requests; `load_s`; those of `benchmarks.comparing`. A figure that cannot be had is absent.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import clients, origins, routes, wrk
+from benchmarks import clients, comparing, origins, routes, wrk
 from benchmarks.pace import Span, Timed, keep_pace, next_generation
 from benchmarks.ports import free_port
 from benchmarks.process import ProcessTree, on_cores
@@ -57,6 +57,8 @@ def measure(scenario: Scenario, proxy: Proxy, bench: Bench) -> Figures:
     """Start upstreams and `proxy`, take the scenario's figures, end everything."""
     if scenario.kind == "loading":
         return _loading(scenario, bench)
+    if scenario.kind == "comparing":
+        return comparing.measure(bench)
     with _started(scenario, proxy, bench) as subject:
         return MEASURES[scenario.kind](scenario, bench, subject)
 

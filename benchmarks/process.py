@@ -50,6 +50,12 @@ def descendants(root: int, stats: dict[int, Stat]) -> list[Stat]:
     return tree
 
 
+def _command(pid: int) -> list[str]:
+    with suppress(OSError):  # it has ended meanwhile
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    return []
+
+
 @contextmanager
 def on_cores(cores: Collection[int]) -> Iterator[None]:
     """Keep this process to `cores` meanwhile; what it starts inherits them."""
@@ -80,9 +86,15 @@ class ProcessTree:
         """Return the end of what the command printed, for an error message."""
         return self.log.read_text(errors="replace").strip()[-400:] or "no output"
 
-    def cpu_s(self) -> float:
-        """Return the CPU seconds the tree has used since it started."""
-        return sum(stat.cpu_s for stat in self._stats())
+    def cpu_s(self, module: str = "") -> float:
+        """Return the CPU seconds the tree, or its processes that run `module`, have used since they started."""
+        stats = self._stats()
+        pids = set(self.pids(module)) if module else {stat.pid for stat in stats}
+        return sum(stat.cpu_s for stat in stats if stat.pid in pids)
+
+    def pids(self, module: str) -> list[int]:
+        """Return the processes of the tree that run a Python module."""
+        return [stat.pid for stat in self._stats() if module in _command(stat.pid)]
 
     def rss_bytes(self) -> int:
         """Return the resident memory of the tree; pages shared by two processes count twice."""

@@ -27,7 +27,8 @@ class CannotStartError(Exception):
 class Setup:
     """What a proxy is told: where to listen, its primary's port, its mirror (host, port) if any, percent.
 
-    With `routes`, a kind of `benchmarks.routes`, files say where requests go.
+    With `routes`, a kind of `benchmarks.routes`, files say where requests go. `compare` is the percentage of copies
+    whose answers are compared.
     """
 
     port: int
@@ -35,6 +36,7 @@ class Setup:
     mirror: tuple[str, int] | None = None
     percent: int = 100
     routes: str = ""
+    compare: int = 0
     admin: int = field(default_factory=free_port)
 
 
@@ -94,6 +96,8 @@ class MirrorProxy(Proxy):
         if setup.mirror:
             host, port = setup.mirror
             mirror = ["--mirror", f"http://{host}:{port}", "--percent", str(setup.percent)]
+        if setup.compare:
+            mirror += ["--compare", str(setup.compare), "--compare-store", f"sqlite:///{home / 'store.db'}"]
         return [*RUN, "--primary", f"http://{HOST}:{setup.primary}", *mirror, *doors]
 
 

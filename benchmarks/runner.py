@@ -36,7 +36,7 @@ def _round(
 ) -> None:
     for index, scenario in enumerate(scenarios, start=1):
         for proxy in proxies:
-            if scenario.routes and not proxy.reads_files:
+            if (scenario.routes or scenario.kind == "comparing") and not proxy.reads_files:
                 continue
             _progress(f"round {label}  {index}/{len(scenarios)}  {scenario.name}  {proxy.name}")
             try:

@@ -163,7 +163,27 @@ def _files() -> Iterator[Scenario]:
     )
 
 
+def _comparing() -> Iterator[Scenario]:
+    yield Scenario(
+        "compare_10",
+        "GET at half the capacity, all mirrored, 10 % compared: against nothing compared",
+        kind="comparing",
+        targets=(
+            Target("on_p99_x", 1.1),
+            Target("on_cpu_x", 1.15),
+            Target("stopped_p99_x", 1.1),
+            Target("stopped_cpu_x", 1.15),
+            Target("watched_p99_x", 1.1),
+        ),
+    )
+
+
 SCENARIOS: dict[str, Scenario] = {
     scenario.name: scenario
-    for scenario in (*(s for body, size in BODIES.items() for s in _loads(body, size)), *_files(), *_others())
+    for scenario in (
+        *(s for body, size in BODIES.items() for s in _loads(body, size)),
+        *_files(),
+        *_comparing(),
+        *_others(),
+    )
 }

@@ -23,12 +23,21 @@ LOAD_HEADER = (
 )
 OTHER_HEADER = ("scenario", "proxy", "figure", "x envoy", "x nginx")
 OTHER_FIGURES = {
-    "memory_stalled": ("growth_mib", "MiB"),
-    "memory_idle": ("rss_mib", "MiB"),
-    "idle_connections": ("connection_kib", "KiB"),
-    "sigterm": ("lost", "lost"),
-    "reload": ("p99_ratio", "x p99"),
-    "loading": ("load_s", "s"),
+    "memory_stalled": (("growth_mib", "MiB"),),
+    "memory_idle": (("rss_mib", "MiB"),),
+    "idle_connections": (("connection_kib", "KiB"),),
+    "sigterm": (("lost", "lost"),),
+    "reload": (("p99_ratio", "x p99"),),
+    "loading": (("load_s", "s"),),
+    "comparing": (
+        ("again_p99_x", "x p99, the band: nothing compared either"),
+        ("on_p99_x", "x p99, compared"),
+        ("stopped_p99_x", "x p99, comparer stopped"),
+        ("watched_p99_x", "x p99, scraped and watched"),
+        ("again_cpu_x", "x CPU of the worker, the band"),
+        ("on_cpu_x", "x CPU of the worker, compared"),
+        ("stopped_cpu_x", "x CPU of the worker, comparer stopped"),
+    ),
 }
 
 
@@ -68,12 +77,12 @@ def _load_rows(scenario: Scenario, results: Results) -> Iterable[tuple[str, ...]
 
 
 def _other_rows(scenario: Scenario, results: Results) -> Iterable[tuple[str, ...]]:
-    metric, unit = OTHER_FIGURES[scenario.kind]
     for proxy in results.rounds.get(scenario.name, {}):
         row = (scenario.name, proxy)
-        figure = f"{_figure(results.spread(*row, metric))} {unit}"
-        ratios = [results.ratio(row, (scenario.name, other), metric) for other in ("envoy", "nginx")]
-        yield (*row, figure, *(_ratio(ratio) for ratio in ratios))
+        for metric, unit in OTHER_FIGURES[scenario.kind]:
+            figure = f"{_figure(results.spread(*row, metric))} {unit}"
+            ratios = [results.ratio(row, (scenario.name, other), metric) for other in ("envoy", "nginx")]
+            yield (*row, figure, *(_ratio(ratio) for ratio in ratios))
 
 
 def _figure(spread: Spread | None) -> str:
@@ -85,7 +94,9 @@ def _figure(spread: Spread | None) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.1f}"
+    if abs(value) >= 100 or value == int(value):
+        return f"{value:.0f}"
+    return f"{value:.1f}" if abs(value) >= 3 else f"{value:.2f}"
 
 
 def _ratio(spread: Spread | None) -> str:
