@@ -6,19 +6,23 @@ people; it names the database without its password.
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import re
+import sqlite3
+import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
-from proxy.compare.example import Example
+from proxy.compare.example import Example, Search
 from proxy.compare.totals import Key, Totals
 from proxy.config.model import StoreLimits
 from proxy.store import schema
@@ -31,10 +35,15 @@ _DRIVERS = {
     "postgresql+psycopg": "postgresql+psycopg",
 }
 _BUSY_S = 5
+_PAUSE_S = 0.01
 _CONNECT_S = 5
+#: A server that is gone without a word is given up after so long; libpq would wait for as long as TCP does.
+_GONE = {"keepalives_idle": 10, "keepalives_interval": 5, "tcp_user_timeout": 15_000}
 #: PostgreSQL's advisory lock of those who make or prune the tables; any number that is always the same.
 _LOCK = 0x6D697272
 _MINUTE_S = 60
+
+_making = threading.Lock()
 
 
 class StoreError(Exception):
@@ -92,30 +101,17 @@ class Store:
             found = connection.execute(wanted)
             return Totals({schema.key_of(family, labels): int(value) for family, labels, value in found})
 
-    def differences(  # noqa: PLR0913 -- each narrows the search, and all have a name
-        self,
-        since: float,
-        *,
-        route: str | None = None,
-        mirror: str | None = None,
-        path: str | None = None,
-        kind: str | None = None,
-        before: int | None = None,
-        limit: int = 50,
-    ) -> list[Example]:
-        """Return the newest `limit` examples of which all that is given is true; `before` is a number: older ones.
-
-        `path` and `kind` are those of one and the same difference.
-        """
+    def differences(self, search: Search) -> list[Example]:
+        """Return the examples that are searched for."""
         place = [places.c.number == differences.c.number]
-        place += [places.c.path == schema.label(path)] if path is not None else []
-        place += [places.c.kind == kind] if kind is not None else []
-        wanted = [differences.c.time >= since]
-        wanted += [differences.c.route == schema.label(route)] if route is not None else []
-        wanted += [differences.c.mirror == schema.label(mirror)] if mirror is not None else []
-        wanted += [differences.c.number < before] if before is not None else []
+        place += [places.c.path == schema.label(search.path)] if search.path is not None else []
+        place += [places.c.kind == search.kind] if search.kind is not None else []
+        wanted = [differences.c.time >= search.since]
+        wanted += [differences.c.route == schema.label(search.route)] if search.route is not None else []
+        wanted += [differences.c.mirror == schema.label(search.mirror)] if search.mirror is not None else []
+        wanted += [differences.c.number < search.before] if search.before is not None else []
         wanted += [sa.exists().where(*place)] if len(place) > 1 else []
-        return self._examples(wanted, limit)
+        return self._examples(wanted, search.limit)
 
     def difference(self, number: int) -> Example | None:
         """Return the example with this number; None: there is none, or no longer."""
@@ -193,21 +189,40 @@ def _sqlite(url: sa.URL) -> sa.Engine:
 
 
 def _make_private_file(file: Path) -> None:
-    """Make the file, and the folder it is in, for nobody else's eyes: bodies of requests will be in it."""
+    """Make the file, and the folder it is in, for nobody else's eyes: bodies of requests will be in it.
+
+    A file that is there is not opened: to close it would end every lock that this process has on it (POSIX).
+    """
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        if os.fstat(descriptor).st_uid == os.geteuid():
-            os.fchmod(descriptor, 0o600)
-    finally:
-        os.close(descriptor)
+    with _making, suppress(FileExistsError):
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    if file.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file))
+    if not os.access(file, os.R_OK | os.W_OK, effective_ids=True):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
+    if file.stat().st_uid == os.geteuid():
+        file.chmod(0o600)
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:
     """Let readers not wait for a writer, and a writer for another; `_begin_sqlite` begins transactions, not Python."""
     connection.isolation_level = None
-    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+    _keep_a_log(connection, monotonic() + _BUSY_S)
+    for pragma in ("synchronous = NORMAL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _keep_a_log(connection: Any, until: float) -> None:
+    """Switch to a write-ahead log. Of two who do that at once SQLite refuses one, without waiting."""
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").close()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or monotonic() > until:
+                raise
+            sleep(_PAUSE_S)
+        else:
+            return
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
@@ -215,8 +230,9 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 
 
 def _postgresql(url: sa.URL) -> sa.Engine:
-    limit = {} if "connect_timeout" in url.query else {"connect_timeout": _CONNECT_S}
-    return sa.create_engine(url, connect_args=limit, pool_pre_ping=True)
+    limits = {"connect_timeout": _CONNECT_S, **_GONE}
+    unsaid = {name: value for name, value in limits.items() if name not in url.query}
+    return sa.create_engine(url, connect_args=unsaid, pool_pre_ping=True)
 
 
 def _insert_example(connection: sa.Connection, example: Example) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import pwd
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import sqlalchemy as sa
@@ -108,14 +111,23 @@ def test_a_file_in_place_of_the_folder_is_named(tmp_path: Path) -> None:
     assert "cannot be opened" in error_of(f"sqlite:///{tmp_path}/file/store.db")
 
 
-def test_a_file_that_may_not_be_written_is_named(tmp_path: Path) -> None:
-    file = tmp_path / "store.db"
-    Store(f"sqlite:///{file}", LIMITS).close()
-    tmp_path.chmod(0o755)
-    file.chmod(0o444)
-    if os.access(file, os.W_OK):
-        pytest.skip("root may write everything")
-    assert "Permission denied" in error_of(f"sqlite:///{file}")
+@pytest.fixture
+def nobody() -> Iterator[None]:
+    """Be somebody who may not write everything, which root may."""
+    before = os.geteuid()
+    if not before:
+        os.seteuid(pwd.getpwnam("nobody").pw_uid)
+    yield
+    os.seteuid(before)
+
+
+@pytest.mark.usefixtures("nobody")
+def test_a_file_that_may_not_be_written_is_named() -> None:
+    with TemporaryDirectory(dir="/tmp") as folder:
+        file = Path(folder, "store.db")
+        Store(f"sqlite:///{file}", LIMITS).close()
+        file.chmod(0o444)
+        assert "Permission denied" in error_of(f"sqlite:///{file}")
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "sqlite:///a.db?mode=ro"])

@@ -10,7 +10,7 @@ from threading import Barrier
 import pytest
 
 from proxy.compare.difference import Difference
-from proxy.compare.example import Example, Side
+from proxy.compare.example import Example, Search, Side
 from proxy.compare.totals import Totals
 from proxy.config.model import StoreLimits
 from proxy.store import Store, StoreError
@@ -97,7 +97,7 @@ def test_stores_that_open_and_add_at_once_sum_up(open_store: OpenStore) -> None:
         list(pool.map(work, range(4)))
     store = open_store()
     assert store.totals(0) == Totals(dict.fromkeys(keys, 80))
-    assert sorted(numbers(store.differences(0, limit=100))) == list(range(1, 81))
+    assert sorted(numbers(store.differences(Search(limit=100)))) == list(range(1, 81))
 
 
 def test_stores_that_prune_and_add_at_once_keep_the_newest(open_store: OpenStore) -> None:
@@ -113,7 +113,7 @@ def test_stores_that_prune_and_add_at_once_keep_the_newest(open_store: OpenStore
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(work, stores))
     stores[0].prune(NOW)
-    assert numbers(stores[0].differences(0)) == [45, 44, 43, 42, 41]
+    assert numbers(stores[0].differences(Search())) == [45, 44, 43, 42, 41]
 
 
 def test_what_fails_half_way_leaves_nothing(open_store: OpenStore) -> None:
@@ -122,14 +122,14 @@ def test_what_fails_half_way_leaves_nothing(open_store: OpenStore) -> None:
     with pytest.raises((StoreError, AttributeError)):
         store.add({REQUESTS: 1}, [EXAMPLE, unwritable], NOW)
     assert store.totals(0) == Totals()
-    assert store.differences(0) == []
+    assert store.differences(Search()) == []
 
 
 def test_the_newest_come_first_and_older_ones_page_by_page(open_store: OpenStore) -> None:
     store = open_store()
     store.add({}, [EXAMPLE] * 5, NOW)
-    assert numbers(store.differences(0, limit=2)) == [5, 4]
-    assert numbers(store.differences(0, limit=2, before=4)) == [3, 2]
+    assert numbers(store.differences(Search(limit=2))) == [5, 4]
+    assert numbers(store.differences(Search(limit=2, before=4))) == [3, 2]
 
 
 @pytest.mark.parametrize(
@@ -156,28 +156,28 @@ def test_examples_are_found_by_what_they_are_about(
         replace(EXAMPLE, differences=extra),
     ]
     store.add({}, [EXAMPLE, *others], NOW)
-    assert numbers(store.differences(0, **wanted)) == found  # type: ignore[arg-type]  # texts only
+    assert numbers(store.differences(Search(**wanted))) == found  # type: ignore[arg-type]  # texts only
 
 
 def test_examples_from_before_the_asked_time_are_left_out(open_store: OpenStore) -> None:
     store = open_store()
     store.add({}, [EXAMPLE, replace(EXAMPLE, time=NOW + 1)], NOW)
-    assert numbers(store.differences(NOW + 0.5)) == [2]
+    assert numbers(store.differences(Search(NOW + 0.5))) == [2]
 
 
 def test_of_too_many_examples_the_newest_are_kept(open_store: OpenStore) -> None:
     store = open_store(max_differences=2)
     store.add({}, [EXAMPLE] * 5, NOW)
     store.prune(NOW)
-    assert numbers(store.differences(0)) == [5, 4]
-    assert numbers(store.differences(0, path="$.price")) == [5, 4]
+    assert numbers(store.differences(Search())) == [5, 4]
+    assert numbers(store.differences(Search(path="$.price"))) == [5, 4]
 
 
 def test_as_many_examples_as_may_be_kept_are_all_kept(open_store: OpenStore) -> None:
     store = open_store(max_differences=2)
     store.add({}, [EXAMPLE] * 2, NOW)
     store.prune(NOW)
-    assert numbers(store.differences(0)) == [2, 1]
+    assert numbers(store.differences(Search())) == [2, 1]
 
 
 def test_what_is_too_old_is_dropped_and_its_numbers_are_not_given_again(open_store: OpenStore) -> None:
@@ -186,10 +186,10 @@ def test_what_is_too_old_is_dropped_and_its_numbers_are_not_given_again(open_sto
     store.add({REQUESTS: 10}, [replace(EXAMPLE, time=NOW + 3_000)], NOW + 3_000)
     store.prune(NOW + 3_661)
     assert store.totals(0) == Totals({REQUESTS: 10})
-    assert numbers(store.differences(0)) == [2]
+    assert numbers(store.differences(Search())) == [2]
     store.prune(NOW + 9_000)
     store.add({}, [EXAMPLE], NOW)
-    assert numbers(store.differences(0)) == [3]
+    assert numbers(store.differences(Search())) == [3]
 
 
 def test_nothing_that_a_peer_can_send_is_refused_by_the_database(open_store: OpenStore) -> None:
@@ -198,7 +198,7 @@ def test_nothing_that_a_peer_can_send_is_refused_by_the_database(open_store: Ope
     hostile = replace(EXAMPLE, target=odd, request_id=odd, differences=(Difference(odd, "value", odd, odd),))
     store.add({("field", "shop", "v2", odd, "value"): 1}, [hostile], NOW)
     assert store.difference(1) == replace(hostile, number=1)
-    assert numbers(store.differences(0, path=odd)) == [1]
+    assert numbers(store.differences(Search(path=odd))) == [1]
     assert store.totals(0).count("field") == 1
 
 
@@ -208,12 +208,12 @@ def test_paths_too_long_for_an_index_are_told_apart_and_found(open_store: OpenSt
     found = [replace(EXAMPLE, differences=(Difference(path, "missing"),)) for path in paths]
     store.add({("field", path, path, path, "missing"): 1 for path in paths}, found, NOW)
     assert len(store.totals(0).counts) == 2
-    assert [numbers(store.differences(0, path=path)) for path in paths] == [[1], [2]]
+    assert [numbers(store.differences(Search(path=path))) for path in paths] == [[1], [2]]
 
 
 def test_a_store_of_no_examples_keeps_none(url: str) -> None:
     store = Store(url, StoreLimits(max_differences=0))
     store.add({}, [EXAMPLE], NOW)
     store.prune(NOW)
-    assert store.differences(0) == []
+    assert store.differences(Search()) == []
     store.close()
