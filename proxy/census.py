@@ -56,6 +56,18 @@ def _mirrors(holdings: Holdings) -> Report:
     return out
 
 
+def steered(held: Held) -> Report:
+    """The families that say how mirrors are steered: those that are configured, and none that is gone."""
+    return {
+        "mirror_percent": {
+            (name,): 100 * mirror.numerator / mirror.denominator
+            for (_, name), mirror in held.mirrors.items()
+            if mirror.config.role == "mirror"
+        },
+        "mirror_paused": {(name,): int(mirror.paused) for (_, name), mirror in held.mirrors.items()},
+    }
+
+
 def _clusters(holdings: Holdings) -> Report:
     out: Report = {}
     for name, stats in holdings.cluster_stats.items():
@@ -139,11 +151,9 @@ def mirrors(held: Held) -> list[Row]:
             "name": mirror.config.name,
             "route": route,
             "cluster": mirror.config.cluster,
-            "percent": 100 * mirror.config.numerator / mirror.config.denominator,
             "in_flight": len(mirror.live),
             "buffered_bytes": mirror.buffered_bytes,
             "breaker": "open" if mirror.breaker.is_open else "closed",
-            "outcomes": {name: count for name, count in mirror.stats.outcomes.items() if count},
         }
         for (route, _), mirror in held.mirrors.items()
     ]

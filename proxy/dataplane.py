@@ -215,6 +215,7 @@ class DataPlane:
     def report(self) -> Report:
         """Read every counter (see `telemetry.metrics.FAMILIES`)."""
         report = census.report(self._holdings, self.snapshot.generation, self._stats)
+        report |= census.steered(self.snapshot.held)
         if self._access_log is not None:
             report["access_log_dropped_total"] = {(): self._access_log.dropped}
         report["task_failures_total"] = {(name,): count for name, count in tasks.failures.items()}

@@ -1,13 +1,15 @@
-"""What `/routes` and `/config_dump` show, made of the configuration in force and what overrides it."""
+"""What `/routes`, `/mirrors` and `/config_dump` show, made of the configuration in force and what overrides it."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from proxy.admin.subject import Row, Subject
-from proxy.config.model import Config, FieldMatch, Match, Route, StringMatch, VirtualHost
+from proxy.admin.subject import Row, Snapshot, Subject
+from proxy.config.model import Config, FieldMatch, Match, MirrorPolicy, Route, StringMatch, VirtualHost
+from proxy.mirror.share import MILLION, millionths
+from proxy.runtime import ALL_MIRRORS
+from proxy.telemetry.metrics import Report
 from proxy.translate.envoy_cluster import clusters
 from proxy.translate.envoy_route import route_configuration
 
@@ -46,6 +48,49 @@ def _route(subject: Subject, host: VirtualHost, route: Route) -> Row:
     if left_s is not None:
         row["ends_in_s"] = round(left_s, 1)
     return row
+
+
+def mirrors(subject: Subject, snapshot: Snapshot, only: str | None = None) -> Row:
+    """Return a row for each mirror, or for the one called `only`: its share, and what became of its requests.
+
+    `all_paused`: also those that a reload adds. `ends_in_s` is when a mirror's pause ends, or where it has none,
+    its percent: then the file's holds again.
+    """
+    seen = {row["name"]: row for row in snapshot.mirrors}
+    found = {
+        mirror.name: _mirror(subject, snapshot.report, route.name, mirror) | seen.get(mirror.name, {})
+        for host in subject.loaded.config.virtual_hosts
+        for route in host.routes
+        for mirror in route.mirrors
+        if only in {None, mirror.name}
+    }
+    return {"mirrors": list(found.values()), "all_paused": subject.steered(ALL_MIRRORS).paused}
+
+
+def _mirror(subject: Subject, report: Report, route: str, policy: MirrorPolicy) -> Row:
+    steered = subject.steered(policy.name)
+    file_percent = round(100 * policy.numerator / policy.denominator, 4)
+    row: Row = {
+        "name": policy.name,
+        "route": route,
+        "cluster": policy.cluster,
+        "role": policy.role,
+        "percent": file_percent if steered.percent is None else steered.percent,
+        "file_percent": file_percent,
+        "overridden": steered.percent is not None,
+        "paused": steered.paused,
+        "outcomes": _outcomes(report, policy.name),
+    }
+    if steered.left_s is not None:
+        row["ends_in_s"] = round(steered.left_s, 1)
+    return row
+
+
+def _outcomes(report: Report, mirror: str) -> dict[str, object]:
+    samples = report.get("mirror_requests_total", {})
+    return {
+        outcome: count for (_, name, outcome), count in sorted(samples.items()) if name == mirror and count
+    }
 
 
 def _match(match: Match) -> str:
@@ -102,25 +147,32 @@ def config_dump(subject: Subject) -> Row:
 
 
 def _as_steered(subject: Subject) -> Config:
-    """Return the configuration in force with the weights that requests really meet."""
+    """Return the configuration in force with the weights and shares that requests really meet."""
     config = subject.loaded.config
     hosts = tuple(
-        dataclasses.replace(host, routes=tuple(_steered_routes(subject, host)))
+        dataclasses.replace(host, routes=tuple(_steered_route(subject, route) for route in host.routes))
         for host in config.virtual_hosts
     )
     return dataclasses.replace(config, virtual_hosts=hosts)
 
 
-def _steered_routes(subject: Subject, host: VirtualHost) -> Iterator[Route]:
-    for route in host.routes:
-        weights, _ = subject.weights_of(route.name)
-        yield dataclasses.replace(
-            route,
-            destinations=tuple(
-                dataclasses.replace(one, weight=weights.get(one.name, one.weight))
-                for one in route.destinations
-            ),
-        )
+def _steered_route(subject: Subject, route: Route) -> Route:
+    weights, _ = subject.weights_of(route.name)
+    destinations = tuple(
+        dataclasses.replace(one, weight=weights.get(one.name, one.weight)) for one in route.destinations
+    )
+    mirrors = tuple(_steered_mirror(subject, mirror) for mirror in route.mirrors)
+    return dataclasses.replace(route, destinations=destinations, mirrors=mirrors)
+
+
+def _steered_mirror(subject: Subject, policy: MirrorPolicy) -> MirrorPolicy:
+    """One that is paused gets 0 of what there is."""
+    steered = subject.steered(policy.name)
+    if steered.paused:
+        return dataclasses.replace(policy, numerator=0)
+    if steered.percent is None:
+        return policy
+    return dataclasses.replace(policy, numerator=millionths(steered.percent), denominator=MILLION)
 
 
 def _time(seconds: float) -> str:

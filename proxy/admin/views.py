@@ -7,11 +7,10 @@ from collections.abc import Awaitable, Callable, Iterator
 
 from aiohttp import web
 
-from proxy.admin import rows
+from proxy.admin import compare, rows
 from proxy.admin.guard import SUBJECT
 from proxy.admin.subject import Row
 from proxy.telemetry import exposition
-from proxy.telemetry.metrics import Report
 
 #: Path, what answers a GET (None: it takes changes only), and what it is about.
 Page = tuple[str, Callable[[web.Request], Awaitable[web.Response]] | None, str]
@@ -49,10 +48,9 @@ async def clusters(request: web.Request) -> web.Response:
 
 
 async def mirrors(request: web.Request) -> web.Response:
-    """Answer every mirror, with what became of its requests so far."""
-    snapshot = await request.app[SUBJECT].snapshot()
-    found = [{**row, "outcomes": _outcomes(snapshot.report, row["name"])} for row in snapshot.mirrors]
-    return _json({"mirrors": found})
+    """Answer every mirror, with its share, the file's, and what became of its requests so far."""
+    subject = request.app[SUBJECT]
+    return _json(rows.mirrors(subject, await subject.snapshot()))
 
 
 async def routes(request: web.Request) -> web.Response:
@@ -90,7 +88,10 @@ PAGES: tuple[Page, ...] = (
     ("/config_dump", config_dump, "the configuration in force, in Envoy's shape, and what was refused"),
     ("/clusters", clusters, "clusters and their endpoints; ?format=json"),
     ("/routes", routes, "routes, destinations and their weights; PATCH changes weights"),
-    ("/mirrors", mirrors, "mirrors and what became of their requests"),
+    ("/mirrors", mirrors, "mirrors and what became of their requests; PATCH changes percent and paused"),
+    ("/compare/report", compare.report, "everything counted, as mirror-proxy report reads it; ?since=1h"),
+    ("/compare/differences", compare.differences, "the newest examples of what differed"),
+    ("/compare/differences/{number}", compare.difference, "one of them: the request and both answers"),
     ("/reload", None, "POST: load the configuration again"),
     ("/drain", None, "POST: leave, as at SIGTERM"),
 )
@@ -98,13 +99,6 @@ PAGES: tuple[Page, ...] = (
 
 def _json(value: object) -> web.Response:
     return web.json_response(text=json.dumps(value, indent=1) + "\n")
-
-
-def _outcomes(report: Report, mirror: object) -> dict[str, object]:
-    samples = report.get("mirror_requests_total", {})
-    return {
-        outcome: count for (_, name, outcome), count in sorted(samples.items()) if name == mirror and count
-    }
 
 
 def _cluster_lines(cluster: Row) -> Iterator[str]:

@@ -8,8 +8,6 @@ from proxy.telemetry.metrics import FAMILIES, Report, merge
 
 Row = dict[str, object]
 
-_CONFIGURED = frozenset({"percent"})
-
 
 def retire(retired: Report, report: Report) -> None:
     """Fold the last `report` of a worker that is gone into `retired`.
@@ -27,7 +25,7 @@ def retire(retired: Report, report: Report) -> None:
 def merge_rows(lists: Iterable[list[Row]], key: str) -> list[Row]:
     """Make one list of the workers' lists: rows with the same `key` become one.
 
-    Numbers are added up, except those that say what is configured; texts that differ are all shown.
+    Numbers are added up; texts that differ are all shown.
     """
     merged: dict[object, Row] = {}
     for rows in lists:
@@ -42,7 +40,7 @@ def _merge_value(name: str, have: object, value: object) -> object:
     if name == "endpoints" and isinstance(have, list) and isinstance(value, list):
         return merge_rows([have, value], "address")
     if isinstance(have, int | float) and isinstance(value, int | float):
-        return have if name in _CONFIGURED else have + value
+        return have + value
     if isinstance(have, str) and isinstance(value, str):
         return ", ".join(sorted({*have.split(", "), value}))
     return have

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 
 import aiohttp
 import pytest
 
 from proxy.admin.server import AdminServer
-from proxy.admin.subject import Loaded, Refusal, RefusedError, Row, Snapshot, State
+from proxy.admin.subject import Loaded, Refusal, RefusedError, Row, Snapshot, State, Steered
+from proxy.compare.difference import Difference
+from proxy.compare.example import Example, Search
+from proxy.compare.totals import Totals
 from proxy.config.model import (
     Address,
     Admin,
@@ -20,11 +23,13 @@ from proxy.config.model import (
     Endpoint,
     FieldMatch,
     Match,
+    MirrorPolicy,
     Route,
     Settings,
     StringMatch,
     VirtualHost,
 )
+from proxy.runtime import ALL_MIRRORS
 
 CLUSTER: Row = {
     "name": "outbound|8080||v1",
@@ -38,11 +43,16 @@ MATCH = Match(
 )
 ROUTES = (
     Route("split", (Destination("shop/v1", "c1", 90), Destination("shop/v2", "c2", 10)), matches=(MATCH,)),
-    Route("rest", (Destination("shop/v1", "c1"),)),
+    Route(
+        "rest",
+        (Destination("shop/v1", "c1"),),
+        (MirrorPolicy("rest/v2", "c2", 100_000, 1_000_000), MirrorPolicy("rest/repeat", "c3", role="repeat")),
+    ),
 )
+MIRRORS = ("rest/repeat", "rest/v2")
 CONFIG = Config(
     Settings(),
-    tuple(Cluster(name, "shop", (Endpoint(Address("10.0.0.1", 80)),)) for name in ("c1", "c2")),
+    tuple(Cluster(name, "shop", (Endpoint(Address("10.0.0.1", 80)),)) for name in ("c1", "c2", "c3")),
     (VirtualHost("default/shop", ("shop", "shop.default"), ROUTES),),
 )
 
@@ -56,16 +66,19 @@ class Shop:
     def __init__(self) -> None:
         self.loaded = Loaded(CONFIG, 3, 1_700_000_000.0)
         self.weights: dict[str, dict[str, int]] = {}
+        self.mirrors: dict[str, Steered] = {}
+        self.counted = Totals()
+        self.examples: list[Example] = []
         self.done: list[object] = []
 
     async def snapshot(self) -> Snapshot:
         outcomes = {
-            ("r", "mirror", "completed"): 3.0,
-            ("r", "mirror", "lagged"): 0.0,
-            ("r", "other", "reset"): 1.0,
+            ("rest", "rest/v2", "completed"): 3.0,
+            ("rest", "rest/v2", "lagged"): 0.0,
+            ("rest", "other", "reset"): 1.0,
         }
         report = {"mirror_requests_total": dict(outcomes)}
-        return Snapshot(report, [CLUSTER], [{"name": "mirror", "percent": 10.0}])  # type: ignore[arg-type]
+        return Snapshot(report, [CLUSTER], [{"name": "rest/v2", "in_flight": 1}])  # type: ignore[arg-type]
 
     def server_info(self) -> Row:
         return {"version": "1.2.3", "state": self.state}
@@ -79,6 +92,53 @@ class Shop:
         self.done.append((route, dict(weights), ttl_s))
         self.weights[route] = dict(weights)
 
+    def steered(self, mirror: str) -> Steered:
+        own, every = self.mirrors.get(mirror, Steered()), self.mirrors.get(ALL_MIRRORS, Steered())
+        return replace(own, paused=own.paused or every.paused)
+
+    async def set_mirror(
+        self, mirror: str, percent: float | None, paused: bool | None, ttl_s: float | None
+    ) -> None:
+        self._know(mirror)
+        self.done.append((mirror, percent, paused, ttl_s))
+        before = self.mirrors.get(mirror, Steered())
+        self.mirrors[mirror] = Steered(
+            before.percent if percent is None else percent,
+            before.paused if paused is None else paused,
+            ttl_s,
+        )
+
+    async def reset(self, *, route: str | None = None, mirror: str | None = None) -> None:
+        if mirror is not None:
+            self._know(mirror)
+            self.mirrors[mirror] = replace(self.mirrors.get(mirror, Steered()), percent=None)
+        if route is not None:
+            self.weights.pop(route, None)
+        self.done.append(("reset", route or mirror))
+
+    def _know(self, mirror: str) -> None:
+        if mirror not in {*MIRRORS, ALL_MIRRORS}:
+            raise RefusedError(f'no mirror is named "{mirror}"', mirrors=list(MIRRORS))
+
+    async def totals(self, since: float) -> Totals:  # noqa: ARG002 all of it is new
+        return self.counted
+
+    async def differences(self, search: Search) -> tuple[Example, ...]:
+        """Return the newest that fit, as the store does."""
+        wanted = (search.route, search.mirror)
+        fitting = [
+            one
+            for one in self.examples
+            if all(given in {None, has} for given, has in zip(wanted, (one.route, one.mirror), strict=True))
+            and one.time >= search.since
+            and (search.before is None or one.number < search.before)
+            and (search.path is search.kind is None or any(map(search_takes(search), one.differences)))
+        ]
+        return tuple(sorted(fitting, key=lambda one: -one.number)[: search.limit])
+
+    async def difference(self, number: int) -> Example | None:
+        return next((one for one in self.examples if one.number == number), None)
+
     async def reload(self) -> Refusal | None:
         self.done.append("reload")
         return self.refusal
@@ -89,6 +149,10 @@ class Shop:
     def require_token(self, token_file: str) -> None:
         settings = replace(CONFIG.settings, admin=Admin(Address("127.0.0.1", 1), token_file))
         self.loaded = replace(self.loaded, config=replace(CONFIG, settings=settings))
+
+
+def search_takes(search: Search) -> Callable[[Difference], bool]:
+    return lambda one: search.path in {None, one.path} and search.kind in {None, one.kind}
 
 
 class Doors:

@@ -31,6 +31,17 @@ async def test_weights_are_set_and_the_route_s_row_is_the_answer(
     ]
 
 
+async def test_null_gives_a_route_the_file_s_weights_again(
+    doors: Doors, client: aiohttp.ClientSession
+) -> None:
+    doors.subject.weights["split"] = {"shop/v2": 30}
+    body = {"route": "split", "weights": None}
+    async with client.patch(f"{doors.everything}/routes", json=body) as answer:
+        [row] = (await answer.json())["routes"]
+    assert doors.subject.done == [("reset", "split")]
+    assert [one["weight"] for one in row["destinations"]] == [90, 10]
+
+
 async def test_what_the_subject_refuses_is_422_with_what_exists(
     doors: Doors, client: aiohttp.ClientSession
 ) -> None:
@@ -55,6 +66,7 @@ async def test_what_the_subject_refuses_is_422_with_what_exists(
         (b'{"route": "split", "weights": {"a": 1}, "ttl": 5}', "ttl must be a duration such as 5m"),
         (b'{"route": "split", "weights": {"a": 1}, "ttl": "5"}', 'ttl: "5" is not a duration'),
         (b'{"route": "split", "weights": {"a": 1}, "ttl": "0s"}', "ttl must be more than 0"),
+        (b'{"route": "split", "weights": null, "ttl": "5m"}', "what the files say has no end: leave out ttl"),
         (b'{"route": "split", "weight": {"a": 1}}', 'unknown key "weight"; did you mean "weights"?'),
     ],
 )

@@ -1,10 +1,14 @@
-"""`/routes` and `/config_dump`."""
+"""`/routes` and `/config_dump`; `/mirrors` has a file of its own."""
 
 from __future__ import annotations
 
-import aiohttp
+from typing import Any
 
-from proxy.admin.subject import Refusal
+import aiohttp
+import pytest
+
+from proxy.admin.subject import Refusal, Steered
+from proxy.runtime import ALL_MIRRORS
 from tests.admin.conftest import Doors
 
 
@@ -44,6 +48,28 @@ async def test_the_config_dump_has_envoy_s_shape_and_the_weights_that_requests_m
     split = config["route_config"]["virtual_hosts"][0]["routes"][0]
     weights = {one["name"]: one["weight"] for one in split["route"]["weighted_clusters"]["clusters"]}
     assert weights == {"c1": 90, "c2": 30}
+
+
+@pytest.mark.parametrize(
+    ("steered", "fraction"),
+    [
+        ({}, {"numerator": 100_000, "denominator": "MILLION"}),
+        ({"rest/v2": Steered(0.0001)}, {"numerator": 1, "denominator": "MILLION"}),
+        ({"rest/v2": Steered(0.57)}, {"numerator": 5700, "denominator": "MILLION"}),
+        ({"rest/v2": Steered(50.0, paused=True)}, {"numerator": 0, "denominator": "MILLION"}),
+        ({ALL_MIRRORS: Steered(paused=True)}, {"numerator": 0, "denominator": "MILLION"}),
+    ],
+    ids=["as the file says", "least", "more", "paused", "all paused"],
+)
+async def test_the_config_dump_shows_the_shares_that_mirrors_really_get(
+    doors: Doors, client: aiohttp.ClientSession, steered: dict[str, Steered], fraction: dict[str, Any]
+) -> None:
+    doors.subject.mirrors = steered
+    async with client.get(f"{doors.everything}/config_dump") as answer:
+        [config] = (await answer.json())["configs"][1]["dynamic_route_configs"]
+    route = config["route_config"]["virtual_hosts"][0]["routes"][1]["route"]
+    [policy] = route["request_mirror_policies"]
+    assert policy["runtime_fraction"]["default_value"] == fraction
 
 
 async def test_a_refused_reload_stands_in_the_config_dump_with_its_problems_and_time(

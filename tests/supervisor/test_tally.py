@@ -32,12 +32,12 @@ def test_shadows_in_flight_end_as_reset() -> None:
 
 
 def test_rows_of_all_workers_become_one() -> None:
-    one: dict[str, object] = {"name": "a", "percent": 10.0, "in_flight": 1, "breaker": "open"}
-    two: dict[str, object] = {"name": "a", "percent": 10.0, "in_flight": 2, "breaker": "closed"}
-    three: dict[str, object] = {"name": "b", "percent": 5.0, "in_flight": 0, "breaker": "closed"}
+    one: dict[str, object] = {"name": "a", "in_flight": 1, "breaker": "open"}
+    two: dict[str, object] = {"name": "a", "in_flight": 2, "breaker": "closed"}
+    three: dict[str, object] = {"name": "b", "in_flight": 0, "breaker": "closed"}
     assert merge_rows([[one], [two, three], [dict(one)]], "name") == [
-        {"name": "a", "percent": 10.0, "in_flight": 4, "breaker": "closed, open"},
-        {"name": "b", "percent": 5.0, "in_flight": 0, "breaker": "closed"},
+        {"name": "a", "in_flight": 4, "breaker": "closed, open"},
+        {"name": "b", "in_flight": 0, "breaker": "closed"},
     ]
     assert one["in_flight"] == 1
 

@@ -131,7 +131,7 @@ async def test_rows_for_the_admin_show_endpoints_and_idle_connections(
         {"address": f"127.0.0.1:{v1.port}", "active": 0, "idle": 1, "ejected": False}
     ]
     [mirror] = served.inner.mirrors()
-    assert (mirror["name"], mirror["percent"], mirror["outcomes"]) == ("mirror", 100, {"completed": 1})
+    assert (mirror["name"], mirror["in_flight"], mirror["breaker"]) == ("mirror", 0, "closed")
 
 
 async def test_at_the_cap_an_idle_connection_of_any_endpoint_is_used(
