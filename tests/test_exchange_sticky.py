@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from proxy.config.model import Address, Balancer, Destination, HashKey, MirrorPolicy, Route
+from proxy.runtime import Percent
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import get
 from tests.support.plane import cluster_at, make_config, until
@@ -37,6 +38,28 @@ async def test_a_user_always_has_the_same_destination_and_mirrors(
     assert {
         count for side in (few, many) for count in Counter(r.get(b"cookie") for r in side.requests).values()
     } == {3}
+
+
+async def test_a_percent_that_grows_adds_users_and_takes_none_away(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect
+) -> None:
+    v1, v2 = await origin(), await origin()
+    made = Route("r", (Destination("v1", "v1"),), (MirrorPolicy("m", "v2", 10, 100),))
+    config = config_of(
+        made, clusters=clusters_of(v1=v1, v2=v2), settings={"sticky": HashKey("cookie", "user")}
+    )
+    served = await plane(config)
+    client = await connect(served)
+    seen: list[set[bytes | None]] = []
+    for percent in (None, 25, 60, 100):
+        served.inner.steer(() if percent is None else (Percent("m", percent),))
+        v2.requests.clear()
+        for user in range(60):
+            await client.ask(get(b"/", b"cookie: user=%d" % user))
+        await until(lambda: not served.count("mirror_in_flight", "m"), "shadows to end")
+        seen.append({request.get(b"cookie") for request in v2.requests})
+    assert seen[0] < seen[1] < seen[2] < seen[3]
+    assert len(seen[3]) == 60
 
 
 async def test_a_request_without_a_value_is_drawn_by_dice(

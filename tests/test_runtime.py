@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 
-from proxy.runtime import Runtime, Weights
+from proxy.runtime import ALL_MIRRORS, Pause, Percent, Runtime, Weights
 
 SHOP, CART = Weights("shop", (("v1", 0), ("v2", 1))), Weights("cart", (("v1", 5),))
 
@@ -38,5 +38,18 @@ def test_a_later_override_takes_the_time_of_the_earlier_too() -> None:
     assert runtime.next_end is None
 
 
+def test_a_mirror_s_percent_and_its_pause_are_overrides_of_their_own() -> None:
+    runtime = Runtime()
+    made = (Percent("shop", 5), Percent("shop", 2.5), Pause("shop"), Pause(ALL_MIRRORS), SHOP)
+    for override in made:
+        runtime.set(override, None)
+    assert runtime.overrides == made[1:]
+    assert (runtime.percent_of("shop"), runtime.percent_of("cart")) == (2.5, None)
+    runtime.drop([Pause("shop")])
+    assert [runtime.has(pause) for pause in (Pause("shop"), Pause(ALL_MIRRORS))] == [False, True]
+    assert runtime.percent_of("shop") == 2.5
+
+
 def test_overrides_travel_to_workers() -> None:
-    assert pickle.loads(pickle.dumps(SHOP)) == SHOP
+    for override in (SHOP, Percent("shop", 0.5), Pause(ALL_MIRRORS)):
+        assert pickle.loads(pickle.dumps(override)) == override

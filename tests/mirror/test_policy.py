@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections import Counter
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -58,13 +59,14 @@ def test_a_request_that_nothing_speaks_against_is_mirrored() -> None:
 def test_the_reasons_are_asked_in_the_order_an_operator_would() -> None:
     """Everything speaks against the request; one reason after the other is taken away."""
     upgrade = make_head(b"GET", b"Connection: upgrade\r\nUpgrade: websocket\r\n")
-    head, draw, now, is_loop = upgrade, 99, NOW, True
+    head, draw, now, is_loop = upgrade, 500_000, NOW, True
     mirror = make_mirror(
         numerator=0, endpoints=0, methods=frozenset({"POST"}), max_in_flight=1, max_per_second=1.0
     )
     mirror.live.add(make_shadow(mirror))
     mirror.budget.held = mirror.budget.limit
     mirror.rate.take(NOW)
+    mirror.steer(None, paused=True)
     open_breaker(mirror)
     seen = []
 
@@ -72,7 +74,9 @@ def test_the_reasons_are_asked_in_the_order_an_operator_would() -> None:
         seen.append(mirror.refusal(head, draw, now, is_loop))
 
     ask()
-    mirror.config = replace(mirror.config, numerator=50)
+    mirror.steer(50, paused=True)
+    ask()
+    mirror.steer(50, paused=False)
     ask()
     head = make_head(b"GET")
     ask()
@@ -80,7 +84,7 @@ def test_the_reasons_are_asked_in_the_order_an_operator_would() -> None:
     ask()
     is_loop = False
     ask()
-    draw = 49
+    draw = 499_999
     ask()
     mirror.cluster.set_endpoints([Endpoint(V2)])
     ask()
@@ -94,6 +98,7 @@ def test_the_reasons_are_asked_in_the_order_an_operator_would() -> None:
     ask()
     assert seen == [
         "disabled",
+        "paused",
         "upgrade",
         "method",
         "loop",
@@ -115,21 +120,59 @@ def test_over_a_whole_turn_of_draws_exactly_the_numerator_is_mirrored(
     numerator: int, denominator: int
 ) -> None:
     mirror = make_mirror(numerator=numerator, denominator=denominator)
-    head = make_head()
-    step = max(1, denominator // 10_000)
-    mirrored = [draw for draw in range(0, denominator, step) if not mirror.refusal(head, draw, NOW, False)]
-    assert mirrored == list(range(0, numerator, step))
+    whole = max(denominator, 1_000_000)
+    step = max(1, whole // 10_000)
+    mirrored = [draw for draw in range(0, whole, step) if refusal(mirror, draw) is None]
+    assert mirrored == list(range(0, numerator * whole // denominator, step))
 
 
-def test_the_mirrors_of_a_route_share_the_draw_so_the_smaller_is_within_the_larger() -> None:
-    small, large = make_mirror(numerator=10), make_mirror(numerator=25)
-    taken = [
+@pytest.mark.parametrize("whole", [100, 10_000, 1_000_000])
+@pytest.mark.parametrize("others", [100, 10_000, 1_000_000])
+def test_the_mirrors_of_a_route_share_the_draw_so_the_smaller_is_within_the_larger(
+    whole: int, others: int
+) -> None:
+    small = make_mirror(numerator=whole // 10, denominator=whole)
+    large = make_mirror(numerator=others // 4, denominator=others)
+    taken = Counter(
         (refusal(small, draw) is None, refusal(large, draw) is None)
-        for draw in range(12_345, 12_345 + 100 * 7, 7)
-    ]
-    assert taken.count((True, True)) == 10
-    assert taken.count((False, True)) == 15
-    assert taken.count((True, False)) == 0
+        for draw in range(12_345, 12_345 + 7_000_000, 7_000)
+    )
+    assert taken == {(True, True): 100, (False, True): 150, (False, False): 750}
+
+
+def test_a_percent_that_grows_only_adds_requests_and_the_configuration_s_comes_back() -> None:
+    mirror = make_mirror(numerator=10)
+    draws = range(5, 1 << 64, (1 << 64) // 5000)
+
+    def taken(percent: float | None) -> set[int]:
+        mirror.steer(percent, paused=False)
+        return {draw for draw in draws if refusal(mirror, draw) is None}
+
+    of_file = taken(None)
+    grown = [taken(percent) for percent in (0, 0.0001, 0.5, 9.9999, 10, 10.0001, 33.3333, 100)]
+    assert all(fewer <= more for fewer, more in pairwise(grown))
+    assert (grown[0], grown[4], grown[-1]) == (set(), of_file, set(draws))
+    assert taken(None) == of_file
+
+
+@pytest.mark.parametrize(("percent", "numerator"), [(0.0001, 1), (0.5, 5000), (0.57, 5700), (100, 1_000_000)])
+def test_a_percent_is_exact_to_a_ten_thousandth(percent: float, numerator: int) -> None:
+    mirror = make_mirror(numerator=1, denominator=1 << 64)
+    mirror.steer(percent, paused=False)
+    assert (mirror.numerator, mirror.denominator) == (numerator, 1_000_000)
+
+
+def test_a_share_that_is_no_whole_number_of_millionths_stays_as_it_is() -> None:
+    for share in ((1, 3), (1, 1 << 64), (5, 2_000_000)):
+        mirror = make_mirror(numerator=share[0], denominator=share[1])
+        assert (mirror.numerator, mirror.denominator) == share
+
+
+def test_who_takes_over_is_not_steered_by_what_was_before() -> None:
+    mirror, next_one = make_mirror(), make_mirror()
+    mirror.steer(5, paused=True)
+    next_one.take_over(mirror)
+    assert (next_one.numerator, next_one.paused) == (1_000_000, False)
 
 
 @pytest.mark.parametrize("method", [b"GET", b"HEAD", b"POST", b"DELETE"])
@@ -147,7 +190,7 @@ def test_a_refused_request_takes_no_token_and_is_no_probe() -> None:
     mirror = make_mirror(numerator=50, max_per_second=1.0)
     open_breaker(mirror)
     later = NOW + 60.0
-    assert refusal(mirror, 50, later) == "not_sampled"
+    assert refusal(mirror, 500_000, later) == "not_sampled"
     assert refusal(mirror, 0, later) is None
     assert refusal(mirror, 0, later) == "over_rate"
 

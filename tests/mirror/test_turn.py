@@ -22,33 +22,20 @@ def test_a_million_requests_get_each_draw_once_and_then_all_again() -> None:
     assert [turn.next() for _ in range(10)] == cycle[:10]
 
 
-SHARES = [
-    *((percent, 100) for percent in (1, 5, 10, 33, 50, 90)),
-    *((millionths, CYCLE) for millionths in (1, 500, 9_999, 10_000, 15_000, 123_456, 500_000, 999_999)),
-]
-
-
-@pytest.mark.parametrize(("numerator", "denominator"), SHARES)
-def test_of_any_hundred_requests_a_mirror_gets_its_share_to_within_one(
-    numerator: int, denominator: int
-) -> None:
-    taken = (int(draw % denominator < numerator) for draw in draws(0, CYCLE + 100))
+@pytest.mark.parametrize(
+    "numerator",
+    [1, 500, 9_999, 10_000, 15_000, 50_000, 123_456, 330_000, 500_000, 900_000, 999_999],
+)
+def test_of_any_hundred_requests_a_mirror_gets_its_share_to_within_one(numerator: int) -> None:
+    taken = (int(draw < numerator) for draw in draws(0, CYCLE + 100))
     sums = list(accumulate(taken, initial=0))
     counts = {end - begin for begin, end in zip(sums, sums[100:], strict=False)}
-    assert all(abs(count - 100 * numerator / denominator) <= 1 for count in counts), counts
+    assert all(abs(count - 100 * numerator / CYCLE) <= 1 for count in counts), counts
 
 
-@pytest.mark.parametrize(("unit", "denominator"), [(1, 100), (10_000, CYCLE)])
-def test_between_two_that_are_copied_lie_less_than_twice_as_many_as_if_they_were_even(
-    unit: int, denominator: int
-) -> None:
+def test_between_two_that_are_copied_lie_less_than_twice_as_many_as_if_they_were_even() -> None:
     made = draws(0, 1000)
     for percent in range(1, 101):
-        taken = [number for number, draw in enumerate(made) if draw % denominator < percent * unit]
+        taken = [number for number, draw in enumerate(made) if draw < percent * 10_000]
         longest = max(later - earlier for earlier, later in pairwise(taken))
         assert longest < 2 * ceil(100 / percent), percent
-
-
-def test_what_a_smaller_mirror_gets_a_larger_one_gets_too() -> None:
-    one, ten = ({draw for draw in draws(7, 1000) if draw % 100 < percent} for percent in (1, 10))
-    assert one < ten
