@@ -25,7 +25,7 @@ from tests.dashboards.support import (
     records,
 )
 from tests.support.plane import NO_SHED
-from tests.support.running_proxy import ROOT, config_for, origin, running, until
+from tests.support.running_proxy import ROOT, Origin, RunningProxy, config_for, origin, running, until
 
 #: What a proxy with nothing wrong has no series of.
 EMPTY = {"Retries A", "Workers replaced A", "Failures of background tasks A"}
@@ -45,6 +45,24 @@ def half_mirrored(v1: Address, v2: Address) -> Config:
     return replace(config, virtual_hosts=(replace(host, routes=(route,)),))
 
 
+def ask_a_late_primary(proxy: RunningProxy, v1: Origin) -> None:
+    waiting = v1.waiting
+    v1.release.clear()
+    client = proxy.hold()
+    until(lambda: v1.waiting > waiting, "the primary")
+    v1.release.set()
+    assert client.getresponse().status == 200
+    client.close()
+
+
+def ask_a_late_mirror(proxy: RunningProxy, v2: Origin) -> None:
+    v2.release.clear()
+    client = proxy.hold()
+    assert client.getresponse().status == 200
+    v2.release.set()
+    client.close()
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """Scrape a proxy that serves and mirrors, and was asked between scrapes."""
@@ -55,9 +73,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
         running(half_mirrored(v1.address, v2.address), folder) as proxy,
         prometheus(proxy.config.settings.admin.address, folder) as made,
     ):
+        v1.release.set()
+        v2.release.set()
 
         def grows() -> bool:
             assert proxy.ask()[0] == 200
+            ask_a_late_primary(proxy, v1)
+            ask_a_late_mirror(proxy, v2)
             return bool(
                 made.ask(f"rate({PREFIX}requests_total[1m]) > 0")
                 and made.ask(f"rate({PREFIX}status_pairs_total[1m]) > 0")
