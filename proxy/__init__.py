@@ -14,7 +14,7 @@ Floors. A row may import from any row below it, never from one above:
     admission  forwarding  retrying  who copies it; what each side is sent; whether it is tried again
     snapshot  tunnel                 the compiled configuration; an upgraded connection
     route  holdings                  one route, compiled; what a worker holds for longer than a snapshot
-    capture                          two answers to one request, on their way to the comparer
+    capture  ramp                    two answers to one request, on their way to the comparer; a plan to send more
     mirror  advice  report  store
     routing  upstream  downstream  translate  compare    neighbours; none imports another
     config  runtime  telemetry  flow  tasks  clock  version  template

@@ -30,7 +30,7 @@ FLOORS = (
     ("admission", "forwarding", "retrying"),
     ("tunnel", "snapshot"),
     ("route", "holdings"),
-    ("capture",),
+    ("capture", "ramp"),
     ("mirror", "advice", "report", "store"),
     ("routing", "upstream", "downstream", "translate", "compare"),
     ("config", "runtime", "telemetry", "flow", "tasks", "clock", "version", "template"),
