@@ -1,0 +1,203 @@
+"""Two JSON values in, their differences out: `$.items[].price` has another value, `$.total` is missing.
+
+Every value is looked at once. Numbers are equal when their values are (1 and 1.0). Of arrays of differing size only
+what is between their common beginning and end is compared, item by item, so that one item more does not shift all.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from proxy.compare.difference import MAX_SAMPLE, Difference, Kind
+from proxy.compare.findings import Findings
+from proxy.compare.fingerprint import Fingerprints, deep, scalar
+from proxy.compare.json_value import MAX_DEPTH, LongNumber, write
+from proxy.compare.path import ITEM
+from proxy.compare.place import Place
+from proxy.compare.rules import Rules, is_within
+from proxy.compare.sample import REDACTED, samples
+
+#: More values of one pair are not looked at.
+MAX_VALUES = 200_000
+
+
+def compare_json(primary: Any, shadow: Any, rules: Rules, findings: Findings) -> None:
+    """Add what differs to `findings`."""
+    _Walk(rules, findings).compare(primary, shadow, Place(rules))
+
+
+class _Walk:
+    """One walk down both values at once. Each step tells whether all it saw was the same."""
+
+    __slots__ = ("_findings", "_left", "_prints", "_rules")
+
+    def __init__(self, rules: Rules, findings: Findings) -> None:
+        self._rules = rules
+        self._findings = findings
+        self._prints = Fingerprints(rules)
+        self._left = MAX_VALUES
+
+    def compare(self, primary: Any, shadow: Any, place: Place) -> bool:
+        if place.is_ignored or not self._may_go_on():
+            return True
+        kind = _type(primary)
+        if kind != _type(shadow):
+            return self._differ(place, "type", primary, shadow)
+        if kind in _CONTAINERS and place.depth >= MAX_DEPTH:
+            self._findings.capped.add("nesting")
+            return deep(primary) == deep(shadow) or self._differ(place, "value", primary, shadow)
+        if kind == "object":
+            return self._objects(primary, shadow, place)
+        if kind == "array":
+            return self._arrays(primary, shadow, place)
+        return self._is_same(primary, shadow, place) or self._differ(place, "value", primary, shadow)
+
+    def _may_go_on(self) -> bool:
+        self._left -= 1
+        if self._left < 0:
+            self._findings.capped.add("many")
+        return self._left >= 0
+
+    def _objects(self, primary: dict[str, Any], shadow: dict[str, Any], place: Place) -> bool:
+        is_same = True
+        for name in sorted(primary.keys() | shadow.keys()):
+            there = place.below(name)
+            if name not in shadow:
+                same = there.is_ignored or self._differ(there, "missing", primary[name], _NOTHING)
+            elif name not in primary:
+                same = there.is_ignored or self._differ(there, "extra", _NOTHING, shadow[name])
+            else:
+                same = self.compare(primary[name], shadow[name], there)
+            is_same &= same
+        return is_same
+
+    def _arrays(self, primary: list[Any], shadow: list[Any], place: Place) -> bool:
+        there = place.below(ITEM)
+        if there.is_ignored:
+            return True
+        if place.is_unordered:
+            return self._sets(primary, shadow, place)
+        if len(primary) != len(shadow):
+            return self._sizes(primary, shadow, place)
+        before = self._findings.mark()
+        if self._each(primary, shadow, there):
+            return True
+        if self._are_same_items(primary, shadow, there):
+            self._findings.back_to(before)
+            return self._differ(place, "order", primary, shadow)
+        return False
+
+    def _each(self, primary: Iterable[Any], shadow: Iterable[Any], there: Place) -> bool:
+        is_same = True
+        for one, other in zip(primary, shadow, strict=False):
+            is_same &= self.compare(one, other, there)
+        return is_same
+
+    def _are_same_items(self, primary: list[Any], shadow: list[Any], there: Place) -> bool:
+        ours, theirs = self._printed(primary, there), self._printed(shadow, there)
+        return not self._prints.is_spent and ours != theirs and Counter(ours) == Counter(theirs)
+
+    def _sizes(self, primary: list[Any], shadow: list[Any], place: Place) -> bool:
+        there = place.below(ITEM)
+        self._tell(place, "size", *(f"{len(side)} items" for side in (primary, shadow)))
+        ours, theirs = self._printed(primary, there), self._printed(shadow, there)
+        start = _common(ours, theirs)
+        end = _common(ours[start:][::-1], theirs[start:][::-1])
+        self._each(primary[start : len(primary) - end], shadow[start : len(shadow) - end], there)
+        return False
+
+    def _sets(self, primary: list[Any], shadow: list[Any], place: Place) -> bool:
+        """Compare arrays without order: what is in both is the same; of the rest, what looks most alike is compared."""
+        there = place.below(ITEM)
+        if len(primary) != len(shadow):
+            self._tell(place, "size", *(f"{len(side)} items" for side in (primary, shadow)))
+        ours, theirs = self._printed(primary, there), self._printed(shadow, there)
+        if self._prints.is_spent:
+            self._findings.capped.add("many")
+            return len(primary) == len(shadow)
+        common = Counter(ours) & Counter(theirs)
+        mine = self._sorted(_without(primary, ours, common), there)
+        other = self._sorted(_without(shadow, theirs, common), there)
+        return self._each(mine, other, there) and len(primary) == len(shadow)
+
+    def _printed(self, items: list[Any], there: Place) -> list[bytes]:
+        return [self._prints.of(item, there) for item in items]
+
+    def _sorted(self, items: list[Any], there: Place) -> list[Any]:
+        """Numbers by their value, all else as it is written."""
+        return sorted(
+            items,
+            key=lambda item: (
+                (_type(item), item, "")
+                if _is_number(item)
+                else (_type(item), 0, write(item, there, self._rules, MAX_SAMPLE))
+            ),
+        )
+
+    def _is_same(self, primary: Any, shadow: Any, place: Place) -> bool:
+        for value in (primary, shadow):
+            if isinstance(value, LongNumber):
+                self._findings.capped.add("number")
+        if primary == shadow:
+            return True
+        if _is_number(primary) and _is_number(shadow) and is_within(place.tolerances, primary, shadow):
+            return True
+        return scalar(primary, self._rules) == scalar(shadow, self._rules)
+
+    def _differ(self, place: Place, kind: Kind, primary: Any, shadow: Any) -> bool:
+        """Tell of a difference, and so that what was compared is not the same."""
+        if self._findings.wants(place.path, kind):
+            self._tell(place, kind, *samples(self._text(primary, place), self._text(shadow, place)))
+        return False
+
+    def _tell(self, place: Place, kind: Kind, primary: str, shadow: str) -> None:
+        self._findings.add(Difference(place.path, kind, primary, shadow))
+
+    def _text(self, value: Any, place: Place) -> str:
+        if value is _NOTHING:
+            return ""
+        return REDACTED if place.is_redacted else write(value, place, self._rules, MAX_SAMPLE)
+
+
+_CONTAINERS = ("object", "array")
+_NOTHING = object()
+
+
+def _type(value: Any) -> str:
+    return _TYPES[type(value)]
+
+
+_TYPES: dict[type, str] = {
+    dict: "object",
+    list: "array",
+    str: "text",
+    bool: "boolean",
+    int: "number",
+    float: "number",
+    LongNumber: "number",
+    type(None): "null",
+}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _common(one: list[bytes], other: list[bytes]) -> int:
+    """Return how many items two lists begin with alike."""
+    pairs = zip(one, other, strict=False)
+    return next((at for at, (mine, its) in enumerate(pairs) if mine != its), min(len(one), len(other)))
+
+
+def _without(items: list[Any], prints: list[bytes], common: Counter[bytes]) -> list[Any]:
+    """Return the items that are not among `common`, each as often as it is there."""
+    left = Counter(common)
+    kept = []
+    for item, print_ in zip(items, prints, strict=True):
+        if left[print_] > 0:
+            left[print_] -= 1
+        else:
+            kept.append(item)
+    return kept

@@ -1,0 +1,72 @@
+"""Secrets: which names, of headers, parameters and JSON members, say that their value is nobody's business.
+
+A name is read without its case, hyphens and underscores. What is hidden is compared all the same, so that too much
+hidden costs little; too little hidden is a leak.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+_WHOLE = frozenset(
+    (
+        "authorization",
+        "auth",
+        "cardnumber",
+        "cookie",
+        "credential",
+        "credentials",
+        "cvc",
+        "cvv",
+        "jwt",
+        "otp",
+        "pin",
+        "proxyauthorization",
+        "pwd",
+        "sessionid",
+        "setcookie",
+        "sig",
+        "ssn",
+        "token",
+    )
+)
+#: `client_secret`, `newPassword`, `X-Amz-Signature`; but not `nextPageToken`.
+_ENDS = (
+    "accesskey",
+    "accesstoken",
+    "apikey",
+    "apitoken",
+    "authtoken",
+    "bearertoken",
+    "csrftoken",
+    "idtoken",
+    "passphrase",
+    "passwd",
+    "password",
+    "privatekey",
+    "refreshtoken",
+    "secret",
+    "secretkey",
+    "securitytoken",
+    "sessiontoken",
+    "signature",
+    "xsrftoken",
+)
+_MAX_NAME = 100
+
+
+def is_secret(name: str) -> bool:
+    """Tell whether what bears this name is to be hidden. Names of more than 100 characters are no such names."""
+    return len(name) <= _MAX_NAME and _is_secret(name)
+
+
+def is_secret_header(name: str) -> bool:
+    """Tell the same of a header, whose names say less: any token or key is hidden."""
+    return is_secret(name) or name.lower().endswith(("-token", "-key"))
+
+
+@lru_cache(maxsize=4096)
+def _is_secret(name: str) -> bool:
+    plain = re.sub(r"[-_ ]", "", name).lower()
+    return plain in _WHOLE or plain.endswith(_ENDS)
