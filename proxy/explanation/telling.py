@@ -12,6 +12,7 @@ from proxy.config.model import Config, Destination, HashKey, MirrorPolicy, Route
 from proxy.explanation.asked import Asked
 from proxy.explanation.trial import ANSWER, Seen
 from proxy.explanation.verdict import Candidate, Verdict
+from proxy.mirror.share import on_one_scale
 
 #: What differs from one time to the next.
 CHANCE = (
@@ -128,7 +129,8 @@ class _Told:
 
     def _copy(self, mirror: MirrorPolicy, seen: Seen, primary: list[str]) -> Iterator[str]:
         share = words.percent(mirror.numerator, mirror.denominator)
-        draws = f"draw modulo {mirror.denominator} below {mirror.numerator}"
+        numerator, denominator = on_one_scale(mirror.numerator, mirror.denominator)
+        draws = f"draw modulo {denominator} below {numerator}"
         head, outcome = seen.heads.get(mirror.cluster), seen.outcomes.get(mirror.name, "no_primary")
         where = self._where[mirror.cluster]
         if head is None:
