@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING
 
 from proxy.mirror.shadow import Shadow
 
 if TYPE_CHECKING:
+    from proxy.capture.capture import Capture
     from proxy.exchange import Exchange
+    from proxy.mirror.policy import Mirror
     from proxy.route import CompiledRoute
+
+_getrandbits = random.getrandbits
 
 
 def admit(exchange: Exchange, route: CompiledRoute, fields: bytes, pieces: list[bytes]) -> None:
@@ -22,20 +27,37 @@ def admit(exchange: Exchange, route: CompiledRoute, fields: bytes, pieces: list[
         return
     is_loop = head.mark is not None and snapshot.is_own_mark(head.mark)
     draw = route.turn.next() if route.turn is not None else exchange.draw
-    for mirror in route.mirrors:
-        refusal = mirror.refusal(head, draw, exchange.started, is_loop)
+    captures = route.captures
+    capture = captures.throw(exchange, fields) if captures is not None else None
+    make = Shadow if capture is None else capture.shadow
+    for mirror in route.mirrors:  # baselines stand last
+        if captures is not None and mirror.is_baseline:
+            refusal = _baseline_refusal(exchange, capture, mirror, is_loop)
+        else:
+            refusal = mirror.refusal(head, draw, exchange.started, is_loop)
         if refusal is not None:
             mirror.count(refusal)
             if snapshot.log is not None:
                 exchange.refusals = [*(exchange.refusals or ()), (mirror.config.name, refusal)]
             continue
         wire = mirror.form.write(head, fields, exchange.client.local_ip)
-        shadow = Shadow(mirror, head, wire, exchange.request_id, exchange.started)
+        shadow = make(mirror, head, wire, exchange.request_id, exchange.started)
         if exchange.shadows is None:
             exchange.shadows = [shadow]
         else:
             exchange.shadows.append(shadow)
         shadow.begin(pieces, exchange.request_done)
+    if capture is not None and exchange.shadows is not None:
+        exchange.recording = capture.primary
+
+
+def _baseline_refusal(
+    exchange: Exchange, capture: Capture | None, mirror: Mirror, is_loop: bool
+) -> str | None:
+    """Say why a baseline is not asked. It has a throw of its own: its share is of the requests that are captured."""
+    if capture is None or not capture.is_for(mirror):
+        return "not_sampled"
+    return mirror.refusal(exchange.head, _getrandbits(64), exchange.started, is_loop)
 
 
 def refuse(exchange: Exchange, route: CompiledRoute, outcome: str) -> None:
@@ -45,3 +67,10 @@ def refuse(exchange: Exchange, route: CompiledRoute, outcome: str) -> None:
     for mirror in route.mirrors:
         mirror.count(outcome)
     exchange.refusals = [(mirror.config.name, outcome) for mirror in route.mirrors]
+
+
+def give_up(exchange: Exchange) -> None:
+    """Break off every shadow whose request is incomplete: it must not look complete."""
+    for shadow in exchange.shadows or ():
+        if not shadow.request_done:
+            shadow.abort("client_aborted")

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from time import monotonic, perf_counter
 
 from proxy import census, tasks
+from proxy.capture.outlet import Outlet
 from proxy.clock import DeadlineWheel
 from proxy.config.model import Config, Listener, Settings
 from proxy.downstream.connection import DownstreamConnection
@@ -46,8 +47,15 @@ class DataPlane:
     """Serves on the sockets it is given until it is told to finish."""
 
     def __init__(
-        self, config: Config, *, generation: int, mark_key: bytes, access_log: AccessLog | None
+        self,
+        config: Config,
+        *,
+        generation: int,
+        mark_key: bytes,
+        access_log: AccessLog | None,
+        pairs: socket.socket | None = None,
     ) -> None:
+        """`pairs`, which does not block, leads to the comparer; it is closed at the end. None: nothing is compared."""
         settings = config.settings
         self._wheel = DeadlineWheel()
         self._stats = DownstreamStats()
@@ -57,7 +65,7 @@ class DataPlane:
         self._listeners: list[DownstreamListener] = []
         self._certificates: asyncio.Task[None] | None = None
         on_shadow_end = self._journal.on_shadow if self._journal is not None else None
-        self._holdings = Holdings(self._wheel, mark_key, on_shadow_end)
+        self._holdings = Holdings(self._wheel, mark_key, on_shadow_end, Outlet(pairs))
         self._shedding = Shedding(settings.shed)
         self._wheel.observer = self._on_tick
         self._prepared: Snapshot | None = None
@@ -212,12 +220,19 @@ class DataPlane:
         lag_s, self._wheel.worst_lag_s = self._wheel.worst_lag_s, 0.0
         return lag_s
 
+    @property
+    def captured_bytes(self) -> int:
+        """What is kept in memory of answers that are to be compared."""
+        return self._holdings.outlet.held
+
     def report(self) -> Report:
         """Read every counter (see `telemetry.metrics.FAMILIES`)."""
         report = census.report(self._holdings, self.snapshot.generation, self._stats)
         report |= census.steered(self.snapshot.held)
         if self._access_log is not None:
             report["access_log_dropped_total"] = {(): self._access_log.dropped}
+        dropped = self._holdings.outlet.dropped
+        report["compare_dropped_total"] = {(reason,): count for reason, count in dropped.items()}
         report["task_failures_total"] = {(name,): count for name, count in tasks.failures.items()}
         report["worker_loop_lag_seconds"] = {(): self.loop_lag_s}
         report["workers_shedding"] = {(): int(self._shedding.is_on)}

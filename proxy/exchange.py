@@ -25,6 +25,7 @@ from proxy.tunnel import open_tunnel
 from proxy.upstream.connection import UpstreamConnection
 
 if TYPE_CHECKING:
+    from proxy.capture.recording import Recording
     from proxy.mirror.shadow import Shadow
     from proxy.route import CompiledRoute
     from proxy.snapshot import Snapshot
@@ -48,6 +49,7 @@ class Exchange:
     tried: tuple[Endpoint, ...] = ()
     shadows: list[Shadow] | None = None
     refusals: list[tuple[str, str]] | None = None
+    recording: Recording | None = None
     deadline = alarm = NEVER
     _upstream: UpstreamConnection | None = None
     _timer: asyncio.TimerHandle | None = None
@@ -192,9 +194,8 @@ class Exchange:
             self._pending_bytes += sum(map(len, pieces))
             if self._pending_bytes > flow.HIGH_WATER:
                 self.client.pause(flow.CONNECTING)
-        if self.shadows is not None:
-            for shadow in self.shadows:
-                shadow.offer(pieces, end)
+        for shadow in self.shadows or ():
+            shadow.offer(pieces, end)
         if end:
             self._on_request_end()
         elif upstream is not None:
@@ -215,10 +216,9 @@ class Exchange:
         """Called by the client connection: the body is malformed, so nothing more of it is sent."""
         self._give_up_upstream()
         self.flag = "DPE"
-        answered = self.response_started
         self.status = self.status or error.status
         self._finish()
-        self.client.refuse_body(error, answered)
+        self.client.refuse_body(error, self.response_started)
 
     def on_client_gone(self) -> None:
         """Called by the client connection: nobody waits for the response any more."""
@@ -253,6 +253,8 @@ class Exchange:
         route = self.route
         if route is not None and route.watches_status and retrying.after_response(self, route, head):
             return
+        if self.recording is not None:
+            self.recording.begin(head, pieces, end)
         self.status = head.status
         self.response_started = True
         fields = forwarding.response_fields(self, head)
@@ -269,6 +271,8 @@ class Exchange:
     def on_response_data(self, pieces: list[bytes], end: bool) -> None:
         """Forward more of the response's body."""
         client = self.client
+        if self.recording is not None:
+            self.recording.add(pieces, end)
         if end:
             self._upstream = None
         for piece in pieces:
@@ -401,10 +405,8 @@ class Exchange:
         upstream, self._upstream = self._upstream, None
         if upstream is not None:
             upstream.abort()
-        if abort_shadows and self.shadows is not None:
-            for shadow in self.shadows:
-                if not shadow.request_done:
-                    shadow.abort("client_aborted")
+        if abort_shadows:
+            admission.give_up(self)
 
     # --- finish ---
 
@@ -420,10 +422,9 @@ class Exchange:
             self.cluster.wheel.forget(self)
         if self.route is not None:
             self.destination.stats.count(self.status, duration_s)
-        if self.shadows is not None:
-            for shadow in self.shadows:
-                if not self.request_done:
-                    shadow.abort("client_aborted")
-                shadow.on_primary_end(self.status, duration_s)
+        for shadow in self.shadows or ():
+            if not self.request_done:
+                shadow.abort("client_aborted")
+            shadow.on_primary_end(self.status, duration_s)
         if snapshot.log is not None:
             snapshot.log.on_exchange(self, duration_s)

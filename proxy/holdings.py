@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from proxy.capture.outlet import Outlet
 from proxy.clock import DeadlineWheel
 from proxy.config import model
 from proxy.mirror.budget import Budget
@@ -45,10 +46,15 @@ class Holdings:
     """The live things of one worker; `mirrors`, `destinations` and `cluster_stats` also have what is gone."""
 
     def __init__(
-        self, wheel: DeadlineWheel, mark_key: bytes, on_shadow_end: Callable[[Shadow], None] | None
+        self,
+        wheel: DeadlineWheel,
+        mark_key: bytes,
+        on_shadow_end: Callable[[Shadow], None] | None,
+        outlet: Outlet,
     ) -> None:
         self.wheel = wheel
         self.budget = Budget(0)
+        self.outlet = outlet
         self.clusters: dict[str, Cluster] = {}
         self.mirrors: dict[Labels, Mirror] = {}
         self.destinations: dict[Labels, DestinationStats] = {}
@@ -135,6 +141,7 @@ class Holdings:
         return [shadow for mirror in self.mirrors.values() for shadow in mirror.live]
 
     def close(self) -> None:
-        """Close every idle connection."""
+        """Close every idle connection, and the way to the comparer."""
         for _, cluster in self.all_clusters():
             cluster.close()
+        self.outlet.close()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from proxy.capture.captures import Captures
 from proxy.config import model
 from proxy.config.model import HeaderOps
 from proxy.http1.mutation import Mutation
@@ -45,8 +46,8 @@ class CompiledRoute:
     """One route under one block of conditions, ready to be taken."""
 
     __slots__ = (
-        "answer", "changes_request", "changes_response", "choose", "cors", "destinations", "fault", "is_direct",
-        "mirrors", "name", "path_change", "per_try_timeout_s", "retries", "split", "timeout_s", "turn",
+        "answer", "captures", "changes_request", "changes_response", "choose", "cors", "destinations", "fault",
+        "is_direct", "mirrors", "name", "path_change", "per_try_timeout_s", "retries", "split", "timeout_s", "turn",
         "watches_status",
     )  # fmt: skip
 
@@ -57,12 +58,15 @@ class CompiledRoute:
         split: Split[CompiledDestination],
         mirrors: tuple[Mirror, ...],
         turn: Turn | None,
+        captures: Captures | None,
     ) -> None:
         self.name = config.name
         self.split = split
         self.choose = split.choose
         self.destinations = split.destinations
         self.mirrors = mirrors
+        #: None: no request is captured, and there are no baselines to ask.
+        self.captures = captures
         #: What its mirrors are drawn by in place of the request's own draw.
         self.turn = turn
         self.timeout_s = config.timeout_s
@@ -89,6 +93,7 @@ def compile_route(
     clusters: Mapping[str, Cluster],
     mirrors: tuple[Mirror, ...],
     turn: Turn | None,
+    captures: Captures | None,
 ) -> list[tuple[model.Match | None, CompiledRoute]]:
     """Compile a route, once for each block of conditions that leads to it (None: it takes everything)."""
     destinations = [_destination(one, config, clusters) for one in config.destinations]
@@ -97,7 +102,7 @@ def compile_route(
         destinations = [CompiledDestination(model.Destination(kind, ""), config)]
     split = Split(destinations, [one.weight for one in config.destinations])
     matches: tuple[model.Match | None, ...] = config.matches or (None,)
-    return [(match, CompiledRoute(config, match, split, mirrors, turn)) for match in matches]
+    return [(match, CompiledRoute(config, match, split, mirrors, turn, captures)) for match in matches]
 
 
 def _destination(

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Iterator
 from random import randrange
 from typing import TYPE_CHECKING
 
+from proxy.capture.captures import Captures
 from proxy.config import model
-from proxy.config.model import Settings
+from proxy.config.model import Settings, Share
 from proxy.holdings import Held, Holdings
-from proxy.mirror.policy import is_own_mark
+from proxy.mirror.policy import Mirror, is_own_mark
 from proxy.mirror.turn import CYCLE, Turn
 from proxy.route import CompiledDestination, CompiledRoute, compile_route
 from proxy.routing.route_list import RouteList
@@ -117,13 +118,23 @@ class Compiler:
             if labels not in held.mirrors:  # else the route is in several places, and its mirror is one
                 held.mirrors[labels] = holdings.mirror_for(labels, mirror, held.clusters[mirror.cluster])
         mirrors = tuple(held.mirrors[route.name, mirror.name] for mirror in route.mirrors)
-        compiled = compile_route(route, held.clusters, mirrors, self._turn_of(route))
+        compiled = compile_route(
+            route, held.clusters, mirrors, self._turn_of(route), self._captures_of(route, mirrors)
+        )
         split = compiled[0][1].split
         for destination in split.destinations:
             labels = (route.name, destination.name)
             destination.stats = held.destinations.setdefault(labels, holdings.stats_for(labels))
         self._snapshot.splits.setdefault(route.name, []).append(split)
         return compiled
+
+    def _captures_of(self, route: model.Route, mirrors: tuple[Mirror, ...]) -> Captures | None:
+        """Return what decides whether a mirrored request is captured; None: none is, and no baseline waits for one."""
+        compare, outlet = self._snapshot.settings.compare, self._holdings.outlet
+        share = compare.share_of(route.name) if outlet.is_open and mirrors else Share(0)
+        if not share.numerator and not any(mirror.is_baseline for mirror in mirrors):
+            return None
+        return Captures(route.name, share, compare.max_body_bytes, outlet)
 
     def _turn_of(self, route: model.Route) -> Turn | None:
         """Return what draws the route's mirrors exactly, one wherever the route stands; None: they are not."""

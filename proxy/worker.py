@@ -95,6 +95,7 @@ class Worker:
             generation=start.generation,
             mark_key=start.mark_key,
             access_log=self._access_log,
+            pairs=_pairs(start.pairs),
         )
         plane.steer(start.overrides)
         self._plane = plane  # from here on it can be steered, before it serves
@@ -189,6 +190,15 @@ class Worker:
     def _begin_leaving(self, grace_s: float) -> None:
         if not self._leaving.done():
             self._leaving.set_result(grace_s)
+
+
+def _pairs(fd: int | None) -> socket.socket | None:
+    """Return the end of the comparer's pipe that was inherited; a full one is not waited for."""
+    if fd is None:
+        return None
+    pairs = socket.socket(fileno=fd)
+    pairs.setblocking(False)
+    return pairs
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Literal
 
 #: Of a mirror and its primary; or of two answers of one version (a secondary's, a repeat's), which shows noise.
@@ -48,12 +49,20 @@ class Pair:
 
 
 def dump(pair: Pair) -> bytes:
-    """Return the datagram that a worker writes into the comparer's pipe."""
-    return pickle.dumps(pair, protocol=pickle.HIGHEST_PROTOCOL)
+    """Return the datagram that a worker writes into the comparer's pipe.
+
+    One flat tuple: a dataclass costs the worker fifteen times as much (5.7 µs to 0.4 µs of a small pair).
+    """
+    return pickle.dumps(_parts_of(pair), protocol=pickle.HIGHEST_PROTOCOL)
 
 
 def load(datagram: bytes) -> Pair:
     """Return what `dump` was given; both ends of the pipe are this package's, and nobody else can open it."""
-    pair = pickle.loads(datagram)  # noqa: S301 see above
-    assert isinstance(pair, Pair)  # noqa: S101 nothing else is ever sent
-    return pair
+    parts = pickle.loads(datagram)  # noqa: S301 see above
+    own, half = len(_OWN), len(_OWN) + len(_ANSWER)
+    return Pair(*parts[:own], *(Answer(*answer) for answer in (parts[own:half], parts[half:])))
+
+
+_ANSWER = tuple(one.name for one in fields(Answer))
+_OWN = tuple(one.name for one in fields(Pair) if one.name not in ("primary", "shadow"))
+_parts_of = attrgetter(*_OWN, *(f"{side}.{name}" for side in ("primary", "shadow") for name in _ANSWER))

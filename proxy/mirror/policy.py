@@ -78,7 +78,7 @@ class Mirror:
 
     __slots__ = (
         "_next_logged_failure", "breaker", "budget", "cluster", "config", "denominator",
-        "form", "live", "methods", "numerator", "on_end", "paused", "rate", "settings", "stats",
+        "form", "is_baseline", "live", "methods", "numerator", "on_end", "paused", "rate", "settings", "stats",
     )  # fmt: skip
 
     def __init__(self, config: model.MirrorPolicy, cluster: Cluster, budget: Budget, mark_key: bytes) -> None:
@@ -86,6 +86,8 @@ class Mirror:
         #: The share at present, and whether an operator has paused it; the rest of `config` holds as it is.
         self.numerator, self.denominator = on_one_scale(config.numerator, config.denominator)
         self.paused = False
+        #: It is only asked with requests that are captured (see `model.MirrorPolicy`).
+        self.is_baseline = config.role != "mirror"
         self.settings = settings = config.mirroring
         self.cluster = cluster
         self.budget = budget
@@ -97,8 +99,10 @@ class Mirror:
         self.methods = (
             frozenset(name.encode() for name in settings.methods) if settings.methods is not None else None
         )
-        mark = mark_value(config.name, mark_key) if config.mirroring.mark else b""
-        self.form = ShadowForm(Mutation(changes.remove, changes.set, changes.add), config.host_suffix, mark)
+        is_repeat = config.role == "repeat"  # to v1 itself, which is to know it apart by the mark alone
+        mark = mark_value(config.name, mark_key) if config.mirroring.mark or is_repeat else b""
+        suffix = config.host_suffix and not is_repeat
+        self.form = ShadowForm(Mutation(changes.remove, changes.set, changes.add), suffix, mark)
         self.on_end: Callable[[Shadow], None] | None = None
         self._next_logged_failure = 1
 
