@@ -28,10 +28,16 @@ from tests.support.plane import NO_SHED
 from tests.support.running_proxy import ROOT, Origin, RunningProxy, config_for, origin, running, until
 
 #: What a proxy with nothing wrong has no series of.
-EMPTY = {"Retries A", "Workers replaced A", "Failures of background tasks A"}
+EMPTY = {
+    "Retries A",
+    "Workers replaced A",
+    "Failures of background tasks A",
+    "Pairs not compared A",
+    "Pairs not compared B",
+}
 #: In Grafana's words.
 UNITS = {"reqps", "cps", "ops", "s", "percentunit", "bytes", "short"}
-ROWS = ["Traffic", "Primary against mirror", "Outcomes", "Status pairs", "Safety", "Process"]
+ROWS = ["Traffic", "Primary against mirror", "Outcomes", "Status pairs", "Comparison", "Safety", "Process"]
 SERVICES = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 
 
