@@ -150,7 +150,12 @@ REPEAT = Record(
 NOISE = Record(
     dict,
     (
-        Field("secondary", "secondary", TARGET, "A second v1, asked the same as v2: {host, subset, port}."),
+        Field(
+            "secondary",
+            "secondary",
+            TARGET,
+            "A second v1, asked what is compared and safe: {host, subset, port}.",
+        ),
         Field("repeat", "repeat", REPEAT, "Ask v1 itself again; costs v1 those requests."),
         Field("thresholds", "thresholds", THRESHOLDS, "When a difference stands out from the noise."),
     ),

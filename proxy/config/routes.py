@@ -156,6 +156,8 @@ class Routes:
         name = _numbered(wanted, self._mirror_counts)
         self.mirror_names.append(name)
         mirroring = self._defaults.of(name)
+        if name not in dict(self._defaults.overrides):  # a v1 does not know shadows: it would write for real
+            mirroring = replace(mirroring, methods=SAFE_METHODS)
         cluster = replace(
             cluster, name=f"{cluster.name}@{name}", connect_timeout_s=mirroring.connect_timeout_s
         )

@@ -65,9 +65,16 @@ def test_a_second_v1_is_asked_beside_the_mirrors_with_a_cluster_of_its_own(load_
     config = load_spec("compare: {percent: 10, noise: {secondary: {host: v1b, port: {number: 81}}}}")
     _, secondary = mirrors_of(config)
     assert (secondary.name, secondary.role, secondary.host_suffix) == ("shop/secondary", "secondary", False)
+    assert secondary.mirroring.methods == frozenset(("GET", "HEAD", "OPTIONS"))
     cluster = next(one for one in config.clusters if one.name == secondary.cluster)
     assert [str(one.address) for one in cluster.endpoints] == ["v1b:81"]
     assert cluster.name.endswith("@shop/secondary")
+
+
+def test_a_second_v1_gets_writes_only_where_that_is_said(load_spec: LoadSpec) -> None:
+    overrides = "mirroring: {overrides: {shop/secondary: {methods: all}}}"
+    config = load_spec(f"{overrides}\n  compare: {{percent: 10, noise: {{secondary: {{host: v1b}}}}}}")
+    assert mirrors_of(config)[1].mirroring.methods is None
 
 
 def test_a_route_may_have_a_second_v1_of_its_own(load_spec: LoadSpec) -> None:
