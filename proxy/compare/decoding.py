@@ -81,9 +81,14 @@ def _deflate(body: bytes) -> tuple[bytes, bool]:
 
 
 def _brotli(body: bytes) -> tuple[bytes, bool]:
+    """A body that was cut comes out in pieces, for as long as the reader is asked again."""
     reader = brotli.Decompressor()
-    out = reader.process(body, output_buffer_limit=MAX_DECODED + 1)
-    return out, reader.is_finished()
+    out, piece = bytearray(), reader.process(body, output_buffer_limit=MAX_DECODED + 1)
+    while piece:
+        out += piece
+        is_ended = reader.is_finished() or len(out) > MAX_DECODED
+        piece = b"" if is_ended else reader.process(b"", output_buffer_limit=MAX_DECODED + 1)
+    return bytes(out), reader.is_finished()
 
 
 def _in_a_row(body: bytes, reader: Callable[[], _Reader]) -> tuple[bytes, bool]:
