@@ -8,7 +8,7 @@ Floors. A row may import from any row below it, never from one above:
     admin  worker  comparer          neighbours; they speak only through control
     control  explanation
     dataplane                        one worker's sockets, clusters and counters
-    journal  census                  what is written and read of requests
+    journal  census  tracer          what is written and read of requests
     exchange                         the life of one request
     detour                           what is done before a request is sent on, or in place of that
     admission  forwarding  retrying  who copies it; what each side is sent; whether it is tried again

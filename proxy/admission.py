@@ -40,8 +40,10 @@ def admit(exchange: Exchange, route: CompiledRoute, fields: bytes, pieces: list[
             if snapshot.log is not None:
                 exchange.refusals = [*(exchange.refusals or ()), (mirror.config.name, refusal)]
             continue
-        wire = mirror.form.write(head, fields, exchange.client.local_ip)
+        branch = exchange.trace.branch() if exchange.trace is not None else None
+        wire = mirror.form.write(head, fields, exchange.client.local_ip, branch)
         shadow = make(mirror, head, wire, exchange.request_id, exchange.started)
+        shadow.branch = branch
         if exchange.shadows is None:
             exchange.shadows = [shadow]
         else:

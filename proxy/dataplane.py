@@ -24,7 +24,9 @@ from proxy.runtime import Override
 from proxy.snapshot import Compiler, Part, Snapshot
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.metrics import Report
+from proxy.telemetry.span import Span
 from proxy.telemetry.stats import DownstreamStats
+from proxy.tracer import Tracer
 from proxy.upstream.cluster import Cluster
 from proxy.upstream.resolver import Resolver
 
@@ -62,6 +64,7 @@ class DataPlane:
         self._mark_key = mark_key
         self._access_log = access_log
         self._journal = Journal(access_log) if access_log is not None else None
+        self._tracer = Tracer(self._journal.on_exchange if self._journal is not None else None)
         self._listeners: list[DownstreamListener] = []
         self._certificates: asyncio.Task[None] | None = None
         on_shadow_end = self._journal.on_shadow if self._journal is not None else None
@@ -93,6 +96,8 @@ class DataPlane:
     def _blank(self, settings: Settings, generation: int) -> Snapshot:
         snapshot = Snapshot(settings, generation, self._mark_key, self._stats)
         snapshot.log = self._journal
+        if settings.tracing.otlp_endpoint:
+            snapshot.tracer = snapshot.log = self._tracer
         return snapshot
 
     # --- another configuration ---
@@ -236,7 +241,13 @@ class DataPlane:
         report["task_failures_total"] = {(name,): count for name, count in tasks.failures.items()}
         report["worker_loop_lag_seconds"] = {(): self.loop_lag_s}
         report["workers_shedding"] = {(): int(self._shedding.is_on)}
+        if self._tracer.dropped:
+            report["spans_total"] = {("dropped",): self._tracer.dropped}
         return report
+
+    def take_spans(self) -> tuple[Span, ...]:
+        """Hand over the spans that have ended since the last time."""
+        return self._tracer.take()
 
     def clusters(self) -> list[dict[str, object]]:
         """One row per cluster."""

@@ -39,6 +39,8 @@ def begin(exchange: Exchange, route: CompiledRoute, fields: bytes, pieces: list[
 def _on_delay_end(exchange: Exchange, route: CompiledRoute, fields: bytes) -> None:
     exchange.is_held = False
     exchange.client.resume(flow.CONNECTING)
+    if exchange.trace is not None:
+        exchange.trace.begin_attempt()
     _go_on(exchange, route, fields, exchange.pending)
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from proxy.mirror.shadow import Shadow
     from proxy.route import CompiledRoute
     from proxy.snapshot import Snapshot
+    from proxy.tracer import Trace
     from proxy.upstream.endpoint import Endpoint
 
 _getrandbits = random.getrandbits
@@ -42,8 +43,9 @@ class Exchange:
     request_id = b""
     flag = ""
     original_target: bytes | None = None
-    status = sent_bytes = received_bytes = 0
-    done = response_started = request_done = False
+    trace: Trace | None = None
+    status = sent_bytes = received_bytes = retries = _pending_bytes = 0
+    done = response_started = request_done = rechunks = False
     route: CompiledRoute | None = None
     endpoint: Endpoint | None = None
     tried: tuple[Endpoint, ...] = ()
@@ -54,12 +56,10 @@ class Exchange:
     _upstream: UpstreamConnection | None = None
     _timer: asyncio.TimerHandle | None = None
     _timeout_at = NEVER
-    rechunks = False
     #: Fields that our answer or the upstream's gets last: in place of the line of that name, or without one as well.
     late_fields: Sequence[tuple[bytes, bytes]] = ()
     was_held = is_held = wants_fresh = _waiting = False
     _hash: int | None = None
-    retries = _pending_bytes = 0
     pending: list[bytes] = []  # noqa: RUF012 - replaced, never changed, until `hold` gives it one of its own
     replay: list[bytes] | None = None
 

@@ -45,6 +45,8 @@ def request_fields(exchange: Exchange) -> bytes:
         out += b"x-request-id: %b\r\n" % exchange.request_id
     if head.upgrade or exchange.snapshot.via:
         out = _rare_fields(exchange, out)
+    if exchange.snapshot.tracer is not None:
+        out = exchange.snapshot.tracer.begin(exchange, out)
     if head.forwarded_for is None and head.forwarded_proto is None:
         return out + client.forwarded_lines
     proto, addresses = client.scheme, client.peer_ip

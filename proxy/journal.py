@@ -10,6 +10,7 @@ import time
 
 from proxy.exchange import Exchange
 from proxy.mirror.shadow import Shadow
+from proxy.telemetry import trace
 from proxy.telemetry.access_log import AccessLog
 
 #: A line has to fit into one write to a pipe (4 KiB), which is all or nothing.
@@ -36,6 +37,7 @@ class Journal:
                 "kind": "request",
                 "time": _now(),
                 "request_id": _text(exchange.request_id[:_MAX_ID]),
+                **_trace(_trace_id(exchange)),
                 "method": _text(head.method),
                 "host": _text(head.host[:_MAX_HOST]),
                 "path": _text(target.partition(b"?")[0][:_MAX_PATH]),
@@ -58,6 +60,7 @@ class Journal:
                 "kind": "mirror",
                 "time": _now(),
                 "request_id": _text(shadow.request_id[:_MAX_ID]),
+                **_trace(shadow.trace_id),
                 "mirror": shadow.mirror.config.name,
                 "outcome": shadow.outcome,
                 "status": shadow.status or None,
@@ -68,6 +71,16 @@ class Journal:
 
     def _write(self, record: dict[str, object]) -> None:
         self._log.offer(json.dumps(record, separators=(",", ":")).encode())
+
+
+def _trace_id(exchange: Exchange) -> bytes:
+    if exchange.trace is not None:
+        return exchange.trace.trace_id
+    return trace.id_in(exchange.head.fields) if exchange.head.traced else b""
+
+
+def _trace(trace_id: bytes) -> dict[str, str]:
+    return {"trace_id": _text(trace_id)} if trace_id else {}
 
 
 def _flags(exchange: Exchange) -> str | None:

@@ -70,9 +70,15 @@ def _try_again(exchange: Exchange, route: CompiledRoute, reason: str) -> None:
     retries[reason] = retries.get(reason, 0) + 1
     if reason == "stale_connection":
         exchange.wants_fresh = True
-        exchange.try_again()
+        _ask_again(exchange)
         return
     if exchange.endpoint is not None and route.retries.ignore_previous_hosts:
         exchange.tried += (exchange.endpoint,)
-    exchange.later(retry.back_off_s(route.retries, exchange.retries), exchange.try_again)
+    exchange.later(retry.back_off_s(route.retries, exchange.retries), _ask_again, exchange)
     exchange.retries += 1
+
+
+def _ask_again(exchange: Exchange) -> None:
+    if exchange.trace is not None:
+        exchange.trace.begin_attempt()
+    exchange.try_again()

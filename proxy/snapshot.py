@@ -26,6 +26,7 @@ from proxy.telemetry.stats import DownstreamStats
 
 if TYPE_CHECKING:
     from proxy.journal import Journal
+    from proxy.tracer import Tracer
 
 #: Some clusters and some virtual hosts, perhaps with some of their routes only.
 Part = tuple[tuple[model.Cluster, ...], tuple[model.VirtualHost, ...]]
@@ -36,7 +37,7 @@ class Snapshot:
 
     __slots__ = (
         "_mark_key", "_steered", "downstream", "generation", "held", "log", "normalization", "retry_buffer_bytes",
-        "settings", "splits", "sticky", "table", "trusted_hops", "via",
+        "settings", "splits", "sticky", "table", "tracer", "trusted_hops", "via",
     )  # fmt: skip
 
     def __init__(
@@ -50,7 +51,8 @@ class Snapshot:
         self.via = settings.via
         self.sticky = settings.sticky
         self.retry_buffer_bytes = settings.limits.retry_buffer_bytes
-        self.log: Journal | None = None
+        self.log: Journal | Tracer | None = None
+        self.tracer: Tracer | None = None
         self.held = Held()
         self.splits: dict[str, list[Split[CompiledDestination]]] = {}
         self.table: RouteTable[CompiledRoute]

@@ -82,7 +82,7 @@ class Worker:
         await plane.finish(grace_s)
         if self._access_log is not None:
             self._access_log.close(_FLUSH_S)
-        await self._say_last(control.Drained(plane.report()))
+        await self._say_last(control.Drained(plane.report(), plane.take_spans()))
         return 0
 
     async def _serve(self, start: control.Start) -> DataPlane:
@@ -124,7 +124,7 @@ class Worker:
     def _beat(self, plane: DataPlane) -> None:
         asyncio.get_running_loop().call_later(control.HEARTBEAT_S, self._beat, plane)
         if not self._pipe.is_behind:
-            self._pipe.send(control.Heartbeat(plane.report()))
+            self._pipe.send(control.Heartbeat(plane.report(), plane.take_spans()))
 
     def _on_message(self, message: control.Message) -> None:
         if isinstance(message, control.Start):

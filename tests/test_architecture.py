@@ -24,7 +24,7 @@ FLOORS = (
     ("admin", "worker", "comparer"),
     ("control", "explanation"),
     ("dataplane",),
-    ("journal", "census"),
+    ("journal", "census", "tracer"),
     ("exchange",),
     ("detour",),
     ("admission", "forwarding", "retrying"),

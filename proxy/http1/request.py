@@ -46,8 +46,12 @@ _FIELDS = {
     b"x-request-id": _REQUEST_ID,
     b"x-mirror-proxy-shadow": _MARK,
     b"traceparent": _TRACE,
+    b"tracestate": _TRACE,
     b"b3": _TRACE,
+    b"x-b3-traceid": _TRACE,
     b"x-b3-spanid": _TRACE,
+    b"x-b3-sampled": _TRACE,
+    b"x-b3-flags": _TRACE,
 }
 
 _SPACE, _SLASH = 0x20, 0x2F

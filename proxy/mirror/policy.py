@@ -185,6 +185,8 @@ class Mirror:
             self.breaker.on_neither()
         if self.on_end is not None:
             self.on_end(shadow)
+        if shadow.branch is not None:
+            shadow.branch.on_end(shadow)
 
     def _log_failure(self, outcome: str) -> None:
         """Log the first failure in a row, then the second, the fourth, the eighth ..."""

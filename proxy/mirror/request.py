@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from proxy.http1 import serializer
 from proxy.http1.framing import without
 from proxy.http1.mutation import Mutation, find
 from proxy.http1.request import RequestHead
 from proxy.telemetry import trace
+
+if TYPE_CHECKING:
+    from proxy.tracer import Branch
 
 _EXPECT = frozenset({b"expect"})
 
@@ -26,8 +30,10 @@ class ShadowForm:
         if mark:
             self._extra += b"x-mirror-proxy-shadow: " + mark + b"\r\n"
 
-    def write(self, head: RequestHead, fields: bytes, local_ip: bytes) -> bytes:
+    def write(self, head: RequestHead, fields: bytes, local_ip: bytes, branch: Branch | None = None) -> bytes:
         """Serialize the copy of `head`, whose forwarded fields are `fields`; ours is `local_ip`.
+
+        `branch` is its place in a trace of ours.
 
         The order is Envoy's (`AsyncStreamImpl::sendHeaders`, then `ShadowWriterImpl`): the copy, our address in
         x-forwarded-for (the last line of `fields`), header changes, the suffix on Host.
@@ -37,9 +43,12 @@ class ShadowForm:
         else:
             fields += b"x-forwarded-for: %b\r\n" % local_ip
         host_line = head.host_line
-        if head.traced or head.expects_continue or self._changes:
+        if branch is not None:
+            fields = branch.write(fields)
+        is_only_passed_on = head.traced and branch is None
+        if is_only_passed_on or head.expects_continue or self._changes:
             fields = without(fields, _EXPECT)
-            if head.traced:
+            if is_only_passed_on:
                 fields = trace.child(fields)
             fields = self._mutation.apply(fields)
             host_line = find(fields, b"host")

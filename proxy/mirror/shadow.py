@@ -7,14 +7,19 @@ whoever offered never knows. It ends exactly once, with one outcome.
 from __future__ import annotations
 
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from proxy.clock import NEVER
 from proxy.errors import Failure
 from proxy.http1.request import RequestHead
 from proxy.http1.response import ResponseHead
 from proxy.mirror.policy import Mirror
+from proxy.telemetry import trace
 from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.endpoint import Endpoint
+
+if TYPE_CHECKING:
+    from proxy.tracer import Branch
 
 #: More of a reply than this is not read: the connection is closed instead.
 MAX_REPLY_BYTES = 1024 * 1024
@@ -26,7 +31,7 @@ class Shadow:
     """One request's copy for one mirror."""
 
     __slots__ = (
-        "_connection", "_head", "_held", "_may_replay", "_waiting", "_wire", "alarm", "deadline",
+        "_connection", "_head", "_held", "_may_replay", "_waiting", "_wire", "alarm", "branch", "deadline",
         "duration_s", "held_bytes", "mirror", "outcome", "primary_duration_s", "primary_status", "reply_bytes",
         "request_done", "request_id", "started", "status", "wants_fresh",
     )  # fmt: skip
@@ -38,6 +43,7 @@ class Shadow:
         self.request_id = request_id
         self.started = started
         self.outcome = ""
+        self.branch: Branch | None = None  # its place in a trace of ours
         self.status = self.primary_status = self.reply_bytes = self.held_bytes = 0
         self._head = head
         self._wire = wire
@@ -45,6 +51,13 @@ class Shadow:
         self._held: list[bytes] = []
         self._waiting = self.wants_fresh = False
         self.deadline = self.alarm = NEVER
+
+    @property
+    def trace_id(self) -> bytes:
+        """The trace it belongs to, in hex; empty where there is none."""
+        if self.branch is not None:
+            return self.branch.trace.trace_id
+        return trace.id_in(self._head.fields) if self._head.traced else b""
 
     # --- what the exchange offers ---
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+Attributes = tuple[tuple[str, str | int], ...]
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -21,6 +23,6 @@ class Span:
     parent_id: str
     start_ns: int
     end_ns: int
-    attributes: tuple[tuple[str, str | int], ...]
+    attributes: Attributes
     is_error: bool = False
     trace_state: str = ""

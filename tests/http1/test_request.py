@@ -291,7 +291,10 @@ def test_ids_and_marks_are_noticed() -> None:
     assert (plain.request_id, plain.mark, plain.traced) == (None, None, False)
 
 
-@pytest.mark.parametrize("name", [b"traceparent", b"b3", b"X-B3-SpanId"])
+@pytest.mark.parametrize(
+    "name",
+    [b"traceparent", b"tracestate", b"b3", b"x-b3-traceid", b"X-B3-SpanId", b"x-b3-sampled", b"x-b3-flags"],
+)
 def test_a_trace_is_noticed_by_any_of_its_fields(name: bytes) -> None:
     assert read(GET + name + b": 1\r\n").traced
 
