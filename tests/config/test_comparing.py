@@ -73,7 +73,7 @@ def test_a_second_v1_is_asked_beside_the_mirrors_with_a_cluster_of_its_own(load_
 
 def test_a_second_v1_gets_writes_only_where_that_is_said(load_spec: LoadSpec) -> None:
     overrides = "mirroring: {overrides: {shop/secondary: {methods: all}}}"
-    config = load_spec(f"{overrides}\n  compare: {{percent: 10, noise: {{secondary: {{host: v1b}}}}}}")
+    config = load_spec(f"{overrides}\ncompare: {{percent: 10, noise: {{secondary: {{host: v1b}}}}}}")
     assert mirrors_of(config)[1].mirroring.methods is None
 
 
