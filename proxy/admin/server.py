@@ -8,6 +8,7 @@ import socket
 from aiohttp import web
 
 from proxy.admin import changes, guard, views
+from proxy.admin.page.live import LIVE, Live
 from proxy.admin.subject import Subject
 
 _CLOSE_S = 1.0
@@ -46,6 +47,8 @@ class AdminServer:
         app = web.Application(middlewares=guards, client_max_size=guard.MAX_BODY_BYTES)
         app[guard.SUBJECT] = self._subject
         app[guard.IS_LOCAL] = is_local
+        app[LIVE] = live = Live(self._subject)
+        app.on_shutdown.append(live.close)
         for path, page, _ in pages:
             if page is not None:
                 app.router.add_get(path, page)

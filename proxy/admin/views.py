@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 
 from aiohttp import web
 
 from proxy.admin import compare, rows
-from proxy.admin.guard import SUBJECT
+from proxy.admin.guard import SUBJECT, Handler
 from proxy.admin.subject import Row
 from proxy.telemetry import exposition
 
 #: Path, what answers a GET (None: it takes changes only), and what it is about.
-Page = tuple[str, Callable[[web.Request], Awaitable[web.Response]] | None, str]
+Page = tuple[str, Handler | None, str]
 
 
 async def ready(request: web.Request) -> web.Response:
@@ -63,15 +64,14 @@ async def config_dump(request: web.Request) -> web.Response:
     return _json(rows.config_dump(request.app[SUBJECT]))
 
 
-async def index(_request: web.Request) -> web.Response:
-    """Answer a page of links to the others."""
-    items = "".join(
-        f'<li><a href="{path}">{path}</a> {about}</li>' if page else f"<li>{path} {about}</li>"
-        for path, page, about in PAGES
-        if path != "/"
-    )
-    page = f"<!doctype html><html lang=en><title>mirror-proxy</title><h1>mirror-proxy</h1><ul>{items}</ul>"
-    return web.Response(text=page, content_type="text/html")
+def _of_page(name: str) -> Handler:
+    """Return what answers with the page's handler of that name; who asks first has its templates loaded."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        handler: Handler = getattr(importlib.import_module("proxy.admin.page.handlers"), name)
+        return await handler(request)
+
+    return answer
 
 
 #: What kubelet and Prometheus may ask through the second door.
@@ -82,7 +82,9 @@ PROBES: tuple[Page, ...] = (
 )
 
 PAGES: tuple[Page, ...] = (
-    ("/", index, "this page"),
+    ("/", _of_page("index"), "this page"),
+    ("/events", _of_page("events"), "what changes on the page, as server-sent events"),
+    ("/static/{name}", _of_page("static"), "the page's style and script"),
     *PROBES,
     ("/server_info", server_info, "version, state, generation, processes"),
     ("/config_dump", config_dump, "the configuration in force, in Envoy's shape, and what was refused"),

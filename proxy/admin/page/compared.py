@@ -1,0 +1,88 @@
+"""Compared: how many answers differ, in which fields, whether that is noise, and what could not be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from proxy.admin.page.moment import Moment
+from proxy.compare.totals import OTHER
+from proxy.report.fields import Field, fields
+from proxy.report.figures import Figure, figures
+
+#: So many fields are shown; those that matter come first.
+MOST_FIELDS = 40
+
+_CAPPED = {
+    "nesting": "nested deeper than is followed",
+    "number": "a number longer than is read",
+    "encoding": "neither valid text nor what its encoding says",
+    "bomb": "decompresses to more than is read",
+    "truncated": "a body longer than is captured",
+    "many": "more differences than are kept",
+    "unknown_coding": "a Content-Encoding that is not decoded",
+}
+_DROPPED = {
+    "pipe_full": "the comparer was behind",
+    "too_large": "the pair was larger than the pipe takes",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Pairs of which something, or everything, was not compared, and why."""
+
+    reason: str
+    words: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What is known of differences; `is_on` False: nothing is compared."""
+
+    is_on: bool
+    trouble: str
+    pairs: int
+    noise_pairs: int
+    differing: int
+    rate: Figure
+    fields: tuple[Field, ...]
+    more_fields: int
+    capped: tuple[Loss, ...]
+    dropped: tuple[Loss, ...]
+
+
+def of(moment: Moment) -> Compared:
+    """Return what is known of all mirrors."""
+    compare, totals = moment.loaded.config.settings.compare, moment.totals
+    found = fields(totals, compare.thresholds)
+    capped: dict[str, int] = {}
+    for (_, _, reason), count in totals.of("capped"):
+        capped[reason] = capped.get(reason, 0) + count
+    return Compared(
+        compare.is_on,
+        moment.trouble,
+        totals.count("compared"),
+        totals.count("noise_compared"),
+        totals.count("differing"),
+        figures(totals, compare.thresholds)["diff_rate"],
+        tuple(found[:MOST_FIELDS]),
+        max(0, len(found) - MOST_FIELDS),
+        tuple(_losses(capped, _CAPPED)),
+        tuple(_losses({reason: count for (reason,), count in totals.of("dropped")}, _DROPPED)),
+    )
+
+
+def link(field: Field) -> str:
+    """Return the address of examples in which `field` differed."""
+    wanted = {"route": field.route, "mirror": field.mirror, "path": field.path, "kind": field.kind}
+    if field.path == OTHER:
+        del wanted["path"], wanted["kind"]
+    return f"/differences?{urlencode(wanted)}"
+
+
+def _losses(counts: dict[str, int], words: dict[str, str]) -> Iterator[Loss]:
+    for reason, count in sorted(counts.items(), key=lambda item: -item[1]):
+        yield Loss(reason, words.get(reason, ""), count)

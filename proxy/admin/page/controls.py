@@ -1,0 +1,80 @@
+"""Controls: what can be set of mirrors and weights: what the file says, and what an operator made of that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from proxy.admin.page.moment import Moment
+from proxy.admin.subject import Row, Steered
+from proxy.config.model import MirrorPolicy
+from proxy.runtime import ALL_MIRRORS
+
+_NOTHING = Steered()
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """A mirror as it may be steered. Percents are from 0 to 100; `left_s` None: what was set stays."""
+
+    name: str
+    route: str
+    cluster: str
+    percent: float
+    file_percent: float
+    is_set: bool
+    is_paused: bool
+    left_s: float | None
+    in_flight: int
+    buffered_bytes: int
+    breaker: str
+
+
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """All mirrors, all routes that share requests out, and whether the kill switch is on."""
+
+    mirrors: tuple[Mirror, ...]
+    routes: tuple[Row, ...]
+    is_all_paused: bool
+    left_s: float | None
+
+
+def of(moment: Moment) -> Controls:
+    """Return what can be steered; a mirror that stands in several places of a route stands here once."""
+    live = {row.get("name"): row for row in moment.snapshot.mirrors}
+    mirrors = {
+        policy.name: _mirror(
+            route, policy, moment.steered.get(policy.name, _NOTHING), live.get(policy.name, {})
+        )
+        for route, policy in moment.mirrors()
+    }
+    shared = {str(row["name"]): row for row in moment.routes if len(_destinations(row)) > 1}
+    all_mirrors = moment.steered.get(ALL_MIRRORS, _NOTHING)
+    return Controls(tuple(mirrors.values()), tuple(shared.values()), all_mirrors.paused, all_mirrors.left_s)
+
+
+def _mirror(route: str, policy: MirrorPolicy, steered: Steered, row: Row) -> Mirror:
+    file_percent = 100 * policy.numerator / policy.denominator
+    return Mirror(
+        policy.name,
+        route,
+        policy.cluster,
+        file_percent if steered.percent is None else steered.percent,
+        file_percent,
+        steered.percent is not None,
+        steered.paused,
+        steered.left_s,
+        _number(row, "in_flight"),
+        _number(row, "buffered_bytes"),
+        str(row.get("breaker", "closed")),
+    )
+
+
+def _number(row: Row, name: str) -> int:
+    value = row.get(name, 0)
+    return int(value) if isinstance(value, int | float) else 0
+
+
+def _destinations(row: Row) -> list[Row]:
+    destinations = row["destinations"]
+    return destinations if isinstance(destinations, list) else []

@@ -1,0 +1,75 @@
+"""What the page's paths answer; nothing here changes anything: its script asks `/mirrors` and `/routes` for that."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from aiohttp import web
+
+from proxy.admin.guard import problem
+from proxy.admin.page import panels
+from proxy.admin.page.live import LIVE
+from proxy.admin.views import PAGES
+
+STATIC = Path(__file__).parents[1] / "static"
+_KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+#: All that `/static/` has.
+FILES = {path.name: path for path in STATIC.iterdir() if path.suffix in _KINDS}
+
+#: A browser that takes nothing for so long is let go; it asks again by itself.
+_PATIENCE_S = 10.0
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:;"
+        " base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+async def index(request: web.Request) -> web.Response:
+    """Answer the page as things stand; a browser with scripts then follows `/events`."""
+    moment = await request.app[LIVE].look()
+    links = [(path, answer is not None and "{" not in path, about) for path, answer, about in PAGES[1:]]
+    return page("page.html", moment=moment, panels=panels.make(moment), links=links)
+
+
+async def events(request: web.Request) -> web.StreamResponse:
+    """Stream the panels that change, once a second, as server-sent events."""
+    live = request.app[LIVE]
+    if not live.has_room:
+        return problem(503, "as many pages are open as may be followed at a time")
+    response = web.StreamResponse(headers={**HEADERS, "Content-Type": "text/event-stream"})
+    following = live.follow(panels.draw)
+    try:
+        await response.prepare(request)
+        async for event in following:
+            async with asyncio.timeout(_PATIENCE_S):
+                await response.write(event)
+    except (TimeoutError, ConnectionResetError):
+        response.force_close()
+    finally:
+        await following.aclose()
+    return response
+
+
+async def static(request: web.Request) -> web.Response:
+    """Answer one of the files that the page is made with."""
+    path = FILES.get(request.match_info["name"])
+    if path is None:
+        return problem(404, "there is no such file", files=sorted(FILES))
+    return web.Response(
+        body=path.read_bytes(), headers=HEADERS, content_type=_KINDS[path.suffix], charset="utf-8"
+    )
+
+
+def page(name: str, status: int = 200, **values: object) -> web.Response:
+    """Answer a page made of a template."""
+    text = panels.render(name, **values)
+    return web.Response(text=text, status=status, headers=HEADERS, content_type="text/html")

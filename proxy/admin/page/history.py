@@ -1,0 +1,98 @@
+"""History: the last minutes of traffic, a point a second while somebody looks; what the page's curves are drawn of."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from itertools import pairwise
+
+from proxy.compare.totals import Totals
+from proxy.mirror.policy import FAILURES
+
+SPAN_S = 300.0
+_MOST = 320
+
+_SENT = frozenset({"completed", "client_aborted"}) | FAILURES
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What had been counted at a time (seconds, of any clock that only goes forward)."""
+
+    time: float
+    requests: int
+    errors: int
+    copies: int
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """What was counted per second between two points; `start` and `end` are their times."""
+
+    start: float
+    end: float
+    requests: float
+    errors: float
+    copies: float
+    failures: float
+
+
+class History:
+    """Points of the last `SPAN_S`, never more than fit."""
+
+    def __init__(self) -> None:
+        self._points: deque[Point] = deque(maxlen=_MOST)
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """All of them, the oldest first."""
+        return tuple(self._points)
+
+    def add(self, time: float, totals: Totals) -> None:
+        """Remember what has been counted by `time`."""
+        while self._points and self._points[0].time < time - SPAN_S:
+            self._points.popleft()
+        self._points.append(point_of(time, totals))
+
+
+def point_of(time: float, totals: Totals) -> Point:
+    """Return what `totals` has of traffic."""
+    requests = errors = copies = failures = 0
+    for (_, _, code), count in totals.of("requests"):
+        requests += count
+        errors += count * code.startswith("5")
+    for (_, _, outcome), count in totals.of("outcome"):
+        copies += count * (outcome in _SENT)
+        failures += count * (outcome in FAILURES)
+    return Point(time, requests, errors, copies, failures)
+
+
+def rates(points: tuple[Point, ...]) -> tuple[Rate, ...]:
+    """Return the rates between each point and the next; counts that fell back (another proxy's) give 0."""
+    return tuple(_rate(one, other) for one, other in pairwise(points) if other.time > one.time)
+
+
+def recent(points: tuple[Point, ...], seconds: float) -> Rate | None:
+    """Return the rate of the last `seconds`, or of what there is of them; None: there are no two points yet."""
+    if len(points) < 2:
+        return None
+    last = points[-1]
+    first = next((point for point in points[:-1] if point.time >= last.time - seconds), points[-2])
+    return _rate(first, last)
+
+
+def _rate(one: Point, other: Point) -> Rate:
+    span = other.time - one.time
+
+    def per_second(before: int, after: int) -> float:
+        return max(0, after - before) / span
+
+    return Rate(
+        one.time,
+        other.time,
+        per_second(one.requests, other.requests),
+        per_second(one.errors, other.errors),
+        per_second(one.copies, other.copies),
+        per_second(one.failures, other.failures),
+    )

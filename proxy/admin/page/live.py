@@ -1,0 +1,166 @@
+"""Live: looks at the proxy once a second while somebody looks at the page, and tells all of them what changed.
+
+A stream has no queue: it is told that there is news, and takes the newest state when it gets to it. One that is slow
+misses what came between, and holds nobody; how long it may take is its handler's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
+
+from aiohttp import web
+
+from proxy import tasks
+from proxy.admin import rows
+from proxy.admin.page.history import SPAN_S, History
+from proxy.admin.page.moment import Moment
+from proxy.admin.subject import RefusedError, Steered, Subject
+from proxy.compare import totals
+from proxy.compare.totals import Totals
+from proxy.runtime import ALL_MIRRORS
+
+MAX_STREAMS = 16
+_EVERY_S = 1.0
+
+Panels = Mapping[str, str]
+#: Makes the page's panels, by name, of a moment.
+Draw = Callable[[Moment], Panels]
+
+
+class Live:
+    """What is seen of `subject`, by all who look at it through one door."""
+
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
+        self._history = History()
+        self._looking: asyncio.Task[None] | None = None
+        self._until = 0.0
+        self._moment: Moment | None = None
+        self._panels: tuple[Moment, Panels] | None = None
+        self._news = asyncio.Event()
+        self._is_closed = False
+        self._streams = 0
+
+    @property
+    def has_room(self) -> bool:
+        """Tell whether one more stream may be opened."""
+        return self._streams < MAX_STREAMS and not self._is_closed
+
+    async def look(self) -> Moment:
+        """Return how the proxy stands, and go on looking for some minutes, so that curves have a past."""
+        moment = await self._see()
+        self._until = _now() + SPAN_S
+        self._start()
+        return moment
+
+    async def follow(self, draw: Draw) -> AsyncGenerator[bytes]:
+        """Yield an event with all panels, and one each time that some have changed, until the door closes."""
+        self._streams += 1
+        seen: Moment | None = None
+        shown: Panels = {}
+        try:
+            while not self._is_closed:
+                self._start()
+                news, moment = self._news, self._moment
+                if moment is not None and moment is not seen:
+                    seen = moment
+                    panels = self._draw(draw, moment)
+                    yield _event({name: html for name, html in panels.items() if shown.get(name) != html})
+                    shown = panels
+                else:
+                    await news.wait()
+        finally:
+            self._streams -= 1
+
+    async def close(self, _app: object = None) -> None:
+        """End all streams, and look no more."""
+        self._is_closed = True
+        if self._looking is not None:
+            self._looking.cancel()
+        self._tell()
+
+    def _start(self) -> None:
+        if not self._is_closed and (self._looking is None or self._looking.done()):
+            self._looking = tasks.spawn(self._keep_looking(), "page")
+
+    async def _keep_looking(self) -> None:
+        try:
+            while self._streams or _now() < self._until:
+                await self._see()
+                self._tell()
+                await asyncio.sleep(_EVERY_S)
+        finally:
+            self._tell()  # streams that are open have somebody look again
+
+    def _tell(self) -> None:
+        news, self._news = self._news, asyncio.Event()
+        news.set()
+
+    async def _see(self) -> Moment:
+        subject = self._subject
+        snapshot = await subject.snapshot()
+        now = time.time()
+        counted, trouble = await self._totals(totals.of_report(snapshot.report))
+        self._history.add(_now(), counted)
+        self._moment = Moment(
+            now,
+            subject.state,
+            subject.server_info(),
+            subject.loaded,
+            subject.refusal,
+            snapshot,
+            counted,
+            tuple(rows.routes(subject)),
+            self._steered(),
+            self._history.points,
+            trouble,
+        )
+        return self._moment
+
+    async def _totals(self, counted: Totals) -> tuple[Totals, str]:
+        """Return what the data plane has counted with what the comparer has, or why there is nothing of that."""
+        if not self._subject.loaded.config.settings.compare.is_on:
+            return counted, ""
+        since = time.time() - _uptime_s(self._subject)
+        try:
+            told = await self._subject.totals(since)
+        except RefusedError as error:
+            return counted, str(error)
+        compared = {key: count for key, count in told.counts.items() if key[0] in _OF_COMPARER}
+        return Totals({**counted.counts, **compared}), ""
+
+    def _steered(self) -> dict[str, Steered]:
+        subject = self._subject
+        hosts = subject.loaded.config.virtual_hosts
+        names = {mirror.name for host in hosts for route in host.routes for mirror in route.mirrors}
+        return {name: subject.steered(name) for name in {*names, ALL_MIRRORS}}
+
+    def _draw(self, draw: Draw, moment: Moment) -> Panels:
+        """Draw each moment once, for all who look."""
+        if self._panels is None or self._panels[0] is not moment:
+            self._panels = moment, draw(moment)
+        return self._panels[1]
+
+
+LIVE = web.AppKey("live", Live)
+
+#: What only the comparer counts; the rest is known, and to the second, from the workers.
+_OF_COMPARER = frozenset(
+    {"compared", "differing", "field", "leading", "noise_compared", "noise_field", "capped", "dropped"}
+)
+
+
+def _event(panels: Panels) -> bytes:
+    return b"data: " + json.dumps(panels).encode() + b"\n\n"
+
+
+def _uptime_s(subject: Subject) -> float:
+    uptime = subject.server_info().get("uptime_s", 0.0)
+    return float(uptime) if isinstance(uptime, int | float) else 0.0
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,44 @@
+"""A moment: all that is looked at of the proxy at one time, to make the page of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from proxy.admin.page.history import Point
+from proxy.admin.subject import Loaded, Refusal, Row, Snapshot, State, Steered
+from proxy.compare.totals import Totals
+from proxy.config.model import MirrorPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """`time` is in seconds since the epoch; `totals` is since the proxy's start.
+
+    `steered` has what was set by hand of each mirror, and of `ALL_MIRRORS`. `trouble` says in one line why there is
+    nothing of the comparison, where answers are compared.
+    """
+
+    time: float
+    state: State
+    info: Row
+    loaded: Loaded
+    refusal: Refusal | None
+    snapshot: Snapshot
+    totals: Totals
+    routes: tuple[Row, ...]
+    steered: Mapping[str, Steered]
+    points: tuple[Point, ...]
+    trouble: str = ""
+
+    @property
+    def uptime_s(self) -> float:
+        """For how long the proxy runs."""
+        uptime = self.info.get("uptime_s")
+        return float(uptime) if isinstance(uptime, int | float) else 0.0
+
+    def mirrors(self) -> Iterator[tuple[str, MirrorPolicy]]:
+        """Yield each mirror that people know as one, with its route's name; baselines of noise are none."""
+        for host in self.loaded.config.virtual_hosts:
+            for route in host.routes:
+                yield from ((route.name, mirror) for mirror in route.mirrors if mirror.role == "mirror")

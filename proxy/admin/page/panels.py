@@ -1,0 +1,56 @@
+"""Panels: the parts of the page that change by themselves, each made of a moment by a template of its own name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from proxy import template
+from proxy.admin.page import compared, controls, latency, outcomes, statuses, traffic, words
+from proxy.admin.page.moment import Moment
+
+TEMPLATES = Path(__file__).parents[1] / "templates"
+
+
+def render(name: str, **values: object) -> str:
+    """Return a template with `values`, and the words for numbers, in it."""
+    return template.render(TEMPLATES, name, **words.SAY, **values)
+
+
+def make(moment: Moment) -> dict[str, object]:
+    """Return what each panel shows, by its name."""
+    return {name: make_one(moment) for name, make_one in _PANELS.items()}
+
+
+def draw(moment: Moment) -> dict[str, str]:
+    """Return all panels by name, as HTML."""
+    return {
+        name: render(f"panel_{name}.html", moment=moment, shown=shown)
+        for name, shown in make(moment).items()
+    }
+
+
+def _details(moment: Moment) -> list[dict[str, object]]:
+    ends = {row.name: row for row in outcomes.of(moment)}
+    pairs = {row.mirror: row for row in statuses.of(moment)}
+    return [
+        {
+            "mirror": mirror.name,
+            "route": route,
+            "latency": latency.of(moment, mirror.name, route),
+            "outcomes": ends.get(mirror.name),
+            "statuses": pairs.get(mirror.name),
+        }
+        for route, mirror in moment.mirrors()
+    ]
+
+
+#: What each panel's template is given besides the moment, as `shown`.
+_PANELS: Mapping[str, Callable[[Moment], object]] = {
+    "standing": lambda moment: moment.info,
+    "traffic": traffic.of,
+    "controls": controls.of,
+    "details": _details,
+    "compared": compared.of,
+    "workers": lambda moment: moment.info.get("workers", ()),
+}

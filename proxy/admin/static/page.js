@@ -1,0 +1,226 @@
+// The page, live: takes the panels that the server sends, and asks it for changes. Without it the page is the same, still.
+"use strict";
+
+document.documentElement.classList.add("scripted");
+const $ = (id) => document.getElementById(id);
+
+// --- panels ---
+
+// Make `old` like `fresh` and keep what can be kept, so that focus, edits and what a reader opened stay as they are.
+// Children with a data-key are the same ones wherever they stand; others are the same at the same place.
+function morph(old, fresh) {
+  const keyed = new Map([...old.children].filter(keyOf).map((child) => [keyOf(child), child]));
+  let here = old.firstChild;
+  for (const want of [...fresh.childNodes]) {
+    const key = keyOf(want);
+    const same = key ? keyed.get(key) : here && !keyOf(here) && isLike(here, want) ? here : null;
+    if (!same || !isLike(same, want)) {
+      old.insertBefore(want, here);
+      continue;
+    }
+    if (same === here) here = here.nextSibling;
+    else old.insertBefore(same, here);
+    if (same.nodeType === Node.ELEMENT_NODE) {
+      copyAttributes(same, want);
+      morph(same, want);
+    } else if (same.nodeValue !== want.nodeValue) {
+      same.nodeValue = want.nodeValue;
+    }
+  }
+  while (here) {
+    const next = here.nextSibling;
+    here.remove();
+    here = next;
+  }
+}
+
+function keyOf(node) {
+  return node.nodeType === Node.ELEMENT_NODE ? node.getAttribute("data-key") : null;
+}
+
+function isLike(one, other) {
+  return one.nodeName === other.nodeName;
+}
+
+// What begins with data-js, and whether details are open, is the reader's.
+function copyAttributes(old, fresh) {
+  for (const { name } of [...old.attributes]) {
+    if (!fresh.hasAttribute(name) && name !== "open" && !name.startsWith("data-js")) old.removeAttribute(name);
+  }
+  for (const { name, value } of [...fresh.attributes]) {
+    const isBeingEdited = name === "value" && old === document.activeElement;
+    if (old.getAttribute(name) !== value && name !== "open" && !isBeingEdited) old.setAttribute(name, value);
+  }
+}
+
+function show(panels) {
+  for (const [name, html] of Object.entries(panels)) {
+    const panel = $(`panel-${name}`);
+    if (!panel) continue;
+    const fresh = document.createElement("template");
+    fresh.innerHTML = html;
+    morph(panel, fresh.content);
+  }
+}
+
+// --- the stream ---
+
+let stream = null;
+
+function follow() {
+  if (stream || document.hidden) return;
+  stream = new EventSource("/events");
+  stream.onmessage = (event) => {
+    show(JSON.parse(event.data));
+    tellLink("live", "live");
+  };
+  stream.onerror = () => {
+    const isRefused = stream.readyState === EventSource.CLOSED;
+    tellLink(isRefused ? "not live: too many pages are open, or the proxy is gone; trying again" : "not live: trying again", "lost");
+    if (isRefused) {
+      stream = null;
+      setTimeout(follow, 5000);
+    }
+  };
+}
+
+function tellLink(text, kind) {
+  const link = $("link");
+  if (link.textContent !== text) link.textContent = text;
+  link.className = `link ${kind}`;
+}
+
+// A page nobody sees asks for nothing.
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) follow();
+  else if (stream) {
+    stream.close();
+    stream = null;
+  }
+});
+
+// --- changes ---
+
+const TOKEN = "mirror-proxy-token";
+
+async function change(path, body, done) {
+  if ($("ttl").value && !Object.values(body).includes(null) && body.paused !== false) body.ttl = $("ttl").value;
+  say("", false);
+  const answer = await ask(path, body);
+  if (!answer) return false;
+  if (answer.status === 401 && (await askToken(answer.error))) return change(path, body, done);
+  if (answer.error) say(`Not changed: ${answer.error}`, true);
+  else say(done + (body.ttl ? `, for ${$("ttl").selectedOptions[0].textContent}` : ""), false);
+  return !answer.error;
+}
+
+async function ask(path, body) {
+  const headers = { "Content-Type": "application/json" };
+  const token = sessionStorage.getItem(TOKEN);
+  if (token) headers.Authorization = `Bearer ${token}`;
+  try {
+    const response = await fetch(path, { method: "PATCH", headers, body: JSON.stringify(body) });
+    const answer = await response.json().catch(() => ({}));
+    const error = response.ok ? "" : answer.error || `the proxy answered ${response.status}`;
+    return { status: response.status, error };
+  } catch {
+    say("Not changed: the proxy does not answer", true);
+    return null;
+  }
+}
+
+function say(text, isFailure) {
+  const said = $("said");
+  said.textContent = text;
+  said.classList.toggle("failed", isFailure);
+}
+
+// Ask for the token; resolves to whether one was given.
+function askToken(why) {
+  const dialog = $("token");
+  const input = dialog.querySelector("input");
+  $("token-why").textContent = `${why}. It is kept until this tab is closed, and sent to this proxy only.`;
+  input.value = "";
+  dialog.returnValue = "";
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => {
+      const isGiven = dialog.returnValue === "use" && input.value !== "";
+      if (isGiven) sessionStorage.setItem(TOKEN, input.value);
+      else {
+        sessionStorage.removeItem(TOKEN);
+        say("Not changed: no token was given", true);
+      }
+      input.value = "";
+      resolve(isGiven);
+    }, { once: true });
+  });
+}
+
+async function submit(form, path, body, done) {
+  if (form.dataset.jsBusy) return;
+  form.dataset.jsBusy = "";
+  try {
+    if (await change(path, body, done)) forget(form);
+  } finally {
+    delete form.dataset.jsBusy;
+  }
+}
+
+// --- controls ---
+
+const controls = $("panel-controls");
+
+controls.addEventListener("input", ({ target }) => {
+  const form = target.form;
+  if (!form) return;
+  if (form.classList.contains("percent")) {
+    const other = target.name === "slider" ? form.elements.percent : form.elements.slider;
+    other.value = target.value;
+  }
+  form.dataset.jsEdited = "";
+});
+
+controls.addEventListener("reset", ({ target }) => delete target.dataset.jsEdited);
+
+// What was applied is now what the form says when it is reset: until the server sends it, and it sends the same.
+function forget(form) {
+  for (const input of form.querySelectorAll("input")) input.setAttribute("value", input.value);
+  form.reset();
+}
+
+controls.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const form = event.target;
+  if (form.classList.contains("percent")) {
+    const mirror = form.dataset.mirror;
+    const percent = form.elements.percent.valueAsNumber;
+    submit(form, "/mirrors", { mirror, percent }, `${mirror} now gets ${percent} %`);
+  } else {
+    const route = form.dataset.route;
+    const inputs = [...form.querySelectorAll("input")];
+    const weights = Object.fromEntries(inputs.map((input) => [input.name, input.valueAsNumber]));
+    const said = inputs.map((input) => `${input.name} ${input.value}`).join(", ");
+    submit(form, "/routes", { route, weights }, `${route} is now shared out: ${said}`);
+  }
+});
+
+controls.addEventListener("click", ({ target }) => {
+  const button = target.closest("button[type=button]");
+  if (!button) return;
+  const form = button.form;
+  const { mirror, route } = form ? form.dataset : {};
+  if ("weights" in button.dataset) {
+    submit(form, "/routes", { route, weights: null }, `${route} has the file's weights again`);
+  } else if ("percent" in button.dataset) {
+    submit(form, "/mirrors", { mirror, percent: null }, `${mirror} has the file's percent again`);
+  } else if (form) {
+    const paused = button.dataset.paused === "true";
+    submit(form, "/mirrors", { mirror, paused }, `${mirror} is ${paused ? "paused: it gets nothing" : "resumed"}`);
+  } else {
+    const paused = button.dataset.paused === "true";
+    change("/mirrors", { paused }, paused ? "All mirrors are paused" : "All mirrors are resumed");
+  }
+});
+
+follow();
