@@ -76,6 +76,10 @@ class Runtime:
         """Put `override` in the place of what its key had."""
         self._in_force[override.key] = (override, until)
 
+    def of(self, key: Key) -> tuple[Override | None, float | None]:
+        """Return what is in force for `key`, the very object that was set, and when it ends (None: it does not)."""
+        return self._in_force.get(key, (None, None))
+
     def weights_of(self, route: str) -> Mapping[str, int]:
         """Return the weights that are overridden of a route."""
         override, _ = self._in_force.get(("weights", route), (None, None))

@@ -9,6 +9,8 @@ from typing import Literal, Protocol
 from proxy.compare.example import Example, Search
 from proxy.compare.totals import Totals
 from proxy.config.model import Config
+from proxy.ramp.plan import Plan
+from proxy.runtime import Key
 from proxy.telemetry.metrics import Report
 
 State = Literal["INITIALIZING", "LIVE", "DRAINING"]  # Envoy's (api/envoy/admin/v3/server_info.proto)
@@ -62,8 +64,28 @@ class RefusedError(Exception):
         self.more = more
 
 
+class Ramps(Protocol):
+    """The ramps of a running proxy, each known by the key of what it overrides."""
+
+    def rows(self) -> list[Row]:
+        """Describe those that are under way, and the last of each target that is over."""
+
+    async def start(self, plan: Plan) -> None:
+        """Begin a ramp; returns when its first step is in force. Raises `RefusedError`."""
+
+    async def go(self, key: Key) -> None:
+        """Have a ramp that is held go on. Raises `RefusedError`."""
+
+    async def stop(self, key: Key, *, keep: bool) -> None:
+        """End a ramp where it is (`keep`), or go back to what was there before. Raises `RefusedError`."""
+
+
 class Subject(Protocol):
     """A running proxy."""
+
+    @property
+    def ramps(self) -> Ramps:
+        """What raises percents and weights by itself."""
 
     @property
     def state(self) -> State:

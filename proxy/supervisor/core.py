@@ -28,6 +28,7 @@ from proxy.supervisor import banner
 from proxy.supervisor.doors import Doors
 from proxy.supervisor.fleet import Fleet
 from proxy.supervisor.process import Supply, WorkerProcess
+from proxy.supervisor.ramps import Ramps
 from proxy.supervisor.reload import Reload
 from proxy.supervisor.slot import Patience
 from proxy.supervisor.sockets import StartError
@@ -105,6 +106,7 @@ class Supervisor:
         self._fleet = Fleet(config, _mark_key(config.settings), patience, supply)
         self._doors = Doors(self)
         self._steering = Steering(runtime, self._fleet)
+        self.ramps = Ramps(self._steering, self._fleet, self.snapshot, lambda since: self.totals(since))
         self._watcher = watcher or Watcher(())
         self._reload = Reload(source, self._fleet, self._doors, self._steering, self._watcher)
 
@@ -202,6 +204,7 @@ class Supervisor:
     async def set_weights(self, route: str, weights: Mapping[str, int], ttl_s: float | None) -> None:
         """Change weights of a route."""
         await self._steering.set_weights(route, weights, ttl_s)
+        self.ramps.look()
 
     def steered(self, mirror: str) -> Steered:
         """Return what was set of a mirror by hand."""
@@ -212,10 +215,12 @@ class Supervisor:
     ) -> None:
         """Change a mirror's percent, or pause or resume it."""
         await self._steering.set_mirror(mirror, percent, paused, ttl_s)
+        self.ramps.look()
 
     async def reset(self, *, route: str | None = None, mirror: str | None = None) -> None:
         """Have the files' weights or percent hold again."""
         await self._steering.reset(route=route, mirror=mirror)
+        self.ramps.look()
 
     async def reload(self) -> Refusal | None:
         """Load the configuration again."""

@@ -100,6 +100,7 @@ class Ramp:
         self._waits_for = ""
         self.plan = plan
         self.state: State = "running"
+        self.begun = asyncio.Event()  # its first step is in force, or it waits for that
         self.events: deque[Event] = deque(maxlen=_MOST_EVENTS)
 
     @property
@@ -111,10 +112,12 @@ class Ramp:
         """Take step after step; returns when it is over."""
         try:
             await self._begin()
+            self.begun.set()
             while not self.is_over:
                 await self._time.sleep(self._check_s)
                 await self._check()
         finally:
+            self.begun.set()
             if not self.is_over:
                 self._end("ended", "it was cut short")
 

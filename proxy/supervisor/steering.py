@@ -13,7 +13,7 @@ from proxy import tasks
 from proxy.admin.subject import RefusedError, Steered
 from proxy.config.model import Config, Destination, MirrorPolicy, Route
 from proxy.config.problems import did_you_mean
-from proxy.runtime import ALL_MIRRORS, Override, Pause, Percent, Runtime, Weights
+from proxy.runtime import ALL_MIRRORS, Key, Override, Pause, Percent, Runtime, Weights
 from proxy.supervisor.fleet import Fleet
 
 _log = logging.getLogger(__name__)
@@ -53,10 +53,7 @@ class Steering:
         """Change weights of a route, all at once; returns when every worker uses them. Raises `RefusedError`."""
         destinations = _destinations(self._fleet.generation.config, route)
         known = sorted({one.name for one in destinations})
-        for name in weights:
-            if name not in known:
-                message = f'the route "{route}" has no destination "{name}"'
-                raise RefusedError(_hinted(message, name, known), destinations=known)
+        check_destinations(route, weights, known)
         changed = {**self._runtime.weights_of(route), **weights}
         if not _leaves_any(destinations, changed):
             raise RefusedError("total destination weight = 0", destinations=known)
@@ -73,7 +70,7 @@ class Steering:
         makes noise for comparing can be paused only. Raises `RefusedError`, and nothing has changed.
         """
         if mirror != ALL_MIRRORS or percent is not None:
-            _mirror(self._fleet.generation.config, mirror, takes_percent=percent is not None)
+            check_mirror(self._fleet.generation.config, mirror, takes_percent=percent is not None)
         if paused is False and mirror != ALL_MIRRORS and self._runtime.has(Pause(ALL_MIRRORS)):
             raise RefusedError("all mirrors are paused: this one resumes when all do")
         wanted: list[Override] = []
@@ -96,11 +93,33 @@ class Steering:
             _destinations(config, route)
             dropped.append(Weights(route, ()))
         if mirror is not None:
-            _mirror(config, mirror, takes_percent=True)
+            check_mirror(config, mirror, takes_percent=True)
             dropped.append(Percent(mirror, 0.0))
         for override in dropped:
             _log.info("%s: as the files say", _about(override))
         await self._drop(dropped)
+
+    # --- for what steers by itself ---
+
+    def in_force(self, key: Key) -> tuple[Override | None, float | None]:
+        """Return the override of `key`, the very object that was put there, and when it ends (None: it does not)."""
+        return self._runtime.of(key)
+
+    def has(self, override: Override) -> bool:
+        """Tell whether `override` is in force."""
+        return self._runtime.has(override)
+
+    async def put(self, override: Override, until: float | None = None) -> None:
+        """Put `override` into force, unchecked, to end at `until` by the loop's clock."""
+        self._runtime.set(override, until)
+        self._changed.set()
+        await self._fleet.steer()
+
+    async def drop(self, override: Override) -> None:
+        """End what has the key of `override`."""
+        await self._drop([override])
+
+    # --- as configurations and time go by ---
 
     async def keep_what_holds(self) -> None:
         """After a reload: drop overrides of what does not exist any more; tell of those that stay."""
@@ -161,15 +180,28 @@ def _leaves_any(destinations: Iterable[Destination], weights: Mapping[str, int])
     return any(weights.get(one.name, one.weight) for one in destinations)
 
 
-def _destinations(config: Config, name: str) -> list[Destination]:
+def routes_called(config: Config, name: str) -> list[Route]:
+    """Return every route of this name; raises `RefusedError` when there is none."""
     routes = list(_routes(config, name))
     if not routes:
         known = sorted({route.name for route in _routes(config)})
         raise RefusedError(_hinted(f'there is no route "{name}"', name, known), routes=known)
-    return [one for route in routes for one in route.destinations]
+    return routes
 
 
-def _mirror(config: Config, name: str, *, takes_percent: bool) -> None:
+def check_destinations(route: str, names: Iterable[str], known: list[str]) -> None:
+    """Raise `RefusedError` for a name that is not among the `known` of a route's destinations."""
+    for name in names:
+        if name not in known:
+            message = f'the route "{route}" has no destination "{name}"'
+            raise RefusedError(_hinted(message, name, known), destinations=known)
+
+
+def _destinations(config: Config, name: str) -> list[Destination]:
+    return [one for route in routes_called(config, name) for one in route.destinations]
+
+
+def check_mirror(config: Config, name: str, *, takes_percent: bool) -> None:
     """Raise `RefusedError` unless there is a mirror of this name, and it takes what is asked."""
     known = _names(config, takes_percent=takes_percent)
     if name in known:
@@ -199,16 +231,16 @@ def _routes(config: Config, name: str | None = None) -> Iterator[Route]:
 
 def _told(override: Override) -> str:
     """Tell of an override that a reload leaves."""
-    by_hand = "as set by hand, whatever the files say"
+    whatever = "whatever the files say"
     match override:
         case Weights():
             said = ", ".join(f"{name}={weight}" for name, weight in override.weights)
-            return f"{_about(override)} stay {by_hand}: {said}"
+            return f"{_about(override)} stay as set by hand, {whatever}: {said}"
         case Percent():
-            return f"{_about(override)} stays {by_hand}: {override.percent:g}"
+            return f"{_about(override)} stays as set by hand, {whatever}: {override.percent:g}"
         case Pause():
             stays = "stay" if override.mirror == ALL_MIRRORS else "stays"
-            return f"{_named(override.mirror)} {stays} paused, {by_hand}"
+            return f"{_named(override.mirror)} {stays} paused, {whatever}"
 
 
 def _about(override: Override) -> str:

@@ -1,0 +1,102 @@
+"""What a ramp moves: an override, which takes the place of what was there before and gives it back.
+
+An override in force that is not the very one the ramp put there last was set by hand, whatever its value.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from proxy.admin.subject import RefusedError
+from proxy.config.model import Config
+from proxy.ramp.plan import Plan
+from proxy.ramp.shares import shares
+from proxy.ramp.target import Canary, Mirror
+from proxy.runtime import ALL_MIRRORS, Override, Pause, Percent, Weights
+from proxy.supervisor.steering import Steering, check_destinations, check_mirror, routes_called
+
+
+class Lever:
+    """The lever of one ramp; `config` is what is in force when it is called. Raises `RefusedError` for nonsense."""
+
+    def __init__(self, plan: Plan, steering: Steering, config: Callable[[], Config]) -> None:
+        self._target = plan.target
+        self._steering = steering
+        self._config = config
+        self._mine: Override | None = None
+        self._before: tuple[Override | None, float | None] = (None, None)
+        self._override(plan.steps[0])
+        if self._is_paused_by_hand:
+            raise RefusedError(f"{plan.target} is paused; resume it first")
+
+    def lost(self) -> str:
+        """Say why what is in force is not the ramp's any more; empty while it is."""
+        try:
+            self._check()
+        except RefusedError as error:
+            return str(error)
+        if self._mine is not None and self._steering.in_force(self._target.key)[0] is not self._mine:
+            return f"the {self._target.key[0]} of {self._target.key[1]} changed by hand"
+        return f"{self._target} is paused by hand" if self._is_paused_by_hand else ""
+
+    def paused(self) -> str:
+        """Say why the target gets nothing for now; empty while it gets its share."""
+        if isinstance(self._target, Mirror) and self._steering.has(Pause(ALL_MIRRORS)):
+            return "all mirrors are paused"
+        return ""
+
+    async def move(self, percent: float) -> None:
+        """Put a step into force; returns when every worker uses it. Raises `RefusedError`."""
+        override = self._override(percent)
+        if self._mine is None:
+            self._before = self._steering.in_force(override.key)
+        self._mine = override
+        await self._steering.put(override)
+
+    async def restore(self) -> None:
+        """Put into force what was there before the first step, unless its time is over by now."""
+        if self._mine is None:
+            return
+        before, until = self._before
+        if before is not None and (until is None or until > asyncio.get_running_loop().time()):
+            await self._steering.put(before, until)
+        else:
+            await self._steering.drop(self._mine)
+
+    @property
+    def _is_paused_by_hand(self) -> bool:
+        return isinstance(self._target, Mirror) and self._steering.has(Pause(self._target.name))
+
+    def _check(self) -> None:
+        """Raise `RefusedError` when the target is configured no more, or not as it was."""
+        if isinstance(self._target, Mirror):
+            check_mirror(self._config(), self._target.name, takes_percent=True)
+        else:
+            weights = _file_weights(self._config(), self._target)
+            if isinstance(self._mine, Weights) and dict(self._mine.weights).keys() != weights.keys():
+                raise RefusedError(f"the route {self._target.route} has other destinations now")
+
+    def _override(self, percent: float) -> Override:
+        target = self._target
+        if isinstance(target, Mirror):
+            check_mirror(self._config(), target.name, takes_percent=True)
+            return Percent(target.name, percent)
+        try:
+            weights = shares(_file_weights(self._config(), target), target.destination, round(percent))
+        except ValueError as error:
+            raise RefusedError(f"the route {target.route}: {error}") from error
+        return Weights(target.route, tuple(weights.items()))
+
+
+def _file_weights(config: Config, target: Canary) -> dict[str, int]:
+    """Return the weights of the canary's route as the files have them, by destination. Raises `RefusedError`."""
+    routes = routes_called(config, target.route)
+    lists = {tuple((one.name, one.weight) for one in route.destinations) for route in routes}
+    destinations = [one for some in lists for one in some]
+    weights = dict(destinations)
+    check_destinations(target.route, [target.destination], sorted(weights))
+    if len(weights) < len(destinations):
+        message = f"{target.route} has a destination with more than one weight; a ramp needs one of each"
+        raise RefusedError(message, destinations=sorted(weights))
+    return weights
