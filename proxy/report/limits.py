@@ -12,6 +12,7 @@ from operator import ge, gt, le, lt
 from typing import Literal
 
 from proxy.config.problems import did_you_mean
+from proxy.report import words
 from proxy.report.figures import NAMES, RATES, Figure
 
 Outcome = Literal["ok", "broken", "undecided"]
@@ -67,15 +68,11 @@ def judge(limit: Limit, figures: Mapping[str, Figure], min_samples: int) -> Judg
 
 def say(name: str, value: float | None) -> str:
     """Write a figure's value for people: `1.25 %`, `-3.2 ms`; `-` when there is none."""
-    if value is None:
-        return "-"
-    if name in RATES:
-        return f"{value * 100:.3g} %"
-    return f"{value:.3g} s" if abs(value) >= 1 else f"{value * 1000:.3g} ms"
+    return words.rate(value) if name in RATES else words.seconds(value)
 
 
 def _judge(limit: Limit, figure: Figure, min_samples: int) -> tuple[Outcome, str]:
-    samples = f"{figure.samples} sample{'s' * (figure.samples != 1)}"
+    samples = words.counted(figure.samples, "sample")
     if figure.value is None or figure.samples < min_samples:
         return "undecided", f"{samples}, of at least {max(1, min_samples)}"
     said = f"{say(limit.name, figure.value)} of {samples}"

@@ -1,0 +1,171 @@
+"""The report for a terminal: the verdict first, then tables of at most a hundred columns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from proxy.report import verdict, words
+from proxy.report.findings import Findings, Found, Report
+from proxy.report.statuses import matrix
+from proxy.report.words import count, rate
+
+_WIDTH = 100
+_CELL = 44
+_SAMPLE = 34
+_BAR = 30
+#: So many fields of noise are named, and so many statuses; that there are more is told.
+_NOISE, _STATUSES = 10, 8
+_NUMBER = re.compile(r"[-.]|-?[0-9][0-9.e+ ]*( ?%| ms| s)?|")
+
+
+def render(report: Report) -> str:
+    """Return the report as lines of text without anything that moves the cursor."""
+    return "".join(f"{one}\n" for one in _lines(report))
+
+
+def _lines(report: Report) -> Iterator[str]:
+    reading = report.reading
+    yield words.line(f"{verdict.word(report)}  {verdict.line(report)}", _WIDTH)
+    yield ""
+    lasted = words.span(reading.until - reading.since)
+    since = f"{words.moment(reading.since)} to" if reading.since else "until"
+    span = f" ({lasted})" if reading.since else ""
+    yield words.line(f"mirror-proxy {reading.version} at {reading.source}", _WIDTH)
+    yield f"{since} {words.moment(reading.until)} UTC{span}"
+    for note in report.notes:
+        yield from _wrapped(f"! {words.printable(note)}")
+    if report.limits:
+        yield ""
+        rows = [
+            (verdict.WORDS[judged.outcome], judged.limit.text, mirror, judged.why)
+            for mirror, judged in report.limits
+        ]
+        yield from _table(("result", "fails when", "mirror", "it was"), rows)
+    for one in report.findings:
+        yield from _of_mirror(one)
+
+
+def _of_mirror(findings: Findings) -> Iterator[str]:
+    yield ""
+    title = words.line(f"mirror {findings.mirror}", _WIDTH)
+    yield from (title, "=" * len(title))
+    yield words.line(verdict.summary(findings), _WIDTH)
+    for note in findings.notes:
+        yield from _wrapped(f"! {words.printable(note)}")
+    for judged, heading in (
+        ("reported", "fields that differ"),
+        ("unsure", "fields that may differ"),
+        ("noise", "noise: fields that differ within one version as well"),
+    ):
+        yield from _fields(heading, findings.judged(judged), most=_NOISE if judged == "noise" else None)
+    yield from _figures(findings)
+    yield from _statuses(findings)
+    yield from _outcomes(findings)
+
+
+def _fields(heading: str, found: Sequence[Found], most: int | None) -> Iterator[str]:
+    if not found:
+        return
+    yield from ("", heading)
+    rows = []
+    for one in found[:most]:
+        field, judged = one.field, one.field.judgement
+        noise = rate(judged.noise_rate)
+        bounds = f"{rate(judged.raw_low)} to {rate(judged.raw_high)}"
+        rows.append((field.path, field.kind, field.route, rate(judged.raw_rate), bounds, noise))
+    table = _table(("path", "kind", "route", "differs", "surely within", "noise"), rows, indent="  ")
+    yield next(table)
+    for row, one in zip(table, found, strict=False):
+        yield row
+        yield from _examples(one)
+    if most is not None and len(found) > most:
+        yield f"  and {count(len(found) - most)} more"
+
+
+def _examples(found: Found) -> Iterator[str]:
+    for example, one in found.differences():
+        statuses = f"{example.primary.status} -> {example.shadow.status}"
+        primary = words.sample(one.primary, one.kind, "primary", _SAMPLE)
+        shadow = words.sample(one.shadow, one.kind, "shadow", _SAMPLE)
+        request = words.line(f"{example.method} {example.target}", _CELL)
+        yield f"      {request}  {statuses}  #{example.number}"
+        yield f"        {primary}  ->  {shadow}"
+
+
+def _figures(findings: Findings) -> Iterator[str]:
+    numbers = findings.figures
+    yield from ("", "time until answered")
+    rows = [
+        (
+            label,
+            *(words.seconds(numbers[name.format(p)].value) for p in ("p50", "p90", "p99")),
+            count(numbers[name.format("p50")].samples),
+        )
+        for label, name in (
+            ("primary", "primary_{}"),
+            ("mirror", "mirror_{}"),
+            ("mirror less primary, paired", "{}_delta"),
+        )
+    ]
+    yield from _table(("", "p50", "p90", "p99", "samples"), rows, indent="  ")
+    yield from ("", "errors")
+    rates = [
+        (label, rate(numbers[name].value), count(numbers[name].samples))
+        for label, name in (("primary", "primary_error_rate"), ("mirror", "mirror_error_rate"))
+    ]
+    yield from _table(("", "rate", "samples"), rates, indent="  ")
+
+
+def _statuses(findings: Findings) -> Iterator[str]:
+    if not findings.statuses:
+        return
+    yield from ("", "statuses: the primary's down, the mirror's across")
+    laid_out = matrix(findings.statuses, _STATUSES)
+    rows = [(status, *(count(number) if number else "." for number in row)) for status, row in laid_out.rows]
+    yield from _table(("", *laid_out.across), rows, indent="  ")
+
+
+def _outcomes(findings: Findings) -> Iterator[str]:
+    total = sum(findings.outcomes.values())
+    if not total:
+        return
+    yield from ("", f"what became of {words.counted(total, 'request')}")
+    rows = [
+        (outcome, count(number), rate(number / total), "#" * round(_BAR * number / total))
+        for outcome, number in findings.outcomes.items()
+    ]
+    yield from _table(("outcome", "requests", "share", ""), rows, indent="  ")
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], indent: str = "") -> Iterator[str]:
+    """Yield `head` and `rows` in aligned columns that fit together; numbers stand to the right."""
+    cells = [[words.line(cell, _CELL) for cell in row] for row in (head, *rows)]
+    columns = list(zip(*cells, strict=True))
+    widths = _fitting([max(map(len, column)) for column in columns], _WIDTH - len(indent))
+    numeric = [all(_NUMBER.fullmatch(cell) for cell in column[1:]) for column in columns]
+    for row in cells:
+        parts = (
+            words.line(cell, width).rjust(width) if right else words.line(cell, width).ljust(width)
+            for cell, width, right in zip(row, widths, numeric, strict=True)
+        )
+        yield f"{indent}{'  '.join(parts)}".rstrip()
+
+
+def _fitting(widths: list[int], most: int) -> list[int]:
+    """Take from the widest columns until all fit."""
+    while sum(widths) + 2 * (len(widths) - 1) > most:
+        widths[widths.index(max(widths))] -= 1
+    return widths
+
+
+def _wrapped(text: str) -> Iterator[str]:
+    """Yield `text` in lines that fit."""
+    line = ""
+    for word in text.split():
+        if line and len(line) + 1 + len(word) > _WIDTH:
+            yield words.line(line, _WIDTH)
+            line = f"  {word}"
+        else:
+            line = f"{line} {word}" if line else word
+    yield words.line(line, _WIDTH)

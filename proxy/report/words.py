@@ -1,0 +1,72 @@
+"""Words: numbers, times and foreign text as people read them, the same in every format."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+#: What was captured may hold anything; so much of it stands on one line.
+_MAX_CHARACTERS = 160
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
+
+
+def count(number: float) -> str:
+    """Write a whole number with its thousands apart: `10 000`."""
+    return f"{number:,.0f}".replace(",", " ")
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """Write so many of something: `1 pair`, `2 pairs`."""
+    return f"{count(number)} {one if number == 1 else many or f'{one}s'}"
+
+
+def rate(share: float | None) -> str:
+    """Write a share from 0 to 1: `1.25 %`."""
+    return "-" if share is None else f"{share * 100:.3g} %"
+
+
+def seconds(value: float | None) -> str:
+    """Write a short time: `-3.2 ms`, `1.5 s`."""
+    if value is None:
+        return "-"
+    return f"{value:.3g} s" if abs(value) >= 1 else f"{value * 1000:.3g} ms"
+
+
+def span(length_s: float) -> str:
+    """Write a long time in its two largest units: `1h 5m`."""
+    left = max(0, round(length_s))
+    parts = []
+    for size, unit in _UNITS:
+        if left >= size:
+            parts.append(f"{left // size}{unit}")
+            left %= size
+    return " ".join(parts[:2]) or "0s"
+
+
+def moment(time: float) -> str:
+    """Write a time that is in seconds since the epoch."""
+    return f"{datetime.fromtimestamp(time, tz=UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def printable(text: str, keep: str = "") -> str:
+    r"""Return `text` with what would not be seen, or would move what is, as `\x1b`; `keep` holds exceptions."""
+    return "".join(one if one.isprintable() or one in keep else _escaped(one) for one in text)
+
+
+def line(text: str, most: int = _MAX_CHARACTERS) -> str:
+    """Return `text` on one line of at most so many characters."""
+    said = printable(text)
+    return said if len(said) <= most else f"{said[: most - 1]}…"
+
+
+def sample(text: str, kind: str, side: str, most: int = _MAX_CHARACTERS) -> str:
+    """Write what one side, `primary` or `shadow`, had where two answers differ in this kind."""
+    if (kind, side) in {("missing", "shadow"), ("extra", "primary")}:
+        return "(absent)"
+    return line(text, most) or "(empty)"
+
+
+def _escaped(character: str) -> str:
+    number = ord(character)
+    if number < 0x100:
+        return f"\\x{number:02x}"
+    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
