@@ -1,6 +1,7 @@
 """What the demo shows: the proxy's counters as a small table, or as one line for a log.
 
-Reads the merged `Report` that `/metrics` is made of, for one route with one destination and one mirror.
+Reads the merged `Report` that `/metrics` is made of, for one route with one destination and one mirror; who else is
+asked, to learn of noise, is left out.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from proxy.telemetry.metrics import LATENCY_BUCKETS, Report
 from proxy.telemetry.quantile import quantile
 
+_MIRROR = "mirror"  # as the command line calls it
 _HEADINGS = ("", "answers", "p50", "p99")
 
 
@@ -41,9 +43,14 @@ def line(report: Report) -> str:
 
 
 def _histogram(report: Report, family: str) -> list[float]:
-    """Return the family's one histogram, or an empty one."""
-    found = [sample for sample in report.get(family, {}).values() if isinstance(sample, list)]
+    """Return the family's one histogram, of the primary or of the mirror, or an empty one."""
+    samples = report.get(family, {})
+    found = [sample for labels, sample in samples.items() if isinstance(sample, list) and _is_shown(labels)]
     return found[0] if found else [0.0] * (len(LATENCY_BUCKETS) + 2)
+
+
+def _is_shown(labels: tuple[str, ...]) -> bool:
+    return len(labels) > 1 or labels == (_MIRROR,)
 
 
 def _speeds(report: Report, family: str) -> tuple[str, str, str]:
@@ -57,10 +64,12 @@ def _milliseconds(seconds: float | None) -> str:
 
 
 def _outcomes(report: Report) -> str:
-    counts = {labels[-1]: count for labels, count in report.get("mirror_requests_total", {}).items() if count}
-    in_flight = sum(
-        count for count in report.get("mirror_in_flight", {}).values() if not isinstance(count, list)
-    )
+    counts = {
+        outcome: count
+        for (_, mirror, outcome), count in report.get("mirror_requests_total", {}).items()
+        if count and mirror == _MIRROR
+    }
+    in_flight = report.get("mirror_in_flight", {}).get((_MIRROR,), 0)
     if in_flight:
         counts["(in flight)"] = in_flight
     return ", ".join(f"{outcome} {count:.0f}" for outcome, count in counts.items()) or "-"

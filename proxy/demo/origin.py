@@ -12,6 +12,7 @@ import random
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 from aiohttp import web
 
@@ -25,11 +26,17 @@ _dice = random.Random()  # noqa: S311 nothing here is a secret
 
 
 class Origin:
-    """One version's answers, and how many it gave; `delay_ms` is the mean of what it takes longer."""
+    """One version's answers, and how many it gave; `delay_ms` is the mean of what it takes longer.
 
-    def __init__(self, name: str, *, error_percent: float = 0.0, delay_ms: float = 0.0) -> None:
+    Of its answers `error_percent` have the status 500, and `wrong_percent` a price that is not right.
+    """
+
+    def __init__(
+        self, name: str, *, error_percent: float = 0.0, wrong_percent: float = 0.0, delay_ms: float = 0.0
+    ) -> None:
         self._name = name
         self._error_percent = error_percent
+        self._wrong_percent = wrong_percent
         self._delay_ms = delay_ms
         self.requests = 0
         self.shadows = 0
@@ -51,15 +58,19 @@ class Origin:
             body_bytes += len(piece)
         if self._delay_ms:
             await asyncio.sleep(_dice.expovariate(1000 / self._delay_ms))
-        is_wrong = _dice.random() * 100 < self._error_percent
+        is_error, is_wrong = (
+            _dice.random() * 100 < percent for percent in (self._error_percent, self._wrong_percent)
+        )
         answer = {
             "version": self._name,
             "method": request.method,
             "path": request.path,
             "body_bytes": body_bytes,
             "shadow": is_shadow,
+            "price": 9.9 if not is_wrong else 9,
+            "answered_at": datetime.now(UTC).isoformat(),
         }
-        return web.json_response(answer, status=500 if is_wrong else 200)
+        return web.json_response(answer, status=500 if is_error else 200)
 
     async def _counts(self, _request: web.Request) -> web.Response:
         return web.json_response({"requests": self.requests, "shadows": self.shadows})
@@ -86,7 +97,12 @@ async def serving(origin: Origin) -> AsyncIterator[Address]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve until a signal; returns 1 when the address cannot be had."""
     options = _parser().parse_args(argv)
-    origin = Origin(options.name, error_percent=options.error_percent, delay_ms=options.delay_ms)
+    origin = Origin(
+        options.name,
+        error_percent=options.error_percent,
+        wrong_percent=options.wrong_percent,
+        delay_ms=options.delay_ms,
+    )
     listen: Address = options.listen
     sys.stderr.write(f"{options.name} on http://{listen}\n")
     try:
@@ -109,6 +125,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--name", required=True, help="the version it calls itself")
     parser.add_argument("--listen", required=True, type=_address, metavar="H:P", help="HOST:PORT")
     parser.add_argument("--error-percent", type=float, default=0, metavar="N", help="answer so many with 500")
+    parser.add_argument(
+        "--wrong-percent", type=float, default=0, metavar="N", help="get so many prices wrong"
+    )
     parser.add_argument(
         "--delay-ms", type=float, default=0, metavar="N", help="answer so much later, on average"
     )

@@ -1,7 +1,8 @@
-"""The demo put together on one loop: two origins, the supervisor as `run` starts it, traffic, and a screen.
+"""The demo put together on one loop: three origins, the supervisor as `run` starts it, traffic, and a screen.
 
 The proxy is the real one, with a worker process and the configuration that its flags make. v2 is a little
-slower than v1 and wrong now and then, so that there is something to see.
+slower than v1 and wrong now and then, so that there is something to see. The second v1 shows which differences are
+noise.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import time
 from pathlib import Path
 
 from proxy import tasks
-from proxy.config import flags, loader, overlay
+from proxy.config import flags, loader, overlay, settings
 from proxy.config.model import Address, Config
 from proxy.config.problems import ConfigError, Problems
 from proxy.demo import board
@@ -31,6 +32,7 @@ from proxy.telemetry.metrics import Report
 
 PERCENT = 50
 PRIMARY, MIRROR = "v1", "v2"
+OWN_WORDS = ("$.version", "$.shadow")
 
 _POLL_S = 0.05
 _EVERY_S = 1.0
@@ -73,9 +75,10 @@ class Stage:
     async def run(self, seconds: float | None) -> int:
         """Run until a signal or for `seconds`; returns the supervisor's exit code."""
         primary = Origin(PRIMARY, delay_ms=2)
-        mirror = Origin(MIRROR, delay_ms=6, error_percent=4)
-        async with serving(primary) as v1, serving(mirror) as v2:
-            config = self._config(v1, v2)
+        secondary = Origin(PRIMARY, delay_ms=2)
+        mirror = Origin(MIRROR, delay_ms=6, error_percent=4, wrong_percent=3)
+        async with serving(primary) as v1, serving(secondary) as v1b, serving(mirror) as v2:
+            config = self._config(v1, v1b, v2)
             supervisor = Supervisor(config, lambda: config, Patience())
             playing = tasks.spawn(self._play(supervisor, seconds), "demo")
             try:
@@ -86,19 +89,26 @@ class Stage:
             self._conclude((await supervisor.snapshot()).report)
             return code
 
-    def _config(self, v1: Address, v2: Address) -> Config:
-        """Load what the flags of `mirror-proxy run` would."""
+    def _config(self, v1: Address, v1b: Address, v2: Address) -> Config:
+        """Load what the flags of `mirror-proxy run` would, and what each version says of itself is no difference."""
         arguments = {
             "primary": f"http://{v1}",
             "mirror": [f"http://{v2}"],
             "percent": [str(PERCENT)],
+            "secondary": f"http://{v1b}",
+            "compare": "100",
+            "compare_store": f"sqlite:///{self._access_log.with_name('compared.db')}",
             "listen": [str(self._listen)],
             "admin": str(self._admin),
             "access_log": str(self._access_log),
             "drain_delay": "1s",
             "grace": "5s",
         }
-        return loader.load(overlay=overlay.documents(flags.Given(arguments, {}, Problems()), ()))
+        given = flags.Given(arguments, {}, Problems())
+        ignored = settings.skeleton(
+            {"compare": {"ignore": [{"path": path} for path in OWN_WORDS]}}, overlay.COMMAND_LINE
+        )
+        return loader.load(overlay=[*overlay.documents(given, ()), ignored])
 
     async def _play(self, supervisor: Supervisor, seconds: float | None) -> None:
         """Let traffic flow and show what comes of it, from when the proxy serves until it drains."""
@@ -130,7 +140,8 @@ class Stage:
             "",
             f"{PERCENT} % of the requests to http://{self._listen} are copied to {MIRROR}; try, meanwhile:",
             f"  curl http://{self._listen}/hello",
-            f"  curl http://{self._admin}/mirrors        (the admin address; / lists the rest)",
+            f"  http://{self._admin}/        (the page: what v2 does otherwise, and what steers it)",
+            f"  mirror-proxy report --admin {self._admin}",
             f"  tail -f {self._access_log}",
             "",
         )

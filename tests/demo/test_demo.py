@@ -73,7 +73,7 @@ def test_ctrl_c_on_a_terminal_leaves_nothing_running() -> None:
         assert "\x1b[6F\x1b[J" in shown, "the table is refreshed in place"
         workers = descendants(process.pid)
         assert workers
-        admin = re.findall(r"curl (http://[^/]+)/mirrors", shown)[0]
+        admin = re.findall(r"(http://[^/]+)/ +\(the page", shown)[0]
         with urllib.request.urlopen(f"{admin}/ready", timeout=BOUND_S) as response:
             assert response.read() == b"LIVE\n"
         access_log = Path(re.findall(r"tail -f (\S+)", shown)[0])

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,19 @@ async def ask(origin: Origin, method: str, path: str, **request: Any) -> tuple[i
 
 
 async def test_any_method_and_path_is_answered_with_the_version() -> None:
-    assert await ask(Origin("v1"), "DELETE", "/items/7?soon=1") == (
+    status, answer = await ask(Origin("v1"), "DELETE", "/items/7?soon=1")
+    answered_at = datetime.fromisoformat(answer.pop("answered_at"))
+    assert answered_at.tzinfo is not None
+    assert (status, answer) == (
         200,
-        {"version": "v1", "method": "DELETE", "path": "/items/7", "body_bytes": 0, "shadow": False},
+        {
+            "version": "v1",
+            "method": "DELETE",
+            "path": "/items/7",
+            "body_bytes": 0,
+            "shadow": False,
+            "price": 9.9,
+        },
     )
 
 
@@ -48,7 +59,12 @@ async def test_a_copy_is_recognised_by_its_mark_and_counted() -> None:
     assert await ask(origin, "GET", "/__counts") == (200, {"requests": 2, "shadows": 1})
 
 
-async def test_an_origin_told_to_be_wrong_answers_500() -> None:
+async def test_an_origin_told_to_be_wrong_gets_the_price_wrong() -> None:
+    status, answer = await ask(Origin("v2", wrong_percent=100), "GET", "/")
+    assert (status, answer["price"]) == (200, 9)
+
+
+async def test_an_origin_told_to_fail_answers_500() -> None:
     status, answer = await ask(Origin("v2", error_percent=100), "GET", "/")
     assert (status, answer["version"]) == (500, "v2")
 
