@@ -55,12 +55,25 @@ def _check(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     loaded = load_and_warn(arguments, environ)
     sys.stdout.write(outline(loaded.config))
     sys.stdout.flush()
-    has_warnings, has_problems = bool(loaded.config.warnings), False
+    has_warnings, has_problems = bool(loaded.config.warnings), not _can_export(loaded)
     if arguments.live:
         found = _go_through(loaded)
         has_warnings |= "warning" in found
-        has_problems = "problem" in found
+        has_problems |= "problem" in found
     return FAILED if has_problems or (has_warnings and arguments.strict) else OK
+
+
+def _can_export(loaded: Loaded) -> bool:
+    """Tell whether what spans need is installed, and say so if not: run would not start."""
+    from proxy.supervisor import spans  # noqa: PLC0415  with the verb
+    from proxy.supervisor.sockets import StartError  # noqa: PLC0415  with the verb
+
+    try:
+        spans.check(loaded.config.settings)
+    except StartError as error:
+        sys.stderr.write(f"{error}\n")
+        return False
+    return True
 
 
 def _go_through(loaded: Loaded) -> set[str]:

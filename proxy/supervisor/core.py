@@ -6,13 +6,11 @@ Signal handlers only note what is wanted.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import resource
 import secrets
 import signal
-import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -27,24 +25,28 @@ from proxy.runtime import Runtime
 from proxy.supervisor import banner
 from proxy.supervisor.doors import Doors
 from proxy.supervisor.fleet import Fleet
+from proxy.supervisor.niceness import yield_to_others
 from proxy.supervisor.process import Supply, WorkerProcess
 from proxy.supervisor.ramps import Ramps
 from proxy.supervisor.reload import Reload
 from proxy.supervisor.slot import Patience
 from proxy.supervisor.sockets import StartError
+from proxy.supervisor.spans import Outbox, checked
 from proxy.supervisor.steering import Steering
 from proxy.supervisor.tally import merge_rows
 from proxy.telemetry import log
 from proxy.telemetry.metrics import Report, merge
+from proxy.telemetry.span import Span
 from proxy.version import version
 
 _SNAP_S = 0.5
 _WATCH_S = 0.5
+#: What leaving waits for a collector to take the last spans.
+_FLUSH_S = 1.0
 
 #: Loading a configuration may take seconds of a processor, which workers may need: these threads yield to them
 #: (`python -m benchmarks --scenario reload_1000`).
 _THREADS = 2
-_NICENESS = 10
 
 _log = logging.getLogger(__name__)
 
@@ -73,18 +75,12 @@ def run(
 async def _run(
     config: Config, source: Callable[[], Config], watcher: Watcher | None, patience: Patience
 ) -> int:
-    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, "beside", _yield_to_others))
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, "beside", yield_to_others))
     supervisor = Supervisor(config, source, patience, watcher)
     try:
         return await supervisor.run()
     finally:
         await supervisor.close()
-
-
-def _yield_to_others() -> None:
-    """Let this thread run when nobody else needs the processor (on Linux, a thread has its own niceness)."""
-    with contextlib.suppress(OSError):  # somebody has us yield more than that already
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
 class Supervisor:
@@ -102,13 +98,16 @@ class Supervisor:
         self._stop: asyncio.Future[None] = loop.create_future()
         self._stop_now: asyncio.Future[None] = loop.create_future()
         self._started = time.monotonic()
-        supply = Supply(lambda: runtime.overrides, lambda _settings: None)
+        self._spans = Outbox(config.settings)
+        supply = Supply(lambda: runtime.overrides, lambda _settings: None, self._on_spans)
         self._fleet = Fleet(config, _mark_key(config.settings), patience, supply)
         self._doors = Doors(self)
         self._steering = Steering(runtime, self._fleet)
         self.ramps = Ramps(self._steering, self._fleet, self.snapshot, lambda since: self.totals(since))
         self._watcher = watcher or Watcher(())
-        self._reload = Reload(source, self._fleet, self._doors, self._steering, self._watcher)
+        self._reload = Reload(
+            lambda: checked(source()), self._fleet, self._doors, self._steering, self._watcher
+        )
 
     async def run(self) -> int:
         """Start, serve, drain; returns 0, or 1 when a second signal cut the drain short."""
@@ -142,6 +141,7 @@ class Supervisor:
         self._fleet.kill()
         await asyncio.gather(*(process.gone for process in self._fleet.processes))
         await self._doors.close()
+        await self._spans.close(0.0 if self._stop_now.done() else _FLUSH_S)
 
     # --- for the admin server ---
 
@@ -241,10 +241,14 @@ class Supervisor:
             "task_failures_total": {(name,): count for name, count in tasks.failures.items()},
         }
         merge(report, own)
+        merge(report, self._spans.report())
         report["workers"] = {(): sum(process.state == "serving" for process in processes)}
         report["config_generation"] = {(): self._fleet.generation.number}
         report["build_info"] = {(version(),): 1}
         return report
+
+    def _on_spans(self, spans: tuple[Span, ...]) -> None:
+        self._spans.offer(spans, self._fleet.generation.config.settings)
 
     # --- signals, watch, drain ---
 

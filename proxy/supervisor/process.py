@@ -13,6 +13,7 @@ from proxy.runtime import Override
 from proxy.supervisor.child import Child
 from proxy.supervisor.sockets import SlotSockets
 from proxy.telemetry.metrics import Report
+from proxy.telemetry.span import Span
 
 State = Literal["starting", "serving", "draining"]
 
@@ -32,10 +33,14 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class Supply:
-    """What else a worker starts with: the overrides as they are then, and the end of the comparer's pipe."""
+    """What else a worker starts with: the overrides as they are then, and the end of the comparer's pipe.
+
+    `on_spans` takes the spans that it makes.
+    """
 
     overrides: Callable[[], tuple[Override, ...]]
     pairs: Callable[[Settings], int | None]
+    on_spans: Callable[[tuple[Span, ...]], None]
 
 
 class WorkerProcess(Child):
@@ -61,6 +66,7 @@ class WorkerProcess(Child):
         """Start the process on `sockets`; returns before it is ready. Raises `OSError`."""
         fds = tuple(tuple(sock.fileno() for sock in of_listener) for of_listener in sockets)
         made = self.generation
+        self._on_spans = supply.on_spans
         pairs = supply.pairs(made.config.settings)
         inherited = (*sum(fds, ()), *(() if pairs is None else (pairs,)))
         names = {"slot": self.slot, "generation": made.number}  # for `ps`
@@ -122,10 +128,12 @@ class WorkerProcess(Child):
             case control.Failed(problem):
                 self._settle(problem)
                 self._pipe.close()
-            case control.Heartbeat(report):
+            case control.Heartbeat(report, spans):
                 self.report = report
-            case control.Drained(report):
+                self._on_spans(spans)
+            case control.Drained(report, spans):
                 self.report = report
+                self._on_spans(spans)
                 self._pipe.close()
             case control.Snapped():
                 self.report, self.clusters, self.mirrors = message.report, message.clusters, message.mirrors
