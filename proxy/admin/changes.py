@@ -1,17 +1,16 @@
-"""What the admin server takes besides questions: weights, mirrors, reload, drain. The guard stands before each."""
+"""What the admin server takes besides questions, all in one table. The guard stands before each change."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
-from proxy.admin import rows
+from proxy.admin import body, ramps, rows
+from proxy.admin.body import NonsenseError, answer
 from proxy.admin.guard import SUBJECT, Page, problem
 from proxy.config import quantity
-from proxy.config.problems import did_you_mean
 from proxy.mirror.share import STEPS
 from proxy.runtime import ALL_MIRRORS
 
@@ -21,10 +20,6 @@ _OF_ROUTE = ("route", "weights", "ttl")
 _OF_MIRROR = ("mirror", "percent", "paused", "ttl")
 _MAX_WEIGHT = 1_000_000
 _ROUNDING = 1e-6  # what floating point makes of a ten-thousandth
-
-
-class _NonsenseError(Exception):
-    """The body is not what the path takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +39,12 @@ async def set_weights(request: web.Request) -> web.Response:
     Destinations that are not named keep the weights they have; with `"weights": null` all have the file's again.
     """
     subject = request.app[SUBJECT]
-    try:
-        route, weights, ttl_s = _read_weights(await _body(request, _OF_ROUTE))
-    except _NonsenseError as error:
-        return problem(400, str(error))
+    route, weights, ttl_s = _read_weights(await body.read(request, _OF_ROUTE))
     if weights is None:
         await subject.reset(route=route)
     else:
         await subject.set_weights(route, weights, ttl_s)
-    return _answer({"routes": rows.routes(subject, only=route)})
+    return answer({"routes": rows.routes(subject, only=route)})
 
 
 async def set_mirror(request: web.Request) -> web.Response:
@@ -62,16 +54,13 @@ async def set_mirror(request: web.Request) -> web.Response:
     resumed, also those that a reload adds.
     """
     subject = request.app[SUBJECT]
-    try:
-        wanted = _read_mirror(await _body(request, _OF_MIRROR))
-    except _NonsenseError as error:
-        return problem(400, str(error))
+    wanted = _read_mirror(await body.read(request, _OF_MIRROR))
     if wanted.is_reset:
         await subject.reset(mirror=wanted.name)
     if wanted.percent is not None or wanted.paused is not None:
         await subject.set_mirror(wanted.name, wanted.percent, wanted.paused, wanted.ttl_s)
     only = None if wanted.name == ALL_MIRRORS else wanted.name
-    return _answer(rows.mirrors(subject, await subject.snapshot(), only))
+    return answer(rows.mirrors(subject, await subject.snapshot(), only))
 
 
 async def reload(request: web.Request) -> web.Response:
@@ -80,62 +69,51 @@ async def reload(request: web.Request) -> web.Response:
     refused = await subject.reload()
     if refused is not None:
         return problem(422, "the configuration is refused", problems=refused.problems)
-    return _answer({"generation": subject.loaded.generation})
+    return answer({"generation": subject.loaded.generation})
 
 
 async def drain(request: web.Request) -> web.Response:
     """Begin to drain."""
     request.app[SUBJECT].drain()
-    return _answer({"state": "DRAINING"}, status=202)
+    return answer({"state": "DRAINING"}, status=202)
 
 
 CHANGES: tuple[Change, ...] = (
     ("PATCH", "/routes", set_weights),
     ("PATCH", "/mirrors", set_mirror),
+    ("POST", "/ramp", ramps.start),
+    ("PATCH", "/ramp", ramps.go),
+    ("DELETE", "/ramp", ramps.stop),
     ("POST", "/reload", reload),
     ("POST", "/drain", drain),
 )
 
 
-async def _body(request: web.Request, keys: tuple[str, ...]) -> dict[str, Any]:
-    """Return what was sent, if it is an object with none but these keys."""
-    try:
-        value = json.loads(await request.read())
-    except (ValueError, RecursionError) as error:
-        raise _NonsenseError(f"the body is not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise _NonsenseError("the body must be a JSON object")
-    for key in value.keys() - set(keys):
-        hint = did_you_mean(key, keys)
-        raise _NonsenseError(f'unknown key "{key}"' + (f"; {hint}" if hint else ""))
-    return value
-
-
 def _read_weights(body: dict[str, Any]) -> tuple[str, dict[str, int] | None, float | None]:
     route, weights, ttl_s = body.get("route"), body.get("weights"), _read_ttl(body.get("ttl"))
     if not isinstance(route, str):
-        raise _NonsenseError("route must be the name of a route")
+        raise NonsenseError("route must be the name of a route")
     if weights is None and "weights" in body:
         _refuse_ttl(ttl_s)
         return route, None, None
     if not isinstance(weights, dict) or not weights:
-        raise _NonsenseError("weights must be an object of destinations and numbers, or null for the file's")
+        raise NonsenseError("weights must be an object of destinations and numbers, or null for the file's")
     for name, weight in weights.items():
         if type(weight) is not int or not 0 <= weight <= _MAX_WEIGHT:
-            raise _NonsenseError(f"the weight of {name} must be a whole number from 0 to {_MAX_WEIGHT}")
+            raise NonsenseError(f"the weight of {name} must be a whole number from 0 to {_MAX_WEIGHT}")
     return route, weights, ttl_s
 
 
 def _read_mirror(body: dict[str, Any]) -> _Mirror:
     name, paused = body.get("mirror", ALL_MIRRORS), body.get("paused")
     if not isinstance(name, str):
-        raise _NonsenseError("mirror must be the name of a mirror; leave it out to pause or resume all")
+        raise NonsenseError("mirror must be the name of a mirror; leave it out to pause or resume all")
     if "percent" not in body and "paused" not in body:
-        raise _NonsenseError("say percent, or paused, or both")
+        raise NonsenseError("say percent, or paused, or both")
     if "percent" in body and name == ALL_MIRRORS:
-        raise _NonsenseError("a percent is one mirror's: say which with mirror")
+        raise NonsenseError("a percent is one mirror's: say which with mirror")
     if "paused" in body and not isinstance(paused, bool):
-        raise _NonsenseError("paused must be true or false")
+        raise NonsenseError("paused must be true or false")
     percent, ttl_s = _read_percent(body.get("percent")), _read_ttl(body.get("ttl"))
     if percent is None and not paused:
         _refuse_ttl(ttl_s)
@@ -146,30 +124,26 @@ def _read_percent(percent: object) -> float | None:
     if percent is None:
         return None
     if isinstance(percent, bool) or not isinstance(percent, int | float) or not 0 <= percent <= 100:
-        raise _NonsenseError("percent must be a number from 0 to 100, or null for the file's")
+        raise NonsenseError("percent must be a number from 0 to 100, or null for the file's")
     if abs(percent * STEPS - round(percent * STEPS)) > _ROUNDING:
-        raise _NonsenseError(f"percent must be a multiple of {1 / STEPS:g}")
+        raise NonsenseError(f"percent must be a multiple of {1 / STEPS:g}")
     return percent
 
 
 def _refuse_ttl(ttl_s: float | None) -> None:
     if ttl_s is not None:
-        raise _NonsenseError("what the files say has no end: leave out ttl")
+        raise NonsenseError("what the files say has no end: leave out ttl")
 
 
 def _read_ttl(ttl: object) -> float | None:
     if ttl is None:
         return None
     if not isinstance(ttl, str):
-        raise _NonsenseError("ttl must be a duration such as 5m")
+        raise NonsenseError("ttl must be a duration such as 5m")
     try:
         ttl_s = quantity.duration(ttl)
     except ValueError as error:
-        raise _NonsenseError(f"ttl: {error}") from error
+        raise NonsenseError(f"ttl: {error}") from error
     if ttl_s <= 0:
-        raise _NonsenseError("ttl must be more than 0")
+        raise NonsenseError("ttl must be more than 0")
     return ttl_s
-
-
-def _answer(value: object, status: int = 200) -> web.Response:
-    return web.json_response(text=json.dumps(value, indent=1) + "\n", status=status)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 
+from proxy.admin.body import NonsenseError
 from proxy.admin.subject import RefusedError, Subject
 from proxy.config.model import is_ip
 
@@ -48,6 +49,8 @@ async def explain(request: web.Request, handler: Handler) -> web.StreamResponse:
         return answer
     except web.HTTPRequestEntityTooLarge:
         return problem(413, f"a body may have at most {MAX_BODY_BYTES} bytes")
+    except NonsenseError as error:
+        return problem(400, str(error))
     except RefusedError as error:
         return problem(422, str(error), **error.more)
 

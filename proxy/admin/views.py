@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from aiohttp import web
 
-from proxy.admin import compare, rows
+from proxy.admin import compare, ramps, rows
 from proxy.admin.guard import SUBJECT, Handler
 from proxy.admin.subject import Row
 from proxy.telemetry import exposition
@@ -91,6 +91,7 @@ PAGES: tuple[Page, ...] = (
     ("/clusters", clusters, "clusters and their endpoints; ?format=json"),
     ("/routes", routes, "routes, destinations and their weights; PATCH changes weights"),
     ("/mirrors", mirrors, "mirrors and what became of their requests; PATCH changes percent and paused"),
+    ("/ramp", ramps.show, "ramps and their logs; POST starts one, PATCH goes on with it, DELETE ends it"),
     ("/compare/report", compare.report, "everything counted, as mirror-proxy report reads it; ?since=1h"),
     ("/compare/differences", compare.differences, "the newest examples of what differed"),
     ("/compare/differences/{number}", compare.difference, "one of them: the request and both answers"),

@@ -29,7 +29,8 @@ from proxy.config.model import (
     StringMatch,
     VirtualHost,
 )
-from proxy.runtime import ALL_MIRRORS
+from proxy.ramp.plan import Plan
+from proxy.runtime import ALL_MIRRORS, Key
 
 CLUSTER: Row = {
     "name": "outbound|8080||v1",
@@ -57,6 +58,31 @@ CONFIG = Config(
 )
 
 
+class Ladder:
+    """Ramps that are begun and ended and do not move; one of `rest/v2` or of the route `split` is under way."""
+
+    def __init__(self, done: list[object]) -> None:
+        self.done = done
+
+    def rows(self) -> list[Row]:
+        return [{"mirror": "rest/v2", "state": "running"}]
+
+    async def start(self, plan: Plan) -> None:
+        self.done.append(plan)
+
+    async def go(self, key: Key) -> None:
+        self._know(key)
+        self.done.append(("go", key))
+
+    async def stop(self, key: Key, *, keep: bool) -> None:
+        self._know(key)
+        self.done.append(("stop", key, keep))
+
+    def _know(self, key: Key) -> None:
+        if key not in {("percent", "rest/v2"), ("weights", "split")}:
+            raise RefusedError(f"no ramp of {key[1]} is under way", ramps=["rest/v2"])
+
+
 class Shop:
     """A subject whose figures are known; `done` is what it was asked to do."""
 
@@ -70,6 +96,7 @@ class Shop:
         self.counted = Totals()
         self.examples: list[Example] = []
         self.done: list[object] = []
+        self.ramps = Ladder(self.done)
 
     async def snapshot(self) -> Snapshot:
         outcomes = {

@@ -1,0 +1,33 @@
+"""Bodies of requests and answers, both JSON; nonsense is told with its reason (`guard.explain` makes it a 400)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from aiohttp import web
+
+from proxy.config.problems import did_you_mean
+
+
+class NonsenseError(Exception):
+    """What was sent is not what the path takes."""
+
+
+async def read(request: web.Request, keys: tuple[str, ...]) -> dict[str, Any]:
+    """Return what was sent, if it is an object with none but these keys; raises `NonsenseError`."""
+    try:
+        value = json.loads(await request.read())
+    except (ValueError, RecursionError) as error:
+        raise NonsenseError(f"the body is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise NonsenseError("the body must be a JSON object")
+    for key in value.keys() - set(keys):
+        hint = did_you_mean(key, keys)
+        raise NonsenseError(f'unknown key "{key}"' + (f"; {hint}" if hint else ""))
+    return value
+
+
+def answer(value: object, status: int = 200) -> web.Response:
+    """Answer `value` as JSON that people can read."""
+    return web.json_response(text=json.dumps(value, indent=1) + "\n", status=status)
