@@ -156,9 +156,9 @@ class Steering:
                     await self._changed.wait()
             except TimeoutError:
                 ended = self._runtime.ended(_now())
-                for override in ended:
-                    _log.info("the override of %s ends: its time is over", _about(override))
                 await self._drop(ended)
+                for override in ended:
+                    _log.info("the override of %s has ended: its time is over", _about(override))
 
 
 # --- whether it can be ---

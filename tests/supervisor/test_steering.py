@@ -115,7 +115,10 @@ def test_an_override_of_what_is_gone_is_dropped_and_said(tmp_path: Path) -> None
         assert proxy.change("POST", "/reload")[0] == 200
         [row] = proxy.admin_json("/routes")["routes"]
         assert not row["overridden"]
-        assert "the override of weights of shop is dropped" in proxy.stderr
+        assert (
+            "the override of weights of shop is dropped: what it was about is configured no more"
+            in proxy.stderr
+        )
 
 
 def test_an_override_ends_at_its_time(tmp_path: Path) -> None:

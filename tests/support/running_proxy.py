@@ -60,9 +60,13 @@ def until(condition: Callable[[], Any], what: str) -> Any:
 
 
 class Origin:
-    """Answers every request with `body`; one for `/held` only once `release` is set."""
+    """Answers every request with `body`; one for `/held` only once `release` is set.
+
+    `began` has what requests say of when they began (see `tests.support.traffic`).
+    """
 
     def __init__(self, body: bytes = b"ok") -> None:
+        self.began: list[float] = []
         self.release = threading.Event()
         self.waiting = 0
         origin = self
@@ -71,6 +75,8 @@ class Origin:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
+                if "x-began" in self.headers:
+                    origin.began.append(float(self.headers["x-began"]))
                 if self.path == "/held":
                     origin.waiting += 1
                     origin.release.wait(BOUND_S)

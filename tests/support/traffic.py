@@ -1,4 +1,7 @@
-"""Clients in threads that ask a running proxy again and again, and note when each request began and what came back."""
+"""Clients in threads that ask a running proxy again and again, and note when each request began and what came back.
+
+A request says in `x-began` when it began, so that one which went to several sides is known there.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +51,7 @@ class Traffic:
     def _ask(client: http.client.HTTPConnection) -> Asked:
         began = time.monotonic()
         try:
-            client.request("GET", "/")
+            client.request("GET", "/", headers={"x-began": repr(began)})
             response = client.getresponse()
             body = response.read().decode()
         except (OSError, http.client.HTTPException) as error:
