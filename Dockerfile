@@ -18,6 +18,7 @@ COPY proxy proxy
 # could never write it, and each new worker would compile every module again.
 RUN /opt/mirror-proxy/bin/python -m pip install --no-deps . \
     && /opt/mirror-proxy/bin/python -m pip uninstall -q -y pip setuptools \
+    && mkdir /opt/state \
     && find /opt/mirror-proxy \( -name '*.c' -o -name '*.h' -o -name '*.py[xi]' -o -name '*.px[di]' \) -delete
 
 FROM ${BASE_IMAGE} AS load
@@ -32,7 +33,9 @@ ENTRYPOINT ["/opt/locust/bin/locust", "-f", "/benchmarks/locustfile.py"]
 
 FROM ${BASE_IMAGE}
 COPY --from=build /opt/mirror-proxy /opt/mirror-proxy
-ENV PATH=/opt/mirror-proxy/bin:$PATH PYTHONUNBUFFERED=1
+# Where comparisons are kept: mount a volume there, which then belongs to the user below.
+COPY --from=build --chown=65532:65532 /opt/state /var/lib/mirror-proxy
+ENV PATH=/opt/mirror-proxy/bin:$PATH PYTHONUNBUFFERED=1 XDG_STATE_HOME=/var/lib
 USER 65532:65532
 EXPOSE 8080 9901
 STOPSIGNAL SIGTERM

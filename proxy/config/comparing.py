@@ -229,15 +229,22 @@ def check_routes(document: Place, routes: Iterable[str]) -> None:
     compare = spec.get("compare") if spec is not None else None
     if compare is None:
         return
-    named = [(name, compare.at("routes").at(name)) for name in _keys(compare.get("routes"))]
-    rules = [rule for key in ("ignore", "redact") if (some := compare.get(key)) for rule in some.items()]
-    named += [(place.node.value, place) for rule in rules if (place := rule.get("route")) is not None]
+    named = [*_shares(compare.get("routes")), *_rules(compare.get("ignore")), *_rules(compare.get("redact"))]
     for name, where in named:
         if name not in known:
-            where.refuse(
-                f'no route is named "{name}"', did_you_mean(name, known) or f"routes are: {', '.join(known)}"
-            )
+            hint = did_you_mean(name, known) or f"routes are: {', '.join(known)}"
+            where.refuse(f'no route is named "{name}"', hint)
 
 
-def _keys(place: Place | None) -> list[str]:
-    return list(place.node.value) if place is not None else []
+def _shares(place: Place | None) -> list[tuple[str, Place]]:
+    """Return each route that has a share of its own, where there are any; what they are was checked before."""
+    if place is None or place.node.type_name != "object":
+        return []
+    return [(name, place.at(name)) for name in place.node.value]
+
+
+def _rules(place: Place | None) -> list[tuple[str, Place]]:
+    if place is None or place.node.type_name != "array":
+        return []
+    routes = [route for rule in place.items() if (route := rule.get("route")) is not None]
+    return [(route.node.value, route) for route in routes if route.node.type_name == "string"]

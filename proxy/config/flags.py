@@ -131,6 +131,7 @@ FLAGS = (
     Flag("tls-key", DOORS, "FILE", ("listeners", "tls", "keyFile")),
     Flag("tls-client-ca", DOORS, "FILE", ("listeners", "tls", "clientCaFile")),
     Flag("admin", DOORS, "H:P", ("admin", "address")),
+    Flag("admin-token-file", DOORS, "FILE", ("admin", "tokenFile")),
     Flag("metrics", DOORS, "H:P", ("metrics", "address")),
     Flag("workers", PROCESS, "N|auto", ("workers",), is_number=True),
     Flag(

@@ -167,7 +167,6 @@ SPEC = Record(
                         ADDRESS,
                         "HOST:PORT of the admin server; keep it on loopback.",
                         "127.0.0.1:9901",
-                        required=True,
                     ),
                     Field("tokenFile", "token_file", FILE, "File with the bearer token that changes need."),
                 ),

@@ -200,7 +200,6 @@ def test_an_override_is_laid_over_the_rest_for_its_mirror_alone(load_spec: LoadS
             "listeners: [{address: 'a:1', tls: {certFile: /no/cert}}]",
             "spec.listeners[0].tls.keyFile: Required value",
         ),
-        ("admin: {}", "spec.admin.address: Required value"),
         (
             "admin: {address: 'a:1', tokenFile: /no}",
             "spec.admin.tokenFile: /no cannot be read: No such file or directory",

@@ -29,7 +29,7 @@ class Listener:
 class Admin:
     """Where the admin server listens; `token_file` holds the bearer token that changes need."""
 
-    address: Address
+    address: Address = Address("127.0.0.1", 9901)
     token_file: str | None = None
 
 
@@ -106,7 +106,7 @@ class Settings:
 
     name: str = "mirror-proxy"
     listeners: tuple[Listener, ...] = (Listener(Address("0.0.0.0", 8080)),)
-    admin: Admin = Admin(Address("127.0.0.1", 9901))
+    admin: Admin = Admin()
     metrics: Address | None = None
     workers: int = 1  # 0: from the CPU limit
     drain: Drain = Drain()
