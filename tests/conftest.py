@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 
 import pytest
@@ -13,6 +14,7 @@ from proxy.config.model import Config, ListenerTls
 from proxy.telemetry.access_log import AccessLog
 from tests.support.client import Client
 from tests.support.origin import OK, Origin, Script, answering
+from tests.support.pair_pipe import PairPipe
 from tests.support.plane import Plane, make_config
 
 MakeOrigin = Callable[..., Awaitable[Origin]]
@@ -50,6 +52,7 @@ async def plane(origin: MakeOrigin) -> AsyncIterator[MakePlane]:  # noqa: ARG001
             tls: ListenerTls | None = None,
             send_buffer: int | None = None,
             access_log: AccessLog | None = None,
+            pairs: socket.socket | None = None,
             **changes: object,
         ) -> Plane:
             first = upstreams[0]
@@ -58,7 +61,7 @@ async def plane(origin: MakeOrigin) -> AsyncIterator[MakePlane]:  # noqa: ARG001
             else:
                 ports = [one.port if isinstance(one, Origin) else one for one in upstreams]
                 config = make_config(*ports, **changes)  # type: ignore[arg-type]  # make_config checks them
-            made = await Plane(config, access_log).start(host, tls, send_buffer)
+            made = await Plane(config, access_log, pairs).start(host, tls, send_buffer)
             stack.push_async_callback(made.finish)
             return made
 
@@ -76,3 +79,11 @@ async def connect(plane: MakePlane) -> AsyncIterator[Connect]:  # noqa: ARG001 -
             return made
 
         yield start
+
+
+@pytest.fixture
+def pipe() -> Iterator[PairPipe]:
+    """Stand for the comparer, at the other end of the pipe that a plane is given."""
+    made = PairPipe()
+    yield made
+    made.close()

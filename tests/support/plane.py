@@ -113,9 +113,11 @@ async def settled(value: Callable[[], int]) -> None:
 class Plane:
     """A data plane that serves; `port` is its first listener's."""
 
-    def __init__(self, config: Config, access_log: AccessLog | None = None) -> None:
+    def __init__(
+        self, config: Config, access_log: AccessLog | None = None, pairs: socket.socket | None = None
+    ) -> None:
         self.config = config
-        self.inner = DataPlane(config, generation=1, mark_key=MARK_KEY, access_log=access_log)
+        self.inner = DataPlane(config, generation=1, mark_key=MARK_KEY, access_log=access_log, pairs=pairs)
         self.port = 0
         self._errors: list[dict[str, Any]] = []
         self._is_finished = False
@@ -195,6 +197,7 @@ class Plane:
             "mirror_buffered_bytes",
         ):
             assert not any(report.get(gauge, {}).values()), (gauge, report[gauge])
+        assert not self.inner.captured_bytes
         requests: dict[str, float] = {}
         for (route, _, _), count in report["requests_total"].items():
             assert not isinstance(count, list)
