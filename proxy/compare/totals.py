@@ -85,6 +85,7 @@ _COUNTERS = (
     ("outcome", "mirror_requests_total"),
     ("status_pair", "status_pairs_total"),
     ("delta", "mirror_delta_total"),
+    ("dropped", "compare_dropped_total"),
 )
 _HISTOGRAMS = (("duration", "request_duration_seconds"), ("mirror_duration", "mirror_duration_seconds"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from proxy.store.schema import label
 from proxy.store.store import Store, StoreError, default_url
 
-__all__ = ["Store", "StoreError", "default_url"]
+__all__ = ["Store", "StoreError", "default_url", "label"]

@@ -1,0 +1,82 @@
+"""The intake: the end of the pipe that pairs come out of. It reads as long as there is room for what waits here.
+
+A comparer that is slow lets the pipe fill; then workers drop and count, and nobody waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import deque
+
+MAX_DATAGRAMS = 5_000
+MAX_BYTES = 32 * 1024 * 1024
+#: Larger than what the kernel takes into such a pipe at once (see `supervisor.comparing`).
+_LARGEST = 4 * 1024 * 1024
+#: So many are read before the loop has its turn again.
+_AT_ONCE = 64
+
+
+class Intake:
+    """Datagrams, in their order; `has_some` is set while any waits here."""
+
+    def __init__(self, end: socket.socket) -> None:
+        end.setblocking(False)
+        self._end = end
+        self._loop = asyncio.get_running_loop()
+        self._buffer = memoryview(bytearray(_LARGEST))
+        self._waiting: deque[bytes] = deque()
+        self._bytes = 0
+        self._is_reading = False
+        self._is_ended = False
+        self.has_some = asyncio.Event()
+
+    def open(self) -> None:
+        """Read from now on."""
+        if not self._is_reading and not self._is_ended and self._has_room:
+            self._is_reading = True
+            self._loop.add_reader(self._end.fileno(), self.read)
+
+    def close(self) -> None:
+        """Read no more."""
+        self._pause()
+        self._end.close()
+
+    def take(self) -> bytes | None:
+        """Return the next datagram, or None when none waits."""
+        if not self._waiting:
+            self.has_some.clear()
+            return None
+        datagram = self._waiting.popleft()
+        self._bytes -= len(datagram)
+        self.open()
+        return datagram
+
+    def read(self) -> None:
+        """Take what the pipe has, as much as has room here."""
+        for _ in range(_AT_ONCE):
+            if not self._has_room:
+                self._pause()
+                return
+            try:
+                size = self._end.recv_into(self._buffer)
+            except BlockingIOError:
+                return
+            except OSError:  # of a socket that nobody else has, whatever that may be
+                size = 0
+            if not size:
+                self._is_ended = True
+                self._pause()
+                return
+            self._waiting.append(bytes(self._buffer[:size]))
+            self._bytes += size
+            self.has_some.set()
+
+    @property
+    def _has_room(self) -> bool:
+        return len(self._waiting) < MAX_DATAGRAMS and self._bytes < MAX_BYTES
+
+    def _pause(self) -> None:
+        if self._is_reading:
+            self._is_reading = False
+            self._loop.remove_reader(self._end.fileno())

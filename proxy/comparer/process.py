@@ -1,0 +1,176 @@
+"""The comparer's process: it reads pairs, compares them in its own time, and does what the supervisor says.
+
+Started as `python -m proxy.comparer --control FD --pairs FD`; the first message is `Configure`, and the last word is
+`Drained`. Pairs are compared on the loop, a slice at a stretch, so that questions are answered in between; whoever
+makes it stand still is found by the heartbeats that do not come. When the control pipe closes, its supervisor is
+gone, and it writes what it has and leaves. It asks for the processor last, and offers itself first when memory is
+short: whatever happens to it, only comparing has to wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+from typing import NoReturn
+
+from proxy import control, tasks
+from proxy.comparer.desk import Desk
+from proxy.comparer.intake import Intake
+from proxy.comparer.keeper import Keeper
+from proxy.control import Pipe
+from proxy.store import StoreError
+from proxy.telemetry import log
+from proxy.telemetry.metrics import Report
+
+SLICE_S = 0.02
+_NICENESS = 19
+_OUT_OF_MEMORY = "1000"  # the kernel ends this process before any other
+_FLUSH_S = 1.0
+_ORPHAN_S = 2.0
+
+_log = logging.getLogger(__name__)
+
+
+def main(argv: list[str]) -> NoReturn:
+    """Run a comparer until it has drained, and end the process."""
+    log.configure()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
+    _step_back()
+    end, pairs = (socket.socket(fileno=int(argv[argv.index(name) + 1])) for name in ("--control", "--pairs"))
+    asyncio.run(_run(end, pairs))
+    os._exit(0)  # a thread that waits for a database would be waited for
+
+
+async def _run(end: socket.socket, pairs: socket.socket) -> None:
+    await Comparer(pairs).run(end)
+
+
+def _step_back() -> None:
+    """Let everybody else go first; where that is not allowed, somebody has seen to it already."""
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
+    with contextlib.suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(_OUT_OF_MEMORY)
+
+
+class Comparer:
+    """The life of one comparer, from `Configure` to `Drained`."""
+
+    def __init__(self, pairs: socket.socket) -> None:
+        self._pipe = Pipe(self._on_message, self._on_closed)
+        self._intake = Intake(pairs)
+        self._keeper = Keeper(time.time)
+        self._desk = Desk(self._keeper, time.time)
+        self._leaving: asyncio.Future[float] = asyncio.Future()
+        self._closed = asyncio.Event()
+        self._is_configured = False
+        self._is_writing = False
+
+    async def run(self, end: socket.socket) -> None:
+        """Compare until it is told to leave over the control pipe `end`."""
+        await asyncio.get_running_loop().create_unix_connection(lambda: self._pipe, sock=end)
+        working = tasks.spawn(self._work(), "compare")
+        grace_s = await self._leaving
+        working.cancel()
+        until = time.monotonic() + grace_s
+        if self._is_configured:
+            await self._work_off(until)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._keeper.close(), max(0.0, until - time.monotonic()))
+        self._pipe.send(control.Drained(self._report()))
+        with contextlib.suppress(
+            TimeoutError
+        ):  # what is sent into a closed pipe would cost it what we said last
+            await asyncio.wait_for(self._closed.wait(), _FLUSH_S)
+        self._pipe.close()
+        self._intake.close()
+
+    async def _work(self) -> None:
+        while True:
+            await self._intake.has_some.wait()
+            self._work_a_slice(SLICE_S)
+            await asyncio.sleep(0)
+
+    def _work_a_slice(self, slice_s: float) -> None:
+        end = time.perf_counter() + slice_s
+        while time.perf_counter() < end:
+            datagram = self._intake.take()
+            if datagram is None:
+                return
+            self._desk.handle(datagram)
+
+    async def _work_off(self, until: float) -> None:
+        """Compare what the pipe still holds, as far as there is time."""
+        self._intake.read()
+        while self._intake.has_some.is_set() and time.monotonic() < until:
+            self._work_a_slice(SLICE_S)
+            self._intake.read()
+            await asyncio.sleep(0)
+
+    def _beat(self) -> None:
+        asyncio.get_running_loop().call_later(control.HEARTBEAT_S, self._beat)
+        if not self._pipe.is_behind:
+            self._pipe.send(control.Heartbeat(self._report()))
+        if not self._is_writing:
+            self._is_writing = True
+            tasks.spawn(self._write(), "write-store")
+
+    async def _write(self) -> None:
+        try:
+            await self._keeper.write()
+        finally:
+            self._is_writing = False
+
+    def _report(self) -> Report:
+        return {
+            **self._desk.report(),
+            "compare_store_failures_total": {(): self._keeper.failures},
+            "task_failures_total": {(name,): count for name, count in tasks.failures.items()},
+        }
+
+    def _on_message(self, message: control.Message) -> None:
+        match message:
+            case control.Configure():
+                self._configure(message)
+            case control.Count(counts):
+                self._keeper.add(counts.counts, ())
+            case control.Ask():
+                tasks.spawn(self._answer(message), "answer")
+            case control.Drain(grace_s):
+                self._leave(grace_s)
+
+    def _configure(self, message: control.Configure) -> None:
+        self._desk.configure(message.compare)
+        self._keeper.settle(message.compare, message.name)
+        if not self._is_configured:
+            self._is_configured = True
+            self._intake.open()
+            self._pipe.send(control.Ready())
+            self._beat()
+
+    async def _answer(self, message: control.Ask) -> None:
+        try:
+            answer = await self._keeper.answer(message.about)
+        except StoreError as error:
+            self._pipe.send(control.Told(message.id, None, str(error)))
+        else:
+            self._pipe.send(control.Told(message.id, answer))
+
+    def _on_closed(self) -> None:
+        self._closed.set()
+        if not self._leaving.done():
+            _log.warning("the supervisor is gone: the comparer writes what it has and leaves")
+            self._leave(_ORPHAN_S)
+
+    def _leave(self, grace_s: float) -> None:
+        if not self._leaving.done():
+            self._leaving.set_result(grace_s)

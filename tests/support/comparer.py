@@ -1,0 +1,171 @@
+"""A comparer in its own process, with the supervisor's end of its control pipe and a worker's end of its other one."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from proxy import control
+from proxy.compare.example import Example, Search
+from proxy.compare.pair import Answer, Kind, Pair, dump
+from proxy.compare.totals import Key, Totals
+from proxy.config.model import Compare, Share
+from proxy.control import Pipe
+
+BOUND_S = 20.0
+JSON = b"content-type: application/json\r\n"
+T = TypeVar("T", bound=control.Message)
+
+
+def answer(body: bytes = b'{"a": 1}', status: int = 200, fields: bytes = JSON) -> Answer:
+    return Answer(status, fields, body, len(body), 0.001)
+
+
+def pair(primary: bytes = b'{"a": 1}', shadow: bytes = b'{"a": 1}', **changes: Any) -> Pair:
+    """Make a pair of two JSON answers to one request."""
+    given: dict[str, Any] = {
+        "kind": "mirror",
+        "route": "shop",
+        "mirror": "v2",
+        "request_id": "r-1",
+        "time": time.time(),
+        "method": "GET",
+        "target": "/items?page=1",
+        "fields": b"host: shop\r\n",
+        "destination": "v1",
+        "primary": answer(primary),
+        "shadow": answer(shadow),
+    }
+    return Pair(**{**given, **changes})
+
+
+def noise(primary: bytes, shadow: bytes) -> Pair:
+    kind: Kind = "noise"
+    return pair(primary, shadow, kind=kind, mirror="shop/secondary")
+
+
+def compare_in(url: str, **changes: Any) -> Compare:
+    """Configure comparing of everything, kept at `url`."""
+    return Compare(share=Share(100), store=url, **changes)
+
+
+class Comparer:
+    """What the supervisor and a worker see of it; `pipe` and `pairs` are theirs, `heard` is what it has said."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.heard: list[control.Message] = []
+        self.closed = asyncio.Event()
+        self.pipe = Pipe(self._hear, self.closed.set)
+        self.pairs, self._far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._numbers = 0
+        self._arrived = asyncio.Event()
+        self._environ = environ
+        self.stderr = ""
+
+    async def start(self) -> None:
+        """Spawn the process; a second time, on the same pipe of pairs, as the supervisor does."""
+        self.closed.clear()
+        self.pipe = Pipe(self._hear, self.closed.set)
+        await asyncio.get_running_loop().create_unix_connection(lambda: self.pipe, sock=self._spawn())
+
+    def configure(self, compare: Compare, name: str = "shop") -> None:
+        self.pipe.send(control.Configure(compare, name))
+
+    def send(self, *pairs: Pair) -> None:
+        for one in pairs:
+            self.pairs.send(dump(one))
+
+    async def totals(self, since: float = 0.0) -> Totals:
+        told = await self.ask(since)
+        assert isinstance(told.answer, Totals), told.problem
+        return told.answer
+
+    async def examples(self, search: Search | None = None) -> tuple[Example, ...]:
+        told = await self.ask(search or Search())
+        assert isinstance(told.answer, tuple), told.problem
+        return told.answer
+
+    async def ask(self, about: float | Search) -> control.Told:
+        self._numbers += 1
+        number = self._numbers
+        self.pipe.send(control.Ask(number, about))
+        return await self.hears(control.Told, lambda told: told.id == number)
+
+    async def counts(self, *key: str, at_least: int = 1) -> int:
+        """Wait until so many are counted, and return how many are."""
+        async with asyncio.timeout(BOUND_S):
+            while (count := (await self.totals()).count(*key)) < at_least:
+                pass
+        return count
+
+    async def hears(self, kind: type[T], is_it: Callable[[T], bool] = lambda _: True) -> T:
+        """Return the first message of that kind, said already or yet to be, of which the condition is true."""
+        async with asyncio.timeout(BOUND_S):
+            while True:
+                for message in self.heard:
+                    if isinstance(message, kind) and is_it(message):
+                        return message
+                self._arrived.clear()
+                await self._arrived.wait()
+
+    async def ends(self) -> None:
+        """Hang up once it has done so or has said its last, and wait for the process."""
+        self.pipe.close()
+        _, stderr = await asyncio.to_thread(self.process.communicate, timeout=BOUND_S)
+        self.stderr += stderr.decode()
+        await self.closed.wait()
+
+    async def leave(self, grace_s: float = 10.0) -> control.Drained:
+        self.pipe.send(control.Drain(grace_s))
+        drained = await self.hears(control.Drained)
+        await self.ends()
+        return drained
+
+    async def kill(self) -> None:
+        self.process.kill()
+        await self.ends()
+
+    def close(self) -> None:
+        self.pairs.close()
+        self._far.close()
+
+    def _spawn(self) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "proxy.comparer",
+                 "--control", str(theirs.fileno()), "--pairs", str(self._far.fileno())],
+                pass_fds=(theirs.fileno(), self._far.fileno()),
+                stderr=subprocess.PIPE,
+                env={**os.environ, **self._environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            )  # fmt: skip
+        return ours
+
+    def _hear(self, message: control.Message) -> None:
+        self.heard.append(message)
+        self._arrived.set()
+
+
+@asynccontextmanager
+async def comparing(compare: Compare, **environ: str) -> AsyncIterator[Comparer]:
+    """Run a comparer; it is gone afterwards."""
+    comparer = Comparer(environ)
+    await comparer.start()
+    try:
+        comparer.configure(compare)
+        yield comparer
+    finally:
+        if comparer.process.returncode is None:
+            await comparer.kill()
+        comparer.close()
+
+
+def field(path: str, kind: str = "value") -> Key:
+    return ("field", "shop", "v2", path, kind)
