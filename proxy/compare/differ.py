@@ -5,17 +5,18 @@ It raises nothing whatever the answers hold, and takes no more time and memory t
 
 from __future__ import annotations
 
+from proxy.compare.body_differ import compare_bodies
+from proxy.compare.content import read
 from proxy.compare.difference import Comparison, Difference
-from proxy.compare.example import Example, Side
-from proxy.compare.findings import Findings
-from proxy.compare.json_differ import compare_json
-from proxy.compare.json_value import parse
+from proxy.compare.example import Example
+from proxy.compare.findings import MAX_DIFFERENCES, Findings
+from proxy.compare.header import Field, fields_of, values_of
+from proxy.compare.header_differ import compare_fields
 from proxy.compare.pair import Answer, Pair
-from proxy.compare.ranking import leading, ordered
+from proxy.compare.ranking import ordered
 from proxy.compare.rules import Rules
+from proxy.compare.showing import example_of
 from proxy.config.model import Compare
-
-__all__ = ["Differ", "leading", "ordered"]
 
 
 class Differ:
@@ -28,36 +29,20 @@ class Differ:
         self._rules: dict[str, Rules] = {}
 
     def compare(self, pair: Pair) -> Comparison:
-        """Return all that differs, the most telling first."""
-        findings = Findings()
-        if pair.primary.status != pair.shadow.status:
-            findings.add(
-                Difference("status", "value", str(pair.primary.status), str(pair.shadow.status)),
-            )
-        if pair.primary.body != pair.shadow.body:
-            try:
-                primary, shadow = parse(pair.primary.body.decode()), parse(pair.shadow.body.decode())
-            except ValueError:
-                findings.add(Difference("body", "value"))
-            else:
-                compare_json(primary, shadow, self._rules_of(pair.route), findings)
-        return Comparison(ordered(findings.differences()), findings.bounds())
+        """Return what differs, the most telling first, and which bounds kept something from being compared."""
+        rules, findings = self._rules_of(pair.route), Findings()
+        primary, shadow = pair.primary, pair.shadow
+        ours, theirs = fields_of(primary.fields), fields_of(shadow.fields)
+        if primary.status != shadow.status:
+            findings.add(Difference("status", "value", str(primary.status), str(shadow.status)))
+        if not _are_same_bytes(primary, ours, shadow, theirs):
+            compare_bodies(read(primary, ours), read(shadow, theirs), rules, findings)
+        compare_fields(ours, theirs, rules, findings, has_bodies=pair.method != "HEAD")
+        return Comparison(ordered(findings.differences())[:MAX_DIFFERENCES], findings.bounds())
 
     def example(self, pair: Pair, comparison: Comparison) -> Example:
         """Return the pair with its differences, as it is stored: bodies decoded and cut, secrets gone."""
-        return Example(
-            time=pair.time,
-            route=pair.route,
-            mirror=pair.mirror,
-            destination=pair.destination,
-            request_id=pair.request_id,
-            method=pair.method,
-            target=pair.target,
-            fields=(),
-            primary=_side(pair.primary),
-            shadow=_side(pair.shadow),
-            differences=comparison.differences,
-        )
+        return example_of(pair, comparison, self._rules_of(pair.route))
 
     def _rules_of(self, route: str) -> Rules:
         if route not in self._rules:
@@ -65,5 +50,8 @@ class Differ:
         return self._rules[route]
 
 
-def _side(answer: Answer) -> Side:
-    return Side(answer.status, answer.duration_s * 1_000, (), "")
+def _are_same_bytes(one: Answer, its: list[Field], other: Answer, others: list[Field]) -> bool:
+    """Tell, without a look into them, whether two bodies are whole and the same: most are."""
+    if one.body != other.body or not one.is_whole or not other.is_whole:
+        return False
+    return values_of(its, "content-encoding") == values_of(others, "content-encoding")

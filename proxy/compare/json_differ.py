@@ -13,7 +13,7 @@ from typing import Any
 from proxy.compare.difference import MAX_SAMPLE, Difference, Kind
 from proxy.compare.findings import Findings
 from proxy.compare.fingerprint import Fingerprints, deep, scalar
-from proxy.compare.json_value import MAX_DEPTH, LongNumber, write
+from proxy.compare.json_value import MAX_DEPTH, Json, LongNumber, write
 from proxy.compare.path import ITEM
 from proxy.compare.place import Place
 from proxy.compare.rules import Rules, is_within
@@ -23,19 +23,21 @@ from proxy.compare.sample import REDACTED, samples
 MAX_VALUES = 200_000
 
 
-def compare_json(primary: Any, shadow: Any, rules: Rules, findings: Findings) -> None:
+def compare_json(primary: Json, shadow: Json, rules: Rules, findings: Findings) -> None:
     """Add what differs to `findings`."""
-    _Walk(rules, findings).compare(primary, shadow, Place(rules))
+    walk = _Walk(rules, findings, primary.open | shadow.open)
+    walk.compare(primary.value, shadow.value, Place(rules))
 
 
 class _Walk:
     """One walk down both values at once. Each step tells whether all it saw was the same."""
 
-    __slots__ = ("_findings", "_left", "_prints", "_rules")
+    __slots__ = ("_findings", "_left", "_open", "_prints", "_rules")
 
-    def __init__(self, rules: Rules, findings: Findings) -> None:
+    def __init__(self, rules: Rules, findings: Findings, open_: frozenset[int]) -> None:
         self._rules = rules
         self._findings = findings
+        self._open = open_
         self._prints = Fingerprints(rules)
         self._left = MAX_VALUES
 
@@ -65,29 +67,50 @@ class _Walk:
         for name in sorted(primary.keys() | shadow.keys()):
             there = place.below(name)
             if name not in shadow:
-                same = there.is_ignored or self._differ(there, "missing", primary[name], _NOTHING)
+                same = self._may_lack(shadow, there) or self._differ(
+                    there, "missing", primary[name], _NOTHING
+                )
             elif name not in primary:
-                same = there.is_ignored or self._differ(there, "extra", _NOTHING, shadow[name])
+                same = self._may_lack(primary, there) or self._differ(there, "extra", _NOTHING, shadow[name])
             else:
                 same = self.compare(primary[name], shadow[name], there)
             is_same &= same
         return is_same
 
+    def _may_lack(self, value: dict[str, Any], there: Place) -> bool:
+        """Tell whether it is nothing that a member is not in `value`: it may differ, or have been cut off."""
+        return there.is_ignored or id(value) in self._open
+
     def _arrays(self, primary: list[Any], shadow: list[Any], place: Place) -> bool:
-        there = place.below(ITEM)
-        if there.is_ignored:
+        if place.below(ITEM).is_ignored:
             return True
+        if id(primary) in self._open or id(shadow) in self._open:
+            return self._beginnings(primary, shadow, place)
         if place.is_unordered:
             return self._sets(primary, shadow, place)
         if len(primary) != len(shadow):
             return self._sizes(primary, shadow, place)
-        before = self._findings.mark()
+        return self._items(primary, shadow, place)
+
+    def _items(self, primary: list[Any], shadow: list[Any], place: Place) -> bool:
+        """Compare item by item; if the same ones are only in other places, that is all there is to tell."""
+        there, before = place.below(ITEM), self._findings.mark()
         if self._each(primary, shadow, there):
             return True
         if self._are_same_items(primary, shadow, there):
             self._findings.back_to(before)
-            return self._differ(place, "order", primary, shadow)
+            self._differ(place, "order", primary, shadow)
         return False
+
+    def _beginnings(self, primary: list[Any], shadow: list[Any], place: Place) -> bool:
+        """Compare arrays of which one was cut, or both: it has no fewer items than are here."""
+        counts = [f"{len(side)} items{' or more' * (id(side) in self._open)}" for side in (primary, shadow)]
+        shorter = min(primary, shadow, key=len)
+        is_longer = len(primary) != len(shadow) and id(shorter) not in self._open
+        if is_longer:
+            self._tell(place, "size", *counts)
+        is_same = place.is_unordered or self._each(primary, shadow, place.below(ITEM))
+        return is_same and not is_longer
 
     def _each(self, primary: Iterable[Any], shadow: Iterable[Any], there: Place) -> bool:
         is_same = True

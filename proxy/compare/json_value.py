@@ -7,6 +7,7 @@ with the square of their length; what is nested too deep for the parser is no JS
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from itertools import islice
 from math import inf, isfinite
@@ -22,6 +23,10 @@ MAX_DEPTH = 64
 
 _MAX_NUMBER = 64
 
+#: Brackets and commas; texts, the last of which may have no end, so that none is looked for in them.
+_STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{},]', re.DOTALL)
+_CLOSING = {"[": "]", "{": "}"}
+
 
 class TooDeepError(ValueError):
     """The text is nested deeper than the parser follows; whether it is JSON is not known."""
@@ -34,12 +39,51 @@ class LongNumber:
     text: str
 
 
-def parse(text: str) -> Any:
-    """Return the value; raises ValueError if `text` is no JSON (NaN and Infinity are none)."""
+@dataclass(frozen=True, slots=True)
+class Json:
+    """A value. `open` has the `id` of each list and object in it that was cut: what else was in those is not known."""
+
+    value: Any
+    open: frozenset[int] = frozenset()
+
+
+def parse(text: str) -> Json:
+    """Read JSON; raises ValueError if `text` is none (NaN and Infinity are none), TooDeepError if it may be some."""
     try:
-        return _DECODER.decode(text)
+        return Json(_DECODER.decode(text))
     except RecursionError:
         raise TooDeepError("nested too deep") from None
+
+
+def parse_cut(text: str) -> Json:
+    """Read as much as is whole of JSON whose end is missing; raises as `parse` does."""
+    kept, closing = _closed(text)
+    value = parse(kept + closing).value
+    open_, one = set[int](), value
+    for _ in closing:
+        open_.add(id(one))
+        last = list(one.values()) if isinstance(one, dict) else one
+        if not isinstance(last, list) or not last:
+            break
+        one = last[-1]
+    return Json(value, frozenset(open_))
+
+
+def _closed(text: str) -> tuple[str, str]:
+    """Return the part of `text` up to its last whole value, and the brackets that are still to be closed there."""
+    end, closing = 0, list[str]()
+    for match in _STRUCTURE.finditer(text):
+        sign = match[0]
+        if sign in _CLOSING:
+            closing.append(_CLOSING[sign])
+        elif sign in "]}":
+            if not closing:
+                raise ValueError("more brackets are closed than opened")
+            closing.pop()
+        elif sign != ",":
+            continue
+        end = match.start() if sign == "," else match.end()
+    return text[:end], "".join(reversed(closing))
 
 
 def write(value: Any, place: Place, rules: Rules, limit: int, indent: int | None = None) -> str:

@@ -17,14 +17,20 @@ Steps = tuple[RuleStep, ...]
 
 
 class Rules:
-    """The rules of one route."""
+    """The rules of one route.
+
+    A path cannot be followed in JSON that is broken: there, all that follows one of `redacted_names` is hidden, and
+    everything if `hides_bodies`.
+    """
 
     __slots__ = (
         "_ignored",
         "_redacted",
+        "hides_bodies",
         "ignored_headers",
         "ignored_paths",
         "redacted_headers",
+        "redacted_names",
         "redacted_paths",
         "tolerances",
         "unordered",
@@ -37,6 +43,9 @@ class Rules:
         self.redacted_paths = _paths(rule.path for rule in redact)
         self.ignored_headers = frozenset(rule.header for rule in ignore if rule.header)
         self.redacted_headers = frozenset(rule.header for rule in redact if rule.header)
+        names = [[step for step in steps if isinstance(step, str)] for steps in self.redacted_paths]
+        self.redacted_names = frozenset(steps[-1] for steps in names if steps)
+        self.hides_bodies = not all(names)
         self.unordered = _paths(compare.unordered)
         self.tolerances = [
             (steps, one) for one in compare.tolerances if (steps := steps_of(one.path or "$")) is not None

@@ -25,6 +25,11 @@ def visible(text: str) -> str:
     return "".join(one if one.isprintable() else _escape(one) for one in text)
 
 
+def visible_lines(text: str) -> str:
+    """Do the same for text of several lines; tabs and line ends stay."""
+    return "\n".join("\t".join(map(visible, line.split("\t"))) for line in text.split("\n"))
+
+
 def common_length(one: str, other: str) -> int:
     """Return how many characters two texts begin with alike; each halving compares half as much as the last."""
     low, high = 0, min(len(one), len(other))

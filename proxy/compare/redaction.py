@@ -1,0 +1,88 @@
+"""Redaction of text that is no JSON: headers, targets, forms, pages, and JSON that is broken.
+
+A value is hidden for the name before it (`password=...`, `"token": ...`, `<secret>...`), or because a pattern of the
+rules finds it. Line ends stay, so that lines keep their numbers.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote_plus
+
+from proxy.compare.header import Field
+from proxy.compare.rules import Rules
+from proxy.compare.sample import REDACTED
+from proxy.compare.secret import is_secret, is_secret_header
+
+_IN_NAME = r"[A-Za-z0-9_.\[\]%+-]"
+#: A name, the quote that may end it, and what sets the value off; it is tried once for each name, from its start.
+_NAME = re.compile(rf"(?<!{_IN_NAME})({_IN_NAME}{{1,100}})\\?[\"']?\s{{0,8}}([=:])\s{{0,8}}")
+_BEGINS_AS_JSON = re.compile(r"\s*+[\[{]")
+#: How much of a secret may stand at the end of a body that is cut.
+_END = 2048
+_PART = re.compile(r"[\[\].]+")
+_ELEMENT = re.compile(r"<(?:[A-Za-z0-9_.-]{1,100}:)?([A-Za-z0-9_.-]{1,100})(?:\s[^<>]{0,1000})?>([^<]+)")
+#: What has no end that can be told is hidden to the end: a list or object in JSON that is broken.
+_VALUES = {
+    "=": re.compile(r"\"[^\"]*|'[^']*|[^&;,\s\"'<>#]*"),
+    ":": re.compile(r"\"(?:[^\"\\]|\\.)*+\"?|[\[{].*|[^\n]*", re.DOTALL),
+}
+
+
+def clean_fields(fields: list[Field], rules: Rules) -> tuple[Field, ...]:
+    """Return header fields without secrets."""
+    return tuple((name, clean_field(name, value, rules)) for name, value in fields)
+
+
+def clean_field(name: str, value: str, rules: Rules) -> str:
+    """Return the value of a header without secrets."""
+    if is_secret_header(name) or name in rules.redacted_headers:
+        return REDACTED
+    return clean_text(value, rules)
+
+
+def clean_text(text: str, rules: Rules) -> str:
+    """Return text without secrets."""
+    text = rules.redacted(_without_named(text, rules))
+    return _ELEMENT.sub(lambda match: _element(match, rules), text)
+
+
+def clean_body(text: str, rules: Rules, is_cut: bool) -> str:
+    """Return a body that could not be read as JSON without secrets.
+
+    At the end of one that is cut, part of a secret may stand, which no pattern finds: that end is hidden.
+    """
+    if rules.hides_bodies and _BEGINS_AS_JSON.match(text):
+        return _hidden(text)
+    clean = clean_text(text, rules)
+    if not is_cut or not rules.has_patterns:
+        return clean
+    return clean[:-_END] + _hidden(clean[-_END:])
+
+
+def _without_named(text: str, rules: Rules) -> str:
+    pieces, at = [], 0
+    for match in _NAME.finditer(text):
+        if match.start() < at or not _is_hidden(unquote_plus(match[1]), rules):
+            continue
+        value = _VALUES[match[2]].match(text, match.end())
+        if value is not None and value[0]:
+            pieces += [text[at : match.end()], _hidden(value[0])]
+            at = value.end()
+    return "".join([*pieces, text[at:]])
+
+
+def _element(match: re.Match[str], rules: Rules) -> str:
+    if not _is_hidden(match[1], rules):
+        return match[0]
+    return match[0][: -len(match[2])] + _hidden(match[2])
+
+
+def _is_hidden(name: str, rules: Rules) -> bool:
+    """Tell whether a name, or the last part of one such as `user[password]`, is a secret's."""
+    last = [part for part in _PART.split(name) if part][-1:]
+    return any(is_secret(part) or part in rules.redacted_names for part in (name, *last))
+
+
+def _hidden(value: str) -> str:
+    return REDACTED + "\n" * value.count("\n")

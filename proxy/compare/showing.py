@@ -1,0 +1,74 @@
+"""A pair as it is stored and shown: bodies decoded, cut to a size that people read, and all secrets gone."""
+
+from __future__ import annotations
+
+from proxy.compare.content import Content, read
+from proxy.compare.decoding import MAX_DECODED
+from proxy.compare.difference import Comparison
+from proxy.compare.example import Example, Side
+from proxy.compare.header import fields_of, values_of
+from proxy.compare.json_value import write
+from proxy.compare.pair import Answer, Pair
+from proxy.compare.place import Place
+from proxy.compare.redaction import clean_body, clean_fields, clean_text
+from proxy.compare.rules import Rules
+from proxy.compare.sample import visible, visible_lines
+from proxy.compare.text_differ import digest
+
+#: No more of a body is kept, in characters.
+MAX_SHOWN = 16 * 1024
+
+
+def example_of(pair: Pair, comparison: Comparison, rules: Rules) -> Example:
+    """Return what is kept of a pair."""
+    return Example(
+        time=pair.time,
+        route=pair.route,
+        mirror=pair.mirror,
+        destination=pair.destination,
+        request_id=pair.request_id,
+        method=pair.method,
+        target=visible(clean_text(pair.target, rules)),
+        fields=clean_fields(fields_of(pair.fields), rules),
+        primary=_side(pair.primary, rules),
+        shadow=_side(pair.shadow, rules),
+        differences=comparison.differences,
+    )
+
+
+def _side(answer: Answer, rules: Rules) -> Side:
+    fields = fields_of(answer.fields)
+    content = read(answer, fields)
+    body = _body(content, rules)
+    notes = _notes(answer, content, ", ".join(values_of(fields, "content-encoding")))
+    if len(body) > MAX_SHOWN:
+        body = body[:MAX_SHOWN]
+        notes.append(f"only the first {MAX_SHOWN} characters are shown")
+    return Side(
+        status=answer.status,
+        duration_ms=answer.duration_s * 1_000,
+        fields=clean_fields(fields, rules),
+        body=body,
+        note="; ".join(notes),
+    )
+
+
+def _body(content: Content, rules: Rules) -> str:
+    if content.json is not None:
+        text = write(content.json.value, Place(rules), rules, MAX_SHOWN, indent=2)
+    else:
+        text = clean_body(content.text, rules, content.is_cut)
+    return visible_lines(text[: MAX_SHOWN + 1])
+
+
+def _notes(answer: Answer, content: Content, codings: str) -> list[str]:
+    """Say what of the body is not shown, and why."""
+    notes = {
+        "truncated": f"{len(answer.body)} of {answer.size} bytes were captured",
+        "bomb": f"decompresses to more than {MAX_DECODED} bytes, the first of which were read",
+        "unknown_coding": f"its Content-Encoding is not decoded: {visible(codings[:100])}",
+        "encoding": "it is not encoded as its headers say",
+        "nesting": "it is nested too deep to be read as JSON",
+    }
+    said = [note for bound, note in notes.items() if bound in content.bounds]
+    return [*said, f"binary: {digest(content.data)}"] if content.kind == "binary" else said
