@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -10,6 +9,7 @@ from typing import get_args
 
 from aiohttp import web
 
+from proxy.admin.body import NonsenseError, answer
 from proxy.admin.guard import SUBJECT, problem
 from proxy.admin.subject import Subject
 from proxy.compare.difference import Kind
@@ -24,21 +24,14 @@ _KINDS: tuple[str, ...] = get_args(Kind)
 _SEARCH = ("since", "route", "mirror", "path", "kind", "before", "limit")
 
 
-class _NonsenseError(Exception):
-    """The query is not what the path takes."""
-
-
 async def report(request: web.Request) -> web.Response:
     """Answer the totals since `?since=1h` or a time (seconds since the epoch), and what they are judged by."""
     subject, now = request.app[SUBJECT], time.time()
-    try:
-        _check_keys(request.query, ("since",))
-        since = _since(request.query, now)
-    except _NonsenseError as error:
-        return problem(400, str(error))
+    _check_keys(request.query, ("since",))
+    since = _since(request.query, now)
     totals = await subject.totals(since)
     compare = subject.loaded.config.settings.compare
-    return _answer(
+    return answer(
         {
             "version": version(),
             "time": round(now, 3),
@@ -53,24 +46,20 @@ async def report(request: web.Request) -> web.Response:
 
 async def differences(request: web.Request) -> web.Response:
     """Answer the newest examples: `?route=&mirror=&path=&kind=&since=&before=NUMBER&limit=N` narrow them."""
-    try:
-        search = _read_search(request.query)
-    except _NonsenseError as error:
-        return problem(400, str(error))
-    found = await request.app[SUBJECT].differences(search)
-    return _answer({"differences": [asdict(example) for example in found]})
+    found = await request.app[SUBJECT].differences(read_search(request.query))
+    return answer({"differences": [asdict(example) for example in found]})
 
 
 async def difference(request: web.Request) -> web.Response:
     """Answer one example by its number."""
     written = request.match_info["number"]
-    number = _whole(written)
+    number = whole(written)
     if number is None:
         return problem(400, f'"{written}" is not the number of a difference')
     found = await request.app[SUBJECT].difference(number)
     if found is None:
         return problem(404, f"there is no difference {number}, or no longer")
-    return _answer(asdict(found))
+    return answer(asdict(found))
 
 
 def _mirrors(subject: Subject) -> list[str]:
@@ -86,14 +75,15 @@ def _mirrors(subject: Subject) -> list[str]:
     )
 
 
-def _read_search(query: Mapping[str, str]) -> Search:
+def read_search(query: Mapping[str, str]) -> Search:
+    """Read which examples are wanted. Raises `NonsenseError`."""
     _check_keys(query, _SEARCH)
     kind = query.get("kind")
     if kind is not None and kind not in _KINDS:
-        raise _NonsenseError(f'kind must be one of {", ".join(_KINDS)}, not "{kind}"')
+        raise NonsenseError(f'kind must be one of {", ".join(_KINDS)}, not "{kind}"')
     before, limit = _number(query, "before"), _number(query, "limit")
     if limit is not None and not 1 <= limit <= MOST:
-        raise _NonsenseError(f"limit must be from 1 to {MOST}")
+        raise NonsenseError(f"limit must be from 1 to {MOST}")
     texts = {key: query.get(key) for key in ("route", "mirror", "path")}
     since = _since(query, time.time())
     return Search(since, **texts, kind=kind, before=before, limit=limit or MOST // 2)
@@ -103,7 +93,7 @@ def _check_keys(query: Mapping[str, str], known: tuple[str, ...]) -> None:
     for key in query:
         if key not in known:
             hint = did_you_mean(key, known)
-            raise _NonsenseError(f'unknown key "{key}"' + (f"; {hint}" if hint else ""))
+            raise NonsenseError(f'unknown key "{key}"' + (f"; {hint}" if hint else ""))
 
 
 def _since(query: Mapping[str, str], now: float) -> float:
@@ -113,23 +103,19 @@ def _since(query: Mapping[str, str], now: float) -> float:
         number = float(written) if written.replace(".", "", 1).isdecimal() else None
         since = number if number is not None else now - quantity.duration(written)
     except ValueError as error:
-        raise _NonsenseError(f"since: {error}; or seconds since the epoch") from error
+        raise NonsenseError(f"since: {error}; or seconds since the epoch") from error
     return max(0.0, min(since, now))
 
 
 def _number(query: Mapping[str, str], key: str) -> int | None:
     if key not in query:
         return None
-    number = _whole(query[key])
+    number = whole(query[key])
     if number is None:
-        raise _NonsenseError(f'{key} must be a whole number, not "{query[key]}"')
+        raise NonsenseError(f'{key} must be a whole number, not "{query[key]}"')
     return number
 
 
-def _whole(text: str) -> int | None:
+def whole(text: str) -> int | None:
     """Read a whole number that a database takes."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= 18 else None
-
-
-def _answer(value: object) -> web.Response:
-    return web.json_response(text=json.dumps(value, indent=1) + "\n")

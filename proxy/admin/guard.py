@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import hmac
 import json
@@ -23,6 +24,8 @@ SUBJECT = web.AppKey("subject", Subject)
 IS_LOCAL = web.AppKey("is_local", bool)
 
 MAX_BODY_BYTES = 64 * 1024
+#: What a browser says it wants a password for: any name, and the token.
+_REALM = "mirror-proxy: the admin token is the password"
 _OWN_SITES = frozenset({"same-origin", "none"})
 
 
@@ -77,7 +80,7 @@ def refusal(request: web.Request) -> web.Response | None:
         return problem(403, "a page of another origin may not change anything here")
     token_file = request.app[SUBJECT].loaded.config.settings.admin.token_file
     if token_file is not None:
-        refused = _check_token(request, token_file)
+        refused = _check_token(request, token_file, "changes need")
         if refused is not None:
             return refused
     elif not request.app[IS_LOCAL]:
@@ -91,21 +94,65 @@ def refusal(request: web.Request) -> web.Response | None:
     return None
 
 
-def _check_token(request: web.Request, token_file: str) -> web.Response | None:
+def kept_private(page: Handler) -> Handler:
+    """Show `page`, which has what clients and upstreams said, only to who may see that: see `reader_refusal`."""
+
+    @functools.wraps(page)
+    async def guard(request: web.Request) -> web.StreamResponse:
+        refused = reader_refusal(request)
+        return refused if refused is not None else await page(request)
+
+    return guard
+
+
+def reader_refusal(request: web.Request) -> web.Response | None:
+    """Say why the sender of `request` may not see what was stored of requests and answers, or None.
+
+    With a token set, only who shows it may: also as a browser does that asked for a password. Without one, only this
+    machine. A change is never taken on a password, which browsers send along by themselves.
+    """
+    token_file = request.app[SUBJECT].loaded.config.settings.admin.token_file
+    if token_file is not None:
+        return _check_token(request, token_file, "what was stored needs", _password_of(request))
+    if not request.app[IS_LOCAL]:
+        return problem(
+            403,
+            "stored requests and answers are shown on a loopback address only, or with a token;"
+            " set admin.tokenFile, or let admin.address be on 127.0.0.1",
+        )
+    return None
+
+
+def _check_token(
+    request: web.Request, token_file: str, needs: str, password: bytes | None = None
+) -> web.Response | None:
     """The file is read anew each time: what rotates tokens replaces it."""
     try:
         token = Path(token_file).read_bytes().strip()
     except OSError as error:
-        return problem(
-            503, f"the token file {token_file} cannot be read ({error.strerror}): no change is taken"
-        )
+        return problem(503, f"the token file {token_file} cannot be read ({error.strerror}): this is refused")
     kind, _, shown = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-    if token and kind.lower() == "bearer" and hmac.compare_digest(_bytes_of(shown), token):
+    given = _bytes_of(shown) if kind.lower() == "bearer" else password
+    if token and given is not None and hmac.compare_digest(given, token):
         return None
-    reason = "the token is not the right one" if shown else "changes need the token"
+    reason = "the token is not the right one" if shown else f"{needs} the token"
     answer = problem(401, f"{reason}: send Authorization: Bearer TOKEN")
-    answer.headers[hdrs.WWW_AUTHENTICATE] = "Bearer"
+    is_read = request.method in {hdrs.METH_GET, hdrs.METH_HEAD}
+    answer.headers[hdrs.WWW_AUTHENTICATE] = (
+        f'Basic realm="{_REALM}", charset="UTF-8"' if is_read else "Bearer"
+    )
     return answer
+
+
+def _password_of(request: web.Request) -> bytes | None:
+    """Return the password of Basic credentials, whoever's it is; None: there is none."""
+    kind, _, shown = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+    if kind.lower() != "basic":
+        return None
+    try:
+        return base64.b64decode(shown, validate=True).partition(b":")[2]
+    except ValueError:
+        return None
 
 
 def _bytes_of(shown: str) -> bytes:

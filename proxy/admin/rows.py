@@ -42,7 +42,7 @@ def _route(subject: Subject, host: VirtualHost, route: Route) -> Row:
             }
             for one in route.destinations
         ],
-        "mirrors": [mirror.name for mirror in route.mirrors],
+        "mirrors": [mirror.name for mirror in route.mirrors if mirror.role == "mirror"],
         "overridden": bool(weights),
     }
     if left_s is not None:

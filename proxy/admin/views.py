@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from aiohttp import web
 
 from proxy.admin import compare, ramps, rows
-from proxy.admin.guard import SUBJECT, Handler
+from proxy.admin.guard import SUBJECT, Handler, kept_private
 from proxy.admin.subject import Row
 from proxy.telemetry import exposition
 
@@ -64,11 +64,11 @@ async def config_dump(request: web.Request) -> web.Response:
     return _json(rows.config_dump(request.app[SUBJECT]))
 
 
-def _of_page(name: str) -> Handler:
-    """Return what answers with the page's handler of that name; who asks first has its templates loaded."""
+def _of_page(module: str, name: str) -> Handler:
+    """Return what answers with a handler of a module of the page's; who asks first has its templates loaded."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
-        handler: Handler = getattr(importlib.import_module("proxy.admin.page.handlers"), name)
+        handler: Handler = getattr(importlib.import_module(f"proxy.admin.page.{module}"), name)
         return await handler(request)
 
     return answer
@@ -82,9 +82,19 @@ PROBES: tuple[Page, ...] = (
 )
 
 PAGES: tuple[Page, ...] = (
-    ("/", _of_page("index"), "this page"),
-    ("/events", _of_page("events"), "what changes on the page, as server-sent events"),
-    ("/static/{name}", _of_page("static"), "the page's style and script"),
+    ("/", _of_page("handlers", "index"), "this page"),
+    ("/events", _of_page("handlers", "events"), "what changes on the page, as server-sent events"),
+    ("/static/{name}", _of_page("handlers", "static"), "the page's style and script"),
+    (
+        "/differences",
+        kept_private(_of_page("differences", "newest")),
+        "the newest differences, to be read; ?route= &mirror= &path= &kind=",
+    ),
+    (
+        "/differences/{number}",
+        kept_private(_of_page("differences", "one")),
+        "one of them: the request, and both answers side by side",
+    ),
     *PROBES,
     ("/server_info", server_info, "version, state, generation, processes"),
     ("/config_dump", config_dump, "the configuration in force, in Envoy's shape, and what was refused"),
@@ -93,8 +103,12 @@ PAGES: tuple[Page, ...] = (
     ("/mirrors", mirrors, "mirrors and what became of their requests; PATCH changes percent and paused"),
     ("/ramp", ramps.show, "ramps and their logs; POST starts one, PATCH goes on with it, DELETE ends it"),
     ("/compare/report", compare.report, "everything counted, as mirror-proxy report reads it; ?since=1h"),
-    ("/compare/differences", compare.differences, "the newest examples of what differed"),
-    ("/compare/differences/{number}", compare.difference, "one of them: the request and both answers"),
+    ("/compare/differences", kept_private(compare.differences), "the newest examples of what differed"),
+    (
+        "/compare/differences/{number}",
+        kept_private(compare.difference),
+        "one of them: the request and both answers",
+    ),
     ("/reload", None, "POST: load the configuration again"),
     ("/drain", None, "POST: leave, as at SIGTERM"),
 )

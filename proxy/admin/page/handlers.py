@@ -10,6 +10,7 @@ from aiohttp import web
 from proxy.admin.guard import problem
 from proxy.admin.page import panels
 from proxy.admin.page.live import LIVE
+from proxy.admin.page.pages import HEADERS, page
 from proxy.admin.views import PAGES
 
 STATIC = Path(__file__).parents[1] / "static"
@@ -19,18 +20,6 @@ FILES = {path.name: path for path in STATIC.iterdir() if path.suffix in _KINDS}
 
 #: A browser that takes nothing for so long is let go; it asks again by itself.
 _PATIENCE_S = 10.0
-
-HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:;"
-        " base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
 
 
 async def index(request: web.Request) -> web.Response:
@@ -67,9 +56,3 @@ async def static(request: web.Request) -> web.Response:
     return web.Response(
         body=path.read_bytes(), headers=HEADERS, content_type=_KINDS[path.suffix], charset="utf-8"
     )
-
-
-def page(name: str, status: int = 200, **values: object) -> web.Response:
-    """Answer a page made of a template."""
-    text = panels.render(name, **values)
-    return web.Response(text=text, status=status, headers=HEADERS, content_type="text/html")

@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
-from proxy import template
-from proxy.admin.page import compared, controls, latency, outcomes, statuses, traffic, words
+from proxy.admin.page import compared, controls, latency, outcomes, statuses, traffic
 from proxy.admin.page.moment import Moment
-
-TEMPLATES = Path(__file__).parents[1] / "templates"
-
-
-def render(name: str, **values: object) -> str:
-    """Return a template with `values`, and the words for numbers, in it."""
-    return template.render(TEMPLATES, name, **words.SAY, **values)
+from proxy.admin.page.pages import render
 
 
 def make(moment: Moment) -> dict[str, object]:
@@ -25,8 +17,7 @@ def make(moment: Moment) -> dict[str, object]:
 def draw(moment: Moment) -> dict[str, str]:
     """Return all panels by name, as HTML."""
     return {
-        name: render(f"panel_{name}.html", moment=moment, shown=shown)
-        for name, shown in make(moment).items()
+        name: render(f"panel_{name}.html", moment=moment, shown=shown) for name, shown in make(moment).items()
     }
 
 

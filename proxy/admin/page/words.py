@@ -59,7 +59,7 @@ def difference(seconds: float | None) -> str:
 def span(seconds: float) -> str:
     """Say a length of time by its two largest units: `2 h 5 min`."""
     left = int(seconds)
-    said = []
+    said: list[str] = []
     for size, unit in _UNITS:
         whole, left = divmod(left, size)
         if whole or (unit == "s" and not said):

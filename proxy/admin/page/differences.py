@@ -1,0 +1,79 @@
+"""The differences: examples as a list that is narrowed by a form, and each by itself with both answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import get_args
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from proxy.admin import compare
+from proxy.admin.body import NonsenseError
+from proxy.admin.guard import SUBJECT
+from proxy.admin.page import sides
+from proxy.admin.page.pages import page
+from proxy.admin.subject import RefusedError, Subject
+from proxy.compare.difference import Kind
+from proxy.compare.example import Search
+from proxy.compare.sample import REDACTED
+
+MOST = 25
+_NARROWING = ("route", "mirror", "path", "kind")
+
+
+async def newest(request: web.Request) -> web.Response:
+    """Answer the newest examples that are asked for, `MOST` at once; `?before=NUMBER`: those before that one."""
+    subject = request.app[SUBJECT]
+    query = {key: value for key, value in request.query.items() if value}
+    try:
+        search = replace(compare.read_search(query), limit=MOST + 1)
+    except NonsenseError as error:
+        return _sorry(400, str(error))
+    try:
+        found = await subject.differences(search)
+    except RefusedError as error:
+        return _sorry(422, str(error))
+    shown = found[:MOST]
+    return page(
+        "differences.html",
+        examples=shown,
+        search=search,
+        routes=sorted({name for name, _ in _mirrors(subject)}),
+        mirrors=sorted({name for _, name in _mirrors(subject)}),
+        kinds=get_args(Kind),
+        older=_link(search, shown[-1].number) if len(found) > MOST else "",
+        newer=_link(search, None) if search.before is not None else "",
+    )
+
+
+async def one(request: web.Request) -> web.Response:
+    """Answer one example: the request, how the answers differ, and both of them side by side."""
+    number = compare.whole(request.match_info["number"])
+    try:
+        example = None if number is None else await request.app[SUBJECT].difference(number)
+    except RefusedError as error:
+        return _sorry(422, str(error))
+    if example is None:
+        return _sorry(404, "There is no such difference, or no longer.")
+    laid_out = await asyncio.to_thread(sides.of, example)
+    return page("difference.html", example=example, sides=laid_out, redacted=REDACTED)
+
+
+def _mirrors(subject: Subject) -> Iterator[tuple[str, str]]:
+    """Yield the route and name of each mirror."""
+    for host in subject.loaded.config.virtual_hosts:
+        for route in host.routes:
+            yield from ((route.name, mirror.name) for mirror in route.mirrors if mirror.role == "mirror")
+
+
+def _link(search: Search, before: int | None) -> str:
+    wanted = {name: getattr(search, name) for name in _NARROWING}
+    given = {**wanted, "before": before}
+    return f"/differences?{urlencode({key: value for key, value in given.items() if value is not None})}"
+
+
+def _sorry(status: int, why: str) -> web.Response:
+    return page("sorry.html", status, code=status, why=why)
