@@ -60,12 +60,12 @@ def until(condition: Callable[[], Any], what: str) -> Any:
 
 
 class Origin:
-    """Answers every request with `body`; one for `/held` only once `release` is set.
+    """Answers every request with `status` and `body`; one for `/held` only once `release` is set.
 
     `began` has what requests say of when they began (see `tests.support.traffic`).
     """
 
-    def __init__(self, body: bytes = b"ok") -> None:
+    def __init__(self, body: bytes = b"ok", status: int = 200) -> None:
         self.began: list[float] = []
         self.release = threading.Event()
         self.waiting = 0
@@ -80,7 +80,7 @@ class Origin:
                 if self.path == "/held":
                     origin.waiting += 1
                     origin.release.wait(BOUND_S)
-                self.send_response(200)
+                self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
@@ -106,8 +106,8 @@ class Origin:
 
 
 @contextmanager
-def origin(body: bytes = b"ok") -> Iterator[Origin]:
-    one = Origin(body)
+def origin(body: bytes = b"ok", status: int = 200) -> Iterator[Origin]:
+    one = Origin(body, status)
     try:
         yield one
     finally:
