@@ -95,12 +95,12 @@ class _Walk:
     def _items(self, primary: list[Any], shadow: list[Any], place: Place) -> bool:
         """Compare item by item; if the same ones are only in other places, that is all there is to tell."""
         there, before = place.below(ITEM), self._findings.mark()
-        if self._each(primary, shadow, there):
-            return True
-        if self._are_same_items(primary, shadow, there):
+        pairs = zip(primary, shadow, strict=True)
+        differing = [(one, other) for one, other in pairs if not self.compare(one, other, there)]
+        if differing and self._are_same_items(differing, there):
             self._findings.back_to(before)
             self._differ(place, "order", primary, shadow)
-        return False
+        return not differing
 
     def _beginnings(self, primary: list[Any], shadow: list[Any], place: Place) -> bool:
         """Compare arrays of which one was cut, or both: it has no fewer items than are here."""
@@ -118,9 +118,15 @@ class _Walk:
             is_same &= self.compare(one, other, there)
         return is_same
 
-    def _are_same_items(self, primary: list[Any], shadow: list[Any], there: Place) -> bool:
-        ours, theirs = self._printed(primary, there), self._printed(shadow, there)
-        return not self._prints.is_spent and ours != theirs and Counter(ours) == Counter(theirs)
+    def _are_same_items(self, differing: list[tuple[Any, Any]], there: Place) -> bool:
+        """Tell whether items that differ from those in their places are all in the places of others."""
+        if len(differing) < 2:
+            return False
+        theirs = self._printed([other for _, other in differing], there)
+        if self._prints.of(differing[0][0], there) not in theirs:
+            return False
+        ours = self._printed([one for one, _ in differing], there)
+        return not self._prints.is_spent and Counter(ours) == Counter(theirs)
 
     def _sizes(self, primary: list[Any], shadow: list[Any], place: Place) -> bool:
         there = place.below(ITEM)
@@ -160,11 +166,10 @@ class _Walk:
         )
 
     def _is_same(self, primary: Any, shadow: Any, place: Place) -> bool:
-        for value in (primary, shadow):
-            if isinstance(value, LongNumber):
-                self._findings.capped.add("number")
         if primary == shadow:
             return True
+        if isinstance(primary, LongNumber) or isinstance(shadow, LongNumber):
+            self._findings.capped.add("number")
         if _is_number(primary) and _is_number(shadow) and is_within(place.tolerances, primary, shadow):
             return True
         return scalar(primary, self._rules) == scalar(shadow, self._rules)

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from proxy.compare.path import ITEM
 from proxy.compare.place import Place
+from proxy.compare.redaction import clean_text
 from proxy.compare.rules import Rules
 from proxy.compare.sample import REDACTED
 
@@ -119,7 +120,7 @@ class _Cleaning:
         if isinstance(value, LongNumber):
             return self._rules.redacted(value.text)
         if isinstance(value, str):
-            return self._rules.redacted(value)
+            return clean_text(value, self._rules)
         plain = json.dumps(value)
         clean = self._rules.redacted(plain)
         return value if clean == plain else clean

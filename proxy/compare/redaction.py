@@ -63,7 +63,7 @@ def clean_body(text: str, rules: Rules, is_cut: bool) -> str:
 def _without_named(text: str, rules: Rules) -> str:
     pieces, at = [], 0
     for match in _NAME.finditer(text):
-        if match.start() < at or not _is_hidden(unquote_plus(match[1]), rules):
+        if match.start() < at or not _is_hidden(match[1], rules):
             continue
         value = _VALUES[match[2]].match(text, match.end())
         if value is not None and value[0]:
@@ -80,8 +80,12 @@ def _element(match: re.Match[str], rules: Rules) -> str:
 
 def _is_hidden(name: str, rules: Rules) -> bool:
     """Tell whether a name, or the last part of one such as `user[password]`, is a secret's."""
-    last = [part for part in _PART.split(name) if part][-1:]
-    return any(is_secret(part) or part in rules.redacted_names for part in (name, *last))
+    if is_secret(name) or name in rules.redacted_names:
+        return True
+    if name.isalnum():
+        return False
+    last = [part for part in _PART.split(unquote_plus(name)) if part][-1:]
+    return any(is_secret(part) or part in rules.redacted_names for part in last)
 
 
 def _hidden(value: str) -> str:
