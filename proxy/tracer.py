@@ -33,6 +33,9 @@ _METHODS = frozenset(
 )
 
 
+_getrandbits = random.getrandbits
+
+
 class Trace:
     """One request's place in its trace, and the ids of the spans that are made of it.
 
@@ -45,7 +48,7 @@ class Trace:
     )  # fmt: skip
 
     def __init__(self, tracer: Tracer, exchange: Exchange, context: Context, *, is_sampled: bool) -> None:
-        ids = b"%064x" % tracer.draw(256)
+        ids = b"%064x" % _getrandbits(256)
         self.tracer = tracer
         self.context = context
         self.is_sampled = is_sampled
@@ -67,7 +70,7 @@ class Trace:
 
     def branch(self) -> Branch:
         """Make the place of a shadow that is sent now."""
-        return Branch(self, b"%016x" % self.tracer.draw(64))
+        return Branch(self, b"%016x" % _getrandbits(64))
 
 
 class Branch:
@@ -96,15 +99,15 @@ class Branch:
 class Tracer:
     """Makes traces of requests and spans of what has ended; `on_exchange` also tells `journal`.
 
-    `draw` gives so many random bits. `dropped` counts the spans there was no room for.
+    `throw` gives 64 random bits, of those on whom nobody has decided. `dropped` counts the spans there was no room for.
     """
 
     def __init__(
         self,
         journal: Callable[[Exchange, float], None] | None,
-        draw: Callable[[int], int] = random.getrandbits,
+        throw: Callable[[], int] = lambda: _getrandbits(64),
     ) -> None:
-        self.draw = draw
+        self.throw = throw
         self.dropped = 0
         self._journal = journal
         self._spans: list[Span] = []
@@ -120,7 +123,7 @@ class Tracer:
         is_sampled = context.is_sampled
         if is_sampled is None:
             share = exchange.snapshot.settings.tracing.share
-            is_sampled = self.draw(64) % share.denominator < share.numerator
+            is_sampled = self.throw() % share.denominator < share.numerator
         made = exchange.trace = Trace(self, exchange, context, is_sampled=is_sampled)
         return b"%b%b\r\n" % (fields, b"\r\n".join(made.lines))
 
