@@ -28,8 +28,7 @@ def admit(exchange: Exchange, route: CompiledRoute, fields: bytes, pieces: list[
     is_loop = head.mark is not None and snapshot.is_own_mark(head.mark)
     draw = route.turn.next() if route.turn is not None else exchange.draw
     captures = route.captures
-    capture = captures.throw(exchange, fields) if captures is not None else None
-    make = Shadow if capture is None else capture.shadow
+    capture = None
     for mirror in route.mirrors:  # baselines stand last
         if captures is not None and mirror.is_baseline:
             refusal = _baseline_refusal(exchange, capture, mirror, is_loop)
@@ -40,8 +39,11 @@ def admit(exchange: Exchange, route: CompiledRoute, fields: bytes, pieces: list[
             if snapshot.log is not None:
                 exchange.refusals = [*(exchange.refusals or ()), (mirror.config.name, refusal)]
             continue
+        if captures is not None and exchange.shadows is None:
+            capture = captures.throw(exchange, fields)
         branch = exchange.trace.branch() if exchange.trace is not None else None
         wire = mirror.form.write(head, fields, exchange.client.local_ip, branch)
+        make = Shadow if capture is None else capture.shadow
         shadow = make(mirror, head, wire, exchange.request_id, exchange.started)
         shadow.branch = branch
         if exchange.shadows is None:
@@ -49,7 +51,7 @@ def admit(exchange: Exchange, route: CompiledRoute, fields: bytes, pieces: list[
         else:
             exchange.shadows.append(shadow)
         shadow.begin(pieces, exchange.request_done)
-    if capture is not None and exchange.shadows is not None:
+    if capture is not None:
         exchange.recording = capture.primary
 
 
@@ -58,7 +60,7 @@ def _baseline_refusal(
 ) -> str | None:
     """Say why a baseline is not asked. It has a throw of its own: its share is of the requests that are captured."""
     if capture is None or not capture.is_for(mirror):
-        return "not_sampled"
+        return "paused" if mirror.paused else "not_sampled"
     return mirror.refusal(exchange.head, _getrandbits(64), exchange.started, is_loop)
 
 

@@ -20,7 +20,7 @@ _SAFE = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE"})
 
 
 class Capture:
-    """What the comparer is told of one request. Nothing is held before it has a shadow, nor after the last has settled.
+    """What the comparer is told of one request; begun with its first shadow, over when the last has settled.
 
     `primary` is for the exchange to fill.
     """
@@ -43,20 +43,19 @@ class Capture:
         self._time = time()
         self._open = 0
         self.primary = Recording(outlet, most, exchange.head.minor)
+        self.primary.hold(len(self._target) + len(fields))
 
     def shadow(
         self, mirror: Mirror, head: RequestHead, wire: bytes, request_id: bytes, started: float
     ) -> CapturedShadow:
         """Make a shadow whose answer is kept."""
-        if not self._open:
-            self.primary.hold(len(self._target) + len(self._fields))
         self._open += 1
         recording = Recording(self._outlet, self._most, head.minor)
         return CapturedShadow(self, recording, mirror, head, wire, request_id, started)
 
     def is_for(self, baseline: Mirror) -> bool:
-        """Tell whether a baseline is asked as well: the request is mirrored, and may be asked of the primary again."""
-        if not self._open or self.primary.is_lost:
+        """Tell whether a baseline is asked as well: a repeat of the destination that answers, and of safe methods."""
+        if self.primary.is_lost:
             return False
         config = baseline.config
         return config.role != "repeat" or (config.repeats == self._destination and self._head.method in _SAFE)
