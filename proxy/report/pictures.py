@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from proxy.compare.noise import Judgement
@@ -13,13 +13,15 @@ from proxy.telemetry import delta
 WIDTH, HEIGHT = 420.0, 210.0
 _LEFT, _RIGHT = 8.0, WIDTH - 8.0
 #: Above the bars stand the marks' labels, a row for each; below them the axis.
-_TOP, _BOTTOM, _ROW = 52.0, HEIGHT - 22.0, 15.0
+_TOP, _BOTTOM, _ROW = 54.0, HEIGHT - 24.0, 16.0
 _BINS = 56
 #: Labels of the axis are no nearer to each other.
 _APART = 46.0
 _TICKS_S = (0.0, 1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3, 1e-4)
 _LEAST_REACH = delta.bucket_of(1e-3)
 _MARKS = ("p50", "p90", "p99")
+#: A mark's label is no longer.
+_LABEL = 90.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +94,12 @@ def histogram(deltas: Mapping[int, int], figures: Mapping[str, Figure]) -> Histo
         for sign in ((1,) if not value else (1, -1))
         if low <= delta.bucket_of(sign * value) <= high
     )
-    marks = []
-    for row, name in enumerate(_MARKS):
-        value = figures[f"{name}_delta"].value
-        if value is not None:
-            marks.append(_mark(x_of(delta.bucket_of(value)), f"{name} {words.seconds(value)}", row))
-    return Histogram(placed, ticks, tuple(marks))
+    found = [
+        (x_of(delta.bucket_of(value)), f"{name} {words.seconds(value)}")
+        for name in _MARKS
+        if (value := figures[f"{name}_delta"].value) is not None
+    ]
+    return Histogram(placed, ticks, _marks(found))
 
 
 def intervals(judgement: Judgement) -> tuple[Interval, Interval | None]:
@@ -143,8 +145,13 @@ def _apart(places: Iterable[tuple[float, str]]) -> tuple[Mark, ...]:
     return tuple(kept)
 
 
-def _mark(x: float, label: str, row: int) -> Mark:
-    is_right = x > WIDTH * 0.6
-    return Mark(
-        x, label, "end" if is_right else "start", x - 4 if is_right else x + 4, 12 + row * _ROW
-    )  # fmt: skip
+def _marks(found: Sequence[tuple[float, str]]) -> tuple[Mark, ...]:
+    """Place the labels, a row each, so that none lies across another mark's line, which begins in its label's row."""
+    is_left = bool(found) and found[-1][0] > WIDTH * 0.6
+    marks = []
+    for place, (x, label) in enumerate(found):
+        row = len(found) - 1 - place if is_left else place
+        is_before = is_left and x > _LABEL
+        anchor, label_x = ("end", x - 4) if is_before else ("start", x + 4)
+        marks.append(Mark(x, label, anchor, label_x, 12 + row * _ROW))
+    return tuple(marks)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 #: What was captured may hold anything; so much of it stands on one line.
 _MAX_CHARACTERS = 160
+_LONG_S = 100
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 
 
@@ -28,6 +29,8 @@ def seconds(value: float | None) -> str:
     """Write a short time: `-3.2 ms`, `1.5 s`."""
     if value is None:
         return "-"
+    if abs(value) >= _LONG_S:
+        return f"{count(value)} s"
     return f"{value:.3g} s" if abs(value) >= 1 else f"{value * 1000:.3g} ms"
 
 

@@ -161,3 +161,6 @@ def hostile() -> Report:
 
     reading = Reading(HOSTILE, HOSTILE, SINCE, UNTIL, Totals(counts), Thresholds())
     return make(reading, Wanted(limits=(parse("diff_rate>1%"),)), find)
+
+
+REPORTS = {"rich": rich, "empty": empty, "hostile": hostile}

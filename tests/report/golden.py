@@ -1,0 +1,34 @@
+"""The golden files: each report in each format. `python -m tests.report.golden` writes them anew, to be read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from proxy.report import document, html, junit, markdown, text
+from proxy.report.findings import Report
+from tests.report.reports import REPORTS
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def _without_style(report: Report) -> str:
+    """Leave the style out, which says nothing of the report, and its digest."""
+    page = re.sub(r"(?s)<style>.*</style>", "<style>...</style>", html.render(report))
+    return re.sub(r"sha256-[^&]+", "sha256-...", page)
+
+
+FORMATS: Mapping[str, Callable[[Report], str]] = {
+    "txt": text.render,
+    "json": document.render,
+    "xml": junit.render,
+    "md": markdown.render,
+    "html": _without_style,
+}
+
+if __name__ == "__main__":
+    GOLDEN.mkdir(exist_ok=True)
+    for name, make in REPORTS.items():
+        for ending, write in FORMATS.items():
+            (GOLDEN / f"{name}.{ending}").write_text(write(make()), encoding="utf-8")

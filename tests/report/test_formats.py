@@ -1,0 +1,161 @@
+"""Every format of the report, against golden files and against what each must never hold."""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.report import document, junit, markdown, text, verdict, words
+from tests.report.golden import FORMATS, GOLDEN
+from tests.report.reports import HOSTILE, REPORTS, empty, hostile, rich
+
+names = pytest.mark.parametrize("name", REPORTS)
+
+
+@names
+@pytest.mark.parametrize("ending", FORMATS)
+def test_a_report_is_that_of_its_golden_file(name: str, ending: str) -> None:
+    assert FORMATS[ending](REPORTS[name]()) == (GOLDEN / f"{name}.{ending}").read_text(encoding="utf-8")
+
+
+@names
+@pytest.mark.parametrize("ending", FORMATS)
+def test_nothing_moves_the_cursor_or_turns_the_text_around(name: str, ending: str) -> None:
+    said = FORMATS[ending](REPORTS[name]())
+    assert [one for one in said if not one.isprintable() and one != "\n"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("rich", "FAILED  2 of 6 limits broken; 3 of 6 limits undecided: too few samples"),
+        ("empty", "NOT COMPARED  nothing was mirrored"),
+        ("hostile", "FAILED  1 of 1 limit broken"),
+    ],
+)
+def test_the_verdict_comes_first(name: str, said: str) -> None:
+    assert text.render(REPORTS[name]()).splitlines()[0] == said
+
+
+@names
+def test_text_is_readable_in_a_hundred_columns(name: str) -> None:
+    assert max(map(len, text.render(REPORTS[name]()).splitlines())) <= 100
+
+
+# --- JSON ---
+
+
+def keys(value: Any) -> Iterator[str]:
+    """Yield every key that a program would use, and not those that are names."""
+    if isinstance(value, list):
+        for one in value:
+            yield from keys(one)
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield key
+            yield from keys(list(inner.values()) if key in {"figures", "outcomes"} else inner)
+
+
+def test_every_key_of_the_json_stands_in_its_schema_and_no_other_does() -> None:
+    assert document.__doc__ is not None
+    schema = textwrap.dedent(document.__doc__.partition("\n\n")[2])
+    explained = re.sub(r"\([^)]*\)", "", schema)
+    documented = set(re.findall(r"\b[a-z][a-z_0-9]*\b", explained))
+    assert set(keys(document.document(rich()))) <= documented
+    assert re.findall(r"^(\w+)", schema, re.MULTILINE) == [
+        "verdict", "source", "limits", "mirrors", "notes"
+    ]  # fmt: skip
+    assert list(document.document(rich())) == [
+        "verdict", "source", "version", "since", "until", "limits", "mirrors", "notes"
+    ]  # fmt: skip
+
+
+def test_json_is_ascii_and_holds_what_was_captured_as_it_was() -> None:
+    said = document.render(hostile())
+    assert said.isascii()
+    assert json.loads(said)["mirrors"][0]["fields"][0]["examples"][0]["primary"] == HOSTILE
+
+
+# --- JUnit ---
+
+
+def test_junit_fails_where_the_exit_code_does() -> None:
+    suites = ET.fromstring(junit.render(rich()))
+    v2, v3 = suites.findall("testsuite")
+    assert (v2.get("tests"), v2.get("failures"), v2.get("skipped")) == ("6", "5", "0")
+    assert (v3.get("tests"), v3.get("failures"), v3.get("skipped")) == ("3", "0", "3")
+    [suite] = ET.fromstring(junit.render(empty())).findall("testsuite")
+    assert (suite.get("tests"), suite.get("failures")) == ("0", "0")
+
+
+def test_fields_that_differ_pass_where_no_limit_is_broken() -> None:
+    found = rich()
+    [v2, _] = found.findings
+    [limit] = [one for one in v2.limits if one.outcome == "ok"]
+    kept = type(found)(found.reading, found.wanted, (type(v2)(**_with(v2, limits=(limit,))),), ())
+    suites = ET.fromstring(junit.render(kept))
+    assert suites.findall(".//failure") == []
+    assert len(suites.findall(".//testcase[@classname='field']/system-out")) == 3
+
+
+def _with(findings: object, **changes: object) -> dict[str, Any]:
+    return {name: getattr(findings, name) for name in findings.__dataclass_fields__} | changes  # type: ignore[attr-defined]
+
+
+# --- Markdown ---
+
+
+@given(st.text())
+def test_foreign_text_stays_in_its_code_span(foreign: str) -> None:
+    said = markdown.code(foreign)
+    assert not {"|", "\n", "\r"} & set(said)
+    if said.startswith("<code>"):
+        assert re.fullmatch(r"<code>(?:[^\W_]|[ ]|&#[0-9]+;)*</code>", said)
+    elif said != "(empty)":
+        fence = re.match("`+", said)
+        assert fence is not None
+        inner = said[len(fence[0]) : -len(fence[0])]
+        assert said.endswith(fence[0])
+        assert fence[0] not in re.findall("`+", inner)
+        assert not inner.startswith("`")
+        assert not inner.endswith("`")
+
+
+def test_tables_of_markdown_have_as_many_cells_in_each_row_as_in_their_head() -> None:
+    for make in REPORTS.values():
+        for table in re.findall(r"(?:^\|.*\|\n)+", markdown.render(make()), re.MULTILINE):
+            assert len({line.count("|") for line in table.splitlines()}) == 1
+
+
+# --- words ---
+
+
+@given(st.text())
+def test_what_is_printed_is_printable_and_no_longer_than_it_may_be(foreign: str) -> None:
+    assert words.printable(foreign).isprintable()
+    assert len(words.line(foreign, 20)) <= 20
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0, "0s"), (59.6, "1m"), (61, "1m 1s"), (3_900, "1h 5m"), (90_061, "1d 1h"), (-1, "0s")],
+)
+def test_a_span_is_written_in_its_two_largest_units(seconds: float, said: str) -> None:
+    assert words.span(seconds) == said
+
+
+def test_without_limits_the_verdict_says_what_was_found() -> None:
+    found = rich()
+    without = type(found)(found.reading, type(found.wanted)(), found.findings, ())
+    assert verdict.word(without) == "DIFFERENT"
+    assert verdict.line(without) == (
+        "shop/v2: 3 fields differ, in 1.96 % of 5 000 pairs; 1 more may; shop/v3: nothing was compared"
+    )
