@@ -10,9 +10,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 from proxy import control
+from proxy.compare.pair import load
 from proxy.config.model import (
     Address,
     Config,
@@ -26,14 +30,15 @@ from proxy.config.model import (
 )
 from proxy.runtime import Weights
 from proxy.telemetry.metrics import Samples
-from tests.support.plane import cluster_at
+from tests.support.pair_pipe import ALL
+from tests.support.plane import cluster_at, make_config
 
 BOUND_S = 20.0
 ROOT = Path(__file__).parents[1]
 
 
 class Held:
-    """A worker process, its listening socket and our end of its pipe."""
+    """A worker process, its listening socket and our ends of its pipes."""
 
     def __init__(self) -> None:
         self.listener = socket.socket()
@@ -41,10 +46,12 @@ class Held:
         self.address: tuple[str, int] = self.listener.getsockname()
         self.pipe, theirs = socket.socketpair()
         self.pipe.settimeout(BOUND_S)
+        self.compared, self.pairs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.compared.settimeout(BOUND_S)
         with theirs:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "proxy.worker", "--control", str(theirs.fileno())],
-                pass_fds=(theirs.fileno(), self.listener.fileno()),
+                pass_fds=(theirs.fileno(), self.listener.fileno(), self.pairs.fileno()),
                 stderr=subprocess.PIPE,
                 cwd=ROOT,
             )
@@ -104,8 +111,8 @@ def held_worker() -> Iterator[Held]:
     try:
         yield held
     finally:
-        held.pipe.close()
-        held.listener.close()
+        for end in (held.pipe, held.compared, held.pairs, held.listener):
+            end.close()
         held.process.kill()
         held.process.communicate()
 
@@ -179,6 +186,37 @@ def test_a_worker_is_steered_before_it_serves_and_while_it_does() -> None:
         assert held.receive_until(control.Steered) == control.Steered(6)
         held.ask()
         assert held.count() == {("r", "q", "503"): 1, ("r", "p", "503"): 1}
+
+
+class _Answering(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("content-length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+def test_a_worker_writes_what_it_captures_into_the_pipe_it_was_given() -> None:
+    with held_worker() as held, HTTPServer(("127.0.0.1", 0), _Answering) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        config = make_config(server.server_port, server.server_port, settings={"compare": ALL})
+        settings = replace(config.settings, listeners=(Listener(Address(*held.address)),))
+        sockets = ((held.listener.fileno(),),)
+        held.send(
+            control.Start(
+                replace(config, settings=settings), 1, b"k" * 32, sockets, pairs=held.pairs.fileno()
+            )
+        )
+        held.receive_until(control.Ready)
+        with socket.create_connection(held.address) as client:
+            client.sendall(b"GET /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            assert client.makefile("rb").read().startswith(b"HTTP/1.1 200 ")
+        pair = load(held.compared.recv(1 << 20))
+        server.shutdown()
+    assert (pair.target, pair.primary.body, pair.shadow.body) == ("/x", b"ok", b"ok")
 
 
 def test_a_worker_whose_pipe_closes_drains_and_exits_with_0() -> None:
