@@ -123,11 +123,12 @@ class Ramp:
 
     async def go(self) -> None:
         """Go on at the step where it is held, which begins anew. Raises `RefusedError` when it is not held."""
+        reading = await self._read()
         if self.state != "held":
             raise RefusedError(f"the ramp of {self.plan.target} is not held: it is {self.state}")
         self.state = "running"
         self._say(f"goes on {self._place}, as was asked; the step begins anew")
-        self._watch(await self._read())
+        self._watch(reading)
 
     async def stop(self, *, keep: bool) -> None:
         """End it at its present step (`keep`), or go back to what was there before."""
