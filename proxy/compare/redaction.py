@@ -24,7 +24,7 @@ _PART = re.compile(r"[\[\].]+")
 _ELEMENT = re.compile(r"<(?:[A-Za-z0-9_.-]{1,100}:)?([A-Za-z0-9_.-]{1,100})(?:\s[^<>]{0,1000})?>([^<]+)")
 #: What has no end that can be told is hidden to the end: a list or object in JSON that is broken.
 _VALUES = {
-    "=": re.compile(r"\"[^\"]*|'[^']*|[^&;,\s\"'<>#]*"),
+    "=": re.compile(r"\"[^\"]*|'[^']*|[^&\n\"'<>#]*"),
     ":": re.compile(r"\"(?:[^\"\\]|\\.)*+\"?|[\[{].*|[^\n]*", re.DOTALL),
 }
 
