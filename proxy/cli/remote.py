@@ -68,4 +68,4 @@ def _read(address: Address, status: int, raw: bytes) -> Any:
     raise RemoteError(str(answer.get("error", f"status {status}")), (*answer.get("problems", ()), *known))
 
 
-_NAMED = ("routes", "destinations")
+_NAMED = ("routes", "destinations", "mirrors")

@@ -12,34 +12,10 @@ from pathlib import Path
 import pytest
 
 from proxy import cli
-from proxy.config.model import Admin, Config, Destination, Route, VirtualHost
-from tests.support.plane import cluster_at, free_port
-from tests.support.running_proxy import RunningProxy, config_for, origin, running
+from tests.cli.shop import ctl, shop
+from tests.support.plane import free_port
 
 Capture = pytest.CaptureFixture[str]
-
-
-def ctl(proxy: RunningProxy, *words: str) -> int:
-    return cli.main(["ctl", *words], {"MIRROR_PROXY_ADMIN": str(proxy.config.settings.admin.address)})
-
-
-@contextlib.contextmanager
-def shop(folder: Path, *, token_file: str | None = None) -> Iterator[RunningProxy]:
-    """Run a proxy with two versions and a mirror."""
-    with origin(b"v1") as v1, origin(b"v2") as v2:
-        config: Config = config_for(v1.address, mirror=v2.address)
-        destinations = (Destination("shop/v1", "p", 1), Destination("shop/v2", "c2", 0))
-        [host] = config.virtual_hosts
-        route = Route("shop", destinations, host.routes[0].mirrors)
-        settings = config.settings
-        config = replace(
-            config,
-            settings=replace(settings, admin=Admin(settings.admin.address, token_file)),
-            clusters=(*config.clusters, cluster_at("c2", v2.address)),
-            virtual_hosts=(VirtualHost("default/shop", ("*",), (route,)),),
-        )
-        with running(config, folder) as proxy:
-            yield proxy
 
 
 def test_a_proxy_is_seen_and_steered(tmp_path: Path, capsys: Capture) -> None:
@@ -87,6 +63,14 @@ def test_weights_are_shown_and_status_tells_of_those_set_by_hand(tmp_path: Path,
         assert [said[2].split(), said[3]] == [["shop/v2", "0", "3"], end]
         assert ctl(proxy, "status") == 0
         assert "weights of shop are set by hand; see weights shop\n" in capsys.readouterr().out
+        assert ctl(proxy, "weights", "shop", "file") == 0
+        assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
+            ["route", "shop", "file", "before", "now"],
+            ["shop/v1", "1", "1", "1"],
+            ["shop/v2", "0", "3", "0"],
+        ]
+        assert ctl(proxy, "status") == 0
+        assert "by hand" not in capsys.readouterr().out
         assert ctl(proxy, "weights", "shpo") == 1
         assert capsys.readouterr().err.splitlines()[0] == 'there is no route "shpo"; did you mean "shop"?'
 
@@ -130,6 +114,7 @@ def test_the_token_is_shown_from_its_file(tmp_path: Path, capsys: Capture) -> No
     ("words", "reason"),
     [
         (["weights", "shop", "--ttl", "5m"], "--ttl is for a change: weights ROUTE HOST/SUBSET=N ..."),
+        (["weights", "shop", "file", "--ttl", "5m"], "the file's weights have no end: leave out --ttl"),
         (["weights", "shop", "shop/v1"], '"shop/v1" is not HOST/SUBSET=N'),
         (["weights", "shop", "shop/v1=x"], '"shop/v1=x" is not HOST/SUBSET=N'),
         (["status", "please"], "this takes nothing more, not please"),
@@ -147,9 +132,9 @@ def test_wrong_arguments_are_told_and_the_exit_code_is_2(
 
 def test_an_action_that_does_not_exist_is_a_usage_error(capsys: Capture) -> None:
     with pytest.raises(SystemExit) as left:
-        cli.main(["ctl", "percent"], {})
+        cli.main(["ctl", "percents"], {})
     assert left.value.code == 2
-    assert "invalid choice: 'percent'" in capsys.readouterr().err
+    assert "invalid choice: 'percents'" in capsys.readouterr().err
 
 
 def test_an_address_where_nobody_or_somebody_else_answers_is_told(capsys: Capture) -> None:

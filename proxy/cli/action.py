@@ -1,0 +1,48 @@
+"""What the actions of `ctl` share: how they are called, and how they say what time it is until."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from proxy.config.problems import did_you_mean
+
+if TYPE_CHECKING:
+    from proxy.cli.remote import Remote, RemoteError
+
+#: Takes the proxy, the words after the action's own and `--ttl`; returns the lines to print.
+Action = Callable[["Remote", Sequence[str], "str | None"], list[str]]
+
+
+class UsageError(Exception):
+    """What was typed cannot be meant."""
+
+
+def only(words: Sequence[str], ttl: str | None) -> None:
+    """Refuse words and a ttl, for an action that takes neither."""
+    if words or ttl:
+        raise UsageError(f"this takes nothing more, not {' '.join(words) or '--ttl'}")
+
+
+def unknown(message: str, name: str, known: Sequence[str], what: str) -> RemoteError:
+    """Make the error for a name that the proxy does not have, as the proxy itself words it."""
+    from proxy.cli.remote import RemoteError  # noqa: PLC0415  with the verb
+
+    hint = did_you_mean(name, known)
+    return RemoteError(f"{message}; {hint}" if hint else message, (f"known {what}: {', '.join(known)}",))
+
+
+def end(row: Mapping[str, Any], files: str) -> str:
+    """Say until when what was set by hand holds, whatever the `files` have of it."""
+    if "ends_in_s" in row:
+        return f"until in {span(row['ends_in_s'])}"
+    return f"until the proxy is restarted, whatever {files} its files say"
+
+
+def span(seconds: float) -> str:
+    """Write a span as people say it: `3d 4h`, `5m 6s`, `7.5s`."""
+    whole = round(seconds)
+    for size, unit, below, part in ((86400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s")):
+        if whole >= size:
+            return f"{whole // size}{unit} {whole % size // below}{part}"
+    return f"{seconds:g}s"
