@@ -30,6 +30,14 @@ _DROPPED = {
 
 
 @dataclass(frozen=True, slots=True)
+class Row:
+    """A field that was judged, and where examples of it are."""
+
+    field: Field
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
 class Loss:
     """Pairs of which something, or everything, was not compared, and why."""
 
@@ -48,7 +56,7 @@ class Compared:
     noise_pairs: int
     differing: int
     rate: Figure
-    fields: tuple[Field, ...]
+    rows: tuple[Row, ...]
     more_fields: int
     capped: tuple[Loss, ...]
     dropped: tuple[Loss, ...]
@@ -68,15 +76,14 @@ def of(moment: Moment) -> Compared:
         totals.count("noise_compared"),
         totals.count("differing"),
         figures(totals, compare.thresholds)["diff_rate"],
-        tuple(found[:MOST_FIELDS]),
+        tuple(Row(field, _link(field)) for field in found[:MOST_FIELDS]),
         max(0, len(found) - MOST_FIELDS),
         tuple(_losses(capped, _CAPPED)),
         tuple(_losses({reason: count for (reason,), count in totals.of("dropped")}, _DROPPED)),
     )
 
 
-def link(field: Field) -> str:
-    """Return the address of examples in which `field` differed."""
+def _link(field: Field) -> str:
     wanted = {"route": field.route, "mirror": field.mirror, "path": field.path, "kind": field.kind}
     if field.path == OTHER:
         del wanted["path"], wanted["kind"]

@@ -9,6 +9,8 @@ from proxy.admin.subject import Row, Steered
 from proxy.config.model import MirrorPolicy
 from proxy.runtime import ALL_MIRRORS
 
+#: So many mirrors, and so many routes, can be steered from one page; a reader finds others by their names.
+MOST = 40
 _NOTHING = Steered()
 
 
@@ -31,26 +33,36 @@ class Mirror:
 
 @dataclass(frozen=True, slots=True)
 class Controls:
-    """All mirrors, all routes that share requests out, and whether the kill switch is on."""
+    """The mirrors, the routes that share requests out, and whether the kill switch is on; `more` are not shown."""
 
     mirrors: tuple[Mirror, ...]
     routes: tuple[Row, ...]
     is_all_paused: bool
     left_s: float | None
+    more: int
 
 
 def of(moment: Moment) -> Controls:
     """Return what can be steered; a mirror that stands in several places of a route stands here once."""
     live = {row.get("name"): row for row in moment.snapshot.mirrors}
+    steered = moment.steered
     mirrors = {
-        policy.name: _mirror(
-            route, policy, moment.steered.get(policy.name, _NOTHING), live.get(policy.name, {})
-        )
+        policy.name: _mirror(route, policy, steered.get(policy.name, _NOTHING), live.get(policy.name, {}))
         for route, policy in moment.mirrors()
     }
-    shared = {str(row["name"]): row for row in moment.routes if len(_destinations(row)) > 1}
+    shared = {
+        name: row
+        for row in moment.routes
+        if len(_destinations(row)) > 1 and moment.finds(name := str(row["name"]))
+    }
     all_mirrors = moment.steered.get(ALL_MIRRORS, _NOTHING)
-    return Controls(tuple(mirrors.values()), tuple(shared.values()), all_mirrors.paused, all_mirrors.left_s)
+    return Controls(
+        tuple(mirrors.values())[:MOST],
+        tuple(shared.values())[:MOST],
+        all_mirrors.paused,
+        all_mirrors.left_s,
+        max(0, len(mirrors) - MOST) + max(0, len(shared) - MOST),
+    )
 
 
 def _mirror(route: str, policy: MirrorPolicy, steered: Steered, row: Row) -> Mirror:

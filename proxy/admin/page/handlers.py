@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 from aiohttp import web
@@ -20,11 +21,12 @@ FILES = {path.name: path for path in STATIC.iterdir() if path.suffix in _KINDS}
 
 #: A browser that takes nothing for so long is let go; it asks again by itself.
 _PATIENCE_S = 10.0
+_MOST_FIND = 200
 
 
 async def index(request: web.Request) -> web.Response:
     """Answer the page as things stand; a browser with scripts then follows `/events`."""
-    moment = await request.app[LIVE].look()
+    moment = replace(await request.app[LIVE].look(), find=_find(request))
     links = [(path, answer is not None and "{" not in path, about) for path, answer, about in PAGES[1:]]
     return page("page.html", moment=moment, panels=panels.make(moment), links=links)
 
@@ -35,7 +37,7 @@ async def events(request: web.Request) -> web.StreamResponse:
     if not live.has_room:
         return problem(503, "as many pages are open as may be followed at a time")
     response = web.StreamResponse(headers={**HEADERS, "Content-Type": "text/event-stream"})
-    following = live.follow(panels.draw)
+    following = live.follow(panels.draw, _find(request))
     try:
         await response.prepare(request)
         async for event in following:
@@ -46,6 +48,10 @@ async def events(request: web.Request) -> web.StreamResponse:
     finally:
         await following.aclose()
     return response
+
+
+def _find(request: web.Request) -> str:
+    return request.query.get("find", "")[:_MOST_FIND]
 
 
 async def static(request: web.Request) -> web.Response:

@@ -10,6 +10,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import replace
 
 from aiohttp import web
 
@@ -39,7 +40,8 @@ class Live:
         self._looking: asyncio.Task[None] | None = None
         self._until = 0.0
         self._moment: Moment | None = None
-        self._panels: tuple[Moment, Panels] | None = None
+        self._drawn_of: Moment | None = None
+        self._drawn: dict[str, Panels] = {}
         self._news = asyncio.Event()
         self._is_closed = False
         self._streams = 0
@@ -56,8 +58,11 @@ class Live:
         self._start()
         return moment
 
-    async def follow(self, draw: Draw) -> AsyncGenerator[bytes]:
-        """Yield an event with all panels, and one each time that some have changed, until the door closes."""
+    async def follow(self, draw: Draw, find: str) -> AsyncGenerator[bytes]:
+        """Yield an event with all panels, and one each time that some have changed, until the door closes.
+
+        Mirrors and routes are narrowed down by `find`.
+        """
         self._streams += 1
         seen: Moment | None = None
         shown: Panels = {}
@@ -67,7 +72,7 @@ class Live:
                 news, moment = self._news, self._moment
                 if moment is not None and moment is not seen:
                     seen = moment
-                    panels = self._draw(draw, moment)
+                    panels = self._draw(draw, moment, find)
                     yield _event({name: html for name, html in panels.items() if shown.get(name) != html})
                     shown = panels
                 else:
@@ -115,6 +120,7 @@ class Live:
             counted,
             tuple(rows.routes(subject)),
             self._steered(),
+            tuple(subject.ramps.rows()),
             self._history.points,
             trouble,
         )
@@ -138,11 +144,13 @@ class Live:
         names = {mirror.name for host in hosts for route in host.routes for mirror in route.mirrors}
         return {name: subject.steered(name) for name in {*names, ALL_MIRRORS}}
 
-    def _draw(self, draw: Draw, moment: Moment) -> Panels:
-        """Draw each moment once, for all who look."""
-        if self._panels is None or self._panels[0] is not moment:
-            self._panels = moment, draw(moment)
-        return self._panels[1]
+    def _draw(self, draw: Draw, moment: Moment, find: str) -> Panels:
+        """Draw each moment once, for all who look for the same."""
+        if self._drawn_of is not moment:
+            self._drawn_of, self._drawn = moment, {}
+        if find not in self._drawn:
+            self._drawn[find] = draw(replace(moment, find=find))
+        return self._drawn[find]
 
 
 LIVE = web.AppKey("live", Live)

@@ -16,7 +16,7 @@ class Moment:
     """`time` is in seconds since the epoch; `totals` is since the proxy's start.
 
     `steered` has what was set by hand of each mirror, and of `ALL_MIRRORS`. `trouble` says in one line why there is
-    nothing of the comparison, where answers are compared.
+    nothing of the comparison, where answers are compared. `find` is what a reader narrows mirrors and routes by.
     """
 
     time: float
@@ -28,8 +28,10 @@ class Moment:
     totals: Totals
     routes: tuple[Row, ...]
     steered: Mapping[str, Steered]
+    ramps: tuple[Row, ...]
     points: tuple[Point, ...]
     trouble: str = ""
+    find: str = ""
 
     @property
     def uptime_s(self) -> float:
@@ -38,7 +40,13 @@ class Moment:
         return float(uptime) if isinstance(uptime, int | float) else 0.0
 
     def mirrors(self) -> Iterator[tuple[str, MirrorPolicy]]:
-        """Yield each mirror that people know as one, with its route's name; baselines of noise are none."""
+        """Yield each mirror that is looked for, with its route's name; baselines of noise are none."""
         for host in self.loaded.config.virtual_hosts:
             for route in host.routes:
-                yield from ((route.name, mirror) for mirror in route.mirrors if mirror.role == "mirror")
+                for mirror in route.mirrors:
+                    if mirror.role == "mirror" and (self.finds(mirror.name) or self.finds(route.name)):
+                        yield route.name, mirror
+
+    def finds(self, name: str) -> bool:
+        """Tell whether what has this name is looked for."""
+        return self.find.casefold() in name.casefold()

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import islice
 
-from proxy.admin.page import compared, controls, latency, outcomes, statuses, traffic
+from proxy.admin.page import compared, controls, latency, outcomes, ramping, statuses, traffic
 from proxy.admin.page.moment import Moment
 from proxy.admin.page.pages import render
+
+#: So many mirrors are shown with all that is known of them; a reader finds others by their names.
+MOST_DETAILS = 6
 
 
 def make(moment: Moment) -> dict[str, object]:
@@ -32,7 +36,7 @@ def _details(moment: Moment) -> list[dict[str, object]]:
             "outcomes": ends.get(mirror.name),
             "statuses": pairs.get(mirror.name),
         }
-        for route, mirror in moment.mirrors()
+        for route, mirror in islice(moment.mirrors(), MOST_DETAILS)
     ]
 
 
@@ -41,6 +45,7 @@ _PANELS: Mapping[str, Callable[[Moment], object]] = {
     "standing": lambda moment: moment.info,
     "traffic": traffic.of,
     "controls": controls.of,
+    "ramps": ramping.of,
     "details": _details,
     "compared": compared.of,
     "workers": lambda moment: moment.info.get("workers", ()),

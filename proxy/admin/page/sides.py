@@ -87,12 +87,20 @@ def _aligned(left: list[str], right: list[str]) -> Iterator[Line]:
     for kind, start, end, other_start, other_end in SequenceMatcher(
         None, left, right, autojunk=False
     ).get_opcodes():
-        if kind == "equal":
-            for i, text in enumerate(left[start:end]):
-                same = (Piece(text),)
-                yield Line(same, same, start + i + 1, other_start + i + 1)
+        if kind == "replace":
+            yield from _by_name(left[start:end], right[other_start:other_end], start, other_start)
         else:
             yield from _beside(left[start:end], right[other_start:other_end], start, other_start)
+
+
+def _by_name(left: list[str], right: list[str], before: int, other_before: int) -> Iterator[Line]:
+    """Yield lines that are not the same, a member of an object beside the one of that name."""
+    mine, theirs = ([line.partition('": ')[0] for line in side] for side in (left, right))
+    matcher = SequenceMatcher(None, mine, theirs, autojunk=False)
+    for _, start, end, other_start, other_end in matcher.get_opcodes():
+        yield from _beside(
+            left[start:end], right[other_start:other_end], before + start, other_before + other_start
+        )
 
 
 def _beside(left: list[str], right: list[str], before: int, other_before: int) -> Iterator[Line]:

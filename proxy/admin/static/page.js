@@ -69,7 +69,7 @@ let stream = null;
 
 function follow() {
   if (stream || document.hidden) return;
-  stream = new EventSource("/events");
+  stream = new EventSource(`/events${location.search}`);
   stream.onmessage = (event) => {
     show(JSON.parse(event.data));
     tellLink("live", "live");
@@ -103,29 +103,27 @@ document.addEventListener("visibilitychange", () => {
 
 const TOKEN = "mirror-proxy-token";
 
-async function change(path, body, done) {
-  if ($("ttl").value && !Object.values(body).includes(null) && body.paused !== false) body.ttl = $("ttl").value;
+// Ask for a change, and for the token where that is wanted; tells what came of it, and returns whether it was done.
+async function change(method, path, body, done) {
   say("", false);
-  const answer = await ask(path, body);
-  if (!answer) return false;
-  if (answer.status === 401 && (await askToken(answer.error))) return change(path, body, done);
-  if (answer.error) say(`Not changed: ${answer.error}`, true);
-  else say(done + (body.ttl ? `, for ${$("ttl").selectedOptions[0].textContent}` : ""), false);
+  const answer = await ask(method, path, body);
+  if (answer.status === 401 && (await askToken(answer.error))) return change(method, path, body, done);
+  if (answer.error && answer.status !== 401) say(`Not changed: ${answer.error}`, true);
+  else if (!answer.error) say(done, false);
   return !answer.error;
 }
 
-async function ask(path, body) {
-  const headers = { "Content-Type": "application/json" };
+async function ask(method, path, body) {
+  const headers = {};
   const token = sessionStorage.getItem(TOKEN);
   if (token) headers.Authorization = `Bearer ${token}`;
+  if (body) headers["Content-Type"] = "application/json";
   try {
-    const response = await fetch(path, { method: "PATCH", headers, body: JSON.stringify(body) });
+    const response = await fetch(path, { method, headers, body: body && JSON.stringify(body) });
     const answer = await response.json().catch(() => ({}));
-    const error = response.ok ? "" : answer.error || `the proxy answered ${response.status}`;
-    return { status: response.status, error };
+    return { status: response.status, error: response.ok ? "" : answer.error || `the proxy answered ${response.status}` };
   } catch {
-    say("Not changed: the proxy does not answer", true);
-    return null;
+    return { status: 0, error: "the proxy does not answer" };
   }
 }
 
@@ -157,15 +155,23 @@ function askToken(why) {
   });
 }
 
+// Send a form's change, once at a time; what was applied is then what the form says when it is reset.
 async function submit(form, path, body, done) {
-  if (form.dataset.jsBusy) return;
+  if ("jsBusy" in form.dataset) return;
   form.dataset.jsBusy = "";
   try {
-    if (await change(path, body, done)) forget(form);
+    if (await change("PATCH", path, body, done)) {
+      for (const input of form.querySelectorAll("input")) input.setAttribute("value", input.value);
+      form.reset();
+    }
   } finally {
     delete form.dataset.jsBusy;
   }
 }
+
+// For how long changes are to last, as the proxy is told and as people are.
+const ttl = () => ($("ttl").value ? { ttl: $("ttl").value } : {});
+const forSoLong = () => ($("ttl").value ? `, for ${$("ttl").selectedOptions[0].textContent}` : "");
 
 // --- controls ---
 
@@ -183,44 +189,53 @@ controls.addEventListener("input", ({ target }) => {
 
 controls.addEventListener("reset", ({ target }) => delete target.dataset.jsEdited);
 
-// What was applied is now what the form says when it is reset: until the server sends it, and it sends the same.
-function forget(form) {
-  for (const input of form.querySelectorAll("input")) input.setAttribute("value", input.value);
-  form.reset();
-}
-
 controls.addEventListener("submit", (event) => {
   event.preventDefault();
   const form = event.target;
-  if (form.classList.contains("percent")) {
-    const mirror = form.dataset.mirror;
+  const { mirror, route } = form.dataset;
+  if (mirror !== undefined) {
     const percent = form.elements.percent.valueAsNumber;
-    submit(form, "/mirrors", { mirror, percent }, `${mirror} now gets ${percent} %`);
+    submit(form, "/mirrors", { mirror, percent, ...ttl() }, `${mirror} now gets ${percent} %${forSoLong()}`);
   } else {
-    const route = form.dataset.route;
     const inputs = [...form.querySelectorAll("input")];
     const weights = Object.fromEntries(inputs.map((input) => [input.name, input.valueAsNumber]));
     const said = inputs.map((input) => `${input.name} ${input.value}`).join(", ");
-    submit(form, "/routes", { route, weights }, `${route} is now shared out: ${said}`);
+    submit(form, "/routes", { route, weights, ...ttl() }, `${route} is now shared out: ${said}${forSoLong()}`);
   }
 });
 
 controls.addEventListener("click", ({ target }) => {
   const button = target.closest("button[type=button]");
   if (!button) return;
-  const form = button.form;
-  const { mirror, route } = form ? form.dataset : {};
+  const { mirror, route } = button.form ? button.form.dataset : {};
   if ("weights" in button.dataset) {
-    submit(form, "/routes", { route, weights: null }, `${route} has the file's weights again`);
+    submit(button.form, "/routes", { route, weights: null }, `${route} has the file's weights again`);
   } else if ("percent" in button.dataset) {
-    submit(form, "/mirrors", { mirror, percent: null }, `${mirror} has the file's percent again`);
-  } else if (form) {
-    const paused = button.dataset.paused === "true";
-    submit(form, "/mirrors", { mirror, paused }, `${mirror} is ${paused ? "paused: it gets nothing" : "resumed"}`);
+    submit(button.form, "/mirrors", { mirror, percent: null }, `${mirror} has the file's percent again`);
   } else {
     const paused = button.dataset.paused === "true";
-    change("/mirrors", { paused }, paused ? "All mirrors are paused" : "All mirrors are resumed");
+    const who = mirror === undefined ? "All mirrors are" : `${mirror} is`;
+    const body = { ...(mirror === undefined ? {} : { mirror }), paused, ...(paused ? ttl() : {}) };
+    change("PATCH", "/mirrors", body, paused ? `${who} paused: nothing is copied${forSoLong()}` : `${who} resumed`);
   }
+});
+
+const RAMPS = {
+  go: ["PATCH", "", "goes on"],
+  keep: ["DELETE", "&keep", "has stopped where it was"],
+  stop: ["DELETE", "", "has stopped, and gone back to what was before"],
+};
+
+$("panel-ramps").addEventListener("click", ({ target }) => {
+  const button = target.closest("button");
+  if (!button) return;
+  const [method, more, done] = RAMPS[button.dataset.ramp];
+  const of = button.parentElement.dataset;
+  const named = "mirror" in of ? { mirror: of.mirror } : { route: of.route };
+  const [name] = Object.values(named);
+  const isGo = method === "PATCH";
+  const path = isGo ? "/ramp" : `/ramp?${new URLSearchParams(named)}${more}`;
+  change(method, path, isGo ? named : null, `The ramp of ${name} ${done}`);
 });
 
 follow();
