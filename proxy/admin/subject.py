@@ -129,7 +129,10 @@ class Subject(Protocol):
         """
 
     async def totals(self, since: float) -> Totals:
-        """Return all that was counted from the minute of `since` on; without a comparer, since the proxy's start."""
+        """Return all that was counted from the minute of `since` on; if nothing is compared, since the proxy's start.
+
+        Raises `RefusedError` when the comparer does not answer or its store fails.
+        """
 
     async def differences(self, search: Search) -> tuple[Example, ...]:
         """Return examples of differences. Raises `RefusedError` when nothing is compared or the store fails."""

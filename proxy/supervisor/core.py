@@ -19,10 +19,13 @@ from typing import Any
 
 from proxy import control, tasks
 from proxy.admin.subject import Loaded, Refusal, Snapshot, State, Steered
+from proxy.compare.example import Example, Search
+from proxy.compare.totals import Totals
 from proxy.config.model import Config, Settings
 from proxy.config.watcher import Watcher
 from proxy.runtime import Runtime
 from proxy.supervisor import banner
+from proxy.supervisor.comparing import Comparing
 from proxy.supervisor.doors import Doors
 from proxy.supervisor.fleet import Fleet
 from proxy.supervisor.niceness import yield_to_others
@@ -43,6 +46,8 @@ _SNAP_S = 0.5
 _WATCH_S = 0.5
 #: What leaving waits for a collector to take the last spans.
 _FLUSH_S = 1.0
+#: What the comparer gets at least to write what workers have left to it.
+_WRITE_S = 0.5
 
 #: Loading a configuration may take seconds of a processor, which workers may need: these threads yield to them
 #: (`python -m benchmarks --scenario reload_1000`).
@@ -99,14 +104,20 @@ class Supervisor:
         self._stop_now: asyncio.Future[None] = loop.create_future()
         self._started = time.monotonic()
         self._spans = Outbox(config.settings)
-        supply = Supply(lambda: runtime.overrides, lambda _settings: None, self._on_spans)
+        self._comparing = Comparing(patience, self._counted)
+        supply = Supply(lambda: runtime.overrides, self._comparing.pairs_of, self._on_spans)
         self._fleet = Fleet(config, _mark_key(config.settings), patience, supply)
         self._doors = Doors(self)
         self._steering = Steering(runtime, self._fleet)
-        self.ramps = Ramps(self._steering, self._fleet, self.snapshot, lambda since: self.totals(since))
+        self.ramps = Ramps(self._steering, self._fleet, self.snapshot, self.totals)
         self._watcher = watcher or Watcher(())
         self._reload = Reload(
-            lambda: checked(source()), self._fleet, self._doors, self._steering, self._watcher
+            lambda: checked(source()),
+            self._fleet,
+            self._doors,
+            self._comparing,
+            self._steering,
+            self._watcher,
         )
 
     async def run(self) -> int:
@@ -114,6 +125,7 @@ class Supervisor:
         self._handle_signals()
         config = self._fleet.generation.config
         await self._doors.settle(self._doors.bind(config.settings), config.settings)
+        self._comparing.settle(config.settings)
         tasks.spawn(self._watch(), "watch-workers")
         starting = tasks.spawn(self._start(), "start-workers")
         await _first_of(starting, self._stop)
@@ -140,6 +152,7 @@ class Supervisor:
         self._watcher.stop()
         self._fleet.kill()
         await asyncio.gather(*(process.gone for process in self._fleet.processes))
+        await self._comparing.close()
         await self._doors.close()
         await self._spans.close(0.0 if self._stop_now.done() else _FLUSH_S)
 
@@ -165,7 +178,7 @@ class Supervisor:
 
     async def snapshot(self) -> Snapshot:
         """Ask every worker how it stands; one that does not answer soon counts as it last said."""
-        await asyncio.gather(*(process.snap(_SNAP_S) for process in self._fleet.processes))
+        await self._snap()
         processes = self._fleet.processes  # those that have ended meanwhile are in the retired counts
         return Snapshot(
             self._report(processes),
@@ -177,6 +190,7 @@ class Supervisor:
         """Describe the processes for `/server_info`."""
         now = asyncio.get_running_loop().time()
         refused = {"refused": list(self.refusal.problems)} if self.refusal is not None else {}
+        comparer = self._comparing.row()
         return {
             "version": version(),
             "state": self.state,
@@ -195,6 +209,7 @@ class Supervisor:
                 }
                 for process in self._fleet.processes
             ],
+            **({"comparer": comparer} if comparer is not None else {}),
         }
 
     def weights_of(self, route: str) -> tuple[Mapping[str, int], float | None]:
@@ -222,6 +237,19 @@ class Supervisor:
         await self._steering.reset(route=route, mirror=mirror)
         self.ramps.look()
 
+    async def totals(self, since: float) -> Totals:
+        """Return all that was counted, up to now."""
+        await self._snap()
+        return await self._comparing.totals(since)
+
+    async def differences(self, search: Search) -> tuple[Example, ...]:
+        """Return examples of differences."""
+        return await self._comparing.differences(search)
+
+    async def difference(self, number: int) -> Example | None:
+        """Return one example."""
+        return await self._comparing.difference(number)
+
     async def reload(self) -> Refusal | None:
         """Load the configuration again."""
         return await self._reload.reload()
@@ -231,10 +259,18 @@ class Supervisor:
         if not self._stop.done():
             self._stop.set_result(None)
 
-    def _report(self, processes: list[WorkerProcess]) -> Report:
+    async def _snap(self) -> None:
+        await asyncio.gather(*(process.snap(_SNAP_S) for process in self._fleet.processes))
+
+    def _counted(self) -> Report:
+        """Return what workers have counted since the start, as far as it was heard."""
         report = merge({}, self._fleet.retired)
-        for process in processes:
+        for process in self._fleet.processes:
             merge(report, process.report)
+        return report
+
+    def _report(self, processes: list[WorkerProcess]) -> Report:
+        report = self._counted()
         own: Report = {
             "worker_restarts_total": {(why,): count for why, count in self._fleet.restarts.items()},
             "config_reload_failures_total": {(): self._reload.failures},
@@ -242,6 +278,7 @@ class Supervisor:
         }
         merge(report, own)
         merge(report, self._spans.report())
+        merge(report, self._comparing.report)
         report["workers"] = {(): sum(process.state == "serving" for process in processes)}
         report["config_generation"] = {(): self._fleet.generation.number}
         report["build_info"] = {(version(),): 1}
@@ -278,6 +315,7 @@ class Supervisor:
             await asyncio.sleep(_WATCH_S)
             late_s = loop.time() - due  # while we were stopped ourselves, nobody could be heard
             self._fleet.check(loop.time() - late_s)
+            self._comparing.check(loop.time() - late_s)
 
     async def _drain(self) -> int:
         """Leave as the drain settings say; returns the exit code."""
@@ -297,6 +335,8 @@ class Supervisor:
             _log.warning("second signal: exiting at once")
             return 1
         _log.info("drained" if gone.done() else "grace is over: cutting what is left")
+        writing = tasks.spawn(self._comparing.drain(max(_WRITE_S, deadline - loop.time())), "leave-comparer")
+        await _first_of(writing, self._stop_now)
         return 0
 
 

@@ -14,6 +14,7 @@ from proxy import control
 from proxy.admin.subject import Refusal
 from proxy.config.model import Config, Settings
 from proxy.config.watcher import Watcher
+from proxy.supervisor.comparing import Comparing
 from proxy.supervisor.doors import Doors
 from proxy.supervisor.fleet import Fleet
 from proxy.supervisor.sockets import StartError
@@ -26,11 +27,18 @@ class Reload:
     """Puts what `source` loads into force; a source that raises has changed nothing."""
 
     def __init__(
-        self, source: Callable[[], Config], fleet: Fleet, doors: Doors, steering: Steering, watcher: Watcher
+        self,
+        source: Callable[[], Config],
+        fleet: Fleet,
+        doors: Doors,
+        comparing: Comparing,
+        steering: Steering,
+        watcher: Watcher,
     ) -> None:
         self._source = source
         self._fleet = fleet
         self._doors = doors
+        self._comparing = comparing
         self._steering = steering
         self._watcher = watcher
         self._turn = asyncio.Lock()
@@ -97,6 +105,7 @@ class Reload:
             bound.close()
             raise
         self.since = time.time()
+        self._comparing.settle(config.settings)
         await self._doors.settle(bound, config.settings)
         await self._steering.keep_what_holds()
         self._fleet.send(control.ReloadCertificates())

@@ -1,0 +1,232 @@
+"""Comparing: one comparer is kept alive while anything is compared, fed and asked; nobody ever waits for it long.
+
+The pipe that workers write pairs into belongs to the supervisor, so it outlives a comparer: what is in it when one
+dies is read by the next. A comparer that dies or stops answering costs what it had not written, of a second or two.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+
+from proxy import control, tasks
+from proxy.admin.subject import RefusedError
+from proxy.compare.example import Example, Search
+from proxy.compare.totals import Totals, of_report
+from proxy.config.model import Settings
+from proxy.supervisor.comparer import ComparerProcess
+from proxy.supervisor.slot import Patience
+from proxy.telemetry.metrics import Report, merge
+
+#: What is asked of the kernel for the pipe; it gives twice as much, but no more than twice net.core.wmem_max.
+PIPE_BYTES = 1024 * 1024
+COUNT_S = 2.0
+ANSWER_S = 5.0
+LEAVE_S = 2.0
+#: It gets the processor last, so it is waited for longer than a worker is.
+_PATIENCE = 3
+#: One that has not been heard for so long is asked nothing, and not waited for when the proxy leaves.
+_SILENT_S = 3.0
+_LOOK_S = 0.1
+_MAX_QUESTIONS = 16
+
+_log = logging.getLogger(__name__)
+
+
+class Comparing:
+    """The comparer of one proxy; `counted` gives what the data plane has counted since the proxy's start."""
+
+    def __init__(self, patience: Patience, counted: Callable[[], Report]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._patience = patience
+        self._counted = counted
+        self._ends: tuple[socket.socket, socket.socket] | None = None
+        self._order: control.Configure | None = None
+        self._process: ComparerProcess | None = None
+        self._is_keeping = False
+        self._retired: Report = {}
+        self._restarts: dict[str, int] = {}
+        self._sent = Totals()
+        self._next_count = 0.0
+        self._questions = 0
+
+    def pairs_of(self, settings: Settings) -> int | None:
+        """Return the end of the pipe that a worker of `settings` writes pairs into; None: it compares nothing."""
+        return self._pipe()[0].fileno() if settings.compare.is_on else None
+
+    def settle(self, settings: Settings) -> None:
+        """Compare as `settings` say, from now on."""
+        was, wanted = self._order, _order_of(settings)
+        self._order = wanted
+        if wanted is not None and was is None:
+            self._sent = of_report(self._counted())
+        if self._process is not None and wanted != was:
+            self._tell(self._process)
+        if wanted is not None and not self._is_keeping:
+            self._is_keeping = True
+            tasks.spawn(self._keep(), "keep-comparer")
+
+    def check(self, now: float) -> None:
+        """Look after a hung or overdue comparer, and send it what the data plane has counted."""
+        process = self._process
+        if process is None:
+            return
+        patience_s = self._patience.heartbeat_s * _PATIENCE
+        if now - process.last_heard > patience_s and not process.is_hung:
+            _log.error("the comparer (pid %d) has not answered for %g s: killing it", process.pid, patience_s)
+            process.is_hung = True
+            process.kill()
+        elif process.deadline is not None and now > process.deadline:
+            process.kill()
+        if now >= self._next_count and process.last_heard > self._next_count - COUNT_S:
+            self._next_count = now + COUNT_S
+            self._count(process)
+
+    @property
+    def report(self) -> Report:
+        """What comparers have counted since the proxy's start."""
+        report = merge({}, self._retired)
+        if self._process is not None:
+            merge(report, self._process.report)
+        restarts: Report = {
+            "comparer_restarts_total": {(why,): count for why, count in self._restarts.items()}
+        }
+        return merge(report, restarts)
+
+    def row(self) -> dict[str, object] | None:
+        """Describe the process for `/server_info`."""
+        process = self._process
+        if process is None:
+            return None
+        return {"pid": process.pid, "uptime_s": round(self._loop.time() - process.started, 1)}
+
+    # --- questions ---
+
+    async def totals(self, since: float) -> Totals:
+        """Return all that was counted from the minute of `since` on; if nothing is compared, since the proxy's start.
+
+        Raises `RefusedError` when the comparer does not answer or its store fails.
+        """
+        if self._order is None:
+            return of_report(self._counted())
+        if self._process is not None:
+            self._count(self._process)
+        told = await self._ask(float(since))
+        return told if isinstance(told, Totals) else Totals()
+
+    async def differences(self, search: Search) -> tuple[Example, ...]:
+        """Return examples. Raises `RefusedError` when nothing is compared, and as `totals` does."""
+        told = await self._ask(search)
+        return told if isinstance(told, tuple) else ()
+
+    async def difference(self, number: int) -> Example | None:
+        """Return one example. Raises `RefusedError` as `differences` does."""
+        told = await self._ask(number)
+        return told if isinstance(told, Example) else None
+
+    async def _ask(self, about: float | Search) -> Totals | tuple[Example, ...] | Example | None:
+        if self._order is None:
+            raise RefusedError("nothing is compared: set compare.percent, or run with --compare")
+        process = self._process
+        if process is None:
+            raise RefusedError("the comparer is being started; ask again in a moment")
+        if self._is_silent(process) or self._questions >= _MAX_QUESTIONS:
+            raise RefusedError("the comparer is behind; ask again in a moment")
+        self._questions += 1
+        try:
+            told = await process.ask(about, ANSWER_S)
+        finally:
+            self._questions -= 1
+        if told is None:
+            raise RefusedError("the comparer has not answered; ask again in a moment")
+        if told.problem:
+            raise RefusedError(told.problem)
+        return told.answer
+
+    # --- life ---
+
+    async def drain(self, grace_s: float) -> None:
+        """Let the comparer write what is left, for as long as it says something; returns within `grace_s`."""
+        process, self._order = self._process, None
+        if process is None:
+            return
+        self._count(process)
+        process.drain(grace_s)
+        until = self._loop.time() + grace_s
+        while not (process.gone.done() or self._is_silent(process) or self._loop.time() > until):
+            await asyncio.wait([process.gone], timeout=_LOOK_S)
+
+    async def close(self) -> None:
+        """End what is left."""
+        self._order = None
+        if self._process is not None:
+            self._process.kill()
+            await asyncio.wait([self._process.gone])
+        for end in self._ends or ():
+            end.close()
+
+    async def _keep(self) -> None:
+        """Have a comparer, and another when it ends, until nothing is compared any more."""
+        pause_s = 0.0
+        while self._order is not None:
+            process = ComparerProcess()
+            try:
+                await process.spawn(self._pipe()[1].fileno())
+            except OSError as error:
+                _log.error("the comparer cannot be spawned: %s", error)
+            else:
+                await self._keep_one(process)
+            is_young = self._loop.time() - process.started < self._patience.young_s
+            pause_s = self._longer(pause_s) if is_young else 0.0
+            if self._order is not None:
+                await asyncio.sleep(pause_s)
+        self._is_keeping = False
+
+    async def _keep_one(self, process: ComparerProcess) -> None:
+        self._process = process
+        self._tell(process)
+        await asyncio.wait([process.gone])
+        self._process = None
+        merge(self._retired, process.report)
+        if process.deadline is None:
+            reason = "hung" if process.is_hung else "died"
+            self._restarts[reason] = self._restarts.get(reason, 0) + 1
+            _log.error("the comparer (pid %d) %s; replacing it", process.pid, process.exit_text)
+
+    def _tell(self, process: ComparerProcess) -> None:
+        """Have it compare as is wanted now, or leave."""
+        if self._order is None:
+            process.drain(LEAVE_S)
+        else:
+            process.send(self._order)
+
+    def _count(self, process: ComparerProcess) -> None:
+        """Send what the data plane has counted since the last time, unless the comparer is behind."""
+        if not process.is_behind and process.deadline is None:
+            counted = of_report(self._counted())
+            news, self._sent = counted - self._sent, counted
+            if news.counts:
+                process.send(control.Count(news))
+
+    def _is_silent(self, process: ComparerProcess) -> bool:
+        """Tell whether one that has said something once says nothing any more."""
+        is_ready = process.last_heard > process.started
+        return is_ready and self._loop.time() - process.last_heard > _SILENT_S
+
+    def _longer(self, pause_s: float) -> float:
+        return min(max(pause_s * 2, self._patience.first_pause_s), self._patience.longest_pause_s)
+
+    def _pipe(self) -> tuple[socket.socket, socket.socket]:
+        """Return the end that is written to and the one that is read from."""
+        if self._ends is None:
+            self._ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            self._ends[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, PIPE_BYTES)
+            for end in self._ends:
+                end.setblocking(False)
+        return self._ends
+
+
+def _order_of(settings: Settings) -> control.Configure | None:
+    return control.Configure(settings.compare, settings.name) if settings.compare.is_on else None
