@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from proxy.compare.difference import Difference
 
@@ -52,3 +54,19 @@ class Search:
     kind: str | None = None
     before: int | None = None
     limit: int = 50
+
+
+def from_document(held: Mapping[str, Any]) -> Example:
+    """Return the example that `dataclasses.asdict` made `held` of, maybe by way of JSON.
+
+    Raises `ValueError`, `TypeError` or `KeyError` for anything else.
+    """
+    sides = {
+        side: Side(**held[side] | {"fields": _fields(held[side]["fields"])}) for side in ("primary", "shadow")
+    }
+    found = tuple(Difference(**one) for one in held["differences"])
+    return Example(**{**held, **sides, "fields": _fields(held["fields"]), "differences": found})
+
+
+def _fields(pairs: Iterable[tuple[str, str]]) -> Fields:
+    return tuple((name, value) for name, value in pairs)

@@ -8,15 +8,14 @@ NUL and without halves of characters. The body of an example is JSON in ASCII, a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from hashlib import sha256
 from typing import Any
 
 import sqlalchemy as sa
 
-from proxy.compare.difference import Difference
-from proxy.compare.example import Example, Fields, Side
+from proxy.compare.example import Example, from_document
 from proxy.compare.totals import Key
 
 _BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
@@ -106,15 +105,7 @@ def rows_of_places(number: int, example: Example) -> list[dict[str, Any]]:
 
 def example_of(number: int, body: str) -> Example:
     """Return the example that a row holds. Raises `ValueError`, `TypeError` or `KeyError` if it holds none."""
-    held = json.loads(body) | {"number": number}
-    for side in ("primary", "shadow"):
-        held[side] = Side(**held[side] | {"fields": _fields(held[side]["fields"])})
-    found = tuple(Difference(**one) for one in held["differences"])
-    return Example(**held | {"fields": _fields(held["fields"]), "differences": found})
-
-
-def _fields(pairs: Iterable[tuple[str, str]]) -> Fields:
-    return tuple((name, value) for name, value in pairs)
+    return from_document(json.loads(body) | {"number": number})
 
 
 def _storable(text: str) -> str:

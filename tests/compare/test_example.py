@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import pytest
+
+from proxy.compare.difference import Difference
+from proxy.compare.example import Example, Side, from_document
+
+EXAMPLE = Example(
+    1.5,
+    "r",
+    "m",
+    "v1",
+    "id",
+    "GET",
+    "/\udcff",
+    (("host", "shop"),),
+    Side(200, 1.0, (("x-a", "1"), ("x-a", "2")), "{}"),
+    Side(500, 2.0, (), "", "no text"),
+    (Difference("status", "value", "200", "500"), Difference("$.a", "missing", "1")),
+    7,
+)
+
+
+def test_an_example_comes_back_from_json_as_it_was() -> None:
+    assert from_document(json.loads(json.dumps(asdict(EXAMPLE)))) == EXAMPLE
+
+
+@pytest.mark.parametrize(
+    "held", [{}, {"primary": 1}, asdict(EXAMPLE) | {"more": 1}, asdict(EXAMPLE) | {"differences": [{}]}]
+)
+def test_what_is_no_example_is_an_error(held: dict[str, object]) -> None:
+    with pytest.raises((ValueError, TypeError, KeyError)):
+        from_document(held)
