@@ -24,9 +24,7 @@ ANY = ...
 _MAX_NAME = 100
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _STEP = re.compile(r"(\[(?:\d*|\*)\])|\['((?:[^'\\]|\\.)*)'\]|\.?([^.\[]+)", re.DOTALL)
-_ESCAPE = re.compile(
-    r"\\(?:[nrt'\\]|x[0-9a-f]{2}|u[0-9a-f]{4}|U(?:000[0-9a-f]|0010)[0-9a-f]{4})", re.IGNORECASE
-)
+_ESCAPE = re.compile(r"\\(?:[nrt'\\]|x[0-9a-f]{2}|u[0-9a-f]{4}|U00(?:0[0-9a-f]|10)[0-9a-f]{4})")
 
 
 def steps_of(path: str) -> tuple[RuleStep, ...] | None:

@@ -1,0 +1,154 @@
+"""Redaction: what bears a secret's name is hidden wherever it stands, and what does not stays."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.compare.redaction import clean_body, clean_field, clean_text
+from proxy.compare.rules import Rules
+from proxy.compare.secret import is_secret, is_secret_header
+from proxy.config.model import Compare, FieldRule
+
+PLAIN = Rules(Compare(), "")
+SECRET = "s3cr3t-VALUE"
+
+
+def redacting(**rule: str) -> Rules:
+    return Rules(Compare(redact=(FieldRule(**rule),)), "")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "password",
+        "Password",
+        "newPassword",
+        "user_password",
+        "access_token",
+        "accessToken",
+        "refresh-token",
+        "token",
+        "client_secret",
+        "X-Api-Key",
+        "apikey",
+        "Authorization",
+        "set-cookie",
+        "ssn",
+        "X-Amz-Signature",
+        "jwt",
+    ],
+)
+def test_names_of_secrets_are_known_however_they_are_written(name: str) -> None:
+    assert is_secret(name)
+
+
+@pytest.mark.parametrize("name", ["nextPageToken", "tokens_used", "author", "key", "pinned", "", "secretary"])
+def test_names_that_only_look_like_a_secrets_are_none(name: str) -> None:
+    assert not is_secret(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "authorization",
+        "proxy-authorization",
+        "cookie",
+        "set-cookie",
+        "x-api-key",
+        "x-auth-token",
+        "x-csrf-token",
+        "x-amz-security-token",
+        "x-goog-iam-authorization-token",
+        "private-token",
+        "ocp-apim-subscription-key",
+    ],
+)
+def test_headers_with_credentials_are_hidden(name: str) -> None:
+    assert is_secret_header(name)
+    assert clean_field(name, f"Bearer {SECRET}", PLAIN) == "(redacted)"
+
+
+@pytest.mark.parametrize("name", ["content-type", "etag", "location", "accept", "host", "x-key-version"])
+def test_other_headers_are_shown(name: str) -> None:
+    assert clean_field(name, "some value", PLAIN) == "some value"
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        (f"/a?token={SECRET}&b=1", "/a?token=(redacted)&b=1"),
+        (f"/a?b=1&ACCESS_TOKEN={SECRET}#top", "/a?b=1&ACCESS_TOKEN=(redacted)#top"),
+        (f"user=bob&user%5Bpassword%5D={SECRET}", "user=bob&user%5Bpassword%5D=(redacted)"),
+        (f"user[password]={SECRET},more&b", "user[password]=(redacted)&b"),
+        (f"<https://x/?api_key={SECRET}>; rel=next", "<https://x/?api_key=(redacted)>; rel=next"),
+        (f'{{"a": 1, "password": "{SECRET}", "b": 2', '{"a": 1, "password": (redacted), "b": 2'),
+        (f'{{"password": "a\\"{SECRET}", "b": 2', '{"password": (redacted), "b": 2'),
+        (f'{{"password": "{SECRET}', '{"password": (redacted)'),
+        (f'{{"token": {{"a": "{SECRET}",\n"b": 2}}, "c": 3', '{"token": (redacted)\n'),
+        (f'{{"secret": ["{SECRET}", 1], "c', '{"secret": (redacted)'),
+        (f'{{\\"password\\": \\"{SECRET}\\"}}', '{\\"password\\": (redacted)'),
+        (f"Authorization: Bearer {SECRET}\nHost: a", "Authorization: (redacted)\nHost: a"),
+        (f"password = {SECRET} and more\nuser = bob", "password = (redacted)\nuser = bob"),
+        (
+            f"<a:password x='1'>{SECRET}</a:password><b>c</b>",
+            "<a:password x='1'>(redacted)</a:password><b>c</b>",
+        ),
+        ("nextPageToken=abc&page=2: it's {plain}", "nextPageToken=abc&page=2: it's {plain}"),
+    ],
+)
+def test_a_value_is_hidden_for_the_name_before_it(text: str, clean: str) -> None:
+    assert clean_text(text, PLAIN) == clean
+
+
+def test_a_pattern_finds_secrets_within_texts_and_headers() -> None:
+    rules = redacting(regex=r"[a-z]+@[a-z.]+")
+    assert clean_text("mail bob@example.org, é", rules) == "mail (redacted), é"
+    assert clean_field("from", "bob@example.org", rules) == "(redacted)"
+
+
+def test_a_header_of_the_rules_is_hidden() -> None:
+    assert clean_field("x-customer", SECRET, redacting(header="x-customer")) == "(redacted)"
+
+
+@pytest.mark.parametrize("path", ["$.user.email", "$.*.email", "$.email[]", "$['email']", "$.email.*"])
+def test_in_broken_json_the_last_name_of_a_path_hides_what_follows_it(path: str) -> None:
+    text = f'{{"user": {{"name": "bob", "email": ["{SECRET}"'
+    assert (
+        clean_body(text, redacting(path=path), is_cut=True) == '{"user": {"name": "bob", "email": (redacted)'
+    )
+
+
+@pytest.mark.parametrize("path", ["$", "$[]", "$.*", "$[].*"])
+def test_broken_json_is_hidden_whole_if_no_name_tells_where_the_secret_is(path: str) -> None:
+    assert clean_body(f' {{"a": \n"{SECRET}"', redacting(path=path), is_cut=False) == "(redacted)\n"
+    assert clean_body("plain text", redacting(path=path), is_cut=False) == "plain text"
+
+
+def test_half_of_a_secret_at_the_end_of_a_cut_body_is_hidden() -> None:
+    rules = redacting(regex="[a-z]+@[a-z]+[.]org")
+    text = "line\n" * 1_000 + "bob@exam"
+    clean = clean_body(text, rules, is_cut=True)
+    assert "bob@exam" not in clean
+    assert clean.count("\n") == text.count("\n")
+    assert "bob@exam" in clean_body(text, rules, is_cut=False)
+
+
+@given(
+    before=st.text(st.characters(exclude_characters='"\\')),
+    name=st.sampled_from(["password", "token", "card"]),
+    after=st.text(),
+)
+def test_a_secret_never_remains_and_lines_keep_their_numbers(before: str, name: str, after: str) -> None:
+    text = f'{before}"{name}" : "{SECRET}"{after}'
+    clean = clean_text(text, redacting(path="$.card"))
+    assert SECRET not in clean
+    assert clean.count("\n") == text.count("\n")
+
+
+@pytest.mark.parametrize(
+    "piece", ["a=", "password=", '"token":', "<a ", "<token>", '"', "\\", "=", "[", "%5B"]
+)
+def test_much_of_anything_is_read_to_its_end(piece: str) -> None:
+    assert clean_text(piece * 20_000, PLAIN)
