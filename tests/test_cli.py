@@ -61,6 +61,14 @@ def test_every_wrong_flag_is_told_and_the_exit_code_is_2(capsys: pytest.CaptureF
     ]
 
 
+def test_a_percentage_that_is_no_number_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    for word in ("ten", "10%"):
+        argv = ["run", "--primary", "http://v1", "--mirror", "http://v2", "--percent", word]
+        assert cli.main(argv, {}) == 2
+        said = capsys.readouterr().err
+        assert said == f'--percent: "{word}" is no percentage; write a number from 0 to 100\n'
+
+
 def test_wrong_files_are_told_and_the_exit_code_is_1(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -50,14 +50,14 @@ async def set_weights(request: web.Request) -> web.Response:
 async def set_mirror(request: web.Request) -> web.Response:
     """Steer a mirror: `{"mirror": NAME, "percent": N, "paused": true, "ttl": "5m"}`; answer its row.
 
-    What is not named stays; with `"percent": null` the file's holds again. Without `mirror` all are paused or
-    resumed, also those that a reload adds.
+    What is not named stays. With `"percent": null`, which is said alone, the file's holds again. Without `mirror` all
+    are paused or resumed, also those that a reload adds.
     """
     subject = request.app[SUBJECT]
     wanted = _read_mirror(await body.read(request, _OF_MIRROR))
     if wanted.is_reset:
         await subject.reset(mirror=wanted.name)
-    if wanted.percent is not None or wanted.paused is not None:
+    else:
         await subject.set_mirror(wanted.name, wanted.percent, wanted.paused, wanted.ttl_s)
     only = None if wanted.name == ALL_MIRRORS else wanted.name
     return answer(rows.mirrors(subject, await subject.snapshot(), only))
@@ -115,9 +115,12 @@ def _read_mirror(body: dict[str, Any]) -> _Mirror:
     if "paused" in body and not isinstance(paused, bool):
         raise NonsenseError("paused must be true or false")
     percent, ttl_s = _read_percent(body.get("percent")), _read_ttl(body.get("ttl"))
+    is_reset = "percent" in body and percent is None
+    if is_reset and "paused" in body:
+        raise NonsenseError("the file's percent is asked for by itself: leave out paused")
     if percent is None and not paused:
         _refuse_ttl(ttl_s)
-    return _Mirror(name, percent, "percent" in body and percent is None, paused, ttl_s)
+    return _Mirror(name, percent, is_reset, paused, ttl_s)
 
 
 def _read_percent(percent: object) -> float | None:

@@ -180,7 +180,7 @@ def _destination(upstream: Upstream) -> Node:
 
 def _mirrors(given: Given, mirrors: Sequence[Upstream]) -> dict[str, Any]:
     """Return the mirror fields of the route: `mirror` for one, `mirrors` for several."""
-    percents = given.all("percent")
+    percents = [percent for percent in given.all("percent") if _is_number(given, percent)]
     if len(percents) not in {0, 1, len(mirrors)}:
         hint = "give it once, or once per mirror"
         given.refuse(percents[0].mark, f"{len(percents)} percentages for {len(mirrors)} mirrors", hint)
@@ -196,6 +196,13 @@ def _mirrors(given: Given, mirrors: Sequence[Upstream]) -> dict[str, Any]:
     for item, share in zip(items, shares, strict=False):
         item["percentage"] = share
     return {"mirrors": items} if items else {}
+
+
+def _is_number(given: Given, percent: Node) -> bool:
+    if isinstance(percent.value, str):
+        given.refuse(percent.mark, f'"{percent.value}" is no percentage', "write a number from 0 to 100")
+        return False
+    return True
 
 
 def _destination_rules(given: Given, upstreams: Sequence[Upstream]) -> Iterator[Node]:

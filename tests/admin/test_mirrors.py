@@ -96,13 +96,6 @@ async def test_the_answer_shows_what_holds_now(doors: Doors, client: aiohttp.Cli
     assert [row["percent"] for row in found["mirrors"]] == [10]
 
 
-async def test_the_file_s_percent_may_come_back_with_a_pause(
-    doors: Doors, client: aiohttp.ClientSession
-) -> None:
-    await patch(doors, client, {"mirror": V2, "percent": None, "paused": True, "ttl": "5m"})
-    assert doors.subject.done == [("reset", V2), (V2, None, True, 300.0)]
-
-
 async def test_a_mirror_that_does_not_exist_is_422_with_those_that_do(
     doors: Doors, client: aiohttp.ClientSession
 ) -> None:
@@ -139,6 +132,10 @@ ENDLESS = "what the files say has no end: leave out ttl"
         (b'{"mirror": "rest/v2", "percent": NaN}', NUMBER),
         (b'{"mirror": "rest/v2", "percent": 1e999}', NUMBER),
         (b'{"mirror": "rest/v2", "percent": 0.00001}', "percent must be a multiple of 0.0001"),
+        (
+            b'{"mirror": "rest/v2", "percent": null, "paused": true}',
+            "the file's percent is asked for by itself",
+        ),
         (b'{"mirror": "rest/v2", "paused": null}', "paused must be true or false"),
         (b'{"mirror": "rest/v2", "paused": 1}', "paused must be true or false"),
         (b'{"mirror": "rest/v2", "percent": 5, "ttl": 300}', "ttl must be a duration such as 5m"),

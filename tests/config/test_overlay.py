@@ -188,7 +188,7 @@ def test_ipv6_upstreams_are_taken_in_brackets() -> None:
             [*V1, *V2, "--percent", "150"],
             ["--percent: mirror_percentage must have a max value of 100 (it has 150.000000)"],
         ),
-        ([*V1, *V2, "--percent", "ten"], ['--percent: must be of type number: "string"']),
+        ([*V1, *V2, "--percent", "ten"], ['--percent: "ten" is no percentage; write a number from 0 to 100']),
         ([*V1, "--timeout", "5"], ['--timeout: "5" is not a duration; write 5s']),
         (
             [*V1, "--workers", "none", "--grace", "1", "--admin", "9901"],

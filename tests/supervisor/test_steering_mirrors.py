@@ -222,7 +222,7 @@ def test_what_cannot_be_is_refused_with_what_could_and_nothing_changes(tmp_path:
                 },
             ),
             (
-                {"mirror": "shop/v3", "percent": None, "paused": True},
+                {"mirror": "shop/v3", "percent": None},
                 {
                     "error": 'no mirror is named "shop/v3"; did you mean "shop/v2"?',
                     "mirrors": ["shop/v2"],
