@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from proxy.cli import mirrors, table, weights
+from proxy.cli import mirrors, ramp, table, weights
 from proxy.cli.action import Action, UsageError, only, span
 from proxy.cli.verb import DISTRIBUTION, FAILED, OK, USAGE, Verbs, add_parser
 from proxy.config import flags, quantity
@@ -16,7 +16,7 @@ from proxy.config import flags, quantity
 if TYPE_CHECKING:
     from proxy.cli.remote import Remote
 
-ABOUT = """\
+ABOUT = f"""\
 See how a running proxy stands, and steer it. A change has taken effect in every worker when the command returns.
 
   status                              state, generation, workers, what is set by hand, a configuration that was refused
@@ -27,10 +27,10 @@ See how a running proxy stands, and steer it. A change has taken effect in every
   weights [ROUTE]                     the weights of every route, or of one: the file's, and those in force
   weights ROUTE HOST/SUBSET=N ...     share a route's requests out anew; those not named keep their weights
   weights ROUTE file                  share them out as its file says
-  reload                              load the configuration again
+{ramp.ABOUT}  reload                              load the configuration again
   drain                               leave, as at SIGTERM
 """
-EXAMPLES = """\
+EXAMPLES = f"""\
 examples:
   v2 is in trouble: send it no more copies, now; and go on when it is well:
     mirror-proxy ctl pause
@@ -42,8 +42,9 @@ examples:
     mirror-proxy ctl weights shop shop/v1=100 shop/v2=0
   a canary for ten minutes:
     mirror-proxy ctl weights shop shop/v1=95 shop/v2=5 --ttl 10m
-
-exit codes: 0 done, 1 refused or nobody answered, 2 wrong arguments.
+{ramp.EXAMPLE}
+exit codes: 0 done; 1 refused, nobody answered, or a ramp that was followed did not get to its last step; 2 wrong
+arguments.
 """
 ADMIN, TOKEN = f"{flags.PREFIX}ADMIN", f"{flags.PREFIX}ADMIN_TOKEN_FILE"
 DEFAULT_ADMIN = "127.0.0.1:9901"
@@ -57,15 +58,16 @@ def add_to(verbs: Verbs[argparse.ArgumentParser]) -> None:
         "see and steer a running proxy",
         ABOUT,
         EXAMPLES,
-        f"[--admin H:P] [--token-file FILE] {'|'.join(ACTIONS)} ...",
+        f"[--admin H:P] [--token-file FILE] {'|'.join(NAMES)} ...",
     )
-    parser.add_argument("action", choices=ACTIONS, metavar="|".join(ACTIONS), help="what to do")
+    parser.add_argument("action", choices=NAMES, metavar="|".join(NAMES), help="what to do")
     parser.add_argument("words", nargs="*", metavar="WORD", help="names and numbers, as above")
     text = f"the proxy's admin address (default {DEFAULT_ADMIN}; or {ADMIN})"
     parser.add_argument("--admin", metavar="H:P", help=text)
     text = f"file with the token that changes need (or {TOKEN})"
     parser.add_argument("--token-file", metavar="FILE", help=text)
     parser.add_argument("--ttl", metavar="5m", help="let the change end by itself after so long")
+    ramp.add_options(parser)
     parser.set_defaults(verb=_ctl)
 
 
@@ -73,9 +75,10 @@ def _ctl(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     from proxy.cli.remote import RemoteError  # noqa: PLC0415  with the verb
 
     try:
-        remote = _remote(arguments, environ)
-        for line in ACTIONS[arguments.action](remote, arguments.words, arguments.ttl):
+        remote = connect(arguments, environ)
+        for line in _lines(remote, arguments):
             sys.stdout.write(f"{line}\n")
+            sys.stdout.flush()  # some lines come when something has happened
     except UsageError as error:
         sys.stderr.write(f"{DISTRIBUTION} ctl: {error}\n")
         return USAGE
@@ -86,7 +89,16 @@ def _ctl(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     return OK
 
 
-def _remote(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Remote:
+def _lines(remote: Remote, arguments: argparse.Namespace) -> Iterable[str]:
+    """Do what was asked for; a ramp alone has options of its own, and may take its time."""
+    if arguments.action == _RAMP:
+        return ramp.ramp(remote, arguments)
+    ramp.refuse_options(arguments)
+    return ACTIONS[arguments.action](remote, arguments.words, arguments.ttl)
+
+
+def connect(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Remote:
+    """Return the proxy that `--admin` and `--token-file`, or their variables, name. Raises `UsageError`."""
     from proxy.cli.remote import Remote  # noqa: PLC0415  with the verb
 
     written = arguments.admin or environ.get(ADMIN) or DEFAULT_ADMIN
@@ -149,3 +161,5 @@ ACTIONS: dict[str, Action] = {
     "reload": _reload,
     "drain": _drain,
 }
+_RAMP = "ramp"
+NAMES = (*ACTIONS, _RAMP)

@@ -66,7 +66,7 @@ def percent(remote: Remote, words: Sequence[str], ttl: str | None) -> list[str]:
     said = table.lines(("mirror", "file", "before", "now"), [cells])
     if row["paused"]:
         said.append(f"it is paused all the same; see resume {name}")
-    return said if wanted is None else [*said, *_until(row), "", *_edit(remote, row)]
+    return said if wanted is None else [*said, *_until(row), "", *edit(remote, row)]
 
 
 def pause(remote: Remote, words: Sequence[str], ttl: str | None) -> list[str]:
@@ -127,7 +127,7 @@ def _until(row: Mapping[str, Any]) -> list[str]:
     return [] if row["paused"] else [end(row, "percent")]
 
 
-def _edit(remote: Remote, row: Mapping[str, Any]) -> list[str]:
+def edit(remote: Remote, row: Mapping[str, Any]) -> list[str]:
     """Say what to write so that a restart keeps it; a mirror that a flag made is named without its route."""
     share = f"{row['percent']:g}"
     if "/" not in row["name"]:

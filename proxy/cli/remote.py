@@ -64,8 +64,8 @@ def _read(address: Address, status: int, raw: bytes) -> Any:
         raise RemoteError(f"what answers at {address} is no mirror-proxy (status {status})") from error
     if status < http.client.BAD_REQUEST:
         return answer
-    known = [f"known {name}: {', '.join(some)}" for name, some in answer.items() if name in _NAMED]
+    known = [f"known {name}: {', '.join(some)}" for name, some in answer.items() if name in _NAMED and some]
     raise RemoteError(str(answer.get("error", f"status {status}")), (*answer.get("problems", ()), *known))
 
 
-_NAMED = ("routes", "destinations", "mirrors")
+_NAMED = ("routes", "destinations", "mirrors", "ramps")

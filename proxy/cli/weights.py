@@ -36,7 +36,7 @@ def weights(remote: Remote, words: Sequence[str], ttl: str | None) -> list[str]:
             for one in row["destinations"]
         ]
         said += table.lines((f"route {route}", "file", "before", "now"), rows)
-        said += [] if is_reset else [end(row, "weights"), "", *_edit(row)]
+        said += [] if is_reset else [end(row, "weights"), "", *edit(row)]
     return said
 
 
@@ -64,7 +64,7 @@ def _weight(word: str) -> tuple[str, int]:
     return name, int(number)
 
 
-def _edit(row: Mapping[str, Any]) -> list[str]:
+def edit(row: Mapping[str, Any]) -> list[str]:
     """Say what to write so that a restart keeps it."""
     lines = [f"to make it last, write in the VirtualService {row['virtual_host']}, http route {row['name']}:"]
     lines.append("    route:")

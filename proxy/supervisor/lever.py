@@ -32,10 +32,9 @@ class Lever:
 
     def lost(self) -> str:
         """Say why what is in force is not the ramp's any more; empty while it is."""
-        try:
-            self._check()
-        except RefusedError as error:
-            return str(error)
+        gone = self._gone()
+        if gone:
+            return gone
         if self._mine is not None and self._steering.in_force(self._target.key)[0] is not self._mine:
             return f"the {self._target.key[0]} of {self._target.key[1]} changed by hand"
         return f"{self._target} is paused by hand" if self._is_paused_by_hand else ""
@@ -68,14 +67,18 @@ class Lever:
     def _is_paused_by_hand(self) -> bool:
         return isinstance(self._target, Mirror) and self._steering.has(Pause(self._target.name))
 
-    def _check(self) -> None:
-        """Raise `RefusedError` when the target is configured no more, or not as it was."""
-        if isinstance(self._target, Mirror):
-            check_mirror(self._config(), self._target.name, takes_percent=True)
-        else:
-            weights = _file_weights(self._config(), self._target)
-            if isinstance(self._mine, Weights) and dict(self._mine.weights).keys() != weights.keys():
-                raise RefusedError(f"the route {self._target.route} has other destinations now")
+    def _gone(self) -> str:
+        """Say that the target is configured no more, or not as it was; empty while it is."""
+        target = self._target
+        try:
+            if isinstance(target, Mirror):
+                check_mirror(self._config(), target.name, takes_percent=True)
+                return ""
+            names = _file_weights(self._config(), target).keys()
+        except RefusedError:
+            return f"{target} is configured no more"
+        is_other = isinstance(self._mine, Weights) and dict(self._mine.weights).keys() != names
+        return f"the route {target.route} has other destinations now" if is_other else ""
 
     def _override(self, percent: float) -> Override:
         target = self._target

@@ -218,7 +218,7 @@ def test_a_reload_without_its_target_ends_a_ramp_and_one_with_it_does_not(tmp_pa
             proxy.write(replace(proxy.config, virtual_hosts=(replace(host, routes=(changed,)),)))
             assert proxy.change("POST", "/reload")[0] == 200
             until(lambda state=state: ramp(proxy)["state"] == state, state)  # type: ignore[misc]
-        assert log(ramp(proxy))[-1].startswith('no mirror is named "mirror"')
+        assert log(ramp(proxy))[-1].startswith("mirror is configured no more")
 
 
 def test_what_cannot_be_is_refused_with_what_could(tmp_path: Path) -> None:

@@ -1,0 +1,179 @@
+"""What a ramp moves, and gives back; over real overrides, without workers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+
+from proxy.admin.subject import RefusedError
+from proxy.config.model import Config, Destination, MirrorPolicy, Route, Settings, VirtualHost
+from proxy.ramp.plan import read
+from proxy.runtime import ALL_MIRRORS, Runtime
+from proxy.supervisor.fleet import Fleet
+from proxy.supervisor.lever import Lever
+from proxy.supervisor.process import Generation
+from proxy.supervisor.steering import Steering
+
+DESTINATIONS = (
+    Destination("shop/v1", "c", 3),
+    Destination("shop/v2", "c", 0),
+    Destination("shop/v3", "c", 1),
+)
+ROUTE = Route("shop", DESTINATIONS, (MirrorPolicy("m", "c"),))
+
+
+def config(*routes: Route) -> Config:
+    return Config(Settings(), (), (VirtualHost("v", ("*",), routes),))
+
+
+class Crew:
+    """A fleet without workers."""
+
+    def __init__(self, *routes: Route) -> None:
+        self.generation = Generation(1, config(*routes), b"")
+
+    async def steer(self) -> None:
+        """There is nobody to tell."""
+
+    def reload(self, *routes: Route) -> None:
+        self.generation = replace(self.generation, config=config(*routes))
+
+
+class Bench:
+    """A lever for a mirror or for a canary of one route, and the overrides it moves."""
+
+    def __init__(self, *routes: Route, **target: Any) -> None:
+        self.runtime = Runtime()
+        self.crew = Crew(*(routes or (ROUTE,)))
+        self.steering = Steering(self.runtime, cast("Fleet", self.crew))
+        self._target = target
+
+    def lever(self) -> Lever:
+        return Lever(read(self._target), self.steering, lambda: self.crew.generation.config)
+
+
+def canary(*routes: Route) -> Bench:
+    return Bench(*routes, route="shop", destination="shop/v2")
+
+
+async def test_a_mirror_s_percent_is_moved_and_given_back() -> None:
+    bench = Bench(mirror="m")
+    lever = bench.lever()
+    for percent in (1, 5):
+        await lever.move(percent)
+        assert bench.runtime.percent_of("m") == percent
+        assert lever.lost() == ""
+    await lever.restore()
+    assert bench.runtime.percent_of("m") is None
+
+
+async def test_what_was_set_before_is_given_back_with_its_end() -> None:
+    bench = Bench(mirror="m")
+    await bench.steering.set_mirror("m", 7, None, 100.0)
+    until = bench.runtime.ends_at(("percent", "m"))
+    lever = bench.lever()
+    await lever.move(50)
+    assert bench.runtime.ends_at(("percent", "m")) is None
+    await lever.restore()
+    assert bench.runtime.percent_of("m") == 7
+    assert bench.runtime.ends_at(("percent", "m")) == until
+
+
+async def test_what_was_set_before_is_not_given_back_when_its_time_is_over() -> None:
+    bench = Bench(mirror="m")
+    await bench.steering.set_mirror("m", 7, None, -1.0)
+    lever = bench.lever()
+    await lever.move(50)
+    await lever.restore()
+    assert bench.runtime.percent_of("m") is None
+
+
+async def test_a_lever_that_has_not_moved_gives_nothing_back() -> None:
+    bench = Bench(mirror="m")
+    lever = bench.lever()
+    await bench.steering.set_mirror("m", 7, None, None)
+    assert lever.lost() == ""
+    await lever.restore()
+    assert bench.runtime.percent_of("m") == 7
+
+
+async def test_a_canary_s_weights_leave_the_others_their_proportion_of_the_file_s() -> None:
+    bench = canary()
+    lever = bench.lever()
+    await lever.move(20)
+    assert bench.runtime.weights_of("shop") == {"shop/v1": 60, "shop/v2": 20, "shop/v3": 20}
+    bench.crew.reload(replace(ROUTE, destinations=(*DESTINATIONS[:2], replace(DESTINATIONS[2], weight=3))))
+    assert lever.lost() == ""
+    await lever.move(50)
+    assert bench.runtime.weights_of("shop") == {"shop/v1": 25, "shop/v2": 50, "shop/v3": 25}
+    await lever.restore()
+    assert bench.runtime.weights_of("shop") == {}
+
+
+async def test_the_same_value_set_by_hand_is_not_the_ramp_s_any_more() -> None:
+    bench = Bench(mirror="m")
+    lever = bench.lever()
+    await lever.move(5)
+    await bench.steering.set_mirror("m", 5, None, None)
+    assert lever.lost() == "the percent of m changed by hand"
+
+
+async def test_all_mirrors_paused_is_a_pause_and_one_paused_by_name_is_a_loss() -> None:
+    bench = Bench(mirror="m")
+    lever = bench.lever()
+    await lever.move(5)
+    await bench.steering.set_mirror(ALL_MIRRORS, None, True, None)
+    assert (lever.lost(), lever.paused()) == ("", "all mirrors are paused")
+    await bench.steering.set_mirror(ALL_MIRRORS, None, False, None)
+    await bench.steering.set_mirror("m", None, True, None)
+    assert (lever.lost(), lever.paused()) == ("m is paused by hand", "")
+    with pytest.raises(RefusedError, match="m is paused; resume it first"):
+        bench.lever()
+
+
+async def test_a_canary_does_not_care_about_paused_mirrors() -> None:
+    bench = canary()
+    lever = bench.lever()
+    await bench.steering.set_mirror(ALL_MIRRORS, None, True, None)
+    assert (lever.lost(), lever.paused()) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("routes", "reason"),
+    [
+        ((), "shop shop/v2 is configured no more"),
+        ((replace(ROUTE, destinations=DESTINATIONS[:1]),), "shop shop/v2 is configured no more"),
+        ((replace(ROUTE, destinations=DESTINATIONS[:2]),), "the route shop has other destinations now"),
+    ],
+)
+async def test_a_reload_that_changes_what_a_canary_is_part_of_is_a_loss(
+    routes: tuple[Route, ...], reason: str
+) -> None:
+    bench = canary()
+    lever = bench.lever()
+    await lever.move(5)
+    bench.crew.reload(*routes)
+    assert lever.lost() == reason
+
+
+@pytest.mark.parametrize(
+    ("routes", "reason"),
+    [
+        ((Route("other"),), 'there is no route "shop"'),
+        ((replace(ROUTE, destinations=DESTINATIONS[:1]),), 'has no destination "shop/v2"; did you mean'),
+        ((replace(ROUTE, destinations=DESTINATIONS[1:2]),), "no destination but shop/v2 has a weight"),
+        ((replace(ROUTE, destinations=DESTINATIONS[:2] * 2),), "has a destination with more than one weight"),
+        ((ROUTE, replace(ROUTE, destinations=(Destination("shop/v2", "c", 9),))), "more than one weight"),
+    ],
+)
+async def test_a_canary_that_cannot_be_is_refused(routes: tuple[Route, ...], reason: str) -> None:
+    with pytest.raises(RefusedError, match=reason):
+        canary(*routes).lever()
+
+
+async def test_routes_of_one_name_that_are_alike_are_one() -> None:
+    bench = canary(ROUTE, ROUTE)
+    await bench.lever().move(100)
+    assert bench.runtime.weights_of("shop") == {"shop/v1": 0, "shop/v2": 100, "shop/v3": 0}
