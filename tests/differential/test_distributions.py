@@ -45,7 +45,7 @@ async def test_shares_are_those_of_the_configuration_on_both_sides(tmp_path: Pat
             seen = [pair[side] for pair in pairs[number * COUNT : (number + 1) * COUNT]]
             reached = [hosts(one) for one in seen]
             check_shares(reached, SHARES[path])
-            check_nesting(path, reached)
+            check_nesting(path, reached, is_envoy=bool(side))
             assert {one.reply.status for one in seen} == ({200, 418} if path == "/faults" else {200})
 
 
@@ -76,11 +76,20 @@ def check_shares(reached: Sequence[frozenset[str]], shares: Mapping[str, float])
         assert counts[host] == pytest.approx(share * COUNT, abs=bound), host
 
 
-def check_nesting(path: str, reached: Sequence[frozenset[str]]) -> None:
-    """One draw serves all: the mirrors of fewer requests get some of those that the others get."""
+def check_nesting(path: str, reached: Sequence[frozenset[str]], *, is_envoy: bool) -> None:
+    """One draw serves all: the mirrors of fewer requests get some of those that the others get.
+
+    Envoy counts `mirrorPercent` in hundredths, as it does weights that add up to 100, and copies the first
+    destination's requests first. Here every mirror counts in millionths, so that they nest whatever they are
+    written in, and gets its share of each destination's requests.
+    """
     steps = [{"tenth", "third", "half"}, {"third", "half"}, {"half"}, set()]
-    for one in reached:
-        if path == "/mirrors":
-            assert one - {"v1"} in steps
-        if path == "/nested" and "thirty" in one:
-            assert "v1" in one
+    if path == "/mirrors":
+        assert all(one - {"v1"} in steps for one in reached)
+    if path == "/nested":
+        sides = Counter("v1" if "v1" in one else "v2" for one in reached if "thirty" in one)
+        if is_envoy:
+            assert set(sides) == {"v1"}
+        else:
+            copied = sides.total()
+            assert sides["v1"] == pytest.approx(0.6 * copied, abs=SIGMAS * sqrt(copied * 0.6 * 0.4))
