@@ -11,13 +11,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
-from proxy.cli import check, ctl, demo, explain, run, translate
+from proxy.cli import check, ctl, demo, explain, report, run, translate
 from proxy.cli.verb import DISTRIBUTION, USAGE, Verb, refuse
 from proxy.config import flags
 from proxy.config.problems import ConfigError, did_you_mean
 from proxy.version import version
 
-VERBS = (run, check, explain, translate, ctl, demo)
+VERBS = (run, check, explain, translate, ctl, report, demo)
 ABOUT = """\
 A reverse proxy that also sends copies of requests to mirrors, and lets no mirror hurt a client.
 

@@ -1,0 +1,264 @@
+"""`mirror-proxy report`, against a running proxy and against the store of one."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from proxy import cli
+from proxy.compare.example import Example, Side
+from proxy.compare.totals import Key
+from proxy.config.model import StoreLimits
+from proxy.store import Store
+from tests.report.reports import HOSTILE, rich
+from tests.support.plane import free_port
+from tests.support.running_proxy import RunningProxy, config_for, origin, running, until
+
+Capture = pytest.CaptureFixture[str]
+SIDE = Side(200, 1.0, (), "{}")
+
+
+def report(proxy: RunningProxy, *words: str) -> int:
+    return cli.main(["report", *words], {"MIRROR_PROXY_ADMIN": str(proxy.config.settings.admin.address)})
+
+
+@contextlib.contextmanager
+def mirrored(folder: Path, requests: int) -> Iterator[RunningProxy]:
+    """Run a proxy that has mirrored so many requests, and compares nothing."""
+    with (
+        origin(b"v1") as v1,
+        origin(b"v2") as v2,
+        running(config_for(v1.address, mirror=v2.address), folder) as proxy,
+    ):
+        for _ in range(requests):
+            assert proxy.ask() == (200, "v1")
+        until(lambda: proxy.metric("status_pairs_total") == requests, "all copies to be answered")
+        yield proxy
+
+
+def test_a_proxy_that_compares_nothing_tells_of_times_statuses_and_outcomes(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    with mirrored(tmp_path, 20) as proxy:
+        assert report(proxy) == 0
+        said = capsys.readouterr().out
+        assert said.startswith("NOT COMPARED  mirror: nothing was compared\n")
+        assert f"at {proxy.config.settings.admin.address}\n" in said
+        assert "! None of its answers was compared" in said
+        assert "\nwhat became of 20 requests\n" in said
+        assert report(proxy, "--format", "json", "--mirror", "mirror") == 0
+        [mirror] = json.loads(capsys.readouterr().out)["mirrors"]
+        assert mirror["statuses"] == [{"primary": "200", "shadow": "200", "count": 20}]
+        assert mirror["outcomes"] == {"completed": 20}
+        assert mirror["figures"]["mirror_error_rate"] == {"value": 0.0, "samples": 20}
+
+
+def test_limits_set_the_exit_code(tmp_path: Path, capsys: Capture) -> None:
+    kept, broken, unknown = "mirror_error_rate>1%", "primary_p50>=0", "diff_rate>1%"
+    with mirrored(tmp_path, 20) as proxy:
+        assert report(proxy, "--min-samples", "20", "--fail-on", kept) == 0
+        assert report(proxy, "--min-samples", "20", "--fail-on", kept, "--fail-on", broken) == 1
+        assert report(proxy, "--min-samples", "20", "--fail-on", kept, "--fail-on", unknown) == 3
+        assert report(proxy, "--min-samples", "20", "--fail-on", broken, "--fail-on", unknown) == 1
+        assert report(proxy, "--fail-on", broken) == 3
+        heads = [
+            line
+            for line in capsys.readouterr().out.splitlines()
+            if line[:6] in {"PASSED", "FAILED", "UNDECI"}
+        ]
+        assert heads == [
+            "PASSED  1 limit kept",
+            "FAILED  1 of 2 limits broken",
+            "UNDECIDED  1 of 2 limits undecided: too few samples",
+            "FAILED  1 of 2 limits broken; 1 of 2 limits undecided: too few samples",
+            "UNDECIDED  1 of 1 limit undecided: too few samples",
+        ]
+
+
+def test_what_is_told_after_waiting_happened_meanwhile(tmp_path: Path, capsys: Capture) -> None:
+    with mirrored(tmp_path, 20) as proxy:
+        is_over = threading.Event()
+
+        def ask() -> None:
+            while not is_over.is_set():
+                proxy.ask()
+
+        clients = threading.Thread(target=ask)
+        clients.start()
+        try:
+            assert (
+                report(proxy, "--requests", "5", "--format", "json", "--output", str(tmp_path / "r.json"))
+                == 0
+            )
+        finally:
+            is_over.set()
+            clients.join()
+        said = capsys.readouterr()
+        assert said.out == "NOT COMPARED  mirror: nothing was compared\n"
+        assert said.err.splitlines()[-1].startswith("100 %")
+        document = json.loads((tmp_path / "r.json").read_text())
+        samples = document["mirrors"][0]["figures"]["primary_error_rate"]["samples"]
+        assert 5 <= samples <= proxy.metric("requests_total") - 20
+        begun = time.time()
+        assert report(proxy, "--for", "100ms", "--format", "json") == 0
+        document = json.loads(capsys.readouterr().out)
+        assert begun - 1 <= document["since"] < document["until"]
+        assert document["mirrors"][0]["figures"]["primary_error_rate"]["samples"] == 0
+
+
+# --- a store ---
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    """Fill a store with what the rich report is made of, and three examples."""
+    address = f"sqlite:///{tmp_path}/store.db"
+    store = Store(address, StoreLimits())
+    store.add(rich().reading.totals.counts, [], time.time())
+    for found in rich().findings[0].fields[:3]:
+        store.add({}, found.examples, time.time())
+    store.close()
+    return address
+
+
+def test_a_store_is_read_without_a_proxy(url: str, capsys: Capture) -> None:
+    assert cli.main(["report", "--store", url, "--format", "json", "--mirror", "shop/v2"], {}) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["source"] == url
+    [mirror] = said["mirrors"]
+    found = {(one["path"], one["verdict"]): len(one["examples"]) for one in mirror["fields"][:3]}
+    assert found == {
+        ("$.items[].price", "reported"): 2,
+        ("status", "reported"): 1,
+        ("$.items[].stock", "reported"): 1,
+    }
+    assert mirror["fields"][0]["examples"][0]["shadow"] == "99.01"
+    assert cli.main(["report", "--store", url, "--examples", "0", "--format", "json"], {}) == 0
+    assert not any(one["examples"] for one in json.loads(capsys.readouterr().out)["mirrors"][0]["fields"])
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["--fail-on", "diff_rate>1%"], 1),
+        (["--fail-on", "diff_rate>2.5%", "--mirror", "shop/v2"], 0),
+        (["--fail-on", "diff_rate>2.5%"], 3),
+        (["--fail-on", "diff_rate > 2.5%", "--min-samples", "5001", "--mirror", "shop/v2"], 3),
+        (["--fail-on", "p99_delta>50ms", "--mirror", "shop/v2"], 1),
+        (["--fail-on", "p99_delta>50ms", "--mirror", "shop/v3"], 0),
+        (["--since", "1h", "--fail-on", "mirror_error_rate>0.5%"], 1),
+        ([], 0),
+    ],
+)
+def test_limits_on_a_store_set_the_exit_code(url: str, words: list[str], code: int) -> None:
+    assert cli.main(["report", "--store", url, *words], {}) == code
+
+
+@pytest.mark.parametrize("form", ["text", "json", "junit", "markdown", "html"])
+def test_every_format_goes_into_a_file_and_the_verdict_to_the_terminal(
+    url: str, tmp_path: Path, capsys: Capture, form: str
+) -> None:
+    file = tmp_path / "out"
+    words = ["--store", url, "--format", form, "--output", str(file), "--fail-on", "diff_rate>1%"]
+    assert cli.main(["report", *words], {}) == 1
+    assert (
+        capsys.readouterr().out == "FAILED  1 of 2 limits broken; 1 of 2 limits undecided: too few samples\n"
+    )
+    text = file.read_text(encoding="utf-8")
+    assert "$.items[].price" in text
+    if form == "junit":
+        assert len(ET.fromstring(text).findall(".//failure")) == 4
+
+
+def test_hostile_names_do_not_reach_the_terminal_as_they_are(tmp_path: Path, capsys: Capture) -> None:
+    address = f"sqlite:///{tmp_path}/store.db"
+    counts: dict[Key, int] = {
+        ("compared", HOSTILE, HOSTILE): 200,
+        ("field", HOSTILE, HOSTILE, HOSTILE, "value"): 200,
+        ("outcome", HOSTILE, HOSTILE, "completed"): 200,
+    }
+    words = (HOSTILE,) * 6
+    example = Example(time.time(), *words, ((HOSTILE, HOSTILE),), SIDE, SIDE, ())
+    store = Store(address, StoreLimits())
+    store.add(counts, [example], time.time())
+    store.close()
+    for form in ("text", "markdown", "junit", "html", "json"):
+        assert cli.main(["report", "--store", address, "--format", form], {}) == 0
+    assert cli.main(["report", "--store", address, "--mirror", "\x1b[2J"], {}) == 2
+    said = capsys.readouterr()
+    assert [one for one in said.out + said.err if not one.isprintable() and one != "\n"] == []
+
+
+# --- what cannot be ---
+
+
+def test_a_mirror_that_is_not_there_is_told_at_once_with_those_that_are(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    with mirrored(tmp_path, 1) as proxy:
+        assert report(proxy, "--mirror", "miror", "--for", "1h") == 2
+        assert capsys.readouterr().err == (
+            'mirror-proxy report: --mirror: there is no mirror "miror"; did you mean "mirror"?\n'
+        )
+        assert report(proxy, "--mirror", "else") == 2
+        assert capsys.readouterr().err.endswith('there is no mirror "else"; known: mirror\n')
+
+
+def test_what_cannot_be_read_or_written_is_told(url: str, tmp_path: Path, capsys: Capture) -> None:
+    assert cli.main(["report", "--admin", f"127.0.0.1:{free_port()}"], {}) == 1
+    assert "no proxy answers at 127.0.0.1:" in capsys.readouterr().err
+    assert cli.main(["report", "--store", f"sqlite:///{tmp_path}/none.db"], {}) == 1
+    assert capsys.readouterr().err == f"there is no store {tmp_path}/none.db\n"
+    assert not (tmp_path / "none.db").exists()
+    assert cli.main(["report", "--store", url, "--output", str(tmp_path / "no" / "file")], {}) == 1
+    assert "cannot be written: No such file or directory" in capsys.readouterr().err
+
+
+def test_the_password_of_a_store_is_not_shown(capsys: Capture) -> None:
+    address = f"postgresql://reader:hunter2@127.0.0.1:{free_port()}/shop?password=hunter3"
+    assert cli.main(["report", "--store", address], {}) == 1
+    said = capsys.readouterr()
+    assert "postgresql" in said.err
+    assert "hunter" not in said.out + said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["--fail-on", "diff_rat>1%"], 'there is no figure "diff_rat"; did you mean "diff_rate"?'),
+        (["--fail-on", "loop_lag>1s"], 'there is no figure "loop_lag"'),
+        (["--since", "yesterday"], '"yesterday" is not a duration'),
+        (["--for", "0"], '"0" is no time at all; write such as 5m or 1h'),
+        (["--requests", "-1"], '"-1" is not a whole number'),
+        (["--min-samples", "few"], '"few" is not a whole number'),
+        (["--format", "pdf"], "invalid choice: 'pdf'"),
+    ],
+)
+def test_nonsense_is_a_usage_error(words: list[str], reason: str, capsys: Capture) -> None:
+    with pytest.raises(SystemExit) as left:
+        cli.main(["report", *words], {})
+    assert left.value.code == 2
+    assert reason in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["--store", "sqlite:///x", "--admin", "127.0.0.1:1"], "--store is read without a proxy"),
+        (["--since", "1h", "--for", "1h"], "--since looks back, --for and --requests wait: give one"),
+        (["--since", "1h", "--requests", "1"], "--since looks back, --for and --requests wait: give one"),
+        (["--examples", "101"], "--examples: no more than 100"),
+        (["--admin", "9901"], "--admin: "),
+        (["--token-file", "none/at/all"], "--token-file none/at/all cannot be read"),
+    ],
+)
+def test_what_does_not_go_together_is_a_usage_error(words: list[str], reason: str, capsys: Capture) -> None:
+    assert cli.main(["report", *words], {}) == 2
+    assert reason in capsys.readouterr().err
