@@ -14,7 +14,7 @@ from proxy.report.figures import Figure, figures
 #: So many fields are shown; those that matter come first.
 MOST_FIELDS = 40
 
-_CAPPED = {
+CAPPED = {
     "nesting": "nested deeper than is followed",
     "number": "a number longer than is read",
     "encoding": "neither valid text nor what its encoding says",
@@ -23,9 +23,14 @@ _CAPPED = {
     "many": "more differences than are kept",
     "unknown_coding": "a Content-Encoding that is not decoded",
 }
-_DROPPED = {
+DROPPED = {
+    "no_answer": "the primary's answer did not come to its end",
+    "over_buffer": "as many bytes were held for comparing as may be",
     "pipe_full": "the comparer was behind",
     "too_large": "the pair was larger than the pipe takes",
+    "no_comparer": "the comparer was not there",
+    "unreadable": "the pair could not be read",
+    "failed": "the comparison failed, which is a fault of ours",
 }
 
 
@@ -78,8 +83,8 @@ def of(moment: Moment) -> Compared:
         figures(totals, compare.thresholds)["diff_rate"],
         tuple(Row(field, _link(field)) for field in found[:MOST_FIELDS]),
         max(0, len(found) - MOST_FIELDS),
-        tuple(_losses(capped, _CAPPED)),
-        tuple(_losses({reason: count for (reason,), count in totals.of("dropped")}, _DROPPED)),
+        tuple(_losses(capped, CAPPED)),
+        tuple(_losses({reason: count for (reason,), count in totals.of("dropped")}, DROPPED)),
     )
 
 

@@ -10,7 +10,8 @@ from proxy.compare.totals import Totals
 from proxy.mirror.policy import FAILURES
 
 SPAN_S = 300.0
-_MOST = 320
+_LEAST_S = 0.5
+_MOST = int(SPAN_S / _LEAST_S) + 1
 
 _SENT = frozenset({"completed", "client_aborted"}) | FAILURES
 
@@ -50,7 +51,9 @@ class History:
         return tuple(self._points)
 
     def add(self, time: float, totals: Totals) -> None:
-        """Remember what has been counted by `time`."""
+        """Remember what has been counted by `time`; soon after another point there is no need."""
+        if self._points and time - self._points[-1].time < _LEAST_S:
+            return
         while self._points and self._points[0].time < time - SPAN_S:
             self._points.popleft()
         self._points.append(point_of(time, totals))
@@ -79,7 +82,7 @@ def recent(points: tuple[Point, ...], seconds: float) -> Rate | None:
         return None
     last = points[-1]
     first = next((point for point in points[:-1] if point.time >= last.time - seconds), points[-2])
-    return _rate(first, last)
+    return _rate(first, last) if last.time > first.time else None
 
 
 def _rate(one: Point, other: Point) -> Rate:

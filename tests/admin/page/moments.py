@@ -1,0 +1,49 @@
+"""Moments of a proxy whose figures are known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from proxy.admin.page.history import Point
+from proxy.admin.page.moment import Moment
+from proxy.admin.subject import Loaded, Snapshot
+from proxy.compare.totals import Totals
+from proxy.config.model import (
+    Address,
+    Cluster,
+    Config,
+    Destination,
+    Endpoint,
+    MirrorPolicy,
+    Route,
+    Settings,
+    VirtualHost,
+)
+
+
+def config(*mirrors: MirrorPolicy, route: str = "shop") -> Config:
+    """Build one route with these mirrors."""
+    routes = (Route(route, (Destination("v1", "c"),), mirrors),)
+    cluster = Cluster("c", "v1", (Endpoint(Address("10.0.0.1", 80)),))
+    return Config(Settings(), (cluster,), (VirtualHost("any", ("*",), routes),))
+
+
+def moment(counts: dict[tuple[str, ...], int], **changes: Any) -> Moment:
+    """Build a moment at which this had been counted, of a route `shop` with a mirror `shop/v2`."""
+    made = Moment(
+        time=1_700_000_000.0,
+        state="LIVE",
+        info={"version": "1.2.3", "uptime_s": 60.0},
+        loaded=Loaded(config(MirrorPolicy("shop/v2", "c2", 10)), 3, 0.0),
+        refusal=None,
+        snapshot=Snapshot(
+            {}, [], [{"name": "shop/v2", "in_flight": 2, "buffered_bytes": 0, "breaker": "closed"}]
+        ),
+        totals=Totals(counts),
+        routes=(),
+        steered={},
+        ramps=(),
+        points=(Point(0.0, 0, 0, 0, 0),),
+    )
+    return replace(made, **changes)

@@ -1,0 +1,201 @@
+"""What panels are made of, from counts that are known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from proxy.admin.page import compared, controls, latency, outcomes, ramping, statuses, traffic
+from proxy.admin.page.history import Point
+from proxy.admin.subject import Steered
+from proxy.capture.outlet import Outlet
+from proxy.compare.difference import CAPS
+from proxy.compare.totals import OTHER
+from proxy.config.model import MirrorPolicy
+from proxy.mirror.policy import OUTCOMES
+from proxy.runtime import ALL_MIRRORS
+from tests.admin.page.moments import config, moment
+
+Counts = dict[tuple[str, ...], int]
+
+
+def test_every_outcome_has_its_words_and_kind() -> None:
+    assert set(outcomes.WORDS) == set(OUTCOMES)
+    assert {kind for kind, _ in outcomes.WORDS.values()} == set(outcomes.KINDS)
+
+
+def test_outcomes_stand_by_how_often_they_came_and_their_bar_is_full() -> None:
+    counts: Counts = {
+        ("outcome", "shop", "shop/v2", "completed"): 60,
+        ("outcome", "shop", "shop/v2", "not_sampled"): 100,
+        ("outcome", "other", "shop/v2", "completed"): 20,
+        ("outcome", "shop", "shop/v2", "timeout"): 20,
+    }
+    [row] = outcomes.of(moment(counts))
+    assert row.requests == 200
+    assert [(one.name, one.count, one.share) for one in row.outcomes] == [
+        ("not_sampled", 100, 0.5),
+        ("completed", 80, 0.4),
+        ("timeout", 20, 0.1),
+    ]
+    assert [(piece.kind, piece.start, piece.width) for piece in row.bar] == [
+        ("answered", 0.0, 40.0),
+        ("failed", 40.0, 10.0),
+        ("left", 50.0, 50.0),
+    ]
+
+
+def test_statuses_pair_up_and_those_that_differ_are_counted() -> None:
+    counts: Counts = {
+        ("status_pair", "shop/v2", "200", "200"): 9_889,
+        ("status_pair", "shop/v2", "200", "500"): 101,
+        ("status_pair", "shop/v2", "404", "200"): 10,
+    }
+    [matrix] = statuses.of(moment(counts))
+    assert (matrix.pairs, matrix.differing, matrix.columns) == (10_000, 111, ("200", "500"))
+    rows = {
+        primary: [(cell.count, cell.is_same, cell.weight) for cell in cells] for primary, cells in matrix.rows
+    }
+    assert rows == {
+        "200": [(9_889, True, 4), (101, False, 3)],
+        "404": [(10, False, 1), (0, False, 0)],
+    }
+
+
+def test_latencies_of_both_sides_stand_beside_each_other() -> None:
+    counts: Counts = {
+        ("duration", "shop", "v1", "3"): 100,
+        ("duration", "other", "v1", "9"): 900,
+        ("mirror_duration", "shop/v2", "3"): 10,
+        ("mirror_duration", "shop/v2", "5"): 10,
+        ("outcome", "shop", "shop/v2", "completed"): 20,
+        ("delta", "shop/v2", "40"): 20,
+    }
+    found = latency.of(moment(counts), "shop/v2", "shop")
+    assert (found.primary_answers, found.mirror_answers, found.pairs) == (100, 20, 20)
+    p50 = found.percentiles[0]
+    assert p50.name == "p50"
+    assert p50.primary_s == pytest.approx(0.00375)
+    assert p50.mirror_s == pytest.approx(0.005)
+    assert p50.delta_s == pytest.approx(0.0012, rel=0.05)
+    assert [(bar.most_s, bar.primary, bar.mirror) for bar in found.bars] == [
+        (0.005, 100, 10),
+        (0.01, 0, 0),
+        (0.025, 0, 10),
+    ]
+    assert [(bar.primary_share, bar.mirror_share) for bar in found.bars] == [(100, 50), (0, 0), (0, 50)]
+
+
+def test_answers_beyond_all_bounds_have_a_bar() -> None:
+    found = latency.of(moment({("mirror_duration", "shop/v2", "14"): 3}), "shop/v2", "shop")
+    assert [(bar.most_s, bar.mirror) for bar in found.bars] == [(None, 3)]
+
+
+def test_of_nothing_there_are_neither_percentiles_nor_bars() -> None:
+    found = latency.of(moment({}), "shop/v2", "shop")
+    assert found.bars == ()
+    assert {one.primary_s for one in found.percentiles} == {None}
+
+
+def test_a_curve_ends_at_the_right_edge_and_its_scale_is_round() -> None:
+    points = tuple(Point(float(second), second * 30, 0, second * 3, 0) for second in range(11))
+    found = traffic.of(moment({}, points=points))
+    assert found.recent is not None
+    assert (found.recent.requests, found.top, found.requests, found.copies) == (30.0, 50.0, 300, 30)
+    assert found.request_curve.split()[-1] == "599.0,48.0"
+    assert found.copy_curve.split()[-1] == "599.0,112.8"
+
+
+def test_where_nothing_flows_the_curve_lies_on_the_ground() -> None:
+    found = traffic.of(moment({}, points=(Point(0.0, 5, 0, 0, 0), Point(1.0, 5, 0, 0, 0))))
+    assert found.top == 1.0
+    assert found.request_curve == "599.0,120.0"
+
+
+def test_a_mirror_stands_with_the_file_s_percent_and_what_was_made_of_it() -> None:
+    steered = {"shop/v2": Steered(percent=50.0, paused=True, left_s=9.0), ALL_MIRRORS: Steered()}
+    found = controls.of(moment({}, steered=steered))
+    [mirror] = found.mirrors
+    assert (mirror.percent, mirror.file_percent, mirror.is_set) == (50.0, 10.0, True)
+    assert (mirror.is_paused, mirror.left_s, mirror.in_flight) == (True, 9.0, 2)
+    assert not found.is_all_paused
+
+
+def test_what_only_serves_to_know_noise_is_no_mirror_to_steer() -> None:
+    loaded = replace(moment({}).loaded, config=config(MirrorPolicy("shop/repeat", "c", role="repeat")))
+    assert controls.of(moment({}, loaded=loaded)).mirrors == ()
+
+
+def test_of_very_many_mirrors_some_are_shown_and_the_others_found_by_name() -> None:
+    many = config(*(MirrorPolicy(f"shop/v{number}", "c") for number in range(100)))
+    loaded = replace(moment({}).loaded, config=many)
+    found = controls.of(moment({}, loaded=loaded))
+    assert (len(found.mirrors), found.more) == (controls.MOST, 100 - controls.MOST)
+    narrowed = controls.of(moment({}, loaded=loaded, find="V7"))
+    assert [mirror.name for mirror in narrowed.mirrors] == ["shop/v7", *(f"shop/v7{n}" for n in range(10))]
+    assert len(controls.of(moment({}, loaded=loaded, find="SHOP")).mirrors) == controls.MOST
+
+
+def test_every_reason_why_something_was_not_compared_has_its_words() -> None:
+    assert set(compared.CAPPED) == set(CAPS)
+    assert set(Outlet(None).dropped) <= set(compared.DROPPED)
+
+
+def test_fields_are_judged_and_lead_to_their_examples() -> None:
+    counts: Counts = {
+        ("compared", "shop", "shop/v2"): 10_000,
+        ("noise_compared", "shop"): 10_000,
+        ("differing", "shop", "shop/v2"): 9_000,
+        ("field", "shop", "shop/v2", "$.a b[]", "value"): 200,
+        ("field", "shop", "shop/v2", "$.at", "value"): 9_000,
+        ("field", "shop", "shop/v2", OTHER, "value"): 10,
+        ("noise_field", "shop", "$.at", "value"): 9_000,
+        ("dropped", "pipe_full"): 5,
+        ("capped", "shop", "shop/v2", "bomb"): 2,
+        ("capped", "shop", "shop/v3", "bomb"): 1,
+    }
+    found = compared.of(moment(counts))
+    assert [(row.field.path, row.field.judgement.verdict) for row in found.rows] == [
+        ("$.a b[]", "reported"),
+        (OTHER, "unsure"),
+        ("$.at", "noise"),
+    ]
+    links = [row.link for row in found.rows]
+    assert links[0] == "/differences?route=shop&mirror=shop%2Fv2&path=%24.a+b%5B%5D&kind=value"
+    assert links[1] == "/differences?route=shop&mirror=shop%2Fv2"
+    assert [(loss.reason, loss.count) for loss in found.dropped] == [("pipe_full", 5)]
+    assert [(loss.reason, loss.count) for loss in found.capped] == [("bomb", 3)]
+
+
+def test_of_very_many_fields_those_that_matter_are_shown() -> None:
+    counts: Counts = {
+        ("compared", "shop", "shop/v2"): 1_000,
+        **{("field", "shop", "shop/v2", f"$.f{number}", "value"): number + 1 for number in range(100)},
+    }
+    found = compared.of(moment(counts))
+    assert (len(found.rows), found.more_fields) == (compared.MOST_FIELDS, 60)
+    assert found.rows[0].field.path == "$.f99"
+
+
+def test_a_ramp_shows_its_steps_and_the_last_lines_of_its_log() -> None:
+    log = [{"number": number, "time": float(number), "text": f"line {number}"} for number in range(20)]
+    guards = [{"limit": "diff_rate>1%", "outcome": "ok", "value": 0.001, "samples": 500, "why": "0.1 %"}]
+    under_way = {
+        "mirror": "shop/v2", "state": "running", "steps": [1, 5, 25], "step": 2, "next_in_s": 30.0, "waits_for": "",
+        "guards": guards, "log": log,
+    }  # fmt: skip
+    over = {**under_way, "mirror": "shop/v3", "state": "finished", "next_in_s": None}
+    canary = {**under_way, "route": "shop", "destination": "v2", "state": "held", "step": 0}
+    del canary["mirror"]
+    first, second, third = ramping.of(moment({}, ramps=(under_way, over, canary)))
+    assert (first.kind, first.name, first.destination, first.state) == ("route", "shop", "v2", "held")
+    assert [step.place for step in first.steps] == ["ahead"] * 3
+    assert [(step.percent, step.place) for step in second.steps] == [
+        (1, "over"),
+        (5, "present"),
+        (25, "ahead"),
+    ]
+    assert [event.text for event in second.events] == [f"line {number}" for number in range(14, 20)]
+    assert [guard.limit for guard in second.guards] == ["diff_rate>1%"]
+    assert (third.name, third.is_over) == ("shop/v3", True)
