@@ -1,0 +1,332 @@
+"""The page as it is asked for over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from proxy.admin.page import handlers, live
+from proxy.admin.page.differences import MOST
+from proxy.admin.server import AdminServer
+from proxy.admin.subject import Refusal, RefusedError
+from proxy.compare.totals import Totals
+from proxy.config.model import Compare, Share
+from tests.admin.conftest import Doors, Shop
+from tests.admin.test_compare import EXAMPLE
+
+HOSTILE = "<script>alert(1)</script>\"'>\u202e\x1b[31m"
+BOUND_S = 20.0
+
+
+@pytest.fixture(autouse=True)
+def _often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look a hundred times a second, so that no test waits long."""
+    monkeypatch.setattr(live, "_EVERY_S", 0.01)
+
+
+def compare(shop: Shop) -> None:
+    """Have answers compared."""
+    config = shop.loaded.config
+    settings = replace(config.settings, compare=Compare(share=Share(10)))
+    shop.loaded = replace(shop.loaded, config=replace(config, settings=settings))
+
+
+@asynccontextmanager
+async def follow(client: aiohttp.ClientSession, url: str) -> AsyncIterator[aiohttp.ClientResponse]:
+    async with client.get(f"{url}/events") as answer:
+        assert answer.status == 200
+        assert answer.content_type == "text/event-stream"
+        yield answer
+
+
+async def event(answer: aiohttp.ClientResponse) -> dict[str, str]:
+    """Read one event: the panels in it."""
+    async with asyncio.timeout(BOUND_S):
+        line, blank = await answer.content.readline(), await answer.content.readline()
+    assert blank == b"\n"
+    panels: dict[str, str] = json.loads(line.removeprefix(b"data: "))
+    return panels
+
+
+async def test_the_page_stands_without_scripts(doors: Doors, client: aiohttp.ClientSession) -> None:
+    doors.subject.weights["split"] = {"shop/v1": 7, "shop/v2": 3}
+    async with client.get(f"{doors.everything}/") as answer:
+        text = await answer.text()
+    for said in (
+        "LIVE",
+        "version <b>1.2.3</b>",
+        "generation <b>3</b>",
+        "rest/v2",
+        "completed",
+        "split",
+        "30 %",
+    ):
+        assert said in text
+
+
+async def test_what_was_refused_and_that_it_leaves_is_said(
+    doors: Doors, client: aiohttp.ClientSession
+) -> None:
+    problems = tuple(f"a.yaml:{number}: {HOSTILE}" for number in range(20))
+    doors.subject.refusal = Refusal(problems, 1_700_000_000.0)
+    doors.subject.state = "DRAINING"
+    async with client.get(f"{doors.everything}/") as answer:
+        text = await answer.text()
+    assert "The last reload was refused" in text
+    assert "2023-11-14 22:13:20 UTC" in text
+    assert "a.yaml:7:" in text
+    assert "a.yaml:8:" not in text
+    assert "and 12 more" in text
+    assert "The proxy is leaving" in text
+
+
+@pytest.mark.parametrize("path", ["/", "/differences", "/differences/1", "/differences/9", "/static/page.js"])
+async def test_nothing_on_a_page_may_do_anything_or_be_kept(
+    doors: Doors, client: aiohttp.ClientSession, path: str
+) -> None:
+    doors.subject.examples = [EXAMPLE]
+    async with client.get(f"{doors.everything}{path}") as answer:
+        headers = answer.headers
+    policy = dict(part.strip().split(" ", 1) for part in headers["Content-Security-Policy"].split(";"))
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
+    assert policy["frame-ancestors"] == policy["base-uri"] == "'none'"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Cache-Control"] == "no-store"
+
+
+async def test_the_page_has_neither_inline_scripts_nor_styles_nor_other_hosts(
+    doors: Doors, client: aiohttp.ClientSession
+) -> None:
+    doors.subject.examples = [EXAMPLE]
+    for path in ("/", "/differences", "/differences/1"):
+        async with client.get(f"{doors.everything}{path}") as answer:
+            text = await answer.text()
+        assert "<style" not in text
+        assert " style=" not in text
+        assert text.count("<script") == text.count('<script src="/static/page.js" defer>')
+        assert "://" not in text
+
+
+KINDS = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
+
+
+@pytest.mark.parametrize("name", KINDS)
+async def test_files_of_the_page_are_served(doors: Doors, client: aiohttp.ClientSession, name: str) -> None:
+    async with client.get(f"{doors.everything}/static/{name}") as answer:
+        assert answer.status == 200
+        assert answer.content_type == KINDS[name]
+        assert await answer.read() == (handlers.STATIC / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "no",
+        "%2e%2e%2fguard.py",
+        "..%2fguard.py",
+        "page.css%00",
+        "page.css/",
+        "%2fetc%2fpasswd",
+        "PAGE.CSS",
+    ],
+)
+async def test_nothing_else_is(doors: Doors, name: str) -> None:
+    host, port = doors.everything.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(f"GET /static/{name} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+    head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+    assert head.split()[1] in {b"400", b"404"}
+    assert b"import" not in body
+
+
+# --- events ---
+
+
+async def test_the_first_event_has_all_panels_and_later_ones_those_that_changed(
+    doors: Doors, client: aiohttp.ClientSession
+) -> None:
+    async with follow(client, doors.everything) as stream:
+        first = await event(stream)
+        assert first.keys() == {"standing", "traffic", "controls", "ramps", "details", "compared", "workers"}
+        doors.subject.state = "DRAINING"
+        changed: dict[str, str] = {}
+        while "standing" not in changed:
+            changed |= await event(stream)
+        assert "DRAINING" in changed["standing"]
+        assert "controls" not in changed
+
+
+async def test_mirrors_are_narrowed_by_what_a_reader_looks_for(
+    doors: Doors, client: aiohttp.ClientSession
+) -> None:
+    async with client.get(f"{doors.everything}/events?find=nothing") as stream:
+        assert "No mirror has such a name" in (await event(stream))["controls"]
+    async with client.get(f"{doors.everything}/events?find=REST") as stream:
+        assert "rest/v2" in (await event(stream))["controls"]
+    async with client.get(f"{doors.everything}/?find={HOSTILE}") as answer:
+        assert "No mirror has such a name" in await answer.text()
+
+
+async def test_one_more_page_than_may_be_followed_is_refused_until_another_is_closed(
+    doors: Doors, client: aiohttp.ClientSession
+) -> None:
+    streams = [await client.get(f"{doors.everything}/events") for _ in range(live.MAX_STREAMS)]
+    for stream in streams:
+        await event(stream)
+    async with client.get(f"{doors.everything}/events") as answer:
+        assert answer.status == 503
+        assert "as many pages" in (await answer.json())["error"]
+    streams.pop().close()
+    async with asyncio.timeout(BOUND_S):
+        while True:
+            async with client.get(f"{doors.everything}/events") as answer:
+                if answer.status == 200:
+                    break
+    for stream in streams:
+        stream.close()
+
+
+async def test_who_does_not_read_holds_nobody_and_is_let_go(
+    doors: Doors, client: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handlers, "_PATIENCE_S", 0.2)
+    monkeypatch.setattr(live, "MAX_STREAMS", 2)
+    compare(doors.subject)
+    with socket.socket() as lazy:
+        lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        host, port = doors.everything.removeprefix("http://").split(":")
+        lazy.connect((host, int(port)))
+        lazy.send(f"GET /events HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        async with follow(client, doors.everything) as stream, asyncio.timeout(BOUND_S):
+            await event(stream)
+            status = 503
+            for number in count():
+                doors.subject.counted = much(number)
+                await event(stream)  # others have each event in its time
+                async with client.get(f"{doors.everything}/events") as answer:
+                    status = answer.status
+                if status == 200:
+                    break
+            assert number > 0
+
+
+def much(number: int) -> Totals:
+    """Return totals whose panel takes a hundred thousand bytes: the kernel holds some megabytes for who is slow."""
+    counts: dict[tuple[str, ...], int] = {("compared", "rest", "rest/v2"): number + 1}
+    for i in range(40):
+        counts["field", "rest", "rest/v2", f"$.{i}{'x' * 1_000}", "value"] = number
+    return Totals(counts)
+
+
+async def test_streams_end_when_the_door_closes(client: aiohttp.ClientSession) -> None:
+    sock = socket.create_server(("127.0.0.1", 0))
+    door = await AdminServer(Shop()).open(sock)
+    async with follow(client, f"http://127.0.0.1:{sock.getsockname()[1]}") as stream:
+        await event(stream)
+        await door.close()
+        async with asyncio.timeout(BOUND_S):
+            await stream.read()  # to its end, which is whole
+
+
+async def test_a_comparer_that_cannot_be_asked_is_said_and_hides_nothing_else(
+    doors: Doors, client: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(_shop: Shop, _since: float) -> Totals:
+        raise RefusedError(f"the store is away {HOSTILE}")
+
+    compare(doors.subject)
+    monkeypatch.setattr(Shop, "totals", refuse)
+    async with client.get(f"{doors.everything}/") as answer:
+        text = await answer.text()
+    assert "the store is away &lt;script&gt;" in text
+    assert "completed" in text
+
+
+# --- differences ---
+
+
+async def test_differences_come_in_pages_and_are_narrowed(
+    doors: Doors, client: aiohttp.ClientSession
+) -> None:
+    doors.subject.examples = [replace(EXAMPLE, number=number, target=f"/{number}") for number in range(1, 61)]
+    async with client.get(f"{doors.everything}/differences?mirror=rest/v2&path=&kind=value") as answer:
+        text = await answer.text()
+    numbers = [number for number in range(1, 61) if f'href="/differences/{number}"' in text]
+    assert numbers == list(range(60 - MOST + 1, 61))
+    assert 'href="/differences?mirror=rest%2Fv2&amp;kind=value&amp;before=36" rel="next"' in text
+    async with client.get(f"{doors.everything}/differences?before=11") as answer:
+        text = await answer.text()
+    assert [number for number in range(1, 61) if f'href="/differences/{number}"' in text] == list(
+        range(1, 11)
+    )
+    assert 'rel="next"' not in text
+    assert 'href="/differences?" rel="prev"' in text
+    async with client.get(f"{doors.everything}/differences?route=none") as answer:
+        assert "There is none of what is asked for" in await answer.text()
+
+
+async def test_one_difference_has_the_request_and_both_answers(
+    doors: Doors, client: aiohttp.ClientSession
+) -> None:
+    doors.subject.examples = [replace(EXAMPLE, request_id=HOSTILE, target=f"/{HOSTILE}")]
+    async with client.get(f"{doors.everything}/differences/1") as answer:
+        assert answer.status == 200
+        text = await answer.text()
+    assert "/&lt;script&gt;alert(1)&lt;/script&gt;&#34;&#39;&gt;\\u202e\\x1b[31m" in text
+    assert "$.price" in text
+    assert "\\xff" in text
+    assert HOSTILE not in text
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "said"),
+    [
+        ("/differences?kind=odd", 400, "kind must be one of"),
+        ("/differences?limits=5", 400, "unknown key"),
+        ("/differences/9", 404, "no such difference"),
+        ("/differences/x", 404, "no such difference"),
+        ("/differences/" + "9" * 40, 404, "no such difference"),
+    ],
+)
+async def test_nonsense_is_told_on_a_page(
+    doors: Doors, client: aiohttp.ClientSession, path: str, status: int, said: str
+) -> None:
+    async with client.get(f"{doors.everything}{path}") as answer:
+        assert answer.status == status
+        assert answer.content_type == "text/html"
+        assert said in await answer.text()
+
+
+async def test_that_nothing_is_compared_is_told_on_a_page(
+    doors: Doors, client: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: object) -> None:
+        raise RefusedError("nothing is compared")
+
+    monkeypatch.setattr(Shop, "differences", refuse)
+    monkeypatch.setattr(Shop, "difference", refuse)
+    for path in ("/differences", "/differences/1"):
+        async with client.get(f"{doors.everything}{path}") as answer:
+            assert answer.status == 422
+            assert "nothing is compared" in await answer.text()
+
+
+def test_a_proxy_that_nobody_looks_at_has_no_templates() -> None:
+    code = "import sys, proxy.supervisor.core; sys.exit('jinja2' in sys.modules)"
+    root = Path(__file__).parents[2]
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
