@@ -159,7 +159,7 @@ async def test_one_draw_feeds_the_split_and_every_mirror(
     )
     served = await plane(config)
     client = await connect(served)
-    draws(monkeypatch, list(range(100)))
+    draws(monkeypatch, [number * 10_001 for number in range(100)])
     bodies = Counter([(await client.ask(get())).body for _ in range(100)])
     assert bodies == {b"v1": 90, b"v2": 10}
     await served.ended_as("ten", completed=10, not_sampled=90)
