@@ -37,7 +37,8 @@ The walk of one request, to be read in this order:
     10. `retrying` follows an attempt that failed with another, until something has gone to the client; no mirror is
         asked again.
     11. The primary's response flows back; pressure from the client slows it, nothing from a mirror does.
-    12. `exchange` finishes exactly once: it counts (`telemetry.stats`) and writes to the `journal`.
+    12. `exchange` finishes exactly once: it counts (`telemetry.stats`), writes to the `journal`, and where traces go
+        somewhere, `tracer` makes spans of it.
     13. Each shadow ends by itself, with exactly one outcome; its reply is read and dropped.
 
 The walk of a configuration: `config` reads documents and flags into one frozen `config.model`, or tells every

@@ -33,31 +33,29 @@ _METHODS = frozenset(
 )
 
 
-_getrandbits = random.getrandbits
+_getrandbits, _randbytes = random.getrandbits, random.randbytes
 
 
 class Trace:
     """One request's place in its trace, and the ids of the spans that are made of it.
 
-    `attempt_began` is when the primary was last asked, as `monotonic` has it; `epoch_ns` is when that was zero.
+    `lines` are its context as the primary is sent it. Only a sampled request has a `tracer`. `attempt_began` is when
+    the primary was asked again, as `monotonic` has it, and `epoch_ns` when that was zero.
     """
 
-    __slots__ = (
-        "attempt_began", "client_id", "context", "epoch_ns", "is_sampled", "lines", "method", "server_id",
-        "trace_id", "tracer",
-    )  # fmt: skip
+    # Class-level defaults, as in `exchange`: of most requests no span is made.
+    tracer: Tracer | None = None
+    method = b""
+    epoch_ns = 0
+    attempt_began = 0.0
 
-    def __init__(self, tracer: Tracer, exchange: Exchange, context: Context, *, is_sampled: bool) -> None:
-        ids = b"%064x" % _getrandbits(256)
-        self.tracer = tracer
+    def __init__(self, context: Context, is_sampled: bool) -> None:
+        ids = _randbytes(32).hex().encode()
         self.context = context
         self.is_sampled = is_sampled
         self.trace_id = context.trace_id or ids[:32]
         self.server_id = ids[32:48]
         self.client_id = ids[48:]
-        self.method = exchange.head.method
-        self.epoch_ns = time.time_ns() - _ns(monotonic()) if is_sampled else 0
-        self.attempt_began = exchange.started
         self.lines = self.lines_of(self.client_id)
 
     def lines_of(self, span_id: bytes) -> list[bytes]:
@@ -65,12 +63,12 @@ class Trace:
         return self.context.lines(self.trace_id, span_id, self.server_id, is_sampled=self.is_sampled)
 
     def begin_attempt(self) -> None:
-        """The primary is asked from now on, or again."""
+        """The primary is asked from now on."""
         self.attempt_began = monotonic()
 
     def branch(self) -> Branch:
         """Make the place of a shadow that is sent now."""
-        return Branch(self, b"%016x" % _getrandbits(64))
+        return Branch(self, _randbytes(8).hex().encode())
 
 
 class Branch:
@@ -92,7 +90,7 @@ class Branch:
 
     def on_end(self, shadow: Shadow) -> None:
         """The shadow has ended, in whatever way."""
-        if self.trace.is_sampled:
+        if self.trace.tracer is not None:
             self.trace.tracer.on_shadow(self, shadow)
 
 
@@ -124,7 +122,11 @@ class Tracer:
         if is_sampled is None:
             share = exchange.snapshot.settings.tracing.share
             is_sampled = self.throw() % share.denominator < share.numerator
-        made = exchange.trace = Trace(self, exchange, context, is_sampled=is_sampled)
+        made = exchange.trace = Trace(context, is_sampled)
+        if is_sampled:
+            made.tracer = self
+            made.method = exchange.head.method
+            made.epoch_ns = time.time_ns() - _ns(monotonic())
         return b"%b%b\r\n" % (fields, b"\r\n".join(made.lines))
 
     def take(self) -> tuple[Span, ...]:
@@ -171,7 +173,9 @@ class Tracer:
             *((("http.request.resend_count", resent),) if resent else ()),
         )
         error = exchange.flag or _bad(status, 400)
-        self._record(made, "client", made.client_id, (made.attempt_began, ended), attributes, error)
+        self._record(
+            made, "client", made.client_id, (made.attempt_began or exchange.started, ended), attributes, error
+        )
 
     def _end_server(self, exchange: Exchange, made: Trace, ended: float) -> None:
         head, route, status = exchange.head, exchange.route, exchange.status

@@ -34,26 +34,31 @@ class _Overheard(logging.Handler):
         self.first = self.first or record.getMessage()
 
 
+_overheard = _Overheard()
+
+
 class Exporter:
-    """Sends spans of the service `name` to the collector at `endpoint`, a URL without `/v1/traces`."""
+    """Sends spans of the service `name` to the collector at `endpoint`, a URL without `/v1/traces`.
+
+    Raises `ValueError` for what the environment says of it and the SDK does not know.
+    """
 
     def __init__(self, endpoint: str, name: str) -> None:
         self.endpoint = endpoint
         self._exporter = OTLPSpanExporter(endpoint.rstrip("/") + _PATH)
         self._resource = Resource.create({SERVICE_NAME: name, SERVICE_VERSION: version()})
         self._scope = InstrumentationScope("mirror-proxy", version())
-        self._overheard = _Overheard()
         sdk = logging.getLogger("opentelemetry")
-        sdk.handlers = [self._overheard]
+        sdk.handlers = [_overheard]
         sdk.propagate = False
 
     def export(self, spans: Iterable[Span]) -> str:
         """Send spans, and try again for a while; return why they could not be sent, or nothing when they were."""
         batch = [self._readable(span) for span in spans]
-        self._overheard.first = ""
+        _overheard.first = ""
         if self._exporter.export(batch) is SpanExportResult.SUCCESS:
             return ""
-        return self._overheard.first or "the collector refuses them"
+        return _overheard.first or "the collector refuses them"
 
     def close(self) -> None:
         """Give up what is being tried again."""

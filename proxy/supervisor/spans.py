@@ -33,15 +33,22 @@ def checked(config: Config) -> Config:
 
 
 def check(settings: Settings) -> None:
-    """Raise `StartError` when spans are wanted and the extra that exports them is not installed."""
-    if not settings.tracing.otlp_endpoint:
-        return
+    """Raise `StartError` when spans are wanted, and what exports them is not installed or cannot be set up."""
+    if settings.tracing.otlp_endpoint:
+        _exporter(settings).close()
+
+
+def _exporter(settings: Settings) -> Exporter:
     try:
-        import proxy.supervisor.otlp  # noqa: F401, PLC0415  with the setting
+        from proxy.supervisor.otlp import Exporter  # noqa: PLC0415  with the setting
+
+        return Exporter(settings.tracing.otlp_endpoint, settings.name)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "opentelemetry":
             raise
         raise StartError('tracing.otlpEndpoint needs the extra: pip install "mirror-proxy[otel]"') from error
+    except ValueError as error:
+        raise StartError(f"spans cannot be exported: {error}") from error
 
 
 class Outbox:
@@ -59,7 +66,6 @@ class Outbox:
         self._is_closing = self._is_failing = False
         # Each counter has one writing thread.
         self._refused = self._exported = self._failed = 0
-        check(settings)
         self._follow(settings)
 
     def offer(self, spans: tuple[Span, ...], settings: Settings) -> None:
@@ -102,9 +108,7 @@ class Outbox:
         self._target = target
         if not target[0]:
             return
-        from proxy.supervisor.otlp import Exporter  # noqa: PLC0415  with the setting
-
-        previous, self._exporter = self._exporter, Exporter(*target)
+        previous, self._exporter = self._exporter, _exporter(settings)
         if previous is not None:
             previous.close()
         if self._thread is None:

@@ -1,0 +1,84 @@
+"""The queue of spans: bounded, counted, and set up in full before anything starts."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.config.model import Settings, Tracing
+from proxy.supervisor import otlp, spans
+from proxy.supervisor.sockets import StartError
+from proxy.supervisor.spans import Outbox
+from proxy.telemetry.span import Span
+from tests.support.plane import until
+from tests.support.recorder import recorder
+
+
+def settings(endpoint: str) -> Settings:
+    return Settings(tracing=Tracing(endpoint))
+
+
+def some(count: int) -> tuple[Span, ...]:
+    return (Span("GET", "server", "1" * 32, "2" * 16, "", 1, 2, (("url.path", "/"),)),) * count
+
+
+def counts(outbox: Outbox) -> dict[str, float | list[float]]:
+    return {result: count for (result,), count in outbox.report()["spans_total"].items()}
+
+
+async def test_what_there_is_no_room_for_is_dropped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spans, "MOST_QUEUED", 3)
+    with recorder() as collector:
+        collector.release.clear()
+        wanted = settings(collector.url)
+        outbox = Outbox(wanted)
+        outbox.offer(some(1), wanted)
+        await until(lambda: collector.requests, "the collector to be asked")
+        outbox.offer(some(2), wanted)
+        outbox.offer(some(2), wanted)
+        assert counts(outbox) == {"exported": 0, "failed": 0, "dropped": 1}
+        collector.release.set()
+        await outbox.close(20.0)
+        assert counts(outbox) == {"exported": 4, "failed": 0, "dropped": 1}
+
+
+async def test_spans_that_come_when_they_go_nowhere_any_more_are_dropped_and_counted() -> None:
+    with recorder() as collector:
+        outbox = Outbox(settings(collector.url))
+        outbox.offer(some(2), settings(""))
+        assert counts(outbox)["dropped"] == 2
+        await outbox.close(20.0)
+        assert not collector.requests
+
+
+async def test_without_a_collector_there_is_nothing_to_count_or_close() -> None:
+    outbox = Outbox(Settings())
+    outbox.offer((), Settings())
+    assert outbox.report() == {}
+    await outbox.close(0.0)
+
+
+async def test_a_collector_that_refuses_is_told_with_its_reason(caplog: pytest.LogCaptureFixture) -> None:
+    with recorder() as collector:
+        collector.status = 404
+        wanted = settings(collector.url)
+        outbox = Outbox(wanted)
+        outbox.offer(some(1), wanted)
+        await outbox.close(20.0)
+    assert counts(outbox)["failed"] == 1
+    [record] = caplog.records
+    assert record.getMessage().startswith(f"spans cannot be exported to {collector.url}: ")
+    assert "404" in record.getMessage()
+
+
+def test_an_environment_that_an_older_sdk_does_not_understand_is_told_at_the_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(endpoint: str) -> None:
+        raise ValueError(f"no timeout for {endpoint}")
+
+    monkeypatch.setattr(otlp, "OTLPSpanExporter", refuse)
+    spans.check(Settings())
+    with pytest.raises(
+        StartError, match=r"^spans cannot be exported: no timeout for http://otel:4318/v1/traces$"
+    ):
+        spans.check(settings("http://otel:4318/"))
