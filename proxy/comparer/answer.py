@@ -30,7 +30,8 @@ def fold(totals: Totals) -> Totals:
     excess = len(totals.counts) - MAX_KEYS
     if excess <= 0:
         return totals
-    fields = sorted((key for key in totals.counts if key[0] in _BY_FIELD), key=totals.counts.__getitem__)
+    named = (key for key in totals.counts if key[0] in _BY_FIELD and key[-2] != OTHER)
+    fields = sorted(named, key=totals.counts.__getitem__)
     folded: Counter[Key] = Counter(totals.counts)
     for key in fields[:excess]:
         *labels, _, kind = key

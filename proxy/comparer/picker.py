@@ -9,7 +9,7 @@ from proxy.compare.totals import Key
 #: Of each field the first few examples are kept, and then one in a while.
 FIRST = 5
 EVERY_S = 60.0
-_MAX_FIELDS = 20_000
+MAX_FIELDS = 20_000
 
 
 class Picker:
@@ -24,9 +24,9 @@ class Picker:
         latest = now + FIRST * EVERY_S
         if all(full + EVERY_S > latest for full in full_at.values()):
             return False
-        if len(self._full_at) + len(full_at) > _MAX_FIELDS:
+        if len(self._full_at) + len(full_at) > MAX_FIELDS:
             self._full_at = {field: full for field, full in self._full_at.items() if full > now}
-        if len(self._full_at) + len(full_at) > _MAX_FIELDS:
+        if len(self._full_at) + len(full_at) > MAX_FIELDS:
             return False
         self._full_at |= {field: min(latest, full + EVERY_S) for field, full in full_at.items()}
         return True

@@ -13,7 +13,8 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from proxy import control
-from proxy.compare.example import Example, Search
+from proxy.compare.difference import Difference
+from proxy.compare.example import Example, Search, Side
 from proxy.compare.pair import Answer, Kind, Pair, dump
 from proxy.compare.totals import Key, Totals
 from proxy.config.model import Compare, Share
@@ -21,6 +22,11 @@ from proxy.control import Pipe
 
 BOUND_S = 20.0
 JSON = b"content-type: application/json\r\n"
+NOW = 1_800_000_000.0
+EXAMPLE = Example(
+    NOW, "shop", "v2", "v1", "r-1", "GET", "/", (), Side(200, 1.0, (), "1"), Side(200, 1.0, (), "2"),
+    (Difference("$.price", "value", "1", "2"), Difference("status", "value", "200", "500")),
+)  # fmt: skip
 T = TypeVar("T", bound=control.Message)
 
 
