@@ -23,6 +23,7 @@ from proxy.compare.sample import REDACTED
 MAX_DEPTH = 64
 
 _MAX_NUMBER = 64
+_MAX_OPEN = 1_000
 
 #: Brackets and commas; texts, the last of which may have no end, so that none is looked for in them.
 _STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{},]', re.DOTALL)
@@ -77,6 +78,8 @@ def _closed(text: str) -> tuple[str, str]:
         sign = match[0]
         if sign in _CLOSING:
             closing.append(_CLOSING[sign])
+            if len(closing) > _MAX_OPEN:
+                raise TooDeepError("nested too deep")
         elif sign in "]}":
             if not closing:
                 raise ValueError("more brackets are closed than opened")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 
 from proxy.compare.path import ANY, ITEM, Step, below
 from proxy.compare.rules import Rules, Steps
@@ -11,36 +12,46 @@ from proxy.config.model import Tolerance
 
 
 class Place:
-    """`path` is as differences name it; `steps` lead here, from the whole body. All items of an array share one place.
+    """`steps` lead here from the whole body. All items of an array share one place.
 
     What is said of a place holds for all below it; only that an array has no order is said of that array alone.
     """
 
-    __slots__ = (
-        "_below",
-        "_rules",
-        "is_ignored",
-        "is_redacted",
-        "is_unordered",
-        "path",
-        "steps",
-        "tolerances",
-    )
-
     def __init__(self, rules: Rules, above: Place | None = None, step: Step = ITEM) -> None:
         self._rules = rules
+        self._above = above
         self._below: dict[Step, Place] = {}
         self.steps: tuple[Step, ...] = (*above.steps, step) if above is not None else ()
-        self.path: str = below(above.path, _shown(step, rules)) if above is not None else "$"
         self.is_ignored: bool = self._is_in(rules.ignored_paths) or (above is not None and above.is_ignored)
-        self.is_redacted: bool = (
-            self._is_in(rules.redacted_paths)
-            or (above is not None and above.is_redacted)
-            or (step is not ITEM and is_secret(step))
-        )
-        self.is_unordered = self._is_in(rules.unordered)
-        here = tuple(one for steps, one in rules.tolerances if self._is_at(steps))
-        self.tolerances: tuple[Tolerance, ...] = (*above.tolerances, *here) if above is not None else here
+
+    @cached_property
+    def path(self) -> str:
+        """The place as differences name it; a member's name may hold what must not be kept, too."""
+        if self._above is None:
+            return "$"
+        step = self.steps[-1]
+        return below(self._above.path, step if step is ITEM else self._rules.redacted(step))
+
+    @cached_property
+    def is_redacted(self) -> bool:
+        """Tell whether what is here must not be kept."""
+        if self._is_in(self._rules.redacted_paths):
+            return True
+        if self._above is None:
+            return False
+        step = self.steps[-1]
+        return self._above.is_redacted or (step is not ITEM and is_secret(step))
+
+    @cached_property
+    def is_unordered(self) -> bool:
+        """Tell whether an array that is here has no order."""
+        return self._is_in(self._rules.unordered)
+
+    @cached_property
+    def tolerances(self) -> tuple[Tolerance, ...]:
+        """How far numbers that are here may be apart."""
+        here = tuple(one for steps, one in self._rules.tolerances if self._is_at(steps))
+        return here if self._above is None else (*self._above.tolerances, *here)
 
     @property
     def depth(self) -> int:
@@ -62,8 +73,3 @@ class Place:
             wanted == step or (wanted is ANY and step is not ITEM)
             for wanted, step in zip(steps, self.steps, strict=True)
         )
-
-
-def _shown(step: Step, rules: Rules) -> Step:
-    """Return a step as it is shown: a name may hold what must not be kept, too."""
-    return step if step is ITEM else rules.redacted(step)

@@ -11,7 +11,7 @@ from urllib.parse import unquote_plus
 
 from proxy.compare.header import Field
 from proxy.compare.rules import Rules
-from proxy.compare.sample import REDACTED
+from proxy.compare.sample import REDACTED, visible
 from proxy.compare.secret import is_secret, is_secret_header
 
 _IN_NAME = r"[A-Za-z0-9_.\[\]%+-]"
@@ -30,8 +30,8 @@ _VALUES = {
 
 
 def clean_fields(fields: list[Field], rules: Rules) -> tuple[Field, ...]:
-    """Return header fields without secrets."""
-    return tuple((name, clean_field(name, value, rules)) for name, value in fields)
+    """Return header fields without secrets, as they are shown."""
+    return tuple((visible(name), visible(clean_field(name, value, rules))) for name, value in fields)
 
 
 def clean_field(name: str, value: str, rules: Rules) -> str:

@@ -18,6 +18,9 @@ from proxy.compare.text_differ import digest
 #: No more of a body is kept, in characters.
 MAX_SHOWN = 16 * 1024
 
+#: No more of a text is searched for secrets: what is hidden may make it shorter, but hardly by so much.
+_MAX_READ = 4 * MAX_SHOWN
+
 
 def example_of(pair: Pair, comparison: Comparison, rules: Rules) -> Example:
     """Return what is kept of a pair."""
@@ -57,7 +60,8 @@ def _body(content: Content, rules: Rules) -> str:
     if content.json is not None:
         text = write(content.json.value, Place(rules), rules, MAX_SHOWN, indent=2)
     else:
-        text = clean_body(content.text, rules, content.is_cut)
+        is_cut = content.is_cut or len(content.text) > _MAX_READ
+        text = clean_body(content.text[:_MAX_READ], rules, is_cut)
     return visible_lines(text[: MAX_SHOWN + 1])
 
 
