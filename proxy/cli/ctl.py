@@ -135,6 +135,7 @@ def _status(remote: Remote, words: Sequence[str], ttl: str | None) -> list[str]:
         *table.lines(("worker", "pid", "state", "generation", "uptime"), rows),
         *(f"weights of {name} are set by hand; see weights {name}" for name in dict.fromkeys(steered)),
         *mirrors.steered(remote),
+        *ramp.under_way(remote),
         *(("the last reload was refused:",) if refused else ()),
         *(f"  {problem}" for problem in refused),
     ]

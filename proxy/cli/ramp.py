@@ -45,7 +45,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add what only a ramp takes."""
     group = parser.add_argument_group("for ramp")
     group.add_argument("--every", metavar="10m", help="how long each step lasts at least (default 10m)")
-    text = "what stops it: a limit as in report --fail-on, or primary_p99>1.2x: so many times as before; again for more"
+    text = (
+        "what stops it, besides mirror_error_rate>5%% (a canary: primary_error_rate>5%%) and loop_lag>250ms, unless it"
+        " is on the same figure: a limit as in report --fail-on, or such as primary_p99>1.2x, so many times as before"
+    )
     group.add_argument("--guard", metavar="LIMIT", action="append", help=text)
     text = "then go back to what was there before (the default), or stay until ramp go or ramp stop"
     group.add_argument("--on-fail", metavar="rollback|hold", help=text)
@@ -98,6 +101,13 @@ def ramp(
             )
             named = {key: value for key, value in target.items() if key != "destination"}
             yield from _told(remote, named, answer, arguments, sleep)
+
+
+def under_way(remote: Remote) -> Iterator[str]:
+    """Say of `status` which ramps are under way."""
+    for row in remote.get("/ramp")["ramps"]:
+        if row["state"] not in _OVER:
+            yield f"a ramp of {_name(row)} is {row['state']}{_place(row)}; see ramp"
 
 
 def _allow(arguments: argparse.Namespace, options: Sequence[str], what: str) -> None:

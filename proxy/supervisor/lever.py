@@ -29,6 +29,12 @@ class Lever:
         self._override(plan.steps[0])
         if self._is_paused_by_hand:
             raise RefusedError(f"{plan.target} is paused; resume it first")
+        present = self._present()
+        if plan.steps[0] < present:  # else going back, when v2 fails, would send it more
+            message = (
+                f"{plan.target} has {present:g} % already, and a ramp raises it: begin with more, or lower it"
+            )
+            raise RefusedError(message)
 
     def lost(self) -> str:
         """Say why what is in force is not the ramp's any more; empty while it is."""
@@ -66,6 +72,21 @@ class Lever:
     @property
     def _is_paused_by_hand(self) -> bool:
         return isinstance(self._target, Mirror) and self._steering.has(Pause(self._target.name))
+
+    def _present(self) -> float:
+        """Return the percent that the target has: of several mirrors of one name, the most."""
+        target, config = self._target, self._config()
+        override, _ = self._steering.in_force(target.key)
+        if isinstance(target, Mirror):
+            policies = [
+                one for host in config.virtual_hosts for route in host.routes for one in route.mirrors
+            ]
+            shares = [100 * one.numerator / one.denominator for one in policies if one.name == target.name]
+            return override.percent if isinstance(override, Percent) else max(shares)
+        weights = _file_weights(config, target) | (
+            dict(override.weights) if isinstance(override, Weights) else {}
+        )
+        return 100 * weights[target.destination] / max(1, sum(weights.values()))
 
     def _gone(self) -> str:
         """Say that the target is configured no more, or not as it was; empty while it is."""

@@ -11,6 +11,8 @@ import pytest
 
 from proxy import cli
 from proxy.config.model import Config, Destination, Route, VirtualHost
+from proxy.ramp.guard import CANARY_GUARDS, MIRROR_GUARDS
+from proxy.ramp.plan import EVERY, MIN_SAMPLES, STEPS
 from tests.support.plane import cluster_at
 from tests.support.running_proxy import RunningProxy, config_for, origin, running, until
 from tests.support.traffic import traffic
@@ -31,7 +33,7 @@ def shop(folder: Path, status: int = 200) -> Iterator[RunningProxy]:
         config: Config = config_for(v1.address, mirror=v2.address)
         destinations = (Destination("shop/v1", "p", 1), Destination("shop/v2", "c2", 0))
         [host] = config.virtual_hosts
-        route = Route("shop", destinations, host.routes[0].mirrors)
+        route = Route("shop", destinations, (replace(host.routes[0].mirrors[0], numerator=0),))
         config = replace(
             config,
             clusters=(*config.clusters, cluster_at("c2", v2.address)),
@@ -64,10 +66,14 @@ def test_a_ramp_is_started_shown_and_stopped(tmp_path: Path, capsys: Capture) ->
             "step 1 of 2: 5 %",
             "step 1 of 4: 1 %",
         ]
+        assert ctl(proxy, "status") == 0
+        assert "a ramp of mirror is running at 5 %, step 1 of 2, next in " in capsys.readouterr().out
         assert ctl(proxy, "ramp", "stop", "mirror", "--keep") == 0
         assert "mirror: ended at 5 %, step 1 of 2\n" in capsys.readouterr().out
         assert ctl(proxy, "ramp", "stop", "shop") == 0
         assert "shop shop/v2: rolled back at 1 %, step 1 of 4\n" in capsys.readouterr().out
+        assert ctl(proxy, "status") == 0
+        assert "a ramp of" not in capsys.readouterr().out
         [mirror] = proxy.admin_json("/mirrors")["mirrors"]
         assert mirror["percent"] == 5
         [route] = proxy.admin_json("/routes")["routes"]
@@ -142,3 +148,14 @@ def test_wrong_arguments_are_told_and_the_exit_code_is_2(
 ) -> None:
     assert cli.main(["ctl", *words], {}) == 2
     assert reason in capsys.readouterr().err
+
+
+def test_the_help_names_the_guards_and_steps_there_are_anyway(capsys: Capture) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["ctl", "--help"], {})
+    said = " ".join(capsys.readouterr().out.split())
+    for guard in (*MIRROR_GUARDS, *CANARY_GUARDS):
+        assert guard in said
+    assert f"step by step ({' '.join(map(str, STEPS))})" in said
+    assert f"at least (default {EVERY})" in said
+    assert f"before a step is over (default {MIN_SAMPLES})" in said

@@ -21,7 +21,7 @@ DESTINATIONS = (
     Destination("shop/v2", "c", 0),
     Destination("shop/v3", "c", 1),
 )
-ROUTE = Route("shop", DESTINATIONS, (MirrorPolicy("m", "c"),))
+ROUTE = Route("shop", DESTINATIONS, (MirrorPolicy("m", "c", 0),))
 
 
 def config(*routes: Route) -> Config:
@@ -70,7 +70,7 @@ async def test_a_mirror_s_percent_is_moved_and_given_back() -> None:
 
 
 async def test_what_was_set_before_is_given_back_with_its_end() -> None:
-    bench = Bench(mirror="m")
+    bench = Bench(mirror="m", steps=[10, 50])
     await bench.steering.set_mirror("m", 7, None, 100.0)
     until = bench.runtime.ends_at(("percent", "m"))
     lever = bench.lever()
@@ -82,7 +82,7 @@ async def test_what_was_set_before_is_given_back_with_its_end() -> None:
 
 
 async def test_what_was_set_before_is_not_given_back_when_its_time_is_over() -> None:
-    bench = Bench(mirror="m")
+    bench = Bench(mirror="m", steps=[10, 50])
     await bench.steering.set_mirror("m", 7, None, -1.0)
     lever = bench.lever()
     await lever.move(50)
@@ -177,3 +177,26 @@ async def test_routes_of_one_name_that_are_alike_are_one() -> None:
     bench = canary(ROUTE, ROUTE)
     await bench.lever().move(100)
     assert bench.runtime.weights_of("shop") == {"shop/v1": 0, "shop/v2": 100, "shop/v3": 0}
+
+
+async def test_one_that_has_more_than_the_first_step_is_refused_for_going_back_would_send_it_more() -> None:
+    bench = Bench(mirror="m", steps=[7, 50])
+    await bench.steering.set_mirror("m", 7, None, None)
+    bench.lever()
+    await bench.steering.set_mirror("m", 7.5, None, None)
+    with pytest.raises(
+        RefusedError, match=r"m has 7\.5 % already, and a ramp raises it: begin with more, or"
+    ):
+        bench.lever()
+    full = Bench(replace(ROUTE, mirrors=(MirrorPolicy("m", "c", 100),)), mirror="m")
+    with pytest.raises(RefusedError, match="m has 100 % already"):
+        full.lever()
+
+
+async def test_a_canary_s_share_is_of_the_weights_that_are_in_force() -> None:
+    bench = canary()
+    await bench.steering.set_weights("shop", {"shop/v2": 4}, None)
+    with pytest.raises(RefusedError, match="shop shop/v2 has 50 % already"):
+        bench.lever()
+    await bench.steering.set_weights("shop", {"shop/v1": 0, "shop/v2": 0}, None)
+    bench.lever()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from proxy.config.model import Config, Destination, Route, VirtualHost
+from proxy.config.model import Config, Destination, MirrorPolicy, Route, VirtualHost
 from tests.support.plane import cluster_at
 from tests.support.running_proxy import RunningProxy, config_for, origin, running, until
 from tests.support.traffic import traffic
@@ -24,9 +24,12 @@ FOREVER = {**MIRROR, "every": "1h"}
 
 @contextmanager
 def mirrored(folder: Path, status: int = 200) -> Iterator[RunningProxy]:
-    """Run a proxy whose mirror answers with `status`, under traffic."""
+    """Run a proxy whose mirror has 5 % and answers with `status`, under traffic."""
     with origin(b"v1") as v1, origin(b"v2", status) as v2:
         config = config_for(v1.address, mirror=v2.address, workers=2)
+        [host] = config.virtual_hosts
+        routes = (replace(host.routes[0], mirrors=(MirrorPolicy("mirror", "m", 5),)),)
+        config = replace(config, virtual_hosts=(replace(host, routes=routes),))
         with running(config, folder) as proxy, traffic(config.settings.listeners[0].address):
             yield proxy
 
@@ -116,7 +119,7 @@ def test_what_was_the_file_s_before_is_the_file_s_again(tmp_path: Path) -> None:
     with mirrored(tmp_path, status=500) as proxy:
         start(proxy, MIRROR)
         assert end_of(proxy)["state"] == "rolled back"
-        until(lambda: percent(proxy) == (100, False), "the file's percent")
+        until(lambda: percent(proxy) == (5, False), "the file's percent")
 
 
 def test_a_ramp_that_is_to_hold_stays_until_it_is_ended(tmp_path: Path) -> None:
@@ -129,7 +132,7 @@ def test_a_ramp_that_is_to_hold_stays_until_it_is_ended(tmp_path: Path) -> None:
         assert proxy.change("PATCH", "/ramp", {"mirror": "mirror"})[0] == 200
         assert end_of(proxy)["state"] == "held"
         assert proxy.change("DELETE", "/ramp?mirror=mirror")[0] == 200
-        assert percent(proxy) == (100, False)
+        assert percent(proxy) == (5, False)
 
 
 def test_a_canary_that_is_well_gets_everything_in_the_end(tmp_path: Path) -> None:
@@ -167,7 +170,7 @@ def test_the_others_share_the_rest_while_a_canary_waits(tmp_path: Path) -> None:
     ("change", "left", "said"),
     [
         ({"mirror": "mirror", "percent": 20}, (20, True), "the percent of mirror changed by hand"),
-        ({"mirror": "mirror", "percent": None}, (100, False), "the percent of mirror changed by hand"),
+        ({"mirror": "mirror", "percent": None}, (5, False), "the percent of mirror changed by hand"),
         ({"mirror": "mirror", "paused": True}, (20, True), "mirror is paused by hand"),
     ],
 )
@@ -229,6 +232,7 @@ def test_what_cannot_be_is_refused_with_what_could(tmp_path: Path) -> None:
             ({**CANARY, "route": "r"}, 'the route "r" has no destination "shop/v2"'),
             ({**CANARY, "route": "r", "destination": "p"}, "the route r: no destination but p has a weight"),
             ({**MIRROR, "guards": ["diff_rate>1%"]}, "nothing is compared, so diff_rate says nothing"),
+            ({**MIRROR, "steps": [1, 100]}, "mirror has 5 % already, and a ramp raises it"),
         ):
             status, answer = proxy.change("POST", "/ramp", body)
             assert status == 422
