@@ -71,10 +71,3 @@ def refuse(exchange: Exchange, route: CompiledRoute, outcome: str) -> None:
     for mirror in route.mirrors:
         mirror.count(outcome)
     exchange.refusals = [(mirror.config.name, outcome) for mirror in route.mirrors]
-
-
-def give_up(exchange: Exchange) -> None:
-    """Break off every shadow whose request is incomplete: it must not look complete."""
-    for shadow in exchange.shadows or ():
-        if not shadow.request_done:
-            shadow.abort("client_aborted")

@@ -332,7 +332,7 @@ class Exchange:
         if is_per_try:
             retrying.after_failure(self, failure, reused=False)
             return
-        self._give_up_upstream(abort_shadows=False)
+        self._give_up_upstream()
         if self.response_started:
             self._break_off(failure.flag)
         else:
@@ -392,8 +392,8 @@ class Exchange:
         self._finish()
         self.client.break_off()
 
-    def _give_up_upstream(self, *, abort_shadows: bool = True) -> None:
-        """Part from the primary; a request that is incomplete leaves no shadow that looks complete."""
+    def _give_up_upstream(self) -> None:
+        """Part from the primary, or stop waiting for it."""
         if self._waiting:
             self._waiting = False
             self.cluster.leave(self)
@@ -405,13 +405,11 @@ class Exchange:
         upstream, self._upstream = self._upstream, None
         if upstream is not None:
             upstream.abort()
-        if abort_shadows:
-            admission.give_up(self)
 
     # --- finish ---
 
     def _finish(self) -> None:
-        """Count, tell the shadows, log: always, exactly once."""
+        """Count, tell the shadows, log: always, exactly once. No copy of an incomplete request may look complete."""
         if self.done:
             return
         self.done = True

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from proxy import admission
-from proxy.capture import captures
+from proxy.capture import captures, outlet
 from proxy.config.model import (
     Address,
     Compare,
@@ -130,6 +130,22 @@ async def test_a_mirror_that_cannot_be_reached_does_not_keep_noise_from_being_me
     await served.ended("connect_error", mirror="mirror")
     assert (await pipe.pair()).kind == "noise"
     assert not lost(served)
+
+
+async def test_where_captures_hold_all_they_may_baselines_are_not_asked_in_vain(
+    origin: MakeOrigin,
+    plane: MakePlane,
+    connect: Connect,
+    pipe: PairPipe,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(outlet, "MAX_HELD_BYTES", 10)
+    v1, v2, secondary = await origin(), await origin(), await origin()
+    served = await plane(configured(SECONDARY, v1=v1, v2=v2, secondary=secondary), pairs=pipe.pairs)
+    await (await connect(served)).ask(get())
+    await served.ended("completed", mirror="mirror")
+    assert served.outcomes("r/secondary") == {"not_sampled": 1}
+    assert lost(served) == {"over_buffer": 1}
 
 
 async def test_without_a_comparer_or_a_share_baselines_are_not_asked(

@@ -259,6 +259,26 @@ async def test_a_throw_of_its_own_decides_for_each_request(
     assert [pair.target for pair in pipe.all()] == ["/0", "/2"]
 
 
+async def test_one_throw_serves_all_mirrors_of_a_request(
+    origin: MakeOrigin,
+    plane: MakePlane,
+    connect: Connect,
+    pipe: PairPipe,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    throws = iter([99, 0])
+    monkeypatch.setattr(captures, "_getrandbits", lambda _bits: next(throws))
+    v1, v2 = await origin(), await origin()
+    settings = {"compare": Compare(share=Share(10))}
+    served = await plane(make_config(v1.port, v2.port, v2.port, settings=settings), pairs=pipe.pairs)
+    client = await connect(served)
+    for number in range(2):
+        await client.ask(get(b"/%d" % number))
+    for name in ("mirror", "mirror#2"):
+        await served.ended("completed", 2, name)
+    assert sorted((pair.target, pair.mirror) for pair in pipe.all()) == [("/1", "mirror"), ("/1", "mirror#2")]
+
+
 async def test_routes_have_shares_of_their_own_and_a_reload_changes_them(
     origin: MakeOrigin, plane: MakePlane, connect: Connect, pipe: PairPipe
 ) -> None:

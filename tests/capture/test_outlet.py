@@ -124,6 +124,23 @@ async def test_a_mirror_that_fails_leaves_nothing_behind(
     assert not lost(served)
 
 
+async def test_what_a_mirror_began_to_answer_is_let_go_of_before_its_primary_ends(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, pipe: PairPipe
+) -> None:
+    go = asyncio.Event()
+    config = compared(
+        await origin(answering_after(go)), await origin(begun), mirroring=Mirroring(timeout_s=0.1)
+    )
+    served = await plane(config, pairs=pipe.pairs)
+    client = await connect(served)
+    await client.send(get())
+    await until(lambda: held(served) > 30000, "the beginning")
+    await served.ended("timeout")
+    assert held(served) < 30000
+    go.set()
+    assert (await client.response()).status == 200
+
+
 async def test_a_primary_that_breaks_off_leaves_nothing_behind(
     origin: MakeOrigin, plane: MakePlane, connect: Connect, pipe: PairPipe
 ) -> None:

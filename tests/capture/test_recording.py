@@ -34,10 +34,12 @@ def test_a_body_that_came_with_the_head_is_taken_once() -> None:
     assert recording.answer(0.0).body == b"abcdef"
 
 
-def test_a_view_of_a_large_piece_is_kept_as_bytes() -> None:
-    recording = Recording(Outlet(None), 100, 1)
-    recording.begin(head(), [memoryview(b"xabcdef")[1:]], True)  # type: ignore[list-item]  # as framing.tail does
-    assert recording.answer(0.0).body == b"abcdef"
+def test_of_a_large_piece_no_more_is_held_than_is_kept() -> None:
+    for most in (100, 3):
+        recording = Recording(Outlet(None), most, 1)
+        recording.begin(head(), [memoryview(b"xabcdef")[1:]], True)  # type: ignore[list-item]  # as framing.tail does
+        assert recording.answer(0.0).body == b"abcdef"[:most]
+    assert type(recording._pieces[0]) is bytes, "the rest would be held with a view of it"
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 100])
