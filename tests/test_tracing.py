@@ -17,7 +17,7 @@ from proxy.telemetry.span import Span
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import get, post
 from tests.support.message import Message
-from tests.support.origin import Visit
+from tests.support.origin import OK, Visit
 from tests.support.plane import Plane, cluster_at, free_port, make_config, until
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -224,6 +224,23 @@ async def test_the_last_attempt_s_span_says_how_often_was_asked_again(
     assert not primary.is_error
     assert primary.start_ns > server.start_ns
     assert {context(request)[1] for request in v1.requests} == {primary.span_id}
+
+
+async def test_a_kept_connection_that_turns_out_stale_is_asked_again_as_well(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect
+) -> None:
+    async def reply(visit: Visit) -> None:
+        await visit.request()
+        await visit.send(OK)
+        await visit.request()
+        visit.reset()
+
+    served = await plane(await origin(reply), settings=tracing(100))
+    client = await connect(served)
+    await client.ask(get())
+    assert "http.request.resend_count" not in dict(spans_of(served)["client"].attributes)
+    await client.ask(get())
+    assert dict(spans_of(served)["client"].attributes)["http.request.resend_count"] == 1
 
 
 async def test_a_request_that_is_held_asks_the_primary_later(
