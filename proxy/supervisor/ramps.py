@@ -5,6 +5,7 @@ They live in the supervisor, and end with it, as all that is steered live does.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
@@ -24,6 +25,8 @@ from proxy.telemetry.metrics import Report
 _MOST_UNDER_WAY = 10
 #: Those that are over are shown until there are more.
 _MOST_SHOWN = 50
+#: The comparer yields to everything else; the other guards do not wait for it longer than this.
+_ANSWER_S = 2.0
 _COMPARED = frozenset({"compared", "differing", "field", "leading", "noise_compared", "noise_field"})
 
 
@@ -57,7 +60,10 @@ class Ramps:
                 f"{_MOST_UNDER_WAY} ramps are under way, the most there may be; stop one first"
             )
         if _needs_pairs(plan) and not self._config().settings.compare.is_on:
-            raise RefusedError("nothing is compared, so diff_rate says nothing; set compare.share")
+            message = (
+                "nothing is compared, so there is no diff_rate: set compare.percent, or run with --compare"
+            )
+            raise RefusedError(message)
         ramp = Ramp(plan, Lever(plan, self._steering, self._config), self._reader(plan))
         self._ramps.pop(key, None)
         self._ramps[key] = ramp
@@ -113,8 +119,9 @@ class Ramps:
 
     async def _differences(self, since: float) -> Totals | None:
         try:
-            totals = await self._totals(since)
-        except RefusedError:
+            async with asyncio.timeout(_ANSWER_S):
+                totals = await self._totals(since)
+        except (RefusedError, TimeoutError):
             return None
         return Totals({key: count for key, count in totals.counts.items() if key[0] in _COMPARED})
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from proxy.config.model import Config, Destination, MirrorPolicy, Route, VirtualHost
+from proxy.config.model import Compare, Config, Destination, MirrorPolicy, Route, Share, VirtualHost
 from tests.support.plane import cluster_at
 from tests.support.running_proxy import RunningProxy, config_for, origin, running, until
 from tests.support.traffic import traffic
@@ -23,10 +23,12 @@ FOREVER = {**MIRROR, "every": "1h"}
 
 
 @contextmanager
-def mirrored(folder: Path, status: int = 200) -> Iterator[RunningProxy]:
-    """Run a proxy whose mirror has 5 % and answers with `status`, under traffic."""
-    with origin(b"v1") as v1, origin(b"v2", status) as v2:
-        config = config_for(v1.address, mirror=v2.address, workers=2)
+def mirrored(
+    folder: Path, status: int = 200, answer: bytes = b"v2", **settings: Any
+) -> Iterator[RunningProxy]:
+    """Run a proxy whose mirror has 5 % and answers with `status` and `answer`, under traffic."""
+    with origin(b"v1") as v1, origin(answer, status) as v2:
+        config = config_for(v1.address, mirror=v2.address, workers=2, **settings)
         [host] = config.virtual_hosts
         routes = (replace(host.routes[0], mirrors=(MirrorPolicy("mirror", "m", 5),)),)
         config = replace(config, virtual_hosts=(replace(host, routes=routes),))
@@ -157,6 +159,19 @@ def test_a_canary_that_fails_gets_nothing_again(tmp_path: Path) -> None:
         assert [proxy.ask() for _ in range(5)] == [(200, "v1")] * 5
 
 
+@pytest.mark.parametrize(("answer", "state"), [(b"v1", "finished"), (b"v2", "rolled back")])
+def test_what_v2_answers_otherwise_is_a_guard_too(tmp_path: Path, answer: bytes, state: str) -> None:
+    compare = Compare(Share(100), store=f"sqlite:///{tmp_path}/store.db")
+    guards = ["diff_rate>1%", "loop_lag>60s"]
+    with mirrored(tmp_path, answer=answer, compare=compare) as proxy:
+        start(proxy, {**MIRROR, "steps": [50, 100], "guards": guards})
+        row = end_of(proxy)
+        assert row["state"] == state
+        assert [guard["outcome"] for guard in row["guards"] if guard["limit"] == "diff_rate>1%"] == [
+            "ok" if state == "finished" else "broken"
+        ]
+
+
 def test_the_others_share_the_rest_while_a_canary_waits(tmp_path: Path) -> None:
     with split(tmp_path) as proxy:
         start(proxy, {**CANARY, "every": "1h"})
@@ -231,7 +246,7 @@ def test_what_cannot_be_is_refused_with_what_could(tmp_path: Path) -> None:
             ({**CANARY, "route": "s"}, 'there is no route "s"'),
             ({**CANARY, "route": "r"}, 'the route "r" has no destination "shop/v2"'),
             ({**CANARY, "route": "r", "destination": "p"}, "the route r: no destination but p has a weight"),
-            ({**MIRROR, "guards": ["diff_rate>1%"]}, "nothing is compared, so diff_rate says nothing"),
+            ({**MIRROR, "guards": ["diff_rate>1%"]}, "nothing is compared, so there is no diff_rate: "),
             ({**MIRROR, "steps": [1, 100]}, "mirror has 5 % already, and a ramp raises it"),
         ):
             status, answer = proxy.change("POST", "/ramp", body)
