@@ -45,6 +45,7 @@ DOORS = {
     "aiodns": ("upstream/resolver.py",),
     "backports": ("compare/decoding.py",),
     "brotli": ("compare/decoding.py",),
+    "compression": ("compare/decoding.py",),
     "sqlalchemy": ("store/",),
     "jinja2": ("template.py",),
     "opentelemetry": ("supervisor/otlp.py",),

@@ -32,7 +32,8 @@ class Comparison:
 
     `nesting` (deeper than is followed), `number` (longer than is read), `encoding` (no valid UTF-8 text or
     compressed data), `bomb` (decompresses to more than is read), `truncated` (longer than is captured), `many`
-    (more differences than are kept), `unknown_coding` (a Content-Encoding that is not decoded).
+    (more differences than are kept, or values than are looked at), `unknown_coding` (a Content-Encoding that is
+    not decoded).
     """
 
     differences: tuple[Difference, ...] = ()

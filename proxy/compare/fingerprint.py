@@ -31,9 +31,7 @@ class Fingerprints:
         return self._left < 0
 
     def of(self, value: Any, place: Place) -> bytes:
-        """Return the fingerprint of `value`, which is at `place`; what may differ there has no part in it."""
-        if place.is_ignored:
-            return b""
+        """Return the fingerprint of `value`, which is at `place`; what may differ below has no part in it."""
         self._left -= 1
         if not isinstance(value, dict | list):
             return scalar(value, self._rules)
@@ -46,7 +44,7 @@ class Fingerprints:
     def _of_many(self, value: dict[str, Any] | list[Any], place: Place) -> bytes:
         if isinstance(value, list):
             there = place.below(ITEM)
-            items = [self.of(item, there) for item in value]
+            items = [] if there.is_ignored else [self.of(item, there) for item in value]
             return _digest(b"[", sorted(items) if place.is_unordered else items)
         members = [
             (_text(name), self.of(value[name], there))

@@ -10,6 +10,7 @@ import pytest
 from proxy.compare.content import read
 from proxy.compare.difference import Difference
 from proxy.compare.header import fields_of
+from proxy.config.model import Compare, FieldRule
 from tests.compare.pairs import JSON, answer, compared, places
 
 
@@ -99,3 +100,14 @@ def test_json_on_one_side_only_is_told_as_such(primary: bytes, shadow: bytes, fo
 def test_json_that_is_broken_on_both_sides_is_compared_by_lines() -> None:
     found = compared(answer(b'{"a": 1,}', JSON), answer(b'{"a": 2,}', JSON)).differences
     assert found == (Difference("text", "value", '{"a": 1,}', '{"a": 2,}'),)
+
+
+def test_json_that_may_differ_as_a_whole_may_be_missing() -> None:
+    rules = Compare(ignore=(FieldRule(path="$"),))
+    assert compared(answer(b'{"a": 1}', JSON), answer(b"<h1>", JSON), rules).differences == ()
+    assert compared(answer(b'{"a": 1}', JSON), answer(b"", JSON), rules).differences == ()
+
+
+@pytest.mark.parametrize("body", [b"[1]]", b"no JSON, or", b'{"a": 1}}', b"[1}, 2", b'"a long tex'])
+def test_what_is_cut_and_never_was_json_is_text(body: bytes) -> None:
+    assert read(answer(body, size=100), fields_of(JSON)).kind == "text"

@@ -106,6 +106,12 @@ def test_the_order_is_told_though_ignored_fields_differ() -> None:
     assert places(differences(primary, shadow, ignoring("$[].at"))) == [("$", "order")]
 
 
+def test_the_order_is_told_though_ignored_items_within_differ() -> None:
+    primary = [{"id": 1, "x": [10]}, {"id": 2, "x": [11, 12]}]
+    shadow = [{"id": 2, "x": [20]}, {"id": 1, "x": []}]
+    assert places(differences(primary, shadow, ignoring("$[].x[]"))) == [("$", "order")]
+
+
 def test_one_item_twice_is_not_another_twice() -> None:
     assert places(differences(["a", "a", "b"], ["a", "b", "b"])) == [("$[]", "value")]
 

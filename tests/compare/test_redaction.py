@@ -95,6 +95,7 @@ def test_other_headers_are_shown(name: str) -> None:
             f"<a:password x='1'>{SECRET}</a:password><b>c</b>",
             "<a:password x='1'>(redacted)</a:password><b>c</b>",
         ),
+        ("token=&password=#top", "token=&password=#top"),
         ("nextPageToken=abc&page=2: it's {plain}", "nextPageToken=abc&page=2: it's {plain}"),
     ],
 )
