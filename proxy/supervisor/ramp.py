@@ -243,7 +243,7 @@ class Ramp:
 
     def _judge(self, reading: Reading) -> tuple[Judged, ...]:
         """Hold every guard against what was counted since the step began."""
-        counted = _since(self._begun, reading)
+        counted = _counted(self._begun, reading)
         if counted is None:
             self._say("the comparer counts anew, and so does the step")
             self._watch(reading)
@@ -307,7 +307,7 @@ class Ramp:
         _log.log(level, "ramp of %s: %s", self.plan.target, text)
 
 
-def _since(begun: Reading, now: Reading) -> Totals | None:
+def _counted(begun: Reading, now: Reading) -> Totals | None:
     """Return what was counted from `begun` on; None: the comparer has a new beginning since."""
     totals = now.totals - begun.totals
     if now.differences is None:
