@@ -38,8 +38,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class _Place:
+    """Where it is kept; without a `url`, in the store of the proxy called `name`."""
+
     url: str
+    name: str
     limits: StoreLimits
+
+    def open(self) -> Store:
+        return Store(self.url or default_url(self.name, os.environ), self.limits)
 
 
 class Keeper:
@@ -59,7 +65,7 @@ class Keeper:
 
     def settle(self, compare: Compare, name: str) -> None:
         """Keep it there from the next write on: in the store of `compare`, or that of the proxy called `name`."""
-        wanted = _Place(compare.store or default_url(name, os.environ), compare.limits)
+        wanted = _Place(compare.store, name, compare.limits)
         if wanted != self._wanted:
             self._wanted = wanted
             self._next_try = 0.0
@@ -102,7 +108,7 @@ class Keeper:
         if wanted is None or wanted == self._present or self._now() < self._next_try:
             return
         await self._close()
-        opened = await self._done(lambda: Store(wanted.url, wanted.limits))
+        opened = await self._done(wanted.open)
         if isinstance(opened, StoreError):
             self._next_try = self._now() + RETRY_S
             self._note(opened, _ADVICE)

@@ -42,6 +42,9 @@ _GONE = {"keepalives_idle": 10, "keepalives_interval": 5, "tcp_user_timeout": 15
 #: PostgreSQL's advisory lock of those who make or prune the tables; any number that is always the same.
 _LOCK = 0x6D697272
 _MINUTE_S = 60
+_HOUR_S = 3_600
+#: What is older than this is known by the hour only.
+_BY_MINUTE_S = 2 * _HOUR_S
 
 _making = threading.Lock()
 
@@ -51,10 +54,13 @@ class StoreError(Exception):
 
 
 def default_url(name: str, environ: Mapping[str, str]) -> str:
-    """Return the URL of the SQLite file of the proxy called `name`, in the user's state folder (XDG's)."""
+    """Return the URL of the SQLite file of the proxy called `name`, in the user's state folder (XDG's).
+
+    Raises `StoreError` for a user who has no home.
+    """
     state = Path(environ.get("XDG_STATE_HOME", ""))
     if not state.is_absolute():
-        state = Path(environ.get("HOME") or Path.home()) / ".local" / "state"
+        state = _home(environ) / ".local" / "state"
     file = state / "mirror-proxy" / f"{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}.db"
     return sa.URL.create("sqlite", database=str(file)).render_as_string()
 
@@ -91,7 +97,7 @@ class Store:
                 _insert_example(connection, example)
 
     def totals(self, since: float) -> Totals:
-        """Return all that was counted from the minute of `since` on."""
+        """Return all that was counted from the minute of `since` on; long ago, from the first full hour."""
         wanted = (
             sa.select(counts.c.family, counts.c.labels, sa.func.sum(counts.c.value))
             .where(counts.c.minute >= int(since // _MINUTE_S))
@@ -118,15 +124,26 @@ class Store:
         return next(iter(self._examples([differences.c.number == number], 1)), None)
 
     def prune(self, now: float) -> None:
-        """Drop what is too old, and of the examples those that are too many."""
+        """Drop what is too old, and of the examples those that are too many; counts of old minutes become an hour's."""
         oldest = now - self._limits.max_age_s
         ranked = sa.select(differences.c.number).order_by(differences.c.number.desc())
         last_dropped = ranked.offset(self._limits.max_differences).limit(1).scalar_subquery()
         with self._failing("cannot be pruned"), self._writing.begin() as connection:
             self._lock(connection)
+            self._add_up_hours(connection, now)
             connection.execute(sa.delete(counts).where(counts.c.minute < math.floor(oldest / _MINUTE_S)))
             connection.execute(sa.delete(differences).where(differences.c.time < oldest))
             connection.execute(sa.delete(differences).where(differences.c.number <= last_dropped))
+
+    def _add_up_hours(self, connection: sa.Connection, now: float) -> None:
+        """Have fewer rows: one for each hour, at its first minute. Whoever adds to a minute meanwhile is not lost."""
+        last = int((now - _BY_MINUTE_S) // _HOUR_S) * 60
+        old = sa.select(counts.c.minute).distinct().where(counts.c.minute < last, counts.c.minute % 60 != 0)
+        for minute in connection.execute(old).scalars().all():
+            taken = sa.delete(counts).where(counts.c.minute == minute).returning(*counts.c)
+            rows = [row._asdict() | {"minute": minute - minute % 60} for row in connection.execute(taken)]
+            rows.sort(key=lambda row: (row["family"], row["labels"]))
+            connection.execute(self._adding(), rows)
 
     def _make_tables(self) -> None:
         with self._failing("cannot be opened"), self._writing.begin() as connection:
@@ -165,6 +182,13 @@ class Store:
             raise StoreError(f"the store {self._name} {what}: {_first_line(error.orig)}") from None
         except (SQLAlchemyError, OSError, ValueError, TypeError, KeyError) as error:
             raise StoreError(f"the store {self._name} {what}: {_first_line(error)}") from None
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    try:
+        return Path(environ.get("HOME") or Path.home())
+    except RuntimeError:
+        raise StoreError("there is no place for the store: neither HOME nor XDG_STATE_HOME is set") from None
 
 
 def _parse(url: str) -> sa.URL:

@@ -203,6 +203,19 @@ async def test_it_asks_for_the_processor_last_and_is_ended_first_when_memory_is_
         assert _oom_score(pid) == 1_000
 
 
+async def test_two_proxies_that_share_a_database_have_all_counts_and_examples_together(
+    postgres_url: str,
+) -> None:
+    async with comparing(compare_in(postgres_url)) as one, comparing(compare_in(postgres_url)) as other:
+        for _ in range(3):
+            one.send(CHANGED)
+            other.send(CHANGED)
+        await one.counts("compared")
+        await other.counts("compared", at_least=6)
+        assert await one.counts("compared", at_least=6) == 6
+        assert len(await one.examples()) == len(await other.examples()) == 6
+
+
 def _oom_score(pid: int) -> int:
     return int(Path(f"/proc/{pid}/oom_score_adj").read_text())
 

@@ -184,6 +184,13 @@ def test_the_default_is_a_file_in_the_users_state_folder() -> None:
     assert default_url("shop", {}) == f"sqlite:///{Path.home()}{kept}"
 
 
+def test_for_a_user_without_a_home_it_is_said_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(os, "getuid", lambda: 54_321)
+    with pytest.raises(StoreError, match="neither HOME nor XDG_STATE_HOME is set"):
+        default_url("shop", {})
+
+
 @pytest.mark.parametrize("name", ["../../etc/x", "a b?c#d%41", "ü"])
 def test_a_name_never_leads_out_of_the_state_folder(tmp_path: Path, name: str) -> None:
     Store(default_url(name, {"XDG_STATE_HOME": str(tmp_path)}), LIMITS).close()

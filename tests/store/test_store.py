@@ -192,6 +192,22 @@ def test_what_is_too_old_is_dropped_and_its_numbers_are_not_given_again(open_sto
     assert numbers(store.differences(Search())) == [3]
 
 
+def test_counts_of_hours_ago_are_added_up_by_the_hour_and_none_is_lost(open_store: OpenStore) -> None:
+    store = open_store()
+    hour = NOW - NOW % 3_600
+    for minute in range(180):
+        store.add({REQUESTS: 1, FIELD: minute}, [], hour + 60 * minute)
+    for _ in range(2):
+        store.prune(hour + 4 * 3_600 + 60)
+        assert store.totals(0) == Totals({REQUESTS: 180, FIELD: sum(range(180))})
+        assert store.totals(hour + 60) == Totals({REQUESTS: 120, FIELD: sum(range(60, 180))})
+        assert store.totals(hour + 3_600) == store.totals(hour + 60)
+        assert store.totals(hour + 2 * 3_600 + 60) == Totals({REQUESTS: 59, FIELD: sum(range(121, 180))})
+    store.add({REQUESTS: 5}, [], hour + 60)  # it comes late
+    store.prune(hour + 4 * 3_600 + 60)
+    assert store.totals(0).counts[REQUESTS] == 185
+
+
 def test_nothing_that_a_peer_can_send_is_refused_by_the_database(open_store: OpenStore) -> None:
     store = open_store()
     odd = "a\0b\udc80\U0001f600\"\\'"
