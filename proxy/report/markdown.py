@@ -45,16 +45,15 @@ def _lines(report: Report) -> Iterator[str]:
     reading = report.reading
     sign = _SIGNS[report.outcome] if report.wanted.limits else "🔍"
     yield f"## {sign} mirror-proxy: {verdict.word(report).lower()}"
-    yield ""
     if report.limits:
-        yield f"**{verdict.line(report)}**"
+        yield from ("", f"**{verdict.line(report)}**")
         rows = [
             (_SIGNS[judged.outcome], f"fails when {code(judged.limit.text)}", code(mirror), judged.why)
             for mirror, judged in report.limits
         ]
         yield from _table(("", "limit", "mirror", "it was"), rows)
     elif not report.findings:
-        yield f"**{verdict.line(report)}**"
+        yield from ("", f"**{verdict.line(report)}**")
     for one in report.findings:
         yield from _of_mirror(one)
     yield ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from proxy.compare.noise import Judgement
 from proxy.report import words
@@ -21,7 +21,7 @@ _TICKS_S = (0.0, 1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3, 1e-4)
 _LEAST_REACH = delta.bucket_of(1e-3)
 _MARKS = ("p50", "p90", "p99")
 #: A mark's label is no longer.
-_LABEL = 90.0
+_LABEL = 104.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +146,13 @@ def _apart(places: Iterable[tuple[float, str]]) -> tuple[Mark, ...]:
 
 
 def _marks(found: Sequence[tuple[float, str]]) -> tuple[Mark, ...]:
-    """Place the labels, a row each, so that none lies across another mark's line, which begins in its label's row."""
+    """Place the labels, a row each, so that none lies across another mark's line, which begins in its label's row.
+
+    Where the last is far to the right, labels lie to the left of their lines, if there is room.
+    """
     is_left = bool(found) and found[-1][0] > WIDTH * 0.6
-    marks = []
-    for place, (x, label) in enumerate(found):
-        row = len(found) - 1 - place if is_left else place
-        is_before = is_left and x > _LABEL
-        anchor, label_x = ("end", x - 4) if is_before else ("start", x + 4)
-        marks.append(Mark(x, label, anchor, label_x, 12 + row * _ROW))
-    return tuple(marks)
+    after = [Mark(x, label, "start", x + 4) for x, label in found if not is_left or x <= _LABEL]
+    before = [Mark(x, label, "end", x - 4) for x, label in found if is_left and x > _LABEL]
+    return tuple(
+        replace(mark, label_y=12 + row * _ROW) for row, mark in enumerate([*after, *reversed(before)])
+    )

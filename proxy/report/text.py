@@ -16,7 +16,7 @@ _SAMPLE = 34
 _BAR = 30
 #: So many fields of noise are named, and so many statuses; that there are more is told.
 _NOISE, _STATUSES = 10, 8
-_NUMBER = re.compile(r"[-.]|-?[0-9][0-9.e+ ]*( ?%| ms| s)?|")
+_NUMBER = re.compile(r"[-.]|-?[0-9][0-9.e+ ]*( ?%| [mµ]?s)?|")
 
 
 def render(report: Report) -> str:

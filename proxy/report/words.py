@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 #: What was captured may hold anything; so much of it stands on one line.
 _MAX_CHARACTERS = 160
 _LONG_S = 100
+_SHORT = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 
 
@@ -26,12 +27,14 @@ def rate(share: float | None) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """Write a short time: `-3.2 ms`, `1.5 s`."""
+    """Write a short time: `-3.2 ms`, `1.5 s`, `40 µs`."""
     if value is None:
         return "-"
-    if abs(value) >= _LONG_S:
-        return f"{count(value)} s"
-    return f"{value:.3g} s" if abs(value) >= 1 else f"{value * 1000:.3g} ms"
+    rounded = float(f"{value:.3g}")
+    if abs(rounded) >= _LONG_S:
+        return f"{count(rounded)} s"
+    size, unit = next((one for one in _SHORT if abs(rounded) >= one[0]), _SHORT[-1])
+    return f"{rounded / size:.3g} {unit}" if rounded else "0 ms"
 
 
 def span(length_s: float) -> str:

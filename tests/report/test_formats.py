@@ -152,6 +152,17 @@ def test_a_span_is_written_in_its_two_largest_units(seconds: float, said: str) -
     assert words.span(seconds) == said
 
 
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (None, "-"), (0.0, "0 ms"), (1.61e-5, "16.1 µs"), (-0.0005, "-500 µs"), (0.0009999, "1 ms"), (0.25, "250 ms"),
+        (0.9999, "1 s"), (-1.5, "-1.5 s"), (99.96, "100 s"), (61_301.8, "61 300 s"), (1e-9, "0.001 µs"),
+    ],
+)  # fmt: skip
+def test_a_short_time_is_written_in_the_unit_that_suits_it(seconds: float | None, said: str) -> None:
+    assert words.seconds(seconds) == said
+
+
 def test_without_limits_the_verdict_says_what_was_found() -> None:
     found = rich()
     without = type(found)(found.reading, type(found.wanted)(), found.findings, ())
