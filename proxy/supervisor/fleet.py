@@ -70,9 +70,17 @@ class Fleet:
             await self._put_into_force(self._next(config), parts, allotment)
 
     async def steer(self) -> None:
-        """Have the overrides, as they are now, in force in every process that serves or will."""
+        """Have the overrides, as they are now, in force in every process that serves or will.
+
+        Those that serve do so at once: a reload that is under way may take its time, and a pause may not.
+        """
+        if self._turn.locked():
+            await self._steer()
         async with self._turn:
-            await asyncio.gather(*(slot.steer() for slot in (*self.slots, *self._leaving)))
+            await self._steer()
+
+    async def _steer(self) -> None:
+        await asyncio.gather(*(slot.steer() for slot in (*self.slots, *self._leaving)))
 
     def send(self, message: control.ToWorker) -> None:
         """Tell all processes something they do not answer."""

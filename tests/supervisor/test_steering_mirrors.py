@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from proxy.config.model import Config, Limits, MirrorPolicy
+from proxy.config.model import Address, Config, Limits, MirrorPolicy
+from tests.support.plane import free_port
 from tests.support.running_proxy import Origin, RunningProxy, config_for, origin, running, until
 from tests.support.traffic import Traffic, traffic
 
@@ -193,6 +196,28 @@ def test_the_kill_switch_holds_for_a_mirror_that_a_reload_adds(tmp_path: Path) -
         steer(proxy, paused=False)
         proxy.ask()
         assert outcomes(proxy, "new") == {"paused": 3, "completed": 1}
+
+
+def test_the_kill_switch_does_not_wait_for_a_reload_that_hangs(tmp_path: Path) -> None:
+    with mirrored(tmp_path, workers=2) as proxy, ThreadPoolExecutor(2) as beside:
+        os.kill(proxy.workers()[0]["pid"], signal.SIGSTOP)
+        door = Address("127.0.0.1", free_port())
+        reloaded = with_mirrors(proxy.config, MirrorPolicy("new", "m"))
+        proxy.write(replace(reloaded, settings=replace(reloaded.settings, metrics=door)))
+        reload = beside.submit(proxy.change, "POST", "/reload")
+        until(partial(_listens, door), "the reload to have begun")
+        kill_switch = beside.submit(steer, proxy, paused=True)
+        until(lambda: proxy.metric("mirror_paused", mirror="mirror"), "the worker that can to obey")
+        assert proxy.metric("config_generation") == 1
+        assert reload.result()[0] == 200
+        assert kill_switch.result()["new"]["paused"]
+        assert proxy.ask() == (200, "v1")
+        assert outcomes(proxy, "new") == {"paused": 1}
+
+
+def _listens(address: Address) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex((address.host, address.port)) == 0
 
 
 def test_what_was_set_of_a_mirror_that_is_gone_is_dropped_and_said(tmp_path: Path) -> None:
