@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 
+import hypothesis
 import pytest
 import uvloop
 
@@ -20,6 +21,10 @@ from tests.support.plane import Plane, make_config
 MakeOrigin = Callable[..., Awaitable[Origin]]
 MakePlane = Callable[..., Awaitable[Plane]]
 Connect = Callable[..., Awaitable[Client]]
+
+#: How long an example takes says how busy the machine is, and nothing of the proxy.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
