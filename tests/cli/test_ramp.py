@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from proxy import cli
+from proxy.cli.ramp import ramp
+from proxy.cli.remote import Remote, RemoteError
 from proxy.config.model import Config, Destination, Route, VirtualHost
 from proxy.ramp.guard import CANARY_GUARDS, MIRROR_GUARDS
 from proxy.ramp.plan import EVERY, MIN_SAMPLES, STEPS
@@ -114,6 +117,21 @@ def test_one_that_is_held_goes_on_when_it_is_told_to(tmp_path: Path, capsys: Cap
         said = texts(capsys.readouterr().out)
         assert said[2] == "goes on at 50 %, as was asked; the step begins anew"
         assert said[3].startswith("held at 50 %: ")
+
+
+def test_who_stops_following_does_not_stop_the_ramp(tmp_path: Path) -> None:
+    def leave(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    with shop(tmp_path) as proxy:
+        assert ctl(proxy, "ramp", "mirror", *FOREVER) == 0
+        options = dict.fromkeys(("ttl", "every", "guard", "on_fail", "min_samples", "keep", "follow"))
+        arguments = Namespace(words=["follow", "mirror"], **options)
+        lines = ramp(Remote(proxy.config.settings.admin.address, None), arguments, leave)
+        assert next(lines).endswith("step 1 of 4: 1 %")
+        with pytest.raises(RemoteError, match="it is followed no more, and goes on"):
+            next(lines)
+        assert proxy.admin_json("/ramp")["ramps"][0]["state"] == "running"
 
 
 def test_what_is_refused_is_told(tmp_path: Path, capsys: Capture) -> None:
