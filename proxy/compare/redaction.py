@@ -7,16 +7,20 @@ rules finds it. Line ends stay, so that lines keep their numbers.
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote_plus
 
 from proxy.compare.header import Field
 from proxy.compare.rules import Rules
 from proxy.compare.sample import REDACTED, visible
 from proxy.compare.secret import is_secret, is_secret_header
 
-_IN_NAME = r"[A-Za-z0-9_.\[\]%+-]"
-#: A name, the quote that may end it, and what sets the value off; it is tried once for each name, from its start.
-_NAME = re.compile(rf"(?<!{_IN_NAME})({_IN_NAME}{{1,100}})\\?[\"']?\s{{0,8}}([=:])\s{{0,8}}")
+_IN_NAME = r"[A-Za-z0-9_.\[\]-]"
+#: A name, what may end it, and what sets the value off; an address within an address has all of that encoded. It is
+#: tried once for each name, from its start.
+_NAME = re.compile(
+    rf"(?:(?<!{_IN_NAME})(?<!%)|(?<=%[0-9A-Fa-f]{{2}}))({_IN_NAME}{{1,200}}+)"
+    r"(?:%5D)?(?:\\?[\"']|%22)?\s{0,8}([=:]|%3D|%3A)\s{0,8}",
+    re.IGNORECASE,
+)
 _BEGINS_AS_JSON = re.compile(r"\s*+[\[{]")
 #: How much of a secret may stand at the end of a body that is cut.
 _END = 2048
@@ -26,6 +30,8 @@ _ELEMENT = re.compile(r"<(?:[A-Za-z0-9_.-]{1,100}:)?([A-Za-z0-9_.-]{1,100})(?:\s
 _VALUES = {
     "=": re.compile(r"\"[^\"]*|'[^']*|[^&\n\"'<>#]*"),
     ":": re.compile(r"\"(?:[^\"\\]|\\.)*+\"?|[\[{].*|[^\n]*", re.DOTALL),
+    "%3D": re.compile(r"(?:(?!%26)[^&\s\"'<>#])*", re.IGNORECASE),
+    "%3A": re.compile(r"[^&\s\"'<>#]*"),
 }
 
 
@@ -65,7 +71,7 @@ def _without_named(text: str, rules: Rules) -> str:
     for match in _NAME.finditer(text):
         if match.start() < at or not _is_hidden(match[1], rules):
             continue
-        value = _VALUES[match[2]].match(text, match.end())
+        value = _VALUES[match[2].upper()].match(text, match.end())
         if value is not None and value[0]:
             pieces += [text[at : match.end()], _hidden(value[0])]
             at = value.end()
@@ -84,7 +90,7 @@ def _is_hidden(name: str, rules: Rules) -> bool:
         return True
     if name.isalnum():
         return False
-    last = [part for part in _PART.split(unquote_plus(name)) if part][-1:]
+    last = [part for part in _PART.split(name) if part][-1:]
     return any(is_secret(part) or part in rules.redacted_names for part in last)
 
 
