@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -15,7 +16,7 @@ import pytest
 from proxy import cli
 from proxy.compare.example import Example, Side
 from proxy.compare.totals import Key
-from proxy.config.model import StoreLimits
+from proxy.config.model import Address, Admin, Compare, Share, StoreLimits
 from proxy.store import Store
 from tests.report.reports import HOSTILE, rich
 from tests.support.plane import free_port
@@ -111,6 +112,44 @@ def test_what_is_told_after_waiting_happened_meanwhile(tmp_path: Path, capsys: C
         document = json.loads(capsys.readouterr().out)
         assert begun - 1 <= document["since"] < document["until"]
         assert document["mirrors"][0]["figures"]["primary_error_rate"]["samples"] == 0
+
+
+def test_a_fault_of_v2_is_told_with_examples_to_who_may_see_them(tmp_path: Path, capsys: Capture) -> None:
+    token = tmp_path / "token"
+    token.write_text("secret\n")
+    address = Address("127.0.0.1", free_port())
+    settings: dict[str, Any] = {
+        "compare": Compare(Share(100), store=f"sqlite:///{tmp_path}/store.db"),
+        "admin": Admin(address, str(token)),
+    }
+    with (
+        origin(b'{"price": 1}') as v1,
+        origin(b'{"price": 2}') as v2,
+        running(config_for(v1.address, mirror=v2.address, **settings), tmp_path) as proxy,
+    ):
+        for _ in range(120):
+            proxy.ask()
+        until(lambda: _counted(proxy, "compared") == 120, "all pairs to be compared")
+        words = ("--format", "json", "--fail-on", "diff_rate>1%")
+        assert report(proxy, *words, "--token-file", str(token)) == 1
+        said = capsys.readouterr()
+        assert said.err == ""
+        [mirror] = json.loads(said.out)["mirrors"]
+        field = mirror["fields"][0]
+        assert (field["path"], field["kind"], field["verdict"]) == ("$.price", "value", "reported")
+        assert [(one["primary"], one["shadow"]) for one in field["examples"]] == [("1", "2")] * 3
+        assert mirror["notes"][0].startswith("Route r has no baseline: every difference is reported")
+        assert report(proxy, *words) == 1
+        said = capsys.readouterr()
+        assert said.err == (
+            "there are no examples: what was stored needs the token: send Authorization: Bearer TOKEN\n"
+        )
+        assert json.loads(said.out)["mirrors"][0]["fields"][0]["examples"] == []
+
+
+def _counted(proxy: RunningProxy, family: str) -> int:
+    status, answer = proxy.change("GET", "/compare/report")
+    return sum(row[-1] for row in answer["totals"] if row[0] == family) if status == 200 else 0
 
 
 # --- a store ---
