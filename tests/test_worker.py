@@ -213,7 +213,7 @@ def test_a_worker_writes_what_it_captures_into_the_pipe_it_was_given_and_never_w
         )
         held.receive_until(control.Ready)
         for _ in range(20):  # more than fit into the pipe
-            with socket.create_connection(held.address) as client:
+            with socket.create_connection(held.address, BOUND_S) as client:
                 client.sendall(b"GET /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
                 assert client.makefile("rb").read().startswith(b"HTTP/1.1 200 ")
         pair = load(held.compared.recv(1 << 20))
