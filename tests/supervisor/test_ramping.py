@@ -16,9 +16,14 @@ from tests.support.running_proxy import RunningProxy, config_for, origin, runnin
 from tests.support.traffic import traffic
 
 #: Short steps; how busy this machine is at the moment is not what is tested.
-QUICK = {"every": "200ms", "min_samples": 10, "guards": ["loop_lag>60s"]}
-MIRROR = {**QUICK, "mirror": "mirror", "steps": [20, 60, 100]}
-CANARY = {**QUICK, "route": "shop", "destination": "shop/v2", "steps": [20, 60, 100]}
+QUICK = {"every": "200ms", "min_samples": 10, "steps": [20, 60, 100]}
+MIRROR = {**QUICK, "mirror": "mirror", "guards": ["loop_lag>60s", "mirror_error_rate>50%"]}
+CANARY = {
+    **QUICK,
+    "route": "shop",
+    "destination": "shop/v2",
+    "guards": ["loop_lag>60s", "primary_error_rate>50%"],
+}
 FOREVER = {**MIRROR, "every": "1h"}
 
 
@@ -113,7 +118,7 @@ def test_a_mirror_that_fails_goes_back_to_what_it_had_before(tmp_path: Path) -> 
         start(proxy, MIRROR)
         row = end_of(proxy)
         assert row["state"] == "rolled back"
-        assert log(row)[-1].startswith("rolled back to what was there before: mirror_error_rate>5%: ")
+        assert log(row)[-1].startswith("rolled back to what was there before: mirror_error_rate>50%: ")
         until(lambda: percent(proxy) == (3, True), "what was set before")
 
 
@@ -129,7 +134,7 @@ def test_a_ramp_that_is_to_hold_stays_until_it_is_ended(tmp_path: Path) -> None:
         start(proxy, {**MIRROR, "on_fail": "hold"})
         row = end_of(proxy)
         assert row["state"] == "held"
-        assert log(row)[-1].startswith("held at 20 %: mirror_error_rate>5%: ")
+        assert log(row)[-1].startswith("held at 20 %: mirror_error_rate>50%: ")
         assert percent(proxy) == (20, True)
         assert proxy.change("PATCH", "/ramp", {"mirror": "mirror"})[0] == 200
         assert end_of(proxy)["state"] == "held"
@@ -154,7 +159,7 @@ def test_a_canary_that_fails_gets_nothing_again(tmp_path: Path) -> None:
         row = end_of(proxy)
         assert row["state"] == "rolled back"
         assert log(row)[:1] == STEPS[:1]
-        assert log(row)[-1].startswith("rolled back to what was there before: primary_error_rate>5%: ")
+        assert log(row)[-1].startswith("rolled back to what was there before: primary_error_rate>50%: ")
         until(lambda: weights(proxy) == [3, 0], "the file's weights")
         assert [proxy.ask() for _ in range(5)] == [(200, "v1")] * 5
 
