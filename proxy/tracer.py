@@ -79,13 +79,15 @@ class Branch:
     def __init__(self, trace_: Trace, span_id: bytes) -> None:
         self.trace = trace_
         self.span_id = span_id
-        self.began = monotonic()
+        self.began = monotonic() if trace_.is_sampled else 0.0
 
     def write(self, fields: bytes) -> bytes:
-        """Put the shadow's context in the place of the primary's; what a route has changed of that stays so."""
-        lines = self.trace.lines
-        for theirs, ours in zip(lines, self.trace.lines_of(self.span_id), strict=True):
-            fields = fields.replace(b"\r\n%b\r\n" % theirs, b"\r\n%b\r\n" % ours, 1)
+        """Put the shadow's context in the place of the primary's; what a route has changed of that stays so.
+
+        A line that differs has an id that nobody else can know, so it is found nowhere else.
+        """
+        for theirs, ours in zip(self.trace.lines, self.trace.lines_of(self.span_id), strict=True):
+            fields = fields.replace(theirs, ours, 1)
         return fields
 
     def on_end(self, shadow: Shadow) -> None:

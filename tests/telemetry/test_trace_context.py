@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from opentelemetry.context import Context as OtelContext
+from opentelemetry.trace import get_current_span
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from proxy.http1.framing import block_of, lines_of
 from proxy.telemetry import trace
@@ -193,3 +196,17 @@ def test_what_we_write_we_read(trace_id: int, span_id: int, is_sampled: bool) ->
             words.is_single,
             words.is_multi,
         )
+
+
+@given(NEARLY | st.from_regex(rb"\A(00|cc|ff)-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-x|x|)\Z"))
+@example(b"00-%b-%b-01" % (TRACE, PARENT))
+def test_a_traceparent_is_read_as_opentelemetry_reads_it(value: bytes) -> None:
+    theirs = get_current_span(
+        TraceContextTextMapPropagator().extract({"traceparent": value.decode()}, OtelContext())
+    ).get_span_context()
+    ours, _ = read(b"traceparent: " + value)
+    if theirs.is_valid:
+        assert (ours.trace_id, ours.parent_id) == (b"%032x" % theirs.trace_id, b"%016x" % theirs.span_id)
+        assert ours.is_sampled == theirs.trace_flags.sampled
+    else:
+        assert ours == NONE
