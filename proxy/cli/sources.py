@@ -54,7 +54,7 @@ class Proxy:
             reading = Reading(
                 self._name,
                 str(held["version"]),
-                float(held["since"]),
+                _minute(float(held["since"])),
                 float(held["time"]),
                 from_rows(held["totals"]),
                 Thresholds(**held["thresholds"]),
@@ -99,8 +99,8 @@ class Kept:
         from proxy.store import Store, StoreError  # noqa: PLC0415  dear to import, and for this only
 
         self._error: type[Exception] = StoreError
-        file = Path(url.removeprefix("sqlite:///"))
-        if url.startswith("sqlite:///") and not file.exists():
+        kind, _, file = url.partition(":///")
+        if kind.startswith("sqlite") and not Path(file).exists():  # which opening it would make
             raise SourceError(f"there is no store {file}")
         try:
             self._store = Store(url, StoreLimits())
@@ -117,7 +117,7 @@ class Kept:
             totals = self._store.totals(begin)
         except self._error as error:
             raise SourceError(str(error)) from error
-        return Reading(self._name, version(), begin, now, totals, Thresholds())
+        return Reading(self._name, version(), _minute(begin), now, totals, Thresholds())
 
     def look(self, search: Search) -> Sequence[Example]:
         """Find examples."""
@@ -129,6 +129,11 @@ class Kept:
     def close(self) -> None:
         """Close its connections."""
         self._store.close()
+
+
+def _minute(since: float) -> float:
+    """Return the beginning of the minute, from which on everything is counted."""
+    return since // 60 * 60
 
 
 def between(first: Reading, last: Reading) -> Reading:

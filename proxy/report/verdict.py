@@ -45,4 +45,7 @@ def summary(findings: Findings) -> str:
     if not reported:
         return f"no field differs for sure in {pairs}{more}"
     share = words.rate(findings.figures["diff_rate"].value)
-    return f"{words.counted(len(reported), 'field')} differ{'s' * (len(reported) == 1)}, in {share} of {pairs}{more}"
+    is_alone = any(found.field.judgement.noise_rate is None for found in reported)
+    known = "; no baseline tells whether that is noise" if is_alone else ""
+    fields = f"{words.counted(len(reported), 'field')} differ{'s' * (len(reported) == 1)}"
+    return f"{fields}, in {share} of {pairs}{more}{known}"

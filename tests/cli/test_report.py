@@ -170,7 +170,7 @@ def url(tmp_path: Path) -> str:
 def test_a_store_is_read_without_a_proxy(url: str, capsys: Capture) -> None:
     assert cli.main(["report", "--store", url, "--format", "json", "--mirror", "shop/v2"], {}) == 0
     said = json.loads(capsys.readouterr().out)
-    assert said["source"] == url
+    assert (said["source"], said["since"]) == (url, 0)
     [mirror] = said["mirrors"]
     found = {(one["path"], one["verdict"]): len(one["examples"]) for one in mirror["fields"][:3]}
     assert found == {
@@ -181,6 +181,14 @@ def test_a_store_is_read_without_a_proxy(url: str, capsys: Capture) -> None:
     assert mirror["fields"][0]["examples"][0]["shadow"] == "99.01"
     assert cli.main(["report", "--store", url, "--examples", "0", "--format", "json"], {}) == 0
     assert not any(one["examples"] for one in json.loads(capsys.readouterr().out)["mirrors"][0]["fields"])
+
+
+def test_a_span_begins_with_a_minute_as_counts_do(url: str, capsys: Capture) -> None:
+    assert cli.main(["report", "--store", url, "--format", "json", "--since", "90s"], {}) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["since"] % 60 == 0
+    assert 90 <= said["until"] - said["since"] < 150
+    assert said["mirrors"][0]["compared"] == 5_000
 
 
 @pytest.mark.parametrize(
