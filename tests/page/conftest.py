@@ -6,19 +6,40 @@ module, and no test here is asynchronous.
 
 from __future__ import annotations
 
+import asyncio
 import shutil
-from collections.abc import Iterator
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Error,
+    Page,
+    Response,
+    expect,
+    sync_playwright,
+)
 
+from proxy.admin.server import AdminServer
+from proxy.admin.subject import Subject
 from proxy.config.model import Config, Destination
 from tests.support.plane import NO_SHED, cluster_at
-from tests.support.running_proxy import Origin, RunningProxy, config_for, origin, running
+from tests.support.running_proxy import BOUND_S, Origin, RunningProxy, config_for, origin, running, until
 
 CHROMIUM = shutil.which("chromium")
+
+expect.set_options(timeout=BOUND_S * 1000)
+
+#: Opens a page in a browser that is as the options say; nothing on it may fail.
+Open = Callable[..., Page]
 
 
 @pytest.fixture(scope="module")
@@ -32,31 +53,36 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    context = browser.new_context()
-    context.set_default_timeout(20_000)
-    yield context
-    context.close()
-
-
-@pytest.fixture
-def page(context: BrowserContext) -> Iterator[Page]:
-    """Give a page on which no script fails and nothing is against the Content-Security-Policy."""
-    page = context.new_page()
+def open_page(browser: Browser) -> Iterator[Open]:
+    """Give what opens pages on which no script fails, no dialog opens, and the Content-Security-Policy is kept."""
     faults: list[str] = []
 
     def on_console(message: ConsoleMessage) -> None:
-        # A change that is refused is one of the tests; the browser says so on its console.
-        if message.type == "error" and "the server responded with a status of 4" not in message.text:
+        # That a change is refused, or a proxy gone, is a test's business; the browser says it on its console too.
+        if message.type == "error" and not message.text.startswith("Failed to load resource"):
             faults.append(message.text)
+
+    def on_response(response: Response) -> None:
+        if "/static/" in response.url and response.status != 200:
+            faults.append(f"{response.url}: {response.status}")
 
     def on_error(error: Error) -> None:
         faults.append(str(error))
 
-    page.on("console", on_console)
-    page.on("pageerror", on_error)
-    page.on("dialog", lambda dialog: faults.append(f"a dialog: {dialog.message}"))
-    yield page
+    with ExitStack() as stack:
+
+        def open_one(url: str, **options: Any) -> Page:
+            context: BrowserContext = stack.enter_context(browser.new_context(**options))
+            context.set_default_timeout(BOUND_S * 1000)
+            page = context.new_page()
+            page.on("console", on_console)
+            page.on("pageerror", on_error)
+            page.on("response", on_response)
+            page.on("dialog", lambda dialog: faults.append(f"a dialog: {dialog.message}"))
+            page.goto(url)
+            return page
+
+        yield open_one
     assert faults == []
 
 
@@ -67,20 +93,34 @@ class Shop:
         self.proxy, self.v1, self.v2 = proxy, v1, v2
         self.url = f"http://{proxy.config.settings.admin.address}"
 
-    def mirror(self) -> dict[str, object]:
+    def mirror(self) -> dict[str, Any]:
         """Return what `/mirrors` says of the one there is."""
         [row] = self.proxy.admin_json("/mirrors")["mirrors"]
-        return row  # type: ignore[no-any-return]  # it is JSON
+        return dict(row)
 
     def weights(self) -> dict[str, int]:
         """Return the weights that `/routes` says are in force."""
         [row] = self.proxy.admin_json("/routes")["routes"]
         return {one["name"]: one["weight"] for one in row["destinations"]}
 
+    def send(self, count: int) -> dict[str, int]:
+        """Send requests; return how many more there are of each outcome."""
+        before = self.mirror()["outcomes"]
+        for _ in range(count):
+            assert self.proxy.ask()[0] == 200
+        total = sum(before.values()) + count
 
-def shop_config(v1: Origin, v2: Origin, **settings: object) -> Config:
+        def ended() -> dict[str, int] | None:
+            after = self.mirror()["outcomes"]
+            return after if sum(after.values()) == total else None
+
+        after = until(ended, "an outcome of each request")
+        return {name: more for name in after if (more := int(after[name] - before.get(name, 0)))}
+
+
+def shop_config(v1: Origin, v2: Origin, **settings: Any) -> Config:
     """Build what `Shop` says."""
-    config = config_for(v1.address, mirror=v2.address, workers=2, shed=NO_SHED, **settings)
+    config = config_for(v1.address, mirror=v2.address, **{"workers": 2, "shed": NO_SHED, **settings})
     [host] = config.virtual_hosts
     route = replace(host.routes[0], destinations=(Destination("v1", "p"), Destination("v2", "v2", 0)))
     return replace(
@@ -94,3 +134,20 @@ def shop_config(v1: Origin, v2: Origin, **settings: object) -> Config:
 def shop(tmp_path: Path) -> Iterator[Shop]:
     with origin(b"1") as v1, origin(b"2") as v2, running(shop_config(v1, v2), tmp_path) as proxy:
         yield Shop(proxy, v1, v2)
+
+
+@contextmanager
+def serving(subject: Subject) -> Iterator[str]:
+    """Serve the admin server of `subject` on a loop in a thread; gives its address."""
+    sock = socket.create_server(("127.0.0.1", 0))
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    door = asyncio.run_coroutine_threadsafe(AdminServer(subject).open(sock), loop).result(BOUND_S)
+    try:
+        yield f"http://127.0.0.1:{sock.getsockname()[1]}"
+    finally:
+        asyncio.run_coroutine_threadsafe(door.close(), loop).result(BOUND_S)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()

@@ -42,14 +42,14 @@ function isLike(one, other) {
   return one.nodeName === other.nodeName;
 }
 
-// What begins with data-js, and whether details are open, is the reader's.
+// What begins with data-js, and whether details are open, is the reader's. So is what was typed into a field: browsers
+// show its attribute only until then, and again once its form is reset.
 function copyAttributes(old, fresh) {
   for (const { name } of [...old.attributes]) {
     if (!fresh.hasAttribute(name) && name !== "open" && !name.startsWith("data-js")) old.removeAttribute(name);
   }
   for (const { name, value } of [...fresh.attributes]) {
-    const isBeingEdited = name === "value" && old === document.activeElement;
-    if (old.getAttribute(name) !== value && name !== "open" && !isBeingEdited) old.setAttribute(name, value);
+    if (old.getAttribute(name) !== value && name !== "open") old.setAttribute(name, value);
   }
 }
 
