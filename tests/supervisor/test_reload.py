@@ -89,7 +89,7 @@ def test_what_is_gone_keeps_its_counts_and_no_connection(tmp_path: Path) -> None
         until(lambda: proxy.metric("upstream_connections_active", cluster="m") == 0, "the idle connection")
         assert proxy.metric("upstream_connections_total", cluster="m") == 1
         assert proxy.metric("mirror_requests_total", outcome="completed") == 1
-        assert proxy.admin_json("/mirrors") == {"mirrors": []}
+        assert proxy.admin_json("/mirrors")["mirrors"] == []
         assert proxy.ask() == (200, "ok")
         assert proxy.metric("mirror_requests_total") == 1
 
