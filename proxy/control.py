@@ -190,9 +190,17 @@ class Configure:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """To the comparer: keep what the data plane has counted since the last time."""
+    """To the comparer: keep what the data plane has counted since the last time, and say `Counted` when it is kept."""
 
+    id: int
     counts: Totals
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What came with the `Count` of that `id`, and with every one before, is in the store."""
+
+    id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +226,17 @@ class Told:
 ToWorker = Start | Prepare | Commit | Abandon | Steer | Drain | Snap | ReopenLog | ReloadCertificates
 ToComparer = Configure | Count | Ask | Drain
 ToSupervisor = (
-    Ready | Failed | Prepared | Rejected | Committed | Steered | Heartbeat | Snapped | Told | Drained
+    Ready
+    | Failed
+    | Prepared
+    | Rejected
+    | Committed
+    | Steered
+    | Heartbeat
+    | Snapped
+    | Counted
+    | Told
+    | Drained
 )
 Message = ToWorker | ToComparer | ToSupervisor
 

@@ -49,10 +49,15 @@ class _Place:
 
 
 class Keeper:
-    """Counts and examples of one comparer; `failures` is how often the store refused. `now` is since the epoch."""
+    """Counts and examples of one comparer; `failures` is how often the store refused. `now` is since the epoch.
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    `on_written` is told the number of the last `count` that is in the store.
+    """
+
+    def __init__(self, now: Callable[[], float], on_written: Callable[[int], None]) -> None:
         self._now = now
+        self._on_written = on_written
+        self._counted = self._written = 0
         self._memory = Memory()
         self._thread = ThreadPoolExecutor(1, "store")
         self._turn = asyncio.Lock()
@@ -73,6 +78,11 @@ class Keeper:
     def add(self, counted: Mapping[Key, int], examples: Iterable[Example]) -> None:
         """Have it written by and by."""
         self._memory.add(counted, examples, self._now())
+
+    def count(self, number: int, counts: Totals) -> None:
+        """Have what somebody else counted written, and tell when it is."""
+        self.add(counts.counts, ())
+        self._counted = number
 
     async def write(self) -> None:
         """Write what is not written yet; what the store refuses waits for the next time."""
@@ -121,7 +131,7 @@ class Keeper:
             await self._done(store.close)
 
     async def _write(self, store: Store) -> None:
-        left = deque(self._memory.take())
+        number, left = self._counted, deque(self._memory.take())
         problem: StoreError | None = None
         while left and problem is None:
             batch = left[0]
@@ -129,6 +139,9 @@ class Keeper:
             if problem is None:
                 left.popleft()
         self._memory.put_back(left)
+        if problem is None and number != self._written:
+            self._written = number
+            self._on_written(number)
         if problem is None and self._now() >= self._next_prune:
             self._next_prune = self._now() + PRUNE_S
             problem = await self._done(lambda: store.prune(self._now()))

@@ -68,7 +68,7 @@ class Comparer:
     def __init__(self, pairs: socket.socket) -> None:
         self._pipe = Pipe(self._on_message, self._on_closed)
         self._intake = Intake(pairs)
-        self._keeper = Keeper(time.time)
+        self._keeper = Keeper(time.time, self._on_written)
         self._desk = Desk(self._keeper, time.time)
         self._leaving: asyncio.Future[float] = asyncio.Future()
         self._closed = asyncio.Event()
@@ -141,8 +141,8 @@ class Comparer:
         match message:
             case control.Configure():
                 self._configure(message)
-            case control.Count(counts):
-                self._keeper.add(counts.counts, ())
+            case control.Count(number, counts):
+                self._keeper.count(number, counts)
             case control.Ask():
                 tasks.spawn(self._answer(message), "answer")
             case control.Drain(grace_s):
@@ -164,6 +164,9 @@ class Comparer:
             self._pipe.send(control.Told(message.id, None, str(error)))
         else:
             self._pipe.send(control.Told(message.id, answer))
+
+    def _on_written(self, number: int) -> None:
+        self._pipe.send(control.Counted(number))
 
     def _on_closed(self) -> None:
         self._closed.set()

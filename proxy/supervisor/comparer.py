@@ -9,11 +9,15 @@ from proxy.telemetry.metrics import Report
 
 
 class ComparerProcess(Child):
-    """A comparer. `report` is the latest that was heard; from `deadline` on it is overdue with leaving."""
+    """A comparer. `report` is the latest that was heard; from `deadline` on it is overdue with leaving.
+
+    `counted` is the number of the latest `control.Count` that is in its store.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.report: Report = {}
+        self.counted = 0
         self.deadline: float | None = None
 
     async def spawn(self, pairs: int) -> None:
@@ -49,5 +53,7 @@ class ComparerProcess(Child):
             case control.Drained(report):
                 self.report = report
                 self._pipe.close()
+            case control.Counted(number):
+                self.counted = number
             case control.Told():
                 self._on_answer(control.Told, message.id, message)

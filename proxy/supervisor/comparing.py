@@ -1,7 +1,8 @@
 """Comparing: one comparer is kept alive while anything is compared, fed and asked; nobody ever waits for it long.
 
 The pipe that workers write pairs into belongs to the supervisor, so it outlives a comparer: what is in it when one
-dies is read by the next. A comparer that dies or stops answering costs what it had not written, of a second or two.
+dies is read by the next. Counts of the data plane that it has not written are sent to the next, too. So a comparer
+that dies or stops answering costs the pairs that it had read in the last second.
 """
 
 from __future__ import annotations
@@ -48,7 +49,10 @@ class Comparing:
         self._is_keeping = False
         self._retired: Report = {}
         self._restarts: dict[str, int] = {}
-        self._sent = Totals()
+        self._sent = self._kept = (
+            Totals()
+        )  # what the comparer was sent, and what its store has, since the start
+        self._number = 0
         self._next_count = 0.0
         self._questions = 0
 
@@ -61,7 +65,7 @@ class Comparing:
         was, wanted = self._order, _order_of(settings)
         self._order = wanted
         if wanted is not None and was is None:
-            self._sent = of_report(self._counted())
+            self._sent = self._kept = of_report(self._counted())
         if self._process is not None and wanted != was:
             self._tell(self._process)
         if wanted is not None and not self._is_keeping:
@@ -189,6 +193,8 @@ class Comparing:
         self._tell(process)
         await asyncio.wait([process.gone])
         self._process = None
+        self._see_what_is_kept(process)
+        self._sent = self._kept
         merge(self._retired, process.report)
         if process.deadline is None:
             reason = "hung" if process.is_hung else "died"
@@ -204,11 +210,18 @@ class Comparing:
 
     def _count(self, process: ComparerProcess) -> None:
         """Send what the data plane has counted since the last time, unless the comparer is behind."""
-        if not process.is_behind and process.deadline is None:
-            counted = of_report(self._counted())
-            news, self._sent = counted - self._sent, counted
-            if news.counts:
-                process.send(control.Count(news))
+        if process.is_behind or process.deadline is not None:
+            return
+        self._see_what_is_kept(process)
+        counted = of_report(self._counted())
+        news, self._sent = counted - self._sent, counted
+        if news.counts:
+            self._number += 1
+            process.send(control.Count(self._number, news))
+
+    def _see_what_is_kept(self, process: ComparerProcess) -> None:
+        if process.counted == self._number:
+            self._kept = self._sent
 
     def _is_silent(self, process: ComparerProcess) -> bool:
         """Tell whether one that has said something once says nothing any more."""

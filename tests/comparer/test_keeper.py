@@ -26,7 +26,8 @@ class Kept:
 
     def __init__(self) -> None:
         self.now = NOW
-        self.keeper = Keeper(lambda: self.now)
+        self.written: list[int] = []
+        self.keeper = Keeper(lambda: self.now, self.written.append)
 
     async def totals(self) -> Totals:
         told = await self.keeper.answer(0.0)
@@ -120,6 +121,24 @@ async def test_what_a_store_refuses_waits_and_is_written_when_it_takes_it(
     assert (await kept.totals()).counts == {KEY: 31}
     assert caplog.text.count("it is tried again every second") == 1
     assert caplog.text.count("takes everything again") == 1
+
+
+async def test_what_others_counted_is_told_of_once_it_is_in_the_store(kept: Kept, tmp_path: Path) -> None:
+    kept.keeper.count(1, Totals({KEY: 1}))
+    await kept.keeper.write()
+    assert kept.written == []
+    kept.keeper.settle(at(tmp_path / "s.db"), "shop")
+    await kept.keeper.write()
+    rename(tmp_path / "s.db", "counts", "hidden")
+    for number in (2, 3):
+        kept.keeper.count(number, Totals({KEY: 10}))
+        await kept.keeper.write()
+    assert kept.written == [1]
+    rename(tmp_path / "s.db", "hidden", "counts")
+    for _ in range(2):
+        await kept.keeper.write()
+    assert kept.written == [1, 3]
+    assert in_store(tmp_path / "s.db") == ({KEY: 21}, 0)
 
 
 async def test_what_waits_belongs_to_the_minute_it_was_counted_in(kept: Kept, tmp_path: Path) -> None:

@@ -15,14 +15,15 @@ from proxy.config.model import Compare, Config, FieldRule, Share
 from tests.support.running_proxy import RunningProxy, config_for, is_alive, origin, running, until
 
 ONE, TWO = b'{"price": 1}', b'{"price": 2}'
+LARGE = b'{"price": 1, "text": "%s"}' % (b"x" * 60_000)
 
 
 @contextmanager
 def comparing(
-    folder: Path, *, v2: bytes = TWO, heartbeat_s: float = 10.0, **changes: Any
+    folder: Path, *, v1: bytes = ONE, heartbeat_s: float = 10.0, **changes: Any
 ) -> Iterator[RunningProxy]:
     """Run a proxy that compares every answer of v1 with one of v2."""
-    with origin(ONE) as primary, origin(v2) as shadow:
+    with origin(v1) as primary, origin(TWO) as shadow:
         compare = compare_in(folder, **changes)
         config = config_for(primary.address, mirror=shadow.address, compare=compare)
         with running(config, folder, heartbeat_s=heartbeat_s) as proxy:
@@ -47,9 +48,9 @@ def count(proxy: RunningProxy, *key: str) -> int:
     return sum(value for labels, value in counts(proxy).items() if labels[: len(key)] == key)
 
 
-def ask(proxy: RunningProxy, times: int = 1) -> None:
+def ask(proxy: RunningProxy, times: int = 1, *, v1: bytes = ONE) -> None:
     for _ in range(times):
-        assert proxy.ask() == (200, ONE.decode())
+        assert proxy.ask() == (200, v1.decode())
 
 
 def comparer(proxy: RunningProxy) -> int:
@@ -105,18 +106,20 @@ def test_a_comparer_that_is_killed_is_replaced_and_what_was_counted_is_still_the
 
 
 def test_a_comparer_that_stands_still_costs_nobody_anything_and_is_replaced(tmp_path: Path) -> None:
-    with comparing(tmp_path, heartbeat_s=2.5) as proxy:
-        ask(proxy)
+    with comparing(tmp_path, v1=LARGE, heartbeat_s=2.5) as proxy:
+        ask(proxy, v1=LARGE)
         until_compared(proxy, 1)
         hung = comparer(proxy)
         os.kill(hung, signal.SIGSTOP)
-        ask(proxy, 50)
+        ask(proxy, 100, v1=LARGE)
+        dropped = until(lambda: proxy.metric("compare_dropped_total", reason="pipe_full"), "a full pipe")
         assert proxy.ready_status() == 200
         until(lambda: proxy.change("GET", "/compare/report")[0] == 422, "questions to be refused")
         assert is_alive(hung)
         until(lambda: proxy.metric("comparer_restarts_total", reason="hung") == 1, "a replacement")
         assert not is_alive(hung)
-        until_compared(proxy, 51)
+        until_compared(proxy, 101 - int(dropped))
+        assert count(proxy, "dropped", "pipe_full") == dropped
         assert proxy.metric("worker_restarts_total") == 0
 
 
