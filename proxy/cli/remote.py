@@ -14,11 +14,12 @@ _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 class RemoteError(Exception):
-    """The proxy could not be asked, or said no; `details` are more lines of why."""
+    """The proxy could not be asked, or said no; `details` are more lines of why. `status` 0: it did not answer."""
 
-    def __init__(self, message: str, details: tuple[str, ...] = ()) -> None:
+    def __init__(self, message: str, details: tuple[str, ...] = (), status: int = 0) -> None:
         super().__init__(message)
         self.details = details
+        self.status = status
 
 
 class Remote:
@@ -65,7 +66,8 @@ def _read(address: Address, status: int, raw: bytes) -> Any:
     if status < http.client.BAD_REQUEST:
         return answer
     known = [f"known {name}: {', '.join(some)}" for name, some in answer.items() if name in _NAMED and some]
-    raise RemoteError(str(answer.get("error", f"status {status}")), (*answer.get("problems", ()), *known))
+    details = (*answer.get("problems", ()), *known)
+    raise RemoteError(str(answer.get("error", f"status {status}")), details, status)
 
 
 _NAMED = ("routes", "destinations", "mirrors", "ramps")

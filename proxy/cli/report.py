@@ -123,6 +123,7 @@ def _source(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Source
 
 
 def _read(source: Source, arguments: argparse.Namespace) -> Report:
+    from proxy.cli import waiting  # noqa: PLC0415  with the verb
     from proxy.report import findings  # noqa: PLC0415  with the verb
 
     wanted = findings.Wanted(
@@ -131,7 +132,7 @@ def _read(source: Source, arguments: argparse.Namespace) -> Report:
     if arguments.for_s or arguments.requests:
         reading = _wait(source, wanted, arguments)
     else:
-        reading = source.read(arguments.since)
+        reading = waiting.patiently(lambda: source.read(arguments.since))
     _check_mirror(reading, wanted)
     return findings.make(reading, wanted, _lenient(source))
 
@@ -139,9 +140,9 @@ def _read(source: Source, arguments: argparse.Namespace) -> Report:
 def _wait(source: Source, wanted: Wanted, arguments: argparse.Namespace) -> Reading:
     """Return what was counted while this waited."""
     from proxy.cli import waiting  # noqa: PLC0415  with the verb
-    from proxy.cli.sources import between  # noqa: PLC0415  with the verb
+    from proxy.cli.sources import SourceError, between  # noqa: PLC0415  with the verb
 
-    first = source.read(0.0)
+    first = waiting.patiently(lambda: source.read(0.0))
     if first.mirrors:
         _check_mirror(first, wanted)
 
@@ -149,7 +150,10 @@ def _wait(source: Source, wanted: Wanted, arguments: argparse.Namespace) -> Read
         return between(first, source.read(since=first.since))
 
     progress = waiting.Progress(sys.stderr)
-    waiting.wait(lambda: last().totals.count("requests"), progress, arguments.for_s, arguments.requests)
+    try:
+        waiting.wait(lambda: last().totals.count("requests"), progress, arguments.for_s, arguments.requests)
+    except KeyboardInterrupt as error:
+        raise SourceError("nothing is told: the wait was broken off") from error
     return waiting.patiently(last)
 
 
@@ -165,6 +169,7 @@ def _check_mirror(reading: Reading, wanted: Wanted) -> None:
 
 def _lenient(source: Source) -> Callable[[Search], Sequence[Example]]:
     """Look for examples; a report without them is better than none, so why there are none is told once."""
+    from proxy.cli import waiting  # noqa: PLC0415  with the verb
     from proxy.cli.sources import SourceError  # noqa: PLC0415  with the verb
 
     failed: list[SourceError] = []
@@ -173,7 +178,7 @@ def _lenient(source: Source) -> Callable[[Search], Sequence[Example]]:
         if failed:
             return ()
         try:
-            return source.look(search)
+            return waiting.patiently(lambda: source.look(search))
         except SourceError as error:
             failed.append(error)
             sys.stderr.write(f"there are no examples: {error}\n")

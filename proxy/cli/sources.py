@@ -16,15 +16,18 @@ from proxy.config.model import StoreLimits, Thresholds
 from proxy.report.findings import Reading
 from proxy.version import version
 
+#: What a proxy answers while its comparer is behind, or is just being started.
+_REFUSED = 422
 _BY_FIELD = frozenset({"field", "leading", "noise_field"})
 
 
 class SourceError(Exception):
-    """The source could not be read; `details` are more lines of why."""
+    """The source could not be read; `details` are more lines of why. `is_passing`: soon it might be."""
 
-    def __init__(self, message: str, details: tuple[str, ...] = ()) -> None:
+    def __init__(self, message: str, details: tuple[str, ...] = (), *, is_passing: bool = False) -> None:
         super().__init__(message)
         self.details = details
+        self.is_passing = is_passing
 
 
 class Source(Protocol):
@@ -84,7 +87,7 @@ class Proxy:
         try:
             return self._remote.get(f"{path}?{urlencode(query, errors='surrogatepass')}")
         except RemoteError as error:
-            raise SourceError(str(error), error.details) from error
+            raise SourceError(str(error), error.details, is_passing=error.status == _REFUSED) from error
 
     def _unreadable(self) -> SourceError:
         return SourceError(

@@ -10,7 +10,7 @@ from proxy.cli.sources import SourceError
 from proxy.report import words
 
 _LOOK_S = 1.0
-#: A source that does not answer is asked again so often: a comparer may be behind, or just be replaced.
+#: A source that cannot be read for the moment is asked again so often.
 _PATIENCE = 5
 _BAR = 30
 _STEPS = 10
@@ -56,7 +56,7 @@ def wait(
 ) -> None:
     """Return after `for_s` seconds, or when `count` says that there were so many requests, whichever is first.
 
-    Raises `SourceError` when `count` does again and again.
+    Raises `SourceError` as `patiently` does.
     """
     begun = clock()
     try:
@@ -73,11 +73,13 @@ def wait(
 
 
 def patiently(ask: Callable[[], T], sleep: Callable[[float], None] = time.sleep) -> T:
-    """Return what `ask` does, also if it fails at first."""
+    """Return what `ask` does, also if it fails at first with what will pass. Raises `SourceError`."""
     for _ in range(_PATIENCE):
         try:
             return ask()
-        except SourceError:
+        except SourceError as error:
+            if not error.is_passing:
+                raise
             sleep(_LOOK_S)
     return ask()
 

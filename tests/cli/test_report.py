@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -20,7 +23,7 @@ from proxy.config.model import Address, Admin, Compare, Share, StoreLimits
 from proxy.store import Store
 from tests.report.reports import HOSTILE, rich
 from tests.support.plane import free_port
-from tests.support.running_proxy import RunningProxy, config_for, origin, running, until
+from tests.support.running_proxy import BOUND_S, RunningProxy, config_for, origin, running, until
 
 Capture = pytest.CaptureFixture[str]
 SIDE = Side(200, 1.0, (), "{}")
@@ -150,6 +153,19 @@ def test_a_fault_of_v2_is_told_with_examples_to_who_may_see_them(tmp_path: Path,
 def _counted(proxy: RunningProxy, family: str) -> int:
     status, answer = proxy.change("GET", "/compare/report")
     return sum(row[-1] for row in answer["totals"] if row[0] == family) if status == 200 else 0
+
+
+def test_a_wait_that_is_broken_off_says_so_and_tells_nothing(tmp_path: Path) -> None:
+    with mirrored(tmp_path, 1) as proxy:
+        address = str(proxy.config.settings.admin.address)
+        command = [sys.executable, "-m", "proxy", "report", "--for", "1h", "--admin", address]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as waiting:
+            assert waiting.stderr is not None
+            assert waiting.stderr.readline().startswith("  0 %  0 requests, 1h")
+            waiting.send_signal(signal.SIGINT)
+            said, told = waiting.communicate(timeout=BOUND_S)
+        assert (waiting.returncode, said) == (1, "")
+        assert told == "nothing is told: the wait was broken off\n"
 
 
 # --- a store ---

@@ -77,14 +77,21 @@ def test_a_source_that_fails_for_a_moment_is_asked_again() -> None:
         patiently(failing(6), Clock().sleep)
 
 
-def failing(times: int) -> Callable[[], int]:
+def test_a_source_that_will_not_come_back_is_not_waited_for() -> None:
+    clock = Clock()
+    with pytest.raises(SourceError):
+        patiently(failing(1, is_passing=False), clock.sleep)
+    assert clock.now == 100
+
+
+def failing(times: int, *, is_passing: bool = True) -> Callable[[], int]:
     asked = 0
 
     def ask() -> int:
         nonlocal asked
         asked += 1
         if asked <= times:
-            raise SourceError("the comparer is behind")
+            raise SourceError("the comparer is behind", is_passing=is_passing)
         return asked
 
     return ask
