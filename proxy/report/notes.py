@@ -16,8 +16,13 @@ _CAPPED = {
     "unknown_coding": "with a Content-Encoding that is not decoded",
 }
 _DROPPED = {
+    "no_answer": "because the primary's answer did not come to its end",
+    "over_buffer": "because as much was held for comparing as may be",
     "pipe_full": "because the comparer was behind",
-    "too_large": "because they were too large to hand over",
+    "too_large": "because of being too large to hand over",
+    "no_comparer": "because there was no comparer",
+    "unreadable": "because the comparer could not read what it was handed",
+    "failed": "because comparing failed, which is a fault of this proxy",
 }
 
 

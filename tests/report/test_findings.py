@@ -2,9 +2,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from proxy.capture.outlet import Outlet
+from proxy.compare.difference import CAPS
 from proxy.compare.example import Example, Search
 from proxy.compare.totals import Key, Totals
 from proxy.config.model import Thresholds
+from proxy.report import notes
 from proxy.report.findings import MOST_WITH_EXAMPLES, Reading, Wanted, make
 from proxy.report.limits import parse
 from proxy.report.statuses import matrix
@@ -78,7 +81,12 @@ def test_caps_drops_and_a_missing_baseline_are_named() -> None:
         "37 pairs had an answer nested deeper than is followed.",
         "More fields differ than are counted one by one; the rest is counted as (other).",
     )
-    assert found.notes == ("1 pair was not compared because they were too large to hand over.",)
+    assert found.notes == ("1 pair was not compared because of being too large to hand over.",)
+
+
+def test_every_bound_and_every_reason_to_drop_a_pair_has_its_words() -> None:
+    assert set(notes._CAPPED) == set(CAPS)
+    assert set(Outlet(None).dropped) <= set(notes._DROPPED)
 
 
 def test_statuses_beyond_the_most_frequent_are_one() -> None:
