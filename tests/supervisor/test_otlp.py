@@ -248,3 +248,16 @@ def test_without_the_extra_an_endpoint_is_refused_in_one_line(verb: str) -> None
     )
     assert ended.returncode == 1
     assert [line.removeprefix("ERROR ") for line in ended.stderr.splitlines()] == [EXTRA]
+
+
+def test_a_reload_that_needs_the_extra_is_refused_and_changes_nothing(
+    tmp_path: Path, v1: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "opentelemetry.py").write_text("raise ModuleNotFoundError(name='opentelemetry')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with running(config_for(v1.address), tmp_path) as proxy:
+        proxy.write(traced(v1, None, "http://otel:4318"))
+        assert proxy.change("POST", "/reload")[0] == 422
+        assert EXTRA in proxy.stderr
+        ask(proxy)
+    assert v1.requests[0].headers["traceparent"] is None
