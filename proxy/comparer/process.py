@@ -13,7 +13,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import signal
 import socket
 import time
 from pathlib import Path
@@ -40,8 +39,6 @@ _log = logging.getLogger(__name__)
 def main(argv: list[str]) -> NoReturn:
     """Run a comparer until it has drained, and end the process."""
     log.configure()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
-        signal.signal(number, signal.SIG_IGN)
     _step_back()
     end, pairs = (socket.socket(fileno=int(argv[argv.index(name) + 1])) for name in ("--control", "--pairs"))
     asyncio.run(_run(end, pairs))

@@ -173,6 +173,43 @@ def test_a_file_system_that_is_read_only_is_said_once_and_compares_all_the_same(
         assert "until it can be, what is found stays in memory" in proxy.stderr
 
 
+def test_a_comparer_inherits_nothing_but_its_two_pipes(tmp_path: Path) -> None:
+    with comparing(tmp_path) as proxy:
+        ask(proxy)
+        until_compared(proxy, 1)
+        [worker] = proxy.workers()
+        ours = sockets(proxy.process.pid)
+        assert len(sockets(comparer(proxy)) & ours) == 1, "the end that pairs come out of"
+        assert len(sockets(worker["pid"]) & ours) == 2, "the listener's, and the end that pairs go into"
+        assert sockets(comparer(proxy)).isdisjoint(sockets(worker["pid"]))
+
+
+def test_signals_that_reach_the_whole_group_do_not_end_a_comparer(tmp_path: Path) -> None:
+    with comparing(tmp_path) as proxy:
+        pid = comparer(proxy)
+        ask(proxy)
+        until_compared(proxy, 1)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+            os.kill(pid, number)
+        ask(proxy)
+        until_compared(proxy, 2)
+        assert comparer(proxy) == pid
+
+
+def test_a_comparer_whose_supervisor_dies_leaves(tmp_path: Path) -> None:
+    with comparing(tmp_path) as proxy:
+        ask(proxy)
+        until_compared(proxy, 1)
+        pid = comparer(proxy)
+        proxy.signal(signal.SIGKILL)
+        until(lambda: not is_alive(pid), "the comparer to leave")
+
+
+def sockets(pid: int) -> set[str]:
+    links = [str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir()]
+    return {link for link in links if link.startswith("socket:")}
+
+
 def reload(proxy: RunningProxy, compare: Compare) -> None:
     proxy.write(with_compare(proxy.config, compare))
     status, answer = proxy.change("POST", "/reload")
