@@ -14,8 +14,8 @@ _WIDTH = 100
 _CELL = 44
 _SAMPLE = 34
 _BAR = 30
-#: So many fields of noise are named, and so many statuses; that there are more is told.
-_NOISE, _STATUSES = 10, 8
+#: So many fields are shown, so many of noise, and so many statuses; that there are more is told.
+_FIELDS, _NOISE, _STATUSES = 50, 10, 8
 _NUMBER = re.compile(r"[-.]|-?[0-9][0-9.e+ ]*( ?%| [mµ]?s)?|")
 
 
@@ -53,18 +53,18 @@ def _of_mirror(findings: Findings) -> Iterator[str]:
     yield words.line(verdict.summary(findings), _WIDTH)
     for note in findings.notes:
         yield from _wrapped(f"! {words.printable(note)}")
-    for judged, heading in (
-        ("reported", "fields that differ"),
-        ("unsure", "fields that may differ"),
-        ("noise", "noise: fields that differ within one version as well"),
+    for judged, heading, most in (
+        ("reported", "fields that differ", _FIELDS),
+        ("unsure", "fields that may differ", _FIELDS),
+        ("noise", "noise: fields that differ within one version as well", _NOISE),
     ):
-        yield from _fields(heading, findings.judged(judged), most=_NOISE if judged == "noise" else None)
+        yield from _fields(heading, findings.judged(judged), most)
     yield from _figures(findings)
     yield from _statuses(findings)
     yield from _outcomes(findings)
 
 
-def _fields(heading: str, found: Sequence[Found], most: int | None) -> Iterator[str]:
+def _fields(heading: str, found: Sequence[Found], most: int) -> Iterator[str]:
     if not found:
         return
     yield from ("", heading)
@@ -79,7 +79,7 @@ def _fields(heading: str, found: Sequence[Found], most: int | None) -> Iterator[
     for row, one in zip(table, found, strict=False):
         yield row
         yield from _examples(one)
-    if most is not None and len(found) > most:
+    if len(found) > most:
         yield f"  and {count(len(found) - most)} more"
 
 

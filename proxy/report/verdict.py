@@ -41,9 +41,10 @@ def summary(findings: Findings) -> str:
     if not findings.compared:
         return "nothing was compared"
     reported, unsure = findings.judged("reported"), findings.judged("unsure")
-    more = f"; {len(unsure)} more may" if unsure else ""
     if not reported:
-        return f"no field differs for sure in {pairs}{more}"
+        may = f"; {words.counted(len(unsure), 'field')} may" if unsure else ""
+        return f"no field differs for sure in {pairs}{may}"
+    more = f"; {len(unsure)} more may" if unsure else ""
     share = words.rate(findings.figures["diff_rate"].value)
     is_alone = any(found.field.judgement.noise_rate is None for found in reported)
     known = "; no baseline tells whether that is noise" if is_alone else ""

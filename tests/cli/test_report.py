@@ -284,6 +284,29 @@ def test_what_cannot_be_read_or_written_is_told(url: str, tmp_path: Path, capsys
     assert "cannot be written: No such file or directory" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        [],
+        {"version": "9", "time": 1, "since": "x"},
+        {"version": "9", "time": 1, "since": 0, "totals": [[]], "thresholds": {}, "mirrors": []},
+        {"version": "9", "time": 1, "since": 0, "totals": [], "thresholds": {"new": 1}, "mirrors": []},
+    ],
+)
+def test_an_answer_of_another_version_is_told_as_such(answer: object, capsys: Capture) -> None:
+    with origin(json.dumps(answer).encode()) as other:
+        assert cli.main(["report", "--admin", str(other.address)], {}) == 1
+        told = f"what {other.address} answers cannot be read; is it a mirror-proxy of another version?\n"
+        assert capsys.readouterr().err == told
+
+
+def test_a_store_that_is_none_is_told_as_such(tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "store.db").write_text("nothing of the kind" * 100)
+    assert cli.main(["report", "--store", f"sqlite:///{tmp_path}/store.db"], {}) == 1
+    assert f"{tmp_path}/store.db cannot be opened: file is not a database" in capsys.readouterr().err
+
+
 def test_the_password_of_a_store_is_not_shown(capsys: Capture) -> None:
     address = f"postgresql://reader:hunter2@127.0.0.1:{free_port()}/shop?password=hunter3"
     assert cli.main(["report", "--store", address], {}) == 1

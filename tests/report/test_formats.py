@@ -13,7 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.compare.totals import Key, Totals
+from proxy.config.model import Thresholds
 from proxy.report import document, junit, markdown, text, verdict, words
+from proxy.report.findings import Reading, Report, Wanted, make
+from proxy.report.limits import parse
 from tests.report.golden import FORMATS, GOLDEN
 from tests.report.reports import HOSTILE, REPORTS, empty, hostile, rich
 
@@ -110,6 +114,47 @@ def _with(findings: object, **changes: object) -> dict[str, Any]:
     return {name: getattr(findings, name) for name in findings.__dataclass_fields__} | changes  # type: ignore[attr-defined]
 
 
+def test_limits_on_nothing_are_skipped() -> None:
+    found = empty()
+    limited = type(found)(found.reading, type(found.wanted)(limits=(parse("diff_rate>1%"),)), (), ())
+    [suite] = ET.fromstring(junit.render(limited)).findall("testsuite")
+    assert (suite.get("tests"), suite.get("skipped")) == ("1", "1")
+    [case] = suite.findall("testcase")
+    assert (case.get("name"), case[0].get("message")) == ("diff_rate>1%", "undecided: nothing was mirrored")
+
+
+# --- many fields ---
+
+
+def crowded() -> Report:
+    """Return a report of 200 fields that differ and as many of noise."""
+    counts: dict[Key, int] = {("compared", "r", "m"): 1000, ("noise_compared", "r"): 1000}
+    for place in range(200):
+        counts["field", "r", "m", f"$.a{place:03}", "value"] = 500
+        counts["field", "r", "m", f"$.n{place:03}", "value"] = 500
+        counts["noise_field", "r", f"$.n{place:03}", "value"] = 500
+    reading = Reading("here", "1", 0.0, 100.0, Totals(counts), Thresholds())
+    return make(reading, Wanted(), lambda _: ())
+
+
+@pytest.mark.parametrize(
+    ("ending", "shown", "said"),
+    [
+        ("txt", 50, "  and 150 more\n"),
+        ("md", 10, "Fields that differ (10 of 200):\n"),
+        ("html", 50, "50 of 200 fields"),
+        ("json", 200, ""),
+        ("xml", 200, ""),
+    ],
+)
+def test_of_many_fields_the_foremost_are_shown_and_the_others_counted(
+    ending: str, shown: int, said: str
+) -> None:
+    written = FORMATS[ending](crowded())
+    assert len(set(re.findall(r"\$\.a[0-9]{3}", written))) == shown
+    assert said in written
+
+
 # --- Markdown ---
 
 
@@ -130,8 +175,8 @@ def test_foreign_text_stays_in_its_code_span(foreign: str) -> None:
 
 
 def test_tables_of_markdown_have_as_many_cells_in_each_row_as_in_their_head() -> None:
-    for make in REPORTS.values():
-        for table in re.findall(r"(?:^\|.*\|\n)+", markdown.render(make()), re.MULTILINE):
+    for report in REPORTS.values():
+        for table in re.findall(r"(?:^\|.*\|\n)+", markdown.render(report()), re.MULTILINE):
             assert len({line.count("|") for line in table.splitlines()}) == 1
 
 
@@ -161,6 +206,17 @@ def test_a_span_is_written_in_its_two_largest_units(seconds: float, said: str) -
 )  # fmt: skip
 def test_a_short_time_is_written_in_the_unit_that_suits_it(seconds: float | None, said: str) -> None:
     assert words.seconds(seconds) == said
+
+
+def test_where_no_field_differs_for_sure_the_verdict_says_so() -> None:
+    counts: dict[Key, int] = {
+        ("compared", "r", "m"): 1000,
+        ("noise_compared", "r"): 1000,
+        ("field", "r", "m", "$.a", "value"): 2,
+    }
+    found = make(Reading("here", "1", 0.0, 1.0, Totals(counts), Thresholds()), Wanted(), lambda _: ())
+    assert verdict.word(found) == "NO DIFFERENCE"
+    assert verdict.line(found) == "m: no field differs for sure in 1 000 pairs; 1 field may"
 
 
 def test_without_limits_the_verdict_says_what_was_found() -> None:
