@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,15 @@ def test_names_are_given_once_and_all_that_are_referred_to_exist(name: str) -> N
             assert labels or attributes.get("aria-label")
         if tag == "th":
             assert attributes.get("scope") in {"row", "col"}
+
+
+@pages
+def test_no_heading_skips_a_level(name: str) -> None:
+    levels = [
+        int(tag[1]) for tag, _ in Elements(html.render(REPORTS[name]())).tags if re.fullmatch("h[1-6]", tag)
+    ]
+    assert levels[0] == 1
+    assert all(below - above <= 1 for above, below in pairwise(levels))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
