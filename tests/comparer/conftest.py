@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.support.postgres import postgres_folder, postgres_url
+from tests.support.postgres import postgres, postgres_url
 
-__all__ = ["postgres_folder", "postgres_url"]
+__all__ = ["postgres", "postgres_url"]

@@ -17,6 +17,7 @@ from proxy.comparer.keeper import PRUNE_S, RETRY_S, Keeper
 from proxy.config.model import Compare, StoreLimits
 from proxy.store import Store, StoreError
 from tests.support.comparer import EXAMPLE, NOW
+from tests.support.postgres import Server
 
 KEY = ("compared", "shop", "v2")
 
@@ -150,6 +151,24 @@ async def test_what_waits_belongs_to_the_minute_it_was_counted_in(kept: Kept, tm
     (tmp_path / "folder").unlink()
     await kept.keeper.write()
     assert await kept.keeper.answer(NOW + 60) == Totals({KEY: 10})
+
+
+async def test_a_server_that_is_down_for_a_while_misses_nothing(
+    kept: Kept, postgres: Server, postgres_url: str
+) -> None:
+    kept.keeper.settle(Compare(store=postgres_url), "shop")
+    kept.keeper.add({KEY: 1}, [EXAMPLE])
+    await kept.keeper.write()
+    postgres.stop()
+    try:
+        for _ in range(2):
+            kept.keeper.add({KEY: 10}, [EXAMPLE])
+            await kept.keeper.write()
+    finally:
+        postgres.start()
+    assert kept.keeper.failures == 2
+    assert (await kept.totals()).counts == {KEY: 21}
+    assert len(await kept.numbers()) == 3
 
 
 async def test_another_store_is_used_from_when_it_is_named(kept: Kept, tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ import pytest
 
 from proxy.config.model import StoreLimits
 from proxy.store import Store
-from tests.support.postgres import postgres_folder, postgres_url
+from tests.support.postgres import postgres, postgres_url
 
-__all__ = ["postgres_folder", "postgres_url"]
+__all__ = ["postgres", "postgres_url"]
 
 OpenStore = Callable[..., Store]
 

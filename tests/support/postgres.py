@@ -16,55 +16,67 @@ import pytest
 _names = count(1)
 
 
+class Server:
+    """A server that is reached by the socket in its folder, as a user that is not root: it refuses root."""
+
+    def __init__(self, binaries: Path, folder: Path) -> None:
+        self._binaries = binaries
+        self.folder = folder
+        self._user = _somebody_in(folder)
+        self._run("initdb", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-sync")
+
+    def start(self) -> None:
+        options = f"-k {self.folder} -c listen_addresses='' -c fsync=off"
+        self._run("pg_ctl", "start", "--wait", "-l", str(self.folder / "log"), "-o", options)
+
+    def stop(self) -> None:
+        self._run("pg_ctl", "stop", "--wait", "-m", "immediate")
+
+    def _run(self, program: str, *arguments: str) -> None:
+        subprocess.run(  # its log is a file: a server would hold a pipe open
+            [self._binaries / program, "-D", self.folder / "data", *arguments],
+            check=True,
+            cwd=self.folder,
+            stdout=subprocess.DEVNULL,
+            timeout=60,
+            env={"PATH": os.environ["PATH"], "LC_ALL": "C"},
+            **self._user,  # type: ignore[call-overload]  # user and group, or nothing
+        )
+
+
 @pytest.fixture(scope="session")
-def postgres_folder() -> Iterator[Path]:
-    """Run a server that is reached by the socket in the folder, as a user that is not root: it refuses root."""
+def postgres() -> Iterator[Server]:
+    """Run a server."""
     pytest.importorskip("psycopg", reason="psycopg is not installed: the extra `postgres` has it")
     found = shutil.which("initdb") or next(map(str, Path("/usr/lib/postgresql").glob("*/bin/initdb")), None)
     if found is None:
         pytest.skip("PostgreSQL is not installed: there is no initdb on the path or in /usr/lib/postgresql")
     folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
     try:
-        yield from _serve(Path(found).parent, folder)
+        server = Server(Path(found).parent, folder)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
     finally:
         shutil.rmtree(folder)
 
 
 @pytest.fixture
-def postgres_url(postgres_folder: Path) -> str:
+def postgres_url(postgres: Server) -> str:
     """Make an empty database."""
     import psycopg  # noqa: PLC0415  # it need not be installed
 
     name = f"store_{next(_names)}"
     with psycopg.connect(
-        f"host={postgres_folder} user=postgres dbname=postgres", autocommit=True
+        f"host={postgres.folder} user=postgres dbname=postgres", autocommit=True
     ) as connection:
         connection.execute(f"CREATE DATABASE {name}".encode())
-    return f"postgresql://postgres@/{name}?host={postgres_folder}"
+    return f"postgresql://postgres@/{name}?host={postgres.folder}"
 
 
-def _serve(binaries: Path, folder: Path) -> Iterator[Path]:
-    def run(program: str, *arguments: str) -> None:
-        subprocess.run(  # its log is a file: a server would hold a pipe open
-            [binaries / program, "-D", folder / "data", *arguments],
-            check=True,
-            cwd=folder,
-            stdout=subprocess.DEVNULL,
-            timeout=60,
-            env={"PATH": os.environ["PATH"], "LC_ALL": "C"},
-            **_as_nobody_special(folder),  # type: ignore[call-overload]  # user and group, or nothing
-        )
-
-    options = f"-k {folder} -c listen_addresses='' -c fsync=off"
-    run("initdb", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-sync")
-    run("pg_ctl", "start", "--wait", "-l", str(folder / "log"), "-o", options)
-    try:
-        yield folder
-    finally:
-        run("pg_ctl", "stop", "--wait", "-m", "immediate")
-
-
-def _as_nobody_special(folder: Path) -> dict[str, object]:
+def _somebody_in(folder: Path) -> dict[str, object]:
     if os.geteuid():
         return {}
     try:
