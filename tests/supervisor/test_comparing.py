@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from proxy.config.model import Compare, Config, FieldRule, Share
+import pytest
+
+from proxy.admin.subject import RefusedError
+from proxy.compare.example import Search
+from proxy.config.model import Compare, Config, FieldRule, Settings, Share
+from proxy.supervisor import Patience
+from proxy.supervisor.comparing import Comparing
+from tests.support import plane
 from tests.support.running_proxy import RunningProxy, config_for, is_alive, origin, running, until
 
 ONE, TWO = b'{"price": 1}', b'{"price": 2}'
@@ -203,6 +212,28 @@ def test_a_comparer_whose_supervisor_dies_leaves(tmp_path: Path) -> None:
         pid = comparer(proxy)
         proxy.signal(signal.SIGKILL)
         until(lambda: not is_alive(pid), "the comparer to leave")
+
+
+async def test_only_so_many_questions_wait_for_a_comparer_and_each_for_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.supervisor.comparing.ANSWER_S", 0.5)
+    asked = Comparing(Patience(), dict)
+    with pytest.raises(RefusedError, match="nothing is compared"):
+        await asked.differences(Search())
+    asked.settle(Settings(compare=compare_in(tmp_path)))
+    with pytest.raises(RefusedError, match="is being started"):
+        await asked.differences(Search())
+    await plane.until(lambda: asked.row() is not None, "a comparer")
+    pid: Any = (asked.row() or {})["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    answers = await asyncio.gather(*(asked.differences(Search()) for _ in range(20)), return_exceptions=True)
+    said = Counter(map(str, answers))
+    assert said == {
+        "the comparer is behind; ask again in a moment": 4,
+        "the comparer has not answered; ask again in a moment": 16,
+    }
+    await asked.close()
 
 
 def sockets(pid: int) -> set[str]:
