@@ -39,7 +39,8 @@ The walk of one request, to be read in this order:
     11. The primary's response flows back; pressure from the client slows it, nothing from a mirror does.
     12. `exchange` finishes exactly once: it counts (`telemetry.stats`), writes to the `journal`, and where traces go
         somewhere, `tracer` makes spans of it.
-    13. Each shadow ends by itself, with exactly one outcome; its reply is read and dropped.
+    13. Each shadow ends by itself, with exactly one outcome; its reply is read and dropped. Of a request that is
+        captured (`capture`) both answers are kept, and go to the comparer once both have ended.
 
 The walk of a configuration: `config` reads documents and flags into one frozen `config.model`, or tells every
 problem; `supervisor` sends it to each `worker` through `control`; `snapshot` compiles it and takes over what
