@@ -86,7 +86,7 @@ def assert_harmless(page: Page, title: str) -> None:
 
 def test_the_page_shows_hostile_names_as_text(open_page: Open, url: str) -> None:
     page = open_page(url)
-    expect(page.locator("#link")).to_have_text("live")
+    expect(page.locator("#link")).to_have_text("updating")
     assert_harmless(page, "mirror-proxy")
     for heading in (SEEN, f"m{SEEN}"):
         expect(page.get_by_role("heading", name=heading, exact=True).first).to_be_visible()

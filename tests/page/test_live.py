@@ -12,7 +12,7 @@ from tests.page.conftest import Open, Shop
 
 def test_numbers_change_by_themselves(open_page: Open, shop: Shop) -> None:
     page = open_page(shop.url)
-    expect(page.locator("#link")).to_have_text("live")
+    expect(page.locator("#link")).to_have_text("updating")
     expect(page.locator("#requests")).to_have_text("0")
     shop.send(20)
     expect(page.locator("#requests")).to_have_text("20")
@@ -54,13 +54,13 @@ def test_a_screen_reader_is_told_of_changes_and_not_of_every_second(open_page: O
     for count in (3, 6):
         shop.send(3)
         expect(page.locator("#requests")).to_have_text(str(count))
-    assert page.evaluate("told") in ([], ["live"])
+    assert page.evaluate("told") in ([], ["updating"])
 
 
 def test_a_worker_that_dies_is_replaced_on_the_page(open_page: Open, shop: Shop) -> None:
     page = open_page(shop.url)
     first = shop.proxy.workers()[0]["pid"]
-    workers = page.get_by_role("region", name="Workers")
+    workers = page.get_by_role("region", name="Processes")
     expect(workers.get_by_role("cell", name=str(first), exact=True)).to_be_visible()
     os.kill(first, signal.SIGKILL)
     expect(workers.get_by_role("cell", name=str(first), exact=True)).to_be_hidden()
@@ -76,7 +76,7 @@ def test_a_reload_that_is_refused_is_said_with_its_problems(open_page: Open, sho
 
 def test_a_page_that_nobody_sees_asks_for_nothing(open_page: Open, shop: Shop) -> None:
     page = open_page(shop.url)
-    expect(page.locator("#link")).to_have_text("live")
+    expect(page.locator("#link")).to_have_text("updating")
     hide = "Object.defineProperty(document, 'hidden', {value: %s, configurable: true})"
     change = "document.dispatchEvent(new Event('visibilitychange'))"
     page.evaluate(f"{hide % 'true'}; {change}")
@@ -93,4 +93,4 @@ def test_without_scripts_the_page_says_how_things_stand(open_page: Open, shop: S
     expect(page.get_by_text("gets 100 % of route r")).to_be_visible()
     expect(page.get_by_text("mirror-proxy ctl does the same")).to_be_visible()
     expect(page.get_by_role("button")).to_have_count(0)
-    expect(page.locator("#link")).to_contain_text("not live")
+    expect(page.locator("#link")).to_contain_text("not updating")

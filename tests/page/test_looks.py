@@ -167,7 +167,7 @@ def test_everything_has_its_place_and_its_name(open_page: Open, url: str, path: 
 
 def test_the_keyboard_gets_everywhere_and_is_seen_where_it_is(open_page: Open, url: str) -> None:
     page = open_page(url)
-    expect(page.locator("#link")).to_have_text("live")
+    expect(page.locator("#link")).to_have_text("updating")
     wanted = page.locator("a:visible, button:visible, input:visible, select:visible").count()
     reached = focus_walk(page, wanted + 5)
     assert reached[0] == "Skip to the content"

@@ -205,11 +205,11 @@ def test_a_proxy_that_is_gone_is_said_and_one_that_is_back_is_followed_again(
         with running(config, first) as proxy:
             page = open_page(Shop(proxy, v1, v2).url)
             link = page.locator("#link")
-            expect(link).to_have_text("live")
-        expect(link).to_contain_text("not live")
+            expect(link).to_have_text("updating")
+        expect(link).to_contain_text("not updating")
         button(page, "Pause all mirrors").click()
         expect(said(page)).to_have_text("Not changed: the proxy does not answer")
         with running(replace(config), second) as proxy:
-            expect(link).to_have_text("live")
+            expect(link).to_have_text("updating")
             until(lambda: proxy.ask()[0] == 200, "an answer")
             expect(page.locator("#requests")).to_have_text("1")

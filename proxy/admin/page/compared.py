@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from proxy.admin.page.moment import Moment
-from proxy.compare.totals import OTHER
+from proxy.admin.page import outcomes
+from proxy.admin.page.moment import Moment, baselines
+from proxy.compare.totals import OTHER, Totals
 from proxy.report.fields import Field, fields
 from proxy.report.figures import Figure, figures
 
@@ -63,6 +64,7 @@ class Compared:
     rate: Figure
     rows: tuple[Row, ...]
     more_fields: int
+    baselines: tuple[outcomes.Mirror, ...]
     capped: tuple[Loss, ...]
     dropped: tuple[Loss, ...]
 
@@ -70,7 +72,8 @@ class Compared:
 def of(moment: Moment) -> Compared:
     """Return what is known of all mirrors."""
     compare, totals = moment.loaded.config.settings.compare, moment.totals
-    found = fields(totals, compare.thresholds)
+    found = fields(totals, compare.thresholds) if compare.is_on else []
+    known = baselines(moment.loaded.config)
     capped: dict[str, int] = {}
     for (_, _, reason), count in totals.of("capped"):
         capped[reason] = capped.get(reason, 0) + count
@@ -80,9 +83,10 @@ def of(moment: Moment) -> Compared:
         totals.count("compared"),
         totals.count("noise_compared"),
         totals.count("differing"),
-        figures(totals, compare.thresholds)["diff_rate"],
+        figures(totals if compare.is_on else Totals(), compare.thresholds)["diff_rate"],
         tuple(Row(field, _link(field)) for field in found[:MOST_FIELDS]),
         max(0, len(found) - MOST_FIELDS),
+        tuple(row for row in outcomes.of(moment) if row.name in known),
         tuple(_losses(capped, CAPPED)),
         tuple(_losses({reason: count for (reason,), count in totals.of("dropped")}, DROPPED)),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from proxy.admin.page import ramping
 from proxy.admin.page.moment import Moment
 from proxy.admin.subject import Row, Steered
 from proxy.config.model import MirrorPolicy
@@ -24,6 +25,7 @@ class Mirror:
     percent: float
     file_percent: float
     is_set: bool
+    is_ramped: bool
     is_paused: bool
     left_s: float | None
     in_flight: int
@@ -46,8 +48,15 @@ def of(moment: Moment) -> Controls:
     """Return what can be steered; a mirror that stands in several places of a route stands here once."""
     live = {row.get("name"): row for row in moment.snapshot.mirrors}
     steered = moment.steered
+    ramped = {ramp.name for ramp in ramping.of(moment) if ramp.kind == "mirror" and not ramp.is_over}
     mirrors = {
-        policy.name: _mirror(route, policy, steered.get(policy.name, _NOTHING), live.get(policy.name, {}))
+        policy.name: _mirror(
+            route,
+            policy,
+            steered.get(policy.name, _NOTHING),
+            live.get(policy.name, {}),
+            is_ramped=policy.name in ramped,
+        )
         for route, policy in moment.mirrors()
     }
     shared = {
@@ -65,7 +74,7 @@ def of(moment: Moment) -> Controls:
     )
 
 
-def _mirror(route: str, policy: MirrorPolicy, steered: Steered, row: Row) -> Mirror:
+def _mirror(route: str, policy: MirrorPolicy, steered: Steered, row: Row, *, is_ramped: bool) -> Mirror:
     file_percent = 100 * policy.numerator / policy.denominator
     return Mirror(
         policy.name,
@@ -74,6 +83,7 @@ def _mirror(route: str, policy: MirrorPolicy, steered: Steered, row: Row) -> Mir
         file_percent if steered.percent is None else steered.percent,
         file_percent,
         steered.percent is not None,
+        is_ramped,
         steered.paused,
         steered.left_s,
         _number(row, "in_flight"),

@@ -11,6 +11,7 @@ from aiohttp import web
 from proxy.admin.guard import problem
 from proxy.admin.page import panels
 from proxy.admin.page.live import LIVE
+from proxy.admin.page.moment import Moment
 from proxy.admin.page.pages import HEADERS, page
 from proxy.admin.views import PAGES
 
@@ -27,7 +28,12 @@ _MOST_FIND = 200
 async def index(request: web.Request) -> web.Response:
     """Answer the page as things stand; a browser with scripts then follows `/events`."""
     moment = replace(await request.app[LIVE].look(), find=_find(request))
-    links = [(path, answer is not None and "{" not in path, about) for path, answer, about in PAGES[1:]]
+    links = [(path, answer is not None, about) for path, answer, about in PAGES[1:] if "{" not in path]
+    return await asyncio.to_thread(_page, moment, links)
+
+
+def _page(moment: Moment, links: list[tuple[str, bool, str]]) -> web.Response:
+    """Made beside the loop, as the events are."""
     return page("page.html", moment=moment, panels=panels.make(moment), links=links)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -50,22 +51,27 @@ class History:
         """All of them, the oldest first."""
         return tuple(self._points)
 
-    def add(self, time: float, totals: Totals) -> None:
-        """Remember what has been counted by `time`; soon after another point there is no need."""
+    def add(self, time: float, totals: Totals, baselines: Collection[str]) -> None:
+        """Remember what has been counted by `time`; soon after another point there is no need.
+
+        What is sent to `baselines`, to know noise by, is no copy.
+        """
         if self._points and time - self._points[-1].time < _LEAST_S:
             return
         while self._points and self._points[0].time < time - SPAN_S:
             self._points.popleft()
-        self._points.append(point_of(time, totals))
+        self._points.append(point_of(time, totals, baselines))
 
 
-def point_of(time: float, totals: Totals) -> Point:
-    """Return what `totals` has of traffic."""
+def point_of(time: float, totals: Totals, baselines: Collection[str]) -> Point:
+    """Return what `totals` has of traffic, baselines of noise left out."""
     requests = errors = copies = failures = 0
     for (_, _, code), count in totals.of("requests"):
         requests += count
         errors += count * code.startswith("5")
-    for (_, _, outcome), count in totals.of("outcome"):
+    for (_, mirror, outcome), count in totals.of("outcome"):
+        if mirror in baselines:
+            continue
         copies += count * (outcome in _SENT)
         failures += count * (outcome in FAILURES)
     return Point(time, requests, errors, copies, failures)

@@ -17,7 +17,7 @@ from aiohttp import web
 from proxy import tasks
 from proxy.admin import rows
 from proxy.admin.page.history import SPAN_S, History
-from proxy.admin.page.moment import Moment
+from proxy.admin.page.moment import Moment, baselines
 from proxy.admin.subject import RefusedError, Steered, Subject
 from proxy.compare import totals
 from proxy.compare.totals import Totals
@@ -40,6 +40,7 @@ class Live:
         self._looking: asyncio.Task[None] | None = None
         self._until = 0.0
         self._moment: Moment | None = None
+        self._drawing = asyncio.Lock()
         self._drawn_of: Moment | None = None
         self._drawn: dict[str, Panels] = {}
         self._news = asyncio.Event()
@@ -72,7 +73,7 @@ class Live:
                 news, moment = self._news, self._moment
                 if moment is not None and moment is not seen:
                     seen = moment
-                    panels = self._draw(draw, moment, find)
+                    panels = await self._draw(draw, moment, find)
                     yield _event({name: html for name, html in panels.items() if shown.get(name) != html})
                     shown = panels
                 else:
@@ -109,7 +110,7 @@ class Live:
         snapshot = await subject.snapshot()
         now = time.time()
         counted, trouble = await self._totals(totals.of_report(snapshot.report))
-        self._history.add(_now(), counted)
+        self._history.add(_now(), counted, baselines(subject.loaded.config))
         self._moment = Moment(
             now,
             subject.state,
@@ -144,13 +145,14 @@ class Live:
         names = {mirror.name for host in hosts for route in host.routes for mirror in route.mirrors}
         return {name: subject.steered(name) for name in {*names, ALL_MIRRORS}}
 
-    def _draw(self, draw: Draw, moment: Moment, find: str) -> Panels:
-        """Draw each moment once, for all who look for the same."""
-        if self._drawn_of is not moment:
-            self._drawn_of, self._drawn = moment, {}
-        if find not in self._drawn:
-            self._drawn[find] = draw(replace(moment, find=find))
-        return self._drawn[find]
+    async def _draw(self, draw: Draw, moment: Moment, find: str) -> Panels:
+        """Draw each moment once for all who look for the same; beside the loop, for many routes take their time."""
+        async with self._drawing:
+            if self._drawn_of is not moment:
+                self._drawn_of, self._drawn = moment, {}
+            if find not in self._drawn:
+                self._drawn[find] = await asyncio.to_thread(draw, replace(moment, find=find))
+            return self._drawn[find]
 
 
 LIVE = web.AppKey("live", Live)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from proxy.admin.page.history import Point
 from proxy.admin.subject import Loaded, Refusal, Row, Snapshot, State, Steered
 from proxy.compare.totals import Totals
-from proxy.config.model import MirrorPolicy
+from proxy.config.model import Config, MirrorPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,17 @@ class Moment:
         uptime = self.info.get("uptime_s")
         return float(uptime) if isinstance(uptime, int | float) else 0.0
 
+    @property
+    def shedding(self) -> int:
+        """How many workers mirror nothing because they are late."""
+        found = self.snapshot.report.get("workers_shedding", {}).values()
+        return sum(int(value) for value in found if isinstance(value, int | float))
+
+    def totals_about(self, names: AbstractSet[str]) -> Totals:
+        """Return what was counted of these routes and mirrors: of thousands, it takes long to look through all."""
+        counts = self.totals.counts
+        return Totals({key: count for key, count in counts.items() if not names.isdisjoint(key[1:3])})
+
     def mirrors(self) -> Iterator[tuple[str, MirrorPolicy]]:
         """Yield each mirror that is looked for, with its route's name; baselines of noise are none."""
         for host in self.loaded.config.virtual_hosts:
@@ -50,3 +62,14 @@ class Moment:
     def finds(self, name: str) -> bool:
         """Tell whether what has this name is looked for."""
         return self.find.casefold() in name.casefold()
+
+
+def baselines(config: Config) -> frozenset[str]:
+    """Return the names of all that is asked only to know noise by."""
+    return frozenset(
+        mirror.name
+        for host in config.virtual_hosts
+        for route in host.routes
+        for mirror in route.mirrors
+        if mirror.role != "mirror"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import islice
 
 from proxy.admin.page import compared, controls, latency, outcomes, ramping, statuses, traffic
@@ -26,6 +27,9 @@ def draw(moment: Moment) -> dict[str, str]:
 
 
 def _details(moment: Moment) -> list[dict[str, object]]:
+    chosen = list(islice(moment.mirrors(), MOST_DETAILS))
+    names = {name for route, mirror in chosen for name in (route, mirror.name)}
+    moment = replace(moment, totals=moment.totals_about(names))
     ends = {row.name: row for row in outcomes.of(moment)}
     pairs = {row.mirror: row for row in statuses.of(moment)}
     return [
@@ -36,7 +40,7 @@ def _details(moment: Moment) -> list[dict[str, object]]:
             "outcomes": ends.get(mirror.name),
             "statuses": pairs.get(mirror.name),
         }
-        for route, mirror in islice(moment.mirrors(), MOST_DETAILS)
+        for route, mirror in chosen
     ]
 
 

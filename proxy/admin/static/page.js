@@ -72,11 +72,11 @@ function follow() {
   stream = new EventSource(`/events${location.search}`);
   stream.onmessage = (event) => {
     show(JSON.parse(event.data));
-    tellLink("live", "live");
+    tellLink("updating", "live");
   };
   stream.onerror = () => {
     const isRefused = stream.readyState === EventSource.CLOSED;
-    tellLink(isRefused ? "not live: too many pages are open, or the proxy is gone; trying again" : "not live: trying again", "lost");
+    tellLink(isRefused ? "not updating: too many pages are open, or the proxy is gone; trying again" : "not updating: trying again", "lost");
     if (isRefused) {
       stream = null;
       setTimeout(follow, 5000);

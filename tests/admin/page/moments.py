@@ -12,12 +12,14 @@ from proxy.compare.totals import Totals
 from proxy.config.model import (
     Address,
     Cluster,
+    Compare,
     Config,
     Destination,
     Endpoint,
     MirrorPolicy,
     Route,
     Settings,
+    Share,
     VirtualHost,
 )
 
@@ -26,7 +28,9 @@ def config(*mirrors: MirrorPolicy, route: str = "shop") -> Config:
     """Build one route with these mirrors."""
     routes = (Route(route, (Destination("v1", "c"),), mirrors),)
     cluster = Cluster("c", "v1", (Endpoint(Address("10.0.0.1", 80)),))
-    return Config(Settings(), (cluster,), (VirtualHost("any", ("*",), routes),))
+    return Config(
+        Settings(compare=Compare(share=Share(10))), (cluster,), (VirtualHost("any", ("*",), routes),)
+    )
 
 
 def moment(counts: dict[tuple[str, ...], int], **changes: Any) -> Moment:

@@ -8,7 +8,7 @@ def totals(requests: int) -> Totals:
     return Totals({("requests", "r", "v1", "200"): requests})
 
 
-def test_a_point_has_what_was_asked_and_what_was_copied() -> None:
+def test_a_point_has_what_was_asked_and_what_was_copied_but_not_what_is_asked_to_know_noise() -> None:
     counted = Totals(
         {
             ("requests", "r", "v1", "200"): 90,
@@ -17,15 +17,18 @@ def test_a_point_has_what_was_asked_and_what_was_copied() -> None:
             ("outcome", "r", "m", "reset"): 3,
             ("outcome", "r", "m", "client_aborted"): 1,
             ("outcome", "r", "m", "not_sampled"): 50,
+            ("outcome", "r", "shop/repeat", "completed"): 7,
         }
     )
-    assert point_of(7.0, counted) == Point(7.0, requests=100, errors=10, copies=44, failures=3)
+    assert point_of(7.0, counted, {"shop/repeat"}) == Point(
+        7.0, requests=100, errors=10, copies=44, failures=3
+    )
 
 
 def test_what_is_older_than_the_span_is_forgotten() -> None:
     history = History()
     for second in range(1_000):
-        history.add(float(second), totals(second))
+        history.add(float(second), totals(second), frozenset())
     assert history.points[0].time == 999 - SPAN_S
     assert history.points[-1].requests == 999
 
@@ -33,7 +36,7 @@ def test_what_is_older_than_the_span_is_forgotten() -> None:
 def test_however_often_it_is_looked_there_are_no_more_points_than_fit() -> None:
     history = History()
     for number in range(10_000):
-        history.add(number / 1_000, totals(number))
+        history.add(number / 1_000, totals(number), frozenset())
     assert [point.time for point in history.points] == [number / 2 for number in range(20)]
 
 

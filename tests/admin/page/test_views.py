@@ -12,9 +12,10 @@ from proxy.admin.subject import Steered
 from proxy.capture.outlet import Outlet
 from proxy.compare.difference import CAPS
 from proxy.compare.totals import OTHER
-from proxy.config.model import MirrorPolicy
+from proxy.config.model import MirrorPolicy, Settings
 from proxy.mirror.policy import OUTCOMES
 from proxy.runtime import ALL_MIRRORS
+from proxy.telemetry.metrics import Report
 from tests.admin.page.moments import config, moment
 
 Counts = dict[tuple[str, ...], int]
@@ -199,3 +200,46 @@ def test_a_ramp_shows_its_steps_and_the_last_lines_of_its_log() -> None:
     assert [event.text for event in second.events] == [f"line {number}" for number in range(14, 20)]
     assert [guard.limit for guard in second.guards] == ["diff_rate>1%"]
     assert (third.name, third.is_over) == ("shop/v3", True)
+
+
+def test_where_nothing_is_compared_nothing_is_judged() -> None:
+    now = moment({("field", "shop", "shop/v2", "$.a", "value"): 1, ("compared", "shop", "shop/v2"): 1})
+    off = replace(now.loaded.config, settings=Settings())
+    found = compared.of(replace(now, loaded=replace(now.loaded, config=off)))
+    assert (found.is_on, found.rows, found.rate.value) == (False, (), None)
+
+
+def test_what_is_asked_to_know_noise_by_stands_with_what_became_of_that() -> None:
+    loaded = replace(moment({}).loaded, config=config(MirrorPolicy("shop/repeat", "c", role="repeat")))
+    counts: Counts = {
+        ("outcome", "shop", "shop/repeat", "completed"): 3,
+        ("outcome", "shop", "shop/repeat", "not_sampled"): 7,
+        ("outcome", "shop", "shop/v2", "completed"): 7,
+    }
+    [row] = compared.of(moment(counts, loaded=loaded)).baselines
+    assert (row.name, row.requests) == ("shop/repeat", 10)
+
+
+def test_a_mirror_that_a_ramp_moves_says_so_until_that_is_over() -> None:
+    for state, is_ramped in (("running", True), ("held", True), ("finished", False)):
+        ramps = ({"mirror": "shop/v2", "state": state},)
+        [mirror] = controls.of(moment({}, ramps=ramps)).mirrors
+        assert mirror.is_ramped is is_ramped
+
+
+def test_of_thousands_of_routes_only_what_is_asked_about_is_looked_through() -> None:
+    counts: Counts = {
+        ("duration", "shop", "v1", "3"): 1,
+        ("mirror_duration", "shop/v2", "3"): 2,
+        ("duration", "other", "v1", "3"): 4,
+        ("dropped", "pipe_full"): 8,
+    }
+    found = moment(counts).totals_about({"shop", "shop/v2"})
+    assert sorted(found.counts.values()) == [1, 2]
+
+
+def test_workers_that_shed_are_counted() -> None:
+    now = moment({})
+    assert now.shedding == 0
+    report: Report = {"workers_shedding": {(): 2.0}}
+    assert replace(now, snapshot=replace(now.snapshot, report=report)).shedding == 2
