@@ -11,7 +11,7 @@ A key is a family and its labels. The families:
     compared        route mirror                  pairs that were compared
     differing       route mirror                  those of them with any difference
     field           route mirror path kind        pairs in which this field differed
-    leading         route mirror path kind        differing pairs, each under its most telling field only
+    leading         route mirror path kind        differing pairs, each under its most telling field only, noise last
     noise_compared  route                         pairs of one version
     noise_field     route path kind               those of them in which this field differed
     capped          route mirror reason           pairs of which not everything could be compared

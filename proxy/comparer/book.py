@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from proxy.compare.differ import leading
-from proxy.compare.difference import Comparison
+from proxy.compare.differ import ordered
+from proxy.compare.difference import Comparison, Difference
 from proxy.compare.pair import Pair
 from proxy.compare.totals import Key
 from proxy.comparer.fields import Fields
 from proxy.telemetry.metrics import Report
 
 _BY_FIELD = ("field", "leading", "noise_field")
+#: Of so many fields it is known how often they differ within one version; any other counts as if it never did.
+_MAX_NOISY = 10_000
 
 
 class Book:
@@ -21,6 +23,7 @@ class Book:
     def __init__(self) -> None:
         self._fields = Fields()
         self._sum: Counter[Key] = Counter()
+        self._noisy: Counter[Key] = Counter()
 
     def enter(self, pair: Pair, comparison: Comparison, now: float) -> list[Key]:
         """Count a pair that was compared at `now`; return the keys of which it is one more each."""
@@ -55,13 +58,22 @@ class Book:
         if not comparison.differences:
             return
         yield ("differing", *whose)
-        first = leading(comparison.differences)
+        first = self._leading(pair, comparison)
         yield ("leading", *whose, self._fields.name(whose, first.path, now), first.kind)
         for field in self._named(whose, comparison, now):
             yield ("field", *whose, *field)
 
+    def _leading(self, pair: Pair, comparison: Comparison) -> Difference:
+        """Return the most telling of those that differ least within one version: noise leads no pair with a fault."""
+        noisy = self._noisy
+        return min(ordered(comparison.differences), key=lambda one: noisy[pair.route, one.path, one.kind])
+
     def _noise(self, pair: Pair, comparison: Comparison, now: float) -> Iterator[Key]:
         yield ("noise_compared", pair.route)
+        for one in comparison.differences:
+            place = (pair.route, one.path, one.kind)
+            if place in self._noisy or len(self._noisy) < _MAX_NOISY:
+                self._noisy[place] += 1
         for field in self._named((pair.route, ""), comparison, now):
             yield ("noise_field", pair.route, *field)
 

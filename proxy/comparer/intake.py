@@ -9,7 +9,7 @@ import asyncio
 import socket
 from collections import deque
 
-MAX_DATAGRAMS = 5_000
+MAX_DATAGRAMS = 20_000
 MAX_BYTES = 32 * 1024 * 1024
 #: Larger than what the kernel takes into such a pipe at once (see `supervisor.comparing`).
 _LARGEST = 4 * 1024 * 1024

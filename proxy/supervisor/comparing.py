@@ -22,7 +22,7 @@ from proxy.supervisor.slot import Patience
 from proxy.telemetry.metrics import Report, merge
 
 #: What is asked of the kernel for the pipe; it gives twice as much, but no more than twice net.core.wmem_max.
-PIPE_BYTES = 1024 * 1024
+PIPE_BYTES = 4 * 1024 * 1024
 COUNT_S = 2.0
 ANSWER_S = 5.0
 LEAVE_S = 2.0

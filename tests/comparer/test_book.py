@@ -24,6 +24,13 @@ def test_each_field_of_a_pair_is_counted_and_the_most_telling_one_leads() -> Non
     ]
 
 
+def test_what_differs_within_one_version_leads_no_pair_that_has_a_fault() -> None:
+    book = Book()
+    book.enter(NOISE, differing("$.at"), 0.0)
+    keys = book.enter(PAIR, differing("$.at", "$.price"), 0.0)
+    assert [key for key in keys if key[0] == "leading"] == [("leading", "shop", "v2", "$.price", "value")]
+
+
 def test_a_pair_without_differences_is_only_compared() -> None:
     assert Book().enter(PAIR, Comparison(), 0.0) == [("compared", "shop", "v2")]
 
