@@ -182,6 +182,23 @@ async def test_mirrors_are_narrowed_by_what_a_reader_looks_for(
         assert "No mirror has such a name" in await answer.text()
 
 
+async def test_figures_of_late_are_those_since_somebody_looked(
+    doors: Doors, client: aiohttp.ClientSession
+) -> None:
+    compare(doors.subject)
+    doors.subject.counted = Totals({("compared", "rest", "rest/v2"): 1_000})
+    async with follow(client, doors.everything) as always:
+        assert "1\u202f000" in (await event(always))["compared"]
+        async with client.get(f"{doors.everything}/events?figures=recent") as late:
+            await event(late)
+            doors.subject.counted = Totals({("compared", "rest", "rest/v2"): 1_234})
+            said = ""
+            while ">234<" not in said:
+                said = (await event(late)).get("compared", said)
+        while "1\u202f234" not in said:
+            said = (await event(always)).get("compared", said)
+
+
 async def test_one_more_page_than_may_be_followed_is_refused_until_another_is_closed(
     doors: Doors, client: aiohttp.ClientSession
 ) -> None:

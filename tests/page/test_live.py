@@ -94,3 +94,17 @@ def test_without_scripts_the_page_says_how_things_stand(open_page: Open, shop: S
     expect(page.get_by_text("mirror-proxy ctl does the same")).to_be_visible()
     expect(page.get_by_role("button")).to_have_count(0)
     expect(page.locator("#link")).to_contain_text("not updating")
+
+
+def test_figures_of_the_last_minutes_leave_out_what_was_before(open_page: Open, shop: Shop) -> None:
+    shop.send(7)
+    page = open_page(shop.url)
+    outcome = page.get_by_role("region", name="mirror", exact=True).get_by_role("row", name="completed")
+    expect(outcome).to_contain_text("7")
+    page.get_by_role("link", name="of the last minutes").click()
+    expect(page.get_by_role("link", name="of the last minutes")).to_have_attribute("aria-current", "true")
+    shop.send(5)
+    expect(outcome).to_contain_text("5")
+    expect(page.get_by_text("the last", exact=False).first).to_be_visible()
+    page.get_by_role("link", name="since the start").click()
+    expect(outcome).to_contain_text("12")

@@ -11,7 +11,7 @@ from aiohttp import web
 from proxy.admin.guard import problem
 from proxy.admin.page import panels
 from proxy.admin.page.live import LIVE
-from proxy.admin.page.moment import Moment
+from proxy.admin.page.moment import Moment, Wanted
 from proxy.admin.page.pages import HEADERS, page
 from proxy.admin.views import PAGES
 
@@ -27,7 +27,7 @@ _MOST_FIND = 200
 
 async def index(request: web.Request) -> web.Response:
     """Answer the page as things stand; a browser with scripts then follows `/events`."""
-    moment = replace(await request.app[LIVE].look(), find=_find(request))
+    moment = replace(await request.app[LIVE].look(), wanted=_wanted(request))
     links = [(path, answer is not None, about) for path, answer, about in PAGES[1:] if "{" not in path]
     return await asyncio.to_thread(_page, moment, links)
 
@@ -43,7 +43,7 @@ async def events(request: web.Request) -> web.StreamResponse:
     if not live.has_room:
         return problem(503, "as many pages are open as may be followed at a time")
     response = web.StreamResponse(headers={**HEADERS, "Content-Type": "text/event-stream"})
-    following = live.follow(panels.draw, _find(request))
+    following = live.follow(panels.draw, _wanted(request))
     try:
         await response.prepare(request)
         async for event in following:
@@ -56,8 +56,9 @@ async def events(request: web.Request) -> web.StreamResponse:
     return response
 
 
-def _find(request: web.Request) -> str:
-    return request.query.get("find", "")[:_MOST_FIND]
+def _wanted(request: web.Request) -> Wanted:
+    query = request.query
+    return Wanted(query.get("find", "")[:_MOST_FIND], query.get("figures") == "recent")
 
 
 async def static(request: web.Request) -> web.Response:

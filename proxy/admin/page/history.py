@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 
 from proxy.compare.totals import Totals
 from proxy.mirror.policy import FAILURES
 
 SPAN_S = 300.0
 _LEAST_S = 0.5
+_TOTALS_EVERY_S = 20.0
+#: Of a few routes there are some hundred counts, of a thousand there may be a hundred thousand.
+_MOST_KEYS = 300_000
 _MOST = int(SPAN_S / _LEAST_S) + 1
 
 _SENT = frozenset({"completed", "client_aborted"}) | FAILURES
@@ -41,10 +44,11 @@ class Rate:
 
 
 class History:
-    """Points of the last `SPAN_S`, never more than fit."""
+    """Points of the last `SPAN_S`, never more than fit; and now and then, all that had been counted."""
 
     def __init__(self) -> None:
         self._points: deque[Point] = deque(maxlen=_MOST)
+        self._totals: deque[tuple[float, Totals]] = deque()
 
     @property
     def points(self) -> tuple[Point, ...]:
@@ -61,6 +65,21 @@ class History:
         while self._points and self._points[0].time < time - SPAN_S:
             self._points.popleft()
         self._points.append(point_of(time, totals, baselines))
+
+    def keep(self, time: float, totals: Totals) -> None:
+        """Remember all that has been counted by `time`; soon after the last time there is no need."""
+        if not self._totals or time - self._totals[-1][0] >= _TOTALS_EVERY_S:
+            self._totals.append((time, totals))
+        while self._totals[0][0] < time - SPAN_S or self._keys() > _MOST_KEYS:
+            self._totals.popleft()
+
+    def oldest(self) -> tuple[float, Totals] | None:
+        """Return the earliest that was kept of the span, and when that was."""
+        return self._totals[0] if self._totals else None
+
+    def _keys(self) -> int:
+        """Return how many counts are kept: the newest are in use anyway."""
+        return sum(len(totals.counts) for _, totals in islice(self._totals, len(self._totals) - 1))
 
 
 def point_of(time: float, totals: Totals, baselines: Collection[str]) -> Point:

@@ -17,7 +17,7 @@ from aiohttp import web
 from proxy import tasks
 from proxy.admin import rows
 from proxy.admin.page.history import SPAN_S, History
-from proxy.admin.page.moment import Moment, baselines
+from proxy.admin.page.moment import Moment, Past, Wanted, baselines
 from proxy.admin.subject import RefusedError, Steered, Subject
 from proxy.compare import totals
 from proxy.compare.totals import Totals
@@ -42,7 +42,7 @@ class Live:
         self._moment: Moment | None = None
         self._drawing = asyncio.Lock()
         self._drawn_of: Moment | None = None
-        self._drawn: dict[str, Panels] = {}
+        self._drawn: dict[Wanted, Panels] = {}
         self._news = asyncio.Event()
         self._is_closed = False
         self._streams = 0
@@ -59,10 +59,10 @@ class Live:
         self._start()
         return moment
 
-    async def follow(self, draw: Draw, find: str) -> AsyncGenerator[bytes]:
+    async def follow(self, draw: Draw, wanted: Wanted) -> AsyncGenerator[bytes]:
         """Yield an event with all panels, and one each time that some have changed, until the door closes.
 
-        Mirrors and routes are narrowed down by `find`.
+        They are drawn of each moment as this reader has `wanted` it.
         """
         self._streams += 1
         seen: Moment | None = None
@@ -73,7 +73,7 @@ class Live:
                 news, moment = self._news, self._moment
                 if moment is not None and moment is not seen:
                     seen = moment
-                    panels = await self._draw(draw, moment, find)
+                    panels = await self._draw(draw, moment, wanted)
                     yield _event({name: html for name, html in panels.items() if shown.get(name) != html})
                     shown = panels
                 else:
@@ -110,7 +110,10 @@ class Live:
         snapshot = await subject.snapshot()
         now = time.time()
         counted, trouble = await self._totals(totals.of_report(snapshot.report))
+        past = self._past()
         self._history.add(_now(), counted, baselines(subject.loaded.config))
+        if not trouble:
+            self._history.keep(_now(), counted)
         self._moment = Moment(
             now,
             subject.state,
@@ -124,8 +127,16 @@ class Live:
             tuple(subject.ramps.rows()),
             self._history.points,
             trouble,
+            past,
         )
         return self._moment
+
+    def _past(self) -> Past | None:
+        kept = self._history.oldest()
+        if kept is None:
+            return None
+        then, counted = kept
+        return Past(_now() - then, counted) if _now() > then else None
 
     async def _totals(self, counted: Totals) -> tuple[Totals, str]:
         """Return what the data plane has counted with what the comparer has, or why there is nothing of that."""
@@ -145,14 +156,14 @@ class Live:
         names = {mirror.name for host in hosts for route in host.routes for mirror in route.mirrors}
         return {name: subject.steered(name) for name in {*names, ALL_MIRRORS}}
 
-    async def _draw(self, draw: Draw, moment: Moment, find: str) -> Panels:
+    async def _draw(self, draw: Draw, moment: Moment, wanted: Wanted) -> Panels:
         """Draw each moment once for all who look for the same; beside the loop, for many routes take their time."""
         async with self._drawing:
             if self._drawn_of is not moment:
                 self._drawn_of, self._drawn = moment, {}
-            if find not in self._drawn:
-                self._drawn[find] = await asyncio.to_thread(draw, replace(moment, find=find))
-            return self._drawn[find]
+            if wanted not in self._drawn:
+                self._drawn[wanted] = await asyncio.to_thread(draw, replace(moment, wanted=wanted))
+            return self._drawn[wanted]
 
 
 LIVE = web.AppKey("live", Live)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from proxy.admin.page.history import Point
 from proxy.admin.subject import Loaded, Refusal, Row, Snapshot, State, Steered
@@ -13,11 +13,27 @@ from proxy.config.model import Config, MirrorPolicy
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a reader asks of the page: mirrors and routes with `find` in their names; figures of late, or of always."""
+
+    find: str = ""
+    is_recent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What had been counted `age_s` before a moment."""
+
+    age_s: float
+    totals: Totals
+
+
+@dataclass(frozen=True, slots=True)
 class Moment:
     """`time` is in seconds since the epoch; `totals` is since the proxy's start.
 
     `steered` has what was set by hand of each mirror, and of `ALL_MIRRORS`. `trouble` says in one line why there is
-    nothing of the comparison, where answers are compared. `find` is what a reader narrows mirrors and routes by.
+    nothing of the comparison, where answers are compared. `past` None: nobody has looked before.
     """
 
     time: float
@@ -32,7 +48,8 @@ class Moment:
     ramps: tuple[Row, ...]
     points: tuple[Point, ...]
     trouble: str = ""
-    find: str = ""
+    past: Past | None = None
+    wanted: Wanted = Wanted()
 
     @property
     def uptime_s(self) -> float:
@@ -40,16 +57,23 @@ class Moment:
         uptime = self.info.get("uptime_s")
         return float(uptime) if isinstance(uptime, int | float) else 0.0
 
+    def of_late(self) -> Moment:
+        """Return this moment with what was counted of late only, where that is wanted and known."""
+        if not self.wanted.is_recent or self.past is None:
+            return self
+        since = self.totals - self.past.totals
+        return replace(self, totals=Totals({key: count for key, count in since.counts.items() if count > 0}))
+
     @property
     def shedding(self) -> int:
         """How many workers mirror nothing because they are late."""
         found = self.snapshot.report.get("workers_shedding", {}).values()
         return sum(int(value) for value in found if isinstance(value, int | float))
 
-    def totals_about(self, names: AbstractSet[str]) -> Totals:
-        """Return what was counted of these routes and mirrors: of thousands, it takes long to look through all."""
-        counts = self.totals.counts
-        return Totals({key: count for key, count in counts.items() if not names.isdisjoint(key[1:3])})
+    def about(self, names: AbstractSet[str]) -> Moment:
+        """Return this moment with the counts of these routes and mirrors only: all of thousands take their time."""
+        past = None if self.past is None else replace(self.past, totals=_about(self.past.totals, names))
+        return replace(self, totals=_about(self.totals, names), past=past)
 
     def mirrors(self) -> Iterator[tuple[str, MirrorPolicy]]:
         """Yield each mirror that is looked for, with its route's name; baselines of noise are none."""
@@ -61,7 +85,11 @@ class Moment:
 
     def finds(self, name: str) -> bool:
         """Tell whether what has this name is looked for."""
-        return self.find.casefold() in name.casefold()
+        return self.wanted.find.casefold() in name.casefold()
+
+
+def _about(totals: Totals, names: AbstractSet[str]) -> Totals:
+    return Totals({key: count for key, count in totals.counts.items() if not names.isdisjoint(key[1:3])})
 
 
 def baselines(config: Config) -> frozenset[str]:

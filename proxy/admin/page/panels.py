@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from itertools import islice
 
 from proxy.admin.page import compared, controls, latency, outcomes, ramping, statuses, traffic
@@ -29,7 +28,7 @@ def draw(moment: Moment) -> dict[str, str]:
 def _details(moment: Moment) -> list[dict[str, object]]:
     chosen = list(islice(moment.mirrors(), MOST_DETAILS))
     names = {name for route, mirror in chosen for name in (route, mirror.name)}
-    moment = replace(moment, totals=moment.totals_about(names))
+    moment = moment.about(names).of_late()
     ends = {row.name: row for row in outcomes.of(moment)}
     pairs = {row.mirror: row for row in statuses.of(moment)}
     return [
@@ -51,6 +50,6 @@ _PANELS: Mapping[str, Callable[[Moment], object]] = {
     "controls": controls.of,
     "ramps": ramping.of,
     "details": _details,
-    "compared": compared.of,
+    "compared": lambda moment: compared.of(moment.of_late()),
     "workers": lambda moment: moment.info.get("workers", ()),
 }

@@ -70,3 +70,21 @@ def test_after_a_pause_the_present_rate_is_that_since_the_point_before() -> None
     found = recent((Point(0.0, 0, 0, 0, 0), Point(100.0, 50, 0, 0, 0)), 5.0)
     assert found is not None
     assert found.requests == 0.5
+
+
+def test_what_had_been_counted_is_kept_now_and_then_and_for_the_span() -> None:
+    history = History()
+    assert history.oldest() is None
+    for second in range(1_000):
+        history.keep(float(second), totals(second))
+    assert history.oldest() == (700.0, totals(700))
+
+
+def test_of_very_many_counts_the_oldest_are_forgotten_sooner() -> None:
+    history = History()
+    many = Totals({("requests", f"r{number}", "v1", "200"): 1 for number in range(100_000)})
+    for second in range(0, 200, 20):
+        history.keep(float(second), many)
+    kept = history.oldest()
+    assert kept is not None
+    assert kept[0] == 120.0

@@ -8,10 +8,11 @@ import pytest
 
 from proxy.admin.page import compared, controls, latency, outcomes, ramping, statuses, traffic
 from proxy.admin.page.history import Point
+from proxy.admin.page.moment import Past, Wanted
 from proxy.admin.subject import Steered
 from proxy.capture.outlet import Outlet
 from proxy.compare.difference import CAPS
-from proxy.compare.totals import OTHER
+from proxy.compare.totals import OTHER, Totals
 from proxy.config.model import MirrorPolicy, Settings
 from proxy.mirror.policy import OUTCOMES
 from proxy.runtime import ALL_MIRRORS
@@ -133,9 +134,9 @@ def test_of_very_many_mirrors_some_are_shown_and_the_others_found_by_name() -> N
     loaded = replace(moment({}).loaded, config=many)
     found = controls.of(moment({}, loaded=loaded))
     assert (len(found.mirrors), found.more) == (controls.MOST, 100 - controls.MOST)
-    narrowed = controls.of(moment({}, loaded=loaded, find="V7"))
+    narrowed = controls.of(moment({}, loaded=loaded, wanted=Wanted("V7")))
     assert [mirror.name for mirror in narrowed.mirrors] == ["shop/v7", *(f"shop/v7{n}" for n in range(10))]
-    assert len(controls.of(moment({}, loaded=loaded, find="SHOP")).mirrors) == controls.MOST
+    assert len(controls.of(moment({}, loaded=loaded, wanted=Wanted("SHOP"))).mirrors) == controls.MOST
 
 
 def test_every_reason_why_something_was_not_compared_has_its_words() -> None:
@@ -234,8 +235,10 @@ def test_of_thousands_of_routes_only_what_is_asked_about_is_looked_through() -> 
         ("duration", "other", "v1", "3"): 4,
         ("dropped", "pipe_full"): 8,
     }
-    found = moment(counts).totals_about({"shop", "shop/v2"})
-    assert sorted(found.counts.values()) == [1, 2]
+    past = Past(60.0, Totals({("duration", "other", "v1", "3"): 3}))
+    found = moment(counts, past=past).about({"shop", "shop/v2"})
+    assert sorted(found.totals.counts.values()) == [1, 2]
+    assert found.past == Past(60.0, Totals())
 
 
 def test_workers_that_shed_are_counted() -> None:
@@ -243,3 +246,13 @@ def test_workers_that_shed_are_counted() -> None:
     assert now.shedding == 0
     report: Report = {"workers_shedding": {(): 2.0}}
     assert replace(now, snapshot=replace(now.snapshot, report=report)).shedding == 2
+
+
+def test_figures_of_late_leave_out_what_was_counted_before() -> None:
+    key, other = ("outcome", "shop", "shop/v2", "completed"), ("outcome", "shop", "shop/v2", "reset")
+    past = Past(300.0, Totals({key: 60, other: 5, ("compared", "shop", "shop/v2"): 9}))
+    now = moment({key: 100, other: 5}, past=past)
+    assert now.of_late().totals == now.totals, "nobody asked for that"
+    assert replace(now, wanted=Wanted(is_recent=True)).of_late().totals == Totals({key: 40})
+    first = moment({key: 100}, wanted=Wanted(is_recent=True))
+    assert first.of_late().totals == first.totals
