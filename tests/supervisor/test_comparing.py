@@ -115,7 +115,7 @@ def test_a_comparer_that_is_killed_is_replaced_and_what_was_counted_is_still_the
 
 
 def test_a_comparer_that_stands_still_costs_nobody_anything_and_is_replaced(tmp_path: Path) -> None:
-    with comparing(tmp_path, v1=LARGE, heartbeat_s=2.5) as proxy:
+    with comparing(tmp_path, v1=LARGE, heartbeat_s=5.0) as proxy:
         ask(proxy, v1=LARGE)
         until_compared(proxy, 1)
         hung = comparer(proxy)
