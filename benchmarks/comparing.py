@@ -6,7 +6,6 @@ bears. Two of them compare nothing: how far those are apart is the band in which
 
 from __future__ import annotations
 
-import asyncio
 import http.client
 import os
 import signal
@@ -18,12 +17,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
 
-import uvloop
-
 from benchmarks import origins, wrk
-from benchmarks.pace import Timed, keep_pace
 from benchmarks.ports import HOST, free_port
 from benchmarks.process import ProcessTree
 from benchmarks.proxies import MirrorProxy, Setup
@@ -33,8 +30,9 @@ if TYPE_CHECKING:
     from benchmarks.measures import Bench
 
 PERCENT = 10
-CONNECTIONS = 32
-SPAN_S = 1.0
+#: How long a connection waits after an answer, by which so many ask at half of what one copy bears.
+PAUSE_MS = 8
+SPAN_S = 1
 SETTLE_S = 0.2
 WORKER, COMPARER = "proxy.worker", "proxy.comparer"
 OFF, AGAIN, ON, STOPPED, WATCHED = "off", "again", "on", "stopped", "watched"
@@ -46,34 +44,38 @@ class _Copy:
 
     process: ProcessTree
     setup: Setup
-    timed: Timed = field(default_factory=Timed)
+    loads: list[wrk.Load] = field(default_factory=list)
     cpu_s: float = 0.0
 
     @property
-    def p99_s(self) -> float:
-        return self.timed.p99_s([(0.0, float("inf"))])
+    def p99_ms(self) -> float:
+        return median(load.p99_ms for load in self.loads)
 
     @property
-    def cpu_per_request_s(self) -> float:
-        return self.cpu_s / len(self.timed.latencies)
+    def cpu_us(self) -> float:
+        return self.cpu_s / sum(load.requests for load in self.loads) * 1e6
 
 
 def measure(bench: Bench) -> Figures:
     """Take turns for `bench.seconds` spans each; ratios are to the copy that compares nothing."""
     with _copies(bench) as copies:
         capacity = wrk.load(copies[OFF].setup.port, max(2, bench.seconds)).per_second
-        rate = int(capacity / 2)
-        _warm_up(copies, rate)
-        for turn in range(bench.seconds * 2):
+        connections = max(1, round(capacity / 2 * PAUSE_MS / 1000))
+        for turn in range(-1, bench.seconds * 2):
             names = list(copies)
             first = turn % len(names)
             for name in (*names[first:], *names[:first]):
-                _take_turn(name, copies[name], rate)
+                _take_turn(name, copies[name], connections, is_warm_up=turn < 0)
     off = copies[OFF]
-    figures = {"per_second": float(rate), "failed": float(sum(one.timed.failed for one in copies.values()))}
+    figures = {
+        "off_rps": median(load.per_second for load in off.loads),
+        "off_p99_ms": off.p99_ms,
+        "off_cpu_us": off.cpu_us,
+        "errors": float(sum(load.errors for one in copies.values() for load in one.loads)),
+    }
     for name in (AGAIN, ON, STOPPED, WATCHED):
-        figures[f"{name}_p99_x"] = copies[name].p99_s / off.p99_s
-        figures[f"{name}_cpu_x"] = copies[name].cpu_per_request_s / off.cpu_per_request_s
+        figures[f"{name}_p99_x"] = copies[name].p99_ms / off.p99_ms
+        figures[f"{name}_cpu_x"] = copies[name].cpu_us / off.cpu_us
     return figures
 
 
@@ -95,27 +97,18 @@ def _copies(bench: Bench) -> Iterator[dict[str, _Copy]]:
         yield copies
 
 
-def _warm_up(copies: dict[str, _Copy], rate: int) -> None:
-    for one in copies.values():
-        uvloop.run(_pace(one.setup.port, rate, Timed()))
-
-
-def _take_turn(name: str, one: _Copy, rate: int) -> None:
+def _take_turn(name: str, one: _Copy, connections: int, *, is_warm_up: bool) -> None:
     """Load one copy for a span; a comparer that is to stand still may be a new one, so it is stopped anew."""
     if name == STOPPED:
         for pid in one.process.pids(COMPARER):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGSTOP)
     before_s = one.process.cpu_s(WORKER)
-    uvloop.run(_pace(one.setup.port, rate, one.timed))
-    one.cpu_s += one.process.cpu_s(WORKER) - before_s
+    load = wrk.load(one.setup.port, SPAN_S, connections=connections, pause_ms=PAUSE_MS)
+    if not is_warm_up:
+        one.cpu_s += one.process.cpu_s(WORKER) - before_s
+        one.loads.append(load)
     time.sleep(SETTLE_S)
-
-
-async def _pace(port: int, rate: int, timed: Timed) -> None:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(SPAN_S):
-            await keep_pace(port, rate, CONNECTIONS, 1, timed)
 
 
 @contextmanager

@@ -1,10 +1,17 @@
 -- wrk: POST a body of BODY_BYTES when that is not 0, or GET from ROUTES routes in turn (see routes.py) when
--- that is not 0; print one line of JSON in wrk's own integers.
+-- that is not 0; pause PAUSE_MS after each answer; print one line of JSON in wrk's own integers.
 local body_bytes = tonumber(os.getenv("BODY_BYTES"))
 if body_bytes > 0 then
    wrk.method = "POST"
    wrk.body = string.rep("x", body_bytes)
    wrk.headers["Content-Type"] = "application/octet-stream"
+end
+
+local pause_ms = tonumber(os.getenv("PAUSE_MS"))
+if pause_ms > 0 then
+   delay = function()
+      return pause_ms
+   end
 end
 
 local routes = tonumber(os.getenv("ROUTES"))

@@ -48,9 +48,11 @@ def parse(output: str) -> Load:
     )
 
 
-def load(port: int, seconds: int, body_bytes: int = 0, connections: int = 32, *, routes: int = 0) -> Load:
+def load(
+    port: int, seconds: int, body_bytes: int = 0, connections: int = 32, *, routes: int = 0, pause_ms: int = 0
+) -> Load:
     """Load the proxy on `port` for whole `seconds`."""
-    wrk = start(port, seconds, body_bytes, connections, routes=routes)
+    wrk = start(port, seconds, body_bytes, connections, routes=routes, pause_ms=pause_ms)
     try:
         output, _ = wrk.communicate(timeout=seconds + 30)
     finally:
@@ -60,13 +62,16 @@ def load(port: int, seconds: int, body_bytes: int = 0, connections: int = 32, *,
 
 
 def start(
-    port: int, seconds: int, body_bytes: int = 0, connections: int = 32, *, routes: int = 0
+    port: int, seconds: int, body_bytes: int = 0, connections: int = 32, *, routes: int = 0, pause_ms: int = 0
 ) -> subprocess.Popen[str]:
-    """Start wrk, which asks for so many `routes` in turn; `parse` its standard output when it has ended."""
+    """Start wrk, which asks for so many `routes` in turn; `parse` its standard output when it has ended.
+
+    With `pause_ms` each connection waits so long after an answer, and so all together ask at a rate.
+    """
     options = ["-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(SCRIPT)]
     return subprocess.Popen(
         ["wrk", *options, f"http://{HOST}:{port}/bench?item=1"],
-        env={**os.environ, "BODY_BYTES": str(body_bytes), "ROUTES": str(routes)},
+        env={**os.environ, "BODY_BYTES": str(body_bytes), "ROUTES": str(routes), "PAUSE_MS": str(pause_ms)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
