@@ -16,7 +16,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from proxy.admin.page import handlers, live
+from proxy.admin.page import asking, handlers, live
 from proxy.admin.page.differences import MOST
 from proxy.admin.server import AdminServer
 from proxy.admin.subject import Refusal, RefusedError
@@ -272,6 +272,63 @@ async def test_a_comparer_that_cannot_be_asked_is_said_and_hides_nothing_else(
         text = await answer.text()
     assert "the store is away &lt;script&gt;" in text
     assert "completed" in text
+
+
+async def test_a_comparer_that_does_not_answer_is_waited_for_once_and_holds_no_page(
+    doors: Doors, client: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+    answer_now = asyncio.Event()
+
+    async def hang(_shop: Shop, _since: float) -> Totals:
+        nonlocal asked
+        asked += 1
+        await answer_now.wait()
+        return Totals({("compared", "rest", "rest/v2"): 4_321, ("requests", "r", "v1", "200"): 99})
+
+    compare(doors.subject)
+    monkeypatch.setattr(asking, "_PATIENCE_S", 0.01)
+    monkeypatch.setattr(Shop, "totals", hang)
+    async with follow(client, doors.everything) as stream:
+        assert "completed" in (await event(stream))["details"]
+        doors.subject.state = "DRAINING"
+        while "DRAINING" not in (await event(stream)).get("standing", ""):
+            pass
+        assert asked == 1
+        answer_now.set()
+        panels: dict[str, str] = {}
+        while "4\u202f321" not in panels.get("compared", ""):
+            panels |= await event(stream)
+    assert ">99<" not in panels.get("traffic", ""), "what the workers count is known from them"
+
+
+async def test_a_comparer_that_took_its_time_is_let_alone_for_many_times_that(
+    doors: Doors, client: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+
+    async def work(_shop: Shop, _since: float) -> Totals:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0)
+        return Totals()
+
+    compare(doors.subject)
+    monkeypatch.setattr(asking, "_REST", 1e9)
+    monkeypatch.setattr(Shop, "totals", work)
+    async with follow(client, doors.everything) as stream:
+        await event(stream)
+        for number in range(20):
+            doors.subject.loaded = replace(doors.subject.loaded, generation=number)
+            while f"generation <b>{number}</b>" not in (await event(stream)).get("standing", ""):
+                pass
+    assert asked == 1
+
+
+async def test_whether_there_are_events_may_be_asked(doors: Doors, client: aiohttp.ClientSession) -> None:
+    async with client.head(f"{doors.everything}/events") as answer:
+        assert answer.status == 200
+        assert answer.content_type == "text/event-stream"
 
 
 # --- differences ---

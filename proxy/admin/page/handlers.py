@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from proxy.admin.guard import problem
 from proxy.admin.page import panels
@@ -46,6 +46,8 @@ async def events(request: web.Request) -> web.StreamResponse:
     following = live.follow(panels.draw, _wanted(request))
     try:
         await response.prepare(request)
+        if request.method == hdrs.METH_HEAD:
+            return response
         async for event in following:
             async with asyncio.timeout(_PATIENCE_S):
                 await response.write(event)

@@ -16,9 +16,10 @@ from aiohttp import web
 
 from proxy import tasks
 from proxy.admin import rows
+from proxy.admin.page.asking import Asking
 from proxy.admin.page.history import SPAN_S, History
 from proxy.admin.page.moment import Moment, Past, Wanted, baselines
-from proxy.admin.subject import RefusedError, Steered, Subject
+from proxy.admin.subject import Steered, Subject
 from proxy.compare import totals
 from proxy.compare.totals import Totals
 from proxy.runtime import ALL_MIRRORS
@@ -37,6 +38,7 @@ class Live:
     def __init__(self, subject: Subject) -> None:
         self._subject = subject
         self._history = History()
+        self._asking = Asking(subject)
         self._looking: asyncio.Task[None] | None = None
         self._until = 0.0
         self._moment: Moment | None = None
@@ -86,6 +88,7 @@ class Live:
         self._is_closed = True
         if self._looking is not None:
             self._looking.cancel()
+        self._asking.close()
         self._tell()
 
     def _start(self) -> None:
@@ -139,16 +142,11 @@ class Live:
         return Past(_now() - then, counted) if _now() > then else None
 
     async def _totals(self, counted: Totals) -> tuple[Totals, str]:
-        """Return what the data plane has counted with what the comparer has, or why there is nothing of that."""
+        """Return what the data plane has counted with what the comparer has, or why there is no more of that."""
         if not self._subject.loaded.config.settings.compare.is_on:
             return counted, ""
-        since = time.time() - _uptime_s(self._subject)
-        try:
-            told = await self._subject.totals(since)
-        except RefusedError as error:
-            return counted, str(error)
-        compared = {key: count for key, count in told.counts.items() if key[0] in _OF_COMPARER}
-        return Totals({**counted.counts, **compared}), ""
+        told, trouble = await self._asking.told()
+        return Totals({**counted.counts, **told.counts}), trouble
 
     def _steered(self) -> dict[str, Steered]:
         subject = self._subject
@@ -168,19 +166,9 @@ class Live:
 
 LIVE = web.AppKey("live", Live)
 
-#: What only the comparer counts; the rest is known, and to the second, from the workers.
-_OF_COMPARER = frozenset(
-    {"compared", "differing", "field", "leading", "noise_compared", "noise_field", "capped", "dropped"}
-)
-
 
 def _event(panels: Panels) -> bytes:
     return b"data: " + json.dumps(panels).encode() + b"\n\n"
-
-
-def _uptime_s(subject: Subject) -> float:
-    uptime = subject.server_info().get("uptime_s", 0.0)
-    return float(uptime) if isinstance(uptime, int | float) else 0.0
 
 
 def _now() -> float:

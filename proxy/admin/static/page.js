@@ -107,7 +107,7 @@ const TOKEN = "mirror-proxy-token";
 async function change(method, path, body, done) {
   say("", false);
   const answer = await ask(method, path, body);
-  if (answer.status === 401 && (await askToken(answer.error))) return change(method, path, body, done);
+  if (answer.status === 401 && (await askToken(sessionStorage.getItem(TOKEN) !== null))) return change(method, path, body, done);
   if (answer.error && answer.status !== 401) say(`Not changed: ${answer.error}`, true);
   else if (!answer.error) say(done, false);
   return !answer.error;
@@ -134,10 +134,10 @@ function say(text, isFailure) {
 }
 
 // Ask for the token; resolves to whether one was given.
-function askToken(why) {
+function askToken(isWrong) {
   const dialog = $("token");
   const input = dialog.querySelector("input");
-  $("token-why").textContent = `${why}. It is kept until this tab is closed, and sent to this proxy only.`;
+  $("token-why").textContent = `${isWrong ? "The token is not the right one. " : ""}It is kept until this tab is closed, and sent to this proxy only.`;
   input.value = "";
   dialog.returnValue = "";
   dialog.showModal();
