@@ -45,7 +45,8 @@ The walk of one request, to be read in this order:
 The walk of a configuration: `config` reads documents and flags into one frozen `config.model`, or tells every
 problem; `supervisor` sends it to each `worker` through `control`; `snapshot` compiles it and takes over what
 `holdings` keep. Weights, percents and pauses that an operator sets while the proxy runs are `runtime` overrides. For
-people, `advice` tells what a configuration does, `explanation` what it does to one request, `translate` how others say it.
+people, `advice` tells what a configuration does, `explanation` what it does to one request, `translate` how others
+say it.
 
 Start with `exchange`, then `mirror.shadow`; `config.model` is the contract between configuration and data
 plane. The version is the installed distribution's (`importlib.metadata`), and stands in pyproject.toml only.

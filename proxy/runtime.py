@@ -82,21 +82,21 @@ class Runtime:
 
     def weights_of(self, route: str) -> Mapping[str, int]:
         """Return the weights that are overridden of a route."""
-        override, _ = self._in_force.get(("weights", route), (None, None))
+        override, _ = self.of(("weights", route))
         return dict(override.weights) if isinstance(override, Weights) else {}
 
     def percent_of(self, mirror: str) -> float | None:
         """Return the percent that a mirror has in place of the file's; None: it has that."""
-        override, _ = self._in_force.get(("percent", mirror), (None, None))
+        override, _ = self.of(("percent", mirror))
         return override.percent if isinstance(override, Percent) else None
 
     def has(self, override: Override) -> bool:
         """Tell whether `override` is in force, for however long."""
-        return self._in_force.get(override.key, (None, None))[0] == override
+        return self.of(override.key)[0] == override
 
     def ends_at(self, key: Key) -> float | None:
         """Return when the override of `key` ends; None: it does not, or there is none."""
-        return self._in_force.get(key, (None, None))[1]
+        return self.of(key)[1]
 
     def drop(self, overrides: Iterable[Override]) -> None:
         """End `overrides`; what the files say holds again."""

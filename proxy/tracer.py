@@ -31,8 +31,6 @@ _MAX_HOST, _MAX_PATH, _MAX_ID, _MAX_STATE = 255, 1024, 128, 512
 _METHODS = frozenset(
     {b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH"}
 )
-
-
 _getrandbits, _randbytes = random.getrandbits, random.randbytes
 
 

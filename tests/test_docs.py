@@ -15,7 +15,7 @@ from proxy.cli import verb
 from proxy.config import flags, loader, settings
 from proxy.config.gateway_api import http_route
 from proxy.config.istio import destination_rule, service_entry, virtual_service
-from proxy.config.schema import LATER, ListOf, MapOf, Record, Refused
+from proxy.config.schema import ListOf, MapOf, Record
 from proxy.mirror.policy import OUTCOMES
 from proxy.telemetry.metrics import FAMILIES, PREFIX
 
@@ -173,8 +173,6 @@ def _code(text: str) -> list[str]:
 def _keys(record: Record) -> Iterator[str]:
     """Yield every key of a record and of what is inside it."""
     for field in record.fields:
-        if field.kind == Refused(LATER):
-            continue
         yield field.key
         inner = field.kind
         if isinstance(inner, ListOf):

@@ -11,14 +11,13 @@ from urllib.parse import urlencode, urlsplit
 
 from proxy.cli.remote import Remote, RemoteError
 from proxy.compare.example import Example, Search, from_document
-from proxy.compare.totals import Totals, from_rows
+from proxy.compare.totals import BY_FIELD, Totals, from_rows
 from proxy.config.model import StoreLimits, Thresholds
 from proxy.report.findings import Reading
 from proxy.version import version
 
 #: What a proxy answers while its comparer is behind, or is just being started.
 _REFUSED = 422
-_BY_FIELD = frozenset({"field", "leading", "noise_field"})
 
 
 class SourceError(Exception):
@@ -147,7 +146,7 @@ def between(first: Reading, last: Reading) -> Reading:
     """
     counts = dict((last.totals - first.totals).counts)
     lost = {key for key, number in counts.items() if number < 0}
-    if any(key[0] not in _BY_FIELD for key in lost):
+    if any(key[0] not in BY_FIELD for key in lost):
         raise SourceError(f"{first.source} was started anew meanwhile: there is nothing to compare with")
     totals = Totals({key: number for key, number in counts.items() if key not in lost})
     return replace(last, totals=totals, since=first.until)

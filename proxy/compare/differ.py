@@ -13,12 +13,10 @@ from proxy.compare.findings import MAX_DIFFERENCES, Findings
 from proxy.compare.header import Field, fields_of, values_of
 from proxy.compare.header_differ import compare_fields
 from proxy.compare.pair import Answer, Pair
-from proxy.compare.ranking import leading, ordered
+from proxy.compare.ranking import ordered
 from proxy.compare.rules import Rules
 from proxy.compare.showing import example_of
 from proxy.config.model import Compare
-
-__all__ = ["Differ", "leading", "ordered"]
 
 
 class Differ:

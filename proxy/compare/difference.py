@@ -28,7 +28,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """All that was found of one pair. `capped` names each bound that kept something from being compared.
+    """All that was found of one pair, the most telling first; `capped` names each bound that kept some of it hidden.
 
     `nesting` (deeper than is followed), `number` (longer than is read), `encoding` (no valid UTF-8 text or
     compressed data), `bomb` (decompresses to more than is read), `truncated` (longer than is captured), `many`

@@ -14,11 +14,6 @@ def ordered(differences: Iterable[Difference]) -> tuple[Difference, ...]:
     return tuple(sorted(differences, key=_rank))
 
 
-def leading(differences: Iterable[Difference]) -> Difference:
-    """Return the most telling one. Raises ValueError if there is none."""
-    return min(differences, key=_rank)
-
-
 def _rank(difference: Difference) -> tuple[int, int, str]:
     path = difference.path
     where = 0 if path == "status" else 2 if path.startswith("header ") else 1

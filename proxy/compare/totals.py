@@ -30,6 +30,9 @@ Key = tuple[str, ...]
 #: Beyond so many fields of one mirror, or of one route's noise, a field is counted under this path.
 OTHER = "(other)"
 
+#: The families whose labels end in a field's path and kind.
+BY_FIELD = frozenset({"field", "leading", "noise_field"})
+
 
 @dataclass(frozen=True, slots=True)
 class Totals:

@@ -7,15 +7,12 @@ from dataclasses import replace
 from typing import Protocol
 
 from proxy.compare.example import Example, Search
-from proxy.compare.totals import OTHER, Key, Totals
+from proxy.compare.totals import BY_FIELD, OTHER, Key, Totals
 
 MAX_KEYS = 100_000
 MAX_EXAMPLES = 500
 MAX_BYTES = 16 * 1024 * 1024
 _PAGE = 20
-
-#: In these families the last label but one is a field, which `OTHER` can stand for.
-_BY_FIELD = frozenset({"field", "leading", "noise_field"})
 
 
 class Source(Protocol):
@@ -30,7 +27,7 @@ def fold(totals: Totals) -> Totals:
     excess = len(totals.counts) - MAX_KEYS
     if excess <= 0:
         return totals
-    named = (key for key in totals.counts if key[0] in _BY_FIELD and key[-2] != OTHER)
+    named = (key for key in totals.counts if key[0] in BY_FIELD and key[-2] != OTHER)
     fields = sorted(named, key=totals.counts.__getitem__)
     folded: Counter[Key] = Counter(totals.counts)
     for key in fields[:excess]:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from proxy.compare.differ import ordered
 from proxy.compare.difference import Comparison, Difference
 from proxy.compare.pair import Pair
-from proxy.compare.totals import Key
+from proxy.compare.totals import BY_FIELD, Key
 from proxy.comparer.fields import Fields
 from proxy.telemetry.metrics import Report
 
-_BY_FIELD = ("field", "leading", "noise_field")
 #: Of so many fields it is known how often they differ within one version; any other counts as if it never did.
 _MAX_NOISY = 10_000
 
@@ -30,7 +28,7 @@ class Book:
         of_its_kind = self._noise if pair.kind == "noise" else self._mirror
         keys = list(of_its_kind(pair, comparison, now))
         keys += [("capped", pair.route, pair.mirror, reason) for reason in sorted(comparison.capped)]
-        self._sum.update(key for key in keys if key[0] not in _BY_FIELD)
+        self._sum.update(key for key in keys if key[0] not in BY_FIELD)
         return keys
 
     def drop(self, reason: str) -> Key:
@@ -66,7 +64,7 @@ class Book:
     def _leading(self, pair: Pair, comparison: Comparison) -> Difference:
         """Return the most telling of those that differ least within one version: noise leads no pair with a fault."""
         noisy = self._noisy
-        return min(ordered(comparison.differences), key=lambda one: noisy[pair.route, one.path, one.kind])
+        return min(comparison.differences, key=lambda one: noisy[pair.route, one.path, one.kind])
 
     def _noise(self, pair: Pair, comparison: Comparison, now: float) -> Iterator[Key]:
         yield ("noise_compared", pair.route)

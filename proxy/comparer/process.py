@@ -54,7 +54,7 @@ def _step_back() -> None:
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
     with contextlib.suppress(OSError):
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(_OUT_OF_MEMORY)
 
@@ -84,9 +84,8 @@ class Comparer:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._keeper.close(), max(0.0, until - time.monotonic()))
         self._pipe.send(control.Drained(self._report()))
-        with contextlib.suppress(
-            TimeoutError
-        ):  # what is sent into a closed pipe would cost it what we said last
+        # What is sent into a closed pipe would cost it what we said last.
+        with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._closed.wait(), _FLUSH_S)
         self._pipe.close()
         self._intake.close()

@@ -16,7 +16,6 @@ from proxy.config.node import Place
 from proxy.config.problems import did_you_mean
 
 INVALID: Final = object()  # what `read` returns after it has reported a problem
-LATER: Final = "this version does not have it"
 
 
 class Type(Protocol):
@@ -57,7 +56,6 @@ class Choice:
     """One of a few words; `besides` names what else is taken in their place."""
 
     words: Mapping[str, Any]
-    later: tuple[str, ...] = ()
     besides: str = ""
 
     def read(self, place: Place) -> Any:
@@ -67,12 +65,9 @@ class Choice:
         word = place.node.value
         if word in self.words:
             return self.words[word]
-        if word in self.later:
-            place.refuse(f'"{word}": {LATER}')
-        else:
-            hint = did_you_mean(word, self.words)
-            known = ", ".join(map(str, filter(None, (self.besides, *self.words))))
-            place.refuse(f'"{word}" is not one of {known}', hint)
+        hint = did_you_mean(word, self.words)
+        known = ", ".join(filter(None, (self.besides, *self.words)))
+        place.refuse(f'"{word}" is not one of {known}', hint)
         return INVALID
 
     def schema(self) -> dict[str, Any]:

@@ -84,10 +84,7 @@ def histogram(deltas: Mapping[int, int], figures: Mapping[str, Figure]) -> Histo
         return _LEFT + (bucket - low) * scale
 
     size = -(-(high - low) // _BINS)
-    bars = _bars(deltas, size, scale)
-    placed = tuple(
-        Bar(x_of(bar.x), bar.y, bar.width, bar.height, bar.side, bar.label) for bar in bars
-    )  # fmt: skip
+    placed = tuple(replace(bar, x=x_of(bar.x)) for bar in _bars(deltas, size, scale))
     ticks = _apart(
         (x_of(delta.bucket_of(sign * value)), words.seconds(sign * value) if value else "0")
         for value in _TICKS_S

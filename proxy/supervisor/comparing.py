@@ -49,9 +49,8 @@ class Comparing:
         self._is_keeping = False
         self._retired: Report = {}
         self._restarts: dict[str, int] = {}
-        self._sent = self._kept = (
-            Totals()
-        )  # what the comparer was sent, and what its store has, since the start
+        #: What the comparer was sent, and what its store has, since the start.
+        self._sent = self._kept = Totals()
         self._number = 0
         self._next_count = 0.0
         self._questions = 0

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.compare.differ import leading, ordered
 from proxy.compare.difference import Difference
+from proxy.compare.ranking import ordered
 
 IN_ORDER = (
     Difference("status", "value"),
@@ -27,11 +26,3 @@ IN_ORDER = (
 @given(shuffled=st.permutations(IN_ORDER))
 def test_the_order_is_the_same_however_they_are_found(shuffled: list[Difference]) -> None:
     assert ordered(shuffled) == IN_ORDER
-    assert leading(shuffled) == IN_ORDER[0]
-    assert leading(one for one in shuffled if one.path != "status") == IN_ORDER[1]
-
-
-def test_of_nothing_nothing_leads() -> None:
-    assert ordered(()) == ()
-    with pytest.raises(ValueError, match="empty"):
-        leading(())

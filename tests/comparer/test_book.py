@@ -14,13 +14,13 @@ def differing(*paths: str, capped: frozenset[str] = frozenset()) -> Comparison:
 
 
 def test_each_field_of_a_pair_is_counted_and_the_most_telling_one_leads() -> None:
-    assert Book().enter(PAIR, differing("header etag", "$.a", "status"), 0.0) == [
+    assert Book().enter(PAIR, differing("status", "$.a", "header etag"), 0.0) == [
         ("compared", "shop", "v2"),
         ("differing", "shop", "v2"),
         ("leading", "shop", "v2", "status", "value"),
-        field("header etag"),
-        field("$.a"),
         field("status"),
+        field("$.a"),
+        field("header etag"),
     ]
 
 

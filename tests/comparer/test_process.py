@@ -201,7 +201,7 @@ async def test_it_asks_for_the_processor_last_and_is_ended_first_when_memory_is_
         await comparer.hears(control.Ready)
         pid = comparer.process.pid
         assert os.getpriority(os.PRIO_PROCESS, pid) == 19
-        assert os.sched_getscheduler(pid) == os.SCHED_BATCH
+        assert os.sched_getscheduler(pid) == os.SCHED_IDLE
         assert _oom_score(pid) == 1_000
 
 
