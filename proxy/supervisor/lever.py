@@ -25,24 +25,30 @@ class Lever:
         self._steering = steering
         self._config = config
         self._mine: Override | None = None
-        self._before: tuple[Override | None, float | None] = (None, None)
         self._override(plan.steps[0])
         if self._is_paused_by_hand:
             raise RefusedError(f"{plan.target} is paused; resume it first")
-        present = self._present()
+        self._before, self._before_until = steering.in_force(plan.target.key)
+        self._had = self._as_set(self._before)
+        present = self._share(self._before)
         if plan.steps[0] < present:  # else going back, when v2 fails, would send it more
             message = (
                 f"{plan.target} has {present:g} % already, and a ramp raises it: begin with more, or lower it"
             )
-            raise RefusedError(message)
+            raise RefusedError(f"{message} first: {self._how_to_lower(plan.steps[0])}")
 
     def lost(self) -> str:
         """Say why what is in force is not the ramp's any more; empty while it is."""
         gone = self._gone()
         if gone:
             return gone
-        if self._mine is not None and self._steering.in_force(self._target.key)[0] is not self._mine:
-            return f"the {self._target.key[0]} of {self._target.key[1]} changed by hand"
+        kind, name = self._target.key
+        in_force, _ = self._steering.in_force(self._target.key)
+        if self._mine is None:
+            changed = in_force is not self._before
+            return f"the {kind} of {name} changed before the first step" if changed else ""
+        if in_force is not self._mine:
+            return f"the {kind} of {name} changed by hand"
         return f"{self._target} is paused by hand" if self._is_paused_by_hand else ""
 
     def paused(self) -> str:
@@ -53,40 +59,58 @@ class Lever:
 
     async def move(self, percent: float) -> None:
         """Put a step into force; returns when every worker uses it. Raises `RefusedError`."""
-        override = self._override(percent)
-        if self._mine is None:
-            self._before = self._steering.in_force(override.key)
-        self._mine = override
-        await self._steering.put(override)
+        self._mine = self._override(percent)
+        await self._steering.put(self._mine)
 
-    async def restore(self) -> None:
-        """Put into force what was there before the first step, unless its time is over by now."""
+    async def restore(self) -> str:
+        """Put into force what was there before the first step, or what the files say where its time is over by now.
+
+        Where they say more than what was there, that stays: going back never sends the target more. Return why.
+        """
         if self._mine is None:
-            return
-        before, until = self._before
+            return ""
+        before, until = self._before, self._before_until
         if before is not None and (until is None or until > asyncio.get_running_loop().time()):
             await self._steering.put(before, until)
-        else:
-            await self._steering.drop(self._mine)
+            return ""
+        had, of_files = self._share(self._had), self._share(None)
+        if of_files > had:
+            await self._steering.put(self._had)
+            return f"stays at {had:g} % until the proxy is restarted: the files would give it {of_files:g} %"
+        await self._steering.drop(self._mine)
+        return ""
 
     @property
     def _is_paused_by_hand(self) -> bool:
         return isinstance(self._target, Mirror) and self._steering.has(Pause(self._target.name))
 
-    def _present(self) -> float:
-        """Return the percent that the target has: of several mirrors of one name, the most."""
+    def _as_set(self, override: Override | None) -> Override:
+        """Return `override`, or what would change nothing where there is none."""
+        if override is not None:
+            return override
+        if isinstance(self._target, Mirror):
+            return Percent(self._target.name, self._share(None))
+        return Weights(self._target.route, tuple(_file_weights(self._config(), self._target).items()))
+
+    def _share(self, override: Override | None) -> float:
+        """Return the percent that the target has under `override`: of several mirrors of one name, the most."""
         target, config = self._target, self._config()
-        override, _ = self._steering.in_force(target.key)
+        if isinstance(override, Percent):
+            return override.percent
         if isinstance(target, Mirror):
             policies = [
                 one for host in config.virtual_hosts for route in host.routes for one in route.mirrors
             ]
-            shares = [100 * one.numerator / one.denominator for one in policies if one.name == target.name]
-            return override.percent if isinstance(override, Percent) else max(shares)
+            return max(100 * one.numerator / one.denominator for one in policies if one.name == target.name)
         weights = _file_weights(config, target) | (
             dict(override.weights) if isinstance(override, Weights) else {}
         )
         return 100 * weights[target.destination] / max(1, sum(weights.values()))
+
+    def _how_to_lower(self, percent: float) -> str:
+        if isinstance(self._target, Mirror):
+            return f"mirror-proxy ctl percent {self._target.name} {percent:g}"
+        return f"mirror-proxy ctl weights {self._target.route} {self._target.destination}=0"
 
     def _gone(self) -> str:
         """Say that the target is configured no more, or not as it was; empty while it is."""

@@ -60,8 +60,8 @@ class Lever(Protocol):
     async def move(self, percent: float) -> None:
         """Put a step into force; returns when every worker uses it. Raises `RefusedError`."""
 
-    async def restore(self) -> None:
-        """Put into force what was there before the first step."""
+    async def restore(self) -> str:
+        """Put into force what was there before the first step; return what is to be known of it, if anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +283,9 @@ class Ramp:
 
     async def _roll_back(self, why: str) -> None:
         self._end("rolled back", f"rolled back to what was there before: {why}", logging.WARNING)
-        await self._lever.restore()
+        told = await self._lever.restore()
+        if told:
+            self._say(told, logging.WARNING)
 
     def _wait_for(self, what: str) -> None:
         if not self._waits_for:

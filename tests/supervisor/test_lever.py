@@ -90,11 +90,42 @@ async def test_what_was_set_before_is_not_given_back_when_its_time_is_over() -> 
     assert bench.runtime.percent_of("m") is None
 
 
+@pytest.mark.parametrize("ttl_s", [100.0, -1.0])
+async def test_going_back_never_gives_more_than_there_was(ttl_s: float) -> None:
+    bench = Bench(replace(ROUTE, mirrors=(MirrorPolicy("m", "c", 100),)), mirror="m", steps=[10, 50])
+    await bench.steering.set_mirror("m", 7, None, ttl_s)
+    lever = bench.lever()
+    await lever.move(50)
+    told = await lever.restore()
+    assert bench.runtime.percent_of("m") == 7
+    is_over = ttl_s < 0
+    assert told == (
+        "stays at 7 % until the proxy is restarted: the files would give it 100 %" if is_over else ""
+    )
+    assert (bench.runtime.ends_at(("percent", "m")) is None) == is_over
+
+
+async def test_a_reload_that_raises_the_file_s_share_does_not_raise_what_going_back_gives() -> None:
+    mirror, split = Bench(mirror="m"), canary()
+    for bench in (mirror, split):
+        lever = bench.lever()
+        await lever.move(5)
+        raised = (*DESTINATIONS[:1], replace(DESTINATIONS[1], weight=9), *DESTINATIONS[2:])
+        bench.crew.reload(replace(ROUTE, destinations=raised, mirrors=(MirrorPolicy("m", "c", 25),)))
+        assert lever.lost() == ""
+        assert (await lever.restore()).startswith(
+            "stays at 0 % until the proxy is restarted: the files would"
+        )
+    assert mirror.runtime.percent_of("m") == 0
+    assert split.runtime.weights_of("shop") == {"shop/v1": 3, "shop/v2": 0, "shop/v3": 1}
+
+
 async def test_a_lever_that_has_not_moved_gives_nothing_back() -> None:
     bench = Bench(mirror="m")
     lever = bench.lever()
-    await bench.steering.set_mirror("m", 7, None, None)
     assert lever.lost() == ""
+    await bench.steering.set_mirror("m", 7, None, None)
+    assert lever.lost() == "the percent of m changed before the first step"
     await lever.restore()
     assert bench.runtime.percent_of("m") == 7
 
@@ -184,9 +215,7 @@ async def test_one_that_has_more_than_the_first_step_is_refused_for_going_back_w
     await bench.steering.set_mirror("m", 7, None, None)
     bench.lever()
     await bench.steering.set_mirror("m", 7.5, None, None)
-    with pytest.raises(
-        RefusedError, match=r"m has 7\.5 % already, and a ramp raises it: begin with more, or"
-    ):
+    with pytest.raises(RefusedError, match=r"m has 7\.5 % already, .* first: mirror-proxy ctl percent m 7$"):
         bench.lever()
     full = Bench(replace(ROUTE, mirrors=(MirrorPolicy("m", "c", 100),)), mirror="m")
     with pytest.raises(RefusedError, match="m has 100 % already"):
@@ -196,7 +225,7 @@ async def test_one_that_has_more_than_the_first_step_is_refused_for_going_back_w
 async def test_a_canary_s_share_is_of_the_weights_that_are_in_force() -> None:
     bench = canary()
     await bench.steering.set_weights("shop", {"shop/v2": 4}, None)
-    with pytest.raises(RefusedError, match="shop shop/v2 has 50 % already"):
+    with pytest.raises(RefusedError, match=r"shop shop/v2 has 50 % already, .* weights shop shop/v2=0$"):
         bench.lever()
     await bench.steering.set_weights("shop", {"shop/v1": 0, "shop/v2": 0}, None)
     bench.lever()

@@ -36,7 +36,7 @@ class Stage:
     def __init__(self, **more: object) -> None:
         self.now = 1000.0
         self.moves: list[float | str] = []
-        self.lost_to = self.paused_by = ""
+        self.lost_to = self.paused_by = self.restored = ""
         self.refuses = ""
         self.rate = WELL
         self.pairs: Counts | None = None
@@ -87,8 +87,9 @@ class Stage:
             raise RefusedError(self.refuses)
         self.moves.append(percent)
 
-    async def restore(self) -> None:
+    async def restore(self) -> str:
         self.moves.append("restored")
+        return self.restored
 
 
 def guards(stage: Stage) -> dict[object, object]:
@@ -294,6 +295,15 @@ async def test_differences_are_judged_over_the_step_too() -> None:
     log = await stage.run()
     assert stage.moves == [1, 50, "restored"]
     assert "diff_rate>1%" in log[-1]
+
+
+async def test_what_going_back_leaves_is_told() -> None:
+    stage = Stage()
+    stage.restored = "stays at 1 %"
+    stage.at(5, rate=BAD)
+    first, back, stays = await stage.run()
+    assert (first, stays) == ("0 step 1 of 3: 1 %", f"{back.split()[0]} stays at 1 %")
+    assert "rolled back" in back
 
 
 async def test_a_comparer_that_cannot_be_asked_holds_a_step_but_not_the_other_guards() -> None:
