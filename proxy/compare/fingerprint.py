@@ -12,7 +12,7 @@ from proxy.compare.rules import Rules
 from proxy.config.model import Compare
 
 #: Of how many values of one pair fingerprints are taken; beyond that, items are not looked for elsewhere.
-MAX_VALUES = 200_000
+MAX_VALUES = 100_000
 
 
 class Fingerprints:
@@ -33,13 +33,15 @@ class Fingerprints:
     def of(self, value: Any, place: Place) -> bytes:
         """Return the fingerprint of `value`, which is at `place`; what may differ below has no part in it."""
         self._left -= 1
+        if self._left < 0:
+            return b""
         if not isinstance(value, dict | list):
             return scalar(value, self._rules)
         known = self._known.get(id(value))
-        if known is None and self._left >= 0:
+        if known is None:
             known = deep(value) if place.depth >= MAX_DEPTH else self._of_many(value, place)
             self._known[id(value)] = known
-        return known or b""
+        return known
 
     def _of_many(self, value: dict[str, Any] | list[Any], place: Place) -> bytes:
         if isinstance(value, list):

@@ -20,7 +20,7 @@ from proxy.compare.rules import Rules, is_within
 from proxy.compare.sample import REDACTED, samples
 
 #: More values of one pair are not looked at.
-MAX_VALUES = 200_000
+MAX_VALUES = 100_000
 
 
 def compare_json(primary: Json, shadow: Json, rules: Rules, findings: Findings) -> None:
@@ -65,6 +65,8 @@ class _Walk:
     def _objects(self, primary: dict[str, Any], shadow: dict[str, Any], place: Place) -> bool:
         is_same = True
         for name in sorted(primary.keys() | shadow.keys()):
+            if self._left < 0:
+                break
             there = place.below(name)
             if name not in shadow:
                 same = self._may_lack(shadow, there) or self._differ(
@@ -79,7 +81,7 @@ class _Walk:
 
     def _may_lack(self, value: dict[str, Any], there: Place) -> bool:
         """Tell whether it is nothing that a member is not in `value`: it may differ, or have been cut off."""
-        return there.is_ignored or id(value) in self._open
+        return there.is_ignored or id(value) in self._open or not self._may_go_on()
 
     def _arrays(self, primary: list[Any], shadow: list[Any], place: Place) -> bool:
         if place.below(ITEM).is_ignored:
@@ -132,6 +134,9 @@ class _Walk:
         there = place.below(ITEM)
         self._tell(place, "size", *(f"{len(side)} items" for side in (primary, shadow)))
         ours, theirs = self._printed(primary, there), self._printed(shadow, there)
+        if self._prints.is_spent:
+            self._findings.capped.add("many")
+            return False
         start = _common(ours, theirs)
         end = _common(ours[start:][::-1], theirs[start:][::-1])
         self._each(primary[start : len(primary) - end], shadow[start : len(shadow) - end], there)

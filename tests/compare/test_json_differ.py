@@ -206,6 +206,24 @@ def test_no_more_values_are_looked_at_than_allowed(rules: Compare, monkeypatch: 
     assert found.capped == {"many"}
 
 
+@pytest.mark.parametrize(
+    ("primary", "shadow", "found"),
+    [
+        ([[number] for number in range(100)], [[number] for number in range(1, 100)], [("$", "size")]),
+        (list(range(100)), list(range(1, 100)), [("$", "size")]),
+        ({str(number): 1 for number in range(100)}, {}, [("$['0']", "missing"), ("$['1']", "missing")]),
+    ],
+)
+def test_beyond_what_is_looked_at_nothing_is_guessed(
+    primary: object, shadow: object, found: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_differ, "MAX_VALUES", 3)
+    monkeypatch.setattr(fingerprint, "MAX_VALUES", 50)
+    told = compared(sent(primary), sent(shadow))
+    assert places(told.differences) == found
+    assert told.capped == {"many"}
+
+
 def deep(depth: int, inner: bytes) -> bytes:
     return b'{"a":[' * (depth // 2) + inner + b"]}" * (depth // 2)
 
