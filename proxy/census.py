@@ -62,7 +62,7 @@ def steered(held: Held) -> Report:
         "mirror_percent": {
             (name,): 100 * mirror.numerator / mirror.denominator
             for (_, name), mirror in held.mirrors.items()
-            if mirror.config.role == "mirror"
+            if not mirror.is_baseline
         },
         "mirror_paused": {(name,): int(mirror.paused) for (_, name), mirror in held.mirrors.items()},
     }

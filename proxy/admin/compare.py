@@ -67,10 +67,9 @@ def _mirrors(subject: Subject) -> list[str]:
     return sorted(
         {
             mirror.name
-            for host in subject.loaded.config.virtual_hosts
-            for route in host.routes
+            for route in subject.loaded.config.routes()
             for mirror in route.mirrors
-            if mirror.role == "mirror"
+            if not mirror.is_baseline
         }
     )
 

@@ -42,7 +42,7 @@ def _route(subject: Subject, host: VirtualHost, route: Route) -> Row:
             }
             for one in route.destinations
         ],
-        "mirrors": [mirror.name for mirror in route.mirrors if mirror.role == "mirror"],
+        "mirrors": [mirror.name for mirror in route.mirrors if not mirror.is_baseline],
         "overridden": bool(weights),
     }
     if left_s is not None:
@@ -59,8 +59,7 @@ def mirrors(subject: Subject, snapshot: Snapshot, only: str | None = None) -> Ro
     seen = {row["name"]: row for row in snapshot.mirrors}
     found = {
         mirror.name: _mirror(subject, snapshot.report, route.name, mirror) | seen.get(mirror.name, {})
-        for host in subject.loaded.config.virtual_hosts
-        for route in host.routes
+        for route in subject.loaded.config.routes()
         for mirror in route.mirrors
         if only in {None, mirror.name}
     }
@@ -69,7 +68,7 @@ def mirrors(subject: Subject, snapshot: Snapshot, only: str | None = None) -> Ro
 
 def _mirror(subject: Subject, report: Report, route: str, policy: MirrorPolicy) -> Row:
     steered = subject.steered(policy.name)
-    file_percent = round(100 * policy.numerator / policy.denominator, 4)
+    file_percent = round(policy.percent, 4)
     row: Row = {
         "name": policy.name,
         "route": route,

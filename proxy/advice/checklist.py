@@ -53,7 +53,7 @@ class _Checks:
     """The checks that look at clusters."""
 
     def __init__(self, config: Config, reached: Mapping[tuple[str, Address], Reached]) -> None:
-        self._routes = [route for host in config.virtual_hosts for route in host.routes]
+        self._routes = list(config.routes())
         self._clusters = {cluster.name: cluster for cluster in config.clusters}
         self._reached = reached
 
@@ -71,7 +71,7 @@ class _Checks:
         for route in self._routes:
             for mirror in route.mirrors:
                 yield from self._reach(f"mirror {mirror.name}", mirror.cluster, "no copy would arrive")
-                if mirror.role == "mirror":
+                if not mirror.is_baseline:
                     yield from self._apart(route, mirror)
                     yield _share(mirror)
                 if mirror.role != "repeat":

@@ -109,7 +109,7 @@ def _destinations(route: Route, clusters: Mapping[str, Cluster]) -> Iterator[Row
         yield destination.name, words.percent(weight, total), addresses(clusters[destination.cluster])
     for mirror in route.mirrors:
         share = words.percent(mirror.numerator, mirror.denominator)
-        what = "copy for" if mirror.role == "mirror" else "of what is compared, for"
+        what = "of what is compared, for" if mirror.is_baseline else "copy for"
         yield f"{what} {mirror.name}", share, addresses(clusters[mirror.cluster])
 
 

@@ -22,8 +22,8 @@ def ways_in(documents: Sequence[Document], config: Config) -> Iterator[tuple[str
     """
     services = [_Service(document, documents) for document in documents if document.kind == "Service"]
     clusters = {cluster.name: cluster for cluster in config.clusters}
-    for route in (route for host in config.virtual_hosts for route in host.routes):
-        for mirror in (one for one in route.mirrors if one.role == "mirror"):
+    for route in config.routes():
+        for mirror in (one for one in route.mirrors if not one.is_baseline):
             behind = clusters[mirror.cluster]
             for primary, cluster in _primaries(route, clusters):
                 if _host_and_subset(cluster) == _host_and_subset(behind):

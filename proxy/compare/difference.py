@@ -28,12 +28,12 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """All that was found of one pair, the most telling first; `capped` names each bound that kept some of it hidden.
+    """All that was found of one pair, the most telling first.
 
-    `nesting` (deeper than is followed), `number` (longer than is read), `encoding` (no valid UTF-8 text or
-    compressed data), `bomb` (decompresses to more than is read), `truncated` (longer than is captured), `many`
-    (more differences than are kept, or values than are looked at), `unknown_coding` (a Content-Encoding that is
-    not decoded).
+    `capped` names each bound that kept something from being compared: `nesting` (deeper than is followed), `number`
+    (longer than is read), `encoding` (no valid UTF-8 text or compressed data), `bomb` (decompresses to more than is
+    read), `truncated` (longer than is captured), `many` (more differences than are kept, or values than are looked
+    at), `unknown_coding` (a Content-Encoding that is not decoded).
     """
 
     differences: tuple[Difference, ...] = ()

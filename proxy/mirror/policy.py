@@ -86,8 +86,7 @@ class Mirror:
         #: The share at present, and whether an operator has paused it; the rest of `config` holds as it is.
         self.numerator, self.denominator = on_one_scale(config.numerator, config.denominator)
         self.paused = False
-        #: It is only asked with requests that are captured (see `model.MirrorPolicy`).
-        self.is_baseline = config.role != "mirror"
+        self.is_baseline = config.is_baseline
         self.settings = settings = config.mirroring
         self.cluster = cluster
         self.budget = budget

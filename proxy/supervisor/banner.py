@@ -21,7 +21,7 @@ def lines(config: Config, version: str, listening: list[Address], admin: Address
     yield f"mirror-proxy {version}"
     for address, listener in zip(listening, config.settings.listeners, strict=True):
         yield f"listening on {'https' if listener.tls else 'http'}://{address}"
-    upstreams = dict.fromkeys(line for route in _routes(config) for line in _upstreams(route, clusters))
+    upstreams = dict.fromkeys(line for route in config.routes() for line in _upstreams(route, clusters))
     yield from islice(upstreams, _MOST)
     if len(upstreams) > _MOST:
         yield f"and {len(upstreams) - _MOST} more primaries and mirrors: mirror-proxy check shows them"
@@ -32,18 +32,16 @@ def _upstreams(route: Route, clusters: Mapping[str, Cluster]) -> Iterator[str]:
     for destination in route.destinations:
         yield f"primary {_url(clusters[destination.cluster])}"
     for mirror in route.mirrors:
-        percent = 100 * mirror.numerator / mirror.denominator
-        what = _methods(mirror.mirroring)
-        if mirror.role != "mirror":
-            what += " that are compared"
-        kind = "mirror" if mirror.role == "mirror" else "baseline"
-        yield f"{kind} {_url(clusters[mirror.cluster])}: {percent:g} % of {what} ({mirror.name})"
+        kind, what = "mirror", _methods(mirror.mirroring)
+        if mirror.is_baseline:
+            kind, what = "baseline", f"{what} that are compared"
+        yield f"{kind} {_url(clusters[mirror.cluster])}: {mirror.percent:g} % of {what} ({mirror.name})"
 
 
 async def warn_of_unreachable_primaries(config: Config) -> None:
     """Try to connect to the first few primaries once; a failure is a warning, for one may start later."""
     clusters = {cluster.name: cluster for cluster in config.clusters}
-    names = {destination.cluster for route in _routes(config) for destination in route.destinations}
+    names = {destination.cluster for route in config.routes() for destination in route.destinations}
     await asyncio.gather(
         *(_try_to_reach(clusters[name]) for name in sorted(names)[:_MOST] if clusters[name].endpoints)
     )
@@ -65,10 +63,6 @@ async def _try_to_reach(cluster: Cluster) -> None:
     _log.warning(
         "primary %s cannot be reached now (%s); requests get 503 until it can", _url(cluster), reason
     )
-
-
-def _routes(config: Config) -> Iterator[Route]:
-    return (route for host in config.virtual_hosts for route in host.routes)
 
 
 def _url(cluster: Cluster) -> str:

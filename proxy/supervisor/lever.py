@@ -98,10 +98,8 @@ class Lever:
         if isinstance(override, Percent):
             return override.percent
         if isinstance(target, Mirror):
-            policies = [
-                one for host in config.virtual_hosts for route in host.routes for one in route.mirrors
-            ]
-            return max(100 * one.numerator / one.denominator for one in policies if one.name == target.name)
+            mirrors = (one for route in config.routes() for one in route.mirrors)
+            return max(one.percent for one in mirrors if one.name == target.name)
         weights = _file_weights(config, target) | (
             dict(override.weights) if isinstance(override, Weights) else {}
         )

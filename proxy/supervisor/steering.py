@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from proxy import tasks
 from proxy.admin.subject import RefusedError, Steered
-from proxy.config.model import Config, Destination, MirrorPolicy, Route
+from proxy.config.model import Config, Destination, Route
 from proxy.config.problems import did_you_mean
 from proxy.runtime import ALL_MIRRORS, Key, Override, Pause, Percent, Runtime, Weights
 from proxy.supervisor.fleet import Fleet
@@ -167,7 +167,8 @@ class Steering:
 def _holds(override: Override, config: Config) -> bool:
     match override:
         case Weights():
-            destinations = [one for route in _routes(config, override.route) for one in route.destinations]
+            routes = (route for route in config.routes() if route.name == override.route)
+            destinations = [one for route in routes for one in route.destinations]
             weights = dict(override.weights)
             return weights.keys() <= {one.name for one in destinations} and _leaves_any(destinations, weights)
         case Percent():
@@ -182,9 +183,9 @@ def _leaves_any(destinations: Iterable[Destination], weights: Mapping[str, int])
 
 def routes_called(config: Config, name: str) -> list[Route]:
     """Return every route of this name; raises `RefusedError` when there is none."""
-    routes = list(_routes(config, name))
+    routes = [route for route in config.routes() if route.name == name]
     if not routes:
-        known = sorted({route.name for route in _routes(config)})
+        known = sorted({route.name for route in config.routes()})
         raise RefusedError(_hinted(f'there is no route "{name}"', name, known), routes=known)
     return routes
 
@@ -213,17 +214,8 @@ def check_mirror(config: Config, name: str, *, takes_percent: bool) -> None:
 
 
 def _names(config: Config, *, takes_percent: bool) -> list[str]:
-    return sorted({one.name for one in _mirrors(config) if one.role == "mirror" or not takes_percent})
-
-
-def _mirrors(config: Config) -> Iterator[MirrorPolicy]:
-    for route in _routes(config):
-        yield from route.mirrors
-
-
-def _routes(config: Config, name: str | None = None) -> Iterator[Route]:
-    for host in config.virtual_hosts:
-        yield from (route for route in host.routes if name in {None, route.name})
+    mirrors = (one for route in config.routes() for one in route.mirrors)
+    return sorted({one.name for one in mirrors if not (one.is_baseline and takes_percent)})
 
 
 # --- how it is said ---
@@ -235,9 +227,9 @@ def _told(override: Override) -> str:
     match override:
         case Weights():
             said = ", ".join(f"{name}={weight}" for name, weight in override.weights)
-            return f"{_about(override)} stay as set by hand, {whatever}: {said}"
+            return f"{_about(override)} stay as set live, {whatever}: {said}"
         case Percent():
-            return f"{_about(override)} stays as set by hand, {whatever}: {override.percent:g}"
+            return f"{_about(override)} stays as set live, {whatever}: {override.percent:g}"
         case Pause():
             stays = "stay" if override.mirror == ALL_MIRRORS else "stays"
             return f"{_named(override.mirror)} {stays} paused, {whatever}"

@@ -112,7 +112,7 @@ def _manager(config: Config, port: int) -> Message:
 
 def _filters(config: Config) -> list[Message]:
     """Make the HTTP filters; fault and CORS only where a route has them."""
-    routes = [route for host in config.virtual_hosts for route in host.routes]
+    routes = list(config.routes())
     filters = []
     if any(route.fault for route in routes):
         filters.append(extension(FAULT, "filters.http.fault.v3.HTTPFault"))

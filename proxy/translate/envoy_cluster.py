@@ -35,12 +35,7 @@ SUBJECT_ALT_NAME_KINDS = ("DNS", "URI")
 def clusters(config: Config) -> list[Message]:
     """Make every cluster; those of mirrors have the caps of their mirroring as well."""
     config = config.without_baselines()
-    mirroring = {
-        mirror.cluster: mirror.mirroring
-        for host in config.virtual_hosts
-        for route in host.routes
-        for mirror in route.mirrors
-    }
+    mirroring = {mirror.cluster: mirror.mirroring for route in config.routes() for mirror in route.mirrors}
     made = []
     for cluster in config.clusters:
         safety = mirroring.get(cluster.name)

@@ -12,7 +12,7 @@ from proxy.translate.envoy_value import DENOMINATORS, MILLION
 
 def gaps(config: Config) -> list[str]:
     """Name everything that the bootstrap does not say, in the order of the configuration."""
-    routes = [route for host in config.without_baselines().virtual_hosts for route in host.routes]
+    routes = list(config.without_baselines().routes())
     return list(
         dict.fromkeys(chain(_settings(config.settings, routes), *(_route(route) for route in routes)))
     )

@@ -62,7 +62,7 @@ def documents(loaded: Loaded, options: Options) -> Translation:
     for host in shared:
         translation.leave_out(host.name, "rules of an HTTPRoute for hosts that a VirtualService has too")
     _Places(loaded, options, translation).add()
-    if any(route.mirrors for host in loaded.config.virtual_hosts for route in host.routes):
+    if any(route.mirrors for route in loaded.config.routes()):
         translation.note(
             "A mesh mirrors without this proxy's safety (timeout, maxInFlight, maxLagBytes, breaker):"
             " a slow mirror can slow clients there."

@@ -7,6 +7,7 @@ already refused everything that is not, so no reader of the model checks again.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from proxy.config.model.cluster import (
@@ -114,14 +115,15 @@ class Config:
     virtual_hosts: tuple[VirtualHost, ...]
     warnings: tuple[str, ...] = field(default=(), compare=False)
 
+    def routes(self) -> Iterator[Route]:
+        """Yield the routes of all virtual hosts, in their order."""
+        for host in self.virtual_hosts:
+            yield from host.routes
+
     def without_baselines(self) -> Config:
         """Return the same without those who are asked only to learn how answers of one version differ."""
         baselines = {
-            mirror.cluster
-            for host in self.virtual_hosts
-            for route in host.routes
-            for mirror in route.mirrors
-            if mirror.role != "mirror"
+            mirror.cluster for route in self.routes() for mirror in route.mirrors if mirror.is_baseline
         }
         if not baselines:
             return self

@@ -167,6 +167,16 @@ class MirrorPolicy:
     role: str = "mirror"
     repeats: str = ""
 
+    @property
+    def percent(self) -> float:
+        """Its share in percent."""
+        return 100 * self.numerator / self.denominator
+
+    @property
+    def is_baseline(self) -> bool:
+        """Tell whether it is no mirror for people, and only asked with requests that are compared."""
+        return self.role != "mirror"
+
 
 @dataclass(frozen=True, slots=True)
 class Destination:
