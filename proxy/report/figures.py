@@ -25,10 +25,10 @@ from proxy.telemetry.metrics import LATENCY_BUCKETS
 from proxy.telemetry.quantile import quantile
 
 RATES = ("diff_rate", "mirror_error_rate", "primary_error_rate")
-_SHARES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
+PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 TIMES = (
-    *(f"{name}_delta" for name in _SHARES),
-    *(f"{who}_{p}" for who in ("primary", "mirror") for p in _SHARES),
+    *(f"{name}_delta" for name in PERCENTILES),
+    *(f"{who}_{p}" for who in ("primary", "mirror") for p in PERCENTILES),
 )
 #: What `figures` makes of totals.
 NAMES = (*RATES, *TIMES)
@@ -159,12 +159,15 @@ def _deltas(totals: Totals, mirror: str | None) -> list[Figure]:
     counts = [(int(bucket), count) for (name, bucket), count in totals.of("delta") if mirror in {None, name}]
     samples = sum(count for _, count in counts)
     return [
-        Figure(f"{name}_delta", delta.percentile(counts, share), samples) for name, share in _SHARES.items()
+        Figure(f"{name}_delta", delta.percentile(counts, share), samples)
+        for name, share in PERCENTILES.items()
     ]
 
 
 def _latencies(who: str, counts: list[int]) -> list[Figure]:
-    return [Figure(f"{who}_{name}", quantile(counts, share), sum(counts)) for name, share in _SHARES.items()]
+    return [
+        Figure(f"{who}_{name}", quantile(counts, share), sum(counts)) for name, share in PERCENTILES.items()
+    ]
 
 
 def _primary_buckets(totals: Totals, mirror: str | None, destination: tuple[str, str] | None) -> list[int]:

@@ -11,8 +11,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from proxy.compare.example import Example, Fields, Side
-from proxy.report import pictures, verdict, words
-from proxy.report.figures import FAILED
+from proxy.report import pictures, tables, verdict, words
+from proxy.report.figures import FAILED, PERCENTILES
 from proxy.report.findings import Findings, Found, Report
 from proxy.report.statuses import matrix
 from proxy.report.words import count, printable, rate
@@ -25,6 +25,7 @@ _GROUPS = (
     ("unsure", "Fields that may differ: the samples do not tell yet"),
     ("noise", "Noise: fields that differ within one version as well"),
 )
+_SIDES = ("Primary", "Mirror", "Difference")
 _FIELDS, _STATUSES = 50, 12
 _MAX_BODY = 4_000
 _MAX_PATH = 300
@@ -36,7 +37,6 @@ def render(report: Report) -> str:
     """Return the report as an HTML document."""
     reading = report.reading
     style = render_template(TEMPLATES, "report.css")
-    since = f"{words.moment(reading.since)} to" if reading.since else "until"
     tone = report.outcome if report.wanted.limits else "plain"
     return render_template(
         TEMPLATES,
@@ -47,7 +47,7 @@ def render(report: Report) -> str:
         tone=tone,
         version=words.line(reading.version),
         source=words.line(reading.source),
-        span=f"{since} {words.moment(reading.until)} UTC",
+        span=words.period(reading.since, reading.until),
         notes=[printable(note) for note in report.notes],
         limits=[
             {
@@ -70,7 +70,7 @@ def render(report: Report) -> str:
 
 def _mirror(findings: Findings) -> Values:
     numbers = findings.figures
-    marks = [f"{name} {words.seconds(numbers[f'{name}_delta'].value)}" for name in ("p50", "p90", "p99")]
+    marks = [f"{name} {words.seconds(numbers[f'{name}_delta'].value)}" for name in PERCENTILES]
     samples = words.counted(numbers["p50_delta"].samples, "pair")
     groups = [(name, heading, findings.judged(name)) for name, heading in _GROUPS]
     return {
@@ -91,22 +91,8 @@ def _mirror(findings: Findings) -> Values:
             for name, heading, some in groups
             if some
         ],
-        "times": [
-            (
-                label,
-                *(words.seconds(numbers[name.format(p)].value) for p in ("p50", "p90", "p99")),
-                count(numbers[name.format("p50")].samples),
-            )
-            for label, name in (
-                ("Primary", "primary_{}"),
-                ("Mirror", "mirror_{}"),
-                ("Difference", "{}_delta"),
-            )
-        ],
-        "errors": [
-            (label, rate(numbers[name].value), count(numbers[name].samples))
-            for label, name in (("Primary", "primary_error_rate"), ("Mirror", "mirror_error_rate"))
-        ],
+        "times": [(side, *row) for side, row in zip(_SIDES, tables.times(numbers), strict=True)],
+        "errors": [(side, *row) for side, row in zip(_SIDES, tables.errors(numbers), strict=False)],
         "histogram": pictures.histogram(findings.deltas, numbers),
         "histogram_said": f"{', '.join(marks)} of {samples}; above 0 the mirror was slower",
         "statuses": _statuses(findings),

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from proxy.report import verdict, words
+from proxy.report import tables, verdict, words
+from proxy.report.figures import PERCENTILES
 from proxy.report.findings import Findings, Found, Report
 from proxy.report.statuses import matrix
 from proxy.report.words import count, rate
@@ -57,8 +58,7 @@ def _lines(report: Report) -> Iterator[str]:
     for one in report.findings:
         yield from _of_mirror(one)
     yield ""
-    since = f"{words.moment(reading.since)} to " if reading.since else "until "
-    yield f"_{since}{words.moment(reading.until)} UTC, from_ {code(reading.source)}"
+    yield f"_{words.period(reading.since, reading.until)}, from_ {code(reading.source)}"
     yield from _notes(report.notes)
 
 
@@ -118,16 +118,11 @@ def _example(found: Found) -> str:
 
 
 def _figures(findings: Findings) -> Iterator[str]:
-    numbers = findings.figures
-    rows = [
-        (label, *(words.seconds(numbers[name.format(p)].value) for p in ("p50", "p90", "p99")), error)
-        for label, name, error in (
-            ("primary", "primary_{}", rate(numbers["primary_error_rate"].value)),
-            ("mirror", "mirror_{}", rate(numbers["mirror_error_rate"].value)),
-            ("mirror less primary, paired", "{}_delta", ""),
-        )
-    ]
-    yield from _table(("time until answered", "p50", "p90", "p99", "errors"), rows, is_numeric=True)
+    sides = ("primary", "mirror", "mirror less primary, paired")
+    times = tables.times(findings.figures)
+    errors = [*(share for share, _ in tables.errors(findings.figures)), ""]
+    cells = [(side, *row[:-1], error) for side, row, error in zip(sides, times, errors, strict=True)]
+    yield from _table(("time until answered", *PERCENTILES, "errors"), cells, is_numeric=True)
 
 
 def _notes(notes: Sequence[str]) -> Iterator[str]:

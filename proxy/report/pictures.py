@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from proxy.compare.noise import Judgement
 from proxy.report import words
-from proxy.report.figures import Figure
+from proxy.report.figures import PERCENTILES, Figure
 from proxy.telemetry import delta
 
 WIDTH, HEIGHT = 420.0, 210.0
@@ -19,7 +19,6 @@ _BINS = 56
 _APART = 46.0
 _TICKS_S = (0.0, 1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3, 1e-4)
 _LEAST_REACH = delta.bucket_of(1e-3)
-_MARKS = ("p50", "p90", "p99")
 #: A mark's label is no longer.
 _LABEL = 104.0
 
@@ -93,7 +92,7 @@ def histogram(deltas: Mapping[int, int], figures: Mapping[str, Figure]) -> Histo
     )
     found = [
         (x_of(delta.bucket_of(value)), f"{name} {words.seconds(value)}")
-        for name in _MARKS
+        for name in PERCENTILES
         if (value := figures[f"{name}_delta"].value) is not None
     ]
     return Histogram(placed, ticks, _marks(found))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from proxy.report import verdict, words
+from proxy.report import tables, verdict, words
+from proxy.report.figures import PERCENTILES
 from proxy.report.findings import Findings, Found, Report
 from proxy.report.statuses import matrix
 from proxy.report.words import count, rate
@@ -28,11 +29,9 @@ def _lines(report: Report) -> Iterator[str]:
     reading = report.reading
     yield words.line(f"{verdict.word(report)}  {verdict.line(report)}", _WIDTH)
     yield ""
-    lasted = words.span(reading.until - reading.since)
-    since = f"{words.moment(reading.since)} to" if reading.since else "until"
-    span = f" ({lasted})" if reading.since else ""
+    span = f" ({words.span(reading.until - reading.since)})" if reading.since else ""
     yield words.line(f"mirror-proxy {reading.version} at {reading.source}", _WIDTH)
-    yield f"{since} {words.moment(reading.until)} UTC{span}"
+    yield f"{words.period(reading.since, reading.until)}{span}"
     for note in report.notes:
         yield from _wrapped(f"! {words.printable(note)}")
     if report.limits:
@@ -94,27 +93,13 @@ def _examples(found: Found) -> Iterator[str]:
 
 
 def _figures(findings: Findings) -> Iterator[str]:
-    numbers = findings.figures
+    sides = ("primary", "mirror", "mirror less primary, paired")
     yield from ("", "time until answered")
-    rows = [
-        (
-            label,
-            *(words.seconds(numbers[name.format(p)].value) for p in ("p50", "p90", "p99")),
-            count(numbers[name.format("p50")].samples),
-        )
-        for label, name in (
-            ("primary", "primary_{}"),
-            ("mirror", "mirror_{}"),
-            ("mirror less primary, paired", "{}_delta"),
-        )
-    ]
-    yield from _table(("", "p50", "p90", "p99", "samples"), rows, indent="  ")
+    times = [(side, *row) for side, row in zip(sides, tables.times(findings.figures), strict=True)]
+    yield from _table(("", *PERCENTILES, "samples"), times, indent="  ")
     yield from ("", "errors")
-    rates = [
-        (label, rate(numbers[name].value), count(numbers[name].samples))
-        for label, name in (("primary", "primary_error_rate"), ("mirror", "mirror_error_rate"))
-    ]
-    yield from _table(("", "rate", "samples"), rates, indent="  ")
+    errors = [(side, *row) for side, row in zip(sides, tables.errors(findings.figures), strict=False)]
+    yield from _table(("", "rate", "samples"), errors, indent="  ")
 
 
 def _statuses(findings: Findings) -> Iterator[str]:

@@ -53,6 +53,11 @@ def moment(time: float) -> str:
     return f"{datetime.fromtimestamp(time, tz=UTC):%Y-%m-%d %H:%M:%S}"
 
 
+def period(since: float, until: float) -> str:
+    """Write from when to when; `since` 0 is no time that is known."""
+    return f"{f'{moment(since)} to' if since else 'until'} {moment(until)} UTC"
+
+
 def printable(text: str, keep: str = "") -> str:
     r"""Return `text` with what would not be seen, or would move what is, as `\x1b`; `keep` holds exceptions."""
     return "".join(one if one.isprintable() or one in keep else _escaped(one) for one in text)
