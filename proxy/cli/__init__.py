@@ -41,7 +41,11 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
     """Run one command; return its exit code."""
     environ = os.environ if environ is None else environ
     parser = _parser()
-    arguments = parser.parse_args(argv)
+    arguments, rest = parser.parse_known_args(argv)
+    if "words" in arguments and not any(word.startswith("-") for word in rest):
+        arguments.words += rest  # argparse takes those after an option for none of a verb's own
+    elif rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if arguments.verb is None:
         parser.print_help(sys.stderr)
         return USAGE

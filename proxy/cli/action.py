@@ -32,8 +32,15 @@ def unknown(message: str, name: str, known: Sequence[str], what: str) -> RemoteE
     return RemoteError(f"{message}; {hint}" if hint else message, (f"known {what}: {', '.join(known)}",))
 
 
+def gone(name: str) -> RemoteError:
+    """Make the error for what a reload has taken away since it was asked for."""
+    from proxy.cli.remote import RemoteError  # noqa: PLC0415  with the verb
+
+    return RemoteError(f"{name} is configured no more: a reload has just taken it away")
+
+
 def end(row: Mapping[str, Any], files: str) -> str:
-    """Say until when what was set by hand holds, whatever the `files` have of it."""
+    """Say until when what was set live holds, whatever the `files` have of it."""
     if "ends_in_s" in row:
         return f"until in {span(row['ends_in_s'])}"
     return f"until the proxy is restarted, whatever {files} its files say"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ABOUT = f"""\
 See how a running proxy stands, and steer it. A change has taken effect in every worker when the command returns.
 
-  status                              state, generation, workers, what is set by hand, a configuration that was refused
+  status                              state, generation, workers, what is set live, a configuration that was refused
   mirrors                             every mirror: its share, the file's, and what became of its requests
   percent NAME N|file                 copy N % of its route's requests to a mirror, from 0 to 100, or what its file says
   pause [NAME]                        copy nothing to a mirror; without a NAME the kill switch: to none at all
@@ -133,7 +133,7 @@ def _status(remote: Remote, words: Sequence[str], ttl: str | None) -> list[str]:
         f"uptime      {span(info['uptime_s'])}",
         f"listening   {', '.join(info['listeners'])}",
         *table.lines(("worker", "pid", "state", "generation", "uptime"), rows),
-        *(f"weights of {name} are set by hand; see weights {name}" for name in dict.fromkeys(steered)),
+        *(f"weights of {name} are set live; see weights {name}" for name in dict.fromkeys(steered)),
         *mirrors.steered(remote),
         *ramp.under_way(remote),
         *(("the last reload was refused:",) if refused else ()),

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from proxy.cli import table
-from proxy.cli.action import UsageError, end, only, span
+from proxy.cli.action import UsageError, end, gone, only, span
 from proxy.cli.weights import FILE
 from proxy.config.flags import PREFIX
 
@@ -41,14 +41,14 @@ def _cells(row: Mapping[str, Any]) -> tuple[object, ...]:
 
 
 def steered(remote: Remote) -> Iterator[str]:
-    """Say of `status` what of the mirrors is set by hand."""
+    """Say of `status` what of the mirrors is set live."""
     found = remote.get("/mirrors")
     if found["all_paused"]:
         yield f"{ALL_PAUSED}; see mirrors"
     for row in found["mirrors"]:
         if row["overridden"]:
             shares = f"{_share(row, 'percent')} in place of the file's {_share(row, 'file_percent')}"
-            yield f"the percent of {row['name']} is set by hand, {shares}; see mirrors"
+            yield f"the percent of {row['name']} is set live, {shares}; see mirrors"
         if row["paused"] and not found["all_paused"]:
             yield f"{row['name']} is paused; see mirrors"
 
@@ -61,7 +61,10 @@ def percent(remote: Remote, words: Sequence[str], ttl: str | None) -> list[str]:
     if wanted is None and ttl:
         raise UsageError("the file's percent has no end: leave out --ttl")
     before = {row["name"]: _share(row, "percent") for row in remote.get("/mirrors")["mirrors"]}
-    [row] = _change(remote, {"mirror": name, "percent": wanted}, ttl)["mirrors"]
+    found = _change(remote, {"mirror": name, "percent": wanted}, ttl)["mirrors"]
+    if not found:
+        raise gone(name)
+    [row] = found
     cells = (name, _share(row, "file_percent"), before.get(name, "-"), _share(row, "percent"))
     said = table.lines(("mirror", "file", "before", "now"), [cells])
     if row["paused"]:
@@ -132,7 +135,10 @@ def edit(remote: Remote, row: Mapping[str, Any]) -> list[str]:
     share = f"{row['percent']:g}"
     if "/" not in row["name"]:
         return [f"to make it last, start the proxy with --percent {share}, or {PREFIX}PERCENT={share}"]
-    [route, *_] = [one for one in remote.get("/routes")["routes"] if one["name"] == row["route"]]
+    routes = [one for one in remote.get("/routes")["routes"] if one["name"] == row["route"]]
+    if not routes:
+        raise gone(row["name"])
+    route = routes[0]
     return [
         f"to make it last, write in the VirtualService {route['virtual_host']}, http route {row['route']}:",
         *(

@@ -47,7 +47,7 @@ def test_a_proxy_is_seen_and_steered(tmp_path: Path, capsys: Capture) -> None:
         assert proxy.ask() == (200, "v2")
 
 
-def test_weights_are_shown_and_status_tells_of_those_set_by_hand(tmp_path: Path, capsys: Capture) -> None:
+def test_weights_are_shown_and_status_tells_of_those_set_live(tmp_path: Path, capsys: Capture) -> None:
     with shop(tmp_path) as proxy:
         assert ctl(proxy, "weights") == 0
         assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
@@ -62,7 +62,7 @@ def test_weights_are_shown_and_status_tells_of_those_set_by_hand(tmp_path: Path,
         said = capsys.readouterr().out.splitlines()
         assert [said[2].split(), said[3]] == [["shop/v2", "0", "3"], end]
         assert ctl(proxy, "status") == 0
-        assert "weights of shop are set by hand; see weights shop\n" in capsys.readouterr().out
+        assert "weights of shop are set live; see weights shop\n" in capsys.readouterr().out
         assert ctl(proxy, "weights", "shop", "file") == 0
         assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
             ["route", "shop", "file", "before", "now"],
@@ -70,7 +70,7 @@ def test_weights_are_shown_and_status_tells_of_those_set_by_hand(tmp_path: Path,
             ["shop/v2", "0", "3", "0"],
         ]
         assert ctl(proxy, "status") == 0
-        assert "by hand" not in capsys.readouterr().out
+        assert "set live" not in capsys.readouterr().out
         assert ctl(proxy, "weights", "shpo") == 1
         assert capsys.readouterr().err.splitlines()[0] == 'there is no route "shpo"; did you mean "shop"?'
 

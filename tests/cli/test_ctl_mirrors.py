@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from proxy import cli
+from proxy.cli.mirrors import percent
+from proxy.cli.remote import Remote, RemoteError
 from proxy.config.model import MirrorPolicy
 from tests.cli.shop import ctl, shop
 from tests.support.running_proxy import RunningProxy, until
@@ -37,7 +40,7 @@ def rows(proxy: RunningProxy, capsys: Capture, *outcomes: str) -> list[str]:
 
 
 def status(proxy: RunningProxy, capsys: Capture) -> list[str]:
-    """Return what `status` says of what is set by hand."""
+    """Return what `status` says of what is set live."""
     return [line for line in said(proxy, capsys, "status") if "; see " in line]
 
 
@@ -70,7 +73,7 @@ def test_a_percent_is_set_shown_beside_the_file_s_and_taken_back(tmp_path: Path,
         assert head.split()[:5] == ["mirror", "percent", "file", "paused", "ends"]
         assert row.split()[:6] == ["shop/shop/v2", "0.5", "%", "10", "%", "-"]
         assert status(proxy, capsys) == [
-            "the percent of shop/shop/v2 is set by hand, 0.5 % in place of the file's 10 %; see mirrors"
+            "the percent of shop/shop/v2 is set live, 0.5 % in place of the file's 10 %; see mirrors"
         ]
         assert said(proxy, capsys, "percent", "shop/shop/v2", "100")[2] == (
             "until the proxy is restarted, whatever percent its files say"
@@ -96,6 +99,27 @@ def test_the_edit_that_makes_a_percent_last_is_the_one_for_where_the_mirror_is_w
         assert said(proxy, capsys, "percent", "mirror", "5")[4:] == [
             "to make it last, start the proxy with --percent 5, or MIRROR_PROXY_PERCENT=5"
         ]
+
+
+class Gone:
+    """A proxy whose mirror is taken away by a reload between two questions: of its row, and of its route."""
+
+    def __init__(self, *rows: dict[str, object]) -> None:
+        self.rows = list(rows)
+
+    def get(self, _path: str) -> dict[str, object]:
+        return {"mirrors": [], "routes": []}
+
+    def change(self, *_: object) -> dict[str, object]:
+        return {"mirrors": self.rows}
+
+
+@pytest.mark.parametrize(
+    "rows", [[], [{"name": "a/b", "route": "a", "file_percent": 1.0, "percent": 5.0, "paused": False}]]
+)
+def test_a_mirror_that_a_reload_takes_away_meanwhile_is_told(rows: list[dict[str, object]]) -> None:
+    with pytest.raises(RemoteError, match="a/b is configured no more: a reload has just taken it away"):
+        percent(cast("Remote", Gone(*rows)), ["a/b", "5"], None)
 
 
 def test_a_mirror_is_paused_and_resumed(tmp_path: Path, capsys: Capture) -> None:

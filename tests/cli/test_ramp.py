@@ -83,6 +83,22 @@ def test_a_ramp_is_started_shown_and_stopped(tmp_path: Path, capsys: Capture) ->
         assert not route["overridden"]
 
 
+def test_options_may_stand_between_words(tmp_path: Path, capsys: Capture) -> None:
+    with shop(tmp_path) as proxy:
+        for words in (
+            ("ramp", *FOREVER, "mirror", "5", "50"),
+            ("ramp", "mirror", *FOREVER, "5", "50"),
+            ("--ttl", "1h", "percent", "mirror", "0"),
+            ("percent", "--ttl", "1h", "mirror", "0"),
+        ):
+            assert ctl(proxy, *words) == 0, words
+            proxy.change("DELETE", "/ramp?mirror=mirror")
+        assert capsys.readouterr().out.count("mirror: running at 5 %, step 1 of 2, ") == 2
+    with pytest.raises(SystemExit):
+        cli.main(["ctl", "ramp", "mirror", "--evry", "1h", "5"], {})
+    assert "unrecognized arguments: --evry" in capsys.readouterr().err
+
+
 def test_one_that_is_followed_to_its_last_step_says_what_to_write(tmp_path: Path, capsys: Capture) -> None:
     with shop(tmp_path) as proxy:
         assert ctl(proxy, "ramp", "mirror", "50", "100", *QUICK, "--follow") == 0

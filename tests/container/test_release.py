@@ -183,13 +183,13 @@ def cuts_over_and_back(release: Release) -> None:
     assert "until in 10m 0s" in told
     release.ctl("weights", "everyone", "shop/v1=100", "shop/v2=0")
     assert set(release.ask(range(100))) == ALL_V1
-    assert "weights of everyone are set by hand" in release.ctl("status")
+    assert "weights of everyone are set live" in release.ctl("status")
     release.take("08-cutover")
-    assert set(release.ask(range(100))) == ALL_V1, "what was set by hand outlives a file"
-    assert "weights of everyone stay as set by hand" in release.compose("logs", "--no-color", "proxy")
+    assert set(release.ask(range(100))) == ALL_V1, "what was set live outlives a file"
+    assert "weights of everyone stay as set live" in release.compose("logs", "--no-color", "proxy")
     release.ctl("weights", "everyone", "shop/v2=100", "--ttl", "1s")
     assert eventually(lambda: set(release.ask(range(100))), lambda who: who == ALL_V2) == ALL_V2
-    assert eventually(lambda: "by hand" in release.ctl("status"), lambda told: not told) is False
+    assert eventually(lambda: "set live" in release.ctl("status"), lambda told: not told) is False
     assert set(release.ask(range(100))) == ALL_V2, "the file's"
 
 

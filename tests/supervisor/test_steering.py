@@ -98,7 +98,7 @@ def test_an_override_outlives_reloads_rolled_workers_and_workers_that_die(tmp_pa
             proxy.write(config)
             assert proxy.change("POST", "/reload")[0] == 200
             assert [proxy.ask() for _ in range(6)] == [(200, "v2")] * 6
-        assert "weights of shop stay as set by hand, whatever the files say: shop/v1=0, " in proxy.stderr
+        assert "weights of shop stay as set live, whatever the files say: shop/v1=0, " in proxy.stderr
         for row in proxy.workers():
             os.kill(row["pid"], signal.SIGKILL)
         until(lambda: len(proxy.workers()) == 2 and proxy.metric("worker_restarts_total") == 2, "successors")

@@ -173,7 +173,7 @@ def test_what_was_steered_outlives_reloads_rolled_workers_and_workers_that_die(t
             proxy.write(config)
             assert proxy.change("POST", "/reload")[0] == 200
             ask()
-        assert "the percent of one stays as set by hand, whatever the files say: 0\n" in proxy.stderr
+        assert "the percent of one stays as set live, whatever the files say: 0\n" in proxy.stderr
         assert "two stays paused, whatever the files say\n" in proxy.stderr
         assert [row_of(proxy, "one")[name] for name in ("percent", "file_percent")] == [0, 70]
         for row in proxy.workers():
