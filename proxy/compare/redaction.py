@@ -1,7 +1,8 @@
 """Redaction of text that is no JSON: headers, targets, forms, pages, and JSON that is broken.
 
-A value is hidden for the name before it (`password=...`, `"token": ...`, `<secret>...`), or because a pattern of the
-rules finds it. Line ends stay, so that lines keep their numbers.
+A value is hidden for the name before it (`password=...`, `"token": ...`, `<secret>...`), for how it looks (a JSON web
+token, a password in an address), or because a pattern of the rules finds it. Line ends stay, so that lines keep their
+numbers.
 """
 
 from __future__ import annotations
@@ -26,6 +27,16 @@ _BEGINS_AS_JSON = re.compile(r"\s*+[\[{]")
 _END = 2048
 _PART = re.compile(r"[\[\].]+")
 _ELEMENT = re.compile(r"<(?:[A-Za-z0-9_.-]{1,100}:)?([A-Za-z0-9_.-]{1,100})(?:\s[^<>]{0,1000})?>([^<]+)")
+#: Fields of forms, and what pages carry for their scripts: `<input name="csrf_token" value="...">`.
+_TAG = re.compile(r"<(?:input|meta)\s[^<>]{0,2000}+>", re.IGNORECASE)
+_TAG_NAME = re.compile(r"\s(?:name|type)\s{0,8}=\s{0,8}[\"']?([A-Za-z0-9_.\[\]-]{1,200})", re.IGNORECASE)
+_TAG_VALUE = re.compile(r"(\s(?:value|content)\s{0,8}=\s{0,8})(\"[^\"]*|'[^']*|[^\s>]+)", re.IGNORECASE)
+#: What follows a scheme of authentication, unless it is a plain word; the password in an address; JSON web tokens.
+_LOOKS = (
+    re.compile(r"(\b(?i:bearer|basic)[ \t]{1,8})(?![a-z]++\b)[A-Za-z0-9._~+/-]{8,}+=*()"),
+    re.compile(r"(//[^\s/?#@:\"'<>]{0,200}+:)[^\s/?#@\"'<>]{1,200}+(@)"),
+    re.compile(r"()(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}+(?:\.[A-Za-z0-9_-]+)+()"),
+)
 #: What has no end that can be told is hidden to the end: a list or object in JSON that is broken.
 _VALUES = {
     "=": re.compile(r"\"[^\"]*|'[^']*|[^&\n\"'<>#]*"),
@@ -50,7 +61,10 @@ def clean_field(name: str, value: str, rules: Rules) -> str:
 def clean_text(text: str, rules: Rules) -> str:
     """Return text without secrets."""
     text = rules.redacted(_without_named(text, rules))
-    return _ELEMENT.sub(lambda match: _element(match, rules), text)
+    for look in _LOOKS:
+        text = look.sub(rf"\1{REDACTED}\2", text)
+    text = _ELEMENT.sub(lambda match: _element(match, rules), text)
+    return _TAG.sub(lambda match: _tag(match[0], rules), text)
 
 
 def clean_body(text: str, rules: Rules, is_cut: bool) -> str:
@@ -82,6 +96,12 @@ def _element(match: re.Match[str], rules: Rules) -> str:
     if not _is_hidden(match[1], rules):
         return match[0]
     return match[0][: -len(match[2])] + _hidden(match[2])
+
+
+def _tag(text: str, rules: Rules) -> str:
+    if not any(_is_hidden(name, rules) for name in _TAG_NAME.findall(text)):
+        return text
+    return _TAG_VALUE.sub(lambda match: match[1] + _hidden(match[2]), text)
 
 
 def _is_hidden(name: str, rules: Rules) -> bool:

@@ -11,7 +11,6 @@ from functools import lru_cache
 
 _WHOLE = frozenset(
     (
-        "authorization",
         "auth",
         "cardnumber",
         "cookie",
@@ -22,9 +21,7 @@ _WHOLE = frozenset(
         "jwt",
         "otp",
         "pin",
-        "proxyauthorization",
         "pwd",
-        "sessionid",
         "setcookie",
         "sig",
         "ssn",
@@ -37,8 +34,11 @@ _ENDS = (
     "accesstoken",
     "apikey",
     "apitoken",
+    "authenticitytoken",
+    "authorization",
     "authtoken",
     "bearertoken",
+    "csrfmiddlewaretoken",
     "csrftoken",
     "idtoken",
     "passphrase",
@@ -49,8 +49,11 @@ _ENDS = (
     "secret",
     "secretkey",
     "securitytoken",
+    "sessid",
+    "sessionid",
     "sessiontoken",
     "signature",
+    "verificationtoken",
     "xsrftoken",
 )
 _MAX_NAME = 100

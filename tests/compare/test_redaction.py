@@ -38,6 +38,11 @@ def redacting(**rule: str) -> Rules:
         "ssn",
         "X-Amz-Signature",
         "jwt",
+        "authenticity_token",
+        "__RequestVerificationToken",
+        "PHPSESSID",
+        "JSESSIONID",
+        "csrfmiddlewaretoken",
     ],
 )
 def test_names_of_secrets_are_known_however_they_are_written(name: str) -> None:
@@ -63,6 +68,8 @@ def test_names_that_only_look_like_a_secrets_are_none(name: str) -> None:
         "x-goog-iam-authorization-token",
         "private-token",
         "ocp-apim-subscription-key",
+        "x-forwarded-authorization",
+        "x-session-id",
     ],
 )
 def test_headers_with_credentials_are_hidden(name: str) -> None:
@@ -108,6 +115,29 @@ def test_other_headers_are_shown(name: str) -> None:
     ],
 )
 def test_a_value_is_hidden_for_the_name_before_it(text: str, clean: str) -> None:
+    assert clean_text(text, PLAIN) == clean
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        (f"it said Bearer {SECRET}, twice", "it said Bearer (redacted), twice"),
+        ("curl -H basic\tdXNlcjpwYXNz==\n", "curl -H basic\t(redacted)\n"),
+        (f"postgresql://bob:{SECRET}@db/shop", "postgresql://bob:(redacted)@db/shop"),
+        ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl ok", "(redacted) ok"),
+        (
+            f'<input type="hidden" name="csrf_token" value="{SECRET}"><b>',
+            '<input type="hidden" name="csrf_token" value=(redacted)"><b>',
+        ),
+        (f"<INPUT value={SECRET} name=user[password]>", "<INPUT value=(redacted) name=user[password]>"),
+        (f"<input type=password value='{SECRET}\n'>", "<input type=password value=(redacted)\n'>"),
+        (f'<meta name="csrf-token" content="{SECRET}" />', '<meta name="csrf-token" content=(redacted)" />'),
+        ("a bearer document, basic requirements", "a bearer document, basic requirements"),
+        ("http://a:80/@b //c:d", "http://a:80/@b //c:d"),
+        ('<input name="city" value="Ulm"> eyJ eyJabc.', '<input name="city" value="Ulm"> eyJ eyJabc.'),
+    ],
+)
+def test_a_value_is_hidden_for_how_it_looks_and_where_it_stands(text: str, clean: str) -> None:
     assert clean_text(text, PLAIN) == clean
 
 
@@ -157,7 +187,28 @@ def test_a_secret_never_remains_and_lines_keep_their_numbers(before: str, name: 
 
 
 @pytest.mark.parametrize(
-    "piece", ["a=", "password=", '"token":', "<a ", "<token>", '"', "\\", "=", "[", "%5B"]
+    "piece",
+    [
+        "a=",
+        "password=",
+        '"token":',
+        "<a ",
+        "<token>",
+        '"',
+        "\\",
+        "=",
+        "[",
+        "%5B",
+        "<input ",
+        "<meta name=",
+        "//",
+        "//a:",
+        "//a:b",
+        "eyJ",
+        "eyJaaaaaaaa.",
+        "bearer ",
+        "Bearer a1-",
+    ],
 )
 def test_much_of_anything_is_read_to_its_end(piece: str) -> None:
     assert clean_text(piece * 20_000, PLAIN)
