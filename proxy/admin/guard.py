@@ -1,4 +1,8 @@
-"""What stands before the admin's pages: whose name it was asked by, who may change something, and errors that help."""
+"""What stands before the admin's pages: whose name it was asked by, who may do what, and errors that help.
+
+Counts are anybody's who reaches the door. To change something, or to see what was stored of requests and answers,
+takes the token where one is set, and this machine where none is.
+"""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from tests.admin.conftest import CONFIG, Shop
 from tests.page.conftest import Open, serving
 
 PATHS = ("/", "/differences", "/differences/1", "/differences/404")
-LONG = "a-very-long-name." * 8
+LONG = "averylongnamethatdoesnotbreak" * 5
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
 
