@@ -86,6 +86,8 @@ def _judge(limit: Limit, figure: Figure, min_samples: int) -> tuple[Outcome, str
 def _rate(text: str, number: float, unit: str) -> float:
     if unit not in {"", "%"}:
         raise ValueError(f'"{text}": a rate has no {unit}; write such as 1% or 0.01')
+    if not unit and number == 1:
+        raise ValueError(f'"{text}": write 1% or 100%')
     share = number / 100 if unit else number
     if not 0 <= share <= 1:
         raise ValueError(

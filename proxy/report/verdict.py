@@ -16,6 +16,8 @@ def word(report: Report) -> str:
         return _OUTCOMES[report.outcome]
     if any(one.judged("reported") for one in report.findings):
         return "DIFFERENT"
+    if any(one.judged("unsure") for one in report.findings):
+        return "UNSURE"
     return "NO DIFFERENCE" if any(one.compared for one in report.findings) else "NOT COMPARED"
 
 

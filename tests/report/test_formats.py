@@ -209,14 +209,14 @@ def test_a_short_time_is_written_in_the_unit_that_suits_it(seconds: float | None
 
 
 def test_where_no_field_differs_for_sure_the_verdict_says_so() -> None:
-    counts: dict[Key, int] = {
-        ("compared", "r", "m"): 1000,
-        ("noise_compared", "r"): 1000,
-        ("field", "r", "m", "$.a", "value"): 2,
-    }
-    found = make(Reading("here", "1", 0.0, 1.0, Totals(counts), Thresholds()), Wanted(), lambda _: ())
-    assert verdict.word(found) == "NO DIFFERENCE"
-    assert verdict.line(found) == "m: no field differs for sure in 1 000 pairs; 1 field may"
+    counts: dict[Key, int] = {("compared", "r", "m"): 1000, ("noise_compared", "r"): 1000}
+    alike = make(Reading("here", "1", 0.0, 1.0, Totals(counts), Thresholds()), Wanted(), lambda _: ())
+    assert verdict.word(alike) == "NO DIFFERENCE"
+    assert verdict.line(alike) == "m: no field differs for sure in 1 000 pairs"
+    counts["field", "r", "m", "$.a", "value"] = 2
+    unsure = make(Reading("here", "1", 0.0, 1.0, Totals(counts), Thresholds()), Wanted(), lambda _: ())
+    assert verdict.word(unsure) == "UNSURE"
+    assert verdict.line(unsure) == "m: no field differs for sure in 1 000 pairs; 1 field may"
 
 
 def test_without_limits_the_verdict_says_what_was_found() -> None:

@@ -10,6 +10,7 @@ from proxy.report.limits import Judged, judge, parse, say
 RELATIONS = {">": float.__gt__, ">=": float.__ge__, "<": float.__lt__, "<=": float.__le__}
 relations = st.sampled_from(sorted(RELATIONS))
 hundredths = st.integers(0, 10_000)
+shares = st.integers(0, 9_999)  # a 1 without a unit may be meant as 1%
 
 
 def held(text: str, value: float | None, samples: int = 100, at_most: float | None = None) -> Judged:
@@ -17,7 +18,7 @@ def held(text: str, value: float | None, samples: int = 100, at_most: float | No
     return judge(limit, {limit.name: Figure(limit.name, value, samples, at_most)}, 100)
 
 
-@given(st.sampled_from(RATES), relations, hundredths, st.sampled_from(["", " "]))
+@given(st.sampled_from(RATES), relations, shares, st.sampled_from(["", " "]))
 def test_a_rate_in_percent_is_the_same_as_a_share(name: str, relation: str, number: int, space: str) -> None:
     percent = parse(f"{name}{space}{relation}{space}{number / 100:f}%{space}")
     share = parse(f"{name}{relation}{number / 10_000:f}")
@@ -32,7 +33,7 @@ def test_a_time_in_milliseconds_is_the_same_as_in_seconds(name: str, relation: s
     assert parse(f"{name}{relation}{number / 1000:.3f}s").bound == pytest.approx(number / 1000)
 
 
-@given(relations, hundredths, hundredths, st.integers(0, 1000), st.integers(0, 1000))
+@given(relations, shares, hundredths, st.integers(0, 1000), st.integers(0, 1000))
 def test_a_limit_is_broken_when_it_is_true_and_there_are_samples_enough(
     relation: str, bound: int, value: int, samples: int, wanted: int
 ) -> None:
@@ -61,6 +62,7 @@ def test_nonsense_is_told_and_nothing_else_happens(text: str) -> None:
         ("weather>1%", f'there is no figure "weather"; known are {", ".join(NAMES)}'),
         ("loop_lag>1s", 'there is no figure "loop_lag"'),
         ("diff_rate>1ms", "a rate has no ms; write such as 1% or 0.01"),
+        ("diff_rate>1", "write 1% or 100%"),
         ("diff_rate>5", "a rate lies between 0% and 100%; write 5%"),
         ("diff_rate>101%", "a rate lies between 0% and 100%"),
         ("diff_rate>-1%", "a rate lies between 0% and 100%"),
