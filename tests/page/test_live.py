@@ -108,3 +108,12 @@ def test_figures_of_the_last_minutes_leave_out_what_was_before(open_page: Open, 
     expect(page.get_by_text("the last", exact=False).first).to_be_visible()
     page.get_by_role("link", name="since the start").click()
     expect(outcome).to_contain_text("12")
+
+
+def test_an_open_page_keeps_no_proxy_from_leaving(open_page: Open, shop: Shop) -> None:
+    page = open_page(shop.url)
+    expect(page.locator("#link")).to_have_text("updating")
+    shop.proxy.signal(signal.SIGTERM)
+    assert shop.proxy.wait() == 0
+    assert "cutting" not in shop.proxy.stderr
+    expect(page.locator("#link")).to_contain_text("not updating")
