@@ -31,6 +31,10 @@ from proxy.pattern import Pattern
 MAX_BODY_BYTES = 128 * 1024
 WHATS = ("path", "header", "regex")
 
+#: As `proxy.compare.path` reads them: of anything else nothing would come.
+_PATH = re.compile(r"\$(?:\[(?:\d*|\*)\]|\['(?:[^'\\]|\\.)*'\]|\.(?:\*|[^.\[\]*]+))*", re.DOTALL)
+_STORE = re.compile(r"sqlite(?:\+pysqlite)?:///(?!:memory:)[^?]+|postgresql(?:\+psycopg)?://.*")
+
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
@@ -69,7 +73,7 @@ class _OfRoute:
 
 
 def _path(text: str) -> str:
-    if not re.fullmatch(r"\$(?:[.\[].*)?", text) or text.endswith("."):
+    if not _PATH.fullmatch(text):
         raise ValueError(f'"{text}" is no path; write such as $.items[].price, as reports name it')
     return text
 
@@ -81,6 +85,8 @@ def _header(text: str) -> str:
 
 
 def _regex(text: str) -> str:
+    if not text:
+        raise ValueError("finds nothing")
     Pattern(text)
     return text
 
@@ -92,8 +98,14 @@ def _rule(**given: str) -> FieldRule:
     return FieldRule(**given)
 
 
+def _tolerance(**given: Any) -> Tolerance:
+    if not given.keys() & {"absolute", "relative"}:
+        raise ValueError("one of absolute, relative is needed")
+    return Tolerance(**given)
+
+
 def _store_url(text: str) -> str:
-    if not re.match(r"(sqlite|postgresql)(\+\w+)?://", text):
+    if not _STORE.fullmatch(text):
         raise ValueError(
             "is no URL of a store; write such as sqlite:////var/lib/mirror-proxy.db or postgresql://HOST/NAME"
         )
@@ -114,7 +126,7 @@ RULES = ListOf(
     )
 )
 TOLERANCE = Record(
-    Tolerance,
+    _tolerance,
     (
         Field("path", "path", PATH, "Which numbers (all)."),
         Field("absolute", "absolute", number(0, 1e300), "Apart by no more than this.", 0.0),

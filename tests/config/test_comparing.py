@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from proxy.compare.path import steps_of
 from proxy.config.model import (
     Compare,
     Config,
@@ -131,6 +132,11 @@ def test_tracing_is_read(load_spec: LoadSpec) -> None:
             "compare: {redact: [{route: shop}]}",
             "spec.compare.redact[0]: one of path, header, regex is needed, and no more (there are 0)",
         ),
+        ("compare: {ignore: [{regex: ''}]}", "spec.compare.ignore[0].regex: finds nothing"),
+        (
+            "compare: {tolerance: [{path: $.a}]}",
+            "spec.compare.tolerance[0]: one of absolute, relative is needed",
+        ),
         ("compare: {ignore: [{regex: (}]}", "spec.compare.ignore[0].regex: missing ): ("),
         (
             "compare: {ignore: [{header: 'a b'}]}",
@@ -173,3 +179,29 @@ def test_what_cannot_be_meant_is_refused_where_it_stands(
     spec_refusals: Refusals, spec: str, problem: str
 ) -> None:
     assert spec_refusals(spec) == [problem]
+
+
+@pytest.mark.parametrize(
+    "path", ["$[a]", "$..price", '$["a"]', "$.a[0:2]", "$.a[", "$['a", "$.a*", "$.", "$a", "", "$.a]"]
+)
+def test_a_path_of_which_nothing_would_come_is_refused(spec_refusals: Refusals, path: str) -> None:
+    quoted = path.replace("'", "''")
+    (problem,) = spec_refusals(f"compare: {{unordered: ['{quoted}']}}")
+    assert f'"{path}" is no path; write such as $.items[].price' in problem
+
+
+@pytest.mark.parametrize(
+    "path", ["$", "$.a", "$.*.a", "$[]", "$.a[3][*].b", "$['a b'][]", "$['it\\'s \\x1b']", "$[].a-b c"]
+)
+def test_a_path_that_reports_write_is_read(load_spec: LoadSpec, path: str) -> None:
+    quoted = path.replace("'", "''")
+    assert load_spec(f"compare: {{unordered: ['{quoted}']}}").settings.compare.unordered == (path,)
+    assert steps_of(path) is not None
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite:///a?b", "postgresql+asyncpg://h/d"]
+)
+def test_a_store_that_would_keep_nothing_is_refused(spec_refusals: Refusals, url: str) -> None:
+    (problem,) = spec_refusals(f"compare: {{store: {{url: '{url}'}}}}")
+    assert "is no URL of a store" in problem
