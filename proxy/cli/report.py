@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from proxy.cli.action import UsageError
 from proxy.cli.verb import DISTRIBUTION, FAILED, OK, UNDECIDED, USAGE, Verbs, add_parser
+from proxy.compare.sample import visible
 from proxy.config import quantity
 from proxy.config.problems import did_you_mean
 
@@ -81,7 +83,6 @@ def add_to(verbs: Verbs[argparse.ArgumentParser]) -> None:
 
 
 def _report(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    from proxy.cli.action import UsageError  # noqa: PLC0415  with the verb
     from proxy.cli.sources import SourceError  # noqa: PLC0415  with the verb
 
     try:
@@ -103,8 +104,6 @@ def _report(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    from proxy.cli.action import UsageError  # noqa: PLC0415  with the verb
-
     if arguments.store is not None and (arguments.admin or arguments.token_file):
         raise UsageError("--store is read without a proxy: leave --admin and --token-file out")
     if arguments.since is not None and (arguments.for_s or arguments.requests):
@@ -158,13 +157,12 @@ def _wait(source: Source, wanted: Wanted, arguments: argparse.Namespace) -> Read
 
 
 def _check_mirror(reading: Reading, wanted: Wanted) -> None:
-    from proxy.cli.action import UsageError  # noqa: PLC0415  with the verb
-    from proxy.report import findings, words  # noqa: PLC0415  with the verb
+    from proxy.report import findings  # noqa: PLC0415  with the verb
 
     known = findings.names(reading)
     if wanted.mirror is not None and wanted.mirror not in known:
         hint = did_you_mean(wanted.mirror, known) or f"known: {', '.join(known) or 'none'}"
-        raise UsageError(words.printable(f'--mirror: there is no mirror "{wanted.mirror}"; {hint}'))
+        raise UsageError(visible(f'--mirror: there is no mirror "{wanted.mirror}"; {hint}'))
 
 
 def _lenient(source: Source) -> Callable[[Search], Sequence[Example]]:
@@ -190,7 +188,7 @@ def _lenient(source: Source) -> Callable[[Search], Sequence[Example]]:
 def _write(report: Report, arguments: argparse.Namespace) -> None:
     """Write the report; when it goes into a file, the verdict still stands on the terminal."""
     from proxy.cli.sources import SourceError  # noqa: PLC0415  with the verb
-    from proxy.report import verdict, words  # noqa: PLC0415  with the verb
+    from proxy.report import verdict  # noqa: PLC0415  with the verb
 
     text = _render(report, arguments.format)
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -202,7 +200,7 @@ def _write(report: Report, arguments: argparse.Namespace) -> None:
         Path(arguments.output).write_text(text, encoding="utf-8")
     except OSError as error:
         raise SourceError(f"{arguments.output}: cannot be written: {error.strerror}") from error
-    sys.stdout.write(f"{words.printable(f'{verdict.word(report)}  {verdict.line(report)}')}\n")
+    sys.stdout.write(f"{visible(f'{verdict.word(report)}  {verdict.line(report)}')}\n")
 
 
 def _render(report: Report, form: str) -> str:

@@ -18,16 +18,11 @@ def samples(primary: str, shadow: str) -> tuple[str, str]:
     return _cut(primary, start), _cut(shadow, start)
 
 
-def visible(text: str) -> str:
-    r"""Return `text` with what is no printable character written as an escape (`\n`, `\x1b`, `\u202e`)."""
+def visible(text: str, keep: str = "") -> str:
+    r"""Return `text` with each character that is not printable as an escape (`\n`, `\x1b`), but for those in `keep`."""
     if text.isprintable():
         return text
-    return "".join(one if one.isprintable() else _escape(one) for one in text)
-
-
-def visible_lines(text: str) -> str:
-    """Do the same for text of several lines; tabs and line ends stay."""
-    return "\n".join("\t".join(map(visible, line.split("\t"))) for line in text.split("\n"))
+    return "".join(one if one.isprintable() or one in keep else _escape(one) for one in text)
 
 
 def common_length(one: str, other: str) -> int:

@@ -12,7 +12,7 @@ from proxy.compare.pair import Answer, Pair
 from proxy.compare.place import Place
 from proxy.compare.redaction import clean_body, clean_fields, clean_text
 from proxy.compare.rules import Rules
-from proxy.compare.sample import visible, visible_lines
+from proxy.compare.sample import visible
 from proxy.compare.text_differ import digest
 
 #: No more of a body is kept, in characters.
@@ -62,7 +62,7 @@ def _body(content: Content, rules: Rules) -> str:
     else:
         is_cut = content.is_cut or len(content.text) > _MAX_READ
         text = clean_body(content.text[:_MAX_READ], rules, is_cut)
-    return visible_lines(text[: MAX_SHOWN + 1])
+    return visible(text[: MAX_SHOWN + 1], keep="\n\t")
 
 
 def _notes(answer: Answer, content: Content, codings: str) -> list[str]:

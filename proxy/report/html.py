@@ -11,11 +11,12 @@ from hashlib import sha256
 from pathlib import Path
 
 from proxy.compare.example import Example, Fields, Side
+from proxy.compare.sample import visible
 from proxy.report import pictures, tables, verdict, words
 from proxy.report.figures import FAILED, PERCENTILES
 from proxy.report.findings import Findings, Found, Report
 from proxy.report.statuses import matrix
-from proxy.report.words import count, printable, rate
+from proxy.report.words import count, rate
 from proxy.template import render as render_template
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -48,7 +49,7 @@ def render(report: Report) -> str:
         version=words.line(reading.version),
         source=words.line(reading.source),
         span=words.period(reading.since, reading.until),
-        notes=[printable(note) for note in report.notes],
+        notes=[visible(note) for note in report.notes],
         limits=[
             {
                 "outcome": judged.outcome,
@@ -76,7 +77,7 @@ def _mirror(findings: Findings) -> Values:
     return {
         "name": words.line(findings.mirror),
         "summary": verdict.summary(findings),
-        "notes": [printable(note) for note in findings.notes],
+        "notes": [visible(note) for note in findings.notes],
         "groups": [
             {
                 "name": name,
@@ -192,12 +193,12 @@ def _side(who: str, side: Side) -> Values:
     more = len(side.body) - _MAX_BODY
     notes: Sequence[str] = [
         *([f"… and {words.counted(more, 'character')} more"] if more > 0 else []),
-        *([printable(side.note)] if side.note else []),
+        *([visible(side.note)] if side.note else []),
     ]
     return {
         "heading": f"{who}: {side.status} after {words.seconds(side.duration_ms / 1000)}",
         "fields": _fields(side.fields),
-        "body": printable(side.body[:_MAX_BODY], keep="\n\t"),
+        "body": visible(side.body[:_MAX_BODY], keep="\n\t"),
         "note": "; ".join(notes),
     }
 

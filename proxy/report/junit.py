@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
+from proxy.compare.sample import visible
 from proxy.report import verdict, words
 from proxy.report.findings import Findings, Found, Report
 from proxy.report.limits import Judged
@@ -53,7 +54,7 @@ def _suite(report: Report, findings: Findings) -> ET.Element:
         ET.SubElement(properties, "property", name=name, value=value)
     suite.extend(cases)
     said = [verdict.summary(findings), *findings.notes, *report.notes]
-    ET.SubElement(suite, "system-out").text = "\n".join(words.printable(one) for one in said)
+    ET.SubElement(suite, "system-out").text = "\n".join(map(visible, said))
     return suite
 
 

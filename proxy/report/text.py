@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from proxy.compare.sample import visible
 from proxy.report import tables, verdict, words
 from proxy.report.figures import PERCENTILES
 from proxy.report.findings import Findings, Found, Report
@@ -33,7 +34,7 @@ def _lines(report: Report) -> Iterator[str]:
     yield words.line(f"mirror-proxy {reading.version} at {reading.source}", _WIDTH)
     yield f"{words.period(reading.since, reading.until)}{span}"
     for note in report.notes:
-        yield from _wrapped(f"! {words.printable(note)}")
+        yield from _wrapped(f"! {visible(note)}")
     if report.limits:
         yield ""
         rows = [
@@ -51,7 +52,7 @@ def _of_mirror(findings: Findings) -> Iterator[str]:
     yield from (title, "=" * len(title))
     yield words.line(verdict.summary(findings), _WIDTH)
     for note in findings.notes:
-        yield from _wrapped(f"! {words.printable(note)}")
+        yield from _wrapped(f"! {visible(note)}")
     for judged, heading, most in (
         ("reported", "fields that differ", _FIELDS),
         ("unsure", "fields that may differ", _FIELDS),

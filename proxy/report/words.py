@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from proxy.compare.sample import visible
+
 #: What was captured may hold anything; so much of it stands on one line.
 _MAX_CHARACTERS = 160
 _LONG_S = 100
@@ -58,14 +60,9 @@ def period(since: float, until: float) -> str:
     return f"{f'{moment(since)} to' if since else 'until'} {moment(until)} UTC"
 
 
-def printable(text: str, keep: str = "") -> str:
-    r"""Return `text` with what would not be seen, or would move what is, as `\x1b`; `keep` holds exceptions."""
-    return "".join(one if one.isprintable() or one in keep else _escaped(one) for one in text)
-
-
 def line(text: str, most: int = _MAX_CHARACTERS) -> str:
     """Return `text` on one line of at most so many characters."""
-    said = printable(text)
+    said = visible(text)
     return said if len(said) <= most else f"{said[: most - 1]}…"
 
 
@@ -74,10 +71,3 @@ def sample(text: str, kind: str, side: str, most: int = _MAX_CHARACTERS) -> str:
     if (kind, side) in {("missing", "shadow"), ("extra", "primary")}:
         return "(absent)"
     return line(text, most) or "(empty)"
-
-
-def _escaped(character: str) -> str:
-    number = ord(character)
-    if number < 0x100:
-        return f"\\x{number:02x}"
-    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"

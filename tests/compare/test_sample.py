@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.compare.difference import MAX_SAMPLE
-from proxy.compare.sample import common_length, samples, visible, visible_lines
+from proxy.compare.sample import common_length, samples, visible
 
 ANY_TEXT = st.text(st.characters())
 
@@ -29,7 +29,7 @@ def test_long_texts_that_begin_alike_are_shown_where_they_part() -> None:
 
 def test_what_cannot_be_seen_is_written_as_an_escape() -> None:
     assert visible("a\tb\n\x1b[2J\u202e\ud800 é漢") == "a\\tb\\n\\x1b[2J\\u202e\\ud800 é漢"
-    assert visible_lines("a\tb\r\n\x00") == "a\tb\\r\n\\x00"
+    assert visible("a\tb\r\n\x00", keep="\n\t") == "a\tb\\r\n\\x00"
 
 
 @given(primary=ANY_TEXT, shadow=ANY_TEXT, shared=ANY_TEXT, times=st.integers(0, 60))

@@ -185,7 +185,7 @@ def test_tables_of_markdown_have_as_many_cells_in_each_row_as_in_their_head() ->
 
 @given(st.text())
 def test_what_is_printed_is_printable_and_no_longer_than_it_may_be(foreign: str) -> None:
-    assert words.printable(foreign).isprintable()
+    assert words.line(foreign).isprintable()
     assert len(words.line(foreign, 20)) <= 20
 
 
