@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from aiohttp import web
@@ -22,10 +23,16 @@ async def read(request: web.Request, keys: tuple[str, ...]) -> dict[str, Any]:
         raise NonsenseError(f"the body is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise NonsenseError("the body must be a JSON object")
-    for key in value.keys() - set(keys):
-        hint = did_you_mean(key, keys)
-        raise NonsenseError(f'unknown key "{key}"' + (f"; {hint}" if hint else ""))
+    check_keys(value, keys)
     return value
+
+
+def check_keys(given: Iterable[str], known: tuple[str, ...]) -> None:
+    """Raise `NonsenseError` for a key that is not known."""
+    for key in given:
+        if key not in known:
+            hint = did_you_mean(key, known)
+            raise NonsenseError(f'unknown key "{key}"' + (f"; {hint}" if hint else ""))
 
 
 def answer(value: object, status: int = 200) -> web.Response:

@@ -9,12 +9,12 @@ from aiohttp import web
 
 from proxy.admin import body, ramps, rows
 from proxy.admin.body import NonsenseError, answer
-from proxy.admin.guard import SUBJECT, Page, problem
+from proxy.admin.guard import SUBJECT, Handler, problem
 from proxy.config import quantity
 from proxy.mirror.share import STEPS
 from proxy.runtime import ALL_MIRRORS
 
-Change = tuple[str, str, Page]
+Change = tuple[str, str, Handler]
 
 _OF_ROUTE = ("route", "weights", "ttl")
 _OF_MIRROR = ("mirror", "percent", "paused", "ttl")

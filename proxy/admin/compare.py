@@ -9,13 +9,12 @@ from typing import get_args
 
 from aiohttp import web
 
-from proxy.admin.body import NonsenseError, answer
+from proxy.admin.body import NonsenseError, answer, check_keys
 from proxy.admin.guard import SUBJECT, problem
 from proxy.admin.subject import Subject
 from proxy.compare.difference import Kind
 from proxy.compare.example import Search
 from proxy.config import quantity
-from proxy.config.problems import did_you_mean
 from proxy.version import version
 
 #: An example holds two bodies; so many at once, and those before them with another question.
@@ -27,7 +26,7 @@ _SEARCH = ("since", "route", "mirror", "path", "kind", "before", "limit")
 async def report(request: web.Request) -> web.Response:
     """Answer the totals since `?since=1h` or a time (seconds since the epoch), and what they are judged by."""
     subject, now = request.app[SUBJECT], time.time()
-    _check_keys(request.query, ("since",))
+    check_keys(request.query, ("since",))
     since = _since(request.query, now)
     totals = await subject.totals(since)
     compare = subject.loaded.config.settings.compare
@@ -76,7 +75,7 @@ def _mirrors(subject: Subject) -> list[str]:
 
 def read_search(query: Mapping[str, str]) -> Search:
     """Read which examples are wanted. Raises `NonsenseError`."""
-    _check_keys(query, _SEARCH)
+    check_keys(query, _SEARCH)
     kind = query.get("kind")
     if kind is not None and kind not in _KINDS:
         raise NonsenseError(f'kind must be one of {", ".join(_KINDS)}, not "{kind}"')
@@ -86,13 +85,6 @@ def read_search(query: Mapping[str, str]) -> Search:
     texts = {key: query.get(key) for key in ("route", "mirror", "path")}
     since = _since(query, time.time())
     return Search(since, **texts, kind=kind, before=before, limit=limit or MOST // 2)
-
-
-def _check_keys(query: Mapping[str, str], known: tuple[str, ...]) -> None:
-    for key in query:
-        if key not in known:
-            hint = did_you_mean(key, known)
-            raise NonsenseError(f'unknown key "{key}"' + (f"; {hint}" if hint else ""))
 
 
 def _since(query: Mapping[str, str], now: float) -> float:

@@ -21,7 +21,6 @@ from proxy.admin.subject import RefusedError, Subject
 from proxy.config.model import is_ip
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Page = Callable[[web.Request], Awaitable[web.Response]]
 
 SUBJECT = web.AppKey("subject", Subject)
 #: Whether the door can be reached from this machine only.
@@ -62,15 +61,14 @@ async def explain(request: web.Request, handler: Handler) -> web.StreamResponse:
         return problem(422, str(error), **error.more)
 
 
-def guarded(change: Page) -> Page:
+def guarded(change: Handler) -> Handler:
     """Let only those change something who may: see `refusal`."""
+    return _behind(refusal, change)
 
-    @functools.wraps(change)
-    async def guard(request: web.Request) -> web.Response:
-        refused = refusal(request)
-        return refused if refused is not None else await change(request)
 
-    return guard
+def kept_private(page: Handler) -> Handler:
+    """Show `page`, which has what clients and upstreams said, only to who may see that: see `reader_refusal`."""
+    return _behind(reader_refusal, page)
 
 
 def refusal(request: web.Request) -> web.Response | None:
@@ -88,25 +86,10 @@ def refusal(request: web.Request) -> web.Response | None:
         if refused is not None:
             return refused
     elif not request.app[IS_LOCAL]:
-        return problem(
-            403,
-            "changes are taken on a loopback address only, or with a token;"
-            " set admin.tokenFile, or let admin.address be on 127.0.0.1",
-        )
+        return _too_far("changes are taken")
     if request.body_exists and request.content_type != "application/json":
         return problem(415, f"the body must be application/json, not {request.content_type}")
     return None
-
-
-def kept_private(page: Handler) -> Handler:
-    """Show `page`, which has what clients and upstreams said, only to who may see that: see `reader_refusal`."""
-
-    @functools.wraps(page)
-    async def guard(request: web.Request) -> web.StreamResponse:
-        refused = reader_refusal(request)
-        return refused if refused is not None else await page(request)
-
-    return guard
 
 
 def reader_refusal(request: web.Request) -> web.Response | None:
@@ -119,12 +102,26 @@ def reader_refusal(request: web.Request) -> web.Response | None:
     if token_file is not None:
         return _check_token(request, token_file, "what was stored needs", _password_of(request))
     if not request.app[IS_LOCAL]:
-        return problem(
-            403,
-            "stored requests and answers are shown on a loopback address only, or with a token;"
-            " set admin.tokenFile, or let admin.address be on 127.0.0.1",
-        )
+        return _too_far("stored requests and answers are shown")
     return None
+
+
+def _behind(refuse: Callable[[web.Request], web.Response | None], page: Handler) -> Handler:
+    @functools.wraps(page)
+    async def guard(request: web.Request) -> web.StreamResponse:
+        refused = refuse(request)
+        return refused if refused is not None else await page(request)
+
+    return guard
+
+
+def _too_far(what: str) -> web.Response:
+    """Refuse who may not be on this machine, where no token is set."""
+    return problem(
+        403,
+        f"{what} on a loopback address only, or with a token;"
+        " set admin.tokenFile, or let admin.address be on 127.0.0.1",
+    )
 
 
 def _check_token(

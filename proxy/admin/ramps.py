@@ -39,9 +39,7 @@ async def go(request: web.Request) -> web.Response:
 
 async def stop(request: web.Request) -> web.Response:
     """End a ramp, `?mirror=NAME` or `?route=NAME`, and go back to what was before, or with `&keep` not; answer all."""
-    for name in request.query:
-        if name not in _OF_STOP:
-            raise NonsenseError(f'unknown parameter "{name}"; known are {", ".join(_OF_STOP)}')
+    body.check_keys(request.query, _OF_STOP)
     if request.query.get("keep"):
         raise NonsenseError("keep takes no value: it is there or not")
     await request.app[SUBJECT].ramps.stop(_key(request.query), keep="keep" in request.query)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import json
 from collections.abc import Iterator
 
 from aiohttp import web
 
 from proxy.admin import compare, ramps, rows
+from proxy.admin.body import answer
 from proxy.admin.guard import SUBJECT, Handler, kept_private
 from proxy.admin.subject import Row
 from proxy.telemetry import exposition
@@ -37,41 +37,41 @@ async def metrics(request: web.Request) -> web.Response:
 
 async def server_info(request: web.Request) -> web.Response:
     """Answer version, state, generation and processes."""
-    return _json(request.app[SUBJECT].server_info())
+    return answer(request.app[SUBJECT].server_info())
 
 
 async def clusters(request: web.Request) -> web.Response:
     """Answer every cluster and its endpoints: text like Envoy's, or `?format=json`."""
     found = (await request.app[SUBJECT].snapshot()).clusters
     if request.query.get("format") == "json":
-        return _json({"clusters": found})
+        return answer({"clusters": found})
     return web.Response(text="".join(f"{line}\n" for row in found for line in _cluster_lines(row)))
 
 
 async def mirrors(request: web.Request) -> web.Response:
     """Answer every mirror, with its share, the file's, and what became of its requests so far."""
     subject = request.app[SUBJECT]
-    return _json(rows.mirrors(subject, await subject.snapshot()))
+    return answer(rows.mirrors(subject, await subject.snapshot()))
 
 
 async def routes(request: web.Request) -> web.Response:
     """Answer every route and its destinations, with the file's weights and the present ones."""
-    return _json({"routes": rows.routes(request.app[SUBJECT])})
+    return answer({"routes": rows.routes(request.app[SUBJECT])})
 
 
 async def config_dump(request: web.Request) -> web.Response:
     """Answer the configuration in force in Envoy's shape, and what is wrong with one that was refused."""
-    return _json(rows.config_dump(request.app[SUBJECT]))
+    return answer(rows.config_dump(request.app[SUBJECT]))
 
 
 def _of_page(module: str, name: str) -> Handler:
     """Return what answers with a handler of a module of the page's; who asks first has its templates loaded."""
 
-    async def answer(request: web.Request) -> web.StreamResponse:
+    async def handle(request: web.Request) -> web.StreamResponse:
         handler: Handler = getattr(importlib.import_module(f"proxy.admin.page.{module}"), name)
         return await handler(request)
 
-    return answer
+    return handle
 
 
 #: What kubelet and Prometheus may ask through the second door.
@@ -112,10 +112,6 @@ PAGES: tuple[Page, ...] = (
     ("/reload", None, "POST: load the configuration again"),
     ("/drain", None, "POST: leave, as at SIGTERM"),
 )
-
-
-def _json(value: object) -> web.Response:
-    return web.json_response(text=json.dumps(value, indent=1) + "\n")
 
 
 def _cluster_lines(cluster: Row) -> Iterator[str]:

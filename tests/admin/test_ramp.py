@@ -76,7 +76,7 @@ async def test_one_that_does_not_exist_is_422_with_those_that_do(
         ("DELETE", "/ramp", None, "say whose ramp"),
         ("DELETE", "/ramp?mirror=rest/v2&route=split", None, "say whose ramp"),
         ("DELETE", "/ramp?mirror=rest/v2&keep=false", None, "keep takes no value"),
-        ("DELETE", "/ramp?mirrow=rest/v2", None, 'unknown parameter "mirrow"'),
+        ("DELETE", "/ramp?mirrow=rest/v2", None, 'unknown key "mirrow"; did you mean "mirror"?'),
     ],
 )
 async def test_nonsense_is_400_with_a_reason_and_changes_nothing(
