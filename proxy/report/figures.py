@@ -39,7 +39,7 @@ FAILED = frozenset({"connect_error", "timeout", "reset", "lagged", "protocol_err
 _COMPLETED = "completed"
 #: The code of a request whose client left before there was an answer.
 _UNANSWERED = "0"
-#: Names that baselines have behind their route's name.
+#: Names that baselines have behind their route's name; of several, the second is `repeat#2`.
 _BASELINES = ("secondary", "repeat")
 
 
@@ -87,7 +87,8 @@ def mirrors(totals: Totals) -> list[str]:
 
 
 def _is_baseline(route: str, name: str) -> bool:
-    return name in {f"{route}/{role}" for role in _BASELINES}
+    before, _, role = name.rpartition("/")
+    return before == route and role.partition("#")[0] in _BASELINES
 
 
 # --- rates ---
