@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from proxy.config.problems import did_you_mean
+from proxy.config.problems import hinted
 
 
 class NonsenseError(Exception):
@@ -31,8 +31,7 @@ def check_keys(given: Iterable[str], known: tuple[str, ...]) -> None:
     """Raise `NonsenseError` for a key that is not known."""
     for key in given:
         if key not in known:
-            hint = did_you_mean(key, known)
-            raise NonsenseError(f'unknown key "{key}"' + (f"; {hint}" if hint else ""))
+            raise NonsenseError(hinted(f'unknown key "{key}"', key, known))
 
 
 def answer(value: object, status: int = 200) -> web.Response:

@@ -11,7 +11,7 @@ from proxy.admin import body, ramps, rows
 from proxy.admin.body import NonsenseError, answer
 from proxy.admin.guard import SUBJECT, Handler, problem
 from proxy.config import quantity
-from proxy.mirror.share import STEPS
+from proxy.mirror.share import STEPS, is_in_steps
 from proxy.runtime import ALL_MIRRORS
 
 Change = tuple[str, str, Handler]
@@ -19,7 +19,6 @@ Change = tuple[str, str, Handler]
 _OF_ROUTE = ("route", "weights", "ttl")
 _OF_MIRROR = ("mirror", "percent", "paused", "ttl")
 _MAX_WEIGHT = 1_000_000
-_ROUNDING = 1e-6  # what floating point makes of a ten-thousandth
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +127,7 @@ def _read_percent(percent: object) -> float | None:
         return None
     if isinstance(percent, bool) or not isinstance(percent, int | float) or not 0 <= percent <= 100:
         raise NonsenseError("percent must be a number from 0 to 100, or null for the file's")
-    if abs(percent * STEPS - round(percent * STEPS)) > _ROUNDING:
+    if not is_in_steps(percent):
         raise NonsenseError(f"percent must be a multiple of {1 / STEPS:g}")
     return percent
 

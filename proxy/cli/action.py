@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from proxy.config.problems import did_you_mean
+from proxy.config.problems import hinted
+from proxy.report.words import span
 
 if TYPE_CHECKING:
     from proxy.cli.remote import Remote, RemoteError
@@ -28,8 +29,7 @@ def unknown(message: str, name: str, known: Sequence[str], what: str) -> RemoteE
     """Make the error for a name that the proxy does not have, as the proxy itself words it."""
     from proxy.cli.remote import RemoteError  # noqa: PLC0415  with the verb
 
-    hint = did_you_mean(name, known)
-    return RemoteError(f"{message}; {hint}" if hint else message, (f"known {what}: {', '.join(known)}",))
+    return RemoteError(hinted(message, name, known), (f"known {what}: {', '.join(known)}",))
 
 
 def gone(name: str) -> RemoteError:
@@ -44,12 +44,3 @@ def end(row: Mapping[str, Any], files: str) -> str:
     if "ends_in_s" in row:
         return f"until in {span(row['ends_in_s'])}"
     return f"until the proxy is restarted, whatever {files} its files say"
-
-
-def span(seconds: float) -> str:
-    """Write a span as people say it: `3d 4h`, `5m 6s`, `7.5s`."""
-    whole = round(seconds)
-    for size, unit, below, part in ((86400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s")):
-        if whole >= size:
-            return f"{whole // size}{unit} {whole % size // below}{part}"
-    return f"{seconds:g}s"

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from proxy.cli import mirrors, ramp, table, weights
-from proxy.cli.action import Action, UsageError, only, span
+from proxy.cli.action import Action, UsageError, only
 from proxy.cli.verb import DISTRIBUTION, FAILED, OK, USAGE, Verbs, add_parser
 from proxy.config import flags, quantity
+from proxy.report.words import span
 
 if TYPE_CHECKING:
     from proxy.cli.remote import Remote

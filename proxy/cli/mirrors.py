@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from proxy.cli import table
-from proxy.cli.action import UsageError, end, gone, only, span
+from proxy.cli.action import UsageError, end, gone, only
 from proxy.cli.weights import FILE
 from proxy.config.flags import PREFIX
+from proxy.report.words import span
 
 if TYPE_CHECKING:
     from proxy.cli.remote import Remote

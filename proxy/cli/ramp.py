@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from proxy.cli import mirrors, table, weights
-from proxy.cli.action import UsageError, span
+from proxy.cli.action import UsageError
+from proxy.report.words import span
 
 if TYPE_CHECKING:
     from proxy.cli.remote import Remote

@@ -81,6 +81,12 @@ class ConfigError(Exception):
         return any(problem.mark.is_flag for problem in self.problems)
 
 
+def hinted(message: str, word: str, known: Iterable[str]) -> str:
+    """Return `message` about a word that is not among `known`, with a hint when one of those is near."""
+    hint = did_you_mean(word, known)
+    return f"{message}; {hint}" if hint else message
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return `did you mean "..."?` for the nearest of `known`, or an empty string when none is near."""
     by_fold = {name.casefold(): name for name in known}

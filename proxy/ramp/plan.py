@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Literal
 
 from proxy.config import quantity
-from proxy.mirror.share import STEPS as STEPS_OF_PERCENT
+from proxy.mirror import share
 from proxy.ramp.guard import Guard, guards_for
 from proxy.ramp.target import Canary, Mirror, Target
 from proxy.runtime import Key
@@ -23,7 +23,6 @@ EVERY = "10m"
 MIN_SAMPLES = 100
 ON_FAIL: tuple[OnFail, ...] = ("rollback", "hold")
 
-_ROUNDING = 1e-6
 _MOST = 100  # steps, and guards
 _MOST_SAMPLES = 1_000_000_000
 
@@ -82,12 +81,12 @@ def _target(body: Mapping[str, object]) -> Target:
 def _steps(value: object, target: Target) -> tuple[float, ...]:
     if not isinstance(value, list) or not 1 <= len(value) <= _MOST:
         raise ValueError(f"steps must be a list of 1 to {_MOST} percents")
+    finest = 1 if isinstance(target, Canary) else share.STEPS
     for step in value:
         if type(step) not in {int, float} or not 0 < step <= 100:
             raise ValueError("each step must be a number above 0 and up to 100")
-        finest = 1 if isinstance(target, Canary) else 1 / STEPS_OF_PERCENT
-        if abs(step / finest - round(step / finest)) > _ROUNDING:
-            raise ValueError(f"{step:g} is no multiple of {finest:g}, the finest step there is")
+        if not share.is_in_steps(step, finest):
+            raise ValueError(f"{step:g} is no multiple of {1 / finest:g}, the finest step there is")
     if any(after <= before for before, after in pairwise(value)):
         raise ValueError("each step must be more than the one before it")
     return tuple(float(step) for step in value)

@@ -40,14 +40,16 @@ def seconds(value: float | None) -> str:
 
 
 def span(length_s: float) -> str:
-    """Write a long time in its two largest units: `1h 5m`."""
+    """Write a length of time in its two largest units: `1h 5m`, `3m`, `7.5s`."""
     left = max(0, round(length_s))
+    if left < 60:
+        return f"{max(0.0, round(length_s, 1)):g}s"
     parts = []
     for size, unit in _UNITS:
         if left >= size:
             parts.append(f"{left // size}{unit}")
             left %= size
-    return " ".join(parts[:2]) or "0s"
+    return " ".join(parts[:2])
 
 
 def moment(time: float) -> str:

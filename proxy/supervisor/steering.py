@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from proxy import tasks
 from proxy.admin.subject import RefusedError, Steered
 from proxy.config.model import Config, Destination, Route
-from proxy.config.problems import did_you_mean
+from proxy.config.problems import hinted
 from proxy.runtime import ALL_MIRRORS, Key, Override, Pause, Percent, Runtime, Weights
 from proxy.supervisor.fleet import Fleet
 
@@ -186,7 +186,7 @@ def routes_called(config: Config, name: str) -> list[Route]:
     routes = [route for route in config.routes() if route.name == name]
     if not routes:
         known = sorted({route.name for route in config.routes()})
-        raise RefusedError(_hinted(f'there is no route "{name}"', name, known), routes=known)
+        raise RefusedError(hinted(f'there is no route "{name}"', name, known), routes=known)
     return routes
 
 
@@ -195,7 +195,7 @@ def check_destinations(route: str, names: Iterable[str], known: list[str]) -> No
     for name in names:
         if name not in known:
             message = f'the route "{route}" has no destination "{name}"'
-            raise RefusedError(_hinted(message, name, known), destinations=known)
+            raise RefusedError(hinted(message, name, known), destinations=known)
 
 
 def _destinations(config: Config, name: str) -> list[Destination]:
@@ -210,7 +210,7 @@ def check_mirror(config: Config, name: str, *, takes_percent: bool) -> None:
     if name in _names(config, takes_percent=False):
         message = f'"{name}" is asked for comparing only and has no percent; it can be paused'
         raise RefusedError(message, mirrors=known)
-    raise RefusedError(_hinted(f'no mirror is named "{name}"', name, known), mirrors=known)
+    raise RefusedError(hinted(f'no mirror is named "{name}"', name, known), mirrors=known)
 
 
 def _names(config: Config, *, takes_percent: bool) -> list[str]:
@@ -247,11 +247,6 @@ def _about(override: Override) -> str:
 
 def _named(mirror: str) -> str:
     return "all mirrors" if mirror == ALL_MIRRORS else mirror
-
-
-def _hinted(message: str, name: str, known: Iterable[str]) -> str:
-    hint = did_you_mean(name, known)
-    return f"{message}; {hint}" if hint else message
 
 
 def _for(ttl_s: float | None) -> str:

@@ -191,7 +191,7 @@ def test_what_is_printed_is_printable_and_no_longer_than_it_may_be(foreign: str)
 
 @pytest.mark.parametrize(
     ("seconds", "said"),
-    [(0, "0s"), (59.6, "1m"), (61, "1m 1s"), (3_900, "1h 5m"), (90_061, "1d 1h"), (-1, "0s")],
+    [(0, "0s"), (7.52, "7.5s"), (59.6, "1m"), (61, "1m 1s"), (3_900, "1h 5m"), (90_061, "1d 1h"), (-1, "0s")],
 )
 def test_a_span_is_written_in_its_two_largest_units(seconds: float, said: str) -> None:
     assert words.span(seconds) == said
