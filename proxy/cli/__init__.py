@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from proxy.cli import check, ctl, demo, explain, report, run, translate
-from proxy.cli.verb import DISTRIBUTION, USAGE, Verb, refuse
+from proxy.cli.verb import DISTRIBUTION, FAILED, USAGE, Verb, refuse
 from proxy.config import flags
 from proxy.config.problems import ConfigError, did_you_mean
 from proxy.version import version
@@ -54,6 +54,9 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
         return verb(arguments, environ)
     except ConfigError as error:
         return refuse(error)
+    except KeyboardInterrupt:
+        sys.stderr.write("broken off\n")
+        return FAILED
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -110,6 +111,8 @@ def _check(arguments: argparse.Namespace) -> None:
         raise UsageError("--since looks back, --for and --requests wait: give one")
     if arguments.examples > 100:
         raise UsageError("--examples: no more than 100")
+    if arguments.output is not None and not Path(arguments.output).parent.is_dir():
+        raise UsageError(f"--output {arguments.output}: there is no such folder")  # before a long wait
 
 
 def _source(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Source:
@@ -194,13 +197,24 @@ def _write(report: Report, arguments: argparse.Namespace) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     if arguments.output is None:
-        sys.stdout.write(text)
+        _print(text)
         return
     try:
         Path(arguments.output).write_text(text, encoding="utf-8")
     except OSError as error:
         raise SourceError(f"{arguments.output}: cannot be written: {error.strerror}") from error
     sys.stdout.write(f"{visible(f'{verdict.word(report)}  {verdict.line(report)}')}\n")
+
+
+def _print(text: str) -> None:
+    from proxy.cli.sources import SourceError  # noqa: PLC0415  with the verb
+
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left goes nowhere, quietly
+        raise SourceError(f"standard output cannot be written: {error.strerror}") from error
 
 
 def _render(report: Report, form: str) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -280,8 +282,30 @@ def test_what_cannot_be_read_or_written_is_told(url: str, tmp_path: Path, capsys
     assert cli.main(["report", "--store", f"sqlite:///{tmp_path}/none.db"], {}) == 1
     assert capsys.readouterr().err == f"there is no store {tmp_path}/none.db\n"
     assert not (tmp_path / "none.db").exists()
-    assert cli.main(["report", "--store", url, "--output", str(tmp_path / "no" / "file")], {}) == 1
-    assert "cannot be written: No such file or directory" in capsys.readouterr().err
+    assert cli.main(["report", "--store", url, "--output", str(tmp_path)], {}) == 1
+    assert capsys.readouterr().err == f"{tmp_path}: cannot be written: Is a directory\n"
+
+
+def test_where_standard_output_takes_no_more_that_is_told(url: str) -> None:
+    command = [sys.executable, "-m", "proxy", "report", "--store", url, "--format", "html"]
+    reading, writing = os.pipe()
+    os.close(reading)
+    with Path("/dev/full").open("w", encoding="utf-8") as full, os.fdopen(writing, "w") as nobody:
+        for out, reason in ((full, "No space left on device"), (nobody, "Broken pipe")):
+            done = subprocess.run(command, stdout=out, stderr=subprocess.PIPE, text=True, check=False)
+            assert (done.returncode, done.stderr) == (1, f"standard output cannot be written: {reason}\n")
+
+
+def test_a_question_that_is_broken_off_says_so() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        command = [sys.executable, "-m", "proxy", "report", "--admin", f"127.0.0.1:{silent.getsockname()[1]}"]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as asking:
+            asked, _ = silent.accept()
+            with asked:
+                assert asked.recv(4)
+                asking.send_signal(signal.SIGINT)
+                _, told = asking.communicate(timeout=BOUND_S)
+    assert (asking.returncode, told) == (1, "broken off\n")
 
 
 @pytest.mark.parametrize(
@@ -341,6 +365,7 @@ def test_nonsense_is_a_usage_error(words: list[str], reason: str, capsys: Captur
         (["--since", "1h", "--for", "1h"], "--since looks back, --for and --requests wait: give one"),
         (["--since", "1h", "--requests", "1"], "--since looks back, --for and --requests wait: give one"),
         (["--examples", "101"], "--examples: no more than 100"),
+        (["--output", "none/at/all"], "--output none/at/all: there is no such folder"),
         (["--admin", "9901"], "--admin: "),
         (["--token-file", "none/at/all"], "--token-file none/at/all cannot be read"),
     ],
