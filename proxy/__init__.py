@@ -48,6 +48,12 @@ problem; `supervisor` sends it to each `worker` through `control`; `snapshot` co
 people, `advice` tells what a configuration does, `explanation` what it does to one request, `translate` how others
 say it.
 
+The walk of a pair, two answers to one request: `capture` sends it into a pipe that drops when it is full;
+`comparer` reads it in its own time, has `compare.differ` find how the two differ, counts that (`compare.totals` has the
+families) and writes it to the `store`. A `report`, on the terminal or on the page, makes figures of the totals; there
+`compare.noise` holds each field against pairs of one version. A `ramp` is judged by the same figures, step by step, and
+`supervisor.ramp` carries it out.
+
 Start with `exchange`, then `mirror.shadow`; `config.model` is the contract between configuration and data
 plane. The version is the installed distribution's (`importlib.metadata`), and stands in pyproject.toml only.
 """

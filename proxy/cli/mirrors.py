@@ -70,7 +70,10 @@ def percent(remote: Remote, words: Sequence[str], ttl: str | None) -> list[str]:
     said = table.lines(("mirror", "file", "before", "now"), [cells])
     if row["paused"]:
         said.append(f"it is paused all the same; see resume {name}")
-    return said if wanted is None else [*said, *_until(row), "", *edit(remote, row)]
+    if wanted is None:
+        return said
+    until = [] if row["paused"] else [end(row, "percent")]  # of one that is paused the row tells another end
+    return [*said, *until, "", *edit(remote, row)]
 
 
 def pause(remote: Remote, words: Sequence[str], ttl: str | None) -> list[str]:
@@ -124,11 +127,6 @@ def _percent(word: str) -> float | None:
 
 def _share(row: Mapping[str, Any], key: str) -> str:
     return f"{row[key]:g} %"
-
-
-def _until(row: Mapping[str, Any]) -> list[str]:
-    """Say until when a percent holds; of one that is paused the row tells another end."""
-    return [] if row["paused"] else [end(row, "percent")]
 
 
 def edit(remote: Remote, row: Mapping[str, Any]) -> list[str]:

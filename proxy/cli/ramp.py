@@ -143,13 +143,11 @@ def _named(remote: Remote, name: str) -> dict[str, str]:
     from proxy.cli.remote import RemoteError  # noqa: PLC0415  with the verb
 
     ramps = remote.get("/ramp")["ramps"]
-    kinds = {kind for row in ramps for kind in _KINDS if row.get(kind) == name}
-    under_way = {
-        kind for row in ramps for kind in _KINDS if row.get(kind) == name and row["state"] not in _OVER
-    }
-    if len(under_way or kinds) > 1:
+    found = [(kind, row["state"]) for row in ramps for kind in _KINDS if row.get(kind) == name]
+    kinds = {kind for kind, state in found if state not in _OVER} or {kind for kind, _ in found}
+    if len(kinds) > 1:
         raise RemoteError(f'both the mirror "{name}" and the route "{name}" have a ramp')
-    return {next(iter(under_way or kinds), "mirror"): name}
+    return {next(iter(kinds), "mirror"): name}
 
 
 def _of(named: Mapping[str, str], answer: Any) -> list[dict[str, Any]]:

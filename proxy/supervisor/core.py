@@ -326,9 +326,8 @@ class Supervisor:
         _log.info("draining: accepting for %g s more, done within %g s", delay_s, drain.grace_s)
         await asyncio.wait({self._stop_now}, timeout=delay_s)
         left_s = deadline - loop.time()
-        self._fleet.close(
-            max(0.0, left_s - min(1.0, left_s / 10))
-        )  # the workers are done before we have to be
+        workers_s = left_s - min(1.0, left_s / 10)  # they are done before we have to be
+        self._fleet.close(max(0.0, workers_s))
         gone = asyncio.gather(*(process.gone for process in self._fleet.processes))
         await _first_of(gone, self._stop_now, timeout_s=left_s)
         if self._stop_now.done():
