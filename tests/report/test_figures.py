@@ -117,7 +117,7 @@ def test_a_request_is_an_error_when_it_was_answered_5xx_of_all_that_were_answere
 
 def test_a_baseline_of_noise_is_no_mirror_unless_something_was_compared_with_it() -> None:
     assert mirrors(Totals(OUTCOMES)) == ["m"]
-    of_two = {
+    of_two: dict[Key, int] = {
         ("outcome", "a/b", "a/b/repeat#2", "completed"): 1,
         ("outcome", "r", "x/secondary", "timeout"): 1,
     }
