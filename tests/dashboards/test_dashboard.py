@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from proxy.config.model import Address, Config
+from proxy.config.model import Address, Compare, Config, MirrorPolicy, Share
 from proxy.telemetry.metrics import PREFIX
 from tests.dashboards.support import (
     GRAFANA,
@@ -32,8 +32,9 @@ EMPTY = {
     "Retries A",
     "Workers replaced A",
     "Failures of background tasks A",
-    "Pairs not compared A",
     "Pairs not compared B",
+    "Trace spans A",
+    "Comparers replaced A",
 }
 #: In Grafana's words.
 UNITS = {"reqps", "cps", "ops", "s", "percentunit", "bytes", "short"}
@@ -41,13 +42,15 @@ ROWS = ["Traffic", "Primary against mirror", "Outcomes", "Status pairs", "Compar
 SERVICES = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 
 
-def half_mirrored(v1: Address, v2: Address) -> Config:
-    """Copy every second request, so that there are some that are not."""
-    config = config_for(v1, mirror=v2, shed=NO_SHED)
+def half_mirrored(v1: Address, v2: Address, folder: Path) -> Config:
+    """Copy every second request, so that there are some that are not, and compare all copies; v1 is asked again too."""
+    compare = Compare(Share(100), store=f"sqlite:///{folder}/store.db")
+    config = config_for(v1, mirror=v2, shed=NO_SHED, compare=compare)
     (host,) = config.virtual_hosts
     (route,) = host.routes
     (mirror,) = route.mirrors
-    route = replace(route, mirrors=(replace(mirror, numerator=50),))
+    repeat = MirrorPolicy("r/repeat", "p", role="repeat", repeats="p")
+    route = replace(route, mirrors=(replace(mirror, numerator=50), repeat))
     return replace(config, virtual_hosts=(replace(host, routes=(route,)),))
 
 
@@ -76,7 +79,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     with (
         origin() as v1,
         origin() as v2,
-        running(half_mirrored(v1.address, v2.address), folder) as proxy,
+        running(half_mirrored(v1.address, v2.address, folder), folder) as proxy,
         prometheus(proxy.config.settings.admin.address, folder) as made,
     ):
         v1.release.set()
@@ -91,6 +94,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
                 and made.ask(f"rate({PREFIX}status_pairs_total[1m]) > 0")
                 and made.ask(f"rate({PREFIX}mirror_faster_seconds_count[1m]) > 0")
                 and made.ask(f"rate({PREFIX}mirror_slower_seconds_count[1m]) > 0")
+                and made.ask(f"rate({PREFIX}compare_pairs_total[1m]) > 0")
+                and made.ask(f"rate({PREFIX}compare_noise_pairs_total[1m]) > 0")
             )
 
         until(grows, "rates of what was asked")
@@ -127,7 +132,7 @@ def test_the_variables_find_the_job_and_the_mirror(server: Prometheus) -> None:
             asked = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["query"]["query"])
             assert asked, variable["query"]
             found[variable["name"]] = server.label_values(filled_in(asked[1]), asked[2])
-    assert found == {"job": {"mirror-proxy"}, "mirror": {"mirror"}}
+    assert found == {"job": {"mirror-proxy"}, "mirror": {"mirror", "r/repeat"}}
 
 
 def test_a_healthy_proxy_sets_off_no_alert(server: Prometheus) -> None:
@@ -141,7 +146,7 @@ def test_every_metric_of_the_dashboard_exists() -> None:
 
 def test_every_query_about_mirrors_heeds_the_variable() -> None:
     for query in queries().values():
-        about = re.findall(rf"(?:{PREFIX}|mirror_proxy:)(?:mirror_|status_)[\w:]+", query)
+        about = re.findall(rf"(?:{PREFIX}|mirror_proxy:)(?:mirror_|status_|compare_pairs)[\w:]+", query)
         assert query.count('mirror=~"$mirror"') == len(about), query
 
 
