@@ -74,6 +74,8 @@ class _Checks:
                 if not mirror.is_baseline:
                     yield from self._apart(route, mirror)
                     yield _share(mirror)
+                elif mirror.role == "secondary":
+                    yield from self._second(route, mirror)
                 if mirror.role != "repeat":
                     yield _writes(mirror)
 
@@ -124,6 +126,14 @@ class _Checks:
                 f"mirror {mirror.name} also gets copies of what {_named(shared)} answers, at the same place"
             )
             yield Finding("warning", text, "fine while v2 can take a request twice; else take the mirror out")
+
+    def _second(self, route: Route, secondary: MirrorPolicy) -> Iterator[Finding]:
+        """Tell of a second v1 that is v2: all that differs would be noise."""
+        own = self._resolved(self._clusters[secondary.cluster])
+        for mirror in route.mirrors:
+            if not mirror.is_baseline and own & self._resolved(self._clusters[mirror.cluster]):
+                text = f"{secondary.name} is at the same place as mirror {mirror.name}: what v2 does wrong would count as noise"
+                yield Finding("problem", text, "let compare.noise.secondary (--secondary) be a second v1")
 
     def _resolved(self, cluster: Cluster) -> frozenset[tuple[str, int]]:
         known = [self._reached[cluster.name, endpoint.address].resolved for endpoint in cluster.endpoints]

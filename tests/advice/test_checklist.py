@@ -76,6 +76,25 @@ def test_a_place_that_is_down_is_a_problem_with_its_loss(listen: Listen) -> None
     ]
 
 
+def test_a_second_v1_that_is_v2_is_a_problem(listen: Listen) -> None:
+    primary, mirror, second = listen(), listen(), listen()
+    for where, count in ((mirror, 1), (second, 0), (primary, 0)):
+        made = config(primary, mirror)
+        [host] = made.virtual_hosts
+        secondary = MirrorPolicy("shop/secondary", "s", role="secondary", mirroring=SAFE)
+        routes = (replace(host.routes[0], mirrors=(POLICY, secondary)),)
+        hosts = (replace(host, routes=routes),)
+        made = replace(made, clusters=(*made.clusters, cluster_at("s", where)), virtual_hosts=hosts)
+        said = worded(made, "problem")
+        assert (
+            said
+            == [
+                "problem    shop/secondary is at the same place as mirror shop/v2: what v2 does wrong would count as"
+                " noise; let compare.noise.secondary (--secondary) be a second v1"
+            ][:count]
+        )
+
+
 def test_a_name_that_does_not_resolve_from_here_is_a_problem(listen: Listen) -> None:
     [said] = worded(config(Address("v1.invalid", 80), listen()), "problem")
     assert said.startswith("problem    shop/v1 at v1.invalid:80 does not resolve: ")
