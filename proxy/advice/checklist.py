@@ -132,7 +132,8 @@ class _Checks:
         own = self._resolved(self._clusters[secondary.cluster])
         for mirror in route.mirrors:
             if not mirror.is_baseline and own & self._resolved(self._clusters[mirror.cluster]):
-                text = f"{secondary.name} is at the same place as mirror {mirror.name}: what v2 does wrong would count as noise"
+                where = f"{secondary.name} is at the same place as mirror {mirror.name}"
+                text = f"{where}: what v2 does wrong would count as noise"
                 yield Finding("problem", text, "let compare.noise.secondary (--secondary) be a second v1")
 
     def _resolved(self, cluster: Cluster) -> frozenset[tuple[str, int]]:

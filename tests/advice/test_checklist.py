@@ -28,6 +28,10 @@ WRITES = (
     ': v2 carries writes out too (Istio: "fire and forget"); '
     "give v2 data of its own, or set mirroring.methods (--methods) to safe"
 )
+SAME_PLACE = (
+    "problem    shop/secondary is at the same place as mirror shop/v2: what v2 does wrong would count as noise; "
+    "let compare.noise.secondary (--secondary) be a second v1"
+)
 POLICY = MirrorPolicy("shop/v2", "m", 1, 100, SAFE)
 
 
@@ -85,14 +89,7 @@ def test_a_second_v1_that_is_v2_is_a_problem(listen: Listen) -> None:
         routes = (replace(host.routes[0], mirrors=(POLICY, secondary)),)
         hosts = (replace(host, routes=routes),)
         made = replace(made, clusters=(*made.clusters, cluster_at("s", where)), virtual_hosts=hosts)
-        said = worded(made, "problem")
-        assert (
-            said
-            == [
-                "problem    shop/secondary is at the same place as mirror shop/v2: what v2 does wrong would count as"
-                " noise; let compare.noise.secondary (--secondary) be a second v1"
-            ][:count]
-        )
+        assert worded(made, "problem") == [SAME_PLACE][:count]
 
 
 def test_a_name_that_does_not_resolve_from_here_is_a_problem(listen: Listen) -> None:
