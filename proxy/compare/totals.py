@@ -32,6 +32,8 @@ OTHER = "(other)"
 
 #: The families whose labels end in a field's path and kind.
 BY_FIELD = frozenset({"field", "leading", "noise_field"})
+#: The families that the comparer alone counts; of `dropped`, it counts what it could not read or compare.
+OF_COMPARER = BY_FIELD | {"compared", "differing", "noise_compared", "capped"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 
 from proxy import tasks
 from proxy.admin.subject import RefusedError, Row, Snapshot
-from proxy.compare.totals import Totals, of_report
+from proxy.compare.totals import OF_COMPARER, Totals, of_report
 from proxy.config.model import Config
 from proxy.ramp.plan import Plan
 from proxy.runtime import Key
@@ -27,7 +27,6 @@ _MOST_UNDER_WAY = 10
 _MOST_SHOWN = 50
 #: The comparer yields to everything else; the other guards do not wait for it longer than this.
 _ANSWER_S = 2.0
-_COMPARED = frozenset({"compared", "differing", "field", "leading", "noise_compared", "noise_field"})
 
 
 class Ramps:
@@ -123,7 +122,7 @@ class Ramps:
                 totals = await self._totals(since)
         except (RefusedError, TimeoutError):
             return None
-        return Totals({key: count for key, count in totals.counts.items() if key[0] in _COMPARED})
+        return Totals({key: count for key, count in totals.counts.items() if key[0] in OF_COMPARER})
 
 
 def _needs_pairs(plan: Plan) -> bool:
