@@ -118,9 +118,7 @@ class Settings:
     mark_key_file: str | None = None
     limits: Limits = Limits()
     access_log: str | None = None  # a path, "-" for standard output, None: off
-    sticky: HashKey | None = (
-        None  # None: one random draw per request; else the draw is its hash, where it has one
-    )
+    sticky: HashKey | None = None  # None: a random draw for each request; else its hash, where it has one
     exact: bool = False  # mirrors get exactly their share of each route's requests, evenly spread
     shed: Shed = Shed()
     compare: Compare = Compare()
