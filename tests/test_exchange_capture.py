@@ -24,7 +24,7 @@ from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import chunked, get, post
 from tests.support.origin import OK, Visit, answering
 from tests.support.pair_pipe import ALL, PairPipe, compared, lost
-from tests.support.plane import Plane, make_config, until
+from tests.support.plane import Plane, free_port, make_config, until
 from tests.support.routes import clusters_of, config_of, route
 
 
@@ -172,6 +172,28 @@ async def test_of_a_large_body_the_beginning_is_kept_and_the_size_said(
     assert pair.primary.body == pair.shadow.body == body[:1000]
     assert pair.primary.size == pair.shadow.size == len(body)
     assert not pair.primary.is_whole
+
+
+@pytest.mark.parametrize("size", [0, 3, 16 * 1024, 100_000])
+@pytest.mark.parametrize("is_chunked", [False, True])
+async def test_of_the_request_s_body_too_the_beginning_is_kept_and_its_size(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, pipe: PairPipe, is_chunked: bool, size: int
+) -> None:
+    body = (bytes(range(256)) * 400)[:size]
+    request = post(body)
+    if is_chunked:
+        halves = [half for half in (body[: size // 2], body[size // 2 :]) if half]
+        request = b"POST / HTTP/1.1\r\nhost: shop\r\ntransfer-encoding: chunked\r\n\r\n" + chunked(*halves)
+    v1, nobody = await origin(), free_port()
+    mirrors = (nobody, (await origin()).port, (await origin()).port)
+    served = await plane(make_config(v1.port, *mirrors, settings={"compare": ALL}), pairs=pipe.pairs)
+    await (await connect(served)).ask(request)
+    for pair in (await pipe.pair(), await pipe.pair()):
+        assert (pair.body, pair.size) == (body[: 16 * 1024], size)
+    assert v1.requests[0].body == body
+    await served.ended("completed", mirror="mirror#2")
+    await served.ended("completed", mirror="mirror#3")
+    assert served.inner.captured_bytes == 0
 
 
 @pytest.mark.parametrize("is_chunked", [False, True])

@@ -16,6 +16,8 @@ from proxy.mirror.shadow import Shadow
 if TYPE_CHECKING:
     from proxy.exchange import Exchange
 
+#: No more of a request's body is kept: as much as is shown of it.
+_MOST_OF_REQUEST = 16 * 1024
 _SAFE = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE"})
 
 
@@ -26,7 +28,7 @@ class Capture:
     """
 
     __slots__ = (
-        "_destination", "_fields", "_head", "_most", "_open", "_outlet", "_request_id", "_route", "_target",
+        "_destination", "_fields", "_head", "_most", "_open", "_outlet", "_request", "_request_id", "_route", "_target",
         "_time", "primary",
     )  # fmt: skip
 
@@ -42,6 +44,7 @@ class Capture:
         self._outlet = outlet
         self._time = time()
         self._open = 0
+        self._request: Recording | None = None
         self.primary = Recording(outlet, most, exchange.head.minor)
         self.primary.hold(len(self._target) + len(fields))
 
@@ -51,7 +54,20 @@ class Capture:
         """Make a shadow whose answer is kept."""
         self._open += 1
         recording = Recording(self._outlet, self._most, head.minor)
-        return CapturedShadow(self, recording, mirror, head, wire, request_id, started)
+        shadow = CapturedShadow(self, recording, mirror, head, wire, request_id, started)
+        shadow.is_first = self._open == 1
+        return shadow
+
+    def hear(self, pieces: list[bytes], end: bool) -> None:
+        """Keep the request's body; one shadow tells of it, since each is offered all."""
+        if not self._open:
+            return
+        if self._request is None:
+            if not pieces:
+                return
+            self._request = Recording(self._outlet, min(self._most, _MOST_OF_REQUEST), self._head.minor)
+            self._request.begin_request(self._head)
+        self._request.add(pieces, end)
 
     def is_for(self, baseline: Mirror) -> bool:
         """Tell whether a baseline is asked as well: a repeat of the destination that answers, and of safe methods."""
@@ -68,6 +84,8 @@ class Capture:
         self._open -= 1
         if not self._open:
             self.primary.release()
+            if self._request is not None:
+                self._request.release()
 
     def _deliver(self, shadow: CapturedShadow) -> None:
         if not self.primary.is_whole:
@@ -79,6 +97,7 @@ class Capture:
 
     def _pair(self, shadow: CapturedShadow) -> Pair:
         mirror = shadow.mirror
+        request = self._request.answer(0.0) if self._request is not None else None
         return Pair(
             "noise" if mirror.is_baseline else "mirror",
             self._route,
@@ -88,6 +107,8 @@ class Capture:
             _text(self._head.method),
             _text(self._target),
             self._fields[2:],
+            request.body if request is not None else b"",
+            request.size if request is not None else 0,
             self._destination,
             self.primary.answer(shadow.primary_duration_s),
             shadow.recording.answer(shadow.duration_s),
@@ -97,7 +118,7 @@ class Capture:
 class CapturedShadow(Shadow):
     """A shadow whose answer is kept until its primary's is there, and the other way round."""
 
-    __slots__ = ("_capture", "_has_primary_ended", "recording")
+    __slots__ = ("_capture", "_has_primary_ended", "is_first", "recording")
 
     def __init__(  # noqa: PLR0913, PLR0917 - a shadow's, and two
         self,
@@ -112,7 +133,20 @@ class CapturedShadow(Shadow):
         super().__init__(mirror, head, wire, request_id, started)
         self._capture = capture
         self._has_primary_ended = False
+        self.is_first = False
         self.recording = recording
+
+    def begin(self, pieces: list[bytes], end: bool) -> None:
+        """Send what there is of the request, and keep it."""
+        if self.is_first:
+            self._capture.hear(pieces, end)
+        super().begin(pieces, end)
+
+    def offer(self, pieces: list[bytes], end: bool) -> None:
+        """Send more of the request, and keep it."""
+        if self.is_first:
+            self._capture.hear(pieces, end)
+        super().offer(pieces, end)
 
     def on_primary_end(self, status: int, duration_s: float) -> None:
         """The exchange has ended, with an answer or without."""

@@ -1,4 +1,7 @@
-"""One response as it comes from its upstream: the head, the body's beginning by reference, its size in full."""
+"""One response as it comes from its upstream: the head, the body's beginning by reference, its size in full.
+
+The body of a request is kept in the same way.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from proxy.capture.outlet import Outlet
 from proxy.compare.pair import Answer
 from proxy.http1 import framing
 from proxy.http1.chunked import ChunkedReader
+from proxy.http1.request import RequestHead
 from proxy.http1.response import ResponseHead
 
 #: What a piece takes in memory besides its bytes: an upstream may send very small ones.
@@ -45,6 +49,12 @@ class Recording:
         self.hold(len(head.fields))
         if end:
             self.add(pieces, end)
+
+    def begin_request(self, head: RequestHead) -> None:
+        """Take how long the body of a request is, and how it comes; `add` gets it."""
+        self._length = head.length
+        if head.framing == framing.CHUNKED:
+            self._chunked = ChunkedReader(payload_only=True)
 
     def add(self, pieces: list[bytes], end: bool) -> None:
         """Take more of the body, as it was forwarded; nothing after its end."""

@@ -24,7 +24,10 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One request with both answers and how they differ. `number` is the store's; 0: not stored yet."""
+    """One request with both answers and how they differ. `number` is the store's; 0: not stored yet.
+
+    `body` and `note` are the request's, as a `Side` has its.
+    """
 
     time: float
     route: str
@@ -38,6 +41,8 @@ class Example:
     shadow: Side
     differences: tuple[Difference, ...]
     number: int = 0
+    body: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

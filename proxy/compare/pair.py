@@ -33,7 +33,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two answers to one request. `time` is in seconds since the epoch; `fields` is what the primary was sent."""
+    """Two answers to one request. `time` is in seconds since the epoch; `fields` is what the primary was sent.
+
+    `body` is the beginning of the request's own, of `size` bytes in all, as an `Answer` has its.
+    """
 
     kind: Kind
     route: str
@@ -43,6 +46,8 @@ class Pair:
     method: str
     target: str
     fields: bytes
+    body: bytes
+    size: int
     destination: str
     primary: Answer
     shadow: Answer

@@ -31,6 +31,11 @@ _ELEMENT = re.compile(r"<(?:[A-Za-z0-9_.-]{1,100}:)?([A-Za-z0-9_.-]{1,100})(?:\s
 _TAG = re.compile(r"<(?:input|meta)\s[^<>]{0,2000}+>", re.IGNORECASE)
 _TAG_NAME = re.compile(r"\s(?:name|type)\s{0,8}=\s{0,8}[\"']?([A-Za-z0-9_.\[\]-]{1,200})", re.IGNORECASE)
 _TAG_VALUE = re.compile(r"(\s(?:value|content)\s{0,8}=\s{0,8})(\"[^\"]*|'[^']*|[^\s>]+)", re.IGNORECASE)
+#: A part of a form with files: `; name="password"`, the part's other headers, and its value.
+_FORM_PART = re.compile(
+    r";\s{0,8}name=\"?([A-Za-z0-9_.\[\]-]{1,200})[^\n]{0,500}\n(?:[^\s:]{1,200}:[^\n]{0,500}\n){0,8}\r?\n(.*?)(?=\n--|\Z)",
+    re.DOTALL,
+)
 #: What follows a scheme of authentication, unless it is a plain word; the password in an address; JSON web tokens.
 _LOOKS = (
     re.compile(r"(\b(?i:bearer|basic)[ \t]{1,8})(?![a-z]++\b)[A-Za-z0-9._~+/-]{8,}+=*()"),
@@ -63,7 +68,8 @@ def clean_text(text: str, rules: Rules) -> str:
     text = rules.redacted(_without_named(text, rules))
     for look in _LOOKS:
         text = look.sub(rf"\1{REDACTED}\2", text)
-    text = _ELEMENT.sub(lambda match: _element(match, rules), text)
+    for place in (_ELEMENT, _FORM_PART):
+        text = place.sub(lambda match: _named(match, rules), text)
     return _TAG.sub(lambda match: _tag(match[0], rules), text)
 
 
@@ -92,7 +98,7 @@ def _without_named(text: str, rules: Rules) -> str:
     return "".join([*pieces, text[at:]])
 
 
-def _element(match: re.Match[str], rules: Rules) -> str:
+def _named(match: re.Match[str], rules: Rules) -> str:
     if not _is_hidden(match[1], rules):
         return match[0]
     return match[0][: -len(match[2])] + _hidden(match[2])

@@ -20,6 +20,7 @@ _WHOLE = frozenset(
         "cvv",
         "jwt",
         "otp",
+        "pass",
         "pin",
         "pwd",
         "setcookie",

@@ -24,6 +24,7 @@ _MAX_READ = 4 * MAX_SHOWN
 
 def example_of(pair: Pair, comparison: Comparison, rules: Rules) -> Example:
     """Return what is kept of a pair."""
+    request = _side(Answer(0, pair.fields, pair.body, pair.size, 0.0), rules)
     return Example(
         time=pair.time,
         route=pair.route,
@@ -32,10 +33,12 @@ def example_of(pair: Pair, comparison: Comparison, rules: Rules) -> Example:
         request_id=pair.request_id,
         method=pair.method,
         target=visible(clean_text(pair.target, rules)),
-        fields=clean_fields(fields_of(pair.fields), rules),
+        fields=request.fields,
         primary=_side(pair.primary, rules),
         shadow=_side(pair.shadow, rules),
         differences=comparison.differences,
+        body=request.body,
+        note=request.note,
     )
 
 

@@ -47,7 +47,7 @@ def found(source: Source, search: Search) -> tuple[Example, ...]:
         if not page:
             break
         examples += page
-        size += sum(len(one.primary.body) + len(one.shadow.body) for one in page)
+        size += sum(len(one.primary.body) + len(one.shadow.body) + len(one.body) for one in page)
         left -= len(page)
         before = page[-1].number
     return tuple(examples)

@@ -110,7 +110,7 @@ def _is_wanted(example: Example, search: Search) -> bool:
 
 def _size(example: Example) -> int:
     """Return about how many bytes an example takes."""
-    texts = len(example.primary.body) + len(example.shadow.body) + len(example.target)
+    texts = len(example.primary.body) + len(example.shadow.body) + len(example.body) + len(example.target)
     fields = (*example.fields, *example.primary.fields, *example.shadow.fields)
     found = sum(len(one.path) + len(one.primary) + len(one.shadow) for one in example.differences)
     return 1_000 + texts + found + sum(len(name) + len(value) for name, value in fields)

@@ -6,7 +6,6 @@ Its Content-Security-Policy allows this one style and nothing else, should anyth
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -172,11 +171,14 @@ def _field(found: Found) -> Values:
 
 def _example(example: Example) -> Values:
     request = words.line(f"{example.method} {example.target}", _MAX_PATH)
+    body, note = _body(example)
     return {
         "request": request,
         "about": f"{words.moment(example.time)} UTC, request id {words.line(example.request_id)},"
         f" difference {example.number}",
         "fields": _fields(example.fields),
+        "body": body,
+        "note": note,
         "differences": [
             (
                 words.line(f"{one.path} ({one.kind})"),
@@ -190,17 +192,23 @@ def _example(example: Example) -> Values:
 
 
 def _side(who: str, side: Side) -> Values:
-    more = len(side.body) - _MAX_BODY
-    notes: Sequence[str] = [
-        *([f"… and {words.counted(more, 'character')} more"] if more > 0 else []),
-        *([visible(side.note)] if side.note else []),
-    ]
+    body, note = _body(side)
     return {
         "heading": f"{who}: {side.status} after {words.seconds(side.duration_ms / 1000)}",
         "fields": _fields(side.fields),
-        "body": visible(side.body[:_MAX_BODY], keep="\n\t"),
-        "note": "; ".join(notes),
+        "body": body,
+        "note": note,
     }
+
+
+def _body(message: Example | Side) -> tuple[str, str]:
+    """Return the body of a request or an answer, no more of it than is read, and what is to be said of it."""
+    more = len(message.body) - _MAX_BODY
+    notes = [
+        *([f"… and {words.counted(more, 'character')} more"] if more > 0 else []),
+        *([visible(message.note)] if message.note else []),
+    ]
+    return visible(message.body[:_MAX_BODY], keep="\n\t"), "; ".join(notes)
 
 
 def _fields(fields: Fields) -> str:

@@ -39,6 +39,8 @@ def pair(primary: Answer, shadow: Answer, **given: Any) -> Pair:
         "method": "GET",
         "target": "/cart?page=2",
         "fields": b"host: shop\r\n",
+        "body": b"",
+        "size": 0,
         "destination": "v1",
     }
     return Pair(**request | given, primary=primary, shadow=shadow)

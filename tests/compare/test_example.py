@@ -21,11 +21,18 @@ EXAMPLE = Example(
     Side(500, 2.0, (), "", "no text"),
     (Difference("status", "value", "200", "500"), Difference("$.a", "missing", "1")),
     7,
+    "body",
+    "note",
 )
 
 
 def test_an_example_comes_back_from_json_as_it_was() -> None:
     assert from_document(json.loads(json.dumps(asdict(EXAMPLE)))) == EXAMPLE
+
+
+def test_an_example_of_a_store_from_before_requests_bodies_were_kept_has_none() -> None:
+    held = {key: value for key, value in asdict(EXAMPLE).items() if key not in {"body", "note"}}
+    assert (from_document(held).body, from_document(held).number) == ("", 7)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,18 @@ def test_what_was_dumped_is_loaded() -> None:
     first = Answer(200, b"x: 1\r\n", b"body", 4, 0.25)
     second = Answer(500, b"", b"beg", 900, 1.5)
     pair = Pair(
-        "noise", "r", "r/secondary", "id", 1700000000.5, "GET", "/a?b", b"host: a\r\n", "v1", first, second
+        "noise",
+        "r",
+        "r/secondary",
+        "id",
+        1700000000.5,
+        "GET",
+        "/a?b",
+        b"host: a\r\n",
+        b"q",
+        7,
+        "v1",
+        first,
+        second,
     )
     assert load(dump(pair)) == pair

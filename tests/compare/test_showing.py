@@ -57,6 +57,16 @@ def test_secrets_are_hidden_in_the_request_too() -> None:
     )
 
 
+def test_the_request_s_body_is_shown_as_an_answer_s_is() -> None:
+    body = f'{{"a":1,"password":"{SECRET}"}}'.encode()
+    shown = example(answer(), answer(), fields=JSON, body=body, size=len(body))
+    assert (shown.body, shown.note) == ('{\n  "a": 1,\n  "password": "(redacted)"\n}', "")
+    shown = example(answer(), answer(), fields=b"Content-Encoding: gzip\r\n", body=b"x", size=9)
+    assert (shown.body, shown.note) == ("", "1 of 9 bytes were captured")
+    form = f"user=bob&pass={SECRET}".encode()
+    assert example(answer(), answer(), body=form, size=len(form)).body == "user=bob&pass=(redacted)"
+
+
 def test_in_json_only_secrets_are_hidden() -> None:
     value = {"name": "bob", "password": [SECRET], "next": f"/x?token={SECRET}", "deep": [{"apiKey": 1}]}
     assert json.loads(side(sent(value)).body) == {
@@ -168,5 +178,7 @@ def test_no_secret_is_anywhere_in_an_example(
         RULES,
         target=f"/?{name}={SECRET}&x=<<{SECRET}>>",
         fields=f"X-Auth-Token: {SECRET}\r\n".encode(),
+        body=secretive(name, primary, other).body,
+        size=one * 99,
     )
     assert SECRET.encode() not in pickle.dumps(shown)

@@ -157,7 +157,7 @@ def hostile() -> Report:
         side = Side(200, 1.0, ((HOSTILE, HOSTILE),), HOSTILE * 200, HOSTILE)
         one = Difference(search.path or "", HOSTILE, HOSTILE, HOSTILE * 9)  # type: ignore[arg-type]
         words = (HOSTILE,) * 6
-        return [Example(UNTIL, *words, ((HOSTILE, HOSTILE),), side, side, (one,), 1)]
+        return [Example(UNTIL, *words, ((HOSTILE, HOSTILE),), side, side, (one,), 1, HOSTILE * 300, HOSTILE)]
 
     reading = Reading(HOSTILE, HOSTILE, SINCE, UNTIL, Totals(counts), Thresholds())
     return make(reading, Wanted(limits=(parse("diff_rate>1%"),)), find)

@@ -45,6 +45,8 @@ def pair(primary: bytes = b'{"a": 1}', shadow: bytes = b'{"a": 1}', **changes: A
         "method": "GET",
         "target": "/items?page=1",
         "fields": b"host: shop\r\n",
+        "body": b"",
+        "size": 0,
         "destination": "v1",
         "primary": answer(primary),
         "shadow": answer(shadow),
