@@ -78,6 +78,8 @@ def _fields(heading: str, found: Sequence[Found], most: int) -> Iterator[str]:
     yield next(table)
     for row, one in zip(table, found, strict=False):
         yield row
+        if one.field.judgement.verdict == "unsure":
+            yield f"      {one.field.judgement.why}"
         yield from _examples(one)
     if len(found) > most:
         yield f"  and {count(len(found) - most)} more"
