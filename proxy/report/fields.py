@@ -59,6 +59,8 @@ def _real(judgement: Judgement) -> float:
     return max(0.0, 1 - (judgement.noise_rate or 0.0) / judgement.raw_rate)
 
 
-def _rank(field: Field) -> tuple[int, float, int, tuple[str, ...]]:
+def _rank(field: Field) -> tuple[int, float, int, int, tuple[str, ...]]:
+    """Of fields that always differ together, the one that leads comes first: a status before what it changes."""
     place = (field.mirror, field.route, field.path, field.kind)
-    return _ORDER.index(field.judgement.verdict), -field.real * field.differed, -field.differed, place
+    verdict = _ORDER.index(field.judgement.verdict)
+    return verdict, -field.real * field.differed, -field.differed, -field.leading, place

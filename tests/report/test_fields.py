@@ -41,6 +41,13 @@ def test_what_is_to_be_reported_comes_first_and_the_most_frequent_of_it() -> Non
     ]
 
 
+def test_of_fields_that_differ_together_the_one_that_leads_comes_first() -> None:
+    counts = {("compared", "r", "m"): 1000, ("leading", "r", "m", "status", "value"): 50}
+    for path in ("$.error", "$.ok", "status"):
+        counts["field", "r", "m", path, "value"] = 50
+    assert [field.path for field in fields(Totals(counts), T)] == ["status", "$.error", "$.ok"]
+
+
 def test_with_a_baseline_that_is_too_small_or_none_all_differences_may_be_real() -> None:
     counts = {("compared", "r", "m"): 1000, ("field", "r", "m", "$.a", "value"): 500}
     small = {("noise_compared", "r"): 10, ("noise_field", "r", "$.a", "value"): 10}
