@@ -31,11 +31,11 @@ def of_mirror(totals: Totals, thresholds: Thresholds, mirror: str) -> tuple[str,
     compared = {route: number for (route, name), number in totals.of("compared") if name == mirror}
     if not compared:
         return ("None of its answers was compared: there are latencies, statuses and outcomes only.",)
-    said = [
-        note
-        for route in sorted(compared)
-        if (note := _of_baseline(route, totals.count("noise_compared", route), thresholds))
+    said = [_of_pairs(route, number, thresholds) for route, number in sorted(compared.items())]
+    said += [
+        _of_baseline(route, totals.count("noise_compared", route), thresholds) for route in sorted(compared)
     ]
+    said = [note for note in said if note]
     reasons: dict[str, int] = {}
     for (_, name, reason), number in totals.of("capped"):
         if name == mirror:
@@ -52,6 +52,15 @@ def of_all(totals: Totals) -> tuple[str, ...]:
         f"{counted(number, 'pair')} {'was' if number == 1 else 'were'} not compared"
         f" {_DROPPED.get(reason, f'({reason})')}."
         for (reason,), number in sorted(totals.of("dropped"))
+    )
+
+
+def _of_pairs(route: str, pairs: int, thresholds: Thresholds) -> str:
+    if pairs >= thresholds.min_samples:
+        return ""
+    return (
+        f"Of route {route} {counted(pairs, 'pair')} {'was' if pairs == 1 else 'were'} compared, of the"
+        f" {count(thresholds.min_samples)} that it takes to judge a field."
     )
 
 

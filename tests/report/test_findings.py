@@ -64,7 +64,7 @@ def test_examples_are_looked_for_of_the_foremost_fields_and_of_no_noise() -> Non
 def test_caps_drops_and_a_missing_baseline_are_named() -> None:
     counts: dict[Key, int] = {
         ("compared", "r", "m"): 1000,
-        ("compared", "s", "m"): 1000,
+        ("compared", "s", "m"): 39,
         ("noise_compared", "s"): 10,
         ("capped", "r", "m", "nesting"): 30,
         ("capped", "s", "m", "nesting"): 7,
@@ -75,6 +75,7 @@ def test_caps_drops_and_a_missing_baseline_are_named() -> None:
     }
     found = make(reading(counts), Wanted("m"), look)
     assert found.findings[0].notes == (
+        "Of route s 39 pairs were compared, of the 100 that it takes to judge a field.",
         NO_BASELINE,
         "The baseline of route s has 10 pairs of the 100 that it takes to tell noise.",
         "1 pair had an answer that decompresses to more than is read.",
