@@ -67,7 +67,7 @@ class _Walk:
         for name in sorted(primary.keys() | shadow.keys()):
             if self._left < 0:
                 break
-            there = place.below(name)
+            there = place.member(name, primary, shadow)
             if name not in shadow:
                 same = self._may_lack(shadow, there) or self._differ(
                     there, "missing", primary[name], _NOTHING

@@ -133,7 +133,7 @@ class _Cleaning:
             there = place.below(ITEM)
             return [self.of(item, there) for item in islice(value, self._left)]
         return {
-            self._rules.redacted(name): self.of(member, place.below(name))
+            self._rules.redacted(name): self.of(member, place.member(name, value))
             for name, member in islice(value.items(), self._left)
         }
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cached_property
+from typing import Any
 
 from proxy.compare.path import ANY, ITEM, Step, below
 from proxy.compare.rules import Rules, Steps
-from proxy.compare.secret import is_secret
+from proxy.compare.secret import is_secret, names_secret
 from proxy.config.model import Tolerance
 
 
@@ -57,6 +58,14 @@ class Place:
     def depth(self) -> int:
         """How many steps lead here."""
         return len(self.steps)
+
+    def member(self, name: str, *objects: Any) -> Place:
+        """Return the place of a member of `objects`, any of which may say that its `value` is a secret."""
+        if name != "value" or not any(names_secret(one) for one in objects):
+            return self.below(name)
+        hidden = Place(self._rules, self, name)
+        hidden.is_redacted = True
+        return hidden
 
     def below(self, step: Step) -> Place:
         """Return the place one step on."""

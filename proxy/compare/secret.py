@@ -7,6 +7,7 @@ hidden costs little; too little hidden is a leak.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 
 _WHOLE = frozenset(
@@ -68,6 +69,13 @@ def is_secret(name: str) -> bool:
 def is_secret_header(name: str) -> bool:
     """Tell the same of a header, whose names say less: any token or key is hidden."""
     return is_secret(name) or name.lower().endswith(("-token", "-key"))
+
+
+def names_secret(members: Mapping[str, object]) -> bool:
+    """Tell whether an object says that its `value` is to be hidden: `{"name": "DB_PASSWORD", "value": ...}`."""
+    return any(
+        isinstance(said, str) and is_secret_header(said) for said in (members.get("name"), members.get("key"))
+    )
 
 
 @lru_cache(maxsize=4096)

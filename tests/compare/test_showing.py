@@ -77,6 +77,15 @@ def test_in_json_only_secrets_are_hidden() -> None:
     }
 
 
+def test_what_an_object_names_a_secret_is_hidden_in_it() -> None:
+    primary = [{"name": "DB_PASSWORD", "value": SECRET}, {"key": "X-Auth-Token", "value": [SECRET]}]
+    shadow = [{"name": "DB_PASSWORD", "value": f"{SECRET}2"}, {"key": "City", "value": "Ulm"}]
+    shown = example(sent(primary), sent(shadow))
+    assert SECRET.encode() not in pickle.dumps(shown)
+    assert '"value": "Ulm"' in shown.shadow.body
+    assert ("$[].value", "value") in [(one.path, one.kind) for one in shown.differences]
+
+
 def test_rules_hide_places_and_what_patterns_find_in_texts_numbers_and_names() -> None:
     rules = Compare(
         redact=(
