@@ -63,6 +63,8 @@ class HostileShop(Shop):
                     Difference("$.token", "value", "(redacted)", "(redacted)"),
                 ),
                 1,
+                f"a={HOSTILE}\n{SCRIPT}",
+                HOSTILE,
             )
         ]
 
@@ -115,6 +117,8 @@ def test_a_hostile_difference_is_text_in_all_its_parts(open_page: Open, url: str
     page = open_page(f"{url}/differences/1")
     assert_harmless(page, "Difference 1 - mirror-proxy")
     page.get_by_text("2 headers, as the primary was sent them").click()
+    page.get_by_text("its body").click()
+    expect(page.locator("pre.body")).to_contain_text(f"a={SEEN}")
     request = page.get_by_role("region", name="Request")
     expect(request.get_by_role("row", name="authorization")).to_contain_text("(redacted)")
     sides = page.get_by_role("region", name="Side by side")
