@@ -16,8 +16,8 @@ from proxy.config import flags, loader, settings
 from proxy.config.gateway_api import http_route
 from proxy.config.istio import destination_rule, service_entry, virtual_service
 from proxy.config.schema import ListOf, MapOf, Record
-from proxy.mirror.policy import OUTCOMES
 from proxy.telemetry.metrics import FAMILIES, PREFIX
+from proxy.telemetry.outcome import OUTCOMES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

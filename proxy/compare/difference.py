@@ -38,6 +38,3 @@ class Comparison:
 
     differences: tuple[Difference, ...] = ()
     capped: frozenset[str] = frozenset()
-
-
-CAPS = ("nesting", "number", "encoding", "bomb", "truncated", "many", "unknown_coding")

@@ -1,7 +1,7 @@
 """Decide whether a request is mirrored: step 7 of the walk, synchronous and pure in `now` and `draw`.
 
 Rules for editing this file. Every path ends in exactly one outcome, here or in `shadow`; a new reason to
-refuse needs a name in `OUTCOMES` and in the contract. The order of the checks is the order in which an
+refuse needs a name in `telemetry.outcome` and in the contract. The order of the checks is the order in which an
 operator would ask: is it switched on, is it for this request, is there room, is there a v2.
 """
 
@@ -20,20 +20,12 @@ from proxy.mirror.breaker import Breaker
 from proxy.mirror.budget import Budget
 from proxy.mirror.request import ShadowForm
 from proxy.mirror.share import MILLION, millionths, on_one_scale
+from proxy.telemetry.outcome import FAILURES, OUTCOMES
 from proxy.telemetry.stats import MirrorStats
 from proxy.upstream.cluster import Cluster
 
 if TYPE_CHECKING:
     from proxy.mirror.shadow import Shadow
-
-OUTCOMES = (
-    "completed", "timeout", "connect_error", "reset", "protocol_error", "lagged", "not_sampled", "disabled", "paused",
-    "method", "upgrade", "loop", "over_in_flight", "over_buffer", "over_rate", "breaker_open", "no_endpoint",
-    "client_aborted", "no_primary", "shed", "draining",
-)  # fmt: skip
-
-#: Outcomes that count against a mirror's breaker.
-FAILURES = frozenset({"connect_error", "timeout", "reset", "lagged", "protocol_error"})
 
 _log = logging.getLogger(__name__)
 

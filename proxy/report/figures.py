@@ -22,6 +22,7 @@ from proxy.config.model import Thresholds
 from proxy.report.fields import Field, fields
 from proxy.telemetry import delta
 from proxy.telemetry.metrics import LATENCY_BUCKETS
+from proxy.telemetry.outcome import FAILURES
 from proxy.telemetry.quantile import quantile
 
 RATES = ("diff_rate", "mirror_error_rate", "primary_error_rate")
@@ -34,8 +35,6 @@ TIMES = (
 NAMES = (*RATES, *TIMES)
 LOOP_LAG = "loop_lag"
 
-#: Outcomes of copies that were sent, or were to be, and failed (`mirror.policy.FAILURES`).
-FAILED = frozenset({"connect_error", "timeout", "reset", "lagged", "protocol_error"})
 _COMPLETED = "completed"
 #: The code of a request whose client left before there was an answer.
 _UNANSWERED = "0"
@@ -128,7 +127,7 @@ def _mirror_error_rate(totals: Totals, mirror: str | None) -> Figure:
         for (route, name, outcome), count in totals.of("outcome")
         if mirror == name or (mirror is None and not _is_baseline(route, name))
     ]
-    failed = sum(count for outcome, count in outcomes if outcome in FAILED)
+    failed = sum(count for outcome, count in outcomes if outcome in FAILURES)
     sent = failed + sum(count for outcome, count in outcomes if outcome == _COMPLETED)
     bad = sum(
         count

@@ -12,10 +12,11 @@ from pathlib import Path
 from proxy.compare.example import Example, Fields, Side
 from proxy.compare.sample import visible
 from proxy.report import pictures, tables, verdict, words
-from proxy.report.figures import FAILED, PERCENTILES
+from proxy.report.figures import PERCENTILES
 from proxy.report.findings import Findings, Found, Report
 from proxy.report.statuses import matrix
 from proxy.report.words import count, rate
+from proxy.telemetry.outcome import FAILURES
 from proxy.template import render as render_template
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -137,7 +138,11 @@ def _outcomes(findings: Findings) -> list[Values]:
             "count": count(number),
             "rate": rate(number / total),
             "width": f"{100 * number / total:.2f}",
-            "tone": "completed" if outcome == "completed" else "failed" if outcome in FAILED else "kept-back",
+            "tone": "completed"
+            if outcome == "completed"
+            else "failed"
+            if outcome in FAILURES
+            else "kept-back",
         }
         for outcome, number in findings.outcomes.items()
     ]

@@ -6,7 +6,8 @@ from proxy.compare.totals import OTHER, Totals
 from proxy.config.model import Thresholds
 from proxy.report.words import count, counted
 
-_CAPPED = {
+#: Why an answer was not compared whole, and why a pair was not compared at all.
+CAPPED = {
     "nesting": "nested deeper than is followed",
     "number": "with a number longer than is read",
     "encoding": "that is not valid UTF-8 text or compressed data",
@@ -15,7 +16,7 @@ _CAPPED = {
     "many": "that differs in more places than are kept",
     "unknown_coding": "with a Content-Encoding that is not decoded",
 }
-_DROPPED = {
+DROPPED = {
     "no_answer": "because the primary's answer did not come to its end",
     "over_buffer": "because as much was held for comparing as may be",
     "pipe_full": "because the comparer was behind",
@@ -50,7 +51,7 @@ def of_all(totals: Totals) -> tuple[str, ...]:
     """Return what is to be known of all figures."""
     return tuple(
         f"{counted(number, 'pair')} {'was' if number == 1 else 'were'} not compared"
-        f" {_DROPPED.get(reason, f'({reason})')}."
+        f" {DROPPED.get(reason, f'({reason})')}."
         for (reason,), number in sorted(totals.of("dropped"))
     )
 
@@ -79,5 +80,5 @@ def _of_baseline(route: str, pairs: int, thresholds: Thresholds) -> str:
 
 
 def _of_cap(reason: str, number: int) -> str:
-    what = _CAPPED.get(reason, f"that could not be compared whole ({reason})")
+    what = CAPPED.get(reason, f"that could not be compared whole ({reason})")
     return f"{counted(number, 'pair')} had an answer {what}."

@@ -12,8 +12,9 @@ from proxy.clock import DeadlineWheel
 from proxy.config.model import Address, Breaker, Endpoint, Mirroring, MirrorPolicy
 from proxy.http1.request import RequestHead, read_request
 from proxy.mirror.budget import Budget
-from proxy.mirror.policy import FAILURES, OUTCOMES, Mirror, Rate, is_own_mark, mark_value
+from proxy.mirror.policy import Mirror, Rate, is_own_mark, mark_value
 from proxy.mirror.shadow import Shadow
+from proxy.telemetry.outcome import FAILURES, OUTCOMES
 from proxy.upstream.cluster import Cluster
 from tests.support.plane import cluster_at
 

@@ -4,8 +4,7 @@ import pytest
 
 from proxy.compare.totals import Key, Totals
 from proxy.config.model import Thresholds
-from proxy.mirror import policy
-from proxy.report.figures import FAILED, NAMES, Figure, figures, mirrors
+from proxy.report.figures import NAMES, Figure, figures, mirrors
 from proxy.telemetry.delta import bucket_of
 
 T = Thresholds()
@@ -19,10 +18,6 @@ def test_every_figure_is_there_and_of_nothing_each_is_unknown() -> None:
     found = figures(Totals(), T)
     assert tuple(found) == NAMES
     assert {(one.value, one.samples) for one in found.values()} == {(None, 0)}
-
-
-def test_the_outcomes_that_count_as_failures_are_those_that_count_against_a_breaker() -> None:
-    assert FAILED == policy.FAILURES
 
 
 # --- diff_rate ---

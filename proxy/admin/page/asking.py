@@ -11,16 +11,14 @@ import time
 
 from proxy import tasks
 from proxy.admin.subject import RefusedError, Subject
-from proxy.compare.totals import Totals
+from proxy.compare.totals import OF_COMPARER, Totals
 
 _PATIENCE_S = 1.0
 _REST = 20
 _MOST_S = 60.0
 
-#: What only the comparer counts; the rest is known, and to the second, from the workers.
-_OF_COMPARER = frozenset(
-    {"compared", "differing", "field", "leading", "noise_compared", "noise_field", "capped", "dropped"}
-)
+#: What the comparer knows best; the rest is known, and to the second, from the workers.
+_ASKED = OF_COMPARER | {"dropped"}
 
 
 class Asking:
@@ -55,7 +53,7 @@ class Asking:
         except RefusedError as error:
             self._trouble = str(error)
         else:
-            self._told = Totals({key: count for key, count in told.counts.items() if key[0] in _OF_COMPARER})
+            self._told = Totals({key: count for key, count in told.counts.items() if key[0] in _ASKED})
             self._trouble = ""
         finally:
             self._due = _now() + min(_MOST_S, (_now() - began) * _REST)

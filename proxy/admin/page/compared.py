@@ -11,28 +11,10 @@ from proxy.admin.page.moment import Moment, baselines
 from proxy.compare.totals import OTHER, Totals
 from proxy.report.fields import Field, fields
 from proxy.report.figures import Figure, figures
+from proxy.report.notes import CAPPED, DROPPED
 
 #: So many fields are shown; those that matter come first.
 MOST_FIELDS = 40
-
-CAPPED = {
-    "nesting": "nested deeper than is followed",
-    "number": "a number longer than is read",
-    "encoding": "neither valid text nor what its encoding says",
-    "bomb": "decompresses to more than is read",
-    "truncated": "a body longer than is captured",
-    "many": "more differences than are kept",
-    "unknown_coding": "a Content-Encoding that is not decoded",
-}
-DROPPED = {
-    "no_answer": "the primary's answer did not come to its end",
-    "over_buffer": "as many bytes were held for comparing as may be",
-    "pipe_full": "the comparer was behind",
-    "too_large": "the pair was larger than the pipe takes",
-    "no_comparer": "the comparer was not there",
-    "unreadable": "the pair could not be read",
-    "failed": "the comparison failed, which is a fault of ours",
-}
 
 
 @dataclass(frozen=True, slots=True)

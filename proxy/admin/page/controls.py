@@ -75,13 +75,12 @@ def of(moment: Moment) -> Controls:
 
 
 def _mirror(route: str, policy: MirrorPolicy, steered: Steered, row: Row, *, is_ramped: bool) -> Mirror:
-    file_percent = 100 * policy.numerator / policy.denominator
     return Mirror(
         policy.name,
         route,
         policy.cluster,
-        file_percent if steered.percent is None else steered.percent,
-        file_percent,
+        policy.percent if steered.percent is None else steered.percent,
+        policy.percent,
         steered.percent is not None,
         is_ramped,
         steered.paused,

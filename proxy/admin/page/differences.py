@@ -64,9 +64,8 @@ async def one(request: web.Request) -> web.Response:
 
 def _mirrors(subject: Subject) -> Iterator[tuple[str, str]]:
     """Yield the route and name of each mirror."""
-    for host in subject.loaded.config.virtual_hosts:
-        for route in host.routes:
-            yield from ((route.name, mirror.name) for mirror in route.mirrors if mirror.role == "mirror")
+    for route in subject.loaded.config.routes():
+        yield from ((route.name, mirror.name) for mirror in route.mirrors if not mirror.is_baseline)
 
 
 def _link(search: Search, before: int | None) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice, pairwise
 
 from proxy.compare.totals import Totals
-from proxy.mirror.policy import FAILURES
+from proxy.telemetry.outcome import FAILURES
 
 SPAN_S = 300.0
 _LEAST_S = 0.5

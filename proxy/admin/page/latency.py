@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from proxy.admin.page.moment import Moment
 from proxy.compare.totals import Totals
 from proxy.config.model import Thresholds
-from proxy.report.figures import figures
+from proxy.report.figures import PERCENTILES, figures
 from proxy.telemetry.metrics import LATENCY_BUCKETS
 
-_PERCENTILES = ("p50", "p90", "p99")
 _LAST = len(LATENCY_BUCKETS)
 
 
@@ -57,7 +56,7 @@ def of(moment: Moment, mirror: str, route: str) -> Latency:
         Percentile(
             name, *(known[figure].value for figure in (f"primary_{name}", f"mirror_{name}", f"{name}_delta"))
         )
-        for name in _PERCENTILES
+        for name in PERCENTILES
     )
     primary, shadow = _buckets(totals, "duration", route), _buckets(totals, "mirror_duration", mirror)
     pairs = known["p50_delta"].samples

@@ -150,8 +150,7 @@ class Live:
 
     def _steered(self) -> dict[str, Steered]:
         subject = self._subject
-        hosts = subject.loaded.config.virtual_hosts
-        names = {mirror.name for host in hosts for route in host.routes for mirror in route.mirrors}
+        names = {mirror.name for route in subject.loaded.config.routes() for mirror in route.mirrors}
         return {name: subject.steered(name) for name in {*names, ALL_MIRRORS}}
 
     async def _draw(self, draw: Draw, moment: Moment, wanted: Wanted) -> Panels:

@@ -77,11 +77,10 @@ class Moment:
 
     def mirrors(self) -> Iterator[tuple[str, MirrorPolicy]]:
         """Yield each mirror that is looked for, with its route's name; baselines of noise are none."""
-        for host in self.loaded.config.virtual_hosts:
-            for route in host.routes:
-                for mirror in route.mirrors:
-                    if mirror.role == "mirror" and (self.finds(mirror.name) or self.finds(route.name)):
-                        yield route.name, mirror
+        for route in self.loaded.config.routes():
+            for mirror in route.mirrors:
+                if not mirror.is_baseline and (self.finds(mirror.name) or self.finds(route.name)):
+                    yield route.name, mirror
 
     def finds(self, name: str) -> bool:
         """Tell whether what has this name is looked for."""
@@ -95,9 +94,5 @@ def _about(totals: Totals, names: AbstractSet[str]) -> Totals:
 def baselines(config: Config) -> frozenset[str]:
     """Return the names of all that is asked only to know noise by."""
     return frozenset(
-        mirror.name
-        for host in config.virtual_hosts
-        for route in host.routes
-        for mirror in route.mirrors
-        if mirror.role != "mirror"
+        mirror.name for route in config.routes() for mirror in route.mirrors if mirror.is_baseline
     )

@@ -10,13 +10,11 @@ from proxy.admin.page import compared, controls, latency, outcomes, ramping, sta
 from proxy.admin.page.history import Point
 from proxy.admin.page.moment import Past, Wanted
 from proxy.admin.subject import Steered
-from proxy.capture.outlet import Outlet
-from proxy.compare.difference import CAPS
 from proxy.compare.totals import OTHER, Totals
 from proxy.config.model import MirrorPolicy, Settings
-from proxy.mirror.policy import OUTCOMES
 from proxy.runtime import ALL_MIRRORS
 from proxy.telemetry.metrics import Report
+from proxy.telemetry.outcome import OUTCOMES
 from tests.admin.page.moments import config, moment
 
 Counts = dict[tuple[str, ...], int]
@@ -137,11 +135,6 @@ def test_of_very_many_mirrors_some_are_shown_and_the_others_found_by_name() -> N
     narrowed = controls.of(moment({}, loaded=loaded, wanted=Wanted("V7")))
     assert [mirror.name for mirror in narrowed.mirrors] == ["shop/v7", *(f"shop/v7{n}" for n in range(10))]
     assert len(controls.of(moment({}, loaded=loaded, wanted=Wanted("SHOP"))).mirrors) == controls.MOST
-
-
-def test_every_reason_why_something_was_not_compared_has_its_words() -> None:
-    assert set(compared.CAPPED) == set(CAPS)
-    assert set(Outlet(None).dropped) <= set(compared.DROPPED)
 
 
 def test_fields_are_judged_and_lead_to_their_examples() -> None:
