@@ -72,8 +72,9 @@ class Store:
         """Open it, and make what is not there. Raises `StoreError`."""
         parsed = _parse(url)
         self._limits = limits
-        self._name = parsed.set(query={}).render_as_string(hide_password=True)
-        self._is_sqlite = parsed.get_backend_name() == "sqlite"
+        backend = parsed.get_backend_name()
+        self._name = parsed.set(query={}, drivername=backend).render_as_string(hide_password=True)
+        self._is_sqlite = backend == "sqlite"
         with self._failing("cannot be opened"):
             self._engine = _sqlite(parsed) if self._is_sqlite else _postgresql(parsed)
         self._writing = self._engine.execution_options(begin="BEGIN IMMEDIATE")

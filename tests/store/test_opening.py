@@ -170,7 +170,7 @@ def test_without_psycopg_it_is_said_what_to_install(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", script], env={"PYTHONPATH": path}, capture_output=True, text=True, check=True
     )
-    wanted = 'the store postgresql+psycopg://me:***@host/db needs psycopg: install "mirror-proxy[postgres]"\n'
+    wanted = 'the store postgresql://me:***@host/db needs psycopg: install "mirror-proxy[postgres]"\n'
     assert done.stdout == wanted
 
 
