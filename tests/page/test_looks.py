@@ -143,6 +143,17 @@ def test_nothing_moves_where_the_reader_wants_no_motion(open_page: Open, url: st
     assert moving("no-preference") > 0
 
 
+def test_on_a_phone_both_answers_are_there_without_scrolling_sideways(open_page: Open, url: str) -> None:
+    page = open_page(f"{url}/differences/1", **PHONE)
+    cut = "all => all.filter(one => one.scrollWidth > one.clientWidth).map(one => one.outerHTML)"
+    assert page.locator(".scroll").evaluate_all(cut) == []
+    bodies = page.get_by_role("region", name="Both bodies")
+    expect(bodies.get_by_role("cell", name='"a": 1')).to_be_visible()
+    mirrors = bodies.get_by_role("cell", name=LONG)
+    expect(mirrors).to_be_visible()
+    assert mirrors.evaluate("one => one.clientWidth") > 250
+
+
 @pytest.mark.parametrize("path", PATHS)
 def test_everything_has_its_place_and_its_name(open_page: Open, url: str, path: str) -> None:
     page = open_page(url + path)
