@@ -7,7 +7,6 @@ module, and no test here is asynchronous.
 from __future__ import annotations
 
 import asyncio
-import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -25,16 +24,14 @@ from playwright.sync_api import (
     Page,
     Response,
     expect,
-    sync_playwright,
 )
 
 from proxy.admin.server import AdminServer
 from proxy.admin.subject import Subject
 from proxy.config.model import Config, Destination
+from tests.support.browser import chromium
 from tests.support.plane import NO_SHED, cluster_at
 from tests.support.running_proxy import BOUND_S, Origin, RunningProxy, config_for, origin, running, until
-
-CHROMIUM = shutil.which("chromium")
 
 expect.set_options(timeout=BOUND_S * 1000)
 
@@ -44,12 +41,8 @@ Open = Callable[..., Page]
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from proxy.report import html
 from tests.report.reports import HOSTILE, REPORTS
+from tests.support.browser import chromium
 
-CHROMIUM = shutil.which("chromium")
 STYLE = (html.TEMPLATES / "report.css").read_text()
 #: The ink and the paper that it stands on.
 PAIRS = (
@@ -119,12 +118,8 @@ def _luminance(colour: str) -> float:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pages
