@@ -32,10 +32,9 @@ class Lever:
         self._had = self._as_set(self._before)
         present = self._share(self._before)
         if plan.steps[0] < present:  # else going back, when v2 fails, would send it more
-            message = (
-                f"{plan.target} has {present:g} % already, and a ramp raises it: begin with more, or lower it"
-            )
-            raise RefusedError(f"{message} first: {self._how_to_lower(plan.steps[0])}")
+            begin = f"begin at {present:g} or more, or " if present < 100 else ""
+            lower = f"{begin}lower it first: {self._how_to_lower(plan.steps[0])}"
+            raise RefusedError(f"{plan.target} has {present:g} % already, and a ramp only raises: {lower}")
 
     def lost(self) -> str:
         """Say why what is in force is not the ramp's any more; empty while it is."""

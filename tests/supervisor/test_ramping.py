@@ -252,7 +252,10 @@ def test_what_cannot_be_is_refused_with_what_could(tmp_path: Path) -> None:
             ({**CANARY, "route": "r"}, 'the route "r" has no destination "shop/v2"'),
             ({**CANARY, "route": "r", "destination": "p"}, "the route r: no destination but p has a weight"),
             ({**MIRROR, "guards": ["diff_rate>1%"]}, "nothing is compared, so there is no diff_rate: "),
-            ({**MIRROR, "steps": [1, 100]}, "mirror has 5 % already, and a ramp raises it"),
+            (
+                {**MIRROR, "steps": [1, 100]},
+                "mirror has 5 % already, and a ramp only raises: begin at 5 or more, or lower it first: mirror-proxy",
+            ),
         ):
             status, answer = proxy.change("POST", "/ramp", body)
             assert status == 422
