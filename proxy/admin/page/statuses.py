@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from proxy.admin.page.moment import Moment
+from proxy.report.statuses import matrix
+
+#: Beyond so many statuses on a side, the rest are one.
+MOST = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +41,19 @@ def of(moment: Moment) -> list[Matrix]:
 
 def _matrix(mirror: str, counts: dict[tuple[str, str], int]) -> Matrix:
     total = sum(counts.values())
-    columns = tuple(sorted({shadow for _, shadow in counts}))
+    laid_out = matrix(counts, MOST)
     rows = tuple(
         (
             primary,
-            tuple(_cell(counts.get((primary, shadow), 0), primary == shadow, total) for shadow in columns),
+            tuple(
+                _cell(count, primary == shadow, total)
+                for shadow, count in zip(laid_out.across, row, strict=True)
+            ),
         )
-        for primary in sorted({primary for primary, _ in counts})
+        for primary, row in laid_out.rows
     )
     differing = sum(count for (primary, shadow), count in counts.items() if primary != shadow)
-    return Matrix(mirror, total, differing, columns, rows)
+    return Matrix(mirror, total, differing, laid_out.across, rows)
 
 
 def _cell(count: int, is_same: bool, total: int) -> Cell:

@@ -63,6 +63,13 @@ def test_statuses_pair_up_and_those_that_differ_are_counted() -> None:
     }
 
 
+def test_many_statuses_do_not_make_a_table_that_nobody_reads() -> None:
+    counts: Counts = {("status_pair", "shop/v2", "200", str(code)): 600 - code for code in range(400, 440)}
+    [matrix] = statuses.of(moment(counts))
+    assert (len(matrix.columns), matrix.columns[-1]) == (statuses.MOST + 1, OTHER)
+    assert [sum(cell.count for cell in cells) for _, cells in matrix.rows] == [matrix.pairs]
+
+
 def test_latencies_of_both_sides_stand_beside_each_other() -> None:
     counts: Counts = {
         ("duration", "shop", "v1", "3"): 100,
