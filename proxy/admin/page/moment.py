@@ -32,7 +32,7 @@ class Past:
 class Moment:
     """`time` is in seconds since the epoch; `totals` is since the proxy's start.
 
-    `steered` has what was set by hand of each mirror, and of `ALL_MIRRORS`. `trouble` says in one line why there is
+    `steered` has what was set live of each mirror, and of `ALL_MIRRORS`. `trouble` says in one line why there is
     nothing of the comparison, where answers are compared. `past` None: nobody has looked before.
     """
 
