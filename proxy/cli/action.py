@@ -1,4 +1,4 @@
-"""What the actions of `ctl` share: how they are called, and how they say what time it is until."""
+"""What the actions of `ctl` share: how they are called, how they fail, and how they say what time it is until."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from proxy.config.problems import hinted
 from proxy.report.words import span
 
 if TYPE_CHECKING:
-    from proxy.cli.remote import Remote, RemoteError
+    from proxy.cli.remote import Remote
 
 #: Takes the proxy, the words after the action's own and `--ttl`; returns the lines to print.
 Action = Callable[["Remote", Sequence[str], "str | None"], list[str]]
@@ -17,6 +17,15 @@ Action = Callable[["Remote", Sequence[str], "str | None"], list[str]]
 
 class UsageError(Exception):
     """What was typed cannot be meant."""
+
+
+class RemoteError(Exception):
+    """The proxy could not be asked, or said no; `details` are more lines of why. `status` 0: it did not answer."""
+
+    def __init__(self, message: str, details: tuple[str, ...] = (), status: int = 0) -> None:
+        super().__init__(message)
+        self.details = details
+        self.status = status
 
 
 def only(words: Sequence[str], ttl: str | None) -> None:
@@ -27,15 +36,11 @@ def only(words: Sequence[str], ttl: str | None) -> None:
 
 def unknown(message: str, name: str, known: Sequence[str], what: str) -> RemoteError:
     """Make the error for a name that the proxy does not have, as the proxy itself words it."""
-    from proxy.cli.remote import RemoteError  # noqa: PLC0415  with the verb
-
     return RemoteError(hinted(message, name, known), (f"known {what}: {', '.join(known)}",))
 
 
 def gone(name: str) -> RemoteError:
     """Make the error for what a reload has taken away since it was asked for."""
-    from proxy.cli.remote import RemoteError  # noqa: PLC0415  with the verb
-
     return RemoteError(f"{name} is configured no more: a reload has just taken it away")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from proxy.cli import mirrors, ramp, table, weights
-from proxy.cli.action import Action, UsageError, only
+from proxy.cli.action import Action, RemoteError, UsageError, only
 from proxy.cli.verb import DISTRIBUTION, FAILED, OK, USAGE, Verbs, add_parser
 from proxy.config import flags, quantity
 from proxy.report.words import span
@@ -73,8 +73,6 @@ def add_to(verbs: Verbs[argparse.ArgumentParser]) -> None:
 
 
 def _ctl(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    from proxy.cli.remote import RemoteError  # noqa: PLC0415  with the verb
-
     try:
         remote = connect(arguments, environ)
         for line in _lines(remote, arguments):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from proxy.cli import mirrors, table, weights
-from proxy.cli.action import UsageError
+from proxy.cli.action import RemoteError, UsageError
 from proxy.report.words import span
 
 if TYPE_CHECKING:
@@ -140,8 +140,6 @@ def _is_number(word: str) -> bool:
 
 def _named(remote: Remote, name: str) -> dict[str, str]:
     """Return what names a ramp to the proxy: its mirror or its route, whichever is called so and has one."""
-    from proxy.cli.remote import RemoteError  # noqa: PLC0415  with the verb
-
     ramps = remote.get("/ramp")["ramps"]
     found = [(kind, row["state"]) for row in ramps for kind in _KINDS if row.get(kind) == name]
     kinds = {kind for kind, state in found if state not in _OVER} or {kind for kind, _ in found}
@@ -169,8 +167,6 @@ def _told(
 
 def _followed(remote: Remote, named: Mapping[str, str], sleep: Callable[[float], None]) -> Iterator[str]:
     """Yield each event of a ramp, those that were too, until it ends or is held."""
-    from proxy.cli.remote import RemoteError  # noqa: PLC0415  with the verb
-
     seen = 0
     try:
         while True:

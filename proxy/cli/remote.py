@@ -6,20 +6,12 @@ import http.client
 import json
 from typing import Any
 
+from proxy.cli.action import RemoteError
 from proxy.config.model import Address
 
 #: A change waits for every worker, and for one that hangs to be replaced.
 _PATIENCE_S = 60.0
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
-
-
-class RemoteError(Exception):
-    """The proxy could not be asked, or said no; `details` are more lines of why. `status` 0: it did not answer."""
-
-    def __init__(self, message: str, details: tuple[str, ...] = (), status: int = 0) -> None:
-        super().__init__(message)
-        self.details = details
-        self.status = status
 
 
 class Remote:

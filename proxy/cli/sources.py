@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
-from proxy.cli.remote import Remote, RemoteError
+from proxy.cli.action import RemoteError
+from proxy.cli.remote import Remote
 from proxy.compare.example import Example, Search, from_document
 from proxy.compare.totals import BY_FIELD, Totals, from_rows
 from proxy.config.model import StoreLimits, Thresholds

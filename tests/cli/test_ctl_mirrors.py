@@ -8,8 +8,9 @@ from typing import cast
 import pytest
 
 from proxy import cli
+from proxy.cli.action import RemoteError
 from proxy.cli.mirrors import percent
-from proxy.cli.remote import Remote, RemoteError
+from proxy.cli.remote import Remote
 from proxy.config.model import MirrorPolicy
 from tests.cli.shop import ctl, shop
 from tests.support.running_proxy import RunningProxy, until

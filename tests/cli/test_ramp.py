@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from proxy import cli
+from proxy.cli.action import RemoteError
 from proxy.cli.ramp import ramp
-from proxy.cli.remote import Remote, RemoteError
+from proxy.cli.remote import Remote
 from proxy.config.model import Config, Destination, Route, VirtualHost
 from proxy.ramp.guard import CANARY_GUARDS, MIRROR_GUARDS
 from proxy.ramp.plan import EVERY, MIN_SAMPLES, STEPS
