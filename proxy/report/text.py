@@ -38,10 +38,10 @@ def _lines(report: Report) -> Iterator[str]:
     if report.limits:
         yield ""
         rows = [
-            (verdict.WORDS[judged.outcome], judged.limit.text, mirror, judged.why)
+            (verdict.WORDS[judged.outcome], judged.limit.text, words.line(mirror, _CELL), judged.why)
             for mirror, judged in report.limits
         ]
-        yield from _table(("result", "fails when", "mirror", "it was"), rows)
+        yield from _table(("result", "fails when", "mirror", "it was"), rows, widest=_WIDTH)
     for one in report.findings:
         yield from _of_mirror(one)
 
@@ -126,9 +126,11 @@ def _outcomes(findings: Findings) -> Iterator[str]:
     yield from _table(("outcome", "requests", "share", ""), rows, indent="  ")
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], indent: str = "") -> Iterator[str]:
+def _table(
+    head: Sequence[str], rows: Iterable[Sequence[str]], indent: str = "", widest: int = _CELL
+) -> Iterator[str]:
     """Yield `head` and `rows` in aligned columns that fit together; numbers stand to the right."""
-    cells = [[words.line(cell, _CELL) for cell in row] for row in (head, *rows)]
+    cells = [[words.line(text, widest) for text in row] for row in (head, *rows)]
     columns = list(zip(*cells, strict=True))
     widths = _fitting([max(map(len, column)) for column in columns], _WIDTH - len(indent))
     numeric = [all(_NUMBER.fullmatch(cell) for cell in column[1:]) for column in columns]

@@ -219,6 +219,18 @@ def test_where_no_field_differs_for_sure_the_verdict_says_so() -> None:
     assert verdict.line(unsure) == "m: no field differs for sure in 1 000 pairs; 1 field may"
 
 
+def test_why_a_limit_is_undecided_is_told_to_the_end() -> None:
+    counts: dict[Key, int] = {
+        ("compared", "r", "m"): 1000,
+        ("noise_compared", "r"): 1000,
+        ("field", "r", "m", "$.a", "value"): 2,
+    }
+    wanted = Wanted(limits=(parse("diff_rate>0.1%"),))
+    found = make(Reading("here", "1", 0.0, 1.0, Totals(counts), Thresholds()), wanted, lambda _: ())
+    said = "0 % of 1 000 samples; up to 0.2 % with fields that are unsure yet"
+    assert f"undecided  diff_rate>0.1%  m       {said}\n" in text.render(found)
+
+
 def test_without_limits_the_verdict_says_what_was_found() -> None:
     found = rich()
     without = type(found)(found.reading, type(found.wanted)(), found.findings, ())
