@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 ROOT = Path(__file__).parents[2]
 DEFAULT_BASE = "python:3.12-slim"
 STAND_IN = "mirror-proxy-base:bookworm"
+PROFILES = ("load", "sidecar", "monitoring")
 
 T = TypeVar("T")
 
@@ -65,7 +66,8 @@ class Compose:
     def __call__(self, *arguments: str, timeout_s: float = 120) -> str:
         """Run one compose command with every profile switched on and give its output."""
         client = ["docker", "compose"] if _succeeds("compose", "version") else ["docker-compose"]
-        options = ["-p", self.project, "--profile", "load", "--profile", "sidecar"]
+        options = ["-p", self.project]
+        options += [word for profile in PROFILES for word in ("--profile", profile)]
         options += [word for file in self.files for word in ("-f", str(file))]
         return _run([*client, *options, *arguments], self.environment, timeout_s)
 
@@ -98,11 +100,10 @@ class Compose:
         return True
 
     def leftovers(self) -> list[str]:
-        """List the containers and networks that carry the project's label."""
+        """List the containers, networks and volumes that carry the project's label."""
         label = f"label=com.docker.compose.project={self.project}"
-        return (
-            docker("ps", "-aq", "--filter", label) + docker("network", "ls", "-q", "--filter", label)
-        ).split()
+        listings = (("ps", "-a"), ("network", "ls"), ("volume", "ls"))
+        return "".join(docker(*listing, "-q", "--filter", label) for listing in listings).split()
 
 
 def _succeeds(*arguments: str) -> bool:

@@ -5,7 +5,9 @@ import os
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from http.client import HTTPConnection
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +18,8 @@ pytestmark = pytest.mark.skipif(not is_running(), reason="no Docker engine answe
 MIB = 1024 * 1024
 CLIENTS = 4
 REQUESTS_EACH = 100
+STATE = "/var/lib/mirror-proxy"
+TOKEN = "a token of this test"
 
 # The proxy as a container before v1, and as a sidecar in v1's network: its name, its v1, who has its port.
 PLACES = [("proxy", "v1", "proxy"), ("sidecar", "sidecar-v1", "sidecar-v1")]
@@ -35,7 +39,7 @@ def shop(base: str, image: str) -> Iterator[Compose]:
             assert_healthy(compose, proxy)
         yield compose
     finally:
-        compose("down", "--timeout", "5", "--rmi", "local", "--remove-orphans")
+        compose("down", "--timeout", "5", "--rmi", "local", "--volumes", "--remove-orphans")
         assert compose.leftovers() == []
 
 
@@ -53,7 +57,9 @@ def counts(shop: Compose, origin: str, port: int = 8080) -> dict[str, int]:
 
 
 def served(shop: Compose, v1: str) -> int:
-    return counts(shop, v1, 8080 if v1 == "v1" else 8081)["requests"]
+    """Give how many requests of clients v1 got; those it is asked again, to know its noise, carry the mark."""
+    found = counts(shop, v1, 8080 if v1 == "v1" else 8081)
+    return found["requests"] - found["shadows"]
 
 
 def drive(shop: Compose, door: str, requests: int) -> list[tuple[int, str]]:
@@ -72,7 +78,9 @@ def drive(shop: Compose, door: str, requests: int) -> list[tuple[int, str]]:
 def outcomes(shop: Compose, proxy: str) -> dict[str, int]:
     text = shop.get(proxy, "http://127.0.0.1:9901/metrics")
     found = re.findall(
-        r'^mirror_proxy_mirror_requests_total\{.*?outcome="(\w+)".*?\} ([\d.]+)', text, re.MULTILINE
+        r'^mirror_proxy_mirror_requests_total\{mirror="mirror",outcome="(\w+)".*?\} ([\d.]+)',
+        text,
+        re.MULTILINE,
     )
     return {outcome: int(float(value)) for outcome, value in found if float(value)}
 
@@ -184,6 +192,68 @@ def test_locust_drives_the_proxy_without_a_failure(shop: Compose) -> None:
         "5s",
     )
     assert served(shop, "v1") > at_v1
+
+
+def ask_admin(shop: Compose, method: str, path: str, token: str = "") -> tuple[int, str]:
+    """Ask the admin server as somebody on the host does, for a pause of all mirrors where it is a change."""
+    connection = HTTPConnection(*shop.published("proxy", 9901), timeout=10)
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+    connection.request(method, path, '{"paused": true}' if method == "PATCH" else None, headers)
+    response = connection.getresponse()
+    answer = response.status, response.read().decode()
+    connection.close()
+    return answer
+
+
+def compared(shop: Compose) -> int:
+    """Give how many pairs the report, run in the proxy's container, tells of."""
+    report = docker("exec", shop.container("proxy"), "mirror-proxy", "report", "--format", "json")
+    return sum(int(one["compared"]) for one in json.loads(report)["mirrors"])
+
+
+def is_paused(shop: Compose) -> bool:
+    return bool(json.loads(ask_admin(shop, "GET", "/mirrors")[1])["all_paused"])
+
+
+def test_the_page_is_shown_and_without_a_token_nothing_is_changed_and_no_answer_shown(shop: Compose) -> None:
+    status, page = ask_admin(shop, "GET", "/")
+    assert status == 200
+    assert "<title>mirror-proxy</title>" in page
+    for method, path in (("PATCH", "/mirrors"), ("GET", "/differences"), ("GET", "/compare/differences")):
+        for token in ("", TOKEN):
+            assert ask_admin(shop, method, path, token)[0] == 403, (method, path, token)
+    assert is_paused(shop) is False
+
+
+def test_what_was_compared_is_on_the_volume_and_survives_a_new_container(
+    shop: Compose, tmp_path: Path
+) -> None:
+    drive(shop, "proxy", REQUESTS_EACH)
+    before = eventually(lambda: compared(shop), lambda pairs: pairs >= REQUESTS_EACH)
+    assert before >= REQUESTS_EACH
+    (store,) = [one for one in inspect(shop.container("proxy"))["Mounts"] if one["Destination"] == STATE]
+    assert (store["Type"], store["RW"]) == ("volume", True)
+    listing = shop.python("proxy", f"import os; print(os.listdir({STATE!r}), os.stat({STATE!r}).st_uid)")
+    assert "'local.db'" in listing
+    assert listing.split()[-1] == "65532"
+
+    (tmp_path / "token").write_text(TOKEN)
+    (tmp_path / "token").chmod(0o644)  # the container's user is another
+    guarded = replace(shop, environment={**shop.environment, "ADMIN_TOKEN_FILE": str(tmp_path / "token")})
+    gone = shop.container("proxy")
+    guarded("up", "-d", "--no-deps", "proxy")
+    assert_healthy(shop, "proxy")
+    assert shop.container("proxy") != gone
+    assert eventually(lambda: compared(shop), lambda pairs: pairs >= before) >= before
+
+    assert ask_admin(shop, "PATCH", "/mirrors", "another")[0] == 401
+    assert ask_admin(shop, "GET", "/compare/differences")[0] == 401
+    assert ask_admin(shop, "GET", "/compare/differences", TOKEN)[0] == 200
+    assert is_paused(shop) is False
+    assert ask_admin(shop, "PATCH", "/mirrors", TOKEN)[0] == 200
+    assert is_paused(shop) is True
+    shop("up", "-d", "--no-deps", "proxy")
+    assert_healthy(shop, "proxy")
 
 
 @in_both_places
