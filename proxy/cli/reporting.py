@@ -15,6 +15,7 @@ from proxy.cli.sources import Source, SourceError
 from proxy.cli.verb import DISTRIBUTION, FAILED, OK, UNDECIDED, USAGE
 from proxy.compare.example import Example, Search
 from proxy.compare.sample import visible
+from proxy.compare.totals import Totals
 from proxy.config.problems import did_you_mean
 from proxy.report import document, findings, junit, markdown, text, verdict
 from proxy.report.findings import Reading, Report, Wanted
@@ -82,7 +83,11 @@ def _wait(source: Source, wanted: Wanted, arguments: argparse.Namespace) -> Read
         waiting.wait(lambda: last().totals.count("requests"), progress, arguments.for_s, arguments.requests)
     except KeyboardInterrupt as error:
         raise SourceError("nothing is told: the wait was broken off") from error
-    return waiting.patiently(last)
+    return waiting.settled(last, lambda reading: _compared(reading.totals))
+
+
+def _compared(totals: Totals) -> int:
+    return totals.count("compared") + totals.count("noise_compared")
 
 
 def _check_mirror(reading: Reading, wanted: Wanted) -> None:

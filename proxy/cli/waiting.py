@@ -12,6 +12,8 @@ from proxy.report import words
 _LOOK_S = 1.0
 #: A source that cannot be read for the moment is asked again so often.
 _PATIENCE = 5
+#: After the wait, what is being compared is given so many looks to be done.
+_SETTLING = 5
 _BAR = 30
 _STEPS = 10
 
@@ -70,6 +72,20 @@ def wait(
             sleep(min(_LOOK_S, for_s - passed_s) if for_s else _LOOK_S)
     finally:
         progress.close()
+
+
+def settled(ask: Callable[[], T], size: Callable[[T], int], sleep: Callable[[float], None] = time.sleep) -> T:
+    """Return what `ask` does once it has stopped growing, for what was counted last may still be compared.
+
+    It is not waited for long: under traffic it never stops. Raises `SourceError` as `patiently` does.
+    """
+    found = patiently(ask, sleep)
+    for _ in range(_SETTLING):
+        sleep(_LOOK_S)
+        before, found = found, patiently(ask, sleep)
+        if size(found) == size(before):
+            break
+    return found
 
 
 def patiently(ask: Callable[[], T], sleep: Callable[[float], None] = time.sleep) -> T:

@@ -75,7 +75,10 @@ async def test_a_method_that_is_not_taken_is_answered_with_those_that_are(
     async with client.post(f"{doors.everything}/mirrors") as answer:
         assert answer.status == 405
         assert answer.headers["Allow"] == "GET, HEAD, PATCH"
-        assert await answer.json() == {"error": "/mirrors does not take POST", "methods": ["GET", "HEAD", "PATCH"]}
+        assert await answer.json() == {
+            "error": "/mirrors does not take POST",
+            "methods": ["GET", "HEAD", "PATCH"],
+        }
 
 
 async def test_a_foreign_host_is_refused_on_loopback_only(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from proxy.cli.sources import SourceError, between
-from proxy.cli.waiting import Progress, patiently, wait
+from proxy.cli.waiting import Progress, patiently, settled, wait
 from proxy.compare.totals import Key, Totals
 from proxy.config.model import Thresholds
 from proxy.report.findings import Reading
@@ -48,6 +48,18 @@ def test_waiting_for_requests_ends_with_the_last_of_them() -> None:
 def test_of_a_time_and_requests_what_is_first_ends_the_wait() -> None:
     assert waited(io.StringIO(), 60, 100, rate=10)[0] == 10
     assert waited(io.StringIO(), 5, 100, rate=10)[0] == 5
+
+
+def test_what_is_still_compared_after_the_wait_is_waited_for() -> None:
+    counts, clock = iter([10, 40, 90, 90, 90]), Clock()
+    assert settled(lambda: next(counts), int, clock.sleep) == 90
+    assert clock.now == 103
+
+
+def test_what_goes_on_growing_is_not_waited_for_long() -> None:
+    counts, clock = iter(range(100)), Clock()
+    assert settled(lambda: next(counts), int, clock.sleep) == 5
+    assert clock.now == 105
 
 
 def test_a_terminal_is_shown_a_bar_that_is_gone_at_the_end() -> None:
