@@ -107,7 +107,7 @@ def read_request(  # noqa: C901, PLR0912 - one branch per field that means somet
         raise BadMessageError(431, "too many header fields")
     head = _request_line(lines[0], raw)
     connection: frozenset[bytes] | None = None
-    upgrade = id_line = b""
+    upgrade = b""
     takes_trailers = False
     hosts = 0
     for field, line, value, length, tokens in filter(None, map(_meaning_of, lines)):
@@ -120,9 +120,7 @@ def read_request(  # noqa: C901, PLR0912 - one branch per field that means somet
         elif field == _ENCODING:
             _set_chunked(head, value)
         elif field == _REQUEST_ID and value:
-            if head.request_id is not None:  # the last one said is the one that all logs have
-                head.fields = cut_out(head.fields, id_line)
-            head.request_id, id_line = value, line
+            head.request_id = value
         elif field == _TRACE:
             head.traced = True
         else:

@@ -197,11 +197,10 @@ def comparable(seen: Seen) -> tuple[Fields, Fields]:
     dropped = NOT_COMPARED | (nominated - KEPT)
     if seen.start[0] == b"204":
         dropped |= LENGTHS
-    ids = [at for at, (name, value) in enumerate(seen.fields) if name == b"x-request-id" and value]
     fields = [
         (name, value.lower() if name in LENGTHS else value)
-        for at, (name, value) in enumerate(seen.fields)
-        if name not in dropped and (name != b"x-request-id" or at in ids[-1:])
+        for name, value in seen.fields
+        if name not in dropped and (name, value) != (b"x-request-id", b"")
     ]
     return fields, [pair for pair in seen.trailers if pair[0] in (b"x-sum", b"y")]
 

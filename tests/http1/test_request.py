@@ -291,13 +291,6 @@ def test_ids_and_marks_are_noticed() -> None:
     assert (plain.request_id, plain.mark, plain.traced) == (None, None, False)
 
 
-@pytest.mark.parametrize("before", [b"a", b"b"])
-def test_a_request_has_one_id_the_last_that_is_said(before: bytes) -> None:
-    head = read(GET + b"x-request-id: %b\r\nX-Request-Id: a\r\nc: d\r\nx-request-id: b\r\n" % before)
-    assert head.request_id == b"b"
-    assert head.fields == b"\r\nHost: shop\r\nc: d\r\nx-request-id: b\r\n"
-
-
 @pytest.mark.parametrize(
     "name",
     [b"traceparent", b"tracestate", b"b3", b"x-b3-traceid", b"X-B3-SpanId", b"x-b3-sampled", b"x-b3-flags"],
