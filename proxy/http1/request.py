@@ -120,7 +120,7 @@ def read_request(  # noqa: C901, PLR0912 - one branch per field that means somet
         elif field == _ENCODING:
             _set_chunked(head, value)
         elif field == _REQUEST_ID and value:
-            head.request_id = value
+            head.request_id = head.request_id or value  # of several, which all pass on, most read the first
         elif field == _TRACE:
             head.traced = True
         else:

@@ -291,6 +291,12 @@ def test_ids_and_marks_are_noticed() -> None:
     assert (plain.request_id, plain.mark, plain.traced) == (None, None, False)
 
 
+def test_of_several_ids_the_first_is_the_requests() -> None:
+    head = read(GET + b"x-request-id: a\r\nx-request-id: b\r\n")
+    assert head.request_id == b"a"
+    assert head.fields.endswith(b"x-request-id: a\r\nx-request-id: b\r\n")
+
+
 @pytest.mark.parametrize(
     "name",
     [b"traceparent", b"tracestate", b"b3", b"x-b3-traceid", b"X-B3-SpanId", b"x-b3-sampled", b"x-b3-flags"],
