@@ -77,9 +77,10 @@ class DataPlane:
         for _ in compiler.add((config.clusters, config.virtual_hosts)):
             pass
         compiler.finish()
-        self._holdings.adopt(self.snapshot.held, settings.max_buffered_bytes)
+        self._holdings.adopt(self.snapshot.held, settings)
         upgrades = frozenset(name.lower().encode() for name in settings.upgrades)
         self._door = Door(self._serve, settings.limits, upgrades, self._wheel, self._stats)
+        self._door.trailers = settings.http1.trailers
         self._resolver = Resolver(self._holdings.clusters.values())
 
     def _serve(
@@ -127,7 +128,8 @@ class DataPlane:
         snapshot, self._prepared = self._prepared, None
         assert snapshot is not None  # noqa: S101 - commit follows prepare
         snapshot.steer(overrides)
-        gone = self._holdings.adopt(snapshot.held, snapshot.settings.max_buffered_bytes)
+        gone = self._holdings.adopt(snapshot.held, snapshot.settings)
+        self._door.trailers = snapshot.settings.http1.trailers
         self._shedding.limits = snapshot.settings.shed
         self.snapshot = snapshot
         await _in_slices(self._settle(snapshot.held, gone))

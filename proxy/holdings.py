@@ -93,9 +93,11 @@ class Holdings:
 
     # --- for what comes into force ---
 
-    def adopt(self, held: Held, max_buffered_bytes: int) -> list[Cluster]:
-        """Make `held` the present; return the clusters that it lacks, which are to be closed."""
-        self.budget.limit = max_buffered_bytes
+    def adopt(self, held: Held, settings: model.Settings) -> list[Cluster]:
+        """Make `held` the present under `settings`; return the clusters that it lacks, which are to be closed."""
+        self.budget.limit = settings.max_buffered_bytes
+        for cluster in held.clusters.values():
+            cluster.apply(settings)
         gone = [cluster for name, cluster in self.clusters.items() if held.clusters.get(name) is not cluster]
         self._leaving = [cluster for cluster in self._leaving if cluster.is_in_use] + gone
         self.clusters = held.clusters

@@ -117,13 +117,13 @@ def test_no_environment_variable_is_named_that_does_not_exist() -> None:
 
 def test_every_setting_stands_in_the_example_of_all_settings() -> None:
     assert "](config/mirror-proxy.yaml)" in README
-    written = set(re.findall(r"^[ #-]*([A-Za-z]+):", SETTINGS, re.MULTILINE))
+    written = set(re.findall(r"^[ #-]*([A-Za-z0-9]+):", SETTINGS, re.MULTILINE))
     assert set(_keys(settings.SPEC)) - written == set()
 
 
 def test_the_example_of_all_settings_holds_nothing_else() -> None:
-    uncommented = re.sub(r"^( *)# ( *(?:- )?[A-Za-z]+:)", r"\1\2", SETTINGS, flags=re.MULTILINE)
-    written = set(re.findall(r"^  +(?:- )?([A-Za-z]+):", uncommented, re.MULTILINE))
+    uncommented = re.sub(r"^( *)# ( *(?:- )?[A-Za-z0-9]+:)", r"\1\2", SETTINGS, flags=re.MULTILINE)
+    written = set(re.findall(r"^  +(?:- )?([A-Za-z0-9]+):", uncommented, re.MULTILINE))
     assert written - set(_keys(settings.SPEC)) - {"name", "checkout"} == set()
 
 
@@ -135,7 +135,7 @@ def test_the_example_of_all_settings_can_be_used() -> None:
 
 
 def test_keys_named_in_the_readme_exist() -> None:
-    named = set(re.findall(r"`(?:[a-z]+\.)*([a-z]+[A-Z]\w+)`", README))
+    named = set(re.findall(r"`(?:[a-z0-9]+\.)*([a-z]+[A-Z]\w+)`", README))
     assert named - set(_keys(settings.SPEC)) - ISTIO_KEYS == set()
     assert named & set(_keys(settings.SPEC))
 

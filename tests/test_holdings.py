@@ -14,10 +14,12 @@ from proxy.config.model import (
     Breaker,
     Config,
     Destination,
+    Http1,
     Mirroring,
     MirrorPolicy,
     OutlierDetection,
     Route,
+    Settings,
     UpstreamTls,
 )
 from proxy.dataplane import DataPlane
@@ -66,6 +68,28 @@ async def test_the_same_configuration_keeps_clusters_mirrors_and_connections(
     assert await ask(client) == 200
     await served.ended("completed", 2)
     assert (len(v1.visits), len(v2.visits)) == (1, 1)
+
+
+async def test_a_reload_changes_what_kept_clusters_and_clients_hold_messages_to(
+    origin: MakeOrigin, plane: MakePlane
+) -> None:
+    v1, v2 = await origin(), await origin()
+    served = await plane(v1, v2)
+    kept = served.inner.snapshot.held.clusters
+    limits = {"max_headers": 9, "max_response_head_bytes": 2048}
+    config = make_config(v1.port, v2.port, limits=limits, settings={"http1": Http1(trailers=True)})
+    for settings in (config.settings, Settings(shed=config.settings.shed)):
+        await put(served, replace(config, settings=settings))
+        assert served.inner.snapshot.held.clusters == kept
+        wanted = (
+            settings.limits.max_headers,
+            settings.limits.max_response_head_bytes,
+            settings.http1.trailers,
+        )
+        assert [(one.max_headers, one.max_response_head_bytes, one.trailers) for one in kept.values()] == [
+            wanted
+        ] * 2
+        assert served.inner._door.trailers == settings.http1.trailers
 
 
 async def test_a_request_ends_on_the_snapshot_it_began_with(

@@ -10,23 +10,21 @@ import json
 import sys
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
 
 from proxy.config import comparing, files
 from proxy.config.mirroring import MIRRORING, Defaults, read_overrides
 from proxy.config.model import (
     Admin,
     Drain,
+    Http1,
     Limits,
     Listener,
     ListenerTls,
     Mirroring,
     Settings,
-    Tracing,
 )
 from proxy.config.node import Node, Place, grow
 from proxy.config.problems import Mark
-from proxy.config.sampling import SHARE
 from proxy.config.schema import (
     ADDRESS,
     BOOLEAN,
@@ -44,6 +42,7 @@ from proxy.config.schema import (
     size,
     whole,
 )
+from proxy.config.tracing import TRACING
 
 API_VERSION = "mirror-proxy.dev/v1"
 KIND = "MirrorProxy"
@@ -64,17 +63,6 @@ def _listener_tls(place: Place, **names: str) -> Any:
     except ValueError as error:
         place.refuse(str(error))
     return ListenerTls(**names)
-
-
-def _collector(url: str) -> str:
-    parts = urlsplit(url)
-    if url and (parts.scheme not in {"http", "https"} or not parts.hostname):
-        raise ValueError(f'"{url}" is no URL of a collector; write such as http://otel:4318')
-    if "@" in parts.netloc:
-        raise ValueError(
-            "credentials have no place in a collector's URL; OTEL_EXPORTER_OTLP_HEADERS holds them"
-        )
-    return url
 
 
 def _drain(**times: float) -> Drain:
@@ -121,32 +109,6 @@ LISTENER = Record(
                 placed=True,
             ),
             "Accept TLS.",
-        ),
-    ),
-)
-
-TRACING = Record(
-    Tracing,
-    (
-        Field(
-            "otlpEndpoint",
-            "otlp_endpoint",
-            Scalar(("string",), _collector),
-            "An OTLP/HTTP collector, such as http://otel:4318.",
-            "",
-        ),
-        Field(
-            "sample",
-            "share",
-            Either(
-                {
-                    "string": Choice({"parent": Tracing().share}, besides="a percentage"),
-                    "number": SHARE,
-                    "integer": SHARE,
-                }
-            ),
-            "Which requests: those whose sender says so (parent), and this percentage of the others.",
-            "parent",
         ),
     ),
 )
@@ -259,7 +221,13 @@ SPEC = Record(
                         "Size of a request's head.",
                         "64KiB",
                     ),
-                    Field("maxHeaders", "max_headers", whole(1, 10_000), "Header lines of a request.", 100),
+                    Field(
+                        "maxHeaders",
+                        "max_headers",
+                        whole(1, 10_000),
+                        "Header lines of a request or a response.",
+                        100,
+                    ),
                     Field(
                         "headTimeout",
                         "head_timeout_s",
@@ -284,9 +252,33 @@ SPEC = Record(
                         "Body kept so that a request can be retried.",
                         "64KiB",
                     ),
+                    Field(
+                        "maxResponseHeadBytes",
+                        "max_response_head_bytes",
+                        size(1024, 1 << 23),
+                        "Size of a response's head.",
+                        "64KiB",
+                    ),
                 ),
             ),
-            "What one client may cost.",
+            "What one client or one response may cost.",
+        ),
+        Field(
+            "http1",
+            "http1",
+            Record(
+                Http1,
+                (
+                    Field(
+                        "trailers",
+                        "trailers",
+                        BOOLEAN,
+                        "Forward trailers of requests and responses; otherwise they are dropped.",
+                        default=False,
+                    ),
+                ),
+            ),
+            "How HTTP/1.1 messages are forwarded.",
         ),
         Field(
             "accessLog",

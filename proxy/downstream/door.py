@@ -33,5 +33,6 @@ class Door:
         self.upgrades = upgrades
         self.wheel = wheel
         self.stats = stats
+        self.trailers = False  # whether those of requests are forwarded; the settings in force say it
         self.draining = False
         self.connections: set[DownstreamConnection] = set()

@@ -8,14 +8,13 @@ from __future__ import annotations
 from proxy.config.model import Config, Listener, ListenerTls, Settings
 from proxy.translate import envoy_gaps
 from proxy.translate.envoy_action import CORS, FAULT
-from proxy.translate.envoy_cluster import PRESERVE_CASE, certificate, clusters
+from proxy.translate.envoy_cluster import PRESERVE_CASE, certificate, clusters, kibibytes, trailers
 from proxy.translate.envoy_route import route_configuration
 from proxy.translate.envoy_value import Message, all_but, duration, extension, present, socket_address, typed
 
 __all__ = ["bootstrap", "route_configuration"]
 
 STREAM_IDLE_S = 300.0
-KIBIBYTE = 1024
 #: From where x-envoy-* headers count; without a range that would be loopback.
 NOBODY = {"address_prefix": "0.0.0.0", "prefix_len": 32}
 NORMALIZATION: dict[str, Message] = {
@@ -102,9 +101,9 @@ def _manager(config: Config, port: int) -> Message:
             **_limits(settings),
             http_protocol_options={
                 "accept_http_10": True,
-                "enable_trailers": True,
                 "header_key_format": PRESERVE_CASE,
                 "ignore_http_11_upgrade": [{"safe_regex": {"regex": all_but(settings.upgrades)}}],
+                **trailers(settings),
             },
         ),
     )
@@ -124,7 +123,7 @@ def _filters(config: Config) -> list[Message]:
 def _limits(settings: Settings) -> Message:
     limits = settings.limits
     return {
-        "max_request_headers_kb": max(1, limits.max_head_bytes // KIBIBYTE),
+        "max_request_headers_kb": kibibytes(limits.max_head_bytes),
         "request_headers_timeout": duration(limits.head_timeout_s),
         "stream_idle_timeout": duration(STREAM_IDLE_S),
         "drain_timeout": duration(max(settings.drain.grace_s - settings.drain.delay_s, 0)),

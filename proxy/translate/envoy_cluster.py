@@ -5,7 +5,7 @@ Where Envoy's default would be a cap and the model has none, none is written, as
 
 from __future__ import annotations
 
-from proxy.config.model import Cluster, Config, Endpoint, OutlierDetection, UpstreamTls, is_ip
+from proxy.config.model import Cluster, Config, Endpoint, OutlierDetection, Settings, UpstreamTls, is_ip
 from proxy.translate.envoy_value import (
     NO_CAP,
     Message,
@@ -30,6 +30,7 @@ PRESERVE_CASE = {
 }
 SYSTEM_CA_FILE = "/etc/ssl/certs/ca-certificates.crt"  # Envoy cannot find the system's CAs by itself
 SUBJECT_ALT_NAME_KINDS = ("DNS", "URI")
+KIBIBYTE = 1024
 
 
 def clusters(config: Config) -> list[Message]:
@@ -40,14 +41,16 @@ def clusters(config: Config) -> list[Message]:
     for cluster in config.clusters:
         safety = mirroring.get(cluster.name)
         if safety is None:
-            made.append(_cluster(cluster, cluster.max_requests, None))
+            made.append(_cluster(cluster, config.settings, cluster.max_requests, None))
         else:
             caps = [cap for cap in (cluster.max_requests, safety.max_in_flight) if cap is not None]
-            made.append(_cluster(cluster, min(caps), safety.timeout_s))
+            made.append(_cluster(cluster, config.settings, min(caps), safety.timeout_s))
     return made
 
 
-def _cluster(cluster: Cluster, max_requests: int | None, max_stream_s: float | None) -> Message:
+def _cluster(
+    cluster: Cluster, settings: Settings, max_requests: int | None, max_stream_s: float | None
+) -> Message:
     """Make one cluster."""
     is_static = all(is_ip(endpoint.address.host) for endpoint in cluster.endpoints)
     dns: Message = {"type": "STRICT_DNS", "dns_lookup_family": "V4_PREFERRED"}
@@ -81,7 +84,7 @@ def _cluster(cluster: Cluster, max_requests: int | None, max_stream_s: float | N
                 keepalive_interval=_whole_seconds(keepalive.interval_s),
             )
         },
-        typed_extension_protocol_options={HTTP_OPTIONS: _http_options(cluster, max_stream_s)},
+        typed_extension_protocol_options={HTTP_OPTIONS: _http_options(cluster, settings, max_stream_s)},
         transport_socket=cluster.tls and _tls(cluster.tls, cluster.host),
     )
 
@@ -93,7 +96,7 @@ def _endpoint(endpoint: Endpoint) -> Message:
     }
 
 
-def _http_options(cluster: Cluster, max_stream_s: float | None) -> Message:
+def _http_options(cluster: Cluster, settings: Settings, max_stream_s: float | None) -> Message:
     """Make the `HttpProtocolOptions` of connections to a cluster; a stream's longest duration is a shadow's."""
     return typed(
         "extensions.upstreams.http.v3.HttpProtocolOptions",
@@ -102,9 +105,11 @@ def _http_options(cluster: Cluster, max_stream_s: float | None) -> Message:
             max_connection_duration=_duration(cluster.max_connection_duration_s),
             max_requests_per_connection=cluster.max_requests_per_connection,
             max_stream_duration=_duration(max_stream_s),
+            max_headers_count=settings.limits.max_headers,
+            max_response_headers_kb=kibibytes(settings.limits.max_response_head_bytes),
         ),
         explicit_http_config={
-            "http_protocol_options": {"header_key_format": PRESERVE_CASE, "enable_trailers": True}
+            "http_protocol_options": {"header_key_format": PRESERVE_CASE, **trailers(settings)}
         },
     )
 
@@ -156,6 +161,16 @@ def _tls(tls: UpstreamTls, host: str) -> Message:
             validation_context=validation,
         ),
     )
+
+
+def trailers(settings: Settings) -> Message:
+    """Make what HTTP/1 options say about trailers; Envoy drops them unless told otherwise, as the proxy does."""
+    return {"enable_trailers": True} if settings.http1.trailers else {}
+
+
+def kibibytes(size_bytes: int) -> int:
+    """Return a size in Envoy's unit for heads."""
+    return max(1, size_bytes // KIBIBYTE)
 
 
 def certificate(cert_file: str | None, key_file: str | None) -> Message:

@@ -16,7 +16,7 @@ from typing import Protocol
 from proxy import errors, tasks
 from proxy.clock import NEVER, DeadlineWheel
 from proxy.config import model
-from proxy.config.model import Address, HashKey
+from proxy.config.model import Address, HashKey, Settings
 from proxy.errors import Failure
 from proxy.telemetry.stats import ClusterStats
 from proxy.upstream import tls
@@ -72,6 +72,7 @@ class Cluster:
         self.open_connections = 0
         self._tls = tls.client_context(config.tls) if config.tls else None
         self._sni = (config.tls.sni or config.host) if config.tls else None
+        self.apply(Settings())
         self.update(config)
 
     # --- configuration ---
@@ -99,6 +100,12 @@ class Cluster:
         else:
             detector.config = config.outlier
         self._refresh()
+
+    def apply(self, settings: Settings) -> None:
+        """Take over what the settings say about every response: the bounds of its head, and its trailers."""
+        self.max_response_head_bytes = settings.limits.max_response_head_bytes
+        self.max_headers = settings.limits.max_headers
+        self.trailers = settings.http1.trailers
 
     def set_endpoints(self, found: Iterable[model.Endpoint]) -> None:
         """Take the resolver's answer: addresses (IPs) and weights, which add up where an address comes twice.

@@ -17,6 +17,7 @@ from proxy.config.model import (
     Config,
     Drain,
     HeaderOps,
+    Http1,
     Limits,
     Listener,
     Mirroring,
@@ -67,6 +68,7 @@ def fields(record: Record) -> Iterator[Field]:
     ("record", "model"),
     [
         (settings.SPEC.field("limits").kind, Limits()),
+        (settings.SPEC.field("http1").kind, Http1()),
         (settings.SPEC.field("drain").kind, Drain()),
         (settings.SPEC.field("mirroring", "breaker").kind, Breaker()),
         (settings.SPEC.field("admin").kind, Settings().admin),
@@ -118,7 +120,8 @@ def test_every_setting_reaches_the_model(load_spec: LoadSpec, tmp_path: Path) ->
           mark: false
           markKeyFile: {tmp_path}/key
         limits: {{maxHeadBytes: 8KiB, maxHeaders: 10, headTimeout: 1s, idleTimeout: 2s, maxConnections: 3,
-                 retryBufferBytes: 0}}
+                 retryBufferBytes: 0, maxResponseHeadBytes: 16KiB}}
+        http1: {{trailers: true}}
         accessLog: {{path: "-", format: json}}
         """)
     key = str(tmp_path / "key")
@@ -135,7 +138,8 @@ def test_every_setting_reaches_the_model(load_spec: LoadSpec, tmp_path: Path) ->
         via=True,
         max_buffered_bytes=2 << 20,
         mark_key_file=key,
-        limits=Limits(8192, 10, 1.0, 2.0, 3, 0),
+        limits=Limits(8192, 10, 1.0, 2.0, 3, 0, 16384),
+        http1=Http1(True),
         access_log="-",
         exact=True,
         shed=Shed(1.0, 0.0),
@@ -294,6 +298,12 @@ def test_an_override_is_laid_over_the_rest_for_its_mirror_alone(load_spec: LoadS
         ),
         ("accessLog: {format: text}", 'spec.accessLog.format: "text" is not one of json'),
         ("accessLog: {path: /no/such/log}", "spec.accessLog.path: /no/such/log: its folder does not exist"),
+        ("http1: {trailers: yes please}", 'spec.http1.trailers: must be of type boolean: "string"'),
+        ("http1: {trailer: true}", 'spec.http1.trailer: unknown field "trailer"; did you mean "trailers"?'),
+        (
+            "limits: {maxResponseHeadBytes: 9MiB}",
+            "spec.limits.maxResponseHeadBytes: must be in the range 1024..8388608 (it is 9437184)",
+        ),
         ("limits: {maxHeaders: 0}", "spec.limits.maxHeaders: must be in the range 1..10000 (it is 0)"),
         (
             "admin: {address: '127.0.0.1:8080'}",

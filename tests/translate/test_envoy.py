@@ -23,6 +23,7 @@ from proxy.config.model import (
     FieldMatch,
     HashKey,
     HeaderOps,
+    Http1,
     Listener,
     ListenerTls,
     Match,
@@ -41,6 +42,7 @@ from proxy.config.model import (
     VirtualHost,
 )
 from proxy.translate.envoy import bootstrap, route_configuration
+from proxy.translate.envoy_cluster import HTTP_OPTIONS
 from proxy.translate.envoy_value import all_but
 from tests.support.certificates import Authority
 from tests.support.envoy import complaints, needs_envoy
@@ -166,6 +168,8 @@ OTHERS: dict[str, Config] = {
         settings={"via": True, "access_log": "-", "upgrades": frozenset(), "xff_num_trusted_hops": 2},
         limits={"max_head_bytes": 8192, "max_headers": 10, "max_connections": 5},
     ),
+    "trailers": make_config(1, 2, settings={"http1": Http1(trailers=True)}),
+    "large heads": make_config(1, limits={"max_response_head_bytes": 8 << 20}),
     "listeners": make_config(
         1,
         settings={"listeners": (Listener(Address("127.0.0.1", 8080)), Listener(Address("::", 8081)))},
@@ -192,6 +196,19 @@ def routes(config: Config, port: int | None = None) -> list[dict[str, Any]]:
     """Give the routes of the first virtual host."""
     found: list[dict[str, Any]] = route_configuration(config, port)["virtual_hosts"][0]["routes"]
     return found
+
+
+def manager_of(config: Config) -> dict[str, Any]:
+    """Give the HttpConnectionManager of the first listener."""
+    listener = bootstrap(config)[0]["static_resources"]["listeners"][0]
+    manager: dict[str, Any] = listener["filter_chains"][0]["filters"][0]["typed_config"]
+    return manager
+
+
+def http_options(config: Config) -> list[dict[str, Any]]:
+    """Give the HttpProtocolOptions of every cluster."""
+    clusters = bootstrap(config)[0]["static_resources"]["clusters"]
+    return [one["typed_extension_protocol_options"][HTTP_OPTIONS] for one in clusters]
 
 
 def mirrors(route: dict[str, Any]) -> list[str]:
@@ -282,6 +299,20 @@ def test_a_mirrors_cluster_has_the_caps_of_its_mirroring() -> None:
     first, mirror = bootstrap(config)[0]["static_resources"]["clusters"]
     caps = [cluster["circuit_breakers"]["thresholds"][0]["max_requests"] for cluster in (first, mirror)]
     assert caps == [(1 << 32) - 1, 7]
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_trailers_are_enabled_on_both_sides_when_the_settings_ask(enabled: bool) -> None:
+    config = make_config(1, 2, settings={"http1": Http1(trailers=enabled)})
+    options = [manager_of(config)["http_protocol_options"]]
+    options += [one["explicit_http_config"]["http_protocol_options"] for one in http_options(config)]
+    assert [one.get("enable_trailers") for one in options] == [True if enabled else None] * 3
+
+
+def test_heads_of_responses_have_the_bounds_of_the_settings() -> None:
+    config = make_config(1, 2, limits={"max_headers": 7, "max_response_head_bytes": 20 * 1024})
+    common = [one["common_http_protocol_options"] for one in http_options(config)]
+    assert [(one["max_headers_count"], one["max_response_headers_kb"]) for one in common] == [(7, 20)] * 2
 
 
 @pytest.mark.parametrize(

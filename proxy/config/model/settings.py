@@ -43,7 +43,7 @@ class Drain:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Caps on what one client may cost."""
+    """Caps on what one client or one response may cost."""
 
     max_head_bytes: int = 64 * 1024
     max_headers: int = 100
@@ -51,6 +51,14 @@ class Limits:
     idle_timeout_s: float = 60.0
     max_connections: int = 10_000
     retry_buffer_bytes: int = 64 * 1024
+    max_response_head_bytes: int = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Http1:
+    """What of HTTP/1.1 is passed on."""
+
+    trailers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +125,7 @@ class Settings:
     max_buffered_bytes: int = 64 * 1024 * 1024  # all shadows of one worker
     mark_key_file: str | None = None
     limits: Limits = Limits()
+    http1: Http1 = Http1()
     access_log: str | None = None  # a path, "-" for standard output, None: off
     sticky: HashKey | None = None  # None: a random draw for each request; else its hash, where it has one
     exact: bool = False  # mirrors get exactly their share of each route's requests, evenly spread
