@@ -18,7 +18,7 @@ Floors. A row may import from any row below it, never from one above:
     mirror  advice  report  store
     routing  upstream  downstream  translate  compare    neighbours; none imports another
     config  runtime  telemetry  flow  tasks  clock  version  template
-    pattern                          regular expressions in RE2's syntax
+    pattern  visible                 regular expressions in RE2's syntax; text in which nothing is hidden
     http1                            no asyncio, no clock, no I/O
     errors
 

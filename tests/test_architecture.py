@@ -34,7 +34,7 @@ FLOORS = (
     ("mirror", "advice", "report", "store"),
     ("routing", "upstream", "downstream", "translate", "compare"),
     ("config", "runtime", "telemetry", "flow", "tasks", "clock", "version", "template"),
-    ("pattern",),
+    ("pattern", "visible"),
     ("http1",),
     ("errors",),
 )

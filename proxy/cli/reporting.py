@@ -14,11 +14,11 @@ from proxy.cli.action import UsageError
 from proxy.cli.sources import Source, SourceError
 from proxy.cli.verb import DISTRIBUTION, FAILED, OK, UNDECIDED, USAGE
 from proxy.compare.example import Example, Search
-from proxy.compare.sample import visible
 from proxy.compare.totals import Totals
 from proxy.config.problems import did_you_mean
 from proxy.report import document, findings, junit, markdown, text, verdict
 from proxy.report.findings import Reading, Report, Wanted
+from proxy.visible import visible
 
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:

@@ -9,7 +9,8 @@ from proxy.compare.findings import Findings
 from proxy.compare.header import Field
 from proxy.compare.redaction import clean_field
 from proxy.compare.rules import Rules
-from proxy.compare.sample import samples, visible
+from proxy.compare.sample import samples
+from proxy.visible import visible
 
 #: Of every answer another, whatever the version: when it was made, who passed it on, how it is traced.
 _OF_ONE_ANSWER = (

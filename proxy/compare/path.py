@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from types import EllipsisType
 
-from proxy.compare.sample import visible
+from proxy.visible import visible
 
 #: A step from a place to one below it: the name of a member, or ITEM.
 Step = str | None

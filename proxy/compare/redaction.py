@@ -11,8 +11,9 @@ import re
 
 from proxy.compare.header import Field
 from proxy.compare.rules import Rules
-from proxy.compare.sample import REDACTED, visible
+from proxy.compare.sample import REDACTED
 from proxy.compare.secret import is_secret, is_secret_header
+from proxy.visible import visible
 
 _IN_NAME = r"[A-Za-z0-9_.\[\]-]"
 #: A name, what may end it, and what sets the value off; an address within an address has all of that encoded. It is

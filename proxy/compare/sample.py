@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from proxy.compare.difference import MAX_SAMPLE
+from proxy.visible import visible
 
 #: What is seen of a value that must not be kept.
 REDACTED = "(redacted)"
@@ -16,13 +17,6 @@ def samples(primary: str, shadow: str) -> tuple[str, str]:
     is_short = max(len(primary), len(shadow)) <= MAX_SAMPLE
     start = 0 if is_short else max(0, common_length(primary, shadow) - _BEFORE)
     return _cut(primary, start), _cut(shadow, start)
-
-
-def visible(text: str, keep: str = "") -> str:
-    r"""Return `text` with each character that is not printable as an escape (`\n`, `\x1b`), but for those in `keep`."""
-    if text.isprintable():
-        return text
-    return "".join(one if one.isprintable() or one in keep else _escape(one) for one in text)
 
 
 def common_length(one: str, other: str) -> int:
@@ -42,7 +36,3 @@ def _cut(text: str, start: int) -> str:
     shown = before + visible(text[start : start + MAX_SAMPLE])
     is_cut = len(shown) > MAX_SAMPLE or start + MAX_SAMPLE < len(text)
     return f"{shown[: MAX_SAMPLE - 1]}…" if is_cut else shown
-
-
-def _escape(character: str) -> str:
-    return character.encode("unicode_escape").decode()

@@ -12,8 +12,8 @@ from proxy.compare.pair import Answer, Pair
 from proxy.compare.place import Place
 from proxy.compare.redaction import clean_body, clean_fields, clean_text
 from proxy.compare.rules import Rules
-from proxy.compare.sample import visible
 from proxy.compare.text_differ import digest
+from proxy.visible import visible
 
 #: No more of a body is kept, in characters.
 MAX_SHOWN = 16 * 1024

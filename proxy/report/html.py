@@ -10,7 +10,6 @@ from hashlib import sha256
 from pathlib import Path
 
 from proxy.compare.example import Example, Fields, Side
-from proxy.compare.sample import visible
 from proxy.report import pictures, tables, verdict, words
 from proxy.report.figures import PERCENTILES
 from proxy.report.findings import Findings, Found, Report
@@ -18,6 +17,7 @@ from proxy.report.statuses import matrix
 from proxy.report.words import count, rate
 from proxy.telemetry.outcome import FAILURES
 from proxy.template import render as render_template
+from proxy.visible import visible
 
 TEMPLATES = Path(__file__).parent / "templates"
 _SIGNS = {"ok": "✓", "broken": "✗", "undecided": "?"}

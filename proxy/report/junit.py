@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
-from proxy.compare.sample import visible
 from proxy.report import verdict, words
 from proxy.report.findings import Findings, Found, Report
 from proxy.report.limits import Judged
+from proxy.visible import visible
 
 
 def render(report: Report) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from proxy.compare.sample import visible
 from proxy.report import tables, verdict, words
 from proxy.report.figures import PERCENTILES
 from proxy.report.findings import Findings, Found, Report
 from proxy.report.statuses import matrix
 from proxy.report.words import count, rate
+from proxy.visible import visible
 
 _WIDTH = 100
 _CELL = 44

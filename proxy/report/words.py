@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from proxy.compare.sample import visible
+from proxy.visible import visible
 
 #: What was captured may hold anything; so much of it stands on one line.
 _MAX_CHARACTERS = 160

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.compare.difference import MAX_SAMPLE
-from proxy.compare.sample import common_length, samples, visible
+from proxy.compare.sample import common_length, samples
 
 ANY_TEXT = st.text(st.characters())
 
@@ -25,11 +25,6 @@ def test_long_texts_that_begin_alike_are_shown_where_they_part() -> None:
     primary, shadow = samples("x" * 500 + "1" + "y" * 500, "x" * 500 + "2")
     assert primary.startswith(f"…{'x' * 40}1yy")
     assert shadow == f"…{'x' * 40}2"
-
-
-def test_what_cannot_be_seen_is_written_as_an_escape() -> None:
-    assert visible("a\tb\n\x1b[2J\u202e\ud800 é漢") == "a\\tb\\n\\x1b[2J\\u202e\\ud800 é漢"
-    assert visible("a\tb\r\n\x00", keep="\n\t") == "a\tb\\r\n\\x00"
 
 
 @given(primary=ANY_TEXT, shadow=ANY_TEXT, shared=ANY_TEXT, times=st.integers(0, 60))
