@@ -5,5 +5,8 @@ starts upstreams (`origins`) and one proxy (`proxies`, on flags or on a file of 
 (`wrk`, `clients`, at a steady `pace`); `results` keeps the figures, `verdict` compares them with those to reach,
 `table` prints and `plot` draws them.
 
-Not part of that walk: `locustfile`, traffic for people.
+`python -m benchmarks.hostile` walks on its own: `attack` starts one proxy beside a hostile `sender` of `payloads` and a
+well-behaved `observer`, each a process.
+
+Not part of either walk: `locustfile`, traffic for people.
 """

@@ -16,6 +16,7 @@ from typing import Any
 
 from benchmarks import plot
 from benchmarks.measures import Bench
+from benchmarks.process import leave_first_core
 from benchmarks.proxies import PROXIES, Proxy
 from benchmarks.runner import run, with_baselines
 from benchmarks.scenarios import SCENARIOS, Scenario
@@ -100,13 +101,10 @@ def _installed(names: Sequence[str]) -> list[Proxy]:
 
 def _bench(seconds: int) -> Bench:
     """Give the proxy under test one core and everything else, this process included, the rest."""
-    first, *rest = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, rest or [first])
-    if not rest:
-        print("one core only: the load and the upstreams compete with the proxy")
+    core = leave_first_core()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return Bench([first], seconds, STALL_SECONDS if seconds > 1 else 5)
+    return Bench([core], seconds, STALL_SECONDS if seconds > 1 else 5)
 
 
 def _machine(rounds: int, seconds: int) -> dict[str, Any]:

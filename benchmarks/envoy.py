@@ -22,23 +22,34 @@ def find() -> Path | None:
     return Path(on_path) if on_path else None
 
 
-def bootstrap(port: int, primary: int, mirror: tuple[str, int] | None, percent: int) -> str:
-    """Return a bootstrap (JSON): Envoy's defaults, no admin, no access log."""
-    action: Message = {"cluster": "v1"}
+def bootstrap(
+    port: int, primary: int, mirror: tuple[str, int] | None, percent: int, attacked: int = 0
+) -> str:
+    """Return a bootstrap (JSON): Envoy's defaults, no admin, no access log.
+
+    With `attacked`, a port, `/attacked` goes there and is mirrored, and nothing else is.
+    """
     clusters = [_cluster("v1", HOST, primary)]
+    routes = [_route("v1")]
+    if attacked:
+        clusters.append(_cluster("attacked", HOST, attacked))
+        routes.insert(0, {**_route("attacked"), "match": {"path": "/attacked"}})
     if mirror:
         fraction = {"default_value": {"numerator": percent, "denominator": "HUNDRED"}}
-        action["request_mirror_policies"] = [{"cluster": "v2", "runtime_fraction": fraction}]
+        routes[0]["route"]["request_mirror_policies"] = [{"cluster": "v2", "runtime_fraction": fraction}]
         clusters.append(_cluster("v2", *mirror))
-    return json.dumps({"static_resources": {"listeners": [_listener(port, action)], "clusters": clusters}})
+    return json.dumps({"static_resources": {"listeners": [_listener(port, routes)], "clusters": clusters}})
 
 
-def _listener(port: int, action: Message) -> Message:
-    route = {"match": {"prefix": "/"}, "route": action}
+def _route(cluster: str) -> Message:
+    return {"match": {"prefix": "/"}, "route": {"cluster": cluster}}
+
+
+def _listener(port: int, routes: list[Message]) -> Message:
     manager = {
         **_type("filters.network.http_connection_manager.v3.HttpConnectionManager"),
         "stat_prefix": "bench",
-        "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [route]}]},
+        "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]},
         "http_filters": [{"name": "router", "typed_config": _type("filters.http.router.v3.Router")}],
     }
     filters = [{"name": "http", "typed_config": manager}]

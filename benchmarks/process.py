@@ -56,6 +56,14 @@ def _command(pid: int) -> list[str]:
     return []
 
 
+def _set_niceness(pid: int, niceness: int) -> None:
+    """Set the niceness of a process and of its session, which Linux may schedule as a group (autogroup, sched(7))."""
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, pid, niceness)
+    with suppress(OSError):
+        Path(f"/proc/{pid}/autogroup").write_text(str(niceness))
+
+
 @contextmanager
 def on_cores(cores: Collection[int]) -> Iterator[None]:
     """Keep this process to `cores` meanwhile; what it starts inherits them."""
@@ -67,15 +75,27 @@ def on_cores(cores: Collection[int]) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-class ProcessTree:
-    """One started command and whatever it starts in turn."""
+def leave_first_core() -> int:
+    """Keep this process off its first core, which is for the proxy under test; return that core."""
+    first, *rest = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, rest or [first])
+    if not rest:
+        print("one core only: the load and the upstreams compete with the proxy")
+    return first
 
-    def __init__(self, argv: Sequence[str], log: Path, cores: Collection[int] = ()) -> None:
+
+class ProcessTree:
+    """One started command and whatever it starts in turn; `niceness` is added to this process's own."""
+
+    def __init__(
+        self, argv: Sequence[str], log: Path, cores: Collection[int] = (), niceness: int = 0
+    ) -> None:
         self.log = log
         with on_cores(cores or os.sched_getaffinity(0)), log.open("wb") as output:
             self._root = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
             )
+        _set_niceness(self._root.pid, os.getpriority(os.PRIO_PROCESS, 0) + niceness)
 
     @property
     def is_running(self) -> bool:
@@ -92,9 +112,9 @@ class ProcessTree:
         pids = set(self.pids(module)) if module else {stat.pid for stat in stats}
         return sum(stat.cpu_s for stat in stats if stat.pid in pids)
 
-    def pids(self, module: str) -> list[int]:
-        """Return the processes of the tree that run a Python module."""
-        return [stat.pid for stat in self._stats() if module in _command(stat.pid)]
+    def pids(self, module: str = "") -> list[int]:
+        """Return the processes of the tree, or those of them that run a Python module."""
+        return [stat.pid for stat in self._stats() if not module or module in _command(stat.pid)]
 
     def rss_bytes(self) -> int:
         """Return the resident memory of the tree; pages shared by two processes count twice."""

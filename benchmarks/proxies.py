@@ -28,7 +28,7 @@ class Setup:
     """What a proxy is told: where to listen, its primary's port, its mirror (host, port) if any, percent.
 
     With `routes`, a kind of `benchmarks.routes`, files say where requests go. `compare` is the percentage of copies
-    whose answers are compared.
+    whose answers are compared. With `attacked`, a port, `/attacked` goes there and is mirrored, and nothing else is.
     """
 
     port: int
@@ -37,6 +37,7 @@ class Setup:
     percent: int = 100
     routes: str = ""
     compare: int = 0
+    attacked: int = 0
     admin: int = field(default_factory=free_port)
 
 
@@ -88,17 +89,22 @@ class MirrorProxy(Proxy):
     def command(self, setup: Setup, home: Path) -> list[str]:
         """Run from flags alone, or from a file of routes."""
         doors = ["--listen", f"{HOST}:{setup.port}", "--admin", f"{HOST}:{setup.admin}", "--workers", "1"]
-        if setup.routes:
+        if setup.compare:
+            doors += ["--compare", str(setup.compare), "--compare-store", f"sqlite:///{home / 'store.db'}"]
+        if setup.routes or setup.attacked:
             path = home / ROUTES_FILE
-            path.write_text(routes.write(setup.routes, setup.primary))
+            path.write_text(self._routes(setup))
             return [*RUN, str(path), *doors]
         mirror = []
         if setup.mirror:
             host, port = setup.mirror
             mirror = ["--mirror", f"http://{host}:{port}", "--percent", str(setup.percent)]
-        if setup.compare:
-            mirror += ["--compare", str(setup.compare), "--compare-store", f"sqlite:///{home / 'store.db'}"]
         return [*RUN, "--primary", f"http://{HOST}:{setup.primary}", *mirror, *doors]
+
+    def _routes(self, setup: Setup) -> str:
+        if setup.attacked:
+            return routes.attacked(setup.primary, setup.attacked, setup.mirror)
+        return routes.write(setup.routes, setup.primary)
 
 
 class Envoy(Proxy):
@@ -113,7 +119,9 @@ class Envoy(Proxy):
     def command(self, setup: Setup, home: Path) -> list[str]:
         """Run from a bootstrap file, one worker thread, no hot restart."""
         path = home / "envoy.json"
-        path.write_text(envoy.bootstrap(setup.port, setup.primary, setup.mirror, setup.percent))
+        path.write_text(
+            envoy.bootstrap(setup.port, setup.primary, setup.mirror, setup.percent, setup.attacked)
+        )
         options = ["--concurrency", "1", "--disable-hot-restart", "--log-level", "error"]
         return [str(envoy.find()), "-c", str(path), *options]
 

@@ -5,7 +5,7 @@ Every request of the load goes to another of them: host `<number>.bench.example`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from benchmarks.ports import HOST
@@ -68,6 +68,15 @@ def shops(port: int, count: int) -> Iterator[Object]:
         yield _object("ServiceEntry", f"se{n}", _service_entry(host, port))
 
 
+def attacked(port: int, attacked_port: int, mirror: tuple[str, int] | None) -> str:
+    """Write two routes: `/attacked` to an upstream of its own, mirrored if there is a mirror, and everything else."""
+    route = _route("attacked", attacked_port, match={"uri": {"exact": "/attacked"}})
+    if mirror:
+        host, mirror_port = mirror
+        route["mirror"] = _destination(host, mirror_port)["destination"]
+    return _dump([_virtual_service("all", ["bench"], [route, _route("all", port)])])
+
+
 KINDS: dict[str, Callable[[int, int], Iterator[Object]]] = {
     "one": one,
     "exact": exact,
@@ -110,8 +119,11 @@ def _service_entry(host: str, port: int) -> Object:
 
 def write(kind: str, port: int, count: int = COUNT) -> str:
     """Write the documents of a kind as YAML; `port` is the upstream's."""
+    return _dump(KINDS[kind](port, count))
+
+
+def _dump(objects: Iterable[Object]) -> str:
     import yaml  # noqa: PLC0415  most scenarios write none
 
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    objects = KINDS[kind](port, count)
     return str(yaml.dump_all(objects, Dumper=dumper, sort_keys=False))

@@ -27,7 +27,7 @@ def run(scenarios: Sequence[Scenario], proxies: Sequence[Proxy], rounds: int, be
             _round(results, scenarios, (*proxies[first:], *proxies[:first]), bench, f"{number + 1}/{rounds}")
     except KeyboardInterrupt:
         results.is_interrupted = True
-    _progress("")
+    progress("")
     return results
 
 
@@ -38,14 +38,14 @@ def _round(
         for proxy in proxies:
             if (scenario.routes or scenario.kind == "comparing") and not proxy.reads_files:
                 continue
-            _progress(f"round {label}  {index}/{len(scenarios)}  {scenario.name}  {proxy.name}")
+            progress(f"round {label}  {index}/{len(scenarios)}  {scenario.name}  {proxy.name}")
             try:
                 results.add(scenario.name, proxy.name, measure(scenario, proxy, bench))
             except (CannotStartError, RuntimeError, ValueError, OSError, ExceptionGroup) as failure:
                 results.fail(scenario.name, proxy.name, str(failure))
 
 
-def _progress(text: str) -> None:
+def progress(text: str) -> None:
     """Replace the progress line; say nothing when nobody watches."""
     if sys.stderr.isatty():
         sys.stderr.write(f"\r\x1b[K{text}")

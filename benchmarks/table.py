@@ -53,9 +53,9 @@ def render(scenarios: Sequence[Scenario], results: Results) -> str:
         (verdict.scenario, str(verdict)) for scenario in scenarios for verdict in judge(scenario, results)
     ]
     parts = [
-        _aligned([LOAD_HEADER, *loads]) if loads else "",
-        _aligned([OTHER_HEADER, *others]) if others else "",
-        _aligned([("figures to reach", ""), *verdicts]) if verdicts else "",
+        aligned([LOAD_HEADER, *loads]) if loads else "",
+        aligned([OTHER_HEADER, *others]) if others else "",
+        aligned([("figures to reach", ""), *verdicts]) if verdicts else "",
         "interrupted: later rounds are missing" if results.is_interrupted else "",
         "\n".join(f"failed: {where}: {reason}" for where, reason in results.failures.items()),
     ]
@@ -89,11 +89,12 @@ def _figure(spread: Spread | None) -> str:
     if spread is None:
         return "-"
     if spread.low == spread.high:
-        return _number(spread.median)
-    return f"{_number(spread.median)} ({_number(spread.low)}..{_number(spread.high)})"
+        return number(spread.median)
+    return f"{number(spread.median)} ({number(spread.low)}..{number(spread.high)})"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Return a figure with as many digits as it deserves."""
     if abs(value) >= 100 or value == int(value):
         return f"{value:.0f}"
     return f"{value:.1f}" if abs(value) >= 3 else f"{value:.2f}"
@@ -103,7 +104,7 @@ def _ratio(spread: Spread | None) -> str:
     return "-" if spread is None else f"{spread.median:.2f}"
 
 
-def _aligned(rows: Sequence[tuple[str, ...]]) -> str:
+def aligned(rows: Sequence[tuple[str, ...]]) -> str:
     """Align columns: the first two to the left, numbers to the right."""
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     lines = []

@@ -1,7 +1,8 @@
 """Upstreams that behave in one chosen way, healthy or bad: `python -m benchmarks.upstreams MODE PORT`.
 
 Modes: healthy (reads the request, answers 200), unhurried (the same after 200 ms), slow (after 2 s), stalled
-(accepts, never reads), reset (RST after the head), close_after_head (FIN there), garbage (answers no HTTP).
+(accepts, never reads), reset (RST after the head), close_after_head (FIN there), garbage (answers no HTTP), sink (as
+healthy, and reads chunked bodies).
 """
 
 from __future__ import annotations
@@ -137,6 +138,37 @@ class Garbage(Origin):
         """Say no more."""
 
 
+class Sink(Origin):
+    """Reads chunked bodies too, unparsed: the request ends where what has come ends with an empty line."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._tail = b""  # the last bytes of a chunked body, while one is read
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Look at the end of a chunked body; count other bodies."""
+        if self._tail:
+            self._read_chunks(bytes(self.buffer[max(0, nbytes - 4) : nbytes]))
+        else:
+            super().buffer_updated(nbytes)
+
+    def _take_head(self) -> None:
+        head, _, rest = self._head.partition(b"\r\n\r\n")
+        if b"\r\ntransfer-encoding:" not in head.lower():
+            super()._take_head()
+            return
+        self._head = b""
+        self._tail = head[-4:]
+        self.on_request_head()
+        self._read_chunks(rest)
+
+    def _read_chunks(self, data: bytes) -> None:
+        self._tail = (self._tail + data)[-4:]
+        if self._tail == b"\r\n\r\n":
+            self._tail = b""
+            self.on_request_end()
+
+
 MODES: dict[str, type[Origin]] = {
     "healthy": Origin,
     "unhurried": Unhurried,
@@ -144,6 +176,7 @@ MODES: dict[str, type[Origin]] = {
     "reset": Reset,
     "close_after_head": CloseAfterHead,
     "garbage": Garbage,
+    "sink": Sink,
 }
 
 

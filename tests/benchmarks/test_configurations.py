@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from benchmarks import envoy, nginx
 from benchmarks.__main__ import main
@@ -33,6 +34,26 @@ def test_envoy_without_a_mirror_has_one_cluster() -> None:
     bootstrap = json.loads(envoy.bootstrap(8000, 8001, None, 100))["static_resources"]
     assert len(bootstrap["clusters"]) == 1
     assert "request_mirror_policies" not in json.dumps(bootstrap)
+
+
+def test_envoy_mirrors_the_attacked_route_only() -> None:
+    bootstrap = json.loads(envoy.bootstrap(8000, 8001, MIRROR, 100, attacked=8003))["static_resources"]
+    listener = bootstrap["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+    attacked, others = listener["route_config"]["virtual_hosts"][0]["routes"]
+    assert attacked["match"] == {"path": "/attacked"}
+    assert attacked["route"]["cluster"] == "attacked"
+    assert attacked["route"]["request_mirror_policies"][0]["cluster"] == "v2"
+    assert others["route"] == {"cluster": "v1"}
+
+
+def test_mirror_proxy_mirrors_the_attacked_route_only(tmp_path: Path) -> None:
+    MirrorProxy().command(Setup(8000, 8001, MIRROR, attacked=8003), tmp_path)
+    (service,) = yaml.safe_load_all((tmp_path / "routes.yaml").read_text())
+    attacked, others = service["spec"]["http"]
+    assert attacked["match"] == [{"uri": {"exact": "/attacked"}}]
+    assert attacked["route"][0]["destination"]["port"] == {"number": 8003}
+    assert attacked["mirror"]["port"] == {"number": 8002}
+    assert "mirror" not in others
 
 
 @pytest.mark.skipif(not nginx.EXECUTABLE, reason="nginx is not installed")
