@@ -173,7 +173,7 @@ class DataPlane:
         self._listeners = [DownstreamListener(sock, self._door, listener.tls) for listener, sock in sockets]
         await self._resolver.start()
         for listener in self._listeners:
-            await listener.start()
+            listener.start()
         if any(listener.tls for listener, _ in sockets):
             self._certificates = tasks.spawn(self._watch_certificates(), "certificates")
 
@@ -205,8 +205,7 @@ class DataPlane:
         self._holdings.close()
 
     def _is_busy(self) -> bool:
-        is_welcoming = any(listener.is_busy for listener in self._listeners)
-        return is_welcoming or bool(self._door.connections) or bool(self._holdings.shadows())
+        return self._door.is_busy or bool(self._holdings.shadows())
 
     def reload_certificates(self) -> None:
         """Use the certificate files as they are now."""

@@ -65,6 +65,12 @@ class DownstreamConnection(asyncio.Protocol):
         port: int = self.transport.get_extra_info("sockname")[1]
         return port
 
+    @property
+    def is_idle(self) -> bool:
+        """Tell whether nothing of a request has come, and the last response has gone."""
+        is_waiting = self._ready and not self._buffer and not self.transport.is_closing()
+        return is_waiting and not self.transport.get_write_buffer_size()
+
     def write(self, data: bytes) -> None:
         """Send bytes of a response."""
         self.transport.write(data)
@@ -125,12 +131,6 @@ class DownstreamConnection(asyncio.Protocol):
         door = self.door
         self.transport = transport
         self._valve = flow.ReadValve(transport)
-        door.stats.connections += 1
-        if len(door.connections) >= door.limits.max_connections:
-            door.stats.connections_rejected += 1
-            transport.abort()
-            return
-        door.stats.connections_active += 1
         door.connections.add(self)
         self.peer_ip = _ip(transport.get_extra_info("peername"))
         self.local_ip = _ip(transport.get_extra_info("sockname"))
@@ -144,9 +144,8 @@ class DownstreamConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Called by the loop when the client is gone, whoever closed."""
         door = self.door
-        if self in door.connections:
-            door.connections.discard(self)
-            door.stats.connections_active -= 1
+        door.connections.discard(self)
+        door.stats.connections_active -= 1
         door.wheel.forget(self)
         self._ready = False
         if self._stream is not None:

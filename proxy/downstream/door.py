@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from proxy.clock import DeadlineWheel
 from proxy.config.model import Limits
+from proxy.downstream.idle import LongestIdle
 from proxy.downstream.stream import Stream
 from proxy.http1.request import RequestHead
 from proxy.telemetry.stats import DownstreamStats
@@ -14,11 +16,14 @@ from proxy.telemetry.stats import DownstreamStats
 if TYPE_CHECKING:
     from proxy.downstream.connection import DownstreamConnection
 
+#: Clients that are being refused at once, at most; more wait to be accepted.
+MOST_REFUSED = 64
+
 Handler = Callable[["DownstreamConnection", RequestHead, list[bytes], bool], Stream | None]
 
 
 class Door:
-    """What all connections of one listener share."""
+    """What all connections of one worker share."""
 
     def __init__(
         self,
@@ -36,3 +41,37 @@ class Door:
         self.trailers = False  # whether those of requests are forwarded; the settings in force say it
         self.draining = False
         self.connections: set[DownstreamConnection] = set()
+        self.arriving = 0
+        self.refused = 0
+        self._longest_idle = LongestIdle()
+
+    # --- room for connections: from accept on, a handshake is one ---
+
+    @property
+    def is_busy(self) -> bool:
+        """Tell whether there is any client."""
+        return bool(self.connections or self.arriving or self.refused)
+
+    def make_room(self) -> bool:
+        """See to it that there is room for another, by closing the one that has been idle longest; False: none is."""
+        if len(self.connections) + self.arriving < self.limits.max_connections:
+            return True
+        connection = self._longest_idle.take(self.connections, monotonic())
+        if connection is not None:
+            connection.close()
+        return connection is not None
+
+    def on_accepted(self) -> None:
+        """A client is accepted, and there is room for it."""
+        self.arriving += 1
+        self.stats.connections_active += 1
+
+    def on_arrived(self, is_connected: bool) -> None:
+        """It is a connection now, or it never will be."""
+        self.arriving -= 1
+        if not is_connected:
+            self.stats.connections_active -= 1
+
+    def on_refused(self) -> None:
+        """One who was refused is gone."""
+        self.refused -= 1

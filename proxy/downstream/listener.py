@@ -4,21 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import socket
 import ssl
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from proxy import tasks
 from proxy.config.model import ListenerTls
+from proxy.downstream.arrival import Arrival
 from proxy.downstream.connection import DownstreamConnection
-from proxy.downstream.door import Door
+from proxy.downstream.door import MOST_REFUSED, Door
+from proxy.downstream.refusal import PATIENCE_S, Refusal
+
+BACKLOG = 128
+#: How long nobody is accepted when nobody can be.
+PAUSE_S = 0.05
+
+#: What accept says of a client that has left while it waited, and of one whom another worker has taken.
+_GONE = frozenset({errno.EAGAIN, errno.ECONNABORTED, errno.EINTR, errno.EPROTO})
 
 _log = logging.getLogger(__name__)
 
 
 class DownstreamListener:
-    """One listening socket of one worker."""
+    """One listening socket of one worker.
+
+    It accepts by itself, since a loop's server resets whom it has no descriptor for: libuv accepts and closes them
+    (`uv__emfile_trick`). Here they wait in the kernel's queue, and so do those who cannot even be refused yet.
+    """
 
     def __init__(self, sock: socket.socket, door: Door, tls: ListenerTls | None) -> None:
         self._sock = sock
@@ -27,45 +42,84 @@ class DownstreamListener:
         self._context = server_context(tls) if tls else None
         self._stamp = _stamp(tls)
         self._handshake_s = door.limits.head_timeout_s if tls else None
-        self._server: asyncio.AbstractServer | None = None
-        self._late: list[asyncio.Task[None]] = []
+        self._loop = asyncio.get_running_loop()
+        self._pause: asyncio.TimerHandle | None = None
 
-    async def start(self) -> None:
+    def start(self) -> None:
         """Begin to accept."""
-        self._server = await asyncio.get_running_loop().create_server(
-            self._connection, sock=self._sock, ssl=self._context, ssl_handshake_timeout=self._handshake_s
-        )
+        self._sock.setblocking(False)
+        self._sock.listen(BACKLOG)
+        self._accept_again()
 
     def stop(self) -> None:
         """Accept who is connected already, and no more; connections live on.
 
         Those that the kernel has queued would be reset with the socket, if nobody else has it.
         """
-        if self._server is None:
+        self._pause_accepting()
+        with contextlib.suppress(OSError):  # nobody is left
+            while True:
+                self._take(self._sock.accept()[0], self._door.make_room())
+        self._sock.close()
+
+    def _on_client(self) -> None:
+        """Accept one client: as many others as there are sockets have their turn before the next."""
+        door = self._door
+        has_room = door.make_room()
+        if not has_room and door.refused >= MOST_REFUSED:
+            self._pause_accepting(PAUSE_S)
             return
-        while True:
-            try:
-                client, _ = self._sock.accept()
-            except OSError:  # nobody is left
-                break
-            client.setblocking(False)
-            self._late.append(tasks.spawn(self._welcome(client), "late-connection"))
-        self._server.close()
+        try:
+            client, _ = self._sock.accept()
+        except OSError as error:
+            self._on_accept_failure(error)
+        else:
+            self._take(client, has_room)
 
-    @property
-    def is_busy(self) -> bool:
-        """Tell whether one who was accepted at the end is not a connection yet."""
-        return any(not welcoming.done() for welcoming in self._late)
+    def _on_accept_failure(self, error: OSError) -> None:
+        """Go on where the client has left already, or another worker has it; else let it wait a moment."""
+        if error.errno not in _GONE:
+            self._pause_accepting(PAUSE_S)
 
-    async def _welcome(self, client: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        with contextlib.suppress(OSError):  # it may be gone, or its handshake fail
-            await loop.connect_accepted_socket(
-                self._connection, client, ssl=self._context, ssl_handshake_timeout=self._handshake_s
-            )
+    def _take(self, client: socket.socket, has_room: bool) -> None:
+        client.setblocking(False)
+        door = self._door
+        door.stats.connections += 1
+        if has_room:
+            door.on_accepted()
+            self._welcome(client, self._connection, door.on_arrived, self._handshake_s)
+        else:
+            door.stats.connections_rejected += 1
+            door.refused += 1
+            self._welcome(client, partial(Refusal, door), self._on_refusal_begun, PATIENCE_S)
+
+    def _welcome(
+        self,
+        client: socket.socket,
+        protocol: Callable[[], asyncio.Protocol],
+        on_end: Callable[[bool], None],
+        handshake_s: float | None,
+    ) -> None:
+        handshake = {"ssl_handshake_timeout": handshake_s} if self._context else {}
+        Arrival(self._loop.connect_accepted_socket(protocol, client, ssl=self._context, **handshake), on_end)
+
+    def _on_refusal_begun(self, is_connected: bool) -> None:
+        if not is_connected:
+            self._door.on_refused()
 
     def _connection(self) -> DownstreamConnection:
         return DownstreamConnection(self._door, b"https" if self._tls else b"http")
+
+    def _pause_accepting(self, for_s: float | None = None) -> None:
+        """Accept nobody for a while; None: for good."""
+        if self._pause is not None:
+            self._pause.cancel()
+        self._loop.remove_reader(self._sock.fileno())
+        self._pause = self._loop.call_later(for_s, self._accept_again) if for_s is not None else None
+
+    def _accept_again(self) -> None:
+        self._pause = None
+        self._loop.add_reader(self._sock.fileno(), self._on_client)
 
     def reload_certificate(self, *, only_if_changed: bool = False) -> None:
         """Use the certificate files as they are now, for new handshakes; a bad pair keeps the old one."""

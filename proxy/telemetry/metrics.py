@@ -80,7 +80,8 @@ FAMILIES: dict[str, Family] = {
                ("cluster", "reason")),
         Family("downstream_connections_active", "gauge", "Open client connections."),
         Family("downstream_connections_total", "counter", "Client connections accepted."),
-        Family("downstream_connections_rejected_total", "counter", "Client connections over maxConnections."),
+        Family("downstream_connections_rejected_total", "counter", "Clients past maxConnections "
+               "that got 503 because no connection was idle."),
         Family("downstream_requests_active", "gauge", "Requests being served."),
         Family("downstream_bad_requests_total", "counter", "Requests refused before routing, by status.", ("code",)),
         Family("downstream_tunnels_active", "gauge", "Open upgraded connections."),
