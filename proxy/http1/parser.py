@@ -20,6 +20,9 @@ class _NoCallbacks:
 
 
 _NO_CALLBACKS = _NoCallbacks()
+#: What httptools says of a 101 without `Connection: upgrade` and `Upgrade`, and what that means.
+_PAUSE = "Pause on CONNECT/Upgrade"
+_NO_UPGRADE = "101 without Connection: upgrade and Upgrade"
 
 
 def check_request(raw: bytes) -> None:
@@ -39,7 +42,8 @@ def check_response(raw: bytes) -> None:
     except httptools.HttpParserUpgrade:
         return
     except httptools.HttpParserError as error:
-        raise BadMessageError(502, _reason(error)) from None
+        reason = _reason(error)
+        raise BadMessageError(502, _NO_UPGRADE if reason == _PAUSE else reason) from None
 
 
 def _reason(error: Exception) -> str:

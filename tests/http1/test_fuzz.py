@@ -1,8 +1,8 @@
 """Parser, framing and chunked bodies against h11, on thousands of seeded messages, whole and damaged.
 
-We may refuse what h11 takes: it is more lenient (bare LF, folded lines, repeated lengths). We may never take what it
-refuses, except for what `WANTED` names; and what both take must be the same message with the same end, or
-two servers in a row would see different requests in the same bytes.
+We may refuse what h11 takes: it is more lenient (repeated lengths; in requests bare LF and folded lines). We may
+never take what it refuses, except for what `WANTED` and, of responses, `MENDED` name; and what both take must be
+the same message with the same end, or two servers in a row would see different requests in the same bytes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from proxy.errors import BadMessageError
 from proxy.http1.chunked import ChunkedReader
 from proxy.http1.framing import CHUNKED, END_OF_HEAD, LENGTH, UNTIL_CLOSE, has_bare_newline, lines_of
 from proxy.http1.request import RequestHead, read_request
-from proxy.http1.response import ResponseHead, read_response
+from proxy.http1.response import ResponseHead, end_of_head, may_begin, read_response
 from tests.http1 import corpus
 
 MESSAGES_PER_SEED = 500
@@ -30,8 +30,26 @@ SEEDS = range(16)
 WANTED = {
     "RFC 9112 §7.1.1 allows white space before a chunk extension": (
         "illegal chunk header",
-        re.compile(rb"\r\n[0-9A-Fa-f]+[ \t]+;"),
+        re.compile(rb"\n[0-9A-Fa-f]+[ \t]+;"),
         b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1 ;a=b\r\nx\r\n0\r\n\r\n",
+    ),
+}
+#: The same of responses, which are mended as Envoy does.
+MENDED = {
+    "RFC 9112 §2.2 allows a space in place of a bare CR in a field": (
+        "illegal header line",
+        re.compile(rb"\r(?!\n)"),
+        b"HTTP/1.1 200 OK\r\nx: a\rb\r\ny: c\r\r\n\r\n",
+    ),
+    "RFC 9112 §2.2 allows a space in place of a bare CR in the status line": (
+        "illegal status line",
+        re.compile(rb"\r(?!\n)"),
+        b"HTTP/1.1 200 O\rK\r\r\n\r\n",
+    ),
+    "RFC 9112 §4 allows other white space in the status line": (
+        "illegal status line",
+        re.compile(rb"HTTP/1\.[01](?:[ \t]{2,}|\t|[ \t]+[0-9]{3}\t)"),
+        b"HTTP/1.1 \t200\tOK\r\n\r\n",
     ),
 }
 #: What we do not hand on, or write anew.
@@ -67,10 +85,8 @@ class Seen:
 
 def by_us(raw: bytes, method: bytes | None, *, by_byte: bool = False) -> Seen:
     """Read a request (`method` is None) or a response to `method` as the proxy does."""
-    end = raw.find(END_OF_HEAD) + 4
-    if end < 4:
-        if has_bare_newline(raw):
-            raise BadMessageError(400, "bare CR or LF in head")
+    end = _end(raw, method, by_byte=by_byte)
+    if end < 0:
         return Seen()
     head = _head(raw[:end], method)
     if isinstance(head, ResponseHead) and head.status < 200:
@@ -78,6 +94,21 @@ def by_us(raw: bytes, method: bytes | None, *, by_byte: bool = False) -> Seen:
     seen = Seen(_start(head), [_pair(line) for line in lines_of(head.fields)])
     _read_body(seen, head, raw[end:], by_byte=by_byte)
     return seen
+
+
+def _end(raw: bytes, method: bytes | None, *, by_byte: bool) -> int:
+    """Find the end of the head, -1 where there is none yet; raises `BadMessageError` for one that never comes."""
+    if method is None:
+        end = raw.find(END_OF_HEAD) + 4
+        if end < 4 and has_bare_newline(raw):
+            raise BadMessageError(400, "bare CR or LF in head")
+        return end if end >= 4 else -1
+    if not may_begin(raw):
+        raise BadMessageError(502, "no response")
+    if not by_byte:
+        return end_of_head(raw)
+    pieces = (end_of_head(raw[: size + 1], size) for size in range(len(raw)))
+    return next((end for end in pieces if end >= 0), -1)
 
 
 def _head(raw: bytes, method: bytes | None) -> RequestHead | ResponseHead:
@@ -219,11 +250,13 @@ def check(raw: bytes, method: bytes | None) -> str:
     assert by_us(raw, method, by_byte=True) == ours
     if not ours.start:
         return "no head"
-    assert not any(has_bare_newline(raw[:end]) for end in range(raw.find(END_OF_HEAD)))
+    if method is None:
+        assert not any(has_bare_newline(raw[:end]) for end in range(raw.find(END_OF_HEAD)))
     try:
         theirs = by_h11(raw, method)
     except RefusedError as refusal:
-        if any(words in str(refusal) and about.search(raw) for words, about, _ in WANTED.values()):
+        wanted = WANTED if method is None else WANTED | MENDED
+        if any(words in str(refusal) and about.search(raw) for words, about, _ in wanted.values()):
             return "wanted"
         raise AssertionError(f"we take what h11 refuses ({refusal})") from None
     assert ours.start == theirs.start
@@ -266,3 +299,8 @@ def test_no_message_is_taken_that_h11_refuses_or_reads_otherwise(method: bytes |
 @pytest.mark.parametrize("example", [example for *_, example in WANTED.values()], ids=WANTED.keys())
 def test_what_we_want_to_take_otherwise_is_still_refused_by_h11(example: bytes) -> None:
     assert check(example, None) == "wanted"
+
+
+@pytest.mark.parametrize("example", [example for *_, example in MENDED.values()], ids=MENDED.keys())
+def test_what_is_mended_in_a_response_is_refused_by_h11(example: bytes) -> None:
+    assert check(example, b"GET") == "wanted"
