@@ -68,36 +68,13 @@ def measure(attack: Attack, proxy: Proxy, cores: Collection[int], seconds: float
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mirror-proxy-bench-")))
         hostile = free_port()
-        _, primary = stack.enter_context(origins.running("sink", True, home / "v1"))
-        mirror = None
-        if attack.role.startswith("mirror"):
-            mirror = (HOST, hostile)
-        elif attack.is_mirrored:
-            mirror = stack.enter_context(origins.running("sink", True, home / "v2"))
-        setup = Setup(
-            free_port(),
-            primary,
-            mirror,
-            compare=100 if attack.is_compared else 0,
-            attacked=hostile if attack.role == "primary" else primary,
-        )
+        setup = _setup(attack, hostile, home, stack)
         process = stack.enter_context(proxy.start(setup, home / "proxy", cores))
         watching = stack.enter_context(_running("observer", home, 0, setup.port, seconds))
         _await_word(watching, observer.READY)
         before, pids = process.rss_bytes(), set(process.pids())
-        sending = stack.enter_context(
-            _running(
-                "sender",
-                home,
-                SENDER_NICENESS,
-                attack.role,
-                attack.kind,
-                attack.connections,
-                seconds,
-                setup.port,
-                hostile,
-            )
-        )
+        what = (attack.role, attack.kind, attack.connections, seconds, setup.port, hostile)
+        sending = stack.enter_context(_running("sender", home, SENDER_NICENESS, *what))
         peak = before
         while watching.is_running or sending.is_running:
             peak = max(peak, process.rss_bytes())
@@ -111,6 +88,23 @@ def measure(attack: Attack, proxy: Proxy, cores: Collection[int], seconds: float
             "growth_mib": (peak - before) / MIB,
             "allowed_mib": attack.allowed_bytes / MIB,
         }
+
+
+def _setup(attack: Attack, hostile: int, home: Path, stack: ExitStack) -> Setup:
+    """Start the upstreams that are healthy; return what the proxy is told. A hostile upstream listens on `hostile`."""
+    _, primary = stack.enter_context(origins.running("sink", True, home / "v1"))
+    mirror = None
+    if attack.role.startswith("mirror"):
+        mirror = (HOST, hostile)
+    elif attack.is_mirrored:
+        mirror = stack.enter_context(origins.running("sink", True, home / "v2"))
+    return Setup(
+        free_port(),
+        primary,
+        mirror,
+        compare=100 if attack.is_compared else 0,
+        attacked=hostile if attack.role == "primary" else primary,
+    )
 
 
 @contextmanager

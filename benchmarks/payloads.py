@@ -94,6 +94,11 @@ def _bodies(head: bytes) -> Iterator[tuple[str, Payload]]:
         "endless_extension",
         _message("a chunk extension without end", opening + b"1;", b"a", size=ENDLESS_BYTES),
     )
+    small = opening + _chunk(b"x") * 8192 + LAST_CHUNK
+    yield (
+        "small_writes",
+        Payload("8 KiB in 1-byte chunks, a write each", small, step=len(_chunk(b"x")), is_forwarded=True),
+    )
     ended = opening + _chunk(b"x") + b"0\r\n"
     yield (
         "endless_trailers",

@@ -32,6 +32,7 @@ MAX_RESPONSES = 256
 #: How long to wait for the shadow of a request before the next request.
 SHADOW_S = 0.1
 RECONNECT_S = 0.01
+JOIN_S = 5.0
 
 
 class Tally:
@@ -69,7 +70,6 @@ class Sending:
         """Send the payload once; tell whether the peer took it whole."""
         connection.setblocking(False)
         self.tally.add("begun")
-        sent = 0
         try:
             for piece in self.payload.writes():
                 left = piece
@@ -79,14 +79,12 @@ class Sending:
                     if is_refused(connection):
                         self.tally.add("refused")
                         return False
-                    count = _write(connection, left, self.left_s)
-                    left = left[count:]
-                    sent += count
+                    sent = _write(connection, left, self.left_s)
+                    self.tally.add("bytes", sent)
+                    left = left[sent:]
         except ConnectionError:
             self.tally.add("refused")
             return False
-        finally:
-            self.tally.add("bytes", sent)
         self.tally.add("completed")
         return True
 
@@ -234,7 +232,7 @@ def run(role: str, kind: str, connections: int, seconds: float, port: int, upstr
         shadows = connections if role.startswith("mirror") else 0
         threads = [_start(be_asked, sending, port, upstream, shadows) for _ in range(connections)]
     for thread in threads:
-        thread.join(seconds + 10)
+        thread.join(sending.left_s + JOIN_S)
     return sending.tally
 
 
