@@ -75,6 +75,7 @@ def _clusters(holdings: Holdings) -> Report:
             ("upstream_connections_active", stats.connections_active),
             ("upstream_connections_total", stats.connections),
             ("upstream_connect_failures_total", stats.connect_failures),
+            ("upstream_protocol_errors_total", stats.protocol_errors),
             ("upstream_retry_refused_total", stats.retry_refused),
             ("upstream_pending_overflow_total", stats.pending_overflow),
             ("upstream_resolve_failures_total", stats.resolve_failures),

@@ -41,7 +41,7 @@ class Exchange:
     # Class-level defaults instead of `__slots__`: half of these few requests ever set, and every store counts
     # (0.4 µs of a request; `python -m benchmarks --scenario get_mirror_100`).
     request_id = b""
-    flag = ""
+    flag = detail = ""
     original_target: bytes | None = None
     trace: Trace | None = None
     status = sent_bytes = received_bytes = retries = _pending_bytes = 0
@@ -215,7 +215,7 @@ class Exchange:
     def on_request_broken(self, error: BadMessageError) -> None:
         """Called by the client connection: the body is malformed, so nothing more of it is sent."""
         self._give_up_upstream()
-        self.flag = "DPE"
+        self.flag, self.detail = "DPE", error.reason
         self.status = self.status or error.status
         self._finish()
         self.client.refuse_body(error, self.response_started)

@@ -12,9 +12,12 @@ from proxy.exchange import Exchange
 from proxy.mirror.shadow import Shadow
 from proxy.telemetry import trace
 from proxy.telemetry.access_log import AccessLog
+from proxy.visible import visible
 
 #: A line has to fit into one write to a pipe (4 KiB), which is all or nothing.
-_MAX_ID, _MAX_HOST, _MAX_PATH = 128, 255, 1024
+_MAX_ID, _MAX_HOST, _MAX_PATH, _MAX_DETAIL = 128, 255, 1024, 200
+#: Who broke HTTP: the client or the primary. An exchange that was tried again may have a detail and end well.
+_BROKEN = ("DPE", "UPE")
 
 
 class Journal:
@@ -46,6 +49,7 @@ class Journal:
                 "upstream": exchange.endpoint.label if exchange.endpoint is not None else None,
                 "status": exchange.status,
                 "flag": _flags(exchange),
+                **_detail(exchange.detail if exchange.flag in _BROKEN else ""),
                 "duration_ms": _ms(duration_s),
                 "received_bytes": exchange.received_bytes,
                 "sent_bytes": exchange.sent_bytes,
@@ -63,6 +67,7 @@ class Journal:
                 **_trace(shadow.trace_id),
                 "mirror": shadow.mirror.config.name,
                 "outcome": shadow.outcome,
+                **_detail(shadow.detail if shadow.outcome == "protocol_error" else ""),
                 "status": shadow.status or None,
                 "duration_ms": _ms(shadow.duration_s),
                 "reply_bytes": shadow.reply_bytes,
@@ -81,6 +86,10 @@ def _trace_id(exchange: Exchange) -> bytes:
 
 def _trace(trace_id: bytes) -> dict[str, str]:
     return {"trace_id": _text(trace_id)} if trace_id else {}
+
+
+def _detail(rule: str) -> dict[str, str]:
+    return {"detail": visible(rule[:_MAX_DETAIL])} if rule else {}
 
 
 def _flags(exchange: Exchange) -> str | None:

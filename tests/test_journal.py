@@ -128,6 +128,19 @@ async def test_a_client_that_leaves_is_logged(
     assert (lines["mirror"]["outcome"], lines["mirror"]["status"]) == ("client_aborted", None)
 
 
+async def test_a_client_that_breaks_http_is_logged_with_the_rule(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, log: Log
+) -> None:
+    v1 = await origin()
+    client = await connect(await plane(v1, access_log=log.writer))
+    await client.send(b"POST / HTTP/1.1\r\nhost: shop\r\ntransfer-encoding: chunked\r\n\r\n")
+    await until(lambda: v1.requests, "the request")
+    await client.ask(b"zz\r\n")
+    [line] = log.lines()
+    assert (line["status"], line["flag"]) == (400, "DPE")
+    assert line["detail"] == "malformed chunk size"
+
+
 async def test_strange_bytes_make_valid_lines(
     origin: MakeOrigin, plane: MakePlane, connect: Connect, log: Log
 ) -> None:

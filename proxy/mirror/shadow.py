@@ -32,8 +32,8 @@ class Shadow:
 
     __slots__ = (
         "_connection", "_head", "_held", "_may_replay", "_waiting", "_wire", "alarm", "branch", "deadline",
-        "duration_s", "held_bytes", "mirror", "outcome", "primary_duration_s", "primary_status", "reply_bytes",
-        "request_done", "request_id", "started", "status", "wants_fresh",
+        "detail", "duration_s", "held_bytes", "mirror", "outcome", "primary_duration_s", "primary_status",
+        "reply_bytes", "request_done", "request_id", "started", "status", "wants_fresh",
     )  # fmt: skip
 
     def __init__(
@@ -42,7 +42,7 @@ class Shadow:
         self.mirror = mirror
         self.request_id = request_id
         self.started = started
-        self.outcome = ""
+        self.outcome = self.detail = ""
         self.branch: Branch | None = None  # its place in a trace of ours
         self.status = self.primary_status = self.reply_bytes = self.held_bytes = 0
         self._head = head

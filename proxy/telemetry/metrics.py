@@ -66,6 +66,8 @@ FAMILIES: dict[str, Family] = {
         Family("upstream_connections_active", "gauge", "Open connections to a cluster.", ("cluster",)),
         Family("upstream_connections_total", "counter", "Connections made to a cluster.", ("cluster",)),
         Family("upstream_connect_failures_total", "counter", "Connections that could not be made.", ("cluster",)),
+        Family("upstream_protocol_errors_total", "counter", "Responses that broke HTTP; the log names the rule.",
+               ("cluster",)),
         Family("upstream_requests_active", "gauge", "Requests a cluster is working on.", ("cluster",)),
         Family("upstream_retries_total", "counter", "Requests sent again, by reason.", ("cluster", "reason")),
         Family("upstream_retry_refused_total", "counter", "Retries given up because the body was not kept.",

@@ -52,12 +52,12 @@ class ClusterStats:
 
     __slots__ = (
         "connect_failures", "connections", "connections_active", "ejections", "pending_overflow",
-        "resolve_failures", "retries", "retry_refused",
+        "protocol_errors", "resolve_failures", "retries", "retry_refused",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.connections = self.connections_active = self.connect_failures = 0
-        self.pending_overflow = self.resolve_failures = self.retry_refused = 0
+        self.pending_overflow = self.protocol_errors = self.resolve_failures = self.retry_refused = 0
         self.retries: dict[str, int] = {}
         self.ejections: dict[str, int] = {}
 

@@ -21,6 +21,7 @@ from proxy.errors import Failure
 from proxy.telemetry.stats import ClusterStats
 from proxy.upstream import tls
 from proxy.upstream.balancer import Balancer, balance
+from proxy.upstream.complaint import Complaint
 from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.endpoint import Endpoint
 from proxy.upstream.outlier import Detector
@@ -70,6 +71,7 @@ class Cluster:
         self._connecting = 0
         #: Our own, for the cap; `stats` may be shared with a cluster of our name that leaves.
         self.open_connections = 0
+        self._complaint = Complaint()
         self._tls = tls.client_context(config.tls) if config.tls else None
         self._sni = (config.tls.sni or config.host) if config.tls else None
         self.apply(Settings())
@@ -214,6 +216,11 @@ class Cluster:
         """Called by a connection that is gone: there may be room for another."""
         if self._waiters:
             self._connect_for_waiters()
+
+    def on_protocol_error(self, rule: str) -> None:
+        """Called by a connection whose upstream broke a rule of HTTP: count it, and log it now and then."""
+        self.stats.protocol_errors += 1
+        self._complaint.log(self.config.name, rule, monotonic())
 
     # --- choosing ---
 
