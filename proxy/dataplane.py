@@ -12,6 +12,7 @@ from proxy import census, tasks
 from proxy.capture.outlet import Outlet
 from proxy.clock import DeadlineWheel
 from proxy.config.model import Config, Listener, Settings
+from proxy.descriptors import Descriptors, limit_of_process, share_out
 from proxy.downstream.connection import DownstreamConnection
 from proxy.downstream.door import Door
 from proxy.downstream.listener import DownstreamListener
@@ -68,7 +69,8 @@ class DataPlane:
         self._listeners: list[DownstreamListener] = []
         self._certificates: asyncio.Task[None] | None = None
         on_shadow_end = self._journal.on_shadow if self._journal is not None else None
-        self._holdings = Holdings(self._wheel, mark_key, on_shadow_end, Outlet(pairs))
+        self._descriptors = Descriptors(share_out(limit_of_process(), settings.limits.max_connections))
+        self._holdings = Holdings(self._wheel, mark_key, on_shadow_end, Outlet(pairs), self._descriptors)
         self._shedding = Shedding(settings.shed)
         self._wheel.observer = self._on_tick
         self._prepared: Snapshot | None = None
@@ -79,7 +81,7 @@ class DataPlane:
         compiler.finish()
         self._holdings.adopt(self.snapshot.held, settings)
         upgrades = frozenset(name.lower().encode() for name in settings.upgrades)
-        self._door = Door(self._serve, settings.limits, upgrades, self._wheel, self._stats)
+        self._door = Door(self._serve, settings.limits, upgrades, self._wheel, self._stats, self._descriptors)
         self._door.trailers = settings.http1.trailers
         self._resolver = Resolver(self._holdings.clusters.values())
 
@@ -237,6 +239,7 @@ class DataPlane:
         report |= census.steered(self.snapshot.held)
         if self._access_log is not None:
             report["access_log_dropped_total"] = {(): self._access_log.dropped}
+        report["descriptors_exhausted_total"] = {(): self._descriptors.exhausted}
         dropped = self._holdings.outlet.dropped
         report["compare_dropped_total"] = {(reason,): count for reason, count in dropped.items()}
         report["task_failures_total"] = {(name,): count for name, count in tasks.failures.items()}

@@ -49,6 +49,8 @@ CONNECT_TIMEOUT = Failure(
     "connect_timeout", 503, "UF", _RESET_TEXT + b"connection timeout", "connect_error", unsent=True
 )
 OVERFLOW = Failure("overflow", 503, "UO", _RESET_TEXT + b"overflow", "over_in_flight")
+#: No descriptor is left for a connection: our fault, and no upstream's.
+DESCRIPTORS = Failure("descriptors", 503, "UO", _RESET_TEXT + b"overflow", "over_in_flight")
 RESET = Failure("reset", 503, "UC", _RESET_TEXT + b"connection termination", "reset")
 PROTOCOL_ERROR = Failure("protocol_error", 502, "UPE", _RESET_TEXT + b"protocol error", "protocol_error")
 TIMEOUT = Failure("timeout", 504, "UT", b"upstream request timeout", "timeout")

@@ -371,7 +371,7 @@ class Exchange:
     def reply(self, failure: Failure) -> None:
         """Answer in the upstream's place, changed as the route changes any response."""
         self.flag = failure.flag
-        extra = (b"x-envoy-overloaded: true",) if failure is errors.OVERFLOW else ()
+        extra = (b"x-envoy-overloaded: true",) if failure.flag == errors.OVERFLOW.flag else ()
         mutations = self.destination.response_mutations if self.route is not None else ()
         self.answer(failure.status, failure.body, extra, mutations)
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from proxy.capture.outlet import Outlet
 from proxy.clock import DeadlineWheel
 from proxy.config import model
+from proxy.descriptors import Descriptors
 from proxy.mirror.budget import Budget
 from proxy.mirror.policy import Mirror
 from proxy.mirror.shadow import Shadow
@@ -51,8 +52,11 @@ class Holdings:
         mark_key: bytes,
         on_shadow_end: Callable[[Shadow], None] | None,
         outlet: Outlet,
+        descriptors: Descriptors,
     ) -> None:
         self.wheel = wheel
+        self.descriptors = descriptors
+        descriptors.close_idle = self.close_idle
         self.budget = Budget(0)
         self.outlet = outlet
         self.clusters: dict[str, Cluster] = {}
@@ -69,7 +73,7 @@ class Holdings:
         """Put the present cluster into `held` when it is the same server, else a new one with its name's counters."""
         cluster = self.clusters.get(config.name)
         if cluster is None or cluster.identity != identity(config):
-            cluster = Cluster(config, self.wheel)
+            cluster = Cluster(config, self.wheel, self.descriptors)
             cluster.stats = self.cluster_stats.get(config.name, cluster.stats)
             held.fresh.append(cluster)
         elif cluster.config != config:
@@ -141,6 +145,24 @@ class Holdings:
     def shadows(self) -> list[Shadow]:
         """Return the shadows in flight."""
         return [shadow for mirror in self.mirrors.values() for shadow in mirror.live]
+
+    def close_idle(self, for_shadow: bool) -> bool:
+        """Close one idle connection so that another can be made; for a shadow, one that was made for a shadow.
+
+        For a primary's request those go first as well. False: there is none.
+        """
+        others = None
+        for _, cluster in self.all_clusters():
+            for endpoint in cluster.endpoints:
+                for connection in endpoint.idle:
+                    if connection.for_shadow:
+                        connection.close()
+                        return True
+                    others = others or connection
+        if others is None or for_shadow:
+            return False
+        others.close()
+        return True
 
     def close(self) -> None:
         """Close every idle connection, and the way to the comparer."""

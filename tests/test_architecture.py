@@ -33,7 +33,7 @@ FLOORS = (
     ("capture", "ramp"),
     ("mirror", "advice", "report", "store"),
     ("routing", "upstream", "downstream", "translate", "compare"),
-    ("config", "runtime", "telemetry", "flow", "tasks", "clock", "version", "template"),
+    ("config", "runtime", "telemetry", "flow", "tasks", "clock", "descriptors", "version", "template"),
     ("pattern", "visible"),
     ("http1",),
     ("errors",),

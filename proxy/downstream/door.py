@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from proxy.clock import DeadlineWheel
 from proxy.config.model import Limits
+from proxy.descriptors import Descriptors
 from proxy.downstream.idle import LongestIdle
 from proxy.downstream.stream import Stream
 from proxy.http1.request import RequestHead
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from proxy.downstream.connection import DownstreamConnection
 
 #: Clients that are being refused at once, at most; more wait to be accepted.
-MOST_REFUSED = 64
+MOST_REFUSED = 32
 
 Handler = Callable[["DownstreamConnection", RequestHead, list[bytes], bool], Stream | None]
 
@@ -32,12 +33,14 @@ class Door:
         upgrades: frozenset[bytes],
         wheel: DeadlineWheel,
         stats: DownstreamStats,
+        descriptors: Descriptors,
     ) -> None:
         self.handler = handler
         self.limits = limits
         self.upgrades = upgrades
         self.wheel = wheel
         self.stats = stats
+        self.descriptors = descriptors
         self.trailers = False  # whether those of requests are forwarded; the settings in force say it
         self.draining = False
         self.connections: set[DownstreamConnection] = set()
@@ -54,7 +57,7 @@ class Door:
 
     def make_room(self) -> bool:
         """See to it that there is room for another, by closing the one that has been idle longest; False: none is."""
-        if len(self.connections) + self.arriving < self.limits.max_connections:
+        if len(self.connections) + self.arriving < self.descriptors.shares.clients:
             return True
         connection = self._longest_idle.take(self.connections, monotonic())
         if connection is not None:

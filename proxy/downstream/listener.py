@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from proxy.config.model import ListenerTls
+from proxy.descriptors import is_exhaustion
 from proxy.downstream.arrival import Arrival
 from proxy.downstream.connection import DownstreamConnection
 from proxy.downstream.door import MOST_REFUSED, Door
@@ -78,6 +79,8 @@ class DownstreamListener:
 
     def _on_accept_failure(self, error: OSError) -> None:
         """Go on where the client has left already, or another worker has it; else let it wait a moment."""
+        if is_exhaustion(error):
+            self._door.descriptors.on_exhausted("accept")
         if error.errno not in _GONE:
             self._pause_accepting(PAUSE_S)
 

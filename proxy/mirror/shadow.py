@@ -186,7 +186,7 @@ class Shadow:
         mirror = self.mirror
         self._waiting = True
         self._held = list(pieces)
-        failure = mirror.cluster.wait(self)
+        failure = mirror.cluster.wait(self, for_shadow=True)
         if failure is not None:
             self._waiting = False
             self._end(failure.outcome)

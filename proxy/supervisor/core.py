@@ -24,7 +24,7 @@ from proxy.compare.totals import Totals
 from proxy.config.model import Config, Settings
 from proxy.config.watcher import Watcher
 from proxy.runtime import Runtime
-from proxy.supervisor import banner
+from proxy.supervisor import banner, fitting
 from proxy.supervisor.comparing import Comparing
 from proxy.supervisor.doors import Doors
 from proxy.supervisor.fleet import Fleet
@@ -305,6 +305,8 @@ class Supervisor:
     def _announce(self, config: Config) -> None:
         for line in banner.lines(config, version(), self._fleet.listening, self._doors.admin):
             _log.info("%s", line)
+        for line in fitting.lowered(config):
+            _log.warning("%s", line)
         count = len(self._fleet.slots)
         _log.info("ready with %d worker%s", count, "s" if count > 1 else "")
 

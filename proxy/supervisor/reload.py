@@ -14,6 +14,7 @@ from proxy import control
 from proxy.admin.subject import Refusal
 from proxy.config.model import Config, Settings
 from proxy.config.watcher import Watcher
+from proxy.supervisor import fitting
 from proxy.supervisor.comparing import Comparing
 from proxy.supervisor.doors import Doors
 from proxy.supervisor.fleet import Fleet
@@ -111,6 +112,8 @@ class Reload:
         self._fleet.send(control.ReloadCertificates())
         self._watcher.name(named_files(config))
         _log.info("reload: generation %d is in force", self._fleet.generation.number)
+        for line in fitting.lowered(config):
+            _log.warning("%s", line)
 
 
 def named_files(config: Config) -> Iterator[str]:

@@ -87,6 +87,7 @@ FAMILIES: dict[str, Family] = {
         Family("downstream_requests_active", "gauge", "Requests being served."),
         Family("downstream_bad_requests_total", "counter", "Requests refused before routing, by status.", ("code",)),
         Family("downstream_tunnels_active", "gauge", "Open upgraded connections."),
+        Family("descriptors_exhausted_total", "counter", "Calls that failed because no file descriptor was left."),
         Family("worker_loop_lag_seconds", "gauge", "How late the worker's clock tick came, at worst since the last "
                "report.", merge="max"),
         Family("workers", "gauge", "Workers that serve."),

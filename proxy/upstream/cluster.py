@@ -11,12 +11,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Hashable, Iterable
 from time import monotonic
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from proxy import errors, tasks
 from proxy.clock import NEVER, DeadlineWheel
 from proxy.config import model
 from proxy.config.model import Address, HashKey, Settings
+from proxy.descriptors import UNLIMITED, Descriptors, is_exhaustion
 from proxy.errors import Failure
 from proxy.telemetry.stats import ClusterStats
 from proxy.upstream import tls
@@ -39,6 +40,13 @@ class Waiter(Protocol):
         """There will be none: `endpoint` was tried; None: there is none left to try."""
 
 
+class _Want(NamedTuple):
+    """What somebody waits for: a connection to `endpoint` (None: to any)."""
+
+    endpoint: Endpoint | None
+    for_shadow: bool
+
+
 def identity(config: model.Cluster) -> Hashable:
     """Give what a live cluster cannot change: name, host and TLS, with the content of TLS's files.
 
@@ -56,9 +64,12 @@ class Cluster:
     hash of (64 bits, evenly spread); None where the balancer uses no hash.
     """
 
-    def __init__(self, config: model.Cluster, wheel: DeadlineWheel) -> None:
+    def __init__(
+        self, config: model.Cluster, wheel: DeadlineWheel, descriptors: Descriptors | None = None
+    ) -> None:
         self.identity = identity(config)
         self.wheel = wheel
+        self.descriptors = descriptors or Descriptors(UNLIMITED)
         self.stats = ClusterStats()
         self.endpoints: tuple[Endpoint, ...] = ()
         self._leaving: list[Endpoint] = []
@@ -66,8 +77,8 @@ class Cluster:
         self._only: Endpoint | None = None
         self._chosen: Endpoint | None = None
         self._detector: Detector | None = None
-        #: Who waits, in order, and for a connection to which endpoint (None: any).
-        self._waiters: dict[Waiter, Endpoint | None] = {}
+        #: Who waits, in order.
+        self._waiters: dict[Waiter, _Want] = {}
         self._connecting = 0
         #: Our own, for the cap; `stats` may be shared with a cluster of our name that leaves.
         self.open_connections = 0
@@ -183,7 +194,12 @@ class Cluster:
             connection.close()
 
     def wait(
-        self, waiter: Waiter, avoid: tuple[Endpoint, ...] = (), hash_: int | None = None
+        self,
+        waiter: Waiter,
+        avoid: tuple[Endpoint, ...] = (),
+        hash_: int | None = None,
+        *,
+        for_shadow: bool = False,
     ) -> Failure | None:
         """Queue `waiter` for a connection, making one when the caps allow; or say why there is none.
 
@@ -196,14 +212,17 @@ class Cluster:
         if is_queue_full or self._is_full():
             self.stats.pending_overflow += 1
             return errors.OVERFLOW
+        if has_room and not self.descriptors.may_connect(for_shadow):
+            self.stats.pending_overflow += 1
+            return errors.DESCRIPTORS
         is_bound = self._is_bound(avoid, hash_)
         endpoint = None if is_bound else self._chosen
         self._chosen = None
         if endpoint is None:
             endpoint = self._balancer.choose(avoid, hash_)
-        self._waiters[waiter] = endpoint if is_bound else None
+        self._waiters[waiter] = _Want(endpoint if is_bound else None, for_shadow)
         if has_room:
-            self._open(endpoint, waiter)
+            self._open(endpoint, waiter, for_shadow)
         else:
             self._make_room()
         return None
@@ -239,9 +258,9 @@ class Cluster:
         self._only = usable[0] if len(usable) == 1 and self.config.max_requests is None else None
         self._chosen = None
         if self._waiters:
-            for waiter, endpoint in self._waiters.items():
-                if endpoint not in usable:
-                    self._waiters[waiter] = None
+            for waiter, want in self._waiters.items():
+                if want.endpoint not in usable:
+                    self._waiters[waiter] = want._replace(endpoint=None)
             self._connect_for_waiters()
 
     def _idle_of_chosen(self, avoid: tuple[Endpoint, ...], hash_: int | None) -> list[UpstreamConnection]:
@@ -276,7 +295,7 @@ class Cluster:
     def _serve_waiter(self, connection: UpstreamConnection) -> bool:
         """Give a free connection to the longest waiter that takes it; True when it is not free any more."""
         endpoint = connection.endpoint
-        for waiter, wanted in self._waiters.items():
+        for waiter, (wanted, _) in self._waiters.items():
             if (wanted is None or wanted is endpoint) and not (waiter.wants_fresh and connection.requests):
                 del self._waiters[waiter]
                 waiter.on_connection(connection)
@@ -293,14 +312,21 @@ class Cluster:
             self._turn_away()
             return
         coming = {endpoint: endpoint.connecting for endpoint in self.endpoints if endpoint.connecting}
-        for waiter, wanted in self._waiters.items():
+        refused = []
+        for waiter, (wanted, for_shadow) in self._waiters.items():
             if not self._has_room():
-                return
+                break
             source = wanted or next((endpoint for endpoint, count in coming.items() if count), None)
             if source is not None and coming.get(source):
                 coming[source] -= 1
+            elif self.descriptors.may_connect(for_shadow):
+                self._open(wanted or balancer.choose(), waiter, for_shadow)
             else:
-                self._open(wanted or balancer.choose(), waiter)
+                refused.append(waiter)
+        for waiter in refused:
+            if self._waiters.pop(waiter, None) is not None:
+                self.stats.pending_overflow += 1
+                waiter.on_connect_failure(errors.DESCRIPTORS, None)
 
     def _turn_away(self) -> None:
         """No endpoint is left: unless connections under way may yet serve them, nobody need wait."""
@@ -310,19 +336,20 @@ class Cluster:
         for waiter in waiters:
             waiter.on_connect_failure(errors.NO_HEALTHY_UPSTREAM, None)
 
-    def _open(self, endpoint: Endpoint, waiter: Waiter) -> None:
+    def _open(self, endpoint: Endpoint, waiter: Waiter, for_shadow: bool) -> None:
         self._connecting += 1
         endpoint.connecting += 1
-        tasks.spawn(self._connect(endpoint, waiter), "connect")
+        self.descriptors.take(for_shadow)
+        tasks.spawn(self._connect(endpoint, waiter, for_shadow), "connect")
 
-    async def _connect(self, endpoint: Endpoint, waiter: Waiter) -> None:
+    async def _connect(self, endpoint: Endpoint, waiter: Waiter, for_shadow: bool) -> None:
         loop = asyncio.get_running_loop()
         failure = errors.CONNECT_FAILURE
         connection = None
         try:
             async with asyncio.timeout(self.config.connect_timeout_s):
                 _, connection = await loop.create_connection(
-                    lambda: UpstreamConnection(self, endpoint),
+                    lambda: UpstreamConnection(self, endpoint, for_shadow),
                     endpoint.address.host,
                     endpoint.address.port,
                     ssl=self._tls,
@@ -330,11 +357,14 @@ class Cluster:
                 )
         except TimeoutError:
             failure = errors.CONNECT_TIMEOUT
-        except (OSError, EOFError, ValueError):  # ValueError: a server name that cannot be one
-            pass
+        except (OSError, EOFError, ValueError) as error:  # ValueError: a server name that cannot be one
+            if isinstance(error, OSError) and is_exhaustion(error):
+                failure = errors.DESCRIPTORS
+                self.descriptors.on_exhausted("connect")
         finally:
             self._connecting -= 1
             endpoint.connecting -= 1
+            self.descriptors.give(for_shadow)
         if connection is not None and self._is_right_peer(connection):
             self.put(connection)
             if self._waiters:
@@ -353,9 +383,10 @@ class Cluster:
         return False
 
     def _on_connect_failure(self, failure: Failure, endpoint: Endpoint, waiter: Waiter) -> None:
-        self.stats.connect_failures += 1
-        if endpoint.monitor is not None:
-            endpoint.monitor.on_failure()
+        if failure is not errors.DESCRIPTORS:
+            self.stats.connect_failures += 1
+            if endpoint.monitor is not None:
+                endpoint.monitor.on_failure()
         if waiter in self._waiters:
             del self._waiters[waiter]
             waiter.on_connect_failure(failure, endpoint)

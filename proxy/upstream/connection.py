@@ -39,12 +39,14 @@ class UpstreamConnection(asyncio.Protocol):
     __slots__ = (
         "_body", "_buffer", "_chunked", "_heard_end", "_interims", "_last_words", "_left", "_passage",
         "_request", "_reusable", "_stream", "_valve", "alarm", "cluster", "deadline", "endpoint", "expires",
-        "request_done", "requests", "transport",
+        "for_shadow", "request_done", "requests", "transport",
     )  # fmt: skip
 
-    def __init__(self, cluster: Cluster, endpoint: Endpoint) -> None:
+    def __init__(self, cluster: Cluster, endpoint: Endpoint, for_shadow: bool = False) -> None:
+        """`for_shadow`: whom it was made for; it may carry anybody's requests."""
         self.cluster = cluster
         self.endpoint = endpoint
+        self.for_shadow = for_shadow
         self.deadline = self.alarm = self.expires = NEVER
         self.requests = 0
         self.request_done = True
@@ -89,7 +91,8 @@ class UpstreamConnection(asyncio.Protocol):
         else:
             self.transport.writelines([wire, *pieces])
         if (not end or (pieces and self.buffered_bytes)) and self.cluster.config.tls is None:
-            self._last_words = LastWords(self.transport.get_extra_info("socket"))
+            sock = self.transport.get_extra_info("socket")
+            self._last_words = LastWords(sock, self.cluster.descriptors)
 
     def send_data(self, pieces: list[bytes], end: bool) -> None:
         """Send more of the request's body."""
@@ -147,6 +150,7 @@ class UpstreamConnection(asyncio.Protocol):
         stats.connections += 1
         stats.connections_active += 1
         self.cluster.open_connections += 1
+        self.cluster.descriptors.take(self.for_shadow)
         if config.keepalive is not None:
             keep_alive(transport.get_extra_info("socket"), config.keepalive)
         if config.max_connection_duration_s is not None:
@@ -157,6 +161,7 @@ class UpstreamConnection(asyncio.Protocol):
         cluster = self.cluster
         cluster.stats.connections_active -= 1
         cluster.open_connections -= 1
+        cluster.descriptors.give(self.for_shadow)
         cluster.wheel.forget(self)
         self.endpoint.remove(self)
         passage = self._passage

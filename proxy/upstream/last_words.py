@@ -10,24 +10,33 @@ import contextlib
 import os
 import socket
 
+from proxy.descriptors import Descriptors, is_exhaustion
+
 _MAX_BYTES = 64 * 1024
 
 
 class LastWords:
-    """A second descriptor of one connection."""
+    """A second descriptor of one connection; where none is left, the last words are lost, and not the request."""
 
-    __slots__ = ("_fd",)
+    __slots__ = ("_descriptors", "_fd")
 
-    def __init__(self, sock: socket.socket) -> None:
-        try:
-            self._fd = os.dup(sock.fileno())
-        except OSError:
-            self._fd = -1  # no descriptor left: the last words are lost, not the request
+    def __init__(self, sock: socket.socket, descriptors: Descriptors) -> None:
+        self._descriptors = descriptors
+        self._fd = -1
+        if descriptors.duplicates < descriptors.shares.duplicates:
+            try:
+                self._fd = os.dup(sock.fileno())
+            except OSError as error:
+                if is_exhaustion(error):
+                    descriptors.on_exhausted("dup")
+            else:
+                descriptors.duplicates += 1
 
     def take(self) -> bytes:
         """Give what is left to read; nothing where there is nothing."""
         if self._fd < 0:
             return b""
+        self._descriptors.duplicates -= 1
         with contextlib.suppress(OSError), socket.socket(fileno=self._fd) as sock:
             self._fd = -1
             sock.setblocking(False)
@@ -39,3 +48,4 @@ class LastWords:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+            self._descriptors.duplicates -= 1

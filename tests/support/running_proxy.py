@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import pickle
+import resource
 import signal
 import subprocess
 import sys
@@ -135,7 +136,14 @@ def config_for(
 class RunningProxy:
     """A supervisor process with its workers. `stderr` holds what it has written so far."""
 
-    def __init__(self, config: Config, folder: Path, heartbeat_s: float, files: Sequence[Path] = ()) -> None:
+    def __init__(
+        self,
+        config: Config,
+        folder: Path,
+        heartbeat_s: float,
+        files: Sequence[Path] = (),
+        descriptors: int | None = None,
+    ) -> None:
         self.config = config
         self._file = folder / "config.pickle"
         self._stderr = folder / "stderr"
@@ -145,6 +153,8 @@ class RunningProxy:
             command = ["-m", "proxy", "run", *map(str, files)]
         with self._stderr.open("wb") as stderr:
             self.process = subprocess.Popen([sys.executable, *command], stderr=stderr, cwd=ROOT)
+        if descriptors is not None:
+            resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE, (descriptors, descriptors))
 
     def write(self, config: Config | bytes) -> None:
         """Put another configuration where a reload will find it."""
@@ -251,12 +261,14 @@ def running(
     heartbeat_s: float = 10.0,
     ready: bool = True,
     files: Sequence[Path] = (),
+    descriptors: int | None = None,
 ) -> Iterator[RunningProxy]:
     """Run a proxy; whatever the test did to it, its processes are gone afterwards.
 
+    `descriptors` is what each of its processes may have.
     With `files`, it is the command that runs, on those; `config` then only says where to ask.
     """
-    proxy = RunningProxy(config, folder, heartbeat_s, files)
+    proxy = RunningProxy(config, folder, heartbeat_s, files, descriptors)
     try:
         if ready:
             proxy.wait_ready()
