@@ -6,7 +6,8 @@ addresses. `slot` keeps one worker alive on its sockets, `process` is a worker s
 `cpus` are what it starts from, `fitting` names what is lowered to fit the machine, `tally` adds up what workers
 counted. `comparing` keeps the comparer alive, and `comparer` is its process seen from outside; `child` is what both
 kinds of process are. `ramps` has each `ramp` steer by itself, with a `lever`. `spans` queues what workers traced, and
-`otlp` exports it. It runs on plain asyncio: nothing here is per request.
+`otlp` exports it. As process 1 of a container it reaps `orphans`. It runs on plain asyncio: nothing here is
+per request.
 """
 
 from proxy.supervisor.core import run

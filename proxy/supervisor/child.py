@@ -14,6 +14,10 @@ from collections.abc import Mapping
 from proxy import control
 from proxy.control import Pipe
 
+#: Children that are running, or have ended and are not waited for yet: those of this module, by process id.
+#: One whose end we could not watch is not among them: it is reaped as an orphan is.
+own_pids: set[int] = set()
+
 
 class Child:
     """A process from its spawn until it has ended and its control pipe has been read to the end; then `gone` resolves.
@@ -59,6 +63,7 @@ class Child:
             )
         self.pid = self._process.pid
         self._pidfd = os.pidfd_open(self.pid)
+        own_pids.add(self.pid)
         self._loop.add_reader(self._pidfd, self._on_exit)
         await self._loop.create_unix_connection(lambda: self._pipe, sock=ours)
 
@@ -83,6 +88,7 @@ class Child:
         self._loop.remove_reader(self._pidfd)
         os.close(self._pidfd)
         self._process.wait()
+        own_pids.discard(self.pid)
         self._tell_when_gone()
 
     def _on_pipe_closed(self) -> None:

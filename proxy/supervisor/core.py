@@ -24,7 +24,8 @@ from proxy.compare.totals import Totals
 from proxy.config.model import Config, Settings
 from proxy.config.watcher import Watcher
 from proxy.runtime import Runtime
-from proxy.supervisor import banner, fitting
+from proxy.supervisor import banner, fitting, orphans
+from proxy.supervisor.child import own_pids
 from proxy.supervisor.comparing import Comparing
 from proxy.supervisor.doors import Doors
 from proxy.supervisor.fleet import Fleet
@@ -294,6 +295,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_stop_signal)
         loop.add_signal_handler(signal.SIGHUP, self._reload.want)
+        loop.add_signal_handler(signal.SIGCHLD, orphans.reap, own_pids)
         loop.add_signal_handler(signal.SIGUSR1, self._fleet.send, control.ReopenLog())
 
     def _on_stop_signal(self) -> None:

@@ -136,6 +136,8 @@ def config_for(
 class RunningProxy:
     """A supervisor process with its workers. `stderr` holds what it has written so far."""
 
+    script = _SCRIPT
+
     def __init__(
         self,
         config: Config,
@@ -148,7 +150,7 @@ class RunningProxy:
         self._file = folder / "config.pickle"
         self._stderr = folder / "stderr"
         self.write(config)
-        command = ["-c", _SCRIPT, str(self._file), str(heartbeat_s)]
+        command = ["-c", self.script, str(self._file), str(heartbeat_s)]
         if files:
             command = ["-m", "proxy", "run", *map(str, files)]
         with self._stderr.open("wb") as stderr:
