@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from itertools import zip_longest
 
+from proxy.admin.page.alignment import Budget, align
 from proxy.compare.example import Example, Fields
 
-#: Longer bodies are shown as they are, line beside line: to align them takes time by the square of their lines.
+#: Longer bodies are shown as they are, line beside line.
 MOST_LINES = 1_500
 _MOST_INDENT = 4
 
@@ -49,29 +49,40 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """Both answers of an example. `is_aligned` False: the bodies are too long to find what belongs together."""
+    """Both answers of an example. `is_aligned` False: line stands beside line, for the bodies are too long.
+
+    `is_capped`: they repeat themselves so much that not everything that belongs together was looked for.
+    """
 
     headers: tuple[Header, ...]
     lines: tuple[Line, ...]
     is_aligned: bool
+    is_capped: bool = False
 
 
 def of(example: Example) -> Sides:
-    """Lay the answers of `example` side by side; takes up to a tenth of a second for long ones."""
+    """Lay the answers of `example` side by side; takes up to a fifth of a second for long ones."""
     left, right = (_lines(side.body) for side in (example.primary, example.shadow))
     is_aligned = len(left) <= MOST_LINES and len(right) <= MOST_LINES
-    lines = _aligned(left, right) if is_aligned else _beside(left, right, 0, 0)
+    budget = Budget()
+    lines = tuple(_aligned(left, right, budget) if is_aligned else _beside(left, right, 0, 0))
     headers = tuple(_headers(example.primary.fields, example.shadow.fields))
-    return Sides(headers, tuple(lines), is_aligned)
+    return Sides(headers, lines, is_aligned, budget.is_spent)
 
 
 def _headers(left: Fields, right: Fields) -> Iterator[Header]:
     """Yield all headers by name; one that comes several times stands beside the other side's of the same turn."""
-    names = dict.fromkeys(name for name, _ in (*left, *right))
-    for name in names:
-        mine, theirs = ([value for key, value in side if key == name] for side in (left, right))
-        for one, other in zip_longest(mine, theirs):
+    mine, theirs = _by_name(left), _by_name(right)
+    for name in mine | theirs:
+        for one, other in zip_longest(mine.get(name, ()), theirs.get(name, ())):
             yield Header(name, one, other)
+
+
+def _by_name(fields: Fields) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, value in fields:
+        found.setdefault(name, []).append(value)
+    return found
 
 
 def _lines(body: str) -> list[str]:
@@ -83,23 +94,26 @@ def _lines(body: str) -> list[str]:
     return (laid_out if len(laid_out) <= _MOST_INDENT * len(body) + 1000 else body).splitlines()
 
 
-def _aligned(left: list[str], right: list[str]) -> Iterator[Line]:
-    for kind, start, end, other_start, other_end in SequenceMatcher(
-        None, left, right, autojunk=False
-    ).get_opcodes():
-        if kind == "replace":
-            yield from _by_name(left[start:end], right[other_start:other_end], start, other_start)
+def _aligned(left: list[str], right: list[str], budget: Budget) -> Iterator[Line]:
+    for part in align(left, right, budget):
+        mine, theirs = left[part.start : part.end], right[part.other_start : part.other_end]
+        if part.is_same or not mine or not theirs:
+            yield from _beside(mine, theirs, part.start, part.other_start)
         else:
-            yield from _beside(left[start:end], right[other_start:other_end], start, other_start)
+            yield from _by_member(mine, theirs, part.start, part.other_start, budget)
 
 
-def _by_name(left: list[str], right: list[str], before: int, other_before: int) -> Iterator[Line]:
+def _by_member(
+    left: list[str], right: list[str], before: int, other_before: int, budget: Budget
+) -> Iterator[Line]:
     """Yield lines that are not the same, a member of an object beside the one of that name."""
     mine, theirs = ([line.partition('": ')[0] for line in side] for side in (left, right))
-    matcher = SequenceMatcher(None, mine, theirs, autojunk=False)
-    for _, start, end, other_start, other_end in matcher.get_opcodes():
+    for part in align(mine, theirs, budget):
         yield from _beside(
-            left[start:end], right[other_start:other_end], before + start, other_before + other_start
+            left[part.start : part.end],
+            right[part.other_start : part.other_end],
+            before + part.start,
+            other_before + part.other_start,
         )
 
 

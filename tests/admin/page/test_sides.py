@@ -86,3 +86,26 @@ def test_the_longest_bodies_take_no_time_by_their_square() -> None:
     """Lines that are all alike are the worst there is for an alignment."""
     body = json.dumps([[1, 2]] * 300)
     assert len(sides.of(example(body, body + " ")).lines) > 1_000
+
+
+def test_bodies_that_repeat_themselves_are_capped_and_say_so() -> None:
+    """Aligned in full, they take minutes."""
+    left, right = "a\nb\n" * 740, "b\na\na\n" * 490
+    found = sides.of(example(left, right))
+    assert found.is_aligned
+    assert found.is_capped
+    assert [line.left_number for line in found.lines if line.left] == list(range(1, 1481))
+    assert [line.right_number for line in found.lines if line.right] == list(range(1, 1471))
+
+
+def test_ordinary_bodies_are_not_capped() -> None:
+    left, right = (json.dumps([{"id": n, "price": n * more} for n in range(300)]) for more in (2, 3))
+    assert not sides.of(example(left, right)).is_capped
+
+
+def test_thousands_of_headers_are_laid_side_by_side_in_one_pass() -> None:
+    left: Fields = tuple((f"x-{number}", "1") for number in range(10_000))
+    right: Fields = tuple((f"x-{number}", "2") for number in reversed(range(10_000)))
+    found = sides.of(example("", "", left, right)).headers
+    assert len(found) == 10_000
+    assert found[3] == Header("x-3", "1", "2")
