@@ -7,7 +7,8 @@ closed pipe means the other side is gone.
 
 A reload takes two steps: every worker is sent `Prepare` and answers `Prepared` or `Rejected`; then all are sent
 `Commit`, answered by `Committed`, or all `Abandon`. The configuration travels in parts that are unpickled one by
-one (`parts_of`), because a worker that serves may not stand still for the whole of it.
+one (`parts_of`), because a worker that serves may not stand still for the whole of it. So do counts, rows and what the
+comparer knows (`pack`): whoever reads them unpickles them part by part, beside its loop.
 """
 
 from __future__ import annotations
@@ -16,16 +17,16 @@ import asyncio
 import logging
 import pickle
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
-from proxy.compare.example import Example, Search
+from proxy.compare.example import Search
 from proxy.compare.totals import Totals
 from proxy.config.model import Compare, Config, Settings, VirtualHost
 from proxy.runtime import Override
 from proxy.snapshot import Part
-from proxy.telemetry.metrics import Report
+from proxy.telemetry.metrics import Report, merge
 from proxy.telemetry.span import Span
 
 MAX_FRAME_BYTES = 64 * 1024 * 1024
@@ -36,6 +37,9 @@ HEARTBEAT_S = 1.0
 PART_SIZE = 4
 
 Item = TypeVar("Item")
+
+#: Pickled values that together are one: a `Report`'s parts, a list's rows.
+Parts = tuple[bytes, ...]
 
 _LENGTH = struct.Struct("!I")
 _log = logging.getLogger(__name__)
@@ -158,25 +162,25 @@ class Steered:
 class Heartbeat:
     """The worker's or comparer's loop turns; sent every `HEARTBEAT_S`. `spans` are those that ended since the last."""
 
-    report: Report
+    report: Parts
     spans: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Snapped:
-    """The answer to `Snap`: counters, and what `/clusters` and `/mirrors` show."""
+    """The answer to `Snap`: counters, and lists of rows that `/clusters` and `/mirrors` show."""
 
     id: int
-    report: Report
-    clusters: list[dict[str, object]]
-    mirrors: list[dict[str, object]]
+    report: Parts
+    clusters: Parts
+    mirrors: Parts
 
 
 @dataclass(frozen=True, slots=True)
 class Drained:
     """Nothing is in flight any more; these are the last counters and spans."""
 
-    report: Report
+    report: Parts
     spans: tuple[Span, ...] = ()
 
 
@@ -213,13 +217,13 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """The comparer's answer: all `Totals` since that time, the examples that were searched for, or the one example.
+    """The comparer's answer: tables of `Totals`, which add up, since that time; or the examples that were searched for.
 
     `problem` says in one line why there is no answer.
     """
 
     id: int
-    answer: Totals | tuple[Example, ...] | Example | None
+    answer: Parts
     problem: str = ""
 
 
@@ -260,6 +264,24 @@ def parts_of(config: Config) -> tuple[bytes, ...]:
 def part_from(pickled: bytes) -> Part:
     """Return a part: clusters come first; routes of one virtual host may come in several."""
     return cast("Part", pickle.loads(pickled))  # noqa: S301 both ends are ours, see the module's docstring
+
+
+def pack(parts: Iterable[object]) -> Parts:
+    """Pickle values one by one."""
+    return tuple(map(_dump, parts))
+
+
+def unpack(parts: Parts) -> Iterator[Any]:
+    """Yield what was packed, unpickled when it is asked for."""
+    return map(pickle.loads, parts)  # both ends are ours, see the module's docstring
+
+
+def read_report(parts: Parts) -> Report:
+    """Return the report that was packed in parts."""
+    report: Report = {}
+    for part in unpack(parts):
+        merge(report, part)
+    return report
 
 
 def _batches(items: tuple[Item, ...]) -> Iterator[tuple[Item, ...]]:

@@ -24,7 +24,7 @@ from proxy.mirror.shedding import Shedding
 from proxy.runtime import Override
 from proxy.snapshot import Compiler, Part, Snapshot
 from proxy.telemetry.access_log import AccessLog
-from proxy.telemetry.metrics import Report
+from proxy.telemetry.metrics import Report, merge
 from proxy.telemetry.span import Span
 from proxy.telemetry.stats import DownstreamStats
 from proxy.tracer import Tracer
@@ -33,11 +33,12 @@ from proxy.upstream.resolver import Resolver
 
 _CERTIFICATE_CHECK_S = 5.0
 _FINISH_POLL_S = 0.02
-#: How long a worker that serves compiles at a stretch (`python -m benchmarks --scenario reload_1000`).
+#: How long a worker that serves compiles, or reads its counters, at a stretch (`python -m benchmarks --scenario
+#: reload_1000`).
 SLICE_S = 0.0003
 
 
-async def _in_slices(steps: Iterable[object]) -> None:
+async def in_slices(steps: Iterable[object]) -> None:
     """Take all steps, and let the loop have its turn whenever a slice is over."""
     end = perf_counter() + SLICE_S
     for _ in steps:
@@ -114,12 +115,12 @@ class DataPlane:
         snapshot = self._blank(settings, generation)
         gc.disable()  # a collection would walk everything that is new, in one go
         try:
-            await _in_slices(self._compile(snapshot, parts))
+            await in_slices(self._compile(snapshot, parts))
         finally:
             gc.freeze()
             gc.enable()
         await self._resolver.heard()
-        await _in_slices(map(self._resolver.introduce, snapshot.held.fresh))
+        await in_slices(map(self._resolver.introduce, snapshot.held.fresh))
         self._prepared = snapshot
 
     async def commit(self, overrides: Iterable[Override]) -> None:
@@ -134,7 +135,7 @@ class DataPlane:
         self._door.trailers = snapshot.settings.http1.trailers
         self._shedding.limits = snapshot.settings.shed
         self.snapshot = snapshot
-        await _in_slices(self._settle(snapshot.held, gone))
+        await in_slices(self._settle(snapshot.held, gone))
 
     def _settle(self, held: Held, gone: Iterable[Cluster]) -> Iterator[None]:
         yield
@@ -235,8 +236,19 @@ class DataPlane:
 
     def report(self) -> Report:
         """Read every counter (see `telemetry.metrics.FAMILIES`)."""
-        report = census.report(self._holdings, self.snapshot.generation, self._stats)
-        report |= census.steered(self.snapshot.held)
+        report: Report = {}
+        for part in self.report_parts():
+            merge(report, part)
+        return report
+
+    def report_parts(self) -> Iterator[Report]:
+        """Read the same in parts, between which the loop may turn; the last is about this worker itself."""
+        yield from census.parts(self._holdings, self.snapshot.generation, self._stats)
+        yield from census.steered(self.snapshot.held)
+        yield self._own()
+
+    def _own(self) -> Report:
+        report: Report = {}
         if self._access_log is not None:
             report["access_log_dropped_total"] = {(): self._access_log.dropped}
         report["descriptors_exhausted_total"] = {(): self._descriptors.exhausted}
@@ -253,10 +265,18 @@ class DataPlane:
         """Hand over the spans that have ended since the last time."""
         return self._tracer.take()
 
-    def clusters(self) -> list[dict[str, object]]:
+    def clusters(self) -> list[census.Row]:
         """One row per cluster."""
+        return [row for rows in self.cluster_parts() for row in rows]
+
+    def cluster_parts(self) -> Iterator[list[census.Row]]:
+        """Give the same in parts."""
         return census.clusters(self._holdings)
 
-    def mirrors(self) -> list[dict[str, object]]:
+    def mirrors(self) -> list[census.Row]:
         """One row per mirror."""
+        return [row for rows in self.mirror_parts() for row in rows]
+
+    def mirror_parts(self) -> Iterator[list[census.Row]]:
+        """Give the same in parts."""
         return census.mirrors(self.snapshot.held)

@@ -16,12 +16,13 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Iterable, Iterator
 
 import uvloop
 
 from proxy import control, tasks
-from proxy.control import Pipe
-from proxy.dataplane import DataPlane
+from proxy.control import Parts, Pipe
+from proxy.dataplane import DataPlane, in_slices
 from proxy.telemetry import log
 from proxy.telemetry.access_log import AccessLog
 
@@ -61,6 +62,7 @@ class Worker:
         self._access_log: AccessLog | None = None
         self._preparing: asyncio.Task[None] | None = None
         self._prepared: int | None = None  # the generation that may be committed
+        self._counting = asyncio.Lock()
 
     async def run(self, end: socket.socket) -> int:
         """Serve over the control pipe `end`; returns 0 when drained, 1 when it could not start."""
@@ -82,7 +84,8 @@ class Worker:
         await plane.finish(grace_s)
         if self._access_log is not None:
             self._access_log.close(_FLUSH_S)
-        await self._say_last(control.Drained(plane.report(), plane.take_spans()))
+        async with self._counting:
+            await self._say_last(control.Drained(control.pack(plane.report_parts()), plane.take_spans()))
         return 0
 
     async def _serve(self, start: control.Start) -> DataPlane:
@@ -123,8 +126,19 @@ class Worker:
 
     def _beat(self, plane: DataPlane) -> None:
         asyncio.get_running_loop().call_later(control.HEARTBEAT_S, self._beat, plane)
-        if not self._pipe.is_behind:
-            self._pipe.send(control.Heartbeat(plane.report(), plane.take_spans()))
+        if not self._pipe.is_behind and not self._counting.locked():
+            tasks.spawn(self._count(plane), "heartbeat")
+
+    async def _count(self, plane: DataPlane) -> None:
+        """Send what was counted. One at a time: what was read later must not be heard before."""
+        async with self._counting:
+            report = await _packed(plane.report_parts())
+            self._pipe.send(control.Heartbeat(report, plane.take_spans()))
+
+    async def _snap(self, plane: DataPlane, number: int) -> None:
+        async with self._counting:
+            parts = (plane.report_parts(), plane.cluster_parts(), plane.mirror_parts())
+            self._pipe.send(control.Snapped(number, *[await _packed(some) for some in parts]))
 
     def _on_message(self, message: control.Message) -> None:
         if isinstance(message, control.Start):
@@ -139,8 +153,7 @@ class Worker:
     def _on_request(self, plane: DataPlane, message: control.Message) -> None:
         match message:
             case control.Snap(id=number):
-                snapped = control.Snapped(number, plane.report(), plane.clusters(), plane.mirrors())
-                self._pipe.send(snapped)
+                tasks.spawn(self._snap(plane, number), "snap")
             case control.Steer(id=number):
                 plane.steer(message.overrides)
                 self._pipe.send(control.Steered(number))
@@ -190,6 +203,19 @@ class Worker:
     def _begin_leaving(self, grace_s: float) -> None:
         if not self._leaving.done():
             self._leaving.set_result(grace_s)
+
+
+async def _packed(parts: Iterable[object]) -> Parts:
+    """Read and pickle `parts`, a slice at a stretch."""
+    packed: list[bytes] = []
+
+    def pack() -> Iterator[None]:
+        for part in parts:
+            packed.extend(control.pack([part]))
+            yield
+
+    await in_slices(pack())
+    return tuple(packed)
 
 
 def _pairs(fd: int | None) -> socket.socket | None:

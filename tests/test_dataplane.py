@@ -7,7 +7,7 @@ import socket
 from dataclasses import replace
 
 from proxy.config.model import Shed
-from proxy.telemetry.metrics import FAMILIES
+from proxy.telemetry.metrics import FAMILIES, Report, merge
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import Client, get, post
 from tests.support.origin import OK, Visit, answering_after
@@ -141,6 +141,24 @@ async def test_every_family_it_reports_is_in_the_table_with_its_labels(
         for labels, value in samples.items():
             assert len(labels) == len(family.labels), name
             assert isinstance(value, list) == (family.kind == "histogram"), name
+
+
+async def test_counters_of_many_mirrors_come_in_small_parts_that_add_up(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect
+) -> None:
+    served = await plane(await origin(), *[await origin() for _ in range(21)])
+    await (await connect(served)).ask(get())
+    await until(lambda: "in flight" not in served.outcomes(), "all shadows")
+    parts = list(served.inner.report_parts())
+    of_mirrors = [part["mirror_in_flight"] for part in parts if "mirror_in_flight" in part]
+    assert [len(some) for some in of_mirrors] == [4, 4, 4, 4, 4, 1]
+    assert "worker_loop_lag_seconds" in parts[-1]
+    merged: Report = {}
+    for part in parts:
+        merge(merged, part)
+    lag = "worker_loop_lag_seconds"  # since it was last read
+    assert merged == {**served.inner.report(), lag: merged[lag]}
+    assert len(merged["mirror_in_flight"]) == 21
 
 
 async def test_durations_and_codes_are_counted_by_destination(

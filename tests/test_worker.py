@@ -71,7 +71,7 @@ class Held:
         self.send(control.Snap(1))
         snapped = self.receive_until(control.Snapped)
         assert isinstance(snapped, control.Snapped)
-        return snapped.report["requests_total"]
+        return control.read_report(snapped.report)["requests_total"]
 
     def ask(self) -> None:
         with socket.create_connection(self.address) as client:
@@ -129,14 +129,14 @@ def test_a_worker_says_ready_beats_answers_and_drains() -> None:
             snapped = held.receive_until(control.Snapped)
             assert isinstance(snapped, control.Snapped)
             assert snapped.id == 7
-            assert snapped.report["requests_total"] == {("r", "p", "503"): 1}
-            assert [row["name"] for row in snapped.clusters] == ["p"]
-            assert snapped.mirrors == []
+            assert control.read_report(snapped.report)["requests_total"] == {("r", "p", "503"): 1}
+            assert [row["name"] for rows in control.unpack(snapped.clusters) for row in rows] == ["p"]
+            assert snapped.mirrors == ()
         held.receive_until(control.Heartbeat)
         held.send(control.Drain(5.0))
         drained = held.receive_until(control.Drained)
         assert isinstance(drained, control.Drained)
-        assert drained.report["requests_total"] == {("r", "p", "503"): 1}
+        assert control.read_report(drained.report)["requests_total"] == {("r", "p", "503"): 1}
         assert held.process.wait(BOUND_S) == 0
 
 

@@ -1,14 +1,27 @@
-"""Bodies of requests and answers, both JSON; nonsense is told with its reason (`guard.explain` makes it a 400)."""
+"""Bodies of requests and answers; nonsense is told with its reason (`guard.explain` makes it a 400).
+
+An answer about every route may be megabytes: it is made beside the loop and written in pieces, so that it holds neither
+the loop, nor more memory than one piece for each client that is slow to read.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
+from proxy.admin.beside import Beside
 from proxy.config.problems import hinted
+
+JSON = "application/json; charset=utf-8"
+TEXT = "text/plain; charset=utf-8"
+
+_PIECE_BYTES = 64 * 1024
+#: A client that takes no piece for so long loses the rest.
+_PATIENCE_S = 10.0
 
 
 class NonsenseError(Exception):
@@ -36,4 +49,41 @@ def check_keys(given: Iterable[str], known: tuple[str, ...]) -> None:
 
 def answer(value: object, status: int = 200) -> web.Response:
     """Answer `value` as JSON that people can read."""
-    return web.json_response(text=json.dumps(value, indent=1) + "\n", status=status)
+    return web.json_response(text=_written(value), status=status)
+
+
+async def answer_beside(
+    request: web.Request, beside: Beside, make: Callable[[], object]
+) -> web.StreamResponse:
+    """Answer what `make` returns as `answer` does, both made beside the loop. Raises `BusyError`."""
+    return await send(request, await beside.run(lambda: _written(make()).encode()), JSON)
+
+
+async def send(request: web.Request, body: bytes, content_type: str) -> web.StreamResponse:
+    """Answer `body`, a long one in pieces."""
+    headers = {hdrs.CONTENT_TYPE: content_type}
+    if len(body) <= _PIECE_BYTES:
+        return web.Response(body=body, headers=headers)
+    response = web.StreamResponse(headers=headers)
+    response.content_length = len(body)
+    await response.prepare(request)
+    if request.method != hdrs.METH_HEAD:
+        await _write(request, response, memoryview(body))
+    return response
+
+
+async def _write(request: web.Request, response: web.StreamResponse, body: memoryview) -> None:
+    try:
+        for start in range(0, len(body), _PIECE_BYTES):
+            async with asyncio.timeout(_PATIENCE_S):
+                await response.write(body[start : start + _PIECE_BYTES])
+    except ConnectionResetError:
+        response.force_close()
+    except TimeoutError:
+        response.force_close()
+        if request.transport is not None:
+            request.transport.abort()  # what it has not read yet would be waited for
+
+
+def _written(value: object) -> str:
+    return json.dumps(value, indent=1) + "\n"

@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from proxy.admin import body, ramps, rows
+from proxy.admin.beside import CHANGES as ANSWERS
 from proxy.admin.body import NonsenseError, answer
 from proxy.admin.guard import SUBJECT, Handler, problem
 from proxy.config import quantity
@@ -32,7 +33,7 @@ class _Mirror:
     ttl_s: float | None
 
 
-async def set_weights(request: web.Request) -> web.Response:
+async def set_weights(request: web.Request) -> web.StreamResponse:
     """Set weights of a route: `{"route": NAME, "weights": {DESTINATION: N, ...}, "ttl": "5m"}`; answer its row.
 
     Destinations that are not named keep the weights they have; with `"weights": null` all have the file's again.
@@ -43,10 +44,13 @@ async def set_weights(request: web.Request) -> web.Response:
         await subject.reset(route=route)
     else:
         await subject.set_weights(route, weights, ttl_s)
-    return answer({"routes": rows.routes(subject, only=route)})
+    standing = rows.Standing(subject)
+    return await body.answer_beside(
+        request, request.app[ANSWERS], lambda: {"routes": rows.routes(standing, only=route)}
+    )
 
 
-async def set_mirror(request: web.Request) -> web.Response:
+async def set_mirror(request: web.Request) -> web.StreamResponse:
     """Steer a mirror: `{"mirror": NAME, "percent": N, "paused": true, "ttl": "5m"}`; answer its row.
 
     What is not named stays. With `"percent": null`, which is said alone, the file's holds again. Without `mirror` all
@@ -59,7 +63,10 @@ async def set_mirror(request: web.Request) -> web.Response:
     else:
         await subject.set_mirror(wanted.name, wanted.percent, wanted.paused, wanted.ttl_s)
     only = None if wanted.name == ALL_MIRRORS else wanted.name
-    return answer(rows.mirrors(subject, await subject.snapshot(), only))
+    snapshot, standing = await subject.snapshot(), rows.Standing(subject)
+    return await body.answer_beside(
+        request, request.app[ANSWERS], lambda: rows.mirrors(standing, snapshot, only)
+    )
 
 
 async def reload(request: web.Request) -> web.Response:

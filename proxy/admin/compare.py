@@ -9,7 +9,8 @@ from typing import get_args
 
 from aiohttp import web
 
-from proxy.admin.body import NonsenseError, answer, check_keys
+from proxy.admin.beside import VIEWS
+from proxy.admin.body import NonsenseError, answer_beside, check_keys
 from proxy.admin.guard import SUBJECT, problem
 from proxy.admin.subject import Subject
 from proxy.compare.difference import Kind
@@ -23,33 +24,37 @@ _KINDS: tuple[str, ...] = get_args(Kind)
 _SEARCH = ("since", "route", "mirror", "path", "kind", "before", "limit")
 
 
-async def report(request: web.Request) -> web.Response:
+async def report(request: web.Request) -> web.StreamResponse:
     """Answer the totals since `?since=1h` or a time (seconds since the epoch), and what they are judged by."""
     subject, now = request.app[SUBJECT], time.time()
     check_keys(request.query, ("since",))
     since = _since(request.query, now)
     totals = await subject.totals(since)
-    compare = subject.loaded.config.settings.compare
-    return answer(
-        {
+    compare, named = subject.loaded.config.settings.compare, _mirrors(subject)
+
+    def make() -> dict[str, object]:
+        return {
             "version": version(),
             "time": round(now, 3),
             "since": round(since, 3),
             "is_comparing": compare.is_on,
             "thresholds": asdict(compare.thresholds),
-            "mirrors": _mirrors(subject),
+            "mirrors": named,
             "totals": totals.rows(),
         }
+
+    return await answer_beside(request, request.app[VIEWS], make)
+
+
+async def differences(request: web.Request) -> web.StreamResponse:
+    """Answer the newest examples: `?route=&mirror=&path=&kind=&since=&before=NUMBER&limit=N` narrow them."""
+    found = await request.app[SUBJECT].differences(read_search(request.query))
+    return await answer_beside(
+        request, request.app[VIEWS], lambda: {"differences": [asdict(example) for example in found]}
     )
 
 
-async def differences(request: web.Request) -> web.Response:
-    """Answer the newest examples: `?route=&mirror=&path=&kind=&since=&before=NUMBER&limit=N` narrow them."""
-    found = await request.app[SUBJECT].differences(read_search(request.query))
-    return answer({"differences": [asdict(example) for example in found]})
-
-
-async def difference(request: web.Request) -> web.Response:
+async def difference(request: web.Request) -> web.StreamResponse:
     """Answer one example by its number."""
     written = request.match_info["number"]
     number = whole(written)
@@ -58,7 +63,7 @@ async def difference(request: web.Request) -> web.Response:
     found = await request.app[SUBJECT].difference(number)
     if found is None:
         return problem(404, f"there is no difference {number}, or no longer")
-    return answer(asdict(found))
+    return await answer_beside(request, request.app[VIEWS], lambda: asdict(found))
 
 
 def _mirrors(subject: Subject) -> list[str]:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 
+from proxy.admin.beside import BusyError
 from proxy.admin.body import NonsenseError
 from proxy.admin.subject import RefusedError, Subject
 from proxy.config.model import is_ip
@@ -58,7 +59,7 @@ async def explain(request: web.Request, handler: Handler) -> web.StreamResponse:
     except NonsenseError as error:
         return problem(400, str(error))
     except RefusedError as error:
-        return problem(422, str(error), **error.more)
+        return problem(503 if isinstance(error, BusyError) else 422, str(error), **error.more)
 
 
 def guarded(change: Handler) -> Handler:

@@ -1,11 +1,16 @@
-"""What `/routes`, `/mirrors` and `/config_dump` show, made of the configuration in force and what overrides it."""
+"""What `/routes`, `/mirrors` and `/config_dump` show, made of the configuration in force and what overrides it.
+
+Of thousands of routes that takes long: a thread makes it of a `Standing`, which does not change under it.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Protocol
 
-from proxy.admin.subject import Row, Snapshot, Subject
+from proxy.admin.subject import Loaded, Refusal, Row, Snapshot, Steered
 from proxy.config.model import Config, FieldMatch, Match, MirrorPolicy, Route, StringMatch, VirtualHost
 from proxy.mirror.share import MILLION, millionths
 from proxy.runtime import ALL_MIRRORS
@@ -16,7 +21,50 @@ from proxy.translate.envoy_route import route_configuration
 _TYPE = "type.googleapis.com/envoy.admin.v3"
 
 
-def routes(subject: Subject, only: str | None = None) -> list[Row]:
+class Steerable(Protocol):
+    """What of a subject is shown here: a `Subject`, or how one stood."""
+
+    @property
+    def loaded(self) -> Loaded:
+        """What is in force."""
+
+    @property
+    def refusal(self) -> Refusal | None:
+        """What was refused since."""
+
+    def weights_of(self, route: str) -> tuple[Mapping[str, int], float | None]:
+        """Return the overridden weights of a route, and for how many seconds more."""
+
+    def steered(self, mirror: str) -> Steered:
+        """Return what was set of a mirror by hand."""
+
+
+class Standing:
+    """How `subject` stood when this was made; any thread may read it."""
+
+    def __init__(self, subject: Steerable) -> None:
+        self.loaded = subject.loaded
+        self.refusal = subject.refusal
+        routes = list(self.loaded.config.routes())
+        names = {mirror.name for route in routes for mirror in route.mirrors}
+        self._weights = {route.name: subject.weights_of(route.name) for route in routes}
+        self._steered = {name: subject.steered(name) for name in {*names, ALL_MIRRORS}}
+
+    def weights_of(self, route: str) -> tuple[Mapping[str, int], float | None]:
+        """Return the weights that a route had in place of the file's."""
+        return self._weights[route]
+
+    def steered(self, mirror: str) -> Steered:
+        """Return what was set of a mirror by hand."""
+        return self._steered[mirror]
+
+    @property
+    def mirrors(self) -> Mapping[str, Steered]:
+        """Return what was set of each mirror, and of `ALL_MIRRORS`."""
+        return self._steered
+
+
+def routes(subject: Steerable, only: str | None = None) -> list[Row]:
     """Return a row for each route, or those called `only`: its host, conditions and destinations."""
     return [
         _route(subject, host, route)
@@ -26,7 +74,7 @@ def routes(subject: Subject, only: str | None = None) -> list[Row]:
     ]
 
 
-def _route(subject: Subject, host: VirtualHost, route: Route) -> Row:
+def _route(subject: Steerable, host: VirtualHost, route: Route) -> Row:
     weights, left_s = subject.weights_of(route.name)
     row: Row = {
         "name": route.name,
@@ -50,15 +98,17 @@ def _route(subject: Subject, host: VirtualHost, route: Route) -> Row:
     return row
 
 
-def mirrors(subject: Subject, snapshot: Snapshot, only: str | None = None) -> Row:
+def mirrors(subject: Steerable, snapshot: Snapshot, only: str | None = None) -> Row:
     """Return a row for each mirror, or for the one called `only`: its share, and what became of its requests.
 
     `all_paused`: also those that a reload adds. `ends_in_s` is when a mirror's pause ends, or where it has none,
     its percent: then the file's holds again.
     """
     seen = {row["name"]: row for row in snapshot.mirrors}
+    ends = _outcomes(snapshot.report)
     found = {
-        mirror.name: _mirror(subject, snapshot.report, route.name, mirror) | seen.get(mirror.name, {})
+        mirror.name: _mirror(subject, ends.get(mirror.name, {}), route.name, mirror)
+        | seen.get(mirror.name, {})
         for route in subject.loaded.config.routes()
         for mirror in route.mirrors
         if only in {None, mirror.name}
@@ -66,7 +116,7 @@ def mirrors(subject: Subject, snapshot: Snapshot, only: str | None = None) -> Ro
     return {"mirrors": list(found.values()), "all_paused": subject.steered(ALL_MIRRORS).paused}
 
 
-def _mirror(subject: Subject, report: Report, route: str, policy: MirrorPolicy) -> Row:
+def _mirror(subject: Steerable, outcomes: Mapping[str, float], route: str, policy: MirrorPolicy) -> Row:
     steered = subject.steered(policy.name)
     file_percent = round(policy.percent, 4)
     row: Row = {
@@ -78,18 +128,21 @@ def _mirror(subject: Subject, report: Report, route: str, policy: MirrorPolicy) 
         "file_percent": file_percent,
         "overridden": steered.percent is not None,
         "paused": steered.paused,
-        "outcomes": _outcomes(report, policy.name),
+        "outcomes": dict(sorted(outcomes.items())),
     }
     if steered.left_s is not None:
         row["ends_in_s"] = round(steered.left_s, 1)
     return row
 
 
-def _outcomes(report: Report, mirror: str) -> dict[str, object]:
-    samples = report.get("mirror_requests_total", {})
-    return {
-        outcome: count for (_, name, outcome), count in sorted(samples.items()) if name == mirror and count
-    }
+def _outcomes(report: Report) -> dict[str, dict[str, float]]:
+    """Return what became of each mirror's requests, by the mirror's name: one pass over all counts."""
+    found: dict[str, dict[str, float]] = {}
+    for (_, mirror, outcome), count in report.get("mirror_requests_total", {}).items():
+        if count and not isinstance(count, list):
+            mine = found.setdefault(mirror, {})
+            mine[outcome] = mine.get(outcome, 0) + count
+    return found
 
 
 def _match(match: Match) -> str:
@@ -117,7 +170,7 @@ def _string(match: StringMatch) -> str:
     return match.kind if match.kind == "present" else f"{match.kind} {match.value}{fold}"
 
 
-def config_dump(subject: Subject) -> Row:
+def config_dump(subject: Steerable) -> Row:
     """Return what is in force as Envoy's `/config_dump` does (api/envoy/admin/v3/config_dump_shared.proto).
 
     A reload that was refused is the routes' `error_state`, with a line in `details` for each problem.
@@ -145,7 +198,7 @@ def config_dump(subject: Subject) -> Row:
     }
 
 
-def _as_steered(subject: Subject) -> Config:
+def _as_steered(subject: Steerable) -> Config:
     """Return the configuration in force with the weights and shares that requests really meet."""
     config = subject.loaded.config
     hosts = tuple(
@@ -155,7 +208,7 @@ def _as_steered(subject: Subject) -> Config:
     return dataclasses.replace(config, virtual_hosts=hosts)
 
 
-def _steered_route(subject: Subject, route: Route) -> Route:
+def _steered_route(subject: Steerable, route: Route) -> Route:
     weights, _ = subject.weights_of(route.name)
     destinations = tuple(
         dataclasses.replace(one, weight=weights.get(one.name, one.weight)) for one in route.destinations
@@ -164,7 +217,7 @@ def _steered_route(subject: Subject, route: Route) -> Route:
     return dataclasses.replace(route, destinations=destinations, mirrors=mirrors)
 
 
-def _steered_mirror(subject: Subject, policy: MirrorPolicy) -> MirrorPolicy:
+def _steered_mirror(subject: Steerable, policy: MirrorPolicy) -> MirrorPolicy:
     """One that is paused gets 0 of what there is."""
     steered = subject.steered(policy.name)
     if steered.paused:

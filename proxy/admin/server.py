@@ -8,10 +8,14 @@ import socket
 from aiohttp import web
 
 from proxy.admin import changes, guard, views
+from proxy.admin.beside import CHANGES, DIFFERENCES, VIEWS, Beside
 from proxy.admin.page.live import LIVE, Live
+from proxy.admin.scrapes import Scrapes
 from proxy.admin.subject import Subject
 
 _CLOSE_S = 1.0
+#: The work that is done beside the loop, each kind by a thread of its own.
+_KINDS = {VIEWS: "views", CHANGES: "the answers of changes", DIFFERENCES: "differences"}
 
 
 class Door:
@@ -30,6 +34,8 @@ class AdminServer:
 
     def __init__(self, subject: Subject) -> None:
         self._subject = subject
+        self._scrapes = Scrapes(subject)
+        self._beside = {key: Beside(what) for key, what in _KINDS.items()}
 
     async def open(self, sock: socket.socket) -> Door:
         """Open the door to everything."""
@@ -39,6 +45,12 @@ class AdminServer:
         """Open the door that has only what `views.PROBES` names."""
         return await self._open(sock, views.PROBES, ())
 
+    def close(self) -> None:
+        """Do no more work beside the loop."""
+        self._scrapes.close()
+        for beside in self._beside.values():
+            beside.close()
+
     async def _open(
         self, sock: socket.socket, pages: tuple[views.Page, ...], taken: tuple[changes.Change, ...]
     ) -> Door:
@@ -47,6 +59,9 @@ class AdminServer:
         app = web.Application(middlewares=guards, client_max_size=guard.MAX_BODY_BYTES)
         app[guard.SUBJECT] = self._subject
         app[guard.IS_LOCAL] = is_local
+        app[views.SCRAPES] = self._scrapes
+        for kind, beside in self._beside.items():
+            app[kind] = beside
         app[LIVE] = live = Live(self._subject)
         app.on_shutdown.append(live.close)
         for path, page, _ in pages:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Iterator
 
 from aiohttp import web
 
 from proxy.admin import compare, ramps, rows
-from proxy.admin.body import answer
+from proxy.admin.beside import VIEWS
+from proxy.admin.body import TEXT, answer, answer_beside, send
 from proxy.admin.guard import SUBJECT, Handler, kept_private
+from proxy.admin.scrapes import Scrapes
 from proxy.admin.subject import Row
-from proxy.telemetry import exposition
+
+SCRAPES = web.AppKey("scrapes", Scrapes)
 
 #: Path, what answers a GET (None: it takes changes only), and what it is about.
 Page = tuple[str, Handler | None, str]
@@ -28,11 +32,10 @@ async def healthz(_request: web.Request) -> web.Response:
     return web.Response(text="ok\n")
 
 
-async def metrics(request: web.Request) -> web.Response:
+async def metrics(request: web.Request) -> web.StreamResponse:
     """Answer all metrics, in the form the Accept header asks for."""
-    snapshot = await request.app[SUBJECT].snapshot()
-    body, content_type = exposition.render(snapshot.report, request.headers.get("Accept", ""))
-    return web.Response(body=body, headers={"Content-Type": content_type})
+    page = await request.app[SCRAPES].page(request.headers.get("Accept", ""))
+    return await send(request, page.body, page.content_type)
 
 
 async def server_info(request: web.Request) -> web.Response:
@@ -40,35 +43,40 @@ async def server_info(request: web.Request) -> web.Response:
     return answer(request.app[SUBJECT].server_info())
 
 
-async def clusters(request: web.Request) -> web.Response:
+async def clusters(request: web.Request) -> web.StreamResponse:
     """Answer every cluster and its endpoints: text like Envoy's, or `?format=json`."""
     found = (await request.app[SUBJECT].snapshot()).clusters
     if request.query.get("format") == "json":
-        return answer({"clusters": found})
-    return web.Response(text="".join(f"{line}\n" for row in found for line in _cluster_lines(row)))
+        return await answer_beside(request, request.app[VIEWS], lambda: {"clusters": found})
+    return await send(request, await request.app[VIEWS].run(lambda: _cluster_text(found)), TEXT)
 
 
-async def mirrors(request: web.Request) -> web.Response:
+async def mirrors(request: web.Request) -> web.StreamResponse:
     """Answer every mirror, with its share, the file's, and what became of its requests so far."""
     subject = request.app[SUBJECT]
-    return answer(rows.mirrors(subject, await subject.snapshot()))
+    snapshot, standing = await subject.snapshot(), rows.Standing(subject)
+    return await answer_beside(request, request.app[VIEWS], lambda: rows.mirrors(standing, snapshot))
 
 
-async def routes(request: web.Request) -> web.Response:
+async def routes(request: web.Request) -> web.StreamResponse:
     """Answer every route and its destinations, with the file's weights and the present ones."""
-    return answer({"routes": rows.routes(request.app[SUBJECT])})
+    standing = rows.Standing(request.app[SUBJECT])
+    return await answer_beside(request, request.app[VIEWS], lambda: {"routes": rows.routes(standing)})
 
 
-async def config_dump(request: web.Request) -> web.Response:
+async def config_dump(request: web.Request) -> web.StreamResponse:
     """Answer the configuration in force in Envoy's shape, and what is wrong with one that was refused."""
-    return answer(rows.config_dump(request.app[SUBJECT]))
+    standing = rows.Standing(request.app[SUBJECT])
+    return await answer_beside(request, request.app[VIEWS], lambda: rows.config_dump(standing))
 
 
 def _of_page(module: str, name: str) -> Handler:
     """Return what answers with a handler of a module of the page's; who asks first has its templates loaded."""
+    path = f"proxy.admin.page.{module}"
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        handler: Handler = getattr(importlib.import_module(f"proxy.admin.page.{module}"), name)
+        loaded = sys.modules.get(path) or await request.app[VIEWS].run(lambda: importlib.import_module(path))
+        handler: Handler = getattr(loaded, name)
         return await handler(request)
 
     return handle
@@ -112,6 +120,10 @@ PAGES: tuple[Page, ...] = (
     ("/reload", None, "POST: load the configuration again"),
     ("/drain", None, "POST: leave, as at SIGTERM"),
 )
+
+
+def _cluster_text(clusters: list[Row]) -> bytes:
+    return "".join(f"{line}\n" for row in clusters for line in _cluster_lines(row)).encode()
 
 
 def _cluster_lines(cluster: Row) -> Iterator[str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import Protocol
 
 from proxy.compare.example import Example, Search
@@ -13,6 +15,7 @@ MAX_KEYS = 100_000
 MAX_EXAMPLES = 500
 MAX_BYTES = 16 * 1024 * 1024
 _PAGE = 20
+_KEYS = 1_000
 
 
 class Source(Protocol):
@@ -34,6 +37,18 @@ def fold(totals: Totals) -> Totals:
         *labels, _, kind = key
         folded[*labels, OTHER, kind] += folded.pop(key)
     return Totals(dict(folded))
+
+
+def pieces(told: Totals | tuple[Example, ...] | Example | None) -> Iterator[Totals | Example]:
+    """Cut an answer into what is pickled at a time: tables of some keys that add up, or examples."""
+    if isinstance(told, Totals):
+        rest = iter(told.counts.items())
+        while some := dict(islice(rest, _KEYS)):
+            yield Totals(some)
+    elif isinstance(told, Example):
+        yield told
+    else:
+        yield from told or ()
 
 
 def found(source: Source, search: Search) -> tuple[Example, ...]:

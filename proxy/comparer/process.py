@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from proxy import control, tasks
+from proxy.comparer.answer import pieces
 from proxy.comparer.desk import Desk
 from proxy.comparer.intake import Intake
 from proxy.comparer.keeper import Keeper
@@ -83,7 +84,7 @@ class Comparer:
             await self._work_off(until)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._keeper.close(), max(0.0, until - time.monotonic()))
-        self._pipe.send(control.Drained(self._report()))
+        self._pipe.send(control.Drained(control.pack([self._report()])))
         # What is sent into a closed pipe would cost it what we said last.
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._closed.wait(), _FLUSH_S)
@@ -115,7 +116,7 @@ class Comparer:
     def _beat(self) -> None:
         asyncio.get_running_loop().call_later(control.HEARTBEAT_S, self._beat)
         if not self._pipe.is_behind:
-            self._pipe.send(control.Heartbeat(self._report()))
+            self._pipe.send(control.Heartbeat(control.pack([self._report()])))
         if not self._is_writing:
             self._is_writing = True
             tasks.spawn(self._write(), "write-store")
@@ -157,9 +158,9 @@ class Comparer:
         try:
             answer = await self._keeper.answer(message.about)
         except StoreError as error:
-            self._pipe.send(control.Told(message.id, None, str(error)))
+            self._pipe.send(control.Told(message.id, (), str(error)))
         else:
-            self._pipe.send(control.Told(message.id, answer))
+            self._pipe.send(control.Told(message.id, control.pack(pieces(answer))))
 
     def _on_written(self, number: int) -> None:
         self._pipe.send(control.Counted(number))

@@ -49,9 +49,9 @@ class ComparerProcess(Child):
         """Take what the comparer says."""
         match message:
             case control.Heartbeat(report):
-                self.report = report
+                self.report = control.read_report(report)
             case control.Drained(report):
-                self.report = report
+                self.report = control.read_report(report)
                 self._pipe.close()
             case control.Counted(number):
                 self.counted = number

@@ -10,12 +10,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, TypeVar
 
 from proxy import control, tasks
+from proxy.admin.beside import Beside
+from proxy.admin.shared import Shared
 from proxy.admin.subject import RefusedError
 from proxy.compare.example import Example, Search
-from proxy.compare.totals import Totals, of_report
+from proxy.compare.totals import Key, Totals
 from proxy.config.model import Settings
 from proxy.supervisor.comparer import ComparerProcess
 from proxy.supervisor.slot import Patience
@@ -33,16 +36,27 @@ _SILENT_S = 3.0
 _LOOK_S = 0.1
 _MAX_QUESTIONS = 16
 
+T = TypeVar("T")
+
 _log = logging.getLogger(__name__)
 
 
 class Comparing:
-    """The comparer of one proxy; `counted` gives what the data plane has counted since the proxy's start."""
+    """The comparer of one proxy.
 
-    def __init__(self, patience: Patience, counted: Callable[[], Report]) -> None:
+    `counted` gives what the data plane has counted since the proxy's start, and that less the totals it is given.
+    """
+
+    def __init__(
+        self, patience: Patience, counted: Callable[[Totals], Awaitable[tuple[Totals, Totals]]]
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._patience = patience
         self._counted = counted
+        self._all = Shared(lambda: counted(Totals()), "counts")
+        self._counting = asyncio.Lock()
+        self._reading = Beside("the comparer's answers")
+        self._is_closed = False
         self._ends: tuple[socket.socket, socket.socket] | None = None
         self._order: control.Configure | None = None
         self._process: ComparerProcess | None = None
@@ -59,12 +73,14 @@ class Comparing:
         """Return the end of the pipe that a worker of `settings` writes pairs into; None: it compares nothing."""
         return self._pipe()[0].fileno() if settings.compare.is_on else None
 
-    def settle(self, settings: Settings) -> None:
+    async def settle(self, settings: Settings) -> None:
         """Compare as `settings` say, from now on."""
-        was, wanted = self._order, _order_of(settings)
-        self._order = wanted
-        if wanted is not None and was is None:
-            self._sent = self._kept = of_report(self._counted())
+        wanted = _order_of(settings)
+        if wanted is not None and self._order is None:
+            self._sent = self._kept = (await self._counted(Totals()))[0]
+        if self._is_closed:
+            return
+        was, self._order = self._order, wanted
         if self._process is not None and wanted != was:
             self._tell(self._process)
         if wanted is not None and not self._is_keeping:
@@ -85,7 +101,8 @@ class Comparing:
             process.kill()
         if now >= self._next_count and process.last_heard > self._next_count - COUNT_S:
             self._next_count = now + COUNT_S
-            self._count(process)
+            if not self._counting.locked():
+                tasks.spawn(self._count(process), "count")
 
     @property
     def report(self) -> Report:
@@ -113,23 +130,21 @@ class Comparing:
         Raises `RefusedError` when the comparer does not answer or its store fails.
         """
         if self._order is None:
-            return of_report(self._counted())
+            return (await self._all.get())[0]
         if self._process is not None:
-            self._count(self._process)
-        told = await self._ask(float(since))
-        return told if isinstance(told, Totals) else Totals()
+            await self._count(self._process)
+        return Totals(await self._ask(float(since), _added_up))
 
     async def differences(self, search: Search) -> tuple[Example, ...]:
         """Return examples. Raises `RefusedError` when nothing is compared, and as `totals` does."""
-        told = await self._ask(search)
-        return told if isinstance(told, tuple) else ()
+        return await self._ask(search, tuple)
 
     async def difference(self, number: int) -> Example | None:
         """Return one example. Raises `RefusedError` as `differences` does."""
-        told = await self._ask(number)
-        return told if isinstance(told, Example) else None
+        return await self._ask(number, lambda found: next(found, None))
 
-    async def _ask(self, about: float | Search) -> Totals | tuple[Example, ...] | Example | None:
+    async def _ask(self, about: float | Search, read: Callable[[Iterator[Any]], T]) -> T:
+        """Return what `read` makes of the comparer's answer."""
         if self._order is None:
             raise RefusedError("nothing is compared: set compare.percent, or run with --compare")
         process = self._process
@@ -146,16 +161,18 @@ class Comparing:
             raise RefusedError("the comparer has not answered; ask again in a moment")
         if told.problem:
             raise RefusedError(told.problem)
-        return told.answer
+        answer = told.answer
+        return await self._reading.run(lambda: read(control.unpack(answer)))
 
     # --- life ---
 
     async def drain(self, grace_s: float) -> None:
         """Let the comparer write what is left, for as long as it says something; returns within `grace_s`."""
         process, self._order = self._process, None
+        self._is_closed = True
         if process is None:
             return
-        self._count(process)
+        await self._count(process)
         process.drain(grace_s)
         until = self._loop.time() + grace_s
         while not (process.gone.done() or self._is_silent(process) or self._loop.time() > until):
@@ -164,6 +181,8 @@ class Comparing:
     async def close(self) -> None:
         """End what is left."""
         self._order = None
+        self._is_closed = True
+        self._reading.close()
         if self._process is not None:
             self._process.kill()
             await asyncio.wait([self._process.gone])
@@ -207,16 +226,20 @@ class Comparing:
         else:
             process.send(self._order)
 
-    def _count(self, process: ComparerProcess) -> None:
+    async def _count(self, process: ComparerProcess) -> None:
         """Send what the data plane has counted since the last time, unless the comparer is behind."""
-        if process.is_behind or process.deadline is not None:
-            return
-        self._see_what_is_kept(process)
-        counted = of_report(self._counted())
-        news, self._sent = counted - self._sent, counted
-        if news.counts:
-            self._number += 1
-            process.send(control.Count(self._number, news))
+        async with self._counting:
+            if not self._takes_counts(process):
+                return
+            self._see_what_is_kept(process)
+            counted, news = await self._counted(self._sent)
+            if news.counts and self._takes_counts(process):
+                self._sent = counted
+                self._number += 1
+                process.send(control.Count(self._number, news))
+
+    def _takes_counts(self, process: ComparerProcess) -> bool:
+        return process is self._process and not process.is_behind and process.deadline is None
 
     def _see_what_is_kept(self, process: ComparerProcess) -> None:
         if process.counted == self._number:
@@ -238,6 +261,10 @@ class Comparing:
             for end in self._ends:
                 end.setblocking(False)
         return self._ends
+
+
+def _added_up(tables: Iterator[Totals]) -> dict[Key, int]:
+    return {key: count for totals in tables for key, count in totals.counts.items()}
 
 
 def _order_of(settings: Settings) -> control.Configure | None:

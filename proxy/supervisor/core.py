@@ -11,6 +11,7 @@ import os
 import resource
 import secrets
 import signal
+import sys
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -18,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from proxy import control, tasks
+from proxy.admin.shared import Shared
 from proxy.admin.subject import Loaded, Refusal, Snapshot, State, Steered
 from proxy.compare.example import Example, Search
-from proxy.compare.totals import Totals
+from proxy.compare.totals import Totals, of_report
 from proxy.config.model import Config, Settings
 from proxy.config.watcher import Watcher
 from proxy.runtime import Runtime
@@ -37,7 +39,7 @@ from proxy.supervisor.slot import Patience
 from proxy.supervisor.sockets import StartError
 from proxy.supervisor.spans import Outbox, checked
 from proxy.supervisor.steering import Steering
-from proxy.supervisor.tally import merge_rows
+from proxy.supervisor.tally import Tally, merged_rows
 from proxy.telemetry import log
 from proxy.telemetry.metrics import Report, merge
 from proxy.telemetry.span import Span
@@ -53,6 +55,8 @@ _WRITE_S = 0.5
 #: Loading a configuration may take seconds of a processor, which workers may need: these threads yield to them
 #: (`python -m benchmarks --scenario reload_1000`).
 _THREADS = 2
+#: A thread that has the interpreter lets the loop have it after so long: a turn of the loop takes it several times.
+_SWITCH_S = 0.001
 
 _log = logging.getLogger(__name__)
 
@@ -71,6 +75,7 @@ def run(
     """
     log.configure()
     _raise_file_limit()
+    sys.setswitchinterval(_SWITCH_S)
     try:
         return asyncio.run(_run(config, generation_source, watcher, patience or Patience()))
     except StartError as error:
@@ -105,9 +110,11 @@ class Supervisor:
         self._stop_now: asyncio.Future[None] = loop.create_future()
         self._started = time.monotonic()
         self._spans = Outbox(config.settings)
+        self._tally = Tally()
+        self._snapshots = Shared(self._take_snapshot, "snapshot")
         self._comparing = Comparing(patience, self._counted)
         supply = Supply(lambda: runtime.overrides, self._comparing.pairs_of, self._on_spans)
-        self._fleet = Fleet(config, _mark_key(config.settings), patience, supply)
+        self._fleet = Fleet(config, _mark_key(config.settings), patience, supply, self._tally)
         self._doors = Doors(self)
         self._steering = Steering(runtime, self._fleet)
         self.ramps = Ramps(self._steering, self._fleet, self.snapshot, self.totals)
@@ -126,7 +133,7 @@ class Supervisor:
         self._handle_signals()
         config = self._fleet.generation.config
         await self._doors.settle(self._doors.bind(config.settings), config.settings)
-        self._comparing.settle(config.settings)
+        await self._comparing.settle(config.settings)
         tasks.spawn(self._watch(), "watch-workers")
         starting = tasks.spawn(self._start(), "start-workers")
         await _first_of(starting, self._stop)
@@ -155,6 +162,7 @@ class Supervisor:
         await asyncio.gather(*(process.gone for process in self._fleet.processes))
         await self._comparing.close()
         await self._doors.close()
+        self._tally.close()
         await self._spans.close(0.0 if self._stop_now.done() else _FLUSH_S)
 
     # --- for the admin server ---
@@ -179,13 +187,7 @@ class Supervisor:
 
     async def snapshot(self) -> Snapshot:
         """Ask every worker how it stands; one that does not answer soon counts as it last said."""
-        await self._snap()
-        processes = self._fleet.processes  # those that have ended meanwhile are in the retired counts
-        return Snapshot(
-            self._report(processes),
-            merge_rows((process.clusters for process in processes), "name"),
-            merge_rows((process.mirrors for process in processes), "name"),
-        )
+        return await self._snapshots.get()
 
     def server_info(self) -> dict[str, object]:
         """Describe the processes for `/server_info`."""
@@ -263,27 +265,44 @@ class Supervisor:
     async def _snap(self) -> None:
         await asyncio.gather(*(process.snap(_SNAP_S) for process in self._fleet.processes))
 
-    def _counted(self) -> Report:
-        """Return what workers have counted since the start, as far as it was heard."""
-        report = merge({}, self._fleet.retired)
-        for process in self._fleet.processes:
-            merge(report, process.report)
-        return report
+    async def _take_snapshot(self) -> Snapshot:
+        await self._snap()
+        processes = self._fleet.processes  # those that have ended meanwhile are in the tally
+        own, settled = self._own_report(), self._settled(processes)
+        clusters, mirrors = ([getattr(one, name) for one in processes] for name in ("clusters", "mirrors"))
 
-    def _report(self, processes: list[WorkerProcess]) -> Report:
-        report = self._counted()
-        own: Report = {
+        def make(report: Report) -> Snapshot:
+            merged = {**merge(report, own), **settled}
+            return Snapshot(merged, merged_rows(clusters, "name"), merged_rows(mirrors, "name"))
+
+        return await self._tally.read((process.report for process in processes), make)
+
+    async def _counted(self, before: Totals) -> tuple[Totals, Totals]:
+        """Return what workers have counted since the start, as far as it was heard, and what of it is not `before`."""
+
+        def make(report: Report) -> tuple[Totals, Totals]:
+            counted = of_report(report)
+            return counted, counted - before
+
+        return await self._tally.read((process.report for process in self._fleet.processes), make)
+
+    def _own_report(self) -> Report:
+        """Return what the supervisor itself counts, and what it has heard of others than workers."""
+        report: Report = {
             "worker_restarts_total": {(why,): count for why, count in self._fleet.restarts.items()},
             "config_reload_failures_total": {(): self._reload.failures},
             "task_failures_total": {(name,): count for name, count in tasks.failures.items()},
         }
-        merge(report, own)
         merge(report, self._spans.report())
-        merge(report, self._comparing.report)
-        report["workers"] = {(): sum(process.state == "serving" for process in processes)}
-        report["config_generation"] = {(): self._fleet.generation.number}
-        report["build_info"] = {(version(),): 1}
-        return report
+        return merge(report, self._comparing.report)
+
+    def _settled(self, processes: list[WorkerProcess]) -> Report:
+        """Return what the supervisor knows best, whatever workers say of it."""
+        return {
+            "workers": {(): sum(process.state == "serving" for process in processes)},
+            "config_generation": {(): self._fleet.generation.number},
+            "build_info": {(version(),): 1},
+        }
 
     def _on_spans(self, spans: tuple[Span, ...]) -> None:
         self._spans.offer(spans, self._fleet.generation.config.settings)

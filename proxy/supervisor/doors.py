@@ -65,6 +65,7 @@ class Doors:
         """Close all."""
         for door in self._open.values():
             await door.close()
+        self._server.close()
 
 
 def _addresses(settings: Settings) -> dict[str, Address]:

@@ -16,14 +16,16 @@ from proxy.supervisor.cpus import worker_count
 from proxy.supervisor.process import Generation, Supply, WorkerProcess
 from proxy.supervisor.slot import Patience, Slot
 from proxy.supervisor.sockets import Allotment, SlotSockets, SocketPool, StartError
-from proxy.supervisor.tally import retire
-from proxy.telemetry.metrics import Report
+from proxy.supervisor.tally import Tally
 
 
 class Fleet:
-    """Owns slots and sockets. `retired` holds the counts of workers that are gone."""
+    """Owns slots and sockets. `tally` knows the counts of workers that are gone."""
 
-    def __init__(self, config: Config, mark_key: bytes, patience: Patience, supply: Supply) -> None:
+    def __init__(
+        self, config: Config, mark_key: bytes, patience: Patience, supply: Supply, tally: Tally
+    ) -> None:
+        self._tally = tally
         self._patience = patience
         self._supply = supply
         self._pool = SocketPool()
@@ -33,7 +35,6 @@ class Fleet:
         self._first = self._pool.allot(_addresses(config.settings), _count(config.settings))
         self._pool.settle(self._first)
         self.generation = Generation(0, config, mark_key)
-        self.retired: Report = {}
         self.restarts: dict[str, int] = {}  # by reason
         self.slots = [self._slot(index) for index in range(len(self._first.slots))]
 
@@ -165,7 +166,7 @@ class Fleet:
         return Slot(index, self._patience, self._supply, self._on_gone, self.restarts)
 
     def _on_gone(self, process: WorkerProcess) -> None:
-        retire(self.retired, process.report)
+        self._tally.retire(process.report)
 
 
 def needs_processes(present: Settings, wanted: Settings) -> bool:

@@ -12,7 +12,6 @@ from proxy.config.model import Config, Settings
 from proxy.runtime import Override
 from proxy.supervisor.child import Child
 from proxy.supervisor.sockets import SlotSockets
-from proxy.telemetry.metrics import Report
 from proxy.telemetry.span import Span
 
 State = Literal["starting", "serving", "draining"]
@@ -46,7 +45,7 @@ class Supply:
 class WorkerProcess(Child):
     """A worker.
 
-    `report` is the latest that was heard. `ready` resolves to None once it accepts, or to the reason why it
+    `report` is the latest that was heard, as it came. `ready` resolves to None once it accepts, or to the reason why it
     never will.
     """
 
@@ -56,9 +55,9 @@ class WorkerProcess(Child):
         self.generation = generation
         self.state: State = "starting"
         self.deadline: float | None = None
-        self.report: Report = {}
-        self.clusters: list[dict[str, object]] = []
-        self.mirrors: list[dict[str, object]] = []
+        self.report: control.Parts = ()
+        self.clusters: control.Parts = ()
+        self.mirrors: control.Parts = ()
         self.ready: asyncio.Future[str | None] = self._loop.create_future()
         self.gone.add_done_callback(self._on_gone)
 
@@ -73,6 +72,14 @@ class WorkerProcess(Child):
         await self._start("proxy.worker", names, inherited, _ALLOCATOR)
         overrides = supply.overrides()
         self._pipe.send(control.Start(made.config, made.number, made.mark_key, fds, overrides, pairs))
+
+    @property
+    def lag_s(self) -> float:
+        """How late the worker's loop was at worst by its latest report, whose last part is about the worker itself."""
+        for own in control.unpack(self.report[-1:]):
+            lag_s = own.get("worker_loop_lag_seconds", {}).get((), 0.0)
+            return float(lag_s)
+        return 0.0
 
     def send(self, message: control.ToWorker) -> None:
         """Tell the worker something it does not answer."""

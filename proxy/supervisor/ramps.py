@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from proxy import tasks
+from proxy.admin.beside import Beside
 from proxy.admin.subject import RefusedError, Row, Snapshot
 from proxy.compare.totals import OF_COMPARER, Totals, of_report
 from proxy.config.model import Config
@@ -43,6 +44,7 @@ class Ramps:
         self._fleet = fleet
         self._snapshot = snapshot
         self._totals = totals
+        self._beside = Beside("ramps")
         self._ramps: dict[Key, Ramp] = {}  # the last of each target, the newest at the end
 
     def rows(self) -> list[Row]:
@@ -63,7 +65,8 @@ class Ramps:
                 "nothing is compared, so there is no diff_rate: set compare.percent, or run with --compare"
             )
             raise RefusedError(message)
-        ramp = Ramp(plan, Lever(plan, self._steering, self._config), self._reader(plan))
+        lever = Lever(plan, self._steering, self._config)
+        ramp = Ramp(plan, lever, self._reader(plan), beside=self._beside.run)
         self._ramps.pop(key, None)
         self._ramps[key] = ramp
         self._forget()
@@ -108,11 +111,12 @@ class Ramps:
         since = time.time()
 
         async def read() -> Reading:
-            heard = [process.report for process in self._fleet.processes]
+            heard = [process.lag_s for process in self._fleet.processes]
             report = (await self._snapshot()).report
             differences = await self._differences(since) if _needs_pairs(plan) else None
-            lag_s = max(map(_lag_s, (*heard, report)))  # each says what it was since the one before
-            return Reading(of_report(report), differences, lag_s, self._config().settings.compare.thresholds)
+            lag_s = max((*heard, _lag_s(report)))  # each says what it was since the one before
+            totals = await self._beside.run(lambda: of_report(report))
+            return Reading(totals, differences, lag_s, self._config().settings.compare.thresholds)
 
         return read
 

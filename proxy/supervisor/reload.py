@@ -106,7 +106,7 @@ class Reload:
             bound.close()
             raise
         self.since = time.time()
-        self._comparing.settle(config.settings)
+        await self._comparing.settle(config.settings)
         await self._doors.settle(bound, config.settings)
         await self._steering.keep_what_holds()
         self._fleet.send(control.ReloadCertificates())

@@ -6,7 +6,7 @@ rendered here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry
@@ -39,8 +39,20 @@ def render(report: Report, accept: str) -> tuple[bytes, str]:
     """Render `report` in the form the Accept header `accept` asks for; returns body and content type."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(ReportCollector(report))
-    encode, content_type = choose_encoder(accept)
+    encode, content_type = _encoder(accept)
     return encode(registry), content_type
+
+
+def content_type(accept: str) -> str:
+    """Return the content type that `render` gives for this Accept header."""
+    return _encoder(accept)[1]
+
+
+def _encoder(accept: str) -> tuple[Callable[[Collector], bytes], str]:
+    try:
+        return choose_encoder(accept)
+    except (TypeError, ValueError):  # a version that is no number
+        return choose_encoder("")
 
 
 def _metric(family: Family, samples: Samples) -> Metric:

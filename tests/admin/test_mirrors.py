@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
-from proxy.admin.subject import Steered
+from proxy.admin import rows
+from proxy.admin.subject import Snapshot, Steered
+from proxy.config.model import Destination, MirrorPolicy, Route, VirtualHost
 from proxy.runtime import ALL_MIRRORS
-from tests.admin.conftest import Doors
+from proxy.telemetry.metrics import Report
+from tests.admin.conftest import CONFIG, Doors, Shop
 
 V2, REPEAT = "rest/v2", "rest/repeat"
 
@@ -178,3 +182,28 @@ async def test_who_may_not_change_anything_does_not(
     async with client.patch(f"{doors.everything}/mirrors", data=body, headers=shown) as answer:
         assert answer.status == status
     assert doors.subject.done == ([(ALL_MIRRORS, None, True, None)] if status == 200 else [])
+
+
+async def test_outcomes_of_a_thousand_mirrors_are_read_once() -> None:
+    passes = 0
+
+    class Samples(dict[tuple[str, ...], float | list[float]]):
+        def items(self) -> Any:
+            nonlocal passes
+            passes += 1
+            return super().items()
+
+    routes = tuple(
+        Route(f"r{n}", (Destination("v1", "c1"),), (MirrorPolicy(f"r{n}/v2", "c2", 1, 1),))
+        for n in range(1000)
+    )
+    shop = Shop()
+    shop.loaded = replace(
+        shop.loaded, config=replace(CONFIG, virtual_hosts=(VirtualHost("v", ("*",), routes),))
+    )
+    report: Report = {
+        "mirror_requests_total": Samples({(f"r{n}", f"r{n}/v2", "completed"): n for n in range(1000)})
+    }
+    found: Any = rows.mirrors(rows.Standing(shop), Snapshot(report, [], []))
+    assert passes == 1
+    assert [row["outcomes"] for row in found["mirrors"][:3]] == [{}, {"completed": 1}, {"completed": 2}]

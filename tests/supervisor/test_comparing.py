@@ -17,6 +17,7 @@ import pytest
 
 from proxy.admin.subject import RefusedError
 from proxy.compare.example import Search
+from proxy.compare.totals import Totals
 from proxy.config.model import Compare, Config, FieldRule, Settings, Share
 from proxy.supervisor import Patience
 from proxy.supervisor.comparing import Comparing
@@ -218,10 +219,14 @@ async def test_only_so_many_questions_wait_for_a_comparer_and_each_for_a_while(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("proxy.supervisor.comparing.ANSWER_S", 0.5)
-    asked = Comparing(Patience(), dict)
+
+    async def nothing(before: Totals) -> tuple[Totals, Totals]:
+        return Totals(), before
+
+    asked = Comparing(Patience(), nothing)
     with pytest.raises(RefusedError, match="nothing is compared"):
         await asked.differences(Search())
-    asked.settle(Settings(compare=compare_in(tmp_path)))
+    await asked.settle(Settings(compare=compare_in(tmp_path)))
     with pytest.raises(RefusedError, match="is being started"):
         await asked.differences(Search())
     await plane.until(lambda: asked.row() is not None, "a comparer")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from proxy.supervisor.tally import merge_rows, retire
+from proxy import control
+from proxy.supervisor.tally import Tally, merge_rows, merged_rows, retire
 from proxy.telemetry.metrics import Report
 
 
@@ -58,3 +59,29 @@ def test_endpoints_are_merged_by_address() -> None:
             "endpoints": [{"address": "1.1.1.1:80", "active": 3}, {"address": "1.1.1.2:80", "active": 0}],
         }
     ]
+
+
+async def test_counts_of_workers_that_are_gone_are_kept_beside_those_of_the_living() -> None:
+    tally = Tally()
+    one, other = (control.pack([{"requests_total": {("r", "d", "200"): count}}]) for count in (2, 3))
+    assert await tally.read([one, other], requests) == 5
+    tally.retire(one)
+    assert await tally.read([other], requests) == 5
+    assert await tally.read([], requests) == 2
+    tally.close()
+
+
+async def test_parts_of_a_report_add_up() -> None:
+    tally = Tally()
+    parts = control.pack({"requests_total": {("r", "d", str(200 + n)): 1}} for n in range(100))
+    assert await tally.read([parts, parts], requests) == 200
+    tally.close()
+
+
+def requests(report: Report) -> object:
+    return sum(count for count in report["requests_total"].values() if not isinstance(count, list))
+
+
+def test_rows_that_come_in_parts_are_merged_as_lists_are() -> None:
+    parts = control.pack([[{"name": "a", "active": 1}], [{"name": "b", "active": 2}]])
+    assert merged_rows([parts, parts], "name") == [{"name": "a", "active": 2}, {"name": "b", "active": 4}]

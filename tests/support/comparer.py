@@ -92,13 +92,13 @@ class Comparer:
 
     async def totals(self, since: float = 0.0) -> Totals:
         told = await self.ask(since)
-        assert isinstance(told.answer, Totals), told.problem
-        return told.answer
+        assert not told.problem
+        return sum(control.unpack(told.answer), Totals())
 
     async def examples(self, search: Search | None = None) -> tuple[Example, ...]:
         told = await self.ask(search or Search())
-        assert isinstance(told.answer, tuple), told.problem
-        return told.answer
+        assert not told.problem
+        return tuple(control.unpack(told.answer))
 
     async def ask(self, about: float | Search) -> control.Told:
         self._numbers += 1

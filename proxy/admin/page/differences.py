@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import get_args
 from urllib.parse import urlencode
@@ -11,14 +10,16 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from proxy.admin import compare
+from proxy.admin.beside import DIFFERENCES, VIEWS
 from proxy.admin.body import NonsenseError
 from proxy.admin.guard import SUBJECT
 from proxy.admin.page import sides
 from proxy.admin.page.pages import page
-from proxy.admin.subject import RefusedError, Subject
+from proxy.admin.subject import RefusedError
 from proxy.compare.difference import Kind
-from proxy.compare.example import Search
+from proxy.compare.example import Example, Search
 from proxy.compare.sample import REDACTED
+from proxy.config.model import Config
 
 MOST = 25
 _NARROWING = ("route", "mirror", "path", "kind")
@@ -36,17 +37,8 @@ async def newest(request: web.Request) -> web.Response:
         found = await subject.differences(search)
     except RefusedError as error:
         return _sorry(422, str(error))
-    shown = found[:MOST]
-    return page(
-        "differences.html",
-        examples=shown,
-        search=search,
-        routes=sorted({name for name, _ in _mirrors(subject)}),
-        mirrors=sorted({name for _, name in _mirrors(subject)}),
-        kinds=get_args(Kind),
-        older=_link(search, shown[-1].number) if len(found) > MOST else "",
-        newer=_link(search, None) if search.before is not None else "",
-    )
+    config = subject.loaded.config
+    return await request.app[VIEWS].run(lambda: _newest(search, found, config))
 
 
 async def one(request: web.Request) -> web.Response:
@@ -58,13 +50,30 @@ async def one(request: web.Request) -> web.Response:
         return _sorry(422, str(error))
     if example is None:
         return _sorry(404, "There is no such difference, or no longer.")
-    laid_out = await asyncio.to_thread(sides.of, example)
-    return page("difference.html", example=example, sides=laid_out, redacted=REDACTED)
+    return await request.app[DIFFERENCES].run(lambda: _difference(example))
 
 
-def _mirrors(subject: Subject) -> Iterator[tuple[str, str]]:
+def _newest(search: Search, found: Sequence[Example], config: Config) -> web.Response:
+    shown = found[:MOST]
+    return page(
+        "differences.html",
+        examples=shown,
+        search=search,
+        routes=sorted({name for name, _ in _mirrors(config)}),
+        mirrors=sorted({name for _, name in _mirrors(config)}),
+        kinds=get_args(Kind),
+        older=_link(search, shown[-1].number) if len(found) > MOST else "",
+        newer=_link(search, None) if search.before is not None else "",
+    )
+
+
+def _difference(example: Example) -> web.Response:
+    return page("difference.html", example=example, sides=sides.of(example), redacted=REDACTED)
+
+
+def _mirrors(config: Config) -> Iterator[tuple[str, str]]:
     """Yield the route and name of each mirror."""
-    for route in subject.loaded.config.routes():
+    for route in config.routes():
         yield from ((route.name, mirror.name) for mirror in route.mirrors if not mirror.is_baseline)
 
 

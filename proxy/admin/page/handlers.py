@@ -8,6 +8,7 @@ from pathlib import Path
 
 from aiohttp import hdrs, web
 
+from proxy.admin.beside import VIEWS
 from proxy.admin.guard import problem
 from proxy.admin.page import panels
 from proxy.admin.page.live import LIVE
@@ -29,7 +30,7 @@ async def index(request: web.Request) -> web.Response:
     """Answer the page as things stand; a browser with scripts then follows `/events`."""
     moment = replace(await request.app[LIVE].look(), wanted=_wanted(request))
     links = [(path, answer is not None, about) for path, answer, about in PAGES[1:] if "{" not in path]
-    return await asyncio.to_thread(_page, moment, links)
+    return await request.app[VIEWS].run(lambda: _page(moment, links))
 
 
 def _page(moment: Moment, links: list[tuple[str, bool, str]]) -> web.Response:

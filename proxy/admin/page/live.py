@@ -16,13 +16,14 @@ from aiohttp import web
 
 from proxy import tasks
 from proxy.admin import rows
+from proxy.admin.beside import Beside
 from proxy.admin.page.asking import Asking
-from proxy.admin.page.history import SPAN_S, History
+from proxy.admin.page.history import SPAN_S, History, Point
 from proxy.admin.page.moment import Moment, Past, Wanted, baselines
-from proxy.admin.subject import Steered, Subject
+from proxy.admin.shared import Shared
+from proxy.admin.subject import Subject
 from proxy.compare import totals
 from proxy.compare.totals import Totals
-from proxy.runtime import ALL_MIRRORS
 
 MAX_STREAMS = 16
 _EVERY_S = 1.0
@@ -37,6 +38,8 @@ class Live:
 
     def __init__(self, subject: Subject) -> None:
         self._subject = subject
+        self._beside = Beside("the page")
+        self._sight = Shared(self._see, "page-moment")
         self._history = History()
         self._asking = Asking(subject)
         self._looking: asyncio.Task[None] | None = None
@@ -56,7 +59,7 @@ class Live:
 
     async def look(self) -> Moment:
         """Return how the proxy stands, and go on looking for some minutes, so that curves have a past."""
-        moment = await self._see()
+        moment = await self._sight.get()
         self._until = _now() + SPAN_S
         self._start()
         return moment
@@ -89,6 +92,7 @@ class Live:
         if self._looking is not None:
             self._looking.cancel()
         self._asking.close()
+        self._beside.close()
         self._tell()
 
     def _start(self) -> None:
@@ -98,7 +102,7 @@ class Live:
     async def _keep_looking(self) -> None:
         try:
             while self._streams or _now() < self._until:
-                await self._see()
+                await self._sight.get()
                 self._tell()
                 await asyncio.sleep(_EVERY_S)
         finally:
@@ -109,30 +113,44 @@ class Live:
         news.set()
 
     async def _see(self) -> Moment:
+        """Look at the subject; what takes long of many routes is made beside the loop, one moment after another."""
         subject = self._subject
         snapshot = await subject.snapshot()
-        now = time.time()
-        counted, trouble = await self._totals(totals.of_report(snapshot.report))
+        standing, now = rows.Standing(subject), time.time()
+        counted = await self._beside.run(lambda: totals.of_report(snapshot.report))
+        counted, trouble = await self._totals(counted)
         past = self._past()
-        self._history.add(_now(), counted, baselines(subject.loaded.config))
-        if not trouble:
-            self._history.keep(_now(), counted)
-        self._moment = Moment(
-            now,
-            subject.state,
-            subject.server_info(),
-            subject.loaded,
-            subject.refusal,
-            snapshot,
-            counted,
-            tuple(rows.routes(subject)),
-            self._steered(),
-            tuple(subject.ramps.rows()),
-            self._history.points,
-            trouble,
-            past,
-        )
+        state, info, ramps, time_s = subject.state, subject.server_info(), subject.ramps.rows(), _now()
+
+        def make() -> Moment:
+            points = self._remembered(time_s, counted, standing, is_whole=not trouble)
+            return Moment(
+                now,
+                state,
+                info,
+                standing.loaded,
+                standing.refusal,
+                snapshot,
+                counted,
+                tuple(rows.routes(standing)),
+                standing.mirrors,
+                tuple(ramps),
+                points,
+                trouble,
+                past,
+            )
+
+        self._moment = await self._beside.run(make)
         return self._moment
+
+    def _remembered(
+        self, time_s: float, counted: Totals, standing: rows.Standing, *, is_whole: bool
+    ) -> tuple[Point, ...]:
+        """Return the points of the past, with one of what is counted now."""
+        self._history.add(time_s, counted, baselines(standing.loaded.config))
+        if is_whole:
+            self._history.keep(time_s, counted)
+        return self._history.points
 
     def _past(self) -> Past | None:
         kept = self._history.oldest()
@@ -148,18 +166,13 @@ class Live:
         told, trouble = await self._asking.told()
         return Totals({**counted.counts, **told.counts}), trouble
 
-    def _steered(self) -> dict[str, Steered]:
-        subject = self._subject
-        names = {mirror.name for route in subject.loaded.config.routes() for mirror in route.mirrors}
-        return {name: subject.steered(name) for name in {*names, ALL_MIRRORS}}
-
     async def _draw(self, draw: Draw, moment: Moment, wanted: Wanted) -> Panels:
         """Draw each moment once for all who look for the same; beside the loop, for many routes take their time."""
         async with self._drawing:
             if self._drawn_of is not moment:
                 self._drawn_of, self._drawn = moment, {}
             if wanted not in self._drawn:
-                self._drawn[wanted] = await asyncio.to_thread(draw, replace(moment, wanted=wanted))
+                self._drawn[wanted] = await self._beside.run(lambda: draw(replace(moment, wanted=wanted)))
             return self._drawn[wanted]
 
 
