@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 from proxy.errors import BadMessageError
@@ -27,6 +26,8 @@ from proxy.http1.framing import (
 from proxy.http1.mending import mend
 from proxy.http1.parser import check_response
 
+OK, NO_CONTENT, NOT_MODIFIED = 200, 204, 304
+
 #: Header lines of a response, unless the settings say otherwise.
 MAX_HEADERS = 100
 
@@ -44,16 +45,21 @@ _FIELDS = {
 _LENGTHS = frozenset({b"content-length", b"transfer-encoding"})
 _HOP_BY_HOP = frozenset(_FIELDS) - _LENGTHS
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-9][0-9][0-9])(?: [\t\x20-\x7e\x80-\xff]*)?")
+_BLANK_LINE = re.compile(rb"\n\r?\n")
 #: Lines that are cut out one by one, each in a pass over the block; for more it is written anew.
 _MAX_CUTS = 3
+_NOTHING: frozenset[bytes] = frozenset()
 
 
 class ResponseHead:
-    """One response's head; `fields` as in `RequestHead`, `status_line` with our own version in front."""
+    """One response's head; `fields` as in `RequestHead`, `status_line` with our own version in front.
 
-    __slots__ = ("fields", "framing", "keep_alive", "length", "status", "status_line", "upgrade")
+    `size` is how many of the bytes that were read are the head's.
+    """
 
-    def __init__(self, status: int, status_line: bytes, fields: bytes, rule: _Rule) -> None:
+    __slots__ = ("fields", "framing", "keep_alive", "length", "size", "status", "status_line", "upgrade")
+
+    def __init__(self, status: int, status_line: bytes, fields: bytes, rule: _Rule, size: int) -> None:
         self.status = status
         self.status_line = status_line
         self.fields = fields
@@ -61,6 +67,7 @@ class ResponseHead:
         self.length = rule.length
         self.keep_alive = rule.keep_alive
         self.upgrade = rule.upgrade
+        self.size = size
 
 
 def may_begin(start: bytes | bytearray) -> bool:
@@ -73,37 +80,39 @@ def end_of_head(data: bytes | bytearray, searched: int = 0) -> int:
 
     The first `searched` bytes are known to hold no end, so that a head that comes in pieces is searched once.
     """
-    at = max(searched - 2, 0)
-    end = data.find(b"\n\r\n", at)
-    bare = data.find(b"\n\n", at, end + 1 if end >= 0 else None)
-    if bare >= 0:
-        return bare + 2
-    return end + 3 if end >= 0 else -1
+    found = _BLANK_LINE.search(data, max(searched - 2, 0))
+    return found.end() if found is not None else -1
 
 
 def read_response(raw: bytes, request_method: bytes, max_headers: int = MAX_HEADERS) -> ResponseHead:
-    """Read one response head, blank line included; raises `BadMessageError` (502). RFC 9112 §4 and §6.3."""
+    """Read the response head that `raw` begins with; raises `BadMessageError` (502). RFC 9112 §4 and §6.3.
+
+    `raw` ends with a blank line: the first one of all, or the first that is CRLF alone, which costs less to find. The
+    head may then be over before, which its `size` tells.
+    """
+    size = len(raw)
     try:
         check_response(raw)
     except BadMessageError:
-        if raw.count(b"\n") > max_headers + 2:
+        size = end_of_head(raw)
+        if raw.count(b"\n", 0, size) > max_headers + 2:
             raise _too_many(max_headers) from None
-        raw = mend(raw)
+        raw = mend(raw[:size])
         check_response(raw)
     lines = raw.split(CRLF)
     if len(lines) > max_headers + 3:
         raise _too_many(max_headers)
-    status, status_line, rule_of = _status_of(lines[0])
+    status, status_line, rule_of, is_bodiless = _status_of(lines[0])
     rule = rule_of(CRLF.join(filter(_is_special, lines)))  # type: ignore[arg-type]  # typeshed wants a guard
     fields = raw[len(lines[0]) : -2]
     for cut in rule.cuts:
         fields = fields.replace(cut, CRLF, 1)
     if rule.unwanted:
         fields = without(fields, rule.unwanted)
-    head = ResponseHead(status, status_line, fields, rule)
-    if request_method == b"HEAD" or status in (204, 304) or status < 200:
+    head = ResponseHead(status, status_line, fields, rule, size)
+    if is_bodiless or request_method == b"HEAD":
         head.framing = NONE
-        if status == 204 or status < 200:
+        if is_bodiless and status != NOT_MODIFIED:
             _deny_body(head, rule)
     return head
 
@@ -118,16 +127,30 @@ def _too_many(max_headers: int) -> BadMessageError:
     return BadMessageError(502, f"more than {max_headers} header lines")
 
 
-@dataclass(frozen=True, slots=True)
 class _Rule:
-    """What the lines of a response that mean something here mean together."""
+    """What the lines of a response that mean something here mean together; shared, so never changed.
 
-    framing: int
-    length: int
-    keep_alive: bool
-    upgrade: bytes
-    cuts: tuple[bytes, ...]  # what of the block of fields is not forwarded, where that is little
-    unwanted: frozenset[bytes]  # names of what is not forwarded, where that is more
+    `cuts` is what of the block of fields is not forwarded, where that is little; `unwanted` are the names of what is
+    not, where that is more.
+    """
+
+    __slots__ = ("cuts", "framing", "keep_alive", "length", "unwanted", "upgrade")
+
+    def __init__(
+        self,
+        framing: int,
+        length: int,
+        keep_alive: bool,
+        upgrade: bytes,
+        cuts: tuple[bytes, ...],
+        unwanted: frozenset[bytes],
+    ) -> None:
+        self.framing = framing
+        self.length = length
+        self.keep_alive = keep_alive
+        self.upgrade = upgrade
+        self.cuts = cuts
+        self.unwanted = unwanted
 
 
 def _find_out_rule(special: bytes, minor: int) -> _Rule:
@@ -151,14 +174,16 @@ def _find_out_rule(special: bytes, minor: int) -> _Rule:
             elif field == _UPGRADE:
                 upgrade = value
     framing, length = _framing_of(lengths, encodings)
+    if not hop_by_hop:
+        return _Rule(framing, length, minor == 1, b"", (), _NOTHING)
     keep_alive = b"close" not in connection and (minor == 1 or b"keep-alive" in connection)
     if framing == CHUNKED and minor == 0:
         keep_alive = False  # RFC 9112 §6.1: the sender may not know where its message ends
     unwanted = connection - NOT_NOMINABLE
     if unwanted or len(hop_by_hop) > _MAX_CUTS:
         return _Rule(framing, length, keep_alive, upgrade, (), _HOP_BY_HOP | unwanted)
-    cuts = tuple(b"\r\n%b\r\n" % line for line in hop_by_hop)
-    return _Rule(framing, length, keep_alive, upgrade, cuts, frozenset())
+    cuts = tuple([b"\r\n%b\r\n" % line for line in hop_by_hop])
+    return _Rule(framing, length, keep_alive, upgrade, cuts, _NOTHING)
 
 
 def _framing_of(lengths: list[bytes], encodings: list[bytes]) -> tuple[int, int]:
@@ -184,12 +209,14 @@ _rules = (
 )
 
 
-def _read_status_line(line: bytes) -> tuple[int, bytes, Callable[[bytes], _Rule]]:
-    """Give the status, the line with our version in front, and what reads the rest for this version."""
+def _read_status_line(line: bytes) -> tuple[int, bytes, Callable[[bytes], _Rule], bool]:
+    """Give the status, the line with our version in front, what reads the rest, and whether no body follows."""
     match = _STATUS_LINE.fullmatch(line)
     if match is None:
         raise BadMessageError(502, "malformed status line")
-    return int(match[1]), b"HTTP/1.1 %b %b" % (match[1], line[13:]), _rules[line[7] - 48]
+    status = int(match[1])
+    is_bodiless = status < OK or status in (NO_CONTENT, NOT_MODIFIED)
+    return status, b"HTTP/1.1 %b %b" % (match[1], line[13:]), _rules[line[7] - 48], is_bodiless
 
 
 _status_of = Memo(_read_status_line).__getitem__

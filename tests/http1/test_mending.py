@@ -134,6 +134,17 @@ def test_bytes_that_were_searched_are_not_searched_again() -> None:
     assert end_of_head(raw[:-1], len(OK) + 4) == -1
 
 
+def test_a_head_of_bare_lf_is_over_before_a_blank_line_of_its_body() -> None:
+    raw = OK + b"\nContent-Length: 6\n\n"
+    head = read_response(raw + b"a\r\n\r\n", b"GET")
+    assert (head.size, head.length, head.fields) == (len(raw), 6, b"\r\nContent-Length: 6\r\n")
+
+
+def test_lines_of_a_body_do_not_count_as_header_lines() -> None:
+    raw = OK + b"\nX: a\n\n"
+    assert read_response(raw + b"\n" * 500 + b"\r\n\r\n", b"GET", 1).size == len(raw)
+
+
 # --- heads that nobody would write by hand ---
 
 ENDS = st.sampled_from([b"\r\n", b"\n", b"\r\r\n"])
@@ -187,8 +198,13 @@ def heads(draw: st.DrawFn) -> bytes:
 
 def outcome(raw: bytes, method: bytes = b"GET") -> tuple[object, ...]:
     """Read the first head of `raw`: what it says, or why it is refused."""
+    return outcome_of(raw[: end_of_head(raw)], method)
+
+
+def outcome_of(raw: bytes, method: bytes = b"GET") -> tuple[object, ...]:
+    """Read the head that `raw`, which ends with a blank line, begins with."""
     try:
-        head = read_response(raw[: end_of_head(raw)], method)
+        head = read_response(raw, method)
     except BadMessageError as error:
         return error.status, error.reason
     return (written(head), head.status, head.framing, head.length, head.keep_alive, head.upgrade)
@@ -205,6 +221,14 @@ def test_the_end_of_a_head_is_found_byte_by_byte_where_it_is_found_at_once(raw: 
     assert found == len(buffer) == end_of_head(raw + b"body\n\n\r\n")
     ends = [match.end() for match in re.finditer(rb"\n\r?\n", raw)]
     assert found == ends[0]
+
+
+@given(heads(), st.binary(max_size=9))
+def test_a_head_is_the_same_when_it_is_read_up_to_the_next_blank_line_of_crlf(
+    raw: bytes, body: bytes
+) -> None:
+    up_to_crlf = (raw + body + b"\r\n\r\n").partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+    assert outcome_of(up_to_crlf) == outcome(raw)
 
 
 @given(heads())
