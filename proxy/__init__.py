@@ -17,7 +17,7 @@ Floors. A row may import from any row below it, never from one above:
     capture  ramp                    two answers to one request, on their way to the comparer; a plan to send more
     mirror  advice  report  store
     routing  upstream  downstream  translate  compare    neighbours; none imports another
-    config  runtime  telemetry  flow  tasks  clock  descriptors  version  template
+    config  runtime  telemetry  flow  backlog  tasks  clock  descriptors  version  template
     pattern  visible                 regular expressions in RE2's syntax; text in which nothing is hidden
     http1                            no asyncio, no clock, no I/O
     errors

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _getrandbits = random.getrandbits
 
 
-def admit(exchange: Exchange, route: CompiledRoute, fields: bytes, pieces: list[bytes]) -> None:
+def admit(exchange: Exchange, route: CompiledRoute, fields: bytes, data: bytes) -> None:
     """Start a shadow for each mirror that takes the request; count why the others do not. The route has mirrors."""
     snapshot, head = exchange.snapshot, exchange.head
     if exchange.client.door.draining:
@@ -50,7 +50,7 @@ def admit(exchange: Exchange, route: CompiledRoute, fields: bytes, pieces: list[
             exchange.shadows = [shadow]
         else:
             exchange.shadows.append(shadow)
-        shadow.begin(pieces, exchange.request_done)
+        shadow.begin(data, exchange.request_done)
     if capture is not None:
         exchange.recording = capture.primary
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from time import monotonic, perf_counter
 
 from proxy import census, tasks
+from proxy.backlog import Backlog
 from proxy.capture.outlet import Outlet
 from proxy.clock import DeadlineWheel
 from proxy.config.model import Config, Listener, Settings
@@ -62,6 +63,7 @@ class DataPlane:
         """`pairs`, which does not block, leads to the comparer; it is closed at the end. None: nothing is compared."""
         settings = config.settings
         self._wheel = DeadlineWheel()
+        backlog = Backlog()
         self._stats = DownstreamStats()
         self._mark_key = mark_key
         self._access_log = access_log
@@ -71,7 +73,9 @@ class DataPlane:
         self._certificates: asyncio.Task[None] | None = None
         on_shadow_end = self._journal.on_shadow if self._journal is not None else None
         self._descriptors = Descriptors(share_out(limit_of_process(), settings.limits.max_connections))
-        self._holdings = Holdings(self._wheel, mark_key, on_shadow_end, Outlet(pairs), self._descriptors)
+        self._holdings = Holdings(
+            self._wheel, backlog, mark_key, on_shadow_end, Outlet(pairs), self._descriptors
+        )
         self._shedding = Shedding(settings.shed)
         self._wheel.observer = self._on_tick
         self._prepared: Snapshot | None = None
@@ -82,20 +86,24 @@ class DataPlane:
         compiler.finish()
         self._holdings.adopt(self.snapshot.held, settings)
         upgrades = frozenset(name.lower().encode() for name in settings.upgrades)
-        self._door = Door(self._serve, settings.limits, upgrades, self._wheel, self._stats, self._descriptors)
+        self._door = Door(
+            self._serve, settings.limits, upgrades, self._wheel, backlog, self._stats, self._descriptors
+        )
         self._door.trailers = settings.http1.trailers
         self._resolver = Resolver(self._holdings.clusters.values())
 
     def _serve(
-        self, client: DownstreamConnection, head: RequestHead, pieces: list[bytes], end: bool
+        self, client: DownstreamConnection, head: RequestHead, data: bytes, end: bool
     ) -> Exchange | None:
         """Handle a request of a client connection: begin an exchange on the snapshot in force."""
         exchange = Exchange(self.snapshot, client, head)
-        exchange.begin(pieces, end)
+        exchange.begin(data, end)
         return None if exchange.done else exchange
 
     def _on_tick(self, late_s: float, now: float) -> None:
-        self._holdings.budget.is_shedding = self._shedding.observe(late_s, now)
+        self._holdings.budget.is_shedding = self._shedding.observe(
+            late_s, now, self._holdings.mirrors.values()
+        )
 
     def _blank(self, settings: Settings, generation: int) -> Snapshot:
         snapshot = Snapshot(settings, generation, self._mark_key, self._stats)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _getrandbits = random.getrandbits
 
 
-def begin(exchange: Exchange, route: CompiledRoute, fields: bytes, pieces: list[bytes]) -> None:
+def begin(exchange: Exchange, route: CompiledRoute, fields: bytes, data: bytes) -> None:
     """Answer the request, hold it for a while, or send it on; `fields` as routes look at them."""
     if route.answer is not None:
         _answer(exchange, route.answer, fields)
@@ -30,10 +30,10 @@ def begin(exchange: Exchange, route: CompiledRoute, fields: bytes, pieces: list[
     fault = route.fault
     if fault is not None and fault.delay is not None and _fires(fault.delay):
         exchange.was_held = exchange.is_held = True
-        exchange.hold(pieces)
+        exchange.hold(data)
         exchange.later(fault.delay_s, _on_delay_end, exchange, route, fields)
     else:
-        _go_on(exchange, route, fields, pieces)
+        _go_on(exchange, route, fields, data)
 
 
 def _on_delay_end(exchange: Exchange, route: CompiledRoute, fields: bytes) -> None:
@@ -41,10 +41,10 @@ def _on_delay_end(exchange: Exchange, route: CompiledRoute, fields: bytes) -> No
     exchange.client.resume(flow.CONNECTING)
     if exchange.trace is not None:
         exchange.trace.begin_attempt()
-    _go_on(exchange, route, fields, exchange.pending)
+    _go_on(exchange, route, fields, exchange.take_pending())
 
 
-def _go_on(exchange: Exchange, route: CompiledRoute, fields: bytes, pieces: list[bytes]) -> None:
+def _go_on(exchange: Exchange, route: CompiledRoute, fields: bytes, data: bytes) -> None:
     fault = route.fault
     if fault is not None and fault.abort is not None and _fires(fault.abort):
         failure = Failure("fault_abort", fault.abort_status, "FI", b"fault filter abort", "no_primary")
@@ -59,7 +59,7 @@ def _go_on(exchange: Exchange, route: CompiledRoute, fields: bytes, pieces: list
             exchange.answer(200, b"", [line for _, line in lines])
             return
         exchange.late_fields = route.cors.response(view)
-    exchange.forward(route, fields, pieces)
+    exchange.forward(route, fields, data)
 
 
 def _answer(exchange: Exchange, answer: Redirect | DirectResponse, fields: bytes) -> None:

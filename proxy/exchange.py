@@ -17,7 +17,8 @@ from proxy import admission, detour, errors, flow, forwarding, retrying
 from proxy.clock import NEVER
 from proxy.downstream.connection import STREAM_IDLE_S, DownstreamConnection
 from proxy.errors import BadMessageError, Failure
-from proxy.http1 import serializer, target
+from proxy.flow import Pieces
+from proxy.http1 import framing, serializer, target
 from proxy.http1.mutation import Mutation
 from proxy.http1.request import RequestHead
 from proxy.http1.response import ResponseHead
@@ -44,8 +45,8 @@ class Exchange:
     flag = detail = ""
     original_target: bytes | None = None
     trace: Trace | None = None
-    status = sent_bytes = received_bytes = retries = _pending_bytes = 0
-    done = response_started = request_done = rechunks = False
+    status = sent_bytes = received_bytes = retries = 0
+    done = response_started = request_done = rechunks = _is_end_shown = False
     route: CompiledRoute | None = None
     endpoint: Endpoint | None = None
     tried: tuple[Endpoint, ...] = ()
@@ -60,8 +61,9 @@ class Exchange:
     late_fields: Sequence[tuple[bytes, bytes]] = ()
     was_held = is_held = wants_fresh = _waiting = False
     _hash: int | None = None
-    pending: list[bytes] = []  # noqa: RUF012 - replaced, never changed, until `hold` gives it one of its own
-    replay: list[bytes] | None = None
+    pending: Pieces | None = None
+    replay: Pieces | None = None
+    meter = None
 
     def __init__(self, snapshot: Snapshot, client: DownstreamConnection, head: RequestHead) -> None:
         self.snapshot = snapshot
@@ -73,8 +75,8 @@ class Exchange:
 
     # --- decide ---
 
-    def begin(self, pieces: list[bytes], end: bool) -> None:
-        """Route, decide on mirrors, and send; `pieces` is what came of the body with the head."""
+    def begin(self, data: bytes, end: bool) -> None:
+        """Route, decide on mirrors, and send; `data` is what came of the body with the head."""
         snapshot, head = self.snapshot, self.head
         self.request_done = end
         self.request_id = head.request_id or forwarding.new_request_id()
@@ -93,14 +95,14 @@ class Exchange:
             self.reply(errors.NO_ROUTE)
             return
         self.destination = route.choose(self.draw)
-        if pieces:
-            retrying.keep(self, pieces)
+        if data:
+            retrying.keep(self, data)
         if route.is_direct:
-            self.forward(route, fields, pieces)
+            self.forward(route, fields, data)
         else:
-            detour.begin(self, route, fields, pieces)
+            detour.begin(self, route, fields, data)
 
-    def forward(self, route: CompiledRoute, fields: bytes, pieces: list[bytes]) -> None:
+    def forward(self, route: CompiledRoute, fields: bytes, data: bytes) -> None:
         """Send to the destination what has come of the request, and a copy to each mirror that takes it."""
         head = self.head
         self.cluster = self.destination.cluster
@@ -111,44 +113,46 @@ class Exchange:
             self._hash = forwarding.hash_of(self, self.cluster.hash_key, fields)
         if self.request_done and route.timeout_s is not None:
             self._timeout_at = (monotonic() if self.was_held else self.started) + route.timeout_s
-        failure = self._attempt(pieces)
+        failure = self._attempt(data)
         if route.mirrors:
             if failure is None:
-                admission.admit(self, route, fields, pieces)
+                admission.admit(self, route, fields, data)
             else:
                 admission.refuse(self, route, "no_primary")
         if failure is not None:
-            retrying.after_failure(self, failure, reused=False)
+            retrying.after_failure(self, failure, is_stale=False)
 
     # --- send ---
 
-    def _attempt(self, pieces: list[bytes]) -> Failure | None:
+    def _attempt(self, data: bytes) -> Failure | None:
         """Send over a kept connection, or wait for a new one; say why not when neither can be."""
         connection = self.cluster.take(self.tried, self._hash)
         if connection is None:
-            return self._wait(pieces)
-        self._send(connection, pieces)
+            return self._wait(data)
+        self._send(connection, data)
         return None
 
-    def hold(self, pieces: Sequence[bytes]) -> None:
-        """Have `pieces` pending: there is nowhere to send them yet."""
-        self.pending = list(pieces)
-        self._pending_bytes = sum(map(len, pieces))
+    def hold(self, data: bytes) -> None:
+        """Have `data` pending: there is nowhere to send it yet."""
+        self.pending = Pieces(data)
 
-    def _wait(self, pieces: list[bytes]) -> Failure | None:
-        self.hold(pieces)
+    def take_pending(self) -> bytes:
+        """Give what is pending, which then is not."""
+        pending, self.pending = self.pending, None
+        return pending.joined() if pending is not None else b""
+
+    def _wait(self, data: bytes) -> Failure | None:
+        self.hold(data)
         failure = self.cluster.wait(self, self.tried, self._hash)
         if failure is None:
             self._waiting = True
             self.cluster.wheel.set(self, min(self._timeout_at, monotonic() + STREAM_IDLE_S))
         return failure
 
-    def _send(self, connection: UpstreamConnection, pieces: list[bytes]) -> None:
+    def _send(self, connection: UpstreamConnection, data: bytes) -> None:
         self._upstream = connection
         self.endpoint = connection.endpoint
-        if self.pending:
-            self.pending, self._pending_bytes = [], 0
-        connection.send(self, self.head, self._wire, pieces, self.request_done)
+        connection.send(self, self.head, self._wire, data, self.request_done)
         self._set_deadline(connection, self.started)
 
     def _set_deadline(self, connection: UpstreamConnection, now: float) -> None:
@@ -169,7 +173,7 @@ class Exchange:
         """Called by the cluster: send what is pending."""
         self._waiting = False
         self.cluster.wheel.forget(self)
-        self._send(connection, self.pending)
+        self._send(connection, self.take_pending())
         self.client.resume(flow.CONNECTING)
 
     def on_connect_failure(self, failure: Failure, endpoint: Endpoint | None) -> None:
@@ -177,25 +181,24 @@ class Exchange:
         self._waiting = False
         self.cluster.wheel.forget(self)
         self.endpoint = endpoint
-        retrying.after_failure(self, failure, reused=False)
+        retrying.after_failure(self, failure, is_stale=False)
 
     # --- client callbacks ---
 
-    def on_request_data(self, pieces: list[bytes], end: bool) -> None:
+    def on_request_data(self, data: bytes, end: bool) -> None:
         """Called by the client connection: body for the primary, and by reference for the shadows."""
         self.request_done = end
-        retrying.keep(self, pieces)
+        retrying.keep(self, data)
         upstream = self._upstream
         if upstream is not None:
-            upstream.send_data(pieces, end)
-        else:
-            self.pending = self.pending or []  # never the class's own list
-            self.pending += pieces
-            self._pending_bytes += sum(map(len, pieces))
-            if self._pending_bytes > flow.HIGH_WATER:
+            upstream.send_data(data, end)
+        elif data:
+            self.pending = self.pending or Pieces()
+            self.pending.add(data)
+            if self.pending.size > flow.HIGH_WATER:
                 self.client.pause(flow.CONNECTING)
         for shadow in self.shadows or ():
-            shadow.offer(pieces, end)
+            shadow.offer(data, end)
         if end:
             self._on_request_end()
         elif upstream is not None:
@@ -218,7 +221,10 @@ class Exchange:
         self.flag, self.detail = "DPE", error.reason
         self.status = self.status or error.status
         self._finish()
-        self.client.refuse_body(error, self.response_started)
+        if self.response_started:
+            self.client.break_off(is_shown=self._is_end_shown)
+        else:
+            self.client.refuse_body(error)
 
     def on_client_gone(self) -> None:
         """Called by the client connection: nobody waits for the response any more."""
@@ -237,7 +243,7 @@ class Exchange:
         if uploading and not self.response_started:
             self.reply(errors.REQUEST_IDLE)
         else:
-            self._break_off("SI")
+            self._break_off("SI", is_shown=False)  # who does not read would not see the end either
 
     # --- return: upstream callbacks ---
 
@@ -246,7 +252,7 @@ class Exchange:
         if self.head.minor == 1:
             self.client.write(b"%b%b\r\n" % (head.status_line, head.fields))
 
-    def on_response(self, head: ResponseHead, pieces: list[bytes], end: bool) -> None:
+    def on_response(self, head: ResponseHead, data: bytes, end: bool) -> None:
         """Forward the response's head, framed for this client, and what came of its body."""
         if end:
             self._upstream = None  # it may already carry another request
@@ -254,33 +260,35 @@ class Exchange:
         if route is not None and route.watches_status and retrying.after_response(self, route, head):
             return
         if self.recording is not None:
-            self.recording.begin(head, pieces, end)
+            self.recording.begin(head, data, end)
         self.status = head.status
         self.response_started = True
         fields = forwarding.response_fields(self, head)
-        if end and len(pieces) == 1 and not self.rechunks:
-            body = pieces[0]
-            self.sent_bytes = len(body)
-            self.client.transport.write(b"%b%b\r\n%b" % (head.status_line, fields, body))
+        self._is_end_shown = self.rechunks or head.framing == framing.LENGTH
+        if end and not self.rechunks:
+            self.sent_bytes = len(data)
+            self.client.transport.write(b"%b%b\r\n%b" % (head.status_line, fields, data))
             self._on_response_end()
             return
+        self._response = head
         self.client.write(b"%b%b\r\n" % (head.status_line, fields))
-        if pieces or end:
-            self.on_response_data(pieces, end)
+        if data or end:
+            self.on_response_data(data, end)
 
-    def on_response_data(self, pieces: list[bytes], end: bool) -> None:
+    def on_response_data(self, data: bytes, end: bool) -> None:
         """Forward more of the response's body."""
         client = self.client
+        if end:
+            self._upstream = None  # before a write, whose back-pressure is not its any more
         if self.recording is not None:
-            self.recording.add(pieces, end)
+            self.recording.add(data, end)
+        self.sent_bytes += len(data)
+        if self.rechunks:
+            trailers = self._response.trailers if end else b""
+            client.transport.writelines(serializer.chunk(data, end, trailers))
+        elif data:
+            client.write(data)
         if end:
-            self._upstream = None
-        for piece in pieces:
-            self.sent_bytes += len(piece)
-            client.write(b"%x\r\n%b\r\n" % (len(piece), piece) if self.rechunks else piece)
-        if end:
-            if self.rechunks:
-                client.write(b"0\r\n\r\n")
             self._on_response_end()
         elif self._upstream is not None:
             self._set_deadline(self._upstream, monotonic())
@@ -309,13 +317,14 @@ class Exchange:
         self._upstream = None
         self._finish()
 
-    def on_upstream_failure(self, failure: Failure, reused: bool) -> None:
+    def on_upstream_failure(self, failure: Failure, is_stale: bool, detail: str) -> None:
         """Called by the upstream connection: the response will not be complete."""
         self._upstream = None
+        self.detail = detail
         if self.response_started:
-            self._break_off(failure.flag)
+            self._break_off(failure.flag, is_shown=self._is_end_shown)
         else:
-            retrying.after_failure(self, failure, reused=reused)
+            retrying.after_failure(self, failure, is_stale=is_stale)
 
     def on_upstream_pressure(self, full: bool) -> None:
         """Called by the upstream connection: slow the client to the primary's pace. No shadow does this."""
@@ -330,11 +339,11 @@ class Exchange:
         if upstream is not None:
             upstream.time_out()
         if is_per_try:
-            retrying.after_failure(self, failure, reused=False)
+            retrying.after_failure(self, failure, is_stale=False)
             return
         self._give_up_upstream()
         if self.response_started:
-            self._break_off(failure.flag)
+            self._break_off(failure.flag, is_shown=self._is_end_shown)
         else:
             self.reply(failure)
 
@@ -351,7 +360,7 @@ class Exchange:
         if upstream is not None:
             upstream.abort()
         self.client.resume(flow.PEER_FULL)  # who would not take it fast enough is gone
-        self.hold(self.replay or ())
+        self.hold(self.replay.joined() if self.replay is not None else b"")
 
     def later(self, wait_s: float, callback: Callable[..., None], *args: object) -> None:
         """Go on after a while, unless the route's timeout comes first; what comes of the body waits."""
@@ -362,9 +371,9 @@ class Exchange:
 
     def try_again(self) -> None:
         """Send what is pending, on a fresh connection if that is wanted."""
-        failure = (self._wait if self.wants_fresh else self._attempt)(self.pending)
+        failure = (self._wait if self.wants_fresh else self._attempt)(self.take_pending())
         if failure is not None:
-            retrying.after_failure(self, failure, reused=False)
+            retrying.after_failure(self, failure, is_stale=False)
         elif self._upstream is not None:
             self.client.resume(flow.CONNECTING)
 
@@ -386,11 +395,11 @@ class Exchange:
         self._finish()
         self.client.finish(self.keep_alive)
 
-    def _break_off(self, flag: str) -> None:
+    def _break_off(self, flag: str, *, is_shown: bool) -> None:
         """End a response that has begun so that the client sees it broken."""
         self.flag = flag
         self._finish()
-        self.client.break_off()
+        self.client.break_off(is_shown=is_shown)
 
     def _give_up_upstream(self) -> None:
         """Part from the primary, or stop waiting for it."""

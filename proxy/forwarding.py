@@ -171,10 +171,11 @@ def own_answer(
 
 
 def _frame_for_client(exchange: Exchange, head: ResponseHead) -> None:
-    """Chunk what ends with the upstream's connection; for HTTP/1.0 the other way round."""
+    """Chunk a body of no length; for HTTP/1.0, let it end with the connection."""
     if exchange.head.minor == 0:  # not even in answer to HEAD, where it frames nothing (RFC 9112 §6.1)
         head.fields = framing.without(head.fields, frozenset({b"transfer-encoding"}))
         exchange.keep_alive &= head.framing < framing.CHUNKED
-    elif head.framing == framing.UNTIL_CLOSE:
-        head.fields += b"transfer-encoding: chunked\r\n"
+    else:
         exchange.rechunks = True
+        if head.framing == framing.UNTIL_CLOSE:
+            head.fields += b"transfer-encoding: chunked\r\n"

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from proxy.backlog import Backlog
 from proxy.capture.outlet import Outlet
 from proxy.clock import DeadlineWheel
 from proxy.config import model
@@ -49,6 +50,7 @@ class Holdings:
     def __init__(
         self,
         wheel: DeadlineWheel,
+        backlog: Backlog,
         mark_key: bytes,
         on_shadow_end: Callable[[Shadow], None] | None,
         outlet: Outlet,
@@ -57,6 +59,7 @@ class Holdings:
         self.wheel = wheel
         self.descriptors = descriptors
         descriptors.close_idle = self.close_idle
+        self._backlog = backlog
         self.budget = Budget(0)
         self.outlet = outlet
         self.clusters: dict[str, Cluster] = {}
@@ -73,7 +76,7 @@ class Holdings:
         """Put the present cluster into `held` when it is the same server, else a new one with its name's counters."""
         cluster = self.clusters.get(config.name)
         if cluster is None or cluster.identity != identity(config):
-            cluster = Cluster(config, self.wheel, self.descriptors)
+            cluster = Cluster(config, self.wheel, self._backlog, self.descriptors)
             cluster.stats = self.cluster_stats.get(config.name, cluster.stats)
             held.fresh.append(cluster)
         elif cluster.config != config:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from proxy.errors import Failure
+from proxy.flow import Pieces
 from proxy.http1.response import ResponseHead
 from proxy.upstream import retry
 
@@ -17,17 +18,18 @@ if TYPE_CHECKING:
     from proxy.route import CompiledRoute
 
 
-def keep(exchange: Exchange, pieces: list[bytes]) -> None:
+def keep(exchange: Exchange, data: bytes) -> None:
     """Keep what came of the body for another attempt, as long as it is small enough."""
-    exchange.received_bytes += sum(map(len, pieces))
-    if exchange.received_bytes <= exchange.snapshot.retry_buffer_bytes:
-        exchange.replay = exchange.replay or []
-        exchange.replay += pieces
-    else:
+    exchange.received_bytes += len(data)
+    if exchange.received_bytes > exchange.snapshot.retry_buffer_bytes:
         exchange.replay = None
+    elif exchange.replay is None:
+        exchange.replay = Pieces(data)
+    else:
+        exchange.replay.add(data)
 
 
-def after_failure(exchange: Exchange, failure: Failure, *, reused: bool) -> None:
+def after_failure(exchange: Exchange, failure: Failure, *, is_stale: bool) -> None:
     """Try again when the one table says so, else answer for the upstream."""
     route = exchange.route
     assert route is not None  # noqa: S101 - an attempt has a route
@@ -35,7 +37,7 @@ def after_failure(exchange: Exchange, failure: Failure, *, reused: bool) -> None
         route.retries,
         failure,
         exchange.head.method,
-        reused=reused and not exchange.wants_fresh,
+        is_stale=is_stale and not exchange.wants_fresh,
         retries=exchange.retries,
     )
     if reason is None or not (failure.unsent or _can_repeat(exchange)):

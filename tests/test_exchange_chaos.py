@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from proxy.config.model import Breaker, Mirroring
+from proxy.config.model import Breaker, Http1, Mirroring
 from tests.conftest import MakeOrigin, MakePlane
 from tests.support.client import Client, chunked, get, post
 from tests.support.message import Message
@@ -121,6 +121,7 @@ async def test_disorder_leaves_nothing_wrong_behind(origin: MakeOrigin, plane: M
         mirroring=Mirroring(timeout_s=0.1, max_in_flight=6, breaker=Breaker(50, 0.05), max_lag_bytes=50_000),
         timeout_s=0.1,
         cluster={"max_connections": 8},
+        settings={"http1": Http1(trailers=True)},
     )
     disorder = Disorder(served, random)
     await asyncio.gather(*(disorder.run(name) for name in range(CLIENTS)))

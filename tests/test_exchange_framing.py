@@ -6,7 +6,7 @@ from asyncio import Event, IncompleteReadError, sleep
 
 import pytest
 
-from proxy.config.model import HeaderOps
+from proxy.config.model import HeaderOps, Http1
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import chunked, get, post
 from tests.support.message import read_body
@@ -26,7 +26,10 @@ async def test_a_body_with_content_length_arrives_whole(
     assert v1.requests[0].get(b"content-length") == b"256000"
 
 
-async def test_a_chunked_body_and_its_trailers_arrive_byte_by_byte(
+TRAILERS = {"http1": Http1(trailers=True)}
+
+
+async def test_a_chunked_body_sent_byte_by_byte_arrives_whole(
     origin: MakeOrigin, plane: MakePlane, connect: Connect
 ) -> None:
     v1 = await origin()
@@ -36,41 +39,67 @@ async def test_a_chunked_body_and_its_trailers_arrive_byte_by_byte(
         await client.send(bytes([byte]))
     assert (await client.response()).status == 200
     request = v1.requests[0]
-    assert request.body == b"firstsecond"
-    assert request.trailers == [b"x-sum: 1"]
+    assert (request.body, request.trailers) == (b"firstsecond", [])
 
 
-async def test_trailers_that_would_change_the_message_are_taken_out(
+async def test_trailers_of_a_request_are_dropped_unless_the_settings_forward_them(
     origin: MakeOrigin, plane: MakePlane, connect: Connect
 ) -> None:
-    v1 = await origin()
-    client = await connect(await plane(v1))
-    trailers = b"x-sum: 1\r\nContent-Length: 5\r\nhost: evil\r\nx-last: 2\r\n"
-    await client.ask(POST_CHUNKED + chunked(b"a", trailers=trailers))
-    assert v1.requests[0].trailers == [b"x-sum: 1", b"x-last: 2"]
+    v1, v2 = await origin(), await origin()
+    trailers = b"x-sum:1\r\nContent-Length: 5\r\nhost: evil\r\nx-last: 2\r\n"
+    for settings, expected in (({}, []), (TRAILERS, [b"x-sum: 1", b"x-last: 2"])):
+        served = await plane(v1, v2, settings=settings)
+        await (await connect(served)).ask(POST_CHUNKED + chunked(b"a", trailers=trailers))
+        await served.ended("completed")
+        assert v1.requests[-1].trailers == expected
+        assert v2.requests[-1].trailers == expected
 
 
-async def test_chunk_extensions_are_taken_out(origin: MakeOrigin, plane: MakePlane, connect: Connect) -> None:
-    async def keep_bytes(visit: Visit) -> None:
-        await visit.head()
-        assert await visit.reader.readuntil(b"0\r\n\r\n") == b"3\r\nabc\r\n0\r\n\r\n"
-        await visit.send(OK)
-        await visit.gone()
-
-    client = await connect(await plane(await origin(keep_bytes)))
-    assert (await client.ask(POST_CHUNKED + b"3;name=value\r\nabc\r\n0;last\r\n\r\n")).status == 200
-
-
-async def test_a_chunked_response_keeps_chunks_and_trailers(
+async def test_trailers_of_a_response_are_dropped_unless_the_settings_forward_them(
     origin: MakeOrigin, plane: MakePlane, connect: Connect
 ) -> None:
     head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
-    client = await connect(
-        await plane(await origin(head + chunked(b"one", b"two", trailers=b"x-sum: 3\r\n")))
-    )
-    for _ in range(2):
-        response = await client.ask(get(b"/", b"te: trailers"))
-        assert (response.body, response.chunks, response.trailers) == (b"onetwo", 2, [b"x-sum: 3"])
+    v1 = await origin(head + chunked(b"one", b"two", trailers=b"x-sum: 3\r\ncontent-length: 1\r\n"))
+    for settings, expected in (({}, []), (TRAILERS, [b"x-sum: 3"])):
+        client = await connect(await plane(v1, settings=settings))
+        for _ in range(2):
+            response = await client.ask(get(b"/", b"te: trailers"))
+            assert (response.body, response.trailers) == (b"onetwo", expected)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"3;name=value\r\nabc\r\n0;last\r\n\r\n",
+        b"0003\r\nabc\r\n0\r\nG:T /smuggled HTTP/1.1\r\n\r\n",
+        b"1\r\na\r\n1\r\nb\r\n1 \r\nc\r\n000\r\n\r\n",
+    ],
+)
+async def test_no_framing_of_the_client_reaches_an_upstream(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, body: bytes
+) -> None:
+    seen = []
+
+    async def keep_bytes(visit: Visit) -> None:
+        await visit.head()
+        seen.append(await visit.reader.readuntil(b"0\r\n\r\n"))
+        await visit.send(OK)
+        await visit.gone()
+
+    served = await plane(await origin(keep_bytes), await origin(keep_bytes))
+    assert (await (await connect(served)).ask(POST_CHUNKED + body)).status == 200
+    await served.ended("completed")
+    assert seen == [b"3\r\nabc\r\n0\r\n\r\n"] * 2
+
+
+async def test_no_framing_of_an_upstream_reaches_the_client(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect
+) -> None:
+    head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+    v1 = await origin(head + b"003;x=y\r\nabc\r\n1\r\nd\r\n0\r\nG:T / HTTP/1.1\r\n\r\n")
+    client = await connect(await plane(v1))
+    await client.send(get())
+    assert (await client.reader.readuntil(b"0\r\n\r\n")).endswith(b"\r\n\r\n4\r\nabcd\r\n0\r\n\r\n")
 
 
 async def test_a_response_to_head_ends_with_its_head(

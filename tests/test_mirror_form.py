@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.config.model import HeaderOps, Mirroring, MirrorPolicy
+from proxy.config.model import HeaderOps, Http1, Mirroring, MirrorPolicy
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import chunked, get, post
 from tests.support.message import Message
@@ -117,7 +117,7 @@ async def test_route_rewrites_show_in_the_copy(
 
 async def test_bodies_and_trailers_are_copied(origin: MakeOrigin, plane: MakePlane, connect: Connect) -> None:
     v1, v2 = await origin(), await origin()
-    client = await connect(await plane(v1, v2))
+    client = await connect(await plane(v1, v2, settings={"http1": Http1(trailers=True)}))
     await client.ask(CHUNKED + chunked(b"one", b"two", trailers=b"x-sum: 6\r\n"))
     primary, shadow = await both(v1, v2)
     assert (shadow.body, shadow.trailers) == (primary.body, primary.trailers) == (b"onetwo", [b"x-sum: 6"])

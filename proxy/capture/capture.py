@@ -45,7 +45,7 @@ class Capture:
         self._time = time()
         self._open = 0
         self._request: Recording | None = None
-        self.primary = Recording(outlet, most, exchange.head.minor)
+        self.primary = Recording(outlet, most)
         self.primary.hold(len(self._target) + len(fields))
 
     def shadow(
@@ -53,21 +53,21 @@ class Capture:
     ) -> CapturedShadow:
         """Make a shadow whose answer is kept."""
         self._open += 1
-        recording = Recording(self._outlet, self._most, head.minor)
+        recording = Recording(self._outlet, self._most)
         shadow = CapturedShadow(self, recording, mirror, head, wire, request_id, started)
         shadow.is_first = self._open == 1
         return shadow
 
-    def hear(self, pieces: list[bytes], end: bool) -> None:
+    def hear(self, data: bytes, end: bool) -> None:
         """Keep the request's body; one shadow tells of it, since each is offered all."""
         if not self._open:
             return
         if self._request is None:
-            if not pieces:
+            if not data:
                 return
-            self._request = Recording(self._outlet, min(self._most, _MOST_OF_REQUEST), self._head.minor)
+            self._request = Recording(self._outlet, min(self._most, _MOST_OF_REQUEST))
             self._request.begin_request(self._head)
-        self._request.add(pieces, end)
+        self._request.add(data, end)
 
     def is_for(self, baseline: Mirror) -> bool:
         """Tell whether a baseline is asked as well: a repeat of the destination that answers, and of safe methods."""
@@ -136,17 +136,17 @@ class CapturedShadow(Shadow):
         self.is_first = False
         self.recording = recording
 
-    def begin(self, pieces: list[bytes], end: bool) -> None:
+    def begin(self, data: bytes, end: bool) -> None:
         """Send what there is of the request, and keep it."""
         if self.is_first:
-            self._capture.hear(pieces, end)
-        super().begin(pieces, end)
+            self._capture.hear(data, end)
+        super().begin(data, end)
 
-    def offer(self, pieces: list[bytes], end: bool) -> None:
+    def offer(self, data: bytes, end: bool) -> None:
         """Send more of the request, and keep it."""
         if self.is_first:
-            self._capture.hear(pieces, end)
-        super().offer(pieces, end)
+            self._capture.hear(data, end)
+        super().offer(data, end)
 
     def on_primary_end(self, status: int, duration_s: float) -> None:
         """The exchange has ended, with an answer or without."""
@@ -155,15 +155,15 @@ class CapturedShadow(Shadow):
         if self.outcome:
             self._capture.settle(self)
 
-    def on_response(self, head: ResponseHead, pieces: list[bytes], end: bool) -> None:
+    def on_response(self, head: ResponseHead, data: bytes, end: bool) -> None:
         """Keep what a shadow only notes."""
-        self.recording.begin(head, pieces, end)
-        super().on_response(head, pieces, end)
+        self.recording.begin(head, data, end)
+        super().on_response(head, data, end)
 
-    def on_response_data(self, pieces: list[bytes], end: bool) -> None:
+    def on_response_data(self, data: bytes, end: bool) -> None:
         """Keep what a shadow discards."""
-        self.recording.add(pieces, end)
-        super().on_response_data(pieces, end)
+        self.recording.add(data, end)
+        super().on_response_data(data, end)
 
     def _end(self, outcome: str) -> None:
         if self.outcome:

@@ -28,7 +28,6 @@ LAST_REQUEST_S = 1.0
 #: An exchange on which nothing at all moves for so long is given up (Envoy's stream_idle_timeout).
 STREAM_IDLE_S = 300.0
 
-_NOTHING: list[bytes] = []
 _ABORT = struct.pack("ii", 1, 0)
 
 
@@ -36,16 +35,20 @@ class DownstreamConnection(asyncio.Protocol):
     """Owns one client transport."""
 
     __slots__ = (
-        "_buffer", "_chunked", "_is_full", "_left", "_lingering", "_ready", "_stream", "_tunnel",
-        "_uploading", "_valve", "alarm", "deadline", "door", "forwarded_lines", "local_ip", "peer_ip", "scheme",
-        "transport",
+        "_buffer", "_chunked", "_empty_bytes", "_has_head_begun", "_head", "_is_full", "_left", "_lingering", "_ready",
+        "_stream", "_tunnel", "_uploading", "_valve", "alarm", "deadline", "door", "forwarded_lines", "is_queued",
+        "local_ip", "peer_ip", "scheme", "transport",
     )  # fmt: skip
 
     def __init__(self, door: Door, scheme: bytes) -> None:
         self.door = door
         self.scheme = scheme
         self.deadline = self.alarm = NEVER
-        self._buffer = bytearray()
+        self.is_queued = False
+        self._buffer = bytearray()  # what was read and not yet taken
+        self._empty_bytes = 0  # of line ends before the next request
+        self._has_head_begun = False
+        self._head: RequestHead
         self._chunked: ChunkedReader | None = None
         self._left = 0
         self._stream: Stream | None = None
@@ -82,6 +85,8 @@ class DownstreamConnection(asyncio.Protocol):
     def resume(self, reason: int) -> None:
         """Take a reason to pause away."""
         self._valve.resume(reason)
+        if self._valve.reasons == flow.TURN:
+            self.door.backlog.add(self)
 
     def finish(self, keep_alive: bool) -> None:
         """The response is written; take the next request or close."""
@@ -99,9 +104,16 @@ class DownstreamConnection(asyncio.Protocol):
         if self.transport.get_write_buffer_size():
             self._expect_progress()
 
-    def break_off(self) -> None:
-        """End a response that cannot be completed so that the client sees it broken: with a reset."""
+    def break_off(self, *, is_shown: bool) -> None:
+        """End a response that cannot be completed.
+
+        Where its length or chunks show that it is not complete (`is_shown`), what there is of it is delivered and the
+        connection closed. Else only a reset shows it, which throws away what is in flight.
+        """
         self._stream = None
+        if is_shown:
+            self._linger()
+            return
         raw = self.transport.get_extra_info("socket")
         if raw is not None and not self.transport.is_closing():
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
@@ -148,6 +160,7 @@ class DownstreamConnection(asyncio.Protocol):
         door.stats.connections_active -= 1
         door.wheel.forget(self)
         self._ready = False
+        self._buffer.clear()
         if self._stream is not None:
             stream, self._stream = self._stream, None
             stream.on_client_gone()
@@ -163,7 +176,11 @@ class DownstreamConnection(asyncio.Protocol):
         """Called by the loop with whatever arrived."""
         if self._ready:
             if self._buffer:
-                self._read_more_of_head(data)
+                searched = max(
+                    len(self._buffer) - 3, 0
+                )  # a head that comes byte by byte must not cost its square
+                self._buffer += data
+                self._read_buffered_head(searched)
             else:
                 self._read_head(data)
         elif self._uploading:
@@ -171,7 +188,7 @@ class DownstreamConnection(asyncio.Protocol):
         elif self._tunnel is not None:
             self._tunnel.on_downstream_data(data)
         elif not self._lingering:
-            self._keep_pipelined(data)
+            self._keep(data, 0)
 
     # --- flow control callbacks ---
 
@@ -195,6 +212,21 @@ class DownstreamConnection(asyncio.Protocol):
             target.on_client_pressure(False)
         elif not (self._ready or self._lingering or self.transport.is_closing()):
             self._await_next()
+
+    # --- backlog callback ---
+
+    def on_turn(self) -> None:
+        """Called by the worker's queue: take the next slice of a body, or the next of several requests."""
+        if self.transport.is_closing() or self._valve.reasons & (flow.PEER_FULL | flow.CONNECTING):
+            return
+        if self._uploading:
+            self._read_body(self._buffer)
+        elif (
+            self._stream is None
+            and self._tunnel is None
+            and not (self._ready or self._lingering or self._is_full)
+        ):
+            self._next()
 
     # --- clock callback ---
 
@@ -223,7 +255,8 @@ class DownstreamConnection(asyncio.Protocol):
         if self._is_full:
             return
         if self._buffer:
-            asyncio.get_running_loop().call_soon(self._next)
+            self._valve.resume(flow.PEER_FULL | flow.CONNECTING)
+            self.door.backlog.add(self)
             return
         self._ready = True
         if self._valve.reasons:
@@ -233,121 +266,146 @@ class DownstreamConnection(asyncio.Protocol):
         if when < self.alarm:
             self.door.wheel.set(self, when)
 
+    def _next(self) -> None:
+        """Read the next pipelined request."""
+        self._ready = True
+        self.door.wheel.set(self, monotonic() + self.door.limits.head_timeout_s)
+        self._read_buffered_head()
+
     def _read_head(self, data: bytes) -> None:
-        limits = self.door.limits
-        end = data.find(framing.END_OF_HEAD)
-        if end < 0 or end >= limits.max_head_bytes or data.startswith(b"\r\n"):
-            while data.startswith(framing.CRLF):
-                data = data[2:]  # RFC 9112 §2.2: empty lines before a request
-            end = data.find(framing.END_OF_HEAD)
-            if end < 0 or end >= limits.max_head_bytes:
-                self._wait_for_head(data, end)
-                return
-        end += 4
-        if self._buffer:
-            self._buffer.clear()
-        pieces, done = _NOTHING, True
+        """Read a head from what just came, as nearly every head does; else by way of the buffer."""
+        end = data.find(framing.END_OF_HEAD) + 4
+        if end < 4 or end > self.door.limits.max_head_bytes + 3 or data.startswith(framing.CRLF):
+            self._buffer += data
+            self._read_buffered_head()
+        elif end == len(data):
+            self._on_head(data, data, end)
+        else:
+            self._on_head(data[:end], data, end)
+
+    def _read_buffered_head(self, searched: int = 0) -> None:
+        """Read a head from the buffer, whose end is not in its first `searched` bytes."""
+        buffer, most = self._buffer, self.door.limits.max_head_bytes
+        if buffer.startswith(framing.CRLF):
+            searched = 0
+            self._drop_empty_lines()
+        end = buffer.find(framing.END_OF_HEAD, searched) + 4
+        if self._empty_bytes > most:
+            self._refuse(BadMessageError(400, "too many empty lines before a request"))
+        elif end > most + 3 or (end < 4 and len(buffer) > most):
+            self._refuse(BadMessageError(431, "the request's head is too large"))
+        elif end >= 4:
+            raw = bytes(buffer[:end])
+            del buffer[:end]
+            self._on_head(raw, buffer, 0)
+        elif framing.has_bare_newline(buffer, searched):
+            self._refuse(BadMessageError(400, "bare CR or LF in head"))
+        else:
+            self._await_rest_of_head()
+
+    def _drop_empty_lines(self) -> None:
+        """Drop empty lines before a request (RFC 9112 §2.2); they are counted, and none starts a clock anew."""
+        buffer = self._buffer
+        size = len(buffer) - len(buffer.lstrip(framing.CRLF))
+        size -= size % 2
+        if buffer.startswith(framing.CRLF * (size // 2)):  # else a head that is refused for its bare newline
+            del buffer[:size]
+            self._empty_bytes += size
+
+    def _await_rest_of_head(self) -> None:
+        if not self._has_head_begun and self._buffer.strip(b"\r"):
+            self._has_head_begun = True
+            self.door.wheel.set(self, monotonic() + self.door.limits.head_timeout_s)
+        self._valve.resume(flow.EVERY_REASON)
+
+    def _on_head(self, raw: bytes, data: bytes | bytearray, at: int) -> None:
+        """Take a complete head; what was read after it is `data` from `at` on."""
+        door = self.door
+        self._has_head_begun = False
+        self._empty_bytes = 0
+        body = b""
         try:
-            if end == len(data):
-                head = read_request(data, limits.max_headers, self.door.upgrades)
-            else:
-                head = read_request(data[:end], limits.max_headers, self.door.upgrades)
-            if head.framing != framing.NONE or end != len(data):
-                pieces, done = self._begin_body(head, data, end)
+            head = read_request(raw, door.limits.max_headers, door.upgrades)
+            if head.framing != framing.NONE:
+                self._begin_body(head)
+                body, at = self._take_body(data, at)
         except BadMessageError as error:
+            self._uploading = False
             self._refuse(error)
             return
         self._ready = False
         self.deadline = NEVER
-        if not done:
+        if self._uploading:
             self._expect_progress()
-        self._stream = self.door.handler(self, head, pieces, done)
+        if at < len(data) or data is self._buffer:
+            self._keep(data, at)
+        self._stream = door.handler(self, head, body, not self._uploading)
 
-    def _read_more_of_head(self, data: bytes) -> None:
-        """Look for the end in what is new only: a head that comes byte by byte must not cost its square."""
-        buffer = self._buffer
-        at = max(len(buffer) - 3, 0)
-        buffer += data
-        is_over = len(buffer) > self.door.limits.max_head_bytes
-        if is_over or buffer.find(framing.END_OF_HEAD, at) >= 0 or framing.has_bare_newline(buffer, at):
-            self._read_head(bytes(buffer))
-
-    def _wait_for_head(self, data: bytes, end: int) -> None:
-        limits = self.door.limits
-        if end >= 0 or len(data) > limits.max_head_bytes:
-            self._refuse(BadMessageError(431, "the request's head is too large"))
-            return
-        if framing.has_bare_newline(data):
-            self._refuse(BadMessageError(400, "bare CR or LF in head"))
-            return
-        if not self._buffer:
-            self.door.wheel.set(self, monotonic() + limits.head_timeout_s)
-        self._buffer[:] = data
-
-    def _begin_body(self, head: RequestHead, data: bytes, at: int) -> tuple[list[bytes], bool]:
-        """Take what came of the body with the head; return its pieces and whether it is all."""
-        kind = head.framing
-        if kind == framing.NONE:
-            if at < len(data):
-                self._keep_pipelined(data[at:])
-            return [], True
+    def _begin_body(self, head: RequestHead) -> None:
         self._uploading = True
         self._chunked = None
-        if kind == framing.LENGTH:
+        if head.framing == framing.LENGTH:
             self._left = head.length
         else:
+            self._head = head
             self._chunked = ChunkedReader()
-        return self._take_body(framing.tail(data, at, kind)) if at < len(data) else ([], False)
 
-    def _take_body(self, data: bytes) -> tuple[list[bytes], bool]:
-        """Cut `data` at the body's end; raises `BadMessageError` for a malformed chunk."""
-        if self._chunked is not None:
-            end = self._chunked.feed(data)
-            pieces = self._chunked.pieces
-        else:
-            self._left -= len(data)
-            if self._left > 0:
-                return [data], False
-            end = len(data) + self._left
-            pieces = [data if self._left == 0 else data[:end]]
-        if end < 0:
-            return pieces, False
-        self._uploading = False
-        self._chunked = None
-        if end < len(data):
-            self._keep_pipelined(data[end:])
-        return pieces, True
+    def _take_body(self, data: bytes | bytearray, at: int) -> tuple[bytes, int]:
+        """Take a slice of the body's payload from `data` at `at`; return it and where it ends.
 
-    def _read_body(self, data: bytes) -> None:
+        `_uploading` is then false if the body ends there. Raises `BadMessageError` for a malformed chunk.
+        """
+        chunked = self._chunked
+        if chunked is None:
+            stop = min(at + self._left, len(data))
+            self._left -= stop - at
+            self._uploading = self._left > 0
+            return framing.cut(data, at, stop), stop
+        stop = chunked.feed(data, at)
+        if chunked.is_done:
+            self._uploading = False
+            self._chunked = None
+            if self.door.trailers:
+                self._head.trailers = chunked.trailers
+        return chunked.payload, stop
+
+    def _read_body(self, data: bytes | bytearray) -> None:
+        """Take a slice of the body from what just came, or from the buffer."""
         stream = self._stream
         if stream is None:
             return  # answered early; what is left of the body is read and dropped until the linger ends
         try:
-            pieces, end = self._take_body(data)
+            payload, stop = self._take_body(data, 0)
         except BadMessageError as error:
             self._uploading = False
             self._lingering = True
             stream.on_request_broken(error)
             return
+        if stop < len(data) or data is self._buffer:
+            self._keep(data, stop)
+        end = not self._uploading
         if end and not self._is_full:
             self.deadline = NEVER
         else:
             self._expect_progress()
-        stream.on_request_data(pieces, end)
+        stream.on_request_data(payload, end)
 
-    def _keep_pipelined(self, data: bytes) -> None:
-        self._buffer += data
-        if len(self._buffer) > flow.HIGH_WATER:
-            self._valve.pause(flow.PIPELINE)
-
-    def _next(self) -> None:
-        """Read the next pipelined request."""
-        if self.transport.is_closing():
+    def _keep(self, data: bytes | bytearray, at: int) -> None:
+        """Keep `data` from `at` on: the rest of a slice waits for its turn, the next request for its predecessor."""
+        buffer = self._buffer
+        if data is buffer:
+            del buffer[:at]
+        else:
+            buffer += memoryview(data)[at:]
+        if self._uploading and buffer:
+            self._valve.pause(flow.TURN)
+            self.door.backlog.add(self)
             return
-        self._ready = True
-        self._valve.resume(flow.EVERY_REASON)
-        self.door.wheel.set(self, monotonic() + self.door.limits.head_timeout_s)
-        self._read_head(bytes(self._buffer))
+        if len(buffer) > flow.HIGH_WATER:
+            self._valve.pause(flow.PIPELINE)
+            self._valve.resume(flow.TURN)
+        else:
+            self._valve.resume(flow.PIPELINE | flow.TURN)
 
     # --- refusing and closing ---
 
@@ -360,13 +418,10 @@ class DownstreamConnection(asyncio.Protocol):
         self.write(serializer.local_reply(error.status, error.reason.encode() + b"\n", keep_alive=False))
         self._linger()
 
-    def refuse_body(self, error: BadMessageError, answered: bool) -> None:
-        """Close after a malformed body; with the reason unless a response has begun (`answered`)."""
+    def refuse_body(self, error: BadMessageError) -> None:
+        """Answer a malformed body with the reason, and close."""
         self._stream = None
-        if answered:
-            self.break_off()
-        else:
-            self._refuse(error)
+        self._refuse(error)
 
     def _linger(self) -> None:
         """Close so that the client can read the answer although it is still sending (RFC 9112 §9.6)."""
@@ -378,6 +433,8 @@ class DownstreamConnection(asyncio.Protocol):
         self._valve.resume(flow.EVERY_REASON)
         if self.transport.can_write_eof():
             self.transport.write_eof()
+            if self.transport.get_write_buffer_size():
+                self.transport.set_write_buffer_limits(high=0)  # full until all of it is written
             idle_s = self.door.limits.idle_timeout_s if self._is_full else LINGER_S
             self.door.wheel.set(self, monotonic() + idle_s)
         else:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from proxy.backlog import Backlog
 from proxy.clock import DeadlineWheel
 from proxy.config.model import Limits
 from proxy.descriptors import Descriptors
@@ -20,18 +21,19 @@ if TYPE_CHECKING:
 #: Clients that are being refused at once, at most; more wait to be accepted.
 MOST_REFUSED = 32
 
-Handler = Callable[["DownstreamConnection", RequestHead, list[bytes], bool], Stream | None]
+Handler = Callable[["DownstreamConnection", RequestHead, bytes, bool], Stream | None]
 
 
 class Door:
     """What all connections of one worker share."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - a worker has one of each
         self,
         handler: Handler,
         limits: Limits,
         upgrades: frozenset[bytes],
         wheel: DeadlineWheel,
+        backlog: Backlog,
         stats: DownstreamStats,
         descriptors: Descriptors,
     ) -> None:
@@ -39,6 +41,7 @@ class Door:
         self.limits = limits
         self.upgrades = upgrades
         self.wheel = wheel
+        self.backlog = backlog
         self.stats = stats
         self.descriptors = descriptors
         self.trailers = False  # whether those of requests are forwarded; the settings in force say it

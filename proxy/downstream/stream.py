@@ -10,8 +10,8 @@ from proxy.errors import BadMessageError
 class Stream(Protocol):
     """The exchange, as its client connection sees it."""
 
-    def on_request_data(self, pieces: list[bytes], end: bool) -> None:
-        """More of the request's body; `end` once, with its last pieces (which may be none)."""
+    def on_request_data(self, data: bytes, end: bool) -> None:
+        """More of the body's payload; `end` once, with the last of it (which may be empty)."""
 
     def on_request_broken(self, error: BadMessageError) -> None:
         """The body is malformed; the connection closes once this has answered or returned."""

@@ -70,11 +70,18 @@ def tokens_of(value: bytes) -> frozenset[bytes]:
     return frozenset(token for part in value.lower().split(b",") if (token := part.strip(b" \t")))
 
 
-def tail(data: bytes, at: int, kind: int) -> bytes:
-    """Give `data` from `at` on, of a large body as a view: copying 64 KiB costs as much as the rest of its parsing."""
-    if kind == LENGTH and len(data) - at > _WORTH_A_VIEW:
-        return cast("bytes", memoryview(data)[at:])  # is only measured, cut and written
-    return data[at:]
+def cut(data: bytes | bytearray, at: int, stop: int) -> bytes:
+    """Give `data[at:stop]`, a large piece of bytes as a view.
+
+    Copying 64 KiB costs as much as the rest of its parsing.
+    """
+    if isinstance(data, bytearray):
+        return bytes(data[at:stop])  # it will change
+    if at == 0 and stop == len(data):
+        return data
+    if stop - at > _WORTH_A_VIEW:
+        return cast("bytes", memoryview(data)[at:stop])  # is only measured, cut and written
+    return data[at:stop]
 
 
 def cut_out(fields: bytes, line: bytes) -> bytes:

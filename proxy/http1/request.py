@@ -74,7 +74,8 @@ class RequestHead:
 
     __slots__ = (
         "expects_continue", "fields", "forwarded_for", "forwarded_proto", "forwards_addresses", "framing", "host",
-        "host_line", "keep_alive", "length", "mark", "method", "minor", "request_id", "target", "traced", "upgrade",
+        "host_line", "keep_alive", "length", "mark", "method", "minor", "request_id", "target", "traced",
+        "trailers", "upgrade",
     )  # fmt: skip
 
     def __init__(self, method: bytes, target: bytes, minor: int, fields: bytes) -> None:
@@ -88,6 +89,7 @@ class RequestHead:
         self.keep_alive = minor == 1
         self.forwards_addresses = True
         self.expects_continue = self.traced = False
+        self.trailers = b""
         self.forwarded_for: bytes | None = None
         self.forwarded_proto: bytes | None = None
         self.request_id: bytes | None = None

@@ -57,7 +57,9 @@ class ResponseHead:
     `size` is how many of the bytes that were read are the head's.
     """
 
-    __slots__ = ("fields", "framing", "keep_alive", "length", "size", "status", "status_line", "upgrade")
+    __slots__ = (
+        "fields", "framing", "keep_alive", "length", "size", "status", "status_line", "trailers", "upgrade",
+    )  # fmt: skip
 
     def __init__(self, status: int, status_line: bytes, fields: bytes, rule: _Rule, size: int) -> None:
         self.status = status
@@ -68,6 +70,7 @@ class ResponseHead:
         self.keep_alive = rule.keep_alive
         self.upgrade = rule.upgrade
         self.size = size
+        self.trailers = b""
 
 
 def may_begin(start: bytes | bytearray) -> bool:

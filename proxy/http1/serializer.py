@@ -11,11 +11,26 @@ from proxy.http1.request import RequestHead
 
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 _WITHOUT_BODY = frozenset({204, 304})
+#: A larger piece is written beside its framing, not copied into it.
+_WORTH_A_WRITE = 4096
 
 
 def request_head(head: RequestHead, fields: bytes) -> bytes:
     """Serialize a request head for an upstream, always as HTTP/1.1; `fields` is its block of lines."""
     return b"%b %b HTTP/1.1%b\r\n" % (head.method, head.target, fields)
+
+
+def chunk(data: bytes, end: bool, trailers: bytes = b"") -> list[bytes]:
+    """Frame payload as one chunk (RFC 9112 §7.1), nothing as none; with `end` the last chunk and `trailers` follow.
+
+    `trailers` are lines that each end with CRLF. Returns what to write, in order.
+    """
+    last = b"0\r\n%b\r\n" % trailers if end else b""
+    if not data:
+        return [last] if end else []
+    if len(data) < _WORTH_A_WRITE:
+        return [b"%x\r\n%b\r\n%b" % (len(data), data, last)]
+    return [b"%x\r\n" % len(data), data, b"\r\n" + last]
 
 
 def local_reply(

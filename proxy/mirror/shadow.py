@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from proxy.clock import NEVER
 from proxy.errors import Failure
+from proxy.flow import Pieces
 from proxy.http1.request import RequestHead
 from proxy.http1.response import ResponseHead
 from proxy.mirror.policy import Mirror
@@ -32,14 +33,14 @@ class Shadow:
 
     __slots__ = (
         "_connection", "_head", "_held", "_may_replay", "_waiting", "_wire", "alarm", "branch", "deadline",
-        "detail", "duration_s", "held_bytes", "mirror", "outcome", "primary_duration_s", "primary_status",
+        "detail", "duration_s", "held_bytes", "meter", "mirror", "outcome", "primary_duration_s", "primary_status",
         "reply_bytes", "request_done", "request_id", "started", "status", "wants_fresh",
     )  # fmt: skip
 
     def __init__(
         self, mirror: Mirror, head: RequestHead, wire: bytes, request_id: bytes, started: float
     ) -> None:
-        self.mirror = mirror
+        self.mirror = self.meter = mirror
         self.request_id = request_id
         self.started = started
         self.outcome = self.detail = ""
@@ -48,7 +49,7 @@ class Shadow:
         self._head = head
         self._wire = wire
         self._connection: UpstreamConnection | None = None
-        self._held: list[bytes] = []
+        self._held = Pieces()
         self._waiting = self.wants_fresh = False
         self.deadline = self.alarm = NEVER
 
@@ -61,29 +62,29 @@ class Shadow:
 
     # --- what the exchange offers ---
 
-    def begin(self, pieces: list[bytes], end: bool) -> None:
+    def begin(self, data: bytes, end: bool) -> None:
         """Send the copy's head and what there is of its body."""
         mirror = self.mirror
         mirror.live.add(self)
         self.request_done = end
-        self._may_replay = end and not pieces and self._head.method in _REPLAYABLE
+        self._may_replay = end and not data and self._head.method in _REPLAYABLE
         connection = mirror.cluster.take()
         if connection is not None:
-            self._send(connection, pieces)
+            self._send(connection, data)
         else:
-            self._wait(pieces)
+            self._wait(data)
 
-    def offer(self, pieces: list[bytes], end: bool) -> None:
+    def offer(self, data: bytes, end: bool) -> None:
         """More of the body; dropped, and the shadow with it, when it is too far behind."""
         if self.outcome:
             return
         self.request_done = end
         connection = self._connection
         if connection is None:
-            self._held += pieces
-            self._account(sum(map(len, self._held)))
+            self._held.add(data)
+            self._account(len(self._wire) + self._held.size)
         else:
-            connection.send_data(pieces, end)
+            connection.send_data(data, end)
             self._account(connection.buffered_bytes)
             if end:
                 connection.set_deadline(monotonic() + self.mirror.settings.timeout_s)
@@ -111,8 +112,8 @@ class Shadow:
         """Called by the cluster: send what was held."""
         self._waiting = False
         self.mirror.cluster.wheel.forget(self)
-        held, self._held = self._held, []
-        self._send(connection, held)
+        held, self._held = self._held, Pieces()
+        self._send(connection, held.joined())
 
     def on_connect_failure(self, failure: Failure, endpoint: Endpoint | None) -> None:  # noqa: ARG002 - a waiter's signature
         """Called by the cluster: there will be no connection."""
@@ -124,20 +125,15 @@ class Shadow:
     def on_informational(self, head: ResponseHead) -> None:
         """Ignore a 1xx."""
 
-    def on_response(self, head: ResponseHead, pieces: list[bytes], end: bool) -> None:
+    def on_response(self, head: ResponseHead, data: bytes, end: bool) -> None:
         """Note the status; the rest is read only so far as to reuse the connection."""
         self.status = head.status
         self._may_replay = False
-        if end and len(pieces) <= 1:
-            self.reply_bytes = len(pieces[0]) if pieces else 0
-            self._end("completed")
-        else:
-            self.on_response_data(pieces, end)
+        self.on_response_data(data, end)
 
-    def on_response_data(self, pieces: list[bytes], end: bool) -> None:
+    def on_response_data(self, data: bytes, end: bool) -> None:
         """Discard the reply's body, up to a cap."""
-        for piece in pieces:
-            self.reply_bytes += len(piece)
+        self.reply_bytes += len(data)
         if end or self.reply_bytes > MAX_REPLY_BYTES:
             if not end and self._connection is not None:
                 self._connection.abort()
@@ -147,14 +143,15 @@ class Shadow:
         """A 101 nobody asked for."""
         self.abort("protocol_error")
 
-    def on_upstream_failure(self, failure: Failure, reused: bool) -> None:
-        """The reply will not come; a kept connection that turned out closed is worth one fresh try."""
+    def on_upstream_failure(self, failure: Failure, is_stale: bool, detail: str) -> None:
+        """The reply will not come; a kept connection that the mirror had given up is worth one fresh try."""
         self._connection = None
-        if reused and self._may_replay and failure.outcome == "reset":
+        if is_stale and self._may_replay:
             self._may_replay = False
             self.wants_fresh = True
-            self._wait([])
+            self._wait(b"")
         else:
+            self.detail = detail
             self._end(failure.outcome)
 
     def on_upstream_pressure(self, full: bool) -> None:
@@ -170,29 +167,29 @@ class Shadow:
 
     # --- private ---
 
-    def _send(self, connection: UpstreamConnection, pieces: list[bytes]) -> None:
+    def _send(self, connection: UpstreamConnection, data: bytes) -> None:
         self._connection = connection
-        connection.send(self, self._head, self._wire, pieces, self.request_done)
+        connection.send(self, self._head, self._wire, data, self.request_done)
         if self.request_done:
             connection.deadline = when = monotonic() + self.mirror.settings.timeout_s
             if when < connection.alarm:
                 connection.set_deadline(when)
         else:
             connection.deadline = NEVER  # no longer idle; the client's pace is not the mirror's fault
-        if pieces or self.held_bytes:
+        if data or self.held_bytes:
             self._account(connection.buffered_bytes)
 
-    def _wait(self, pieces: list[bytes]) -> None:
+    def _wait(self, data: bytes) -> None:
         mirror = self.mirror
         self._waiting = True
-        self._held = list(pieces)
+        self._held = Pieces(data)
         failure = mirror.cluster.wait(self, for_shadow=True)
         if failure is not None:
             self._waiting = False
             self._end(failure.outcome)
             return
         mirror.cluster.wheel.set(self, monotonic() + mirror.settings.timeout_s)
-        self._account(len(self._wire) + sum(map(len, pieces)))
+        self._account(len(self._wire) + len(data))
 
     def _account(self, held_bytes: int) -> None:
         """Note how much waits for this shadow; drop it when that is too much."""
@@ -213,7 +210,7 @@ class Shadow:
         now = monotonic()
         self.duration_s = now - self.started
         self._connection = None
-        self._held = []
+        self._held = Pieces()
         if self.held_bytes:
             self._account(0)
         mirror = self.mirror

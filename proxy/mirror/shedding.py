@@ -1,36 +1,81 @@
-"""Whether a worker is so late that it stops mirroring for a while: its primaries' requests come first.
+"""Whether a worker stops mirroring for a while: its primaries' requests come first.
 
-Measured by the tick of the clock, which a busy loop serves late, over windows of one second. A request waits for the
-loop twice, when it comes and when its answer does, so the ticks' mean lateness, twice, is what it is delayed by.
+Two reasons, judged over windows of one second. A mirror whose responses cost the worker most of its time is shed
+alone. A worker that is late, as the tick of its clock shows, sheds every mirror: a request waits for the loop twice,
+when it comes and when its response does, so the ticks' mean lateness, twice, is what it is delayed by.
 """
 
 from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Iterable
 
 from proxy.config.model import Shed
+from proxy.mirror.policy import Mirror
 
 WINDOW_S = 1.0
+#: A mirror is shed after two windows in a row in which its callbacks took more than this of the worker's time.
+MOST_OF_WINDOW = 0.5
+#: For how long, first and at most: twice as long each time, until a window costs less than half of the limit.
+FIRST_HOLD_S, LONGEST_HOLD_S = 10.0, 300.0
 
 _log = logging.getLogger(__name__)
+
+
+class Cost:
+    """What one mirror's responses cost a worker; `seen_s` is what they had cost when last looked at."""
+
+    __slots__ = ("_hold_s", "_shed_until", "_was_high", "seen_s")
+
+    def __init__(self, seen_s: float) -> None:
+        self.seen_s = seen_s
+        self._was_high = False
+        self._shed_until = 0.0
+        self._hold_s = FIRST_HOLD_S
+
+    def judge(self, mirror: Mirror, window_s: float, now: float) -> None:
+        """Begin or end shedding a mirror, after a window of `window_s`."""
+        share = (mirror.spent_s - self.seen_s) / window_s
+        self.seen_s = mirror.spent_s
+        if mirror.is_shed:
+            if now >= self._shed_until:
+                mirror.is_shed = False
+                _log.warning("mirror %s: mirroring again", mirror.config.name)
+            return
+        is_high = share > MOST_OF_WINDOW
+        if is_high and self._was_high:
+            mirror.is_shed = True
+            self._shed_until = now + self._hold_s
+            _log.warning(
+                "mirror %s: shed for %g s, its responses took %d %% of the worker's time",
+                mirror.config.name, self._hold_s, share * 100,
+            )  # fmt: skip
+            self._hold_s = min(self._hold_s * 2, LONGEST_HOLD_S)
+        elif share < MOST_OF_WINDOW / 2:
+            self._hold_s = FIRST_HOLD_S
+        self._was_high = is_high and not mirror.is_shed
 
 
 class Shedding:
     """Begins after two windows in a row over a limit; ends after one below half of both. A limit of 0 is none."""
 
-    __slots__ = ("_count", "_ends_at", "_sum_s", "_was_late", "_worst_s", "is_on", "limits")
+    __slots__ = ("_costs", "_count", "_ends_at", "_sum_s", "_was_late", "_worst_s", "is_on", "limits")
 
     def __init__(self, limits: Shed) -> None:
         self.limits = limits
         self.is_on = False
         self._was_late = False
+        self._costs: dict[Mirror, Cost] = {}
         self._ends_at = math.inf  # the first tick begins the first window
         self._count = 0
         self._sum_s = self._worst_s = 0.0
 
-    def observe(self, late_s: float, now: float) -> bool:
-        """Take note of a tick that came `late_s` late at `now`; tell whether nothing is to be mirrored from now on."""
+    def observe(self, late_s: float, now: float, mirrors: Iterable[Mirror]) -> bool:
+        """Take note of a tick that came `late_s` late at `now`; tell whether nothing is to be mirrored from now on.
+
+        Of `mirrors`, each that costs too much is shed by itself (`is_shed`).
+        """
         if self._ends_at == math.inf:
             self._ends_at = now + WINDOW_S
         self._count += 1
@@ -38,10 +83,17 @@ class Shedding:
         self._worst_s = max(self._worst_s, late_s)
         if now >= self._ends_at:
             self._judge(self._worst_s, 2 * self._sum_s / self._count)
+            self._judge_each(mirrors, WINDOW_S + now - self._ends_at, now)
             self._ends_at = now + WINDOW_S
             self._count = 0
             self._sum_s = self._worst_s = 0.0
         return self.is_on
+
+    def _judge_each(self, mirrors: Iterable[Mirror], window_s: float, now: float) -> None:
+        costs = self._costs
+        self._costs = {mirror: costs.get(mirror) or Cost(mirror.spent_s) for mirror in mirrors}
+        for mirror, cost in self._costs.items():
+            cost.judge(mirror, window_s, now)
 
     def _judge(self, worst_s: float, added_s: float) -> None:
         limits = self.limits

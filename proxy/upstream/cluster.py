@@ -14,6 +14,7 @@ from time import monotonic
 from typing import NamedTuple, Protocol
 
 from proxy import errors, tasks
+from proxy.backlog import Backlog
 from proxy.clock import NEVER, DeadlineWheel
 from proxy.config import model
 from proxy.config.model import Address, HashKey, Settings
@@ -65,10 +66,15 @@ class Cluster:
     """
 
     def __init__(
-        self, config: model.Cluster, wheel: DeadlineWheel, descriptors: Descriptors | None = None
+        self,
+        config: model.Cluster,
+        wheel: DeadlineWheel,
+        backlog: Backlog,
+        descriptors: Descriptors | None = None,
     ) -> None:
         self.identity = identity(config)
         self.wheel = wheel
+        self.backlog = backlog
         self.descriptors = descriptors or Descriptors(UNLIMITED)
         self.stats = ClusterStats()
         self.endpoints: tuple[Endpoint, ...] = ()

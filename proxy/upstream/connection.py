@@ -2,33 +2,33 @@
 
 Carries one exchange or shadow (its stream) at a time. Reads the response's head and follows its framing to
 the end; then it is put back or closed. Receiving never raises into the transport: what is broken becomes a
-`Failure` for the stream.
+`Failure` for the stream. What takes long to read is read in slices (see `backlog`).
 """
 
 from __future__ import annotations
 
 import asyncio
-from time import monotonic
+from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, cast
 
 from proxy import errors, flow
 from proxy.clock import NEVER
 from proxy.errors import BadMessageError, Failure
-from proxy.http1 import framing
+from proxy.http1 import framing, serializer
 from proxy.http1.chunked import ChunkedReader
 from proxy.http1.request import RequestHead
-from proxy.http1.response import ResponseHead, read_response
+from proxy.http1.response import ResponseHead, end_of_head, may_begin, read_response
 from proxy.upstream.keepalive import keep_alive
 from proxy.upstream.last_words import LastWords
-from proxy.upstream.stream import Passage, UpstreamStream
+from proxy.upstream.stream import Meter, Passage, UpstreamStream
 
 if TYPE_CHECKING:
     from proxy.upstream.cluster import Cluster
     from proxy.upstream.endpoint import Endpoint
 
-MAX_HEAD_BYTES = 64 * 1024
-#: More 1xx than this before a response are a fault, or an attack on the stack.
+#: More 1xx than this before a response are a fault; their bytes count towards `limits.maxResponseHeadBytes`.
 _MAX_INTERIMS = 100
+_INTERIMS_PER_SLICE = 4
 
 _AWAIT_HEAD, _BODY, _TUNNEL, _IDLE = range(4)
 
@@ -37,9 +37,9 @@ class UpstreamConnection(asyncio.Protocol):
     """Owns one upstream transport; `endpoint` is the pool it goes back to."""
 
     __slots__ = (
-        "_body", "_buffer", "_chunked", "_heard_end", "_interims", "_last_words", "_left", "_passage",
-        "_request", "_reusable", "_stream", "_valve", "alarm", "cluster", "deadline", "endpoint", "expires",
-        "for_shadow", "request_done", "requests", "transport",
+        "_body", "_buffer", "_chunked", "_head", "_head_bytes", "_heard_end", "_interims", "_is_lost", "_last_words",
+        "_left", "_meter", "_passage", "_request", "_reusable", "_stream", "_valve", "alarm", "cluster", "deadline",
+        "endpoint", "expires", "for_shadow", "is_queued", "request_done", "requests", "transport",
     )  # fmt: skip
 
     def __init__(self, cluster: Cluster, endpoint: Endpoint, for_shadow: bool = False) -> None:
@@ -51,13 +51,16 @@ class UpstreamConnection(asyncio.Protocol):
         self.requests = 0
         self.request_done = True
         self._body = _IDLE
-        self._buffer = b""
+        self.is_queued = False
+        self._buffer = bytearray()  # what was read and not yet taken
         self._chunked: ChunkedReader | None = None
         self._left = -1
         self._request: RequestHead
+        self._head: ResponseHead
         self._reusable = True
-        self._interims = 0
-        self._heard_end = False
+        self._interims = self._head_bytes = 0
+        self._heard_end = self._is_lost = False
+        self._meter: Meter | None = None
         self._last_words: LastWords | None = None
         self._stream: UpstreamStream | None = None
         self._passage: Passage | None = None
@@ -74,31 +77,35 @@ class UpstreamConnection(asyncio.Protocol):
         """Bytes of the request that the kernel has not taken yet."""
         return self.transport.get_write_buffer_size()
 
-    def send(
-        self, stream: UpstreamStream, head: RequestHead, wire: bytes, pieces: list[bytes], end: bool
-    ) -> None:
-        """Start a request: `wire` is its serialized head, `pieces` what came of its body."""
+    def send(self, stream: UpstreamStream, head: RequestHead, wire: bytes, data: bytes, end: bool) -> None:
+        """Start a request: `wire` is its serialized head, `data` what came of its body."""
         self._stream = stream
+        self._meter = stream.meter
         self._request = head
         self._body = _AWAIT_HEAD
         self._reusable = True
-        self._interims = 0
+        self._interims = self._head_bytes = 0
         self.request_done = end
         self.requests += 1
         self.endpoint.active += 1
-        if not pieces:
-            self.transport.write(wire)
+        if head.framing == framing.CHUNKED:
+            self.transport.writelines([wire, *serializer.chunk(data, end, head.trailers if end else b"")])
+        elif data:
+            self.transport.writelines([wire, data])
         else:
-            self.transport.writelines([wire, *pieces])
-        if (not end or (pieces and self.buffered_bytes)) and self.cluster.config.tls is None:
+            self.transport.write(wire)
+        if (not end or (data and self.buffered_bytes)) and self.cluster.config.tls is None:
             sock = self.transport.get_extra_info("socket")
             self._last_words = LastWords(sock, self.cluster.descriptors)
 
-    def send_data(self, pieces: list[bytes], end: bool) -> None:
+    def send_data(self, data: bytes, end: bool) -> None:
         """Send more of the request's body."""
         self.request_done = end
-        for piece in pieces:
-            self.transport.write(piece)
+        if self._request.framing == framing.CHUNKED:
+            trailers = self._request.trailers if end else b""
+            self.transport.writelines(serializer.chunk(data, end, trailers))
+        else:
+            self.transport.write(data)
 
     def pause(self) -> None:
         """Stop reading the response: the client is not keeping up."""
@@ -107,6 +114,8 @@ class UpstreamConnection(asyncio.Protocol):
     def resume(self) -> None:
         """Read on."""
         self._valve.resume(flow.PEER_FULL)
+        if self._valve.reasons == flow.TURN:
+            self.cluster.backlog.add(self)
 
     def set_deadline(self, when: float) -> None:
         """Call the stream's `on_deadline` at monotonic time `when`."""
@@ -169,10 +178,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._detach()
             passage.on_upstream_gone()
         elif self._stream is not None:
-            if self._last_words is not None and self._body == _AWAIT_HEAD:
-                self._hear_out(self._last_words.take())
-            if self._stream is not None:
-                self._on_cut_short(exc)
+            self._on_lost(exc)
         cluster.on_connection_closed()
 
     def eof_received(self) -> bool:
@@ -183,25 +189,28 @@ class UpstreamConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Called by the loop with whatever arrived."""
-        body = self._body
-        if body == _AWAIT_HEAD:
-            self._read_head(self._buffer + data if self._buffer else data)
-        elif body == _BODY:
-            stream = self._stream
-            try:
-                pieces, end = self._take_body(data)
-            except BadMessageError:
-                self._fail(errors.PROTOCOL_ERROR)
-                return
-            if end:
-                self._release()
-            assert stream is not None  # noqa: S101 - a body has a stream
-            stream.on_response_data(pieces, end)
-        elif body == _TUNNEL:
-            assert self._passage is not None  # noqa: S101 - a tunnel has a passage
-            self._passage.on_upstream_data(data)
+        meter = self._meter
+        if meter is None:
+            self._receive(data)
+            return
+        began = perf_counter()
+        self._receive(data)
+        meter.spent_s += perf_counter() - began
+
+    # --- backlog callback ---
+
+    def on_turn(self) -> None:
+        """Called by the worker's queue: take the next slice of what was read."""
+        if self._stream is None or self._valve.reasons & flow.PEER_FULL:
+            return
+        began = perf_counter()
+        meter = self._meter
+        if self._body == _BODY:
+            self._read_body(self._buffer)
         else:
-            self.close()  # an idle upstream has nothing to say
+            self._read_buffered_head()
+        if meter is not None:
+            meter.spent_s += perf_counter() - began
 
     # --- flow control callbacks ---
 
@@ -229,87 +238,197 @@ class UpstreamConnection(asyncio.Protocol):
 
     # --- reading ---
 
-    def _read_head(self, data: bytes) -> None:
-        end = data.find(framing.END_OF_HEAD) + 4
-        if end < 4 or end > MAX_HEAD_BYTES:
-            self._wait_for_head(data, end)
-            return
-        self._buffer = b""
-        stream = cast("UpstreamStream", self._stream)
-        try:
-            head = read_response(data if end == len(data) else data[:end], self._request.method)
-            if self.endpoint.monitor is not None and (head.status >= 200 or head.status == 101):
-                self.endpoint.monitor.on_status(head.status)
-            if head.status < 200:
-                self._on_interim(stream, head, data[end:])
-                return
-            self._reusable &= head.keep_alive
-            if self._last_words is not None and (head.status >= 400 or self.buffered_bytes):
-                self._reusable = False  # an upload refused, perhaps unread: the upstream may well reset
-            if head.length == len(data) - end and head.framing == framing.LENGTH:
-                pieces, done = (
-                    [framing.tail(data, end, framing.LENGTH)],
-                    True,
-                )  # the whole response at once, as most come
-            else:
-                pieces, done = self._begin_body(head, data, end)
-        except BadMessageError:
-            self._fail(errors.PROTOCOL_ERROR)
-            return
-        if done:
-            self._release()
-        stream.on_response(head, pieces, done)
-
-    def _wait_for_head(self, data: bytes, end: int) -> None:
-        is_large = end > MAX_HEAD_BYTES or len(data) > MAX_HEAD_BYTES
-        if is_large or not b"HTTP/1.".startswith(data[:7]) or framing.has_bare_newline(data):
-            self._fail(errors.PROTOCOL_ERROR)
+    def _receive(self, data: bytes) -> None:
+        body = self._body
+        if body == _BODY:
+            self._read_body(data)
+        elif body == _AWAIT_HEAD and not self._buffer:
+            self._read_head(data)
+        elif body == _AWAIT_HEAD:
+            searched = len(self._buffer)
+            self._buffer += data
+            self._read_buffered_head(searched)
+        elif body == _TUNNEL:
+            assert self._passage is not None  # noqa: S101 - a tunnel has a passage
+            self._passage.on_upstream_data(data)
         else:
-            self._buffer = data
+            self.close()  # an idle upstream has nothing to say
 
-    def _on_interim(self, stream: UpstreamStream, head: ResponseHead, rest: bytes) -> None:
-        if head.status == 101:
-            stream.on_upgraded(head, rest)
+    def _read_head(self, data: bytes) -> None:
+        """Read a head from what just came, as nearly every head does; else by way of the buffer."""
+        end = data.find(framing.END_OF_HEAD) + 4
+        if end < 4 or end > self.cluster.max_response_head_bytes:
+            self._buffer += data
+            self._read_buffered_head()
             return
+        head = self._take_head(data if end == len(data) else data[:end])
+        if head is None:
+            return
+        if head.status >= 200:
+            self._on_response(head, data, head.size)
+            return
+        self._buffer += memoryview(data)[head.size :]
+        if self._on_interim(head) and self._buffer:
+            self._read_buffered_head()
+
+    def _read_buffered_head(self, searched: int = 0) -> None:
+        """Read a head from the buffer, whose end is not in its first `searched` bytes, and the 1xx before it."""
+        buffer = self._buffer
+        for _ in range(_INTERIMS_PER_SLICE):
+            end = end_of_head(buffer, searched)
+            if end < 0:
+                self._await_rest_of_head()
+                return
+            raw = bytes(buffer[:end])
+            del buffer[:end]
+            head = self._take_head(raw)
+            if head is None:
+                return
+            if head.status >= 200:
+                self._on_response(head, buffer, 0)
+                return
+            if not self._on_interim(head):
+                return
+            if not buffer:
+                self._end_turn()
+                return
+            searched = 0
+        self._await_turn()
+
+    def _await_rest_of_head(self) -> None:
+        buffer = self._buffer
+        if len(buffer) + self._head_bytes > self.cluster.max_response_head_bytes:
+            self._fail(errors.PROTOCOL_ERROR, "response head too large")
+        elif not may_begin(buffer):
+            self._fail(errors.PROTOCOL_ERROR, "malformed status line")
+        else:
+            self._end_turn()
+
+    def _take_head(self, raw: bytes) -> ResponseHead | None:
+        """Parse a complete head; None where it is a fault, which has then been reported."""
+        if self._head_bytes + len(raw) > self.cluster.max_response_head_bytes:
+            self._fail(errors.PROTOCOL_ERROR, "response head too large")
+            return None
+        try:
+            head = read_response(raw, self._request.method, self.cluster.max_headers)
+        except BadMessageError as error:
+            self._fail(errors.PROTOCOL_ERROR, error.reason)
+            return None
+        self._head_bytes += head.size
+        is_stale = head.status == 408 and not head.keep_alive and self.requests > 1 and self.request_done
+        if is_stale and not self._interims:  # sent while the connection was idle (RFC 9110 §15.5.9)
+            self._fail(errors.RESET, "")
+            return None
+        if self.endpoint.monitor is not None and (head.status >= 200 or head.status == 101):
+            self.endpoint.monitor.on_status(head.status)
+        return head
+
+    def _on_interim(self, head: ResponseHead) -> bool:
+        """Hand on a 1xx; what follows it is in the buffer. Returns False when the request is over."""
+        stream = cast("UpstreamStream", self._stream)
+        if head.status == 101:
+            rest = bytes(self._buffer)
+            self._buffer.clear()
+            stream.on_upgraded(head, rest)
+            return False
         self._interims += 1
         if self._interims > _MAX_INTERIMS:
-            self._fail(errors.PROTOCOL_ERROR)
-            return
+            self._fail(errors.PROTOCOL_ERROR, "too many 1xx responses")
+            return False
         stream.on_informational(head)
-        if rest and self._stream is stream:
-            self._read_head(rest)
+        return self._stream is stream
 
-    def _begin_body(self, head: ResponseHead, data: bytes, at: int) -> tuple[list[bytes], bool]:
-        kind = head.framing
-        if kind == framing.NONE or (kind == framing.LENGTH and head.length == 0):
-            self._reusable &= at == len(data)
-            return [], True
+    def _on_response(self, head: ResponseHead, data: bytes | bytearray, at: int) -> None:
+        """Take the final head; what was read after it is `data` from `at` on."""
+        stream = cast("UpstreamStream", self._stream)
+        self._reusable &= head.keep_alive
+        if self._last_words is not None and (head.status >= 400 or self.buffered_bytes):
+            self._reusable = False  # an upload refused, perhaps unread: the upstream may well reset
+        if head.framing == framing.NONE:
+            payload, stop, end = b"", at, True
+        else:
+            self._begin_body(head)
+            try:
+                payload, stop, end = self._take_body(data, at)
+            except BadMessageError as error:
+                self._fail(errors.PROTOCOL_ERROR, error.reason)
+                return
+        if end:
+            self._reusable &= stop == len(data)  # bytes after a response cannot be trusted
+            self._release()
+            stream.on_response(head, payload, True)
+            return
+        stream.on_response(head, payload, False)
+        if self._stream is stream and (stop < len(data) or data is self._buffer):
+            self._keep(data, stop)
+
+    def _begin_body(self, head: ResponseHead) -> None:
         self._body = _BODY
         self._chunked = None
-        if kind == framing.LENGTH:
-            self._left = head.length
-        elif kind == framing.CHUNKED:
-            self._chunked = ChunkedReader(payload_only=self._request.minor == 0, status=502)
-        else:
-            self._left = -1
+        self._left = head.length if head.framing == framing.LENGTH else -1
+        if head.framing == framing.CHUNKED:
+            self._head = head
+            self._chunked = ChunkedReader(502)
+        elif head.framing == framing.UNTIL_CLOSE:
             self._reusable = False
-        return self._take_body(framing.tail(data, at, kind)) if at < len(data) else ([], False)
 
-    def _take_body(self, data: bytes) -> tuple[list[bytes], bool]:
-        if self._chunked is not None:
-            end = self._chunked.feed(data)
-            if end >= 0:
-                self._reusable &= end == len(data)
-            return self._chunked.pieces, end >= 0
-        if self._left < 0:
-            return [data], False
-        self._left -= len(data)
-        if self._left > 0:
-            return [data], False
-        if self._left < 0:
-            self._reusable = False  # more than it said: what follows cannot be trusted
-            data = data[: self._left]
-        return [data], True
+    def _take_body(self, data: bytes | bytearray, at: int) -> tuple[bytes, int, bool]:
+        """Take a slice of the body's payload from `data` at `at`; return it, where it ends, and whether the body does.
+
+        Raises `BadMessageError` for a malformed chunk.
+        """
+        chunked = self._chunked
+        if chunked is not None:
+            stop = chunked.feed(data, at)
+            if chunked.is_done and self.cluster.trailers:
+                self._head.trailers = chunked.trailers
+            return chunked.payload, stop, chunked.is_done
+        stop = len(data)
+        if self._left >= 0:
+            stop = min(at + self._left, stop)
+            self._left -= stop - at
+        return framing.cut(data, at, stop), stop, self._left == 0
+
+    def _read_body(self, data: bytes | bytearray) -> None:
+        """Take a slice of the body from what just came, or from the buffer."""
+        stream = cast("UpstreamStream", self._stream)
+        try:
+            payload, stop, end = self._take_body(data, 0)
+        except BadMessageError as error:
+            self._fail(errors.PROTOCOL_ERROR, error.reason)
+            return
+        if end:
+            self._reusable &= stop == len(data)
+            self._release()
+            stream.on_response_data(payload, True)
+            return
+        if payload:
+            stream.on_response_data(payload, False)
+        if self._stream is stream and (stop < len(data) or data is self._buffer):
+            self._keep(data, stop)
+
+    def _keep(self, data: bytes | bytearray, at: int) -> None:
+        """Have the rest of a slice, `data` from `at` on, wait for its turn."""
+        buffer = self._buffer
+        if data is buffer:
+            del buffer[:at]
+        else:
+            buffer += memoryview(data)[at:]
+        if buffer:
+            self._await_turn()
+        else:
+            self._end_turn()
+
+    def _await_turn(self) -> None:
+        self._valve.pause(flow.TURN)
+        self.cluster.backlog.add(self)
+
+    def _end_turn(self) -> None:
+        """All that could be taken of what was read is taken: read on, or, of a lost connection, let the stream know."""
+        if self._is_lost:
+            self._on_cut_short()
+        elif self._valve.reasons:
+            self._valve.resume(flow.TURN)
 
     # --- endings ---
 
@@ -317,42 +436,64 @@ class UpstreamConnection(asyncio.Protocol):
         """The response is complete: put the connection back, or close it."""
         self.endpoint.active -= 1
         self._stream = None
+        if self._buffer:
+            self._buffer.clear()
         if self._last_words is not None:
             self._forget_last_words()
         if self._reusable and self.request_done:
             self._body = _IDLE
             if self._valve.reasons:
-                self._valve.resume(flow.PEER_FULL)
+                self._valve.resume(flow.EVERY_REASON)
             self.cluster.put(self)
         else:
             self.transport.abort()  # nothing more is wanted, neither said nor heard
 
-    def _fail(self, failure: Failure) -> None:
+    def _fail(self, failure: Failure, detail: str) -> None:
         stream = self._stream
+        is_stale = self._is_stale
         self.abort()
         if stream is not None:
+            if detail:
+                self.cluster.on_protocol_error(detail)
             if self.endpoint.monitor is not None:
                 self.endpoint.monitor.on_failure()
-            stream.on_upstream_failure(failure, self.requests > 1)
+            stream.on_upstream_failure(failure, is_stale, detail)
 
-    def _on_cut_short(self, exc: Exception | None) -> None:
-        stream, in_body = self._stream, self._body == _BODY
-        self._detach()
-        assert stream is not None  # noqa: S101 - checked by the caller
-        if in_body and self._chunked is None and self._left < 0 and exc is None and self._heard_end:
-            stream.on_response_data([], True)
-        else:
-            if self.endpoint.monitor is not None:
-                self.endpoint.monitor.on_failure()
-            stream.on_upstream_failure(
-                errors.PROTOCOL_ERROR if self._buffer else errors.RESET, self.requests > 1
-            )
+    @property
+    def _is_stale(self) -> bool:
+        """Whether a failure now is one of a kept connection, before any of the response: the upstream had left it."""
+        return self.requests > 1 and self._body == _AWAIT_HEAD and not self._interims
 
-    def _hear_out(self, data: bytes) -> None:
-        """Read the answer that came before the reset (RFC 9112 §9.5: it may be why)."""
-        if data:
+    def _on_lost(self, exc: Exception | None) -> None:
+        """The connection is gone: what was read of it is worked off first, and what can still be read."""
+        self._is_lost = True
+        self._heard_end &= exc is None
+        if self._last_words is not None:
+            words = self._last_words.take()  # RFC 9112 §9.5: they may say why
             self._reusable = self.request_done = False
-            self._read_head(self._buffer + data)
+            self._buffer += words
+            if words:
+                self._valve.pause(flow.TURN)
+        if self._valve.reasons & flow.TURN:
+            self.cluster.backlog.add(self)
+        else:
+            self._on_cut_short()
+
+    def _on_cut_short(self) -> None:
+        """The response ends here: where it ends with the connection it is complete, else broken."""
+        stream = cast("UpstreamStream", self._stream)
+        is_whole = self._body == _BODY and self._chunked is None and self._left < 0 and self._heard_end
+        is_stale, has_begun = self._is_stale, bool(self._buffer)
+        self._detach()
+        if is_whole:
+            stream.on_response_data(b"", True)
+            return
+        if self.endpoint.monitor is not None:
+            self.endpoint.monitor.on_failure()
+        if has_begun:
+            stream.on_upstream_failure(errors.PROTOCOL_ERROR, is_stale, "connection closed within the head")
+        else:
+            stream.on_upstream_failure(errors.RESET, is_stale, "")
 
     def _forget_last_words(self) -> None:
         if self._last_words is not None:
@@ -365,5 +506,6 @@ class UpstreamConnection(asyncio.Protocol):
             return False
         self.endpoint.active -= 1
         self._forget_last_words()
+        self._buffer.clear()
         self._stream = self._passage = None
         return True

@@ -12,7 +12,9 @@ import socket
 
 from proxy.descriptors import Descriptors, is_exhaustion
 
-_MAX_BYTES = 64 * 1024
+#: What the kernel may hold for us: no more of it is read at once.
+_MAX_BYTES = 1024 * 1024
+_READ_BYTES = 64 * 1024
 
 
 class LastWords:
@@ -32,16 +34,18 @@ class LastWords:
             else:
                 descriptors.duplicates += 1
 
-    def take(self) -> bytes:
+    def take(self) -> bytearray:
         """Give what is left to read; nothing where there is nothing."""
+        words = bytearray()
         if self._fd < 0:
-            return b""
+            return words
         self._descriptors.duplicates -= 1
         with contextlib.suppress(OSError), socket.socket(fileno=self._fd) as sock:
             self._fd = -1
             sock.setblocking(False)
-            return sock.recv(_MAX_BYTES)
-        return b""
+            while len(words) < _MAX_BYTES and (data := sock.recv(_READ_BYTES)):
+                words += data
+        return words
 
     def close(self) -> None:
         """Let go of the descriptor."""

@@ -5,8 +5,8 @@
 | no connection                     | `connect-failure`, or a word of the row below; any method     | connect_failure  |
 | reset, malformed response         | `reset`, `5xx`, `gateway-error`                               | reset            |
 | a try's own timeout               | the same                                                      | per_try_timeout  |
-| reset on a reused connection      | once, idempotent methods, whatever the policy: the idle       | stale_connection |
-|                                   | close crossed with us                                         |                  |
+| reset, malformed response or 408  | once, idempotent methods, whatever the policy: the upstream   | stale_connection |
+| first on a reused connection      | had given the connection up before the request came           |                  |
 | 5xx                               | `5xx`                                                         | 5xx              |
 | 502, 503, 504                     | `gateway-error`                                               | gateway_error    |
 | 409                               | `retriable-4xx`                                               | retriable_4xx    |
@@ -41,6 +41,8 @@ _BY_STATUS = {
 }
 _ON_STATUS = frozenset(_BY_STATUS) | {"retriable-status-codes", "envoy-ratelimited"}
 
+#: What a kept connection does that the upstream had given up: it closes, or says so (a 408, garbage) and closes.
+_ON_STALE = frozenset({errors.RESET, errors.PROTOCOL_ERROR})
 _BY_FAILURE = {
     errors.CONNECT_FAILURE: (_ON_CONNECT, "connect_failure"),
     errors.CONNECT_TIMEOUT: (_ON_CONNECT, "connect_failure"),
@@ -54,13 +56,13 @@ _MAX_BASES = 10
 
 
 def reason_to_retry(
-    policy: RetryPolicy, failure: Failure, method: bytes, *, reused: bool, retries: int
+    policy: RetryPolicy, failure: Failure, method: bytes, *, is_stale: bool, retries: int
 ) -> str | None:
     """Say why to try again after a failure before the response's head, or None.
 
     `retries` were made already, without `stale_connection`. `errors.TIMEOUT` stands for a try's own timeout here.
     """
-    if failure is errors.RESET and reused and method in IDEMPOTENT:
+    if is_stale and failure in _ON_STALE and method in IDEMPOTENT:
         return "stale_connection"
     words, reason = _BY_FAILURE.get(failure, (frozenset(), None))
     return reason if retries < policy.attempts and policy.on & words else None

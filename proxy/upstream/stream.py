@@ -8,23 +8,37 @@ from proxy.errors import Failure
 from proxy.http1.response import ResponseHead
 
 
+class Meter(Protocol):
+    """Who pays for the time that a connection's callbacks take; `spent_s` is in seconds."""
+
+    spent_s: float
+
+
 class UpstreamStream(Protocol):
-    """Whoever sends a request over the connection: an exchange or a shadow."""
+    """Whoever sends a request over the connection: an exchange or a shadow; with a `meter`, its time is measured."""
+
+    @property
+    def meter(self) -> Meter | None:
+        """The mirror of a shadow; None for an exchange."""
 
     def on_informational(self, head: ResponseHead) -> None:
         """A 1xx other than 101."""
 
-    def on_response(self, head: ResponseHead, pieces: list[bytes], end: bool) -> None:
-        """The final response's head, with what came of its body; `end`: that was all."""
+    def on_response(self, head: ResponseHead, data: bytes, end: bool) -> None:
+        """The final response's head, with what came of its body's payload; `end`: that was all."""
 
-    def on_response_data(self, pieces: list[bytes], end: bool) -> None:
-        """More of the response's body."""
+    def on_response_data(self, data: bytes, end: bool) -> None:
+        """More of the body's payload; with the end, a chunked response's `trailers` stand in its head."""
 
     def on_upgraded(self, head: ResponseHead, data: bytes) -> None:
         """A 101; the connection is a tunnel now, `data` its first bytes."""
 
-    def on_upstream_failure(self, failure: Failure, reused: bool) -> None:
-        """The response will not be complete; `reused`: not the connection's first request."""
+    def on_upstream_failure(self, failure: Failure, is_stale: bool, detail: str) -> None:
+        """The response will not be complete.
+
+        `is_stale`: a kept connection failed before any of a response, as one does that the upstream had given up.
+        `detail` names the rule that a malformed response broke, else it is empty.
+        """
 
     def on_upstream_pressure(self, full: bool) -> None:
         """The upstream takes the request more slowly than it comes (`full`), or has caught up."""

@@ -143,7 +143,7 @@ async def test_a_malformed_chunk_breaks_both_copies_and_the_request_behind_it_is
     await served.ended("client_aborted")
 
 
-async def test_a_malformed_chunk_after_the_response_began_breaks_the_response(
+async def test_malformed_chunk_after_the_response_began_leaves_the_response_short(
     origin: MakeOrigin, plane: MakePlane, connect: Connect
 ) -> None:
     async def answer_half(visit: Visit) -> None:
@@ -155,8 +155,7 @@ async def test_a_malformed_chunk_after_the_response_began_breaks_the_response(
     await client.send(b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n")
     await client.head()
     await client.send(b"xyz\r\n\r\n")
-    with pytest.raises(ConnectionResetError):
-        await client.reader.readexactly(2)
+    assert await client.rest() == OK[-2:-1]
 
 
 async def test_valid_requests_before_a_bad_one_are_answered_first(

@@ -5,15 +5,13 @@ from __future__ import annotations
 import pytest
 
 from proxy.http1.framing import (
-    CHUNKED,
-    LENGTH,
     Memo,
     block_of,
+    cut,
     cut_out,
     has_bare_newline,
     is_length,
     lines_of,
-    tail,
     tokens_of,
     without,
 )
@@ -71,14 +69,17 @@ def test_a_list_has_its_members_in_lower_case() -> None:
     assert tokens_of(b" , ") == frozenset()
 
 
-@pytest.mark.parametrize("kind", [LENGTH, CHUNKED])
 @pytest.mark.parametrize("size", [0, 10, 100_000])
-def test_a_tail_is_the_rest_whatever_its_size(kind: int, size: int) -> None:
-    assert bytes(tail(b"head" + b"x" * size, 4, kind)) == b"x" * size
+def test_a_piece_is_cut_out_whatever_its_size(size: int) -> None:
+    data = b"head" + b"x" * size + b"tail"
+    assert bytes(cut(data, 4, 4 + size)) == b"x" * size
 
 
-def test_a_chunked_tail_is_bytes_to_be_searched() -> None:
-    assert isinstance(tail(b"x" * 100_000, 1, CHUNKED), bytes)
+def test_a_piece_of_a_buffer_outlives_it() -> None:
+    buffer = bytearray(b"x" * 100_000)
+    piece = cut(buffer, 0, 50_000)
+    buffer.clear()
+    assert piece == b"x" * 50_000
 
 
 def test_a_memo_finds_out_once() -> None:

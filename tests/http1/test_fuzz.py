@@ -21,6 +21,7 @@ from proxy.http1.chunked import ChunkedReader
 from proxy.http1.framing import CHUNKED, END_OF_HEAD, LENGTH, UNTIL_CLOSE, has_bare_newline, lines_of
 from proxy.http1.request import RequestHead, read_request
 from proxy.http1.response import ResponseHead, end_of_head, may_begin, read_response
+from proxy.http1.serializer import chunk
 from tests.http1 import corpus
 
 MESSAGES_PER_SEED = 500
@@ -136,18 +137,17 @@ def _read_body(seen: Seen, head: RequestHead | ResponseHead, rest: bytes, *, by_
 
 
 def _read_chunks(seen: Seen, rest: bytes, *, by_byte: bool) -> None:
-    """Read what would be forwarded twice: as payload by our own reader, and its trailers from the wire bytes."""
-    wire, payload = ChunkedReader(), ChunkedReader(payload_only=True)
-    forwarded, size, at = bytearray(), 1 if by_byte else max(len(rest), 1), 0
+    """Read the payload by our own reader, and the trailers from what would be forwarded of it."""
+    reader, forwarded = ChunkedReader(), bytearray()
+    size, at = 1 if by_byte else max(len(rest), 1), 0
     while at < len(rest) and not seen.is_complete:
         piece = rest[at : at + size]
-        end = wire.feed(piece)
-        assert payload.feed(piece) == end
-        forwarded += b"".join(wire.pieces)
-        seen.body += b"".join(payload.pieces)
-        if end >= 0:
-            seen.is_complete, seen.after = True, rest[at + end :]
-        at += size
+        stop = reader.feed(piece)
+        forwarded += b"".join(chunk(reader.payload, reader.is_done, reader.trailers))
+        seen.body += reader.payload
+        if reader.is_done:
+            seen.is_complete, seen.after = True, rest[at + stop :]
+        at += stop
     if seen.is_complete:
         again = Seen()
         _by_h11_body(

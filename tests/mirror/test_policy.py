@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from proxy.backlog import Backlog
 from proxy.clock import DeadlineWheel
 from proxy.config.model import Address, Breaker, Endpoint, Mirroring, MirrorPolicy
 from proxy.http1.request import RequestHead, read_request
@@ -26,7 +27,7 @@ V2 = Address("127.0.0.1", 9)
 def make_mirror(
     *, numerator: int = 100, denominator: int = 100, limit: int = 1000, endpoints: int = 1, **mirroring: Any
 ) -> Mirror:
-    cluster = Cluster(cluster_at("v2", V2), DeadlineWheel())
+    cluster = Cluster(cluster_at("v2", V2), DeadlineWheel(), Backlog())
     cluster.set_endpoints([Endpoint(V2)] * endpoints)
     policy = MirrorPolicy("shop/v2", "v2", numerator, denominator, Mirroring(**mirroring))
     return Mirror(policy, cluster, Budget(limit), KEY)

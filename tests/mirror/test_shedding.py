@@ -8,7 +8,9 @@ from collections.abc import Iterable
 import pytest
 
 from proxy.config.model import Shed
-from proxy.mirror.shedding import Shedding
+from proxy.mirror.policy import Mirror
+from proxy.mirror.shedding import FIRST_HOLD_S, Shedding
+from tests.mirror.test_policy import make_head, make_mirror
 
 START = 1000.0
 TICKS = 50
@@ -17,17 +19,20 @@ TICKS = 50
 class Worker:
     """A worker whose seconds are told by how late their ticks come; the first has one tick more, at its begin."""
 
-    def __init__(self, limits: Shed) -> None:
+    def __init__(self, limits: Shed, *mirrors: Mirror) -> None:
         self.shedding = Shedding(limits)
         self._ticks = 0
-        self.shedding.observe(0.0, START)
+        self._mirrors = mirrors
+        self.shedding.observe(0.0, START, mirrors)
+        if mirrors:
+            self.second()  # from here on they are watched
 
     def second(self, *late_s: float) -> bool:
         """Pass a second with these ticks, and in time ones for the rest; tell whether it sheds then."""
         ticks = [*late_s, *[0.0] * (TICKS - len(late_s))]
         for late in ticks:
             self._ticks += 1
-            is_on = self.shedding.observe(late, START + self._ticks / TICKS)
+            is_on = self.shedding.observe(late, START + self._ticks / TICKS, self._mirrors)
         return is_on
 
     def seconds(self, worst: Iterable[float]) -> list[bool]:
@@ -79,10 +84,10 @@ def test_limits_that_are_taken_away_end_it() -> None:
 
 def test_one_long_stop_of_the_loop_is_one_late_second() -> None:
     shedding = Shedding(Shed(0.25, 0.0))
-    shedding.observe(0.0, START)
-    assert not shedding.observe(30.0, START + 30.0)
-    assert not shedding.observe(0.0, START + 31.0)
-    assert not shedding.observe(30.0, START + 61.0)
+    shedding.observe(0.0, START, ())
+    assert not shedding.observe(30.0, START + 30.0, ())
+    assert not shedding.observe(0.0, START + 31.0, ())
+    assert not shedding.observe(30.0, START + 61.0, ())
 
 
 def test_begin_and_end_are_logged_once_each(caplog: pytest.LogCaptureFixture) -> None:
@@ -93,3 +98,46 @@ def test_begin_and_end_are_logged_once_each(caplog: pytest.LogCaptureFixture) ->
         "nothing is mirrored until the loop is less late: 300 ms at worst, 12 ms added to a request",
         "mirroring goes on: 100 ms at worst, 4 ms added to a request",
     ]
+
+
+def spend(worker: Worker, mirror: Mirror, shares: Iterable[float]) -> list[bool]:
+    """Pass seconds in which the mirror's callbacks take these shares of the worker's time; tell when it is shed."""
+    states = []
+    for share in shares:
+        mirror.spent_s += share
+        worker.second()
+        states.append(mirror.is_shed)
+    return states
+
+
+def test_a_mirror_that_takes_most_of_a_worker_for_two_seconds_is_shed_alone() -> None:
+    costly, cheap = make_mirror(), make_mirror()
+    worker = Worker(Shed(0.0, 0.0), costly, cheap)
+    assert spend(worker, costly, [0.6, 0.4, 0.6, 0.6]) == [False, False, False, True]
+    assert costly.refusal(make_head(), 0, START, False) == "shed"
+    assert cheap.refusal(make_head(), 0, START, False) is None
+
+
+def test_a_shed_mirror_gets_shadows_again_and_is_shed_for_longer_if_it_has_not_changed() -> None:
+    mirror = make_mirror()
+    worker = Worker(Shed(0.0, 0.0), mirror)
+    assert spend(worker, mirror, [0.9, 0.9])[-1]
+    assert spend(worker, mirror, [0.0] * int(FIRST_HOLD_S)) == [True] * int(FIRST_HOLD_S - 1) + [False]
+    assert spend(worker, mirror, [0.9, 0.9])[-1]
+    assert spend(worker, mirror, [0.0] * int(2 * FIRST_HOLD_S))[-2:] == [True, False]
+
+
+def test_a_mirror_that_became_cheap_is_shed_for_the_first_hold_again() -> None:
+    mirror = make_mirror()
+    worker = Worker(Shed(0.0, 0.0), mirror)
+    spend(worker, mirror, [0.9, 0.9, *[0.0] * int(FIRST_HOLD_S)])
+    assert not any(spend(worker, mirror, [0.1]))
+    assert spend(worker, mirror, [0.9, 0.9])[-1]
+    assert spend(worker, mirror, [0.0] * int(FIRST_HOLD_S))[-1] is False
+
+
+def test_what_a_mirror_cost_before_it_was_watched_does_not_count() -> None:
+    mirror = make_mirror()
+    mirror.spent_s = 1000.0
+    worker = Worker(Shed(0.0, 0.0), mirror)
+    assert spend(worker, mirror, [0.1, 0.1, 0.1]) == [False] * 3

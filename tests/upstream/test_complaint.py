@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from proxy.backlog import Backlog
 from proxy.clock import DeadlineWheel
 from proxy.config.model import Address
 from proxy.upstream.cluster import Cluster
@@ -32,7 +33,10 @@ def test_what_would_break_a_log_line_is_logged_as_an_escape(caplog: pytest.LogCa
 
 
 def test_each_cluster_is_logged_and_counted_by_itself(caplog: pytest.LogCaptureFixture) -> None:
-    clusters = [Cluster(cluster_at(name, Address("10.0.0.1", 80)), DeadlineWheel()) for name in ("v1", "v2")]
+    clusters = [
+        Cluster(cluster_at(name, Address("10.0.0.1", 80)), DeadlineWheel(), Backlog())
+        for name in ("v1", "v2")
+    ]
     for cluster in (clusters[0], clusters[0], clusters[1]):
         cluster.on_protocol_error("malformed status line")
     assert [cluster.stats.protocol_errors for cluster in clusters] == [2, 1]

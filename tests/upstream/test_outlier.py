@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from proxy import errors
+from proxy.backlog import Backlog
 from proxy.clock import TICK_S, DeadlineWheel
 from proxy.config.model import Address, Balancer, OutlierDetection
 from proxy.upstream import outlier
@@ -32,7 +33,9 @@ class Bench:
         addresses = [Address(f"10.0.0.{number}", 80) for number in range(1, count + 1)]
         rules = OutlierDetection(**{"max_ejection_percent": 100, **config})
         self.cluster = Cluster(
-            cluster_at("v1", *addresses, outlier=rules, balancer=Balancer("round_robin")), self.wheel
+            cluster_at("v1", *addresses, outlier=rules, balancer=Balancer("round_robin")),
+            self.wheel,
+            Backlog(),
         )
         self.cluster.set_endpoints(self.cluster.config.endpoints)
         return self

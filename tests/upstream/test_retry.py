@@ -41,7 +41,7 @@ def policy(*words: str, attempts: int = 2, codes: tuple[int, ...] = ()) -> Retry
 
 
 def after(failure: Failure, rules: RetryPolicy, method: bytes = b"POST", retries: int = 0) -> str | None:
-    return reason_to_retry(rules, failure, method, reused=False, retries=retries)
+    return reason_to_retry(rules, failure, method, is_stale=False, retries=retries)
 
 
 def words_for(failure: Failure) -> list[str]:
@@ -78,7 +78,7 @@ def test_a_broken_or_late_response_is_worth_another_try_for_these_words(failure:
 @pytest.mark.parametrize("failure", OTHER, ids=_kind)
 @pytest.mark.parametrize("reused", [False, True])
 def test_no_other_failure_is_tried_again_whatever_the_policy(failure: Failure, reused: bool) -> None:
-    assert reason_to_retry(policy(*WORDS), failure, b"GET", reused=reused, retries=0) is None
+    assert reason_to_retry(policy(*WORDS), failure, b"GET", is_stale=reused, retries=0) is None
 
 
 @pytest.mark.parametrize("failure", FAILURES, ids=_kind)
@@ -88,7 +88,7 @@ def test_a_route_without_attempts_tries_nothing_again(failure: Failure) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_reset_on_a_kept_connection_is_worth_another_try_for_idempotent_methods(method: bytes) -> None:
-    reason = reason_to_retry(policy(attempts=0), errors.RESET, method, reused=True, retries=0)
+    reason = reason_to_retry(policy(attempts=0), errors.RESET, method, is_stale=True, retries=0)
     assert reason == ("stale_connection" if method in IDEMPOTENT else None)
 
 

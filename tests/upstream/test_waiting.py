@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from proxy.backlog import Backlog
 from proxy.clock import DeadlineWheel
 from proxy.config.model import Address, Balancer, HashKey
 from proxy.errors import Failure
@@ -63,7 +64,7 @@ class Bench:
 
     def cluster(self, *ports: int, **changes: Any) -> Cluster:
         addresses = [Address("127.0.0.1", port) for port in ports]
-        made = Cluster(cluster_at("v1", *addresses, connect_timeout_s=5.0, **changes), self.wheel)
+        made = Cluster(cluster_at("v1", *addresses, connect_timeout_s=5.0, **changes), self.wheel, Backlog())
         made.set_endpoints(made.config.endpoints)
         self.made.append(made)
         return made
