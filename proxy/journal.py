@@ -15,7 +15,7 @@ from proxy.telemetry.access_log import AccessLog
 from proxy.visible import visible
 
 #: A line has to fit into one write to a pipe (4 KiB), which is all or nothing.
-_MAX_ID, _MAX_HOST, _MAX_PATH, _MAX_DETAIL = 128, 255, 1024, 200
+_MAX_ID, _MAX_METHOD, _MAX_HOST, _MAX_PATH, _MAX_DETAIL = 128, 64, 255, 1024, 200
 #: Who broke HTTP: the client or the primary. An exchange that was tried again may have a detail and end well.
 _BROKEN = ("DPE", "UPE")
 
@@ -41,7 +41,7 @@ class Journal:
                 "time": _now(),
                 "request_id": _text(exchange.request_id[:_MAX_ID]),
                 **_trace(_trace_id(exchange)),
-                "method": _text(head.method),
+                "method": _text(head.method[:_MAX_METHOD]),
                 "host": _text(head.host[:_MAX_HOST]),
                 "path": _text(target.partition(b"?")[0][:_MAX_PATH]),
                 "route": route.name if route is not None else None,

@@ -69,6 +69,7 @@ HOSTS = [
     (Redirect(scheme="https"), b"[::1]:80", b"https://[::1]/"),
     (Redirect(scheme="https"), b"[::1]", b"https://[::1]/"),
     (Redirect(path="/x"), b"Shop", b"http://Shop/x"),
+    (Redirect(scheme="https", port=8443), b"", b"/"),
 ]
 
 

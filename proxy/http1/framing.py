@@ -21,8 +21,9 @@ NONE, LENGTH, CHUNKED, UNTIL_CLOSE = range(4)
 #: Nominating one of these in Connection would let a client take out what we or the origin rely on.
 NOT_NOMINABLE = frozenset(
     {
-        b"host", b"content-length", b"transfer-encoding", b"x-forwarded-for", b"x-forwarded-proto", b"x-request-id",
-        b"cookie", b"authorization", b"expect", b"close", b"keep-alive", b"upgrade", b"te",
+        b"host", b"content-length", b"transfer-encoding", b"forwarded", b"x-forwarded-for", b"x-forwarded-host",
+        b"x-forwarded-port", b"x-forwarded-proto", b"x-request-id", b"x-mirror-proxy-via", b"cookie",
+        b"authorization", b"expect", b"close", b"keep-alive", b"upgrade", b"te",
     }
 )  # fmt: skip
 
@@ -82,11 +83,6 @@ def cut(data: bytes | bytearray, at: int, stop: int) -> bytes:
     if stop - at > _WORTH_A_VIEW:
         return cast("bytes", memoryview(data)[at:stop])  # is only measured, cut and written
     return data[at:stop]
-
-
-def cut_out(fields: bytes, line: bytes) -> bytes:
-    """Take one line out of a block of fields; the line ends around it keep it from matching part of another."""
-    return fields.replace(b"\r\n%b\r\n" % line, b"\r\n", 1)
 
 
 def lines_of(fields: bytes) -> list[bytes]:

@@ -23,11 +23,11 @@ class Redirect:
         self._prefix = path_change(model.Rewrite(path=config.prefix), match)
 
     def location(self, view: RequestView) -> bytes:
-        """Give the absolute URL; only its path for a request without Host (HTTP/1.0)."""
+        """Give the absolute URL; only its path for a request without a host (HTTP/1.0, or an empty Host)."""
         scheme = self._scheme or view.scheme
         port = self._config.port
         host = self._authority or _host(view, scheme, drop_port=port is not None)
-        if isinstance(port, int) and port != _DEFAULT_PORTS.get(scheme):
+        if host and isinstance(port, int) and port != _DEFAULT_PORTS.get(scheme):
             host += b":%d" % port
         target = self._target(view.target)
         return b"%b://%b%b" % (scheme, host, target) if host else target

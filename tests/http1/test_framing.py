@@ -8,7 +8,6 @@ from proxy.http1.framing import (
     Memo,
     block_of,
     cut,
-    cut_out,
     has_bare_newline,
     is_length,
     lines_of,
@@ -46,10 +45,6 @@ def test_names_are_taken_out_in_any_case_and_number() -> None:
     assert without(block, frozenset({b"a"})) == b"\r\nb: 2\r\nab: 4\r\nc: a\r\n"
     assert without(b"\r\na: 1\r\n", frozenset({b"a"})) == b"\r\n"
     assert without(b"\r\n", frozenset({b"a"})) == b"\r\n"
-
-
-def test_one_line_is_cut_out_whole() -> None:
-    assert cut_out(b"\r\nxa: 1\r\na: 12\r\na: 1\r\na: 1\r\n", b"a: 1") == b"\r\nxa: 1\r\na: 12\r\na: 1\r\n"
 
 
 @pytest.mark.parametrize("value", [b"0", b"17", b"007", b"9" * 18])
