@@ -25,7 +25,9 @@ def admit(exchange: Exchange, route: CompiledRoute, fields: bytes, data: bytes) 
     if route.mirrors[0].budget.is_shedding:  # one for all mirrors of the worker
         refuse(exchange, route, "shed")
         return
-    is_loop = head.mark is not None and snapshot.is_own_mark(head.mark)
+    is_loop = (head.mark is not None or head.via is not None) and snapshot.loops.is_loop(
+        head.mark, head.via, exchange.started
+    )
     draw = route.turn.next() if route.turn is not None else exchange.draw
     captures = route.captures
     capture = None

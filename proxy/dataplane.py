@@ -21,6 +21,7 @@ from proxy.exchange import Exchange
 from proxy.holdings import Held, Holdings
 from proxy.http1.request import RequestHead
 from proxy.journal import Journal
+from proxy.mirror.loop import LoopGuard
 from proxy.mirror.shedding import Shedding
 from proxy.runtime import Override
 from proxy.snapshot import Compiler, Part, Snapshot
@@ -65,7 +66,7 @@ class DataPlane:
         self._wheel = DeadlineWheel()
         backlog = Backlog()
         self._stats = DownstreamStats()
-        self._mark_key = mark_key
+        self._loops = LoopGuard(mark_key)
         self._access_log = access_log
         self._journal = Journal(access_log) if access_log is not None else None
         self._tracer = Tracer(self._journal.on_exchange if self._journal is not None else None)
@@ -106,7 +107,7 @@ class DataPlane:
         )
 
     def _blank(self, settings: Settings, generation: int) -> Snapshot:
-        snapshot = Snapshot(settings, generation, self._mark_key, self._stats)
+        snapshot = Snapshot(settings, generation, self._loops, self._stats)
         snapshot.log = self._journal
         if settings.tracing.otlp_endpoint:
             snapshot.tracer = snapshot.log = self._tracer

@@ -9,9 +9,11 @@ import random
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from proxy.downstream import client_cert
 from proxy.http1 import framing, serializer
 from proxy.http1.framing import CRLF, block_of, lines_of
 from proxy.http1.mutation import Mutation, field_name, first, replace
+from proxy.mirror.loop import VIA
 from proxy.routing import sticky
 from proxy.routing.view import RequestView
 
@@ -43,14 +45,14 @@ def request_fields(exchange: Exchange) -> bytes:
     out = head.fields
     if head.request_id is None:
         out += b"x-request-id: %b\r\n" % exchange.request_id
-    if head.upgrade or exchange.snapshot.via:
+    if head.upgrade or exchange.snapshot.adds_rare_fields:
         out = _rare_fields(exchange, out)
     if exchange.snapshot.tracer is not None:
         out = exchange.snapshot.tracer.begin(exchange, out)
     if head.forwarded_for is None and head.forwarded_proto is None:
         return out + client.forwarded_lines
     proto, addresses = client.scheme, client.peer_ip
-    if head.forwarded_proto is not None and exchange.snapshot.trusted_hops:
+    if head.forwarded_proto and exchange.snapshot.trusted_hops:
         proto = head.forwarded_proto
     if head.forwarded_for:
         addresses = head.forwarded_for + b", " + addresses
@@ -63,6 +65,11 @@ def _rare_fields(exchange: Exchange, out: bytes) -> bytes:
         out += b"connection: Upgrade\r\nupgrade: " + head.upgrade + CRLF
     if exchange.snapshot.via:
         out += b"via: 1.%d mirror-proxy\r\n" % head.minor
+    certificate = client_cert.forwarded(
+        exchange.snapshot.forward_client_cert, exchange.client, head.client_cert
+    )
+    if certificate:
+        out += b"x-forwarded-client-cert: %b\r\n" % certificate
     return out
 
 
@@ -75,7 +82,8 @@ def changed_fields(exchange: Exchange, route: CompiledRoute, fields: bytes) -> b
     host_line = first(lines, b"host") or b"host: " + exchange.cluster.authority
     if destination.host_line:
         original = host_line.partition(b":")[2].strip(b" \t")
-        lines = replace(lines, _ORIGINAL_HOST, b"%b: %b" % (_ORIGINAL_HOST, original))
+        if original:  # as Envoy: not of an empty Host
+            lines = replace(lines, _ORIGINAL_HOST, b"%b: %b" % (_ORIGINAL_HOST, original))
         host_line = destination.host_line
     lines = replace(lines, b"host", host_line)
     head.host_line = host_line
@@ -84,6 +92,8 @@ def changed_fields(exchange: Exchange, route: CompiledRoute, fields: bytes) -> b
         exchange.original_target = head.target
         head.target = changed if changed[:1] == b"/" else b"/" + changed  # never a target of another form
         lines = replace(lines, _ORIGINAL_PATH, b"%b: %b" % (_ORIGINAL_PATH, exchange.original_target))
+    if head.via is not None:  # no change of a route's may hide a loop from the next proxy
+        lines = replace(lines, VIA, b"%b: %b" % (VIA, b", ".join(head.via)))
     return block_of(_forwarded_last(head, lines))
 
 

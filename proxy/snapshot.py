@@ -15,7 +15,8 @@ from proxy.capture.captures import Captures
 from proxy.config import model
 from proxy.config.model import Settings, Share
 from proxy.holdings import Held, Holdings
-from proxy.mirror.policy import Mirror, is_own_mark
+from proxy.mirror.loop import LoopGuard
+from proxy.mirror.policy import Mirror
 from proxy.mirror.turn import CYCLE, Turn
 from proxy.route import CompiledDestination, CompiledRoute, compile_route
 from proxy.routing.route_list import RouteList
@@ -36,12 +37,13 @@ class Snapshot:
     """One generation of the configuration in one worker."""
 
     __slots__ = (
-        "_mark_key", "_steered", "downstream", "generation", "held", "log", "normalization", "retry_buffer_bytes",
-        "settings", "splits", "sticky", "table", "tracer", "trusted_hops", "via",
+        "_steered", "adds_rare_fields", "downstream", "forward_client_cert", "generation", "held",
+        "log", "loops", "normalization", "retry_buffer_bytes", "settings", "splits", "sticky", "table", "tracer",
+        "trusted_hops", "via",
     )  # fmt: skip
 
     def __init__(
-        self, settings: Settings, generation: int, mark_key: bytes, downstream: DownstreamStats
+        self, settings: Settings, generation: int, loops: LoopGuard, downstream: DownstreamStats
     ) -> None:
         self.settings = settings
         self.generation = generation
@@ -49,6 +51,8 @@ class Snapshot:
         self.normalization = settings.path_normalization
         self.trusted_hops = settings.xff_num_trusted_hops
         self.via = settings.via
+        self.forward_client_cert = settings.forward_client_cert
+        self.adds_rare_fields = self.via or self.forward_client_cert != "sanitize"
         self.sticky = settings.sticky
         self.retry_buffer_bytes = settings.limits.retry_buffer_bytes
         self.log: Journal | Tracer | None = None
@@ -56,12 +60,8 @@ class Snapshot:
         self.held = Held()
         self.splits: dict[str, list[Split[CompiledDestination]]] = {}
         self.table: RouteTable[CompiledRoute]
-        self._mark_key = mark_key
+        self.loops = loops
         self._steered: frozenset[str] = frozenset()  # routes whose weights are not the file's
-
-    def is_own_mark(self, value: bytes) -> bool:
-        """Tell whether a shadow mark on a request is ours: then it came round in a loop."""
-        return is_own_mark(value, self._mark_key)
 
     def steer(self, overrides: Iterable[Override]) -> None:
         """Have exactly `overrides` in force: what is not among them is as the configuration says again.

@@ -16,7 +16,7 @@ from proxy.telemetry.access_log import AccessLog
 from tests.support.client import Client
 from tests.support.origin import OK, Origin, Script, answering
 from tests.support.pair_pipe import PairPipe
-from tests.support.plane import Plane, make_config
+from tests.support.plane import MARK_KEY, Plane, make_config
 
 MakeOrigin = Callable[..., Awaitable[Origin]]
 MakePlane = Callable[..., Awaitable[Plane]]
@@ -58,6 +58,8 @@ async def plane(origin: MakeOrigin) -> AsyncIterator[MakePlane]:  # noqa: ARG001
             send_buffer: int | None = None,
             access_log: AccessLog | None = None,
             pairs: socket.socket | None = None,
+            mark_key: bytes = MARK_KEY,
+            port: int = 0,
             **changes: object,
         ) -> Plane:
             first = upstreams[0]
@@ -66,7 +68,7 @@ async def plane(origin: MakeOrigin) -> AsyncIterator[MakePlane]:  # noqa: ARG001
             else:
                 ports = [one.port if isinstance(one, Origin) else one for one in upstreams]
                 config = make_config(*ports, **changes)  # type: ignore[arg-type]  # make_config checks them
-            made = await Plane(config, access_log, pairs).start(host, tls, send_buffer)
+            made = await Plane(config, access_log, pairs, mark_key).start(host, tls, send_buffer, port)
             stack.push_async_callback(made.finish)
             return made
 

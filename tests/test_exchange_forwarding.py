@@ -80,8 +80,8 @@ async def test_fields_of_one_hop_are_taken_out_of_requests(
     client = await connect(await plane(v1))
     hop_by_hop = (
         b"Connection: keep-alive, x-named", b"X-Named: gone", b"Keep-Alive: timeout=5", b"Proxy-Connection: close",
-        b"Proxy-Authorization: Basic x", b"TE: trailers, deflate", b"Upgrade: h2c", b"HTTP2-Settings: x",
-        b"x-envoy-internal: true",
+        b"TE: trailers, deflate", b"Upgrade: h2c", b"HTTP2-Settings: x",
+        b"x-envoy-internal: true", b"X-Envoy-Retry-On: 5xx", b"X-Forwarded-Client-Cert: By=me",
     )  # fmt: skip
     await client.ask(get(b"/", *hop_by_hop, b"x-stays: yes"))
     names = {line.partition(b":")[0].lower() for line in v1.requests[0].lines}
@@ -185,6 +185,60 @@ async def test_an_absolute_target_is_forwarded_as_its_path(
     client = await connect(await plane(v1))
     await client.ask(b"GET http://shop/a?b HTTP/1.1\r\nhost: shop\r\n\r\n")
     assert v1.requests[0].target == b"/a?b"
+
+
+@pytest.mark.parametrize("target", [b"http://shop:81/a", b"http://me:pw@shop:81/a"])
+async def test_the_authority_of_an_absolute_target_is_the_host_at_both_upstreams_and_for_routes(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, target: bytes
+) -> None:
+    v1, v2 = await origin(), await origin()
+    config = make_config(v1.port, v2.port)
+    hosts = (replace(config.virtual_hosts[0], domains=("shop",)),)
+    served = await plane(replace(config, virtual_hosts=hosts))
+    client = await connect(served)
+    await client.ask(b"GET " + target + b" HTTP/1.1\r\nHost: other\r\n\r\n")
+    await served.ended("completed")
+    assert [one.requests[0].target for one in (v1, v2)] == [b"/a", b"/a"]
+    assert [one.requests[0].all(b"host") for one in (v1, v2)] == [[b"shop:81"], [b"shop-shadow:81"]]
+    assert (await client.ask(b"GET http://other/ HTTP/1.1\r\nHost: shop\r\n\r\n")).status == 404
+
+
+async def test_an_empty_host_is_for_the_virtual_host_of_every_domain_only(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect
+) -> None:
+    v1 = await origin()
+    config = make_config(v1.port)
+    one = config.virtual_hosts[0]
+    named = replace(one, name="named", domains=("shop", "*.example"))
+    client = await connect(await plane(replace(config, virtual_hosts=(named,))))
+    assert (await client.ask(get(host=b""))).status == 404
+    client = await connect(await plane(replace(config, virtual_hosts=(named, one))))
+    assert (await client.ask(get(host=b""))).status == 200
+    assert v1.requests[0].all(b"host") == [b""]
+
+
+@pytest.mark.parametrize("method", [b"VERSION-CONTROL", b"LABEL", b"BAN", b"get", b"!#$%&'*+-.^_`|~"])
+async def test_a_method_may_be_any_token(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, method: bytes
+) -> None:
+    v1, v2 = await origin(), await origin()
+    served = await plane(v1, v2)
+    client = await connect(served)
+    request = method + b" / HTTP/1.1\r\nhost: shop\r\ncontent-length: 4\r\n\r\nbody"
+    assert [(await client.ask(request)).status for _ in range(2)] == [200, 200]
+    await served.ended("completed", 2)
+    assert {one.start for one in v1.requests + v2.requests} == {method + b" / HTTP/1.1"}
+    assert {bytes(one.body) for one in v1.requests + v2.requests} == {b"body"}
+
+
+async def test_credentials_for_a_proxy_reach_both_upstreams(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect
+) -> None:
+    v1, v2 = await origin(), await origin()
+    served = await plane(v1, v2)
+    await (await connect(served)).ask(get(b"/", b"Proxy-Authorization: Basic eDp5"))
+    await served.ended("completed")
+    assert [one.requests[0].get(b"proxy-authorization") for one in (v1, v2)] == [b"Basic eDp5"] * 2
 
 
 async def test_dot_segments_are_resolved_before_the_primary_sees_them(

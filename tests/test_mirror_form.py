@@ -38,9 +38,12 @@ async def test_a_shadow_is_the_primary_s_request_with_a_few_lines_of_its_own(
     mark = shadow.get(b"x-mirror-proxy-shadow")
     assert mark is not None
     assert re.fullmatch(rb"mirror; [0-9a-f]{32}", mark)
-    own = {b"host", b"x-forwarded-for", b"x-envoy-internal", b"x-mirror-proxy-shadow"}
+    via = shadow.get(b"x-mirror-proxy-via")
+    assert via is not None
+    assert re.fullmatch(rb"[0-9a-f]{16}; [0-9a-f]{32}", via)
+    own = {b"host", b"x-forwarded-for", b"x-envoy-internal", b"x-mirror-proxy-shadow", b"x-mirror-proxy-via"}
     assert _others(shadow, own) == _others(primary, own)
-    assert not {b"x-envoy-internal", b"x-mirror-proxy-shadow"} & _names(primary)
+    assert not {b"x-envoy-internal", b"x-mirror-proxy-shadow", b"x-mirror-proxy-via"} & _names(primary)
 
 
 def _names(message: Message) -> set[bytes]:

@@ -101,7 +101,13 @@ MIRRORING_FIELDS = (
         0,
     ),
     Field("headers", "headers", header_ops(plain_value), "Header changes on the copy only."),
-    Field("mark", "mark", BOOLEAN, "Mark the copy with x-mirror-proxy-shadow.", default=True),
+    Field(
+        "mark",
+        "mark",
+        BOOLEAN,
+        "Mark the copy with x-mirror-proxy-shadow, so that the mirror can tell.",
+        default=True,
+    ),
 )
 SAMPLING_TEXT = "Who is drawn: random, exact or {sticky: ...} by a header, cookie, query or clientIp."
 SHED = Record(
@@ -141,7 +147,8 @@ MIRRORING = Record(
             "markKeyFile",
             "mark_key_file",
             KEY_FILE,
-            "Key that signs shadow marks, shared by replicas; otherwise random at each start.",
+            "Key that signs shadow marks and names in x-mirror-proxy-via, shared by replicas;"
+            " otherwise random at each start.",
         ),
         Field("overrides", "overrides", MapOf(OVERRIDE), "The same, for one mirror by its name."),
     ),

@@ -46,6 +46,7 @@ from proxy.config.tracing import TRACING
 
 API_VERSION = "mirror-proxy.dev/v1"
 KIND = "MirrorProxy"
+FORWARD_CLIENT_CERT = ("sanitize", "sanitizeSet", "appendForward", "forwardOnly")
 PATH_NORMALIZATIONS = ("none", "base", "merge_slashes", "decode_and_merge_slashes")
 
 FILE = Scalar(("string",), files.readable)
@@ -193,6 +194,14 @@ SPEC = Record(
             whole(0, 100),
             "Proxies in front whose x-forwarded-for is believed.",
             0,
+        ),
+        Field(
+            "forwardClientCert",
+            "forward_client_cert",
+            Choice({name: name for name in FORWARD_CLIENT_CERT}),
+            "What becomes of x-forwarded-client-cert, in Envoy's terms; without a verified client certificate it is"
+            " always removed.",
+            "sanitize",
         ),
         Field("via", "via", BOOLEAN, "Add Via to requests.", default=False),
         Field(

@@ -15,6 +15,7 @@ from pathlib import Path
 from proxy.config.model import ListenerTls
 from proxy.descriptors import is_exhaustion
 from proxy.downstream.arrival import Arrival
+from proxy.downstream.client_cert import ServerContext
 from proxy.downstream.connection import DownstreamConnection
 from proxy.downstream.door import MOST_REFUSED, Door
 from proxy.downstream.refusal import PATIENCE_S, Refusal
@@ -143,7 +144,7 @@ class DownstreamListener:
 
 def server_context(tls: ListenerTls) -> ssl.SSLContext:
     """Build a listener's TLS context; raises `OSError` or `ssl.SSLError` for bad files."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context = ServerContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     for path in filter(None, (tls.cert_file, tls.key_file, tls.client_ca_file)):

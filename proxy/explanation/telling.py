@@ -18,6 +18,7 @@ from proxy.mirror.share import on_one_scale
 CHANCE = (
     (re.compile(r"(?<=^x-request-id: )[0-9a-f-]{36}$"), "<new>"),
     (re.compile(r"(?<=; )[0-9a-f]{32}$"), "<signature>"),
+    (re.compile(r"(?<=-via: )[0-9a-f]{16}(?=; )"), "<this proxy>"),
 )
 LEGEND = "(+ added or changed, - not sent; addresses are this machine's)"
 

@@ -7,8 +7,6 @@ operator would ask: is it switched on, is it for this request, is there room, is
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -18,6 +16,7 @@ from proxy.http1.mutation import Mutation
 from proxy.http1.request import RequestHead
 from proxy.mirror.breaker import Breaker
 from proxy.mirror.budget import Budget
+from proxy.mirror.loop import mark_value, own_name
 from proxy.mirror.request import ShadowForm
 from proxy.mirror.share import MILLION, millionths, on_one_scale
 from proxy.telemetry.outcome import FAILURES, OUTCOMES
@@ -28,19 +27,6 @@ if TYPE_CHECKING:
     from proxy.mirror.shadow import Shadow
 
 _log = logging.getLogger(__name__)
-
-
-def mark_value(name: str, key: bytes) -> bytes:
-    """Make the value of `x-mirror-proxy-shadow` for a mirror: its name, signed."""
-    signature = hmac.new(key, name.encode(), hashlib.sha256).hexdigest()[:32]
-    return f"{name}; {signature}".encode()
-
-
-def is_own_mark(value: bytes, key: bytes) -> bool:
-    """Tell whether a mark that came with a request was made with `key`."""
-    name, _, signature = value.rpartition(b"; ")
-    made = hmac.new(key, name, hashlib.sha256).hexdigest()[:32].encode()
-    return hmac.compare_digest(made, signature)
 
 
 class Rate:
@@ -97,7 +83,8 @@ class Mirror:
         is_repeat = config.role == "repeat"  # to v1 itself, which is to know it apart by the mark alone
         mark = mark_value(config.name, mark_key) if config.mirroring.mark or is_repeat else b""
         suffix = config.host_suffix and not is_repeat
-        self.form = ShadowForm(Mutation(changes.remove, changes.set, changes.add), suffix, mark)
+        mutation = Mutation(changes.remove, changes.set, changes.add)
+        self.form = ShadowForm(mutation, suffix, mark, own_name(mark_key))
         self.on_end: Callable[[Shadow], None] | None = None
         self._next_logged_failure = 1
 

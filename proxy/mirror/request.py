@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -9,26 +10,30 @@ from proxy.http1 import serializer
 from proxy.http1.framing import without
 from proxy.http1.mutation import Mutation, find
 from proxy.http1.request import RequestHead
+from proxy.mirror.loop import VIA, names_in
 from proxy.telemetry import trace
 
 if TYPE_CHECKING:
     from proxy.tracer import Branch
 
 _EXPECT = frozenset({b"expect"})
+_VIA = frozenset({VIA})
 
 
 class ShadowForm:
     """How one mirror's copies differ from the primary's request; compiled once."""
 
-    __slots__ = ("_changes", "_extra", "_mutation", "_suffix")
+    __slots__ = ("_changes", "_extra", "_mutation", "_name", "_signs", "_suffix")
 
-    def __init__(self, mutation: Mutation, suffix: bool, mark: bytes) -> None:
+    def __init__(self, mutation: Mutation, suffix: bool, mark: bytes, name: bytes) -> None:
         self._mutation = mutation
         self._changes = bool(mutation)
         self._suffix = suffix
-        self._extra = b"x-envoy-internal: true\r\n"
+        self._signs = b"x-envoy-internal: true\r\n"
         if mark:
-            self._extra += b"x-mirror-proxy-shadow: " + mark + b"\r\n"
+            self._signs += b"x-mirror-proxy-shadow: " + mark + b"\r\n"
+        self._name = name
+        self._extra = b"%b%b: %b\r\n" % (self._signs, VIA, name)
 
     def write(self, head: RequestHead, fields: bytes, local_ip: bytes, branch: Branch | None = None) -> bytes:
         """Serialize the copy of `head`, whose forwarded fields are `fields`; ours is `local_ip`.
@@ -54,7 +59,13 @@ class ShadowForm:
             host_line = find(fields, b"host")
         if self._suffix and host_line:
             fields = fields.replace(b"\r\n%b\r\n" % host_line, b"\r\n%b\r\n" % suffixed(host_line), 1)
+        if head.via is not None:  # what came, whatever header changes made of it
+            return serializer.request_head(head, without(fields, _VIA) + self._extra_after(head.via))
         return serializer.request_head(head, fields + self._extra)
+
+    def _extra_after(self, via: Sequence[bytes]) -> bytes:
+        """Append our name to a request's list, in one line."""
+        return b"%b%b: %b\r\n" % (self._signs, VIA, b", ".join([*names_in(via), self._name]))
 
 
 @lru_cache(maxsize=1024)

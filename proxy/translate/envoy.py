@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+
 from proxy.config.model import Config, Listener, ListenerTls, Settings
 from proxy.translate import envoy_gaps
 from proxy.translate.envoy_action import CORS, FAULT
@@ -96,6 +98,7 @@ def _manager(config: Config, port: int) -> Message:
             server_header_transformation="PASS_THROUGH",
             proxy_100_continue=True,
             via="1.1 mirror-proxy" if settings.via else None,
+            **_client_cert(settings.forward_client_cert),
             upgrade_configs=[{"upgrade_type": name} for name in sorted(settings.upgrades)],
             **NORMALIZATION[settings.path_normalization],
             **_limits(settings),
@@ -107,6 +110,14 @@ def _manager(config: Config, port: int) -> Message:
             },
         ),
     )
+
+
+def _client_cert(policy: str) -> Message:
+    """Say what becomes of x-forwarded-client-cert, with the details that Istio has Envoy write."""
+    return {
+        "forward_client_cert_details": re.sub("(?=[A-Z])", "_", policy).upper(),
+        "set_current_client_cert_details": {"subject": True, "uri": True, "dns": True},
+    }
 
 
 def _filters(config: Config) -> list[Message]:

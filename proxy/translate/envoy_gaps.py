@@ -50,6 +50,7 @@ def _all_mirrors(settings: Settings, mirrors: list[MirrorPolicy]) -> Iterator[st
     yield "mirroring.maxBufferedBytes: Envoy sets no bound to what all shadows hold together"
     yield "mirroring.shed: Envoy goes on mirroring however late it is"
     yield "mirroring.timeout: in Envoy it runs from the start of the copy"
+    yield "mirroring: Envoy's shadows have no x-mirror-proxy-via; proxies that mirror to each other loop"
     if settings.upgrades:
         yield f"upgrades: Envoy mirrors the handshake of {', '.join(sorted(settings.upgrades))}"
 
@@ -74,7 +75,7 @@ def _mirror(mirror: MirrorPolicy) -> Iterator[str]:
     if mirroring.max_per_second:
         yield f"{mirror.name}: maxPerSecond {mirroring.max_per_second:g}"
     if mirroring.mark:
-        yield f"{mirror.name}: mark; Envoy's shadows have no x-mirror-proxy-shadow, and loops are not seen"
+        yield f"{mirror.name}: mark; Envoy's shadows have no x-mirror-proxy-shadow"
     if mirror.denominator not in DENOMINATORS:
         share = f"{mirror.numerator} of {mirror.denominator}"
         yield f"{mirror.name}: {share} is rounded down to a whole number of {MILLION}"

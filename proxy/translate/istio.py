@@ -41,6 +41,7 @@ WHYS = {
     "spec.tracing": "a Telemetry says it",
     "spec.listeners": "a mesh listens by its Sidecars and Gateways",
     "spec.accessLog": "a Telemetry says it",
+    "spec.forwardClientCert": "gatewayTopology.forwardClientCertDetails in a ProxyConfig says it",
     "spec.pathNormalization": "meshConfig.pathNormalization says it for the whole mesh",
 }
 

@@ -15,6 +15,7 @@ from proxy.config.model import Config, CorsPolicy, FieldMatch, Match, Route, Str
 from tests.differential.sample import sample
 
 METHODS = ("GET", "GET", "GET", "GET", "POST", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS")
+ODD_METHODS = ("LABEL", "VERSION-CONTROL", "get")
 NOISE_PATHS = (
     "/",
     "/other",
@@ -38,6 +39,7 @@ NOISE_PATHS = (
     "/a/..",
     "/a/.",
     "/%2e%2E/x",
+    "/raw/caf\xe9",
 )
 NOISE_QUERIES = (
     "",
@@ -74,9 +76,21 @@ NOISE_FIELDS = (
     ("via", "1.1 front"),
     ("x-request-id", "11111111-2222-4333-8444-555555555555"),
     ("x-request-id", "not-a-uuid"),
+    ("x-forwarded-port", "99"),
+    ("x-forwarded-client-cert", "By=spiffe://front;URI=spiffe://client"),
     ("x-envoy-internal", "true"),
     ("x-envoy-original-path", "/from/client"),
+    ("x-envoy-original-host", "from.client"),
+    ("x-envoy-external-address", "10.0.0.1"),
+    ("x-envoy-upstream-rq-timeout-ms", "1"),
+    ("x-envoy-retry-on", "5xx"),
+    ("X-Envoy-Max-Retries", "9"),
+    ("x-envoy-force-trace", "true"),
+    ("x-envoy-attempt-count", "7"),
+    ("x-envoy-peer-metadata", "client"),
     ("x-mirror-proxy-shadow", "somebody; 0123456789abcdef"),
+    ("x-mirror-proxy-via", "somebody; 0123456789abcdef"),
+    ("Proxy-Authorization", "Basic eDp5"),
     ("te", "trailers"),
     ("te", "gzip"),
     ("Keep-Alive", "timeout=5"),
@@ -91,7 +105,16 @@ NOISE_FIELDS = (
     ("origin", "https://shop.example"),
     ("x-percent", "100%25 %START_TIME%"),
 )
-HOSTS = ("shop", "shop:8080", "SHOP.Example", "unknown.example", "127.0.0.1", "[::1]:80", "a.b.c.example:9")
+HOSTS = (
+    "shop",
+    "shop:8080",
+    "SHOP.Example",
+    "unknown.example",
+    "127.0.0.1",
+    "[::1]:80",
+    "a.b.c.example:9",
+    "",
+)
 
 
 @dataclass
@@ -191,8 +214,12 @@ class Generator:
         if draw.random() < 0.03 and not case.is_chunked:
             case.minor = 0
             case.fields += draw.choice(([], [("Connection", "keep-alive")]))
-        if draw.random() < 0.03 and re.fullmatch(r"[\w.-]+(:\d+)?", case.host):
-            case.target = f"http://{case.host}{case.target}"
+        if draw.random() < 0.05 and re.fullmatch(r"[\w.-]+(:\d+)?", case.host):
+            user = draw.choice(("", "", "me:secret@"))
+            authority = draw.choice((case.host, case.host, draw.choice(HOSTS) or "other"))
+            case.target = f"http://{user}{authority}{case.target}"
+        if draw.random() < 0.01:
+            case.method = draw.choice(ODD_METHODS)
         draw.shuffle(case.fields)
         return case
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.differential.compare import Difference
+from tests.differential.generator import METHODS
 
 WELL_FORMED = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(:\d{0,5})?")  # a Host
 
@@ -98,6 +99,11 @@ def _is_without_mirrors(one: Difference) -> bool:
     return mine == {name: count for name, count in theirs.items() if "@" not in name}
 
 
+def _is_without_host(one: Difference) -> bool:
+    mine, theirs = b"".join(_values(one.ours)), b"".join(_values(one.envoy))
+    return one.what == "location" and re.sub(rb"^https?://(:\d+)?", b"", theirs) == mine
+
+
 def _names_default_port(one: Difference) -> bool:
     mine, theirs = b"".join(_values(one.ours)), b"".join(_values(one.envoy))
     return one.what == "location" and mine == re.sub(rb"(?<=^https://)([^/]+):443(?=/)", rb"\1", theirs)
@@ -126,8 +132,18 @@ WANTED: tuple[Wanted, ...] = (
     ),
     Wanted(
         "mark",
-        "a copy is marked as a shadow, so that loops are seen; a mark that a client made up is taken away",
+        "a copy is marked as a shadow, so that v2 knows; a mark that a client made up is taken away",
         lambda one: one.what == "x-mirror-proxy-shadow" and (one.is_shadow or one.ours is None),
+    ),
+    Wanted(
+        "via",
+        "a copy names the proxies that mirrored it, so that loops are seen",
+        lambda one: one.what == "x-mirror-proxy-via" and one.is_shadow,
+    ),
+    Wanted(
+        "any method",
+        "a method is any token (RFC 9110 §9.1); Envoy takes the ones that it knows",
+        lambda one: one.case.method not in METHODS,
     ),
     Wanted(
         "ipv6 suffix",
@@ -143,11 +159,6 @@ WANTED: tuple[Wanted, ...] = (
         "service time",
         "x-envoy-upstream-service-time of an origin passes here; the translation has Envoy write none, not even that",
         lambda one: (one.what, one.envoy) == ("x-envoy-upstream-service-time", None),
-    ),
-    Wanted(
-        "words to envoy",
-        "Envoy takes x-envoy-* from clients away, since it would heed them; here they mean nothing and pass",
-        lambda one: one.place != "response" and one.what.startswith("x-envoy-") and one.envoy is None,
     ),
     Wanted(
         "no body",
@@ -200,6 +211,11 @@ WANTED: tuple[Wanted, ...] = (
         "default port",
         "a redirect to a scheme's own port does not name the port; Envoy, told so, does",
         _names_default_port,
+    ),
+    Wanted(
+        "no host",
+        "a redirect of a request with an empty Host is to the path alone; Envoy writes a URL without a host",
+        lambda one: not one.case.host and _is_without_host(one),
     ),
     Wanted(
         "http 1.0",

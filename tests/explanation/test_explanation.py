@@ -166,6 +166,7 @@ async def test_a_copy_is_shown_against_the_primarys_with_its_effective_percentag
         "  + x-forwarded-for: 127.0.0.1, 127.0.0.1",
         "  + x-envoy-internal: true",
         "  + x-mirror-proxy-shadow: shop/v2; <signature>",
+        "  + x-mirror-proxy-via: <this proxy>; <signature>",
         "  - Host: shop",
         "  - x-forwarded-for: 127.0.0.1",
     ]

@@ -13,7 +13,7 @@ from proxy.clock import DeadlineWheel
 from proxy.config.model import Address, Breaker, Endpoint, Mirroring, MirrorPolicy
 from proxy.http1.request import RequestHead, read_request
 from proxy.mirror.budget import Budget
-from proxy.mirror.policy import Mirror, Rate, is_own_mark, mark_value
+from proxy.mirror.policy import Mirror, Rate
 from proxy.mirror.shadow import Shadow
 from proxy.telemetry.outcome import FAILURES, OUTCOMES
 from proxy.upstream.cluster import Cluster
@@ -279,29 +279,3 @@ def test_a_mirror_that_answered_is_logged_again_when_it_fails(caplog: pytest.Log
         "2 failures in a row)",
         "1 failure)",
     ]
-
-
-def test_a_mark_is_known_by_its_key() -> None:
-    mark = mark_value("shop/v2", KEY)
-    assert mark.startswith(b"shop/v2; ")
-    assert is_own_mark(mark, KEY)
-
-
-@pytest.mark.parametrize(
-    "mark",
-    [
-        mark_value("shop/v2", b"x" * 32),
-        mark_value("shop/v2", KEY).replace(b"v2", b"v3"),
-        mark_value("shop/v2", KEY)[:-1],
-        mark_value("shop/v2", KEY) + b"0",
-        mark_value("shop/v2", KEY).upper(),
-        mark_value("shop/v2", KEY).partition(b"; ")[2],
-        b"shop/v2; ",
-        b"shop/v2",
-        b"; ",
-        b"",
-        b"\xff\xfe; \xff",
-    ],
-)
-def test_a_foreign_or_forged_mark_is_not_ours(mark: bytes) -> None:
-    assert not is_own_mark(mark, KEY)

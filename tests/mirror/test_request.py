@@ -12,7 +12,8 @@ from proxy.mirror.request import ShadowForm
 
 NO_CHANGES = Mutation((), (), ())
 FORWARDED = b"x-forwarded-for: 10.0.0.9\r\n"
-TAIL = b"x-forwarded-for: 10.0.0.9, 127.0.0.1\r\nx-envoy-internal: true\r\n\r\n"
+INTERNAL, VIA = b"x-envoy-internal: true\r\n", b"x-mirror-proxy-via: us; 1\r\n\r\n"
+TAIL = b"x-forwarded-for: 10.0.0.9, 127.0.0.1\r\n" + INTERNAL + VIA
 
 
 def copy_of(
@@ -22,10 +23,11 @@ def copy_of(
     mutation: Mutation = NO_CHANGES,
     suffix: bool = True,
     mark: bytes = b"",
+    name: bytes = b"us; 1",
 ) -> bytes:
     """Give the copy of a request, of which the primary gets the same fields and x-forwarded-for."""
     head = read_request(start + lines + b"\r\n", 100, frozenset())
-    return ShadowForm(mutation, suffix, mark).write(head, head.fields + FORWARDED, b"127.0.0.1")
+    return ShadowForm(mutation, suffix, mark, name).write(head, head.fields + FORWARDED, b"127.0.0.1")
 
 
 HOSTS = {
@@ -74,9 +76,33 @@ def test_our_address_is_appended_to_x_forwarded_for_and_the_request_is_internal(
     assert copy_of().endswith(TAIL)
 
 
-def test_the_mark_comes_last() -> None:
+def test_the_mark_stands_among_what_tells_a_shadow() -> None:
     copy = copy_of(mark=b"shop/v2; 0123")
-    assert copy.endswith(TAIL[:-2] + b"x-mirror-proxy-shadow: shop/v2; 0123\r\n\r\n")
+    assert copy.endswith(INTERNAL + b"x-mirror-proxy-shadow: shop/v2; 0123\r\n" + VIA)
+
+
+LISTS = {
+    "one": ([b"a; 1"], b"a; 1, us; 1"),
+    "several": ([b"a; 1,b; 2 ,\tc"], b"a; 1, b; 2, c, us; 1"),
+    "lines": ([b"a; 1", b"b; 2, c; 3"], b"a; 1, b; 2, c; 3, us; 1"),
+    "nothing": ([b""], b"us; 1"),
+    "commas": ([b", ,"], b"us; 1"),
+}
+
+
+@pytest.mark.parametrize(("lines", "expected"), LISTS.values(), ids=LISTS.keys())
+@pytest.mark.parametrize(
+    "mutation",
+    [NO_CHANGES, Mutation(["x-mirror-proxy-via"], (), ()), Mutation((), [("x-mirror-proxy-via", "z")], ())],
+    ids=["as it came", "removed", "set"],
+)
+def test_our_name_is_appended_to_the_requests_list_whatever_header_changes_say(
+    lines: list[bytes], expected: bytes, mutation: Mutation
+) -> None:
+    fields = b"".join(b"X-Mirror-Proxy-Via: %b\r\n" % line for line in lines)
+    copy = copy_of(b"Host: shop\r\n" + fields, mutation=mutation)
+    assert copy.endswith(INTERNAL + b"x-mirror-proxy-via: " + expected + b"\r\n\r\n")
+    assert copy.lower().count(b"x-mirror-proxy-via") == 1
 
 
 def test_a_copy_expects_no_100_continue() -> None:
@@ -109,7 +135,7 @@ def test_header_changes_are_made_in_envoys_order() -> None:
     assert copy_of(lines, mutation=mutation) == (
         b"GET /a?b=c HTTP/1.1\r\nHost: shop-shadow\r\nx-b: set\r\n"
         b"x-forwarded-for: 10.0.0.9, 127.0.0.1\r\n"
-        b"x-a: set\r\nx-a: added\r\nx-b: added\r\nx-envoy-internal: true\r\n\r\n"
+        b"x-a: set\r\nx-a: added\r\nx-b: added\r\n" + INTERNAL + VIA
     )
 
 
@@ -120,10 +146,10 @@ def test_a_host_that_was_changed_gets_the_suffix_after_the_change() -> None:
 
 
 def test_header_changes_reach_x_forwarded_for_but_neither_the_mark_nor_internal() -> None:
-    names = ["x-forwarded-for", "x-envoy-internal", "x-mirror-proxy-shadow"]
+    names = ["x-forwarded-for", "x-envoy-internal", "x-mirror-proxy-shadow", "x-mirror-proxy-via"]
     copy = copy_of(mutation=Mutation(names, (), ()), mark=b"m")
     assert copy == (
-        b"GET /a?b=c HTTP/1.1\r\nHost: shop-shadow\r\nx-envoy-internal: true\r\nx-mirror-proxy-shadow: m\r\n\r\n"
+        b"GET /a?b=c HTTP/1.1\r\nHost: shop-shadow\r\n" + INTERNAL + b"x-mirror-proxy-shadow: m\r\n" + VIA
     )
 
 
@@ -136,7 +162,7 @@ def test_header_changes_may_take_out_the_trace() -> None:
 def test_the_primarys_fields_are_not_touched_by_the_copy() -> None:
     head = read_request(b"POST / HTTP/1.1\r\nHost: shop\r\nExpect: 100-continue\r\n\r\n", 100, frozenset())
     before = head.fields, head.host_line
-    ShadowForm(Mutation(["host"], (), ()), suffix=True, mark=b"m").write(
+    ShadowForm(Mutation(["host"], (), ()), suffix=True, mark=b"m", name=b"us").write(
         head, head.fields + FORWARDED, b"::1"
     )
     assert (head.fields, head.host_line) == before

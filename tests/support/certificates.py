@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -32,16 +33,25 @@ class Authority:
         self.file = str(folder / f"{name}.pem")
         Path(self.file).write_bytes(own.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM))
 
-    def issue(self, host: str, *, stem: str | None = None) -> tuple[str, str]:
-        """Write a certificate for `host` and its key; returns both paths."""
+    def issue(
+        self,
+        host: str,
+        *,
+        stem: str | None = None,
+        subject: x509.Name | None = None,
+        names: Sequence[x509.GeneralName] | None = None,
+    ) -> tuple[str, str]:
+        """Write a certificate for `host` and its key; returns both paths.
+
+        Its `subject` and alternative `names` (empty: no such extension) are made of `host` unless they are given.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         issuer = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(self._identity)
-        signed = (
-            _builder(_name(host), self._name, key.public_key())
-            .add_extension(x509.SubjectAlternativeName([_subject(host)]), critical=False)
-            .add_extension(issuer, critical=False)
-            .sign(self._key, hashes.SHA256())
-        )
+        builder = _builder(_name(host) if subject is None else subject, self._name, key.public_key())
+        for_names = [_subject(host)] if names is None else names
+        if for_names:
+            builder = builder.add_extension(x509.SubjectAlternativeName(for_names), critical=False)
+        signed = builder.add_extension(issuer, critical=False).sign(self._key, hashes.SHA256())
         stem = stem or host.replace("/", "_")
         certificate, private = (self._folder / f"{stem}.{end}" for end in ("crt", "key"))
         certificate.write_bytes(signed.public_bytes(Encoding.PEM))

@@ -114,23 +114,31 @@ class Plane:
     """A data plane that serves; `port` is its first listener's."""
 
     def __init__(
-        self, config: Config, access_log: AccessLog | None = None, pairs: socket.socket | None = None
+        self,
+        config: Config,
+        access_log: AccessLog | None = None,
+        pairs: socket.socket | None = None,
+        mark_key: bytes = MARK_KEY,
     ) -> None:
         self.config = config
-        self.inner = DataPlane(config, generation=1, mark_key=MARK_KEY, access_log=access_log, pairs=pairs)
+        self.inner = DataPlane(config, generation=1, mark_key=mark_key, access_log=access_log, pairs=pairs)
         self.port = 0
         self._errors: list[dict[str, Any]] = []
         self._is_finished = False
 
     async def start(
-        self, host: str = "127.0.0.1", tls: ListenerTls | None = None, send_buffer: int | None = None
+        self,
+        host: str = "127.0.0.1",
+        tls: ListenerTls | None = None,
+        send_buffer: int | None = None,
+        port: int = 0,
     ) -> Plane:
-        """Serve on a free port of `host`; with a small `send_buffer` the kernel takes little of a response."""
+        """Serve on `port` of `host`, 0 for a free one; a small `send_buffer`: the kernel takes little of a response."""
         asyncio.get_running_loop().set_exception_handler(lambda _, context: self._errors.append(context))
         raw = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         if send_buffer is not None:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
-        raw.bind((host, 0))
+        raw.bind((host, port))
         self.port = raw.getsockname()[1]
         try:
             await self.inner.start([(Listener(Address(host, self.port), tls), raw)])

@@ -122,6 +122,9 @@ class Settings:
     path_normalization: str = "base"  # none, base, merge_slashes, decode_and_merge_slashes
     xff_num_trusted_hops: int = 0
     via: bool = False
+    forward_client_cert: str = (
+        "sanitize"  # sanitizeSet, appendForward, forwardOnly: Envoy's, on mTLS listeners
+    )
     max_buffered_bytes: int = 64 * 1024 * 1024  # all shadows of one worker
     mark_key_file: str | None = None
     limits: Limits = Limits()
