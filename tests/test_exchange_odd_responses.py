@@ -6,10 +6,11 @@ import pytest
 
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import get
-from tests.support.origin import answering
+from tests.support.origin import OK, answering
 
 #: What the primary sends, the lines of the head that the client gets, and whether the connection is used again.
 MENDED = {
+    "LF everywhere": (b"HTTP/1.1 200 OK\nx-a: 1\ncontent-length: 2\n\nok", [b"x-a: 1"], True),
     "a field that ends with LF": (
         b"HTTP/1.1 200 OK\r\nx-a: 1\nx-b: 2\r\ncontent-length: 2\r\n\r\nok",
         [b"x-a: 1", b"x-b: 2"],
@@ -63,4 +64,20 @@ async def test_the_connection_of_a_204_is_used_again_unless_it_announces_a_body(
     for _ in range(2):
         response = await client.ask(get())
         assert (response.status, response.lines) == (204, [])
+    assert len(v1.visits) == (1 if reused else 2)
+
+
+@pytest.mark.parametrize(
+    ("lines", "reused"), [(b"", True), (b"content-length: 0\r\n", True), (b"content-length: 2\r\n", False),
+                          (b"transfer-encoding: chunked\r\n", False)],
+)  # fmt: skip
+async def test_the_connection_of_a_1xx_is_used_again_unless_it_announces_a_body(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, lines: bytes, reused: bool
+) -> None:
+    v1 = await origin(answering(b"HTTP/1.1 103 Early Hints\r\n" + lines + b"\r\n" + OK))
+    client = await connect(await plane(v1))
+    for _ in range(2):
+        hints = await client.ask(get())
+        assert (hints.status, hints.lines) == (103, [])
+        assert (await client.response()).body == b"ok"
     assert len(v1.visits) == (1 if reused else 2)

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from proxy.config.model import Address, Mirroring
+from proxy.config.model import Address, Mirroring, RetryPolicy
 from proxy.telemetry.access_log import AccessLog
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import get, post
-from tests.support.origin import Visit
+from tests.support.origin import OK, Visit
 from tests.support.plane import cluster_at, free_port, make_config, until
 
 
@@ -139,6 +139,60 @@ async def test_a_client_that_breaks_http_is_logged_with_the_rule(
     [line] = log.lines()
     assert (line["status"], line["flag"]) == (400, "DPE")
     assert line["detail"] == "malformed chunk size"
+
+
+BROKEN = {
+    b"HTTP/1.1 200 OK\r\nx : 1\r\n\r\n": "Invalid header token",
+    b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\n": "Transfer-Encoding other than a single chunked",
+    b"HTTP/1.1 200 OK\n x: 1\n\n": "folded line before the first field",
+    b"\x1b[31mgarbage\r\n\r\n": "malformed status line",
+}
+
+
+@pytest.mark.parametrize("answer", BROKEN, ids=BROKEN.values())
+async def test_an_upstream_that_breaks_http_is_logged_with_the_rule(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, log: Log, answer: bytes
+) -> None:
+    served = await plane(await origin(answer), await origin(answer), access_log=log.writer)
+    assert (await (await connect(served)).ask(get())).status == 502
+    await served.ended("protocol_error")
+    lines = {line["kind"]: line for line in log.lines()}
+    assert (lines["request"]["flag"], lines["request"]["detail"]) == ("UPE", BROKEN[answer])
+    assert (lines["mirror"]["outcome"], lines["mirror"]["detail"]) == ("protocol_error", BROKEN[answer])
+
+
+async def test_an_upstream_that_breaks_http_is_counted_and_named_in_the_proxy_s_own_log(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer, rule = next(iter(BROKEN.items()))
+    served = await plane(await origin(answer), await origin(answer))
+    client = await connect(served)
+    for times in (1, 2):
+        assert (await client.ask(get())).status == 502
+        await served.ended("protocol_error", times)
+    said = [record.getMessage() for record in caplog.records if record.name == "proxy.upstream.complaint"]
+    assert sorted(said) == [
+        f'upstream broke HTTP: cluster={cluster} rule="{rule}" unlogged=0' for cluster in ("mirror", "v1")
+    ]
+    for cluster in ("v1", "mirror"):
+        assert served.count("upstream_protocol_errors_total", cluster) == 2
+
+
+async def test_a_request_that_was_tried_again_with_success_is_logged_without_a_rule(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, log: Log
+) -> None:
+    async def break_once(visit: Visit) -> None:
+        await visit.request()
+        await visit.send(b"garbage\r\n\r\n" if visit.number == 0 else OK)
+        await visit.gone()
+
+    retries = RetryPolicy(1, on=frozenset({"reset"}), back_off_s=0.001)
+    served = await plane(await origin(break_once), access_log=log.writer, retries=retries)
+    assert (await (await connect(served)).ask(get())).status == 200
+    await served.finish()
+    [line] = log.lines()
+    assert (line["status"], line["flag"]) == (200, None)
+    assert "detail" not in line
 
 
 async def test_strange_bytes_make_valid_lines(

@@ -331,6 +331,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._buffer.clear()
             stream.on_upgraded(head, rest)
             return False
+        self._reusable &= head.keep_alive  # one that announces a body may be followed by it
         self._interims += 1
         if self._interims > _MAX_INTERIMS:
             self._fail(errors.PROTOCOL_ERROR, "too many 1xx responses")
