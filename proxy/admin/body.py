@@ -6,13 +6,13 @@ the loop, nor more memory than one piece for each client that is slow to read.
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from aiohttp import hdrs, web
 
+from proxy.admin import connections
 from proxy.admin.beside import Beside
 from proxy.config.problems import hinted
 
@@ -20,8 +20,6 @@ JSON = "application/json; charset=utf-8"
 TEXT = "text/plain; charset=utf-8"
 
 _PIECE_BYTES = 64 * 1024
-#: A client that takes no piece for so long loses the rest.
-_PATIENCE_S = 10.0
 
 
 class NonsenseError(Exception):
@@ -31,7 +29,7 @@ class NonsenseError(Exception):
 async def read(request: web.Request, keys: tuple[str, ...]) -> dict[str, Any]:
     """Return what was sent, if it is an object with none but these keys; raises `NonsenseError`."""
     try:
-        value = json.loads(await request.read())
+        value = json.loads(await _received(request))
     except (ValueError, RecursionError) as error:
         raise NonsenseError(f"the body is not JSON: {error}") from error
     if not isinstance(value, dict):
@@ -68,21 +66,25 @@ async def send(request: web.Request, body: bytes, content_type: str) -> web.Stre
     response.content_length = len(body)
     await response.prepare(request)
     if request.method != hdrs.METH_HEAD:
-        await _write(request, response, memoryview(body))
+        connections.wait(request, connections.READ_S)
+        await _write(response, memoryview(body))
     return response
 
 
-async def _write(request: web.Request, response: web.StreamResponse, body: memoryview) -> None:
+async def _received(request: web.Request) -> bytes:
+    connections.wait(request, connections.HEAD_S)
+    try:
+        return await request.read()
+    finally:
+        connections.work(request)
+
+
+async def _write(response: web.StreamResponse, body: memoryview) -> None:
     try:
         for start in range(0, len(body), _PIECE_BYTES):
-            async with asyncio.timeout(_PATIENCE_S):
-                await response.write(body[start : start + _PIECE_BYTES])
+            await response.write(body[start : start + _PIECE_BYTES])
     except ConnectionResetError:
         response.force_close()
-    except TimeoutError:
-        response.force_close()
-        if request.transport is not None:
-            request.transport.abort()  # what it has not read yet would be waited for
 
 
 def _written(value: object) -> str:

@@ -9,11 +9,14 @@ from aiohttp import web
 
 from proxy.admin import changes, guard, views
 from proxy.admin.beside import CHANGES, DIFFERENCES, VIEWS, Beside
+from proxy.admin.connections import REASONS, Connections, timed
 from proxy.admin.page.live import LIVE, Live
 from proxy.admin.scrapes import Scrapes
 from proxy.admin.subject import Subject
+from proxy.telemetry.metrics import Report
 
 _CLOSE_S = 1.0
+_LISTENERS = ("admin", "metrics")
 #: The work that is done beside the loop, each kind by a thread of its own.
 _KINDS = {VIEWS: "views", CHANGES: "the answers of changes", DIFFERENCES: "differences"}
 
@@ -21,11 +24,15 @@ _KINDS = {VIEWS: "views", CHANGES: "the answers of changes", DIFFERENCES: "diffe
 class Door:
     """One open door; close it to be rid of its socket too."""
 
-    def __init__(self, runner: web.AppRunner) -> None:
+    def __init__(self, sock: socket.socket, runner: web.AppRunner, connections: Connections) -> None:
+        self._sock = sock
         self._runner = runner
+        self._connections = connections
 
     async def close(self) -> None:
         """Take no more, and finish; a client that has not read its answer within a second loses it."""
+        self._connections.close()
+        self._sock.close()
         await self._runner.cleanup()
 
 
@@ -36,14 +43,28 @@ class AdminServer:
         self._subject = subject
         self._scrapes = Scrapes(subject)
         self._beside = {key: Beside(what) for key, what in _KINDS.items()}
+        self._connections: dict[str, Connections] = {}
+        self._ended = {name: dict.fromkeys(REASONS, 0) for name in _LISTENERS}
 
     async def open(self, sock: socket.socket) -> Door:
         """Open the door to everything."""
-        return await self._open(sock, views.PAGES, changes.CHANGES)
+        return await self._open("admin", sock, views.PAGES, changes.CHANGES)
 
     async def open_probes(self, sock: socket.socket) -> Door:
         """Open the door that has only what `views.PROBES` names."""
-        return await self._open(sock, views.PROBES, ())
+        return await self._open("metrics", sock, views.PROBES, ())
+
+    def report(self) -> Report:
+        """Count connections, those that there are and those that were ended."""
+        return {
+            "admin_connections_active": {(name,): len(some) for name, some in self._connections.items()},
+            "admin_connections_ended_total": {
+                (name, reason): count
+                for name, ended in self._ended.items()
+                for reason, count in ended.items()
+                if name in self._connections
+            },
+        }
 
     def close(self) -> None:
         """Do no more work beside the loop."""
@@ -52,11 +73,15 @@ class AdminServer:
             beside.close()
 
     async def _open(
-        self, sock: socket.socket, pages: tuple[views.Page, ...], taken: tuple[changes.Change, ...]
+        self,
+        listener: str,
+        sock: socket.socket,
+        pages: tuple[views.Page, ...],
+        taken: tuple[changes.Change, ...],
     ) -> Door:
         is_local = ipaddress.ip_address(sock.getsockname()[0]).is_loopback
         guards = (guard.explain, guard.refuse_foreign_host) if is_local else (guard.explain,)
-        app = web.Application(middlewares=guards, client_max_size=guard.MAX_BODY_BYTES)
+        app = web.Application(middlewares=(timed, *guards), client_max_size=guard.MAX_BODY_BYTES)
         app[guard.SUBJECT] = self._subject
         app[guard.IS_LOCAL] = is_local
         app[views.SCRAPES] = self._scrapes
@@ -71,5 +96,7 @@ class AdminServer:
             app.router.add_route(method, path, guard.guarded(change))
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=_CLOSE_S)
         await runner.setup()
-        await web.SockSite(runner, sock).start()
-        return Door(runner)
+        assert runner.server is not None  # noqa: S101 - it is set up
+        connections = Connections(sock, runner.server, self._ended[listener])
+        self._connections[listener] = connections
+        return Door(sock, runner, connections)

@@ -57,15 +57,28 @@ class Child:
     ) -> None:
         """Run a module of ours, which is handed the other end of the pipe and inherits `fds`. Raises `OSError`."""
         ours, theirs = socket.socketpair()
-        with theirs:
-            self._process = _popen(
-                module, {"control": theirs.fileno(), **options}, (theirs.fileno(), *fds), environ
-            )
-        self.pid = self._process.pid
-        self._pidfd = os.pidfd_open(self.pid)
+        try:
+            with theirs:
+                self._process = _popen(
+                    module, {"control": theirs.fileno(), **options}, (theirs.fileno(), *fds), environ
+                )
+            self.pid = self._process.pid
+            self._pidfd = self._watched()
+        except OSError:
+            ours.close()
+            raise
         own_pids.add(self.pid)
         self._loop.add_reader(self._pidfd, self._on_exit)
         await self._loop.create_unix_connection(lambda: self._pipe, sock=ours)
+
+    def _watched(self) -> int:
+        """Return a descriptor that tells when the process ends; without one it may not live."""
+        try:
+            return os.pidfd_open(self.pid)
+        except OSError:
+            self._process.kill()
+            self._process.wait()
+            raise
 
     async def _ask(self, message: control.Message, key: object, timeout_s: float) -> control.Message | None:
         """Send `message` and return the answer of that `key`, or None when it does not come."""

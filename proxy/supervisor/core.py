@@ -294,6 +294,7 @@ class Supervisor:
             "task_failures_total": {(name,): count for name, count in tasks.failures.items()},
         }
         merge(report, self._spans.report())
+        merge(report, self._doors.report())
         return merge(report, self._comparing.report)
 
     def _settled(self, processes: list[WorkerProcess]) -> Report:

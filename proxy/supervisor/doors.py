@@ -11,6 +11,7 @@ from proxy.admin.subject import Subject
 from proxy.config.model import Address, Settings
 from proxy.supervisor import sockets
 from proxy.supervisor.sockets import StartError
+from proxy.telemetry.metrics import Report
 
 
 @dataclass(slots=True)
@@ -60,6 +61,10 @@ class Doors:
         self._wanted = wanted
         for door in unwanted:  # not waited for: who asked for this may be waiting behind it
             tasks.spawn(door.close(), "close-door")
+
+    def report(self) -> Report:
+        """Count the connections of all doors."""
+        return self._server.report()
 
     async def close(self) -> None:
         """Close all."""

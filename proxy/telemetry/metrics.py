@@ -107,6 +107,10 @@ FAMILIES: dict[str, Family] = {
         Family("spans_total", "counter", "Trace spans, by what became of them: exported, dropped or failed.",
                ("result",)),
         Family("access_log_dropped_total", "counter", "Access log lines dropped because the writer was behind."),
+        Family("admin_connections_active", "gauge", "Open connections to the admin and metrics listeners.",
+               ("listener",)),
+        Family("admin_connections_ended_total", "counter", "Admin connections closed or refused by the proxy, by "
+               "reason: over_limit or timeout.", ("listener", "reason")),
         Family("task_failures_total", "counter", "Background tasks that ended in an unforeseen error.", ("task",)),
         Family("build_info", "gauge", "1, with the version as label.", ("version",), merge="max"),
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from aiohttp import hdrs, web
 
+from proxy.admin import connections
 from proxy.admin.beside import VIEWS
 from proxy.admin.guard import problem
 from proxy.admin.page import panels
@@ -47,6 +48,7 @@ async def events(request: web.Request) -> web.StreamResponse:
     following = live.follow(panels.draw, _wanted(request))
     try:
         await response.prepare(request)
+        connections.wait(request)
         if request.method == hdrs.METH_HEAD:
             return response
         async for event in following:
