@@ -27,6 +27,7 @@ NOT_NOMINABLE = frozenset(
     }
 )  # fmt: skip
 
+_EMPTY = frozenset({b""})
 _MAX_LENGTH_DIGITS = 18
 _WORTH_A_VIEW = 16 * 1024
 _BARE_NEWLINE = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)")  # at the end, LF may still follow
@@ -67,8 +68,8 @@ def is_length(value: bytes) -> bool:
 
 
 def tokens_of(value: bytes) -> frozenset[bytes]:
-    """Give the members of a list of tokens, lower case."""
-    return frozenset(token for part in value.lower().split(b",") if (token := part.strip(b" \t")))
+    """Give the members of a list of tokens, lower case; no step of Python for each, of which a head may have 32 000."""
+    return frozenset(value.lower().translate(None, b" \t").split(b",")) - _EMPTY
 
 
 def cut(data: bytes | bytearray, at: int, stop: int) -> bytes:
