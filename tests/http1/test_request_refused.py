@@ -118,6 +118,11 @@ REFUSED = {
     "CR before CRLF": (GET + b"X: a\r\r\n", 400, ""),
     "an unknown expectation": (POST + b"Expect: 200-ok\r\n", 417, "expectation"),
     "two expectations": (POST + b"Expect: 100-continue, other\r\n", 417, "expectation"),
+    "too many Connection options": (GET + b"Connection: " + b"a, " * 100 + b"\r\n", 431, "Connection"),
+    "too many Connection options in lines": (
+        GET + b"".join(b"Connection: a%d\r\n" % number for number in range(51))
+        + b"".join(b"Connection: b%d, c%d\r\n" % (number, number) for number in range(26)), 431, "Connection",
+    ),
     "an unknown expectation in HTTP/1.0": (OLD + b"Expect: x\r\n", 417, "expectation"),
 }  # fmt: skip
 
