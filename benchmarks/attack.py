@@ -72,7 +72,7 @@ def measure(attack: Attack, proxy: Proxy, cores: Collection[int], seconds: float
         process = stack.enter_context(proxy.start(setup, home / "proxy", cores))
         watching = stack.enter_context(_running("observer", home, 0, setup.port, seconds))
         _await_word(watching, observer.READY)
-        before, pids = process.rss_bytes(), set(process.pids())
+        before, pids, waited_s = process.rss_bytes(), set(process.pids()), process.waited_s()
         what = (attack.role, attack.kind, attack.connections, seconds, setup.port, hostile)
         sending = stack.enter_context(_running("sender", home, SENDER_NICENESS, *what))
         peak = before
@@ -85,6 +85,7 @@ def measure(attack: Attack, proxy: Proxy, cores: Collection[int], seconds: float
             **sent,
             "sent_mib": sent["sent_bytes"] / MIB,
             "ended": float(len(pids - set(process.pids()))),
+            "waited_ms": (process.waited_s() - waited_s) * 1e3,
             "growth_mib": (peak - before) / MIB,
             "allowed_mib": attack.allowed_bytes / MIB,
         }

@@ -21,7 +21,7 @@ from benchmarks.runner import progress
 from benchmarks.table import aligned, number
 
 SUBJECTS = ("mirror-proxy", "envoy")
-MAX_SECONDS, MAX_CONNECTIONS = 60, 64
+MAX_SECONDS, MAX_CONNECTIONS, MAX_ROUNDS = 60, 64, 9
 COLUMNS = {
     "worst ms": "worst_ms",
     "p50 ms": "p50_ms",
@@ -34,7 +34,10 @@ COLUMNS = {
     "MiB sent": "sent_mib",
     "whole": "sent_completed",
     "cut": "sent_refused",
+    "stolen ms": "waited_ms",
 }
+#: Of several rounds the worst counts; of the others' figures the median.
+WORST_COUNTS = {"failed", "ended"}
 DESCRIPTION = """\
 Attack a proxy and measure what another client goes through beside that.
 
@@ -51,12 +54,14 @@ columns:
   MiB ok                what may wait: for each connection 320 KiB in each direction, and 1.3 MiB for its mirror; 48 MiB
                         where responses are compared
   MiB sent, whole, cut  what the sender sent, its messages that were taken whole and that were rejected or cut off
+  stolen ms             how long the proxy waited for its core: beyond 100 the waits may be the machine's
 
 figures to reach, whose misses the verdict names:
   worst <= 50 ms; p99 <= 5 ms with 1 connection, <= 15 ms with more; nothing failed, nothing ended; MiB + <= 4 x MiB ok
 
 The kinds `nothing` and `bulk` are not hostile: read the others against them. mirror-proxy's breaker ends an attack by a
-mirror after 20 failures in a row. Figures need two cores; on a busy machine run with `nice -n -10`.
+mirror after 20 failures in a row. Figures need two cores. On a busy machine run with `nice -n -20` and more rounds. One
+round of everything takes 20 minutes.
 
 examples:
   python -m benchmarks.hostile --list
@@ -80,10 +85,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\n".join(_listed(chosen)))
         return 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    results = run(chosen, _proxies(options.only), options.seconds)
+    results = run(chosen, _proxies(options.only), options.seconds, options.rounds)
     print(render(chosen, results))
     if options.json:
-        options.json.write_text(results.to_json(_machine(options.seconds)))
+        options.json.write_text(results.to_json(_machine(options.rounds, options.seconds)))
     return 130 if results.is_interrupted else 0
 
 
@@ -108,6 +113,7 @@ def _parser() -> argparse.ArgumentParser:
         help="hostile connections, a row each (1,8)",
     )
     parser.add_argument("--seconds", type=_seconds, default=3.0, help="seconds of one attack (3), at most 60")
+    parser.add_argument("--rounds", type=_rounds, default=1, help="rounds, of which the median counts (1)")
     parser.add_argument("--only", choices=SUBJECTS, help="measure one proxy (both)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
     parser.add_argument("--list", action="store_true", help="list roles and kinds")
@@ -119,6 +125,13 @@ def _numbers(text: str) -> tuple[int, ...]:
     if not all(1 <= number <= MAX_CONNECTIONS for number in numbers):
         raise ValueError
     return numbers
+
+
+def _rounds(text: str) -> int:
+    rounds = int(text)
+    if not 1 <= rounds <= MAX_ROUNDS:
+        raise ValueError
+    return rounds
 
 
 def _seconds(text: str) -> float:
@@ -160,38 +173,54 @@ def _proxies(only: str | None) -> list[Proxy]:
     return [proxy for proxy in chosen if not proxy.missing()]
 
 
-def run(attacks: Sequence[Attack], proxies: Sequence[Proxy], seconds: float) -> Results:
+def run(attacks: Sequence[Attack], proxies: Sequence[Proxy], seconds: float, rounds: int) -> Results:
     """Measure each attack on each proxy; an interrupt ends the run and returns what there is."""
     results = Results()
     core = leave_first_core()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     try:
-        for index, attack in enumerate(attacks, start=1):
-            for proxy in proxies:
-                if attack.is_compared and not proxy.reads_files:
-                    continue  # comparing is mirror-proxy's own
-                progress(f"{index}/{len(attacks)}  {attack.name}  {proxy.name}")
-                try:
-                    results.add(attack.name, proxy.name, measure(attack, proxy, [core], seconds))
-                except (CannotStartError, RuntimeError, ValueError, OSError) as failure:
-                    results.fail(attack.name, proxy.name, str(failure))
+        for turn in range(rounds):
+            for index, attack in enumerate(attacks, start=1):
+                progress(f"round {turn + 1}/{rounds}  {index}/{len(attacks)}  {attack.name}")
+                _row(results, attack, proxies, core, seconds)
     except KeyboardInterrupt:
         results.is_interrupted = True
     progress("")
     return results
 
 
+def _row(results: Results, attack: Attack, proxies: Sequence[Proxy], core: int, seconds: float) -> None:
+    for proxy in proxies:
+        if attack.is_compared and not proxy.reads_files:
+            continue  # no other proxy compares
+        try:
+            results.add(attack.name, proxy.name, measure(attack, proxy, [core], seconds))
+        except (CannotStartError, RuntimeError, ValueError, OSError) as failure:
+            results.fail(attack.name, proxy.name, str(failure))
+
+
 def render(attacks: Sequence[Attack], results: Results) -> str:
     """Return a row for each attack and proxy, with its verdict, and what could not be measured."""
     cells, verdicts = [("attack", "proxy", *COLUMNS)], ["verdict"]
     for attack in attacks:
-        for proxy, (figures,) in results.rounds.get(attack.name, {}).items():
+        for proxy in results.rounds.get(attack.name, {}):
+            figures = _figures(results, attack.name, proxy)
             cells.append((attack.name, proxy, *(_cell(figures, name) for name in COLUMNS.values())))
             verdicts.append(_verdict(attack, figures))
     rows = [f"{line}  {verdict}" for line, verdict in zip(aligned(cells).splitlines(), verdicts, strict=True)]
     failed = [f"failed: {where}: {reason}" for where, reason in results.failures.items()]
     return "\n".join([*rows, *failed])
+
+
+def _figures(results: Results, attack: str, proxy: str) -> Figures:
+    """Return one row's figures over all rounds."""
+    names = {name for figures in results.taken(attack, proxy) for name in figures}
+    found = {}
+    for name in names:
+        if spread := results.spread(attack, proxy, name):
+            found[name] = spread.high if name in WORST_COUNTS else spread.median
+    return found
 
 
 def _cell(figures: Figures, name: str) -> str:
@@ -207,12 +236,13 @@ def _verdict(attack: Attack, figures: Figures) -> str:
     return f"miss: {', '.join(missed)}" if missed else "pass"
 
 
-def _machine(seconds: float) -> dict[str, object]:
+def _machine(rounds: int, seconds: float) -> dict[str, object]:
     return {
         "python": platform.python_version(),
         "kernel": platform.release(),
         "cores": os.cpu_count(),
         "load": os.getloadavg()[0],
+        "rounds": rounds,
         "seconds": seconds,
     }
 

@@ -67,6 +67,7 @@ class Observer:
         self._port = port
         self._end = time.monotonic() + seconds
         self._next_closed = self._next_paced = time.monotonic()
+        self._left = round(seconds / INTERVAL_S)  # requests that the paced client has yet to make
         self._is_closed_busy = False
         self._waiting: deque[float] = deque()
         self._under_way: dict[int, Exchange] = {}
@@ -90,13 +91,14 @@ class Observer:
 
     @property
     def _has_work(self) -> bool:
-        return bool(self._under_way or self._waiting)
+        return bool(self._under_way or self._waiting or self._left)
 
     def _make_requests(self, now: float) -> None:
         """Make the requests that are due."""
-        while self._next_paced <= now < self._end:
+        while self._left and self._next_paced <= now:
             self._waiting.append(self._next_paced)
             self._next_paced += INTERVAL_S
+            self._left -= 1
         while self._waiting and len(self._under_way) < MAX_CONNECTIONS:
             self._request(Exchange(self.paced, self._waiting.popleft()))
         if not self._is_closed_busy and self._next_closed <= now < self._end:
@@ -112,7 +114,11 @@ class Observer:
 
     def _request(self, exchange: Exchange) -> None:
         """Send a request on a connection that is idle, or else on a new connection."""
-        number = self._idle.pop() if self._idle else self._connect()
+        try:
+            number = self._idle.pop() if self._idle else self._connect()
+        except OSError:
+            self._end_exchange(exchange, is_failed=True)
+            return
         self._under_way[number] = exchange
         try:
             self._sockets[number].send(REQUEST)
@@ -142,20 +148,20 @@ class Observer:
         exchange.received += received
         if exchange.is_complete and exchange.received.startswith(OK):
             self._idle.append(number)
-            self._end_exchange(number)
+            self._end_exchange(self._under_way.pop(number), is_failed=False)
         elif exchange.is_complete or not received:
             self._fail(number)
 
     def _fail(self, number: int) -> None:
-        """Count a request without its response; how long it was waited for counts too."""
-        self._under_way[number].client.failed += 1
+        """End an exchange without its response."""
         self._close(number)
-        self._end_exchange(number)
+        self._end_exchange(self._under_way.pop(number), is_failed=True)
 
-    def _end_exchange(self, number: int) -> None:
-        exchange = self._under_way.pop(number)
+    def _end_exchange(self, exchange: Exchange, *, is_failed: bool) -> None:
+        """Count a request and how long it waited, for its response or for its failure."""
         now = time.monotonic()
         exchange.client.latencies.append(now - exchange.due)
+        exchange.client.failed += is_failed
         if exchange.client is self.closed:
             self._is_closed_busy = False
             self._next_closed = now + PAUSE_S

@@ -120,6 +120,15 @@ class ProcessTree:
         """Return the resident memory of the tree; pages shared by two processes count twice."""
         return sum(stat.rss_bytes for stat in self._stats())
 
+    def waited_s(self) -> float:
+        """Return how long the tree's threads have waited for a core that others had, `/proc/PID/schedstat`."""
+        waited_ns = 0
+        for pid in self.pids():
+            for path in Path("/proc").glob(f"{pid}/task/*/schedstat"):
+                with suppress(OSError):  # it has ended meanwhile
+                    waited_ns += int(path.read_text().split()[1])
+        return waited_ns / 1e9
+
     def terminate(self) -> None:
         """Ask the command to leave, as an orchestrator would (SIGTERM to the root only)."""
         self._root.terminate()

@@ -50,6 +50,7 @@ def test_a_childs_cpu_and_memory_count_and_kill_ends_it_too(tmp_path: Path) -> N
     try:
         _until(lambda: tree.cpu_s() > 0.1 and tree.last_words().isdigit())
         child = int(tree.last_words())
+        assert tree.waited_s() >= 0
         assert tree.rss_bytes() > read_stats()[child].rss_bytes > 0
     finally:
         tree.kill()

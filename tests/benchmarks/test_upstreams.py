@@ -53,6 +53,20 @@ async def test_a_healthy_origin_refuses_a_body_without_a_length(tmp_path: Path) 
         assert (await reader.read()).startswith(b"HTTP/1.1 411 ")
 
 
+async def test_a_sink_answers_a_chunked_body_at_its_end_and_the_next_request_too(tmp_path: Path) -> None:
+    head = b"POST / HTTP/1.1\r\nHost: v\r\nTransfer-Encoding: chunked\r\n\r\n"
+    async with connected("sink", tmp_path) as (reader, writer):
+        writer.write(head + b"1\r\nx\r\n")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(reader.read(1), 0.05)
+        writer.write(b"0\r\n\r\n")
+        assert await reader.readexactly(len(OK)) == OK
+        writer.write(GET + POST)
+        assert await reader.readexactly(2 * len(OK)) == 2 * OK
+        writer.write(head + b"0\r\n\r\n")
+        assert await reader.readexactly(len(OK)) == OK
+
+
 async def test_a_closing_origin_closes_after_the_head(tmp_path: Path) -> None:
     async with connected("close_after_head", tmp_path) as (reader, writer):
         writer.write(POST[:-5])
