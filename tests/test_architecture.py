@@ -91,6 +91,17 @@ LONGER = {
     "proxy/upstream/connection.py": 540,
 }
 
+#: What a terminal or CI reads is made visible there; elsewhere a stream is only set up, or a log's.
+PRINTERS = {
+    "cli/printing.py",
+    "cli/__init__.py",
+    "cli/reporting.py",
+    "config/settings.py",
+    "demo/origin.py",
+    "demo/screen.py",
+    "demo/stage.py",
+}
+
 TASK_MAKERS = {"create_task", "ensure_future", "TaskGroup"}
 
 
@@ -142,6 +153,13 @@ def _spellings(node: ast.Name | ast.alias) -> tuple[str, ...]:
 
 def _path_id(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_path_id)
+def test_what_is_printed_is_printed_in_one_place(path: Path) -> None:
+    room = path.relative_to(ROOT / "proxy").as_posix()
+    if room not in PRINTERS and not room.startswith("telemetry/"):
+        assert names(path.read_text()).isdisjoint({"print", "stdout", "stderr", "__stdout__", "__stderr__"})
 
 
 @pytest.mark.parametrize("path", MODULES, ids=_path_id)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from proxy.advice import words
 from proxy.config.model import Cluster, Compare, Config, MirrorPolicy, Route, Settings, VirtualHost
+from proxy.visible import as_line
 
 HEADER = ("route", "takes", "goes to", "share", "where")
 MAX_ADDRESSES = 4
@@ -16,9 +17,8 @@ Row = tuple[str, ...]
 def outline(config: Config) -> str:
     """Tell what `config` does: where it listens, and each virtual host with its routes in order."""
     clusters = {cluster.name: cluster for cluster in config.clusters}
-    parts = ["\n".join(_settings(config.settings))]
-    parts += ["\n".join(_virtual_host(host, clusters)) for host in config.virtual_hosts]
-    return "\n\n".join(parts) + "\n"
+    parts = [_settings(config.settings), *(_virtual_host(host, clusters) for host in config.virtual_hosts)]
+    return "\n\n".join("\n".join(map(as_line, part)) for part in parts) + "\n"
 
 
 def addresses(cluster: Cluster) -> str:

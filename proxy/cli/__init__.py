@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from proxy.cli import check, ctl, demo, explain, report, run, translate
+from proxy.cli.printing import complain, say
 from proxy.cli.verb import DISTRIBUTION, FAILED, USAGE, Verb, refuse
 from proxy.config import flags
 from proxy.config.problems import ConfigError, did_you_mean
@@ -34,7 +35,9 @@ class _Parser(argparse.ArgumentParser):
         unknown = [word.split("=")[0] for word in message.split() if word.startswith("--")]
         if message.startswith("unrecognized") and unknown:
             message = f"{message}; {did_you_mean(unknown[0], [flag.option for flag in flags.FLAGS])}"
-        super().error(message.removesuffix("; "))
+        self.print_usage(sys.stderr)
+        complain(f"{self.prog}: error: {message.removesuffix('; ')}")
+        self.exit(USAGE)
 
 
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
@@ -55,7 +58,7 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
     except ConfigError as error:
         return refuse(error)
     except KeyboardInterrupt:
-        sys.stderr.write("broken off\n")
+        complain("broken off")
         return FAILED
 
 
@@ -72,5 +75,5 @@ def _parser() -> argparse.ArgumentParser:
 
 class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        sys.stdout.write(f"{DISTRIBUTION} {version()}\n")
+        say(f"{DISTRIBUTION} {version()}")
         parser.exit()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from proxy.cli.printing import complain, document, say, show
 from proxy.cli.verb import FAILED, OK, Verbs, add_files, add_parser, load_and_warn
 from proxy.config import flags
 
@@ -53,8 +53,7 @@ def _check(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     from proxy.advice.outline import outline  # noqa: PLC0415  with the verb
 
     loaded = load_and_warn(arguments, environ)
-    sys.stdout.write(outline(loaded.config))
-    sys.stdout.flush()
+    document(outline(loaded.config))
     has_warnings, has_problems = bool(loaded.config.warnings), not _can_export(loaded)
     if arguments.live:
         found = _go_through(loaded)
@@ -71,7 +70,7 @@ def _can_export(loaded: Loaded) -> bool:
     try:
         spans.check(loaded.config.settings)
     except StartError as error:
-        sys.stderr.write(f"{error}\n")
+        complain(str(error))
         return False
     return True
 
@@ -80,14 +79,7 @@ def _go_through(loaded: Loaded) -> set[str]:
     """Print the checklist; give the words its lines begin with."""
     from proxy.advice.checklist import checklist  # noqa: PLC0415  with the flag
 
-    is_watched = sys.stderr.isatty()
-
-    def show(text: str) -> None:
-        if is_watched:
-            sys.stderr.write(f"\r\x1b[K{text}")
-            sys.stderr.flush()
-
     found = list(checklist(loaded.config, loaded.documents, show))
     show("")
-    sys.stdout.write("\n" + "".join(f"{finding}\n" for finding in found))
+    say("", *map(str, found))
     return {finding.word for finding in found}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from proxy.cli import mirrors, ramp, table, weights
 from proxy.cli.action import Action, RemoteError, UsageError, only
+from proxy.cli.printing import complain, say
 from proxy.cli.verb import DISTRIBUTION, FAILED, OK, USAGE, Verbs, add_parser
 from proxy.config import flags, quantity
 from proxy.report.words import span
@@ -76,14 +76,12 @@ def _ctl(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     try:
         remote = connect(arguments, environ)
         for line in _lines(remote, arguments):
-            sys.stdout.write(f"{line}\n")
-            sys.stdout.flush()  # some lines come when something has happened
+            say(line)
     except UsageError as error:
-        sys.stderr.write(f"{DISTRIBUTION} ctl: {error}\n")
+        complain(f"{DISTRIBUTION} ctl: {error}")
         return USAGE
     except RemoteError as error:
-        for line in (str(error), *error.details):
-            sys.stderr.write(f"{line}\n")
+        complain(str(error), *error.details)
         return FAILED
     return OK
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping
 
+from proxy.cli.printing import complain, document
 from proxy.cli.verb import FAILED, OK, USAGE, Verbs, add_parser, load
 from proxy.config import flags
 
@@ -51,10 +51,10 @@ def _explain(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
         config = load(arguments, environ).config.without_baselines()
         found = asyncio.run(verdict.reach(config, request))
     except ValueError as error:
-        sys.stderr.write(f"{error}\n")
+        complain(str(error))
         return USAGE
     except OSError as error:
-        sys.stderr.write(f"the request cannot be made: {str(error) or 'there was no answer'}\n")
+        complain(f"the request cannot be made: {str(error) or 'there was no answer'}")
         return FAILED
-    sys.stdout.write(telling.tell(config, request, found))
+    document(telling.tell(config, request, found))
     return OK

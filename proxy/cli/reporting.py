@@ -9,8 +9,9 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from proxy.cli import ctl, sources, waiting
+from proxy.cli import ctl, printing, sources, waiting
 from proxy.cli.action import UsageError
+from proxy.cli.printing import complain, say
 from proxy.cli.sources import Source, SourceError
 from proxy.cli.verb import DISTRIBUTION, FAILED, OK, UNDECIDED, USAGE
 from proxy.compare.example import Example, Search
@@ -18,7 +19,6 @@ from proxy.compare.totals import Totals
 from proxy.config.problems import did_you_mean
 from proxy.report import document, findings, junit, markdown, text, verdict
 from proxy.report.findings import Reading, Report, Wanted
-from proxy.visible import visible
 
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -32,11 +32,10 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
             source.close()
         _write(report, arguments)
     except UsageError as error:
-        sys.stderr.write(f"{DISTRIBUTION} report: {error}\n")
+        complain(f"{DISTRIBUTION} report: {error}")
         return USAGE
     except SourceError as error:
-        for line in (str(error), *error.details):
-            sys.stderr.write(f"{line}\n")
+        complain(str(error), *error.details)
         return FAILED
     return {"ok": OK, "broken": FAILED, "undecided": UNDECIDED}[report.outcome]
 
@@ -94,7 +93,7 @@ def _check_mirror(reading: Reading, wanted: Wanted) -> None:
     known = findings.names(reading)
     if wanted.mirror is not None and wanted.mirror not in known:
         hint = did_you_mean(wanted.mirror, known) or f"known: {', '.join(known) or 'none'}"
-        raise UsageError(visible(f'--mirror: there is no mirror "{wanted.mirror}"; {hint}'))
+        raise UsageError(f'--mirror: there is no mirror "{wanted.mirror}"; {hint}')
 
 
 def _lenient(source: Source) -> Callable[[Search], Sequence[Example]]:
@@ -108,7 +107,7 @@ def _lenient(source: Source) -> Callable[[Search], Sequence[Example]]:
             return waiting.patiently(lambda: source.look(search))
         except SourceError as error:
             failed.append(error)
-            sys.stderr.write(f"there are no examples: {error}\n")
+            complain(f"there are no examples: {error}")
             return ()
 
     return look
@@ -126,13 +125,12 @@ def _write(report: Report, arguments: argparse.Namespace) -> None:
         Path(arguments.output).write_text(said, encoding="utf-8")
     except OSError as error:
         raise SourceError(f"{arguments.output}: cannot be written: {error.strerror}") from error
-    sys.stdout.write(f"{visible(f'{verdict.word(report)}  {verdict.line(report)}')}\n")
+    say(f"{verdict.word(report)}  {verdict.line(report)}")
 
 
 def _print(said: str) -> None:
     try:
-        sys.stdout.write(said)
-        sys.stdout.flush()
+        printing.document(said)
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left goes nowhere, quietly
         raise SourceError(f"standard output cannot be written: {error.strerror}") from error

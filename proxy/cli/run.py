@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from proxy.cli.printing import document
 from proxy.cli.verb import OK, Verbs, add_files, add_parser, load, load_and_warn
 from proxy.config import flags
 from proxy.config.problems import Problems
@@ -70,5 +70,5 @@ def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
 def _print_config(loaded: Loaded) -> int:
     from proxy.config.document import dump  # noqa: PLC0415  with the flag
 
-    sys.stdout.write(dump(loaded.documents))
+    document(dump(loaded.documents))
     return OK

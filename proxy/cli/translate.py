@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from proxy.cli.printing import complain, document
 from proxy.cli.verb import DISTRIBUTION, FAILED, OK, Verbs, add_files, add_parser, load_and_warn
 from proxy.config import flags
 from proxy.config.problems import Problems
+from proxy.visible import visible
 
 if TYPE_CHECKING:
     from proxy.config.loader import Loaded
@@ -62,11 +63,11 @@ def _translate(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int
     translation = _translation(arguments, environ, loaded)
     text = _header(arguments, translation.notes) + write(translation.documents)
     if arguments.output is None:
-        sys.stdout.write(text)
+        document(text)
     elif not _written(Path(arguments.output), text):
         return FAILED
     for line in translation.unsaid:
-        sys.stderr.write(f"not said: {line}\n")
+        complain(f"not said: {line}")
     return FAILED if translation.unsaid and arguments.strict else OK
 
 
@@ -86,7 +87,7 @@ def _translation(arguments: argparse.Namespace, environ: Mapping[str, str], load
 def _header(arguments: argparse.Namespace, notes: Sequence[str]) -> str:
     """Return the comment on top: the command, and what readers must know."""
     lines = [f"Written by: {shlex.join((DISTRIBUTION, 'translate', *_given(arguments)))}", *notes]
-    return "".join(f"# {line}\n" for line in lines)
+    return "".join(f"# {visible(line)}\n" for line in lines)
 
 
 def _given(arguments: argparse.Namespace) -> list[str]:
@@ -106,6 +107,6 @@ def _written(path: Path, text: str) -> bool:
     try:
         path.write_text(text)
     except OSError as error:
-        sys.stderr.write(f"{path}: cannot be written: {error.strerror}\n")
+        complain(f"{path}: cannot be written: {error.strerror}")
         return False
     return True

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from proxy.cli.printing import complain
 from proxy.config import flags
 from proxy.config.problems import ConfigError, Problems
 
@@ -46,7 +46,7 @@ def load_and_warn(arguments: argparse.Namespace, environ: Mapping[str, str]) -> 
     """Load as `load` does, and tell every warning."""
     loaded = load(arguments, environ)
     for warning in loaded.config.warnings:
-        sys.stderr.write(f"WARNING {warning}\n")
+        complain(f"WARNING {warning}")
     return loaded
 
 
@@ -62,6 +62,5 @@ def load(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Loaded:
 
 def refuse(error: ConfigError) -> int:
     """Tell every problem; return the exit code."""
-    for problem in error.problems:
-        sys.stderr.write(f"{problem}\n")
+    complain(*map(str, error.problems))
     return USAGE if error.is_usage else FAILED

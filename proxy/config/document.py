@@ -17,6 +17,7 @@ import yaml
 
 from proxy.config.node import Node, Place, plain
 from proxy.config.problems import Mark, Problem, Problems
+from proxy.visible import disarmed
 
 MAX_FILE_BYTES = 8 * 1024 * 1024
 MAX_ALIASED_NODES = 10_000
@@ -294,10 +295,19 @@ class _Dumper(yaml.SafeDumper):
         """Write no aliases."""
         return True
 
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        """Put texts in double quotes that a CI may take for commands, once they are folded: there it can be escaped."""
+        style = '"' if _LIKE_A_COMMAND.search(data) else None
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style)
+
+
+_Dumper.add_representer(str, _Dumper.represent_str)
+_LIKE_A_COMMAND = re.compile(r"(?:^|\s)::|##\w*\[")
+
 
 def write(values: Iterable[Any]) -> str:
-    """Write plain values as documents of YAML that read back to the same."""
-    return yaml.dump_all(values, Dumper=_Dumper, sort_keys=False, width=110)
+    """Write plain values as documents of YAML that read back to the same, with no command to a CI among the lines."""
+    return disarmed(yaml.dump_all(values, Dumper=_Dumper, sort_keys=False, width=110))
 
 
 def dump(documents: Iterable[Document]) -> str:

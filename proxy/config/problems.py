@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from proxy.visible import as_line
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -26,7 +28,10 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One problem. `subject` is the object (`VirtualService default/app`), `path` the field inside it."""
+    """One problem; as text it is one line, whatever stands in it.
+
+    `subject` is the object (`VirtualService default/app`), `path` the field inside it.
+    """
 
     mark: Mark
     message: str
@@ -39,7 +44,7 @@ class Problem:
         spot = (str(self.mark),) if self.mark.is_flag else (str(self.mark), self.subject, self.path)
         place = " ".join(part for part in spot if part)
         text = f"{self.message}; {self.hint}" if self.hint else self.message
-        return f"{place}: {text}" if place else text
+        return as_line(f"{place}: {text}" if place else text)
 
 
 class Problems:

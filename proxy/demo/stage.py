@@ -29,6 +29,7 @@ from proxy.supervisor.core import Supervisor
 from proxy.supervisor.sockets import StartError
 from proxy.telemetry import log
 from proxy.telemetry.metrics import Report
+from proxy.visible import as_line
 
 PERCENT = 50
 PRIMARY, MIRROR = "v1", "v2"
@@ -47,7 +48,7 @@ def run(listen: Address, admin: Address, seconds: float | None) -> int:
             stage = Stage(_with_port(listen), _with_port(admin), Path(folder) / "access.log")
             return asyncio.run(stage.run(seconds))
     except ConfigError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{as_line(str(error))}\n")
         return 2
     except (StartError, OSError) as error:
         _log.error("%s", error)

@@ -13,6 +13,7 @@ from proxy.explanation.asked import Asked
 from proxy.explanation.trial import ANSWER, Seen
 from proxy.explanation.verdict import Candidate, Verdict
 from proxy.mirror.share import on_one_scale
+from proxy.visible import as_line
 
 #: What differs from one time to the next.
 CHANCE = (
@@ -36,7 +37,7 @@ def tell(config: Config, asked: Asked, verdict: Verdict) -> str:
         told = _Told(config, verdict.taken.route, verdict.sent or [], _lines(asked.wire()))
         parts += [list(told.split(verdict.sticks_to)), *told.sent(), *told.copies(verdict.copied)]
         parts.append(list(told.rest()))
-    return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
+    return "\n\n".join("\n".join(map(as_line, part)) for part in parts if part) + "\n"
 
 
 def _tried(verdict: Verdict) -> Iterator[str]:
