@@ -23,7 +23,7 @@ from typing import Any, TypeVar, cast
 
 from proxy.compare.example import Search
 from proxy.compare.totals import Totals
-from proxy.config.model import Compare, Config, Settings, VirtualHost
+from proxy.config.model import Compare, Config, Memory, Settings, VirtualHost
 from proxy.runtime import Override
 from proxy.snapshot import Part
 from proxy.telemetry.metrics import Report, merge
@@ -186,10 +186,14 @@ class Drained:
 
 @dataclass(frozen=True, slots=True)
 class Configure:
-    """To the comparer: compare so from now on. `name` is the proxy's, which its own store is called by."""
+    """To the comparer: compare so from now on. `name` is the proxy's, which its own store is called by.
+
+    `buffered_bytes`: what pairs and examples may take that wait.
+    """
 
     compare: Compare
     name: str
+    buffered_bytes: int = Memory().comparer_bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,11 +86,7 @@ class DataPlane:
             pass
         compiler.finish()
         self._holdings.adopt(self.snapshot.held, settings)
-        upgrades = frozenset(name.lower().encode() for name in settings.upgrades)
-        self._door = Door(
-            self._serve, settings.limits, upgrades, self._wheel, backlog, self._stats, self._descriptors
-        )
-        self._door.trailers = settings.http1.trailers
+        self._door = Door(self._serve, settings, self._wheel, backlog, self._stats, self._descriptors)
         self._resolver = Resolver(self._holdings.clusters.values())
 
     def _serve(
@@ -141,7 +137,7 @@ class DataPlane:
         assert snapshot is not None  # noqa: S101 - commit follows prepare
         snapshot.steer(overrides)
         gone = self._holdings.adopt(snapshot.held, snapshot.settings)
-        self._door.trailers = snapshot.settings.http1.trailers
+        self._door.apply(snapshot.settings)
         self._shedding.limits = snapshot.settings.shed
         self.snapshot = snapshot
         await in_slices(self._settle(snapshot.held, gone))

@@ -103,6 +103,7 @@ class Holdings:
     def adopt(self, held: Held, settings: model.Settings) -> list[Cluster]:
         """Make `held` the present under `settings`; return the clusters that it lacks, which are to be closed."""
         self.budget.limit = settings.max_buffered_bytes
+        self.outlet.bound(settings.memory.captures_bytes)
         for cluster in held.clusters.values():
             cluster.apply(settings)
         gone = [cluster for name, cluster in self.clusters.items() if held.clusters.get(name) is not cluster]

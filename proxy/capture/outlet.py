@@ -49,6 +49,10 @@ class Outlet:
         except OSError as error:
             self.drop("too_large" if error.errno == errno.EMSGSIZE else "no_comparer")
 
+    def bound(self, held_bytes: int) -> None:
+        """Let captures keep no more than `held_bytes`."""
+        self.limit = min(MAX_HELD_BYTES, held_bytes)
+
     def drop(self, reason: str) -> None:
         """Count a pair that will not be compared."""
         self.dropped[reason] += 1

@@ -18,7 +18,7 @@ _AT_ONCE = 64
 
 
 class Intake:
-    """Datagrams, in their order; `has_some` is set while any waits here."""
+    """Datagrams, in their order; `has_some` is set while any waits here. `max_bytes` is passed by one at most."""
 
     def __init__(self, end: socket.socket) -> None:
         end.setblocking(False)
@@ -27,6 +27,7 @@ class Intake:
         self._buffer = memoryview(bytearray(_LARGEST))
         self._waiting: deque[bytes] = deque()
         self._bytes = 0
+        self.max_bytes = MAX_BYTES
         self._is_reading = False
         self._is_ended = False
         self.has_some = asyncio.Event()
@@ -74,7 +75,7 @@ class Intake:
 
     @property
     def _has_room(self) -> bool:
-        return len(self._waiting) < MAX_DATAGRAMS and self._bytes < MAX_BYTES
+        return len(self._waiting) < MAX_DATAGRAMS and self._bytes < self.max_bytes
 
     def _pause(self) -> None:
         if self._is_reading:

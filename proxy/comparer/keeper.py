@@ -75,6 +75,10 @@ class Keeper:
             self._wanted = wanted
             self._next_try = 0.0
 
+    def bound(self, example_bytes: int) -> None:
+        """Have examples take no more memory than this."""
+        self._memory.max_example_bytes = example_bytes
+
     def add(self, counted: Mapping[Key, int], examples: Iterable[Example]) -> None:
         """Have it written by and by."""
         self._memory.add(counted, examples, self._now())

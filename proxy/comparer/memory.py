@@ -33,6 +33,7 @@ class Memory:
         self._examples: deque[Example] = deque()
         self._bytes = 0
         self._numbers = 0
+        self.max_example_bytes = MAX_EXAMPLE_BYTES
 
     def add(self, counted: Mapping[Key, int], examples: Iterable[Example], now: float) -> None:
         """Add to the counts of the minute of `now`, and keep the examples."""
@@ -86,7 +87,7 @@ class Memory:
         self._drop_oldest()
 
     def _drop_oldest(self) -> None:
-        while len(self._examples) > MAX_EXAMPLES or self._bytes > MAX_EXAMPLE_BYTES:
+        while len(self._examples) > MAX_EXAMPLES or self._bytes > self.max_example_bytes:
             self._bytes -= _size(self._examples.popleft())
 
     def _make_room(self) -> None:

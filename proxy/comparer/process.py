@@ -147,6 +147,8 @@ class Comparer:
 
     def _configure(self, message: control.Configure) -> None:
         self._desk.configure(message.compare)
+        self._intake.max_bytes = message.buffered_bytes // 2
+        self._keeper.bound(message.buffered_bytes // 2)
         self._keeper.settle(message.compare, message.name)
         if not self._is_configured:
             self._is_configured = True

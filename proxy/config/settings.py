@@ -349,6 +349,7 @@ def read(place: Place, name: str) -> tuple[Settings, Defaults]:
     mirroring: dict[str, Any] = spec.pop("mirroring", {})
     whole_spec = {"max_buffered_bytes", "mark_key_file", "shed"} & mirroring.keys()
     spec.update({key: mirroring.pop(key) for key in whole_spec})
+    spec["is_buffer_given"] = "max_buffered_bytes" in whole_spec
     spec.update(mirroring.pop("sampling", {}))
     overrides = mirroring.pop("overrides", ())
     host_suffix = spec.pop("shadow_host_suffix", True)

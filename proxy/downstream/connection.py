@@ -161,6 +161,7 @@ class DownstreamConnection(asyncio.Protocol):
         door.wheel.forget(self)
         self._ready = False
         self._buffer.clear()
+        door.heads.drop(self)
         if self._stream is not None:
             stream, self._stream = self._stream, None
             stream.on_client_gone()
@@ -297,6 +298,7 @@ class DownstreamConnection(asyncio.Protocol):
         elif end >= 4:
             raw = bytes(buffer[:end])
             del buffer[:end]
+            self.door.heads.drop(self)
             self._on_head(raw, buffer, 0)
         elif framing.has_bare_newline(buffer, searched):
             self._refuse(BadMessageError(400, "bare CR or LF in head"))
@@ -317,6 +319,7 @@ class DownstreamConnection(asyncio.Protocol):
             self._has_head_begun = True
             self.door.wheel.set(self, monotonic() + self.door.limits.head_timeout_s)
         self._valve.resume(flow.EVERY_REASON)
+        self.door.heads.hold(self, len(self._buffer))
 
     def _on_head(self, raw: bytes, data: bytes | bytearray, at: int) -> None:
         """Take a complete head; what was read after it is `data` from `at` on."""
@@ -415,8 +418,13 @@ class DownstreamConnection(asyncio.Protocol):
         bad[error.status] = bad.get(error.status, 0) + 1
         self._ready = False
         self._buffer.clear()
+        self.door.heads.drop(self)
         self.write(serializer.local_reply(error.status, error.reason.encode() + b"\n", keep_alive=False))
         self._linger()
+
+    def refuse_head(self) -> None:
+        """Close a connection whose head does not come to its end, for heads of others to have room."""
+        self._refuse(BadMessageError(503, "too many unfinished heads"))
 
     def refuse_body(self, error: BadMessageError) -> None:
         """Answer a malformed body with the reason, and close."""

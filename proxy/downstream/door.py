@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from proxy.backlog import Backlog
 from proxy.clock import DeadlineWheel
-from proxy.config.model import Limits
+from proxy.config.model import Settings
 from proxy.descriptors import Descriptors
+from proxy.downstream.heads import HeadBudget
 from proxy.downstream.idle import LongestIdle
 from proxy.downstream.stream import Stream
 from proxy.http1.request import RequestHead
@@ -27,29 +28,34 @@ Handler = Callable[["DownstreamConnection", RequestHead, bytes, bool], Stream | 
 class Door:
     """What all connections of one worker share."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - a worker has one of each
+    def __init__(
         self,
         handler: Handler,
-        limits: Limits,
-        upgrades: frozenset[bytes],
+        settings: Settings,
         wheel: DeadlineWheel,
         backlog: Backlog,
         stats: DownstreamStats,
         descriptors: Descriptors,
     ) -> None:
         self.handler = handler
-        self.limits = limits
-        self.upgrades = upgrades
+        self.limits = settings.limits
+        self.upgrades = frozenset(name.lower().encode() for name in settings.upgrades)
         self.wheel = wheel
         self.backlog = backlog
         self.stats = stats
         self.descriptors = descriptors
-        self.trailers = False  # whether those of requests are forwarded; the settings in force say it
         self.draining = False
         self.connections: set[DownstreamConnection] = set()
         self.arriving = 0
         self.refused = 0
+        self.heads = HeadBudget(0)
         self._longest_idle = LongestIdle()
+        self.apply(settings)
+
+    def apply(self, settings: Settings) -> None:
+        """Take over what of other settings a worker takes up while it serves."""
+        self.trailers = settings.http1.trailers
+        self.heads.limit = settings.memory.heads_bytes
 
     # --- room for connections: from accept on, a handshake is one ---
 

@@ -268,4 +268,6 @@ def _added_up(tables: Iterator[Totals]) -> dict[Key, int]:
 
 
 def _order_of(settings: Settings) -> control.Configure | None:
-    return control.Configure(settings.compare, settings.name) if settings.compare.is_on else None
+    if not settings.compare.is_on:
+        return None
+    return control.Configure(settings.compare, settings.name, settings.memory.comparer_bytes)

@@ -30,6 +30,7 @@ from proxy.supervisor import banner, fitting, orphans
 from proxy.supervisor.child import own_pids
 from proxy.supervisor.comparing import Comparing
 from proxy.supervisor.doors import Doors
+from proxy.supervisor.fitting import fitted
 from proxy.supervisor.fleet import Fleet
 from proxy.supervisor.niceness import yield_to_others
 from proxy.supervisor.process import Supply, WorkerProcess
@@ -77,7 +78,7 @@ def run(
     _raise_file_limit()
     sys.setswitchinterval(_SWITCH_S)
     try:
-        return asyncio.run(_run(config, generation_source, watcher, patience or Patience()))
+        return asyncio.run(_run(fitted(config), generation_source, watcher, patience or Patience()))
     except StartError as error:
         _log.error("%s", error)
         return 1
@@ -120,7 +121,7 @@ class Supervisor:
         self.ramps = Ramps(self._steering, self._fleet, self.snapshot, self.totals)
         self._watcher = watcher or Watcher(())
         self._reload = Reload(
-            lambda: checked(source()),
+            lambda: fitted(checked(source())),
             self._fleet,
             self._doors,
             self._comparing,
@@ -315,7 +316,6 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_stop_signal)
         loop.add_signal_handler(signal.SIGHUP, self._reload.want)
-        loop.add_signal_handler(signal.SIGCHLD, orphans.reap, own_pids)
         loop.add_signal_handler(signal.SIGUSR1, self._fleet.send, control.ReopenLog())
 
     def _on_stop_signal(self) -> None:
@@ -340,6 +340,7 @@ class Supervisor:
             late_s = loop.time() - due  # while we were stopped ourselves, nobody could be heard
             self._fleet.check(loop.time() - late_s)
             self._comparing.check(loop.time() - late_s)
+            orphans.reap(own_pids)
 
     async def _drain(self) -> int:
         """Leave as the drain settings say; returns the exit code."""

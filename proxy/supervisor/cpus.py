@@ -6,6 +6,8 @@ import math
 import os
 from pathlib import Path
 
+from proxy.supervisor.cgroup import folders, read
+
 
 def worker_count(root: Path = Path("/"), affinity: int | None = None) -> int:
     """Return the CPU limit in whole processors, at least 1.
@@ -20,42 +22,19 @@ def worker_count(root: Path = Path("/"), affinity: int | None = None) -> int:
 
 def _quotas(root: Path) -> list[float]:
     found = []
-    for folder, is_v2 in _cgroups(root):
+    for folder, is_v2 in folders(root, "cpu"):
         quota = _quota_v2(folder) if is_v2 else _quota_v1(folder)
         if quota is not None:
             found.append(quota)
     return found
 
 
-def _cgroups(root: Path) -> list[tuple[Path, bool]]:
-    """Return our cgroup's folders and their parents, with whether each is v2's."""
-    folders = []
-    for line in _read(root / "proc/self/cgroup").splitlines():
-        _, controllers, path = line.split(":", 2)
-        if not controllers:
-            base = root / "sys/fs/cgroup"
-        elif "cpu" in controllers.split(","):
-            base = root / "sys/fs/cgroup/cpu"
-        else:
-            continue
-        own = Path(path.lstrip("/"))
-        folders += [(base / part, not controllers) for part in (own, *own.parents)]
-    return folders
-
-
 def _quota_v2(folder: Path) -> float | None:
-    quota, _, period = _read(folder / "cpu.max").strip().partition(" ")
+    quota, _, period = read(folder / "cpu.max").strip().partition(" ")
     return int(quota) / int(period) if quota.isdigit() and period.isdigit() else None
 
 
 def _quota_v1(folder: Path) -> float | None:
-    quota = _read(folder / "cpu.cfs_quota_us").strip()
-    period = _read(folder / "cpu.cfs_period_us").strip()
+    quota = read(folder / "cpu.cfs_quota_us").strip()
+    period = read(folder / "cpu.cfs_period_us").strip()
     return int(quota) / int(period) if quota.isdigit() and period.isdigit() else None  # -1: no limit
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="ascii")
-    except OSError:
-        return ""

@@ -90,7 +90,8 @@ class Reload:
         config = await asyncio.to_thread(self._source)
         for warning in config.warnings:
             _log.warning("%s", warning)
-        if config == present and not any(cluster.tls for cluster in config.clusters):
+        is_same = config == present and config.settings.is_buffer_given == present.settings.is_buffer_given
+        if is_same and not any(cluster.tls for cluster in config.clusters):
             self._fleet.send(control.ReloadCertificates())
             _log.info("reload: the configuration is unchanged; certificates are read again")
             return

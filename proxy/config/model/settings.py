@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from proxy.config.model.compare import Compare
 from proxy.config.model.value import Address, HashKey, HeaderOps, Share
@@ -109,6 +109,19 @@ class Tracing:
 
 
 @dataclass(frozen=True, slots=True)
+class Memory:
+    """What may be held beside what `mirroring` bounds; less where the memory of the proxy is limited.
+
+    `heads_bytes`: all unfinished heads of a worker; `captures_bytes`: what a worker keeps of responses that are to be
+    compared; `comparer_bytes`: pairs and examples that wait in the comparer.
+    """
+
+    heads_bytes: int = 32 * 1024 * 1024
+    captures_bytes: int = 16 * 1024 * 1024
+    comparer_bytes: int = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What a `MirrorProxy` document says, with its defaults."""
 
@@ -126,6 +139,9 @@ class Settings:
         "sanitize"  # sanitizeSet, appendForward, forwardOnly: Envoy's, on mTLS listeners
     )
     max_buffered_bytes: int = 64 * 1024 * 1024  # all shadows of one worker
+    #: Whether that is somebody's wish, which the machine does not change.
+    is_buffer_given: bool = field(default=False, compare=False)
+    memory: Memory = Memory()
     mark_key_file: str | None = None
     limits: Limits = Limits()
     http1: Http1 = Http1()

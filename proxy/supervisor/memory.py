@@ -1,0 +1,61 @@
+"""How much memory this container may use, and what workers and the comparer may hold of it.
+
+Idle processes come first; of the rest a part is shared out, so that what is not accounted for has room as well:
+sockets, responses on their way, what an allocator keeps. Figures of idle processes are of the container's image
+(anonymous memory and their part of files, `smaps_rollup`), rounded up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from proxy.config.model import Memory
+from proxy.supervisor.cgroup import folders, read
+
+MIB = 1024 * 1024
+SUPERVISOR = 44 * MIB
+WORKER = 24 * MIB
+COMPARER = 48 * MIB
+#: Less than this beside idle processes is too little to compare anything.
+LEAST_TO_COMPARE = 64 * MIB
+#: A v1 cgroup without a limit has one of almost 2^63.
+_NO_LIMIT = 1 << 60
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What one worker may hold for shadows, and everything else."""
+
+    buffered_bytes: int
+    memory: Memory
+
+
+def limit(root: Path = Path("/")) -> int | None:
+    """Return the smallest memory limit of our cgroup and its parents; None: there is none."""
+    found = []
+    for folder, is_v2 in folders(root, "memory"):
+        text = read(folder / ("memory.max" if is_v2 else "memory.limit_in_bytes")).strip()
+        if text.isdigit() and int(text) < _NO_LIMIT:
+            found.append(int(text))
+    return min(found, default=None)
+
+
+def idle(workers: int, *, compares: bool) -> int:
+    """Return what the processes take before anything happens."""
+    return SUPERVISOR + workers * WORKER + compares * COMPARER
+
+
+def share_out(left: int, workers: int, *, compares: bool) -> Allowance:
+    """Share out what idle processes leave: a half to workers and, where they compare, a quarter to the comparer."""
+    defaults = Memory()
+    worker = left // (2 * workers)
+    part = worker // 4 if compares else worker // 3
+    return Allowance(
+        worker - 2 * part if compares else worker - part,
+        Memory(
+            heads_bytes=min(defaults.heads_bytes, part),
+            captures_bytes=min(defaults.captures_bytes, part),
+            comparer_bytes=min(defaults.comparer_bytes, left // 4),
+        ),
+    )

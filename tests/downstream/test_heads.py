@@ -1,0 +1,99 @@
+"""Heads that do not come to an end: together they hold what they may, and the oldest make room."""
+
+from __future__ import annotations
+
+from proxy.config.model import Memory
+from proxy.downstream.heads import HeadBudget
+from tests.conftest import Connect, MakeOrigin, MakePlane
+from tests.support.client import Client, get
+from tests.support.plane import Plane, until
+
+HALF = b"GET / HTTP/1.1\r\nhost: shop\r\nx: "
+KIB = 1024
+
+
+class Sender:
+    """A connection that is refused when it is told so."""
+
+    def __init__(self, budget: HeadBudget) -> None:
+        self.budget = budget
+        self.is_refused = False
+
+    def refuse_head(self) -> None:
+        self.is_refused = True
+        self.budget.drop(self)
+
+
+def test_the_oldest_is_refused_however_much_it_holds() -> None:
+    budget = HeadBudget(100)
+    first, second, third = Sender(budget), Sender(budget), Sender(budget)
+    budget.hold(first, 10)
+    budget.hold(second, 60)
+    budget.hold(first, 30)
+    assert not first.is_refused
+    budget.hold(third, 20)
+    assert [one.is_refused for one in (first, second, third)] == [True, False, False]
+    assert budget.held == 80
+    budget.drop(second)
+    budget.drop(second)
+    assert budget.held == 20
+
+
+def test_one_that_is_larger_than_the_budget_is_refused_itself() -> None:
+    budget = HeadBudget(100)
+    only = Sender(budget)
+    budget.hold(only, 101)
+    assert only.is_refused
+    assert budget.held == 0
+
+
+async def half_heads(served: Plane, connect: Connect, count: int, size: int) -> list[Client]:
+    clients = []
+    for number in range(1, count + 1):
+        clients.append(await connect(served))
+        await clients[-1].send(HALF + b"a" * (size - len(HALF)))
+        await until(lambda: served.inner._door.heads.held == number * size, "half a head")  # noqa: B023
+    return clients
+
+
+async def test_half_heads_beyond_the_budget_push_the_oldest_out(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect
+) -> None:
+    v1 = await origin()
+    served = await plane(v1, settings={"memory": Memory(heads_bytes=64 * KIB)})
+    first, second, *_, last = await half_heads(served, connect, 8, 8 * KIB)
+    client = await connect(served)
+    assert (await client.ask(get())).status == 200
+    await last.send(b"a" * KIB)
+    refused = await first.response()
+    assert (refused.status, refused.body) == (503, b"too many unfinished heads\n")
+    assert refused.get(b"connection") == b"close"
+    assert await first.is_closed()
+    assert served.count("downstream_bad_requests_total", "503") == 1
+    for one in (second, last):
+        assert (await one.ask(b"\r\n\r\n")).status == 200
+    assert len(v1.requests) == 3
+
+
+async def test_a_head_that_is_finished_refused_or_gone_is_counted_out(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect
+) -> None:
+    served = await plane(await origin(), limits={"head_timeout_s": 0.5})
+    heads = served.inner._door.heads
+    finished, broken, left, late = await half_heads(served, connect, 4, KIB)
+    assert (await finished.ask(b"\r\n\r\n")).status == 200
+    assert (await broken.ask(b"\n")).status == 400
+    left.reset()
+    assert (await late.response()).status == 408
+    await until(lambda: heads.held == 0, "all to be counted out")
+
+
+async def test_a_pipelined_half_head_counts_too(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect
+) -> None:
+    served = await plane(await origin())
+    client = await connect(served)
+    assert (await client.ask(get() + HALF)).status == 200
+    await until(lambda: served.inner._door.heads.held == len(HALF), "the second head's half")
+    assert (await client.ask(b"\r\n\r\n")).status == 200
+    assert served.inner._door.heads.held == 0
