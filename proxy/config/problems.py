@@ -7,11 +7,18 @@ collection that holds errors into a `ConfigError`, and the warnings into `Config
 from __future__ import annotations
 
 import difflib
+import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from proxy.visible import as_line
+
+#: A longer word has no hint, and of more names only those are compared that begin as the word does and are about as
+#: long: to compare two takes a time by the product of their lengths, and there may be thousands of names.
+_MAX_WORD = 100
+_MAX_CANDIDATES = 100
+_FEW = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +101,18 @@ def hinted(message: str, word: str, known: Iterable[str]) -> str:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return `did you mean "..."?` for the nearest of `known`, or an empty string when none is near."""
-    by_fold = {name.casefold(): name for name in known}
-    near = difflib.get_close_matches(word.casefold(), by_fold, n=1)
+    if len(word) > _MAX_WORD:
+        return ""
+    folded = word.casefold()
+    by_fold = {name.casefold(): name for name in known if len(name) <= _MAX_WORD}
+    likely = heapq.nsmallest(_MAX_CANDIDATES, by_fold, key=lambda name: _distance(name, folded))
+    near = difflib.get_close_matches(folded, likely, n=1)
     return f'did you mean "{by_fold[near[0]]}"?' if near else ""
+
+
+def _distance(name: str, word: str) -> tuple[bool, int, int]:
+    """Return how unlike two words are at first sight: in their lengths, and at their beginnings."""
+    apart = abs(len(name) - len(word))
+    pairs = zip(name, word, strict=False)
+    alike = next((at for at, (one, other) in enumerate(pairs) if one != other), min(len(name), len(word)))
+    return apart > _FEW, -alike, apart

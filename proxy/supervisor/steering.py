@@ -124,7 +124,8 @@ class Steering:
     async def keep_what_holds(self) -> None:
         """After a reload: drop overrides of what does not exist any more; tell of those that stay."""
         config = self._fleet.generation.config
-        lost = [override for override in self._runtime.overrides if not _holds(override, config)]
+        known = _Known(config)
+        lost = [override for override in self._runtime.overrides if not known.holds(override)]
         for override in lost:
             _log.warning(
                 "the override of %s is dropped: what it was about is configured no more", _about(override)
@@ -164,17 +165,27 @@ class Steering:
 # --- whether it can be ---
 
 
-def _holds(override: Override, config: Config) -> bool:
-    match override:
-        case Weights():
-            routes = (route for route in config.routes() if route.name == override.route)
-            destinations = [one for route in routes for one in route.destinations]
-            weights = dict(override.weights)
-            return weights.keys() <= {one.name for one in destinations} and _leaves_any(destinations, weights)
-        case Percent():
-            return override.mirror in _names(config, takes_percent=True)
-        case Pause():
-            return override.mirror == ALL_MIRRORS or override.mirror in _names(config, takes_percent=False)
+class _Known:
+    """What overrides may be about, by name: there may be one for each of thousands of mirrors."""
+
+    def __init__(self, config: Config) -> None:
+        self._mirrors = {ALL_MIRRORS, *_names(config, takes_percent=False)}
+        self._take_percent = set(_names(config, takes_percent=True))
+        self._destinations: dict[str, list[Destination]] = {}
+        for route in config.routes():
+            self._destinations.setdefault(route.name, []).extend(route.destinations)
+
+    def holds(self, override: Override) -> bool:
+        """Tell whether what `override` is about is configured."""
+        match override:
+            case Weights():
+                destinations, weights = self._destinations.get(override.route, []), dict(override.weights)
+                is_known = weights.keys() <= {one.name for one in destinations}
+                return is_known and _leaves_any(destinations, weights)
+            case Percent():
+                return override.mirror in self._take_percent
+            case Pause():
+                return override.mirror in self._mirrors
 
 
 def _leaves_any(destinations: Iterable[Destination], weights: Mapping[str, int]) -> bool:
