@@ -113,12 +113,16 @@ class Exchange:
             self._hash = forwarding.hash_of(self, self.cluster.hash_key, fields)
         if self.request_done and route.timeout_s is not None:
             self._timeout_at = (monotonic() if self.was_held else self.started) + route.timeout_s
+        if head.authenticates_connection and self.client.bound is None:
+            self.client.bound = {}
         failure = self._attempt(data)
         if route.mirrors:
-            if failure is None:
-                admission.admit(self, route, fields, data)
-            else:
+            if failure is not None:
                 admission.refuse(self, route, "no_primary")
+            elif self.client.bound is not None:
+                admission.refuse(self, route, "connection_auth")
+            else:
+                admission.admit(self, route, fields, data)
         if failure is not None:
             retrying.after_failure(self, failure, is_stale=False)
 
@@ -126,7 +130,10 @@ class Exchange:
 
     def _attempt(self, data: bytes) -> Failure | None:
         """Send over a kept connection, or wait for a new one; say why not when neither can be."""
-        connection = self.cluster.take(self.tried, self._hash)
+        bound = self.client.bound
+        connection = bound.pop(self.cluster, None) if bound is not None else None
+        if connection is None or connection.transport.is_closing():
+            connection = self.cluster.take(self.tried, self._hash)
         if connection is None:
             return self._wait(data)
         self._send(connection, data)
@@ -152,6 +159,8 @@ class Exchange:
     def _send(self, connection: UpstreamConnection, data: bytes) -> None:
         self._upstream = connection
         self.endpoint = connection.endpoint
+        if self.client.bound is not None:
+            connection.bind(self.client.bound)
         connection.send(self, self.head, self._wire, data, self.request_done)
         self._set_deadline(connection, self.started)
 

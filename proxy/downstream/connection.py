@@ -10,7 +10,7 @@ import asyncio
 import socket
 import struct
 from time import monotonic
-from typing import cast
+from typing import Any, cast
 
 from proxy import flow
 from proxy.clock import NEVER
@@ -36,14 +36,16 @@ class DownstreamConnection(asyncio.Protocol):
 
     __slots__ = (
         "_buffer", "_chunked", "_empty_bytes", "_has_head_begun", "_head", "_is_full", "_left", "_lingering", "_ready",
-        "_stream", "_tunnel", "_uploading", "_valve", "alarm", "deadline", "door", "forwarded_lines", "is_queued",
-        "local_ip", "peer_ip", "scheme", "transport",
+        "_stream", "_tunnel", "_uploading", "_valve", "alarm", "bound", "deadline", "door", "forwarded_lines",
+        "is_queued", "local_ip", "peer_ip", "scheme", "transport",
     )  # fmt: skip
 
     def __init__(self, door: Door, scheme: bytes) -> None:
         self.door = door
         self.scheme = scheme
         self.deadline = self.alarm = NEVER
+        #: Since a request authenticated this connection: by cluster, idle upstream connections for its requests only.
+        self.bound: dict[Any, Any] | None = None
         self.is_queued = False
         self._buffer = bytearray()  # what was read and not yet taken
         self._empty_bytes = 0  # of line ends before the next request
@@ -162,6 +164,8 @@ class DownstreamConnection(asyncio.Protocol):
         self._ready = False
         self._buffer.clear()
         door.heads.drop(self)
+        for connection in [*(self.bound or {}).values()]:
+            connection.close()
         if self._stream is not None:
             stream, self._stream = self._stream, None
             stream.on_client_gone()

@@ -26,8 +26,8 @@ from proxy.http1.parser import check_request
 # by upstreams as a proxy's word.
 (
     _CONNECTION, _DROP, _TE, _UPGRADE, _EXPECT, _MARK, _FORWARDED_FOR, _FORWARDED_PROTO, _CLIENT_CERT,
-    _HOST, _LENGTH, _ENCODING, _REQUEST_ID, _TRACE, _VIA,
-) = range(1, 16)  # fmt: skip
+    _HOST, _LENGTH, _ENCODING, _REQUEST_ID, _TRACE, _VIA, _AUTHORIZATION,
+) = range(1, 17)  # fmt: skip
 _KEPT = _HOST
 
 #: What Envoy 1.40 takes out of an external request, each name after `x-envoy-`: found by sending it every name it
@@ -55,6 +55,7 @@ _FIELDS = {
     b"x-forwarded-proto": _FORWARDED_PROTO,
     b"x-forwarded-client-cert": _CLIENT_CERT,
     b"x-request-id": _REQUEST_ID,
+    b"authorization": _AUTHORIZATION,
     b"x-mirror-proxy-shadow": _MARK,
     b"x-mirror-proxy-via": _VIA,
     b"traceparent": _TRACE,
@@ -67,6 +68,8 @@ _FIELDS = {
     **{b"x-envoy-" + name: _DROP for name in _ENVOY_INTERNAL},
 }
 
+#: Schemes that authenticate a connection, not a request (RFC 4559 §6 says so of itself; NTLM does the same).
+_OF_CONNECTIONS = (b"ntlm", b"negotiate")
 _NO_TOKENS: frozenset[bytes] = frozenset()
 #: More than any client has use for; Envoy takes ten. A token costs as much to read as 60 bytes of other fields.
 _MOST_OPTIONS = 100
@@ -93,13 +96,14 @@ class RequestHead:
     Of what is taken out, `forwarded_for`, `forwarded_proto`, `client_cert` and `mark` keep the values (None where
     there is none); `via` has those of x-mirror-proxy-via, which stays. `forwards_addresses` is false once a route has
     taken our x-forwarded-for away. `length` is the body's size in bytes, -1 where it is not said. `upgrade` is the
-    lower-case protocol asked for, empty where none is that is allowed.
+    lower-case protocol asked for, empty where none is that is allowed. `authenticates_connection`: what it proves
+    holds for every later request of its connection.
     """
 
     __slots__ = (
-        "client_cert", "expects_continue", "fields", "forwarded_for", "forwarded_proto", "forwards_addresses",
-        "framing", "host", "host_line", "keep_alive", "length", "mark", "method", "minor", "request_id", "target",
-        "traced", "trailers", "upgrade", "via",
+        "authenticates_connection", "client_cert", "expects_continue", "fields", "forwarded_for", "forwarded_proto",
+        "forwards_addresses", "framing", "host", "host_line", "keep_alive", "length", "mark", "method", "minor",
+        "request_id", "target", "traced", "trailers", "upgrade", "via",
     )  # fmt: skip
 
     def __init__(self, method: bytes, target: bytes, minor: int, fields: bytes) -> None:
@@ -112,7 +116,7 @@ class RequestHead:
         self.length = -1
         self.keep_alive = minor == 1
         self.forwards_addresses = True
-        self.expects_continue = self.traced = False
+        self.expects_continue = self.traced = self.authenticates_connection = False
         self.trailers = b""
         self.forwarded_for: bytes | None = None
         self.forwarded_proto: bytes | None = None
@@ -179,6 +183,8 @@ def read_request(  # noqa: C901, PLR0912, PLR0915 - one branch per field that me
             head.traced = True
         elif field == _ENCODING:
             _set_chunked(head, value)
+        elif field == _AUTHORIZATION:
+            head.authenticates_connection = True
         else:
             head.via = head.via or []
             head.via.append(value)
@@ -341,6 +347,8 @@ def _find_out_meaning(line: bytes) -> _Meaning | None:
     if field is None:
         return None
     value = value.strip(b" \t")
+    if field == _AUTHORIZATION and not value[:9].lower().startswith(_OF_CONNECTIONS):
+        return None
     length = int(value) if field == _LENGTH and is_length(value) else -1
     return field, line, value, length, _tokens(field, value)
 

@@ -37,9 +37,9 @@ class UpstreamConnection(asyncio.Protocol):
     """Owns one upstream transport; `endpoint` is the pool it goes back to."""
 
     __slots__ = (
-        "_body", "_buffer", "_chunked", "_head", "_head_bytes", "_heard_end", "_interims", "_is_lost", "_last_words",
-        "_left", "_meter", "_passage", "_request", "_reusable", "_stream", "_valve", "alarm", "cluster", "deadline",
-        "endpoint", "expires", "for_shadow", "is_queued", "request_done", "requests", "transport",
+        "_body", "_bound", "_buffer", "_chunked", "_head", "_head_bytes", "_heard_end", "_interims", "_is_lost",
+        "_last_words", "_left", "_meter", "_passage", "_request", "_reusable", "_stream", "_valve", "alarm", "cluster",
+        "deadline", "endpoint", "expires", "for_shadow", "is_queued", "request_done", "requests", "transport",
     )  # fmt: skip
 
     def __init__(self, cluster: Cluster, endpoint: Endpoint, for_shadow: bool = False) -> None:
@@ -52,6 +52,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.request_done = True
         self._body = _IDLE
         self.is_queued = False
+        self._bound: dict[Cluster, UpstreamConnection] | None = None
         self._buffer = bytearray()  # what was read and not yet taken
         self._chunked: ChunkedReader | None = None
         self._left = -1
@@ -131,6 +132,13 @@ class UpstreamConnection(asyncio.Protocol):
         if self._detach():
             self.transport.abort()
 
+    def bind(self, bound: dict[Cluster, UpstreamConnection]) -> None:
+        """Carry requests of one client connection only, whose connections `bound` are: it is authenticated as its.
+
+        When idle, it waits in `bound`, not in the pool; whoever owns that closes it.
+        """
+        self._bound = bound
+
     def time_out(self) -> None:
         """Give the request up because its response took too long; one whose head has come is no fault (as in Envoy)."""
         monitor = self.endpoint.monitor
@@ -173,6 +181,8 @@ class UpstreamConnection(asyncio.Protocol):
         cluster.descriptors.give(self.for_shadow)
         cluster.wheel.forget(self)
         self.endpoint.remove(self)
+        if self._bound is not None and self._bound.get(cluster) is self:
+            del self._bound[cluster]
         passage = self._passage
         if passage is not None:
             self._detach()
@@ -445,7 +455,11 @@ class UpstreamConnection(asyncio.Protocol):
             self._body = _IDLE
             if self._valve.reasons:
                 self._valve.resume(flow.EVERY_REASON)
-            self.cluster.put(self)
+            if self._bound is None:
+                self.cluster.put(self)
+            else:
+                self._bound[self.cluster] = self
+                self.deadline = NEVER
         else:
             self.transport.abort()  # nothing more is wanted, neither said nor heard
 

@@ -20,6 +20,7 @@ WORDS = {
     "paused": ("left", "the mirror is paused"),
     "method": ("left", "this method is not copied"),
     "upgrade": ("left", "a WebSocket is never copied"),
+    "connection_auth": ("left", "the client's connection is authenticated, and a copy's would not be"),
     "loop": ("left", "it was a copy already"),
     "over_in_flight": ("held", "as many copies were under way as may be"),
     "over_buffer": ("held", "as many bytes were held for slow copies as may be"),
