@@ -77,6 +77,7 @@ def _mirrors(items: list[tuple[Labels, Mirror]]) -> Report:
             ("mirror_faster_seconds", stats.faster),
         ):
             _add_histogram(out, family, (name,), histogram)
+        _add(out, "mirror_work_seconds_total", (name,), stats.spent_s)
         _add(out, "mirror_in_flight", (name,), len(mirror.live))
         _add(out, "mirror_buffered_bytes", (name,), mirror.buffered_bytes)
         _add(out, "mirror_breaker_open", (name,), int(mirror.breaker.is_open))

@@ -10,6 +10,7 @@ import pytest
 
 from proxy import backlog
 from proxy.config.model import Breaker, Mirroring
+from proxy.downstream.connection import DownstreamConnection
 from proxy.http1.chunked import SLICE_LINES, ChunkedReader
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import Client, get
@@ -240,7 +241,7 @@ async def test_what_waits_for_a_stalled_primary_is_bounded_however_small_the_chu
     client.reset()
 
 
-async def until_connections(served: Plane) -> list[object]:
+async def until_connections(served: Plane) -> list[DownstreamConnection]:
     await until(lambda: served.count("downstream_requests_active"), "the request")
     return [*served.inner._door.connections]
 
@@ -254,4 +255,4 @@ async def test_mirror_time_is_measured_for_each_mirror(
     await served.ended("completed", mirror="mirror")
     await served.ended("completed", mirror="mirror#2")
     costly, cheap = (served.inner._holdings.mirrors["r", name] for name in ("mirror", "mirror#2"))
-    assert costly.spent_s > cheap.spent_s > 0
+    assert costly.stats.spent_s > cheap.stats.spent_s > 0

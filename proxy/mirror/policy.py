@@ -57,7 +57,7 @@ class Mirror:
     __slots__ = (
         "_next_logged_failure", "breaker", "budget", "cluster", "config", "denominator",
         "form", "is_baseline", "is_shed", "live", "methods", "numerator", "on_end", "paused", "rate", "settings",
-        "spent_s", "stats",
+        "stats",
     )  # fmt: skip
 
     def __init__(self, config: model.MirrorPolicy, cluster: Cluster, budget: Budget, mark_key: bytes) -> None:
@@ -73,9 +73,7 @@ class Mirror:
         self.rate = Rate(config.mirroring.max_per_second)
         self.stats = MirrorStats(OUTCOMES)
         self.live: set[Shadow] = set()
-        #: Seconds that callbacks of its connections took, and whether it is shed for that (see `shedding`).
-        self.spent_s = 0.0
-        self.is_shed = False
+        self.is_shed = False  # for what its responses cost (see `shedding`)
         changes = config.mirroring.headers
         self.methods = (
             frozenset(name.encode() for name in settings.methods) if settings.methods is not None else None
@@ -96,7 +94,6 @@ class Mirror:
         was, now = previous.settings, self.settings
         self.stats = previous.stats
         self.live = previous.live
-        self.spent_s = previous.spent_s
         self.is_shed = previous.is_shed
         if was.max_per_second == now.max_per_second:
             self.rate = previous.rate

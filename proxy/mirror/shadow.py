@@ -40,7 +40,8 @@ class Shadow:
     def __init__(
         self, mirror: Mirror, head: RequestHead, wire: bytes, request_id: bytes, started: float
     ) -> None:
-        self.mirror = self.meter = mirror
+        self.mirror = mirror
+        self.meter = mirror.stats
         self.request_id = request_id
         self.started = started
         self.outcome = self.detail = ""

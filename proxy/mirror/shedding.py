@@ -36,8 +36,8 @@ class Cost:
 
     def judge(self, mirror: Mirror, window_s: float, now: float) -> None:
         """Begin or end shedding a mirror, after a window of `window_s`."""
-        share = (mirror.spent_s - self.seen_s) / window_s
-        self.seen_s = mirror.spent_s
+        share = (mirror.stats.spent_s - self.seen_s) / window_s
+        self.seen_s = mirror.stats.spent_s
         if mirror.is_shed:
             if now >= self._shed_until:
                 mirror.is_shed = False
@@ -91,7 +91,7 @@ class Shedding:
 
     def _judge_each(self, mirrors: Iterable[Mirror], window_s: float, now: float) -> None:
         costs = self._costs
-        self._costs = {mirror: costs.get(mirror) or Cost(mirror.spent_s) for mirror in mirrors}
+        self._costs = {mirror: costs.get(mirror) or Cost(mirror.stats.spent_s) for mirror in mirrors}
         for mirror, cost in self._costs.items():
             cost.judge(mirror, window_s, now)
 

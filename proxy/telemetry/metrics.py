@@ -60,6 +60,7 @@ FAMILIES: dict[str, Family] = {
                ("mirror",), merge="max"),
         Family("mirror_paused", "gauge", "1 while a mirror is paused.", ("mirror",), merge="max"),
         Family("workers_shedding", "gauge", "Workers that mirror nothing because they are late."),
+        Family("mirror_work_seconds_total", "counter", "Time that workers spent on a mirror's responses.", ("mirror",)),
         Family("mirror_in_flight", "gauge", "Shadows under way.", ("mirror",)),
         Family("mirror_buffered_bytes", "gauge", "Bytes held for shadows that are behind.", ("mirror",)),
         Family("mirror_breaker_open", "gauge", "1 while a worker's breaker for the mirror is open.", ("mirror",)),

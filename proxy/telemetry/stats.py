@@ -79,7 +79,7 @@ class DownstreamStats:
 class MirrorStats:
     """What became of one mirror's requests and how its answers compare with the primary's."""
 
-    __slots__ = ("codes", "deltas", "duration", "faster", "outcomes", "pairs", "slower")
+    __slots__ = ("codes", "deltas", "duration", "faster", "outcomes", "pairs", "slower", "spent_s")
 
     def __init__(self, outcomes: tuple[str, ...]) -> None:
         self.outcomes = dict.fromkeys(outcomes, 0)
@@ -89,6 +89,7 @@ class MirrorStats:
         self.duration = Histogram()
         self.slower = Histogram()
         self.faster = Histogram()
+        self.spent_s = 0.0  # in the worker's callbacks for its responses
 
     def count_pair(self, primary: int, shadow: int, difference_s: float) -> None:
         """Count one request that both answered; `difference_s` is the shadow's time less the primary's."""

@@ -104,7 +104,7 @@ def spend(worker: Worker, mirror: Mirror, shares: Iterable[float]) -> list[bool]
     """Pass seconds in which the mirror's callbacks take these shares of the worker's time; tell when it is shed."""
     states = []
     for share in shares:
-        mirror.spent_s += share
+        mirror.stats.spent_s += share
         worker.second()
         states.append(mirror.is_shed)
     return states
@@ -138,6 +138,6 @@ def test_a_mirror_that_became_cheap_is_shed_for_the_first_hold_again() -> None:
 
 def test_what_a_mirror_cost_before_it_was_watched_does_not_count() -> None:
     mirror = make_mirror()
-    mirror.spent_s = 1000.0
+    mirror.stats.spent_s = 1000.0
     worker = Worker(Shed(0.0, 0.0), mirror)
     assert spend(worker, mirror, [0.1, 0.1, 0.1]) == [False] * 3
