@@ -18,6 +18,7 @@ Floors. A row may import from any row below it, never from one above:
     mirror  advice  report  store
     routing  upstream  downstream  translate  compare    neighbours; none imports another
     config  runtime  telemetry  flow  backlog  tasks  clock  descriptors  version  template
+    event                            what a log line says: fixed words, then key=value
     pattern  visible                 regular expressions in RE2's syntax; text in which nothing is hidden
     http1                            no asyncio, no clock, no I/O
     errors

@@ -23,7 +23,8 @@ from typing import Any, TypeVar, cast
 
 from proxy.compare.example import Search
 from proxy.compare.totals import Totals
-from proxy.config.model import Compare, Config, Memory, Settings, VirtualHost
+from proxy.config.model import Compare, Config, Log, Memory, Settings, VirtualHost
+from proxy.event import event
 from proxy.runtime import Override
 from proxy.snapshot import Part
 from proxy.telemetry.metrics import Report, merge
@@ -113,6 +114,14 @@ class ReopenLog:
 
 
 @dataclass(frozen=True, slots=True)
+class SetLog:
+    """Log in this form and from this level up, from now on; answer with a `LogSet` of the same `id`."""
+
+    id: int
+    log: Log
+
+
+@dataclass(frozen=True, slots=True)
 class ReloadCertificates:
     """Read the listeners' certificates again; connections that are open keep theirs."""
 
@@ -154,6 +163,13 @@ class Committed:
 @dataclass(frozen=True, slots=True)
 class Steered:
     """Every request that begins from now on meets the overrides of the `Steer` of that `id`."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogSet:
+    """Every line from now on is logged as the `SetLog` of that `id` wants it."""
 
     id: int
 
@@ -231,8 +247,8 @@ class Told:
     problem: str = ""
 
 
-ToWorker = Start | Prepare | Commit | Abandon | Steer | Drain | Snap | ReopenLog | ReloadCertificates
-ToComparer = Configure | Count | Ask | Drain
+ToWorker = Start | Prepare | Commit | Abandon | Steer | Drain | Snap | SetLog | ReopenLog | ReloadCertificates
+ToComparer = Configure | Count | Ask | SetLog | Drain
 ToSupervisor = (
     Ready
     | Failed
@@ -240,6 +256,7 @@ ToSupervisor = (
     | Rejected
     | Committed
     | Steered
+    | LogSet
     | Heartbeat
     | Snapped
     | Counted
@@ -372,7 +389,7 @@ class Pipe(asyncio.Protocol):
         return True
 
     def _refuse(self, reason: str) -> None:
-        _log.error("control pipe closed: %s", reason)
+        _log.error(event("control pipe is closed", reason=reason))
         self._received.clear()
         if self._transport is not None:
             self._transport.abort()

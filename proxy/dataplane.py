@@ -25,6 +25,7 @@ from proxy.mirror.loop import LoopGuard
 from proxy.mirror.shedding import Shedding
 from proxy.runtime import Override
 from proxy.snapshot import Compiler, Part, Snapshot
+from proxy.telemetry import log
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.metrics import Report, merge
 from proxy.telemetry.span import Span
@@ -260,6 +261,7 @@ class DataPlane:
         dropped = self._holdings.outlet.dropped
         report["compare_dropped_total"] = {(reason,): count for reason, count in dropped.items()}
         report["task_failures_total"] = {(name,): count for name, count in tasks.failures.items()}
+        report["log_dropped_total"] = {(): log.dropped()}
         report["worker_loop_lag_seconds"] = {(): self.loop_lag_s}
         report["workers_shedding"] = {(): int(self._shedding.is_on)}
         if self._tracer.dropped:

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 
+from proxy.event import event
+
 #: A worker's own: its loop, pipes, listeners, logs and look-ups, and the clients that it refuses.
 RESERVE = 64
 #: Time between two looks for an idle connection when the last one found none, and between two log lines.
@@ -85,7 +87,7 @@ class Descriptors:
         if self.close_idle(for_shadow):
             return True
         self._next_looks[for_shadow] = now + LOOK_S
-        self._say(now, "too few file descriptors: %s refused", "a shadow" if for_shadow else "a request")
+        self._say(now, "too few file descriptors", refused="shadow" if for_shadow else "request")
         return False
 
     def take(self, for_shadow: bool) -> None:
@@ -101,16 +103,21 @@ class Descriptors:
     def on_exhausted(self, call: str) -> None:
         """Count and log a system call that failed for want of a descriptor."""
         self.exhausted += 1
-        self._say(monotonic(), "out of file descriptors: %s failed", call)
+        self._say(monotonic(), "out of file descriptors", failed=call)
 
-    def _say(self, now: float, text: str, what: str) -> None:
+    def _say(self, now: float, words: str, **what: str) -> None:
         if now >= self._next_line:
             self._next_line = now + LOG_S
             shares = self.shares
-            _log.warning(
-                text + " limit=%d upstreams=%d/%d shadows=%d/%d exhausted=%d",
-                what, shares.limit, self.upstreams, shares.upstreams, self.shadows, shares.shadows, self.exhausted,
-            )  # fmt: skip
+            said = event(
+                words,
+                **what,
+                limit=shares.limit,
+                upstreams=f"{self.upstreams}/{shares.upstreams}",
+                shadows=f"{self.shadows}/{shares.shadows}",
+                exhausted=self.exhausted,
+            )
+            _log.warning(said)
 
 
 #: Far beyond what a machine has.

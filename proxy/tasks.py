@@ -11,6 +11,8 @@ import logging
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from proxy.event import event
+
 T = TypeVar("T")
 
 #: Unforeseen failures by task name, for `task_failures_total`.
@@ -36,4 +38,4 @@ def _on_done(task: asyncio.Task[Any]) -> None:
     if error is not None:
         name = task.get_name()
         failures[name] = failures.get(name, 0) + 1
-        _log.error("task %s failed: %r", name, error, exc_info=error)
+        _log.error(event("task failed", task=name, error=repr(error)), exc_info=error)

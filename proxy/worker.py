@@ -11,8 +11,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import itertools
 import logging
-import os
 import signal
 import socket
 import sys
@@ -23,6 +23,7 @@ import uvloop
 from proxy import control, tasks
 from proxy.control import Parts, Pipe
 from proxy.dataplane import DataPlane, in_slices
+from proxy.event import event
 from proxy.telemetry import log
 from proxy.telemetry.access_log import AccessLog
 
@@ -36,10 +37,15 @@ _log = logging.getLogger("proxy.worker")  # __name__ is __main__ here
 
 def main(argv: list[str]) -> int:
     """Run a worker until it has drained; returns the process's exit code."""
-    log.configure()
+    options = dict(itertools.pairwise(argv))
+    log.start(
+        f"worker-{options.get('--slot', '0')}",
+        options.get("--log-format", "text"),
+        options.get("--log-level", "info"),
+    )
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
-    end = socket.socket(fileno=int(argv[argv.index("--control") + 1]))
+    end = socket.socket(fileno=int(options["--control"]))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_run(end))
 
@@ -73,7 +79,7 @@ class Worker:
         try:
             plane = await self._serve(start)
         except Exception as error:  # noqa: BLE001 whatever it is, the supervisor has to hear of it
-            _log.debug("worker cannot start", exc_info=error)
+            _log.debug(event("worker cannot start"), exc_info=error)
             self._begin_leaving(0.0)
             await self._say_last(control.Failed(str(error) or repr(error)))
             return 1
@@ -114,6 +120,7 @@ class Worker:
         gc.set_threshold(*GC_THRESHOLD)
         gc.collect()
         gc.freeze()  # modules and configuration live as long as the worker: no collection walks them again
+        _log.debug(event("worker is ready", generation=start.generation))
         self._pipe.send(control.Ready())
         return plane
 
@@ -145,6 +152,10 @@ class Worker:
             self._starting.set_result(message)
         elif isinstance(message, control.Drain):
             self._begin_leaving(message.grace_s)
+        elif isinstance(message, control.SetLog):
+            log.set_form(message.log.format, message.log.level)
+            _log.debug(event("log level is set", to=message.log.level))
+            self._pipe.send(control.LogSet(message.id))
         elif self._plane is not None:
             self._on_request(self._plane, message)
         else:
@@ -174,7 +185,7 @@ class Worker:
         try:
             await plane.prepare(number, message.settings, map(control.part_from, message.parts))
         except Exception as error:  # noqa: BLE001 whatever it is, the supervisor has to hear of it
-            _log.debug("generation %d cannot be prepared", number, exc_info=error)
+            _log.debug(event("generation cannot be prepared", generation=number), exc_info=error)
             plane.abandon()
             self._pipe.send(control.Rejected(number, str(error) or repr(error)))
         else:
@@ -197,7 +208,7 @@ class Worker:
         if not self._starting.done():
             self._starting.set_result(None)
         elif not self._leaving.done():
-            _log.warning("the supervisor is gone: worker %d drains within %g s", os.getpid(), self._grace_s)
+            _log.warning(event("supervisor is gone, draining", grace_s=self._grace_s))
             self._begin_leaving(self._grace_s)
 
     def _begin_leaving(self, grace_s: float) -> None:

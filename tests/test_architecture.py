@@ -45,6 +45,7 @@ FLOORS = (
         "version",
         "template",
     ),
+    ("event",),
     ("pattern", "visible"),
     ("http1",),
     ("errors",),
@@ -231,6 +232,13 @@ def test_every_door_leads_somewhere(library: str) -> None:
 )
 def test_the_cellar_has_no_loop_no_clock_and_no_io(path: Path) -> None:
     assert {name.split(".")[0] for name in imports(path.read_text())} & NOT_IN_CELLAR == set()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_path_id)
+def test_a_log_line_is_an_event_with_fields(path: Path) -> None:
+    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    logged = [call.args[0] for call in calls if ast.unparse(call.func).startswith("_log.") and call.args]
+    assert [ast.unparse(said) for said in logged if isinstance(said, ast.Constant | ast.JoinedStr)] == []
 
 
 @pytest.mark.parametrize("path", [path for path in MODULES if room_of(path) != "tasks"], ids=_path_id)

@@ -14,7 +14,7 @@ async def test_a_task_that_fails_is_logged_and_counted_by_name(caplog: pytest.Lo
     before = tasks.failures.get("unlucky", 0)
     await asyncio.wait([tasks.spawn(fail(), "unlucky")])
     assert tasks.failures.pop("unlucky") == before + 1
-    assert "task unlucky failed: ValueError('no luck')" in caplog.text
+    assert "task failed task=unlucky error=\"ValueError('no luck')\"" in caplog.text
 
 
 async def test_a_cancelled_task_is_not_a_failure(caplog: pytest.LogCaptureFixture) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from proxy.admin import body, ramps, rows
+from proxy.admin import body, logs, ramps, rows
 from proxy.admin.beside import CHANGES as ANSWERS
 from proxy.admin.body import NonsenseError, answer
 from proxy.admin.guard import SUBJECT, Handler, problem
@@ -90,6 +90,7 @@ CHANGES: tuple[Change, ...] = (
     ("POST", "/ramp", ramps.start),
     ("PATCH", "/ramp", ramps.go),
     ("DELETE", "/ramp", ramps.stop),
+    ("POST", "/logging", logs.set_level),
     ("POST", "/reload", reload),
     ("POST", "/drain", drain),
 )

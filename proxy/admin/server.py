@@ -10,6 +10,7 @@ from aiohttp import web
 from proxy.admin import changes, guard, views
 from proxy.admin.beside import CHANGES, DIFFERENCES, VIEWS, Beside
 from proxy.admin.connections import REASONS, Connections, timed
+from proxy.admin.errors import LOGGER
 from proxy.admin.page.live import LIVE, Live
 from proxy.admin.scrapes import Scrapes
 from proxy.admin.subject import Subject
@@ -94,7 +95,7 @@ class AdminServer:
                 app.router.add_get(path, page)
         for method, path, change in taken:
             app.router.add_route(method, path, guard.guarded(change))
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=_CLOSE_S)
+        runner = web.AppRunner(app, access_log=None, logger=LOGGER, shutdown_timeout=_CLOSE_S)
         await runner.setup()
         assert runner.server is not None  # noqa: S101 - it is set up
         connections = Connections(sock, runner.server, self._ended[listener])

@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 from proxy.compare.example import Example, Search
 from proxy.compare.totals import Totals
-from proxy.config.model import Config
+from proxy.config.model import Config, Log
 from proxy.ramp.plan import Plan
 from proxy.runtime import Key
 from proxy.telemetry.metrics import Report
@@ -80,8 +80,24 @@ class Ramps(Protocol):
         """End a ramp where it is (`keep`), or go back to what was there before. Raises `RefusedError`."""
 
 
+class Logs(Protocol):
+    """The log of a running proxy; `of_files` is how its files have it."""
+
+    of_files: Log
+
+    def wanted(self) -> Log:
+        """Return how all processes log."""
+
+    async def set_level(self, level: str) -> None:
+        """Log from `level` up; returns when every process does."""
+
+
 class Subject(Protocol):
     """A running proxy."""
+
+    @property
+    def logs(self) -> Logs:
+        """What all processes log."""
 
     @property
     def ramps(self) -> Ramps:

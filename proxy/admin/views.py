@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from aiohttp import web
 
-from proxy.admin import compare, ramps, rows
+from proxy.admin import compare, logs, ramps, rows
 from proxy.admin.beside import VIEWS
 from proxy.admin.body import TEXT, answer, answer_beside, send
 from proxy.admin.guard import SUBJECT, Handler, kept_private
@@ -117,6 +117,7 @@ PAGES: tuple[Page, ...] = (
         kept_private(compare.difference),
         "one of them: the request and both answers",
     ),
+    ("/logging", logs.show, "level of the log; POST ?level= changes it in every process"),
     ("/reload", None, "POST: load the configuration again"),
     ("/drain", None, "POST: leave, as at SIGTERM"),
 )

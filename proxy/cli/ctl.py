@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from proxy.cli import mirrors, ramp, table, weights
+from proxy.cli import log_level, mirrors, ramp, table, weights
 from proxy.cli.action import Action, RemoteError, UsageError, only
 from proxy.cli.printing import complain, say
 from proxy.cli.verb import DISTRIBUTION, FAILED, OK, USAGE, Verbs, add_parser
@@ -28,7 +28,8 @@ See how a running proxy stands, and steer it. A change has taken effect in every
   weights [ROUTE]                     the weights of every route, or of one: the file's, and those in force
   weights ROUTE HOST/SUBSET=N ...     share a route's requests out anew; those not named keep their weights
   weights ROUTE file                  share them out as its file says
-{ramp.ABOUT}  reload                              load the configuration again
+{ramp.ABOUT}  log-level [LEVEL]                   the level of the log, or change it: debug, info, warning, error
+  reload                              load the configuration again
   drain                               leave, as at SIGTERM
 """
 EXAMPLES = f"""\
@@ -132,6 +133,7 @@ def _status(remote: Remote, words: Sequence[str], ttl: str | None) -> list[str]:
         *table.lines(("worker", "pid", "state", "generation", "uptime"), rows),
         *(f"weights of {name} are set live; see weights {name}" for name in dict.fromkeys(steered)),
         *mirrors.steered(remote),
+        *log_level.override(remote),
         *ramp.under_way(remote),
         *(("the last reload was refused:",) if refused else ()),
         *(f"  {problem}" for problem in refused),
@@ -156,6 +158,7 @@ ACTIONS: dict[str, Action] = {
     "pause": mirrors.pause,
     "resume": mirrors.resume,
     "weights": weights.weights,
+    "log-level": log_level.log_level,
     "reload": _reload,
     "drain": _drain,
 }

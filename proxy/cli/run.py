@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from proxy.cli.printing import document
-from proxy.cli.verb import OK, Verbs, add_files, add_parser, load, load_and_warn
+from proxy.cli.verb import OK, Verbs, add_files, add_parser, load, warn
 from proxy.config import flags
 from proxy.config.problems import Problems
 
@@ -57,8 +57,9 @@ def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     from proxy.config.watcher import Watcher  # noqa: PLC0415  with the verb
 
     watcher = Watcher(arguments.files)  # before they are read
-    loaded = load_and_warn(arguments, environ)
+    loaded = load(arguments, environ)
     if flags.Given(vars(arguments), environ, Problems()).is_on("print_config"):
+        warn(loaded)
         return _print_config(loaded)
     from proxy import supervisor  # noqa: PLC0415  with the verb
 

@@ -45,9 +45,14 @@ def add_files(parser: argparse.ArgumentParser) -> None:
 def load_and_warn(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Loaded:
     """Load as `load` does, and tell every warning."""
     loaded = load(arguments, environ)
+    warn(loaded)
+    return loaded
+
+
+def warn(loaded: Loaded) -> None:
+    """Tell every warning."""
     for warning in loaded.config.warnings:
         complain(f"WARNING {warning}")
-    return loaded
 
 
 def load(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Loaded:

@@ -15,6 +15,7 @@ from proxy.comparer.book import Book
 from proxy.comparer.keeper import Keeper
 from proxy.comparer.picker import Picker
 from proxy.config.model import Compare
+from proxy.event import event
 from proxy.telemetry.metrics import Report
 
 _MAX_TOLD = 20
@@ -62,19 +63,26 @@ class Desk:
         try:
             return (self._differ.example(pair, comparison),)
         except Exception as error:  # noqa: BLE001 whatever a pair does, the next one is compared
-            self._tell("cannot be kept as an example", error)
+            self._tell("example", error)
             return ()
 
     def _drop(self, reason: str, error: Exception) -> None:
         self._keeper.add({self._book.drop(reason): 1}, ())
-        self._tell(f"is dropped ({reason})", error)
+        self._tell(reason, error)
 
-    def _tell(self, what: str, error: Exception) -> None:
+    def _tell(self, reason: str, error: Exception) -> None:
         """Log each kind of failure once, without the text of the error: it may hold what is in the answers."""
-        kind = (what, type(error).__name__)
+        kind = (reason, type(error).__name__)
         if kind in self._told or len(self._told) >= _MAX_TOLD:
             return
         self._told.add(kind)
         *_, place = extract_tb(error.__traceback__)
-        _log.error("a pair %s: %s in %s, line %d of %s; the next ones are not told of",
-                   *kind, place.name, place.lineno or 0, Path(place.filename).name)  # fmt: skip
+        said = event(
+            "pair cannot be compared, further errors of this kind are not logged",
+            reason=reason,
+            error=type(error).__name__,
+            function=place.name,
+            line=place.lineno,
+            file=Path(place.filename).name,
+        )
+        _log.error(said)

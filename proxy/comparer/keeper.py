@@ -22,6 +22,7 @@ from proxy.compare.totals import Key, Totals
 from proxy.comparer import answer
 from proxy.comparer.memory import Memory
 from proxy.config.model import Compare, StoreLimits
+from proxy.event import event
 from proxy.store import Store, StoreError, default_url
 
 #: A store that could not be opened is tried again after so long, and pruned so often.
@@ -155,11 +156,11 @@ class Keeper:
         """Count a refusal; log the first of those that follow each other, and that they are over."""
         if problem is None:
             if self._is_failing:
-                _log.info("the store of what is compared takes everything again")
+                _log.info(event("comparison store is writable again"))
         else:
             self.failures += 1
             if not self._is_failing:
-                _log.warning("%s; %s", problem, advice)
+                _log.warning(event("comparison store failed", error=problem, advice=advice))
         self._is_failing = problem is not None
 
     async def _done(self, work: Callable[[], T]) -> T | StoreError:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import os
 import socket
@@ -24,6 +25,7 @@ from proxy.comparer.desk import Desk
 from proxy.comparer.intake import Intake
 from proxy.comparer.keeper import Keeper
 from proxy.control import Pipe
+from proxy.event import event
 from proxy.store import StoreError
 from proxy.telemetry import log
 from proxy.telemetry.metrics import Report
@@ -39,10 +41,12 @@ _log = logging.getLogger(__name__)
 
 def main(argv: list[str]) -> NoReturn:
     """Run a comparer until it has drained, and end the process."""
-    log.configure()
+    options = dict(itertools.pairwise(argv))
+    log.start("comparer", options.get("--log-format", "text"), options.get("--log-level", "info"))
     _step_back()
-    end, pairs = (socket.socket(fileno=int(argv[argv.index(name) + 1])) for name in ("--control", "--pairs"))
+    end, pairs = (socket.socket(fileno=int(options[name])) for name in ("--control", "--pairs"))
     asyncio.run(_run(end, pairs))
+    logging.shutdown()
     os._exit(0)  # a thread that waits for a database would be waited for
 
 
@@ -132,6 +136,7 @@ class Comparer:
             **self._desk.report(),
             "compare_store_failures_total": {(): self._keeper.failures},
             "task_failures_total": {(name,): count for name, count in tasks.failures.items()},
+            "log_dropped_total": {(): log.dropped()},
         }
 
     def _on_message(self, message: control.Message) -> None:
@@ -142,6 +147,10 @@ class Comparer:
                 self._keeper.count(number, counts)
             case control.Ask():
                 tasks.spawn(self._answer(message), "answer")
+            case control.SetLog(number, wanted):
+                log.set_form(wanted.format, wanted.level)
+                _log.debug(event("log level is set", to=wanted.level))
+                self._pipe.send(control.LogSet(number))
             case control.Drain(grace_s):
                 self._leave(grace_s)
 
@@ -170,7 +179,7 @@ class Comparer:
     def _on_closed(self) -> None:
         self._closed.set()
         if not self._leaving.done():
-            _log.warning("the supervisor is gone: the comparer writes what it has and leaves")
+            _log.warning(event("supervisor is gone, writing what is left"))
             self._leave(_ORPHAN_S)
 
     def _leave(self, grace_s: float) -> None:

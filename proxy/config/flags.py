@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from proxy.config import quantity, settings
+from proxy.config.model import LOG_FORMATS
 from proxy.config.node import Node
 from proxy.config.options import EndpointOption, Options
 from proxy.config.problems import Mark, Problem, Problems, did_you_mean
@@ -141,6 +142,8 @@ FLAGS = (
         ("accessLog", "path"),
         'Where to log exchanges, "-" is standard output.',
     ),
+    Flag("log-format", PROCESS, "|".join(LOG_FORMATS), ("log", "format")),
+    Flag("log-level", PROCESS, "LEVEL", ("log", "level")),
     Flag("otlp-endpoint", PROCESS, "URL", ("tracing", "otlpEndpoint")),
     Flag("drain-delay", PROCESS, "TIME", ("drain", "delay")),
     Flag("grace", PROCESS, "TIME", ("drain", "grace")),

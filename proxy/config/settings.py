@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from proxy.config import comparing, files
+from proxy.config.log import LOG
 from proxy.config.mirroring import MIRRORING, Defaults, read_overrides
 from proxy.config.model import (
     Admin,
@@ -288,6 +289,12 @@ SPEC = Record(
                 ),
             ),
             "How HTTP/1.1 messages are forwarded.",
+        ),
+        Field(
+            "log",
+            "log",
+            LOG,
+            "Log on standard error.",
         ),
         Field(
             "accessLog",

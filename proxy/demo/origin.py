@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import random
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -18,10 +19,13 @@ from aiohttp import web
 
 from proxy.config import quantity
 from proxy.config.model import Address
+from proxy.event import event
+from proxy.telemetry import log
 
 MARK = "x-mirror-proxy-shadow"
 
 _CLOSE_S = 5.0
+_log = logging.getLogger("proxy.demo.origin")  # __name__ is __main__ here
 _dice = random.Random()  # noqa: S311 nothing here is a secret
 
 
@@ -104,7 +108,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         delay_ms=options.delay_ms,
     )
     listen: Address = options.listen
-    sys.stderr.write(f"{options.name} on http://{listen}\n")
+    log.start(options.name)
+    _log.info(event("origin is listening", address=listen))
     try:
         web.run_app(
             origin.application(),
@@ -115,7 +120,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             shutdown_timeout=_CLOSE_S,
         )
     except OSError as error:
-        sys.stderr.write(f"{options.name} cannot listen on {listen}: {error.strerror or error}\n")
+        _log.error(event("origin cannot listen", address=listen, error=error.strerror or error))
         return 1
     return 0
 

@@ -24,10 +24,12 @@ from proxy.demo import board
 from proxy.demo.origin import Origin, serving
 from proxy.demo.screen import Screen
 from proxy.demo.traffic import Traffic
+from proxy.event import event
 from proxy.supervisor import Patience, sockets
 from proxy.supervisor.core import Supervisor
 from proxy.supervisor.sockets import StartError
 from proxy.telemetry import log
+from proxy.telemetry.lines import Lines
 from proxy.telemetry.metrics import Report
 from proxy.visible import as_line
 
@@ -37,12 +39,13 @@ OWN_WORDS = ("$.version", "$.shadow")
 
 _POLL_S = 0.05
 _EVERY_S = 1.0
+_FLUSH_S = 0.5
 _log = logging.getLogger(__name__)
 
 
 def run(listen: Address, admin: Address, seconds: float | None) -> int:
     """Run the demo; returns 0, 1 when it cannot start or was cut short, 2 when the addresses are no use."""
-    log.configure()
+    log.start("demo")
     try:
         with tempfile.TemporaryDirectory(prefix="mirror-proxy-demo-") as folder:
             stage = Stage(_with_port(listen), _with_port(admin), Path(folder) / "access.log")
@@ -51,7 +54,7 @@ def run(listen: Address, admin: Address, seconds: float | None) -> int:
         sys.stderr.write(f"{as_line(str(error))}\n")
         return 2
     except (StartError, OSError) as error:
-        _log.error("%s", error)
+        _log.error(event("proxy cannot start", error=error))
         return 1
 
 
@@ -70,7 +73,8 @@ class Stage:
         self._listen = listen
         self._admin = admin
         self._access_log = access_log
-        self._screen = Screen()
+        self._out = Lines(sys.stdout.fileno())
+        self._screen = Screen(self._out.offer, is_live=sys.stdout.isatty())
         self._traffic = Traffic(f"http://{listen}", PRIMARY)
 
     async def run(self, seconds: float | None) -> int:
@@ -88,6 +92,7 @@ class Stage:
                 playing.cancel()
                 await supervisor.close()
             self._conclude((await supervisor.snapshot()).report)
+            self._out.close(_FLUSH_S)
             return code
 
     def _config(self, v1: Address, v1b: Address, v2: Address) -> Config:

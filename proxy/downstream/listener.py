@@ -19,6 +19,7 @@ from proxy.downstream.client_cert import ServerContext
 from proxy.downstream.connection import DownstreamConnection
 from proxy.downstream.door import MOST_REFUSED, Door
 from proxy.downstream.refusal import PATIENCE_S, Refusal
+from proxy.event import event
 
 BACKLOG = 128
 #: How long nobody is accepted when nobody can be.
@@ -136,10 +137,10 @@ class DownstreamListener:
             server_context(self._tls)  # a half-written pair must not damage the one in use
             self._context.load_cert_chain(self._tls.cert_file, self._tls.key_file)
         except (OSError, ssl.SSLError) as error:
-            _log.error("certificate %s not reloaded: %s", self._tls.cert_file, error)
+            _log.error(event("certificate is not reloaded", file=self._tls.cert_file, error=error))
         else:
             self._stamp = stamp
-            _log.info("certificate %s reloaded", self._tls.cert_file)
+            _log.info(event("certificate is reloaded", file=self._tls.cert_file))
 
 
 def server_context(tls: ListenerTls) -> ssl.SSLContext:

@@ -15,6 +15,8 @@ import hmac
 import logging
 from collections.abc import Sequence
 
+from proxy.event import event
+
 VIA = b"x-mirror-proxy-via"
 #: So many names, in so many bytes, fill a list. Names of this proxy's kind have 50 bytes.
 MOST_NAMES = 8
@@ -80,10 +82,11 @@ class LoopGuard:
     def _log_full(self, names: int, size: int, now: float) -> None:
         self._unlogged += 1
         if now >= self._log_from:
-            _log.warning(
-                "request not mirrored: x-mirror-proxy-via is full names=%d bytes=%d requests=%d",
-                names,
-                size,
-                self._unlogged,
+            said = event(
+                "request is not mirrored, x-mirror-proxy-via is full",
+                names=names,
+                bytes=size,
+                requests=self._unlogged,
             )
+            _log.warning(said)
             self._log_from, self._unlogged = now + LOG_EVERY_S, 0

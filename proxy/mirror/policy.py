@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from proxy.config import model
+from proxy.event import event
 from proxy.http1.mutation import Mutation
 from proxy.http1.request import RequestHead
 from proxy.mirror.breaker import Breaker
@@ -176,6 +177,13 @@ class Mirror:
         failures = self.breaker.failures
         if failures >= self._next_logged_failure:
             self._next_logged_failure = failures * 2
-            state = "; breaker open" if self.breaker.is_open else ""
-            count = "1 failure" if failures == 1 else f"{failures} failures in a row"
-            _log.warning("mirror %s: %s (%s)%s", self.config.name, outcome, count, state)
+            breaker = "open" if self.breaker.is_open else "closed"
+            _log.warning(
+                event(
+                    "mirror failed",
+                    mirror=self.config.name,
+                    outcome=outcome,
+                    in_a_row=failures,
+                    breaker=breaker,
+                )
+            )

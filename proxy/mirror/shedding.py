@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterable
 
 from proxy.config.model import Shed
+from proxy.event import event
 from proxy.mirror.policy import Mirror
 
 WINDOW_S = 1.0
@@ -41,16 +42,19 @@ class Cost:
         if mirror.is_shed:
             if now >= self._shed_until:
                 mirror.is_shed = False
-                _log.warning("mirror %s: mirroring again", mirror.config.name)
+                _log.warning(event("mirror is shed no more", mirror=mirror.config.name))
             return
         is_high = share > MOST_OF_WINDOW
         if is_high and self._was_high:
             mirror.is_shed = True
             self._shed_until = now + self._hold_s
-            _log.warning(
-                "mirror %s: shed for %g s, its responses took %d %% of the worker's time",
-                mirror.config.name, self._hold_s, share * 100,
-            )  # fmt: skip
+            said = event(
+                "mirror is shed, its responses take too much of the worker's time",
+                mirror=mirror.config.name,
+                for_s=self._hold_s,
+                percent_of_time=round(share * 100),
+            )
+            _log.warning(said)
             self._hold_s = min(self._hold_s * 2, LONGEST_HOLD_S)
         elif share < MOST_OF_WINDOW / 2:
             self._hold_s = FIRST_HOLD_S
@@ -102,12 +106,12 @@ class Shedding:
         is_well = all(not limit or value < limit / 2 for value, limit in pairs)
         if not self.is_on and is_late and self._was_late:
             self.is_on = True
-            _log.warning("nothing is mirrored until the loop is less late: %s", _told(worst_s, added_s))
+            _log.warning(event("mirroring is suspended, the loop is late", **_told(worst_s, added_s)))
         elif self.is_on and is_well:
             self.is_on = False
-            _log.warning("mirroring goes on: %s", _told(worst_s, added_s))
+            _log.warning(event("mirroring is resumed", **_told(worst_s, added_s)))
         self._was_late = is_late
 
 
-def _told(worst_s: float, added_s: float) -> str:
-    return f"{worst_s * 1000:.0f} ms at worst, {added_s * 1000:.0f} ms added to a request"
+def _told(worst_s: float, added_s: float) -> dict[str, object]:
+    return {"worst_ms": round(worst_s * 1000), "added_ms": round(added_s * 1000)}

@@ -8,34 +8,40 @@ import os
 from collections.abc import Iterator, Mapping
 from itertools import islice
 
-from proxy.config.model import Address, Cluster, Config, Mirroring, Route
+from proxy.config.model import Address, Cluster, Config, Route
+from proxy.event import Event, event
 
 _REACH_S = 3.0
 _MOST = 20  # lines and connections; a mesh may have thousands
 _log = logging.getLogger(__name__)
 
 
-def lines(config: Config, version: str, listening: list[Address], admin: Address) -> Iterator[str]:
+def lines(config: Config, version: str, listening: list[Address], admin: Address) -> Iterator[Event]:
     """Yield the banner's lines; `listening` and `admin` are where the sockets really are."""
     clusters = {cluster.name: cluster for cluster in config.clusters}
-    yield f"mirror-proxy {version}"
+    yield event("mirror-proxy", version=version)
     for address, listener in zip(listening, config.settings.listeners, strict=True):
-        yield f"listening on {'https' if listener.tls else 'http'}://{address}"
-    upstreams = dict.fromkeys(line for route in config.routes() for line in _upstreams(route, clusters))
+        yield event("listening", address=f"{'https' if listener.tls else 'http'}://{address}")
+    found = (one for route in config.routes() for one in _upstreams(route, clusters))
+    upstreams = {str(one): one for one in found}.values()
     yield from islice(upstreams, _MOST)
     if len(upstreams) > _MOST:
-        yield f"and {len(upstreams) - _MOST} more primaries and mirrors: mirror-proxy check shows them"
-    yield f"admin on http://{admin}"
+        yield event("more primaries and mirrors, see mirror-proxy check", number=len(upstreams) - _MOST)
+    yield event("admin", address=f"http://{admin}")
 
 
-def _upstreams(route: Route, clusters: Mapping[str, Cluster]) -> Iterator[str]:
+def _upstreams(route: Route, clusters: Mapping[str, Cluster]) -> Iterator[Event]:
     for destination in route.destinations:
-        yield f"primary {_url(clusters[destination.cluster])}"
+        yield event("primary", address=_url(clusters[destination.cluster]))
     for mirror in route.mirrors:
-        kind, what = "mirror", _methods(mirror.mirroring)
-        if mirror.is_baseline:
-            kind, what = "baseline", f"{what} that are compared"
-        yield f"{kind} {_url(clusters[mirror.cluster])}: {mirror.percent:g} % of {what} ({mirror.name})"
+        methods = mirror.mirroring.methods
+        yield event(
+            "baseline" if mirror.is_baseline else "mirror",
+            name=mirror.name,
+            address=_url(clusters[mirror.cluster]),
+            percent=mirror.percent,
+            methods="all" if methods is None else ",".join(sorted(methods)),
+        )
 
 
 async def warn_of_unreachable_primaries(config: Config) -> None:
@@ -61,7 +67,7 @@ async def _try_to_reach(cluster: Cluster) -> None:
         writer.close()
         return
     _log.warning(
-        "primary %s cannot be reached now (%s); requests get 503 until it can", _url(cluster), reason
+        event("primary cannot be reached, requests get 503 until it can", primary=_url(cluster), error=reason)
     )
 
 
@@ -69,7 +75,3 @@ def _url(cluster: Cluster) -> str:
     if not cluster.endpoints:
         return f"nowhere ({cluster.host} has no endpoints)"
     return f"{'https' if cluster.tls else 'http'}://{cluster.endpoints[0].address}"
-
-
-def _methods(mirroring: Mirroring) -> str:
-    return "requests" if mirroring.methods is None else f"{', '.join(sorted(mirroring.methods))} requests"

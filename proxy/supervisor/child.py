@@ -9,9 +9,10 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from proxy import control
+from proxy.config.model import Log
 from proxy.control import Pipe
 
 #: Children that are running, or have ended and are not waited for yet: those of this module, by process id.
@@ -22,10 +23,12 @@ own_pids: set[int] = set()
 class Child:
     """A process from its spawn until it has ended and its control pipe has been read to the end; then `gone` resolves.
 
-    `last_heard` is when it last said anything. Whoever kills it because it says nothing sets `is_hung`.
+    `last_heard` is when it last said anything. Whoever kills it because it says nothing sets `is_hung`. `log` gives
+    how it is to log, as it is then.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, log: Callable[[], Log]) -> None:
+        self._log = log
         self._loop = asyncio.get_running_loop()
         self._pipe = Pipe(self._on_message, self._on_pipe_closed)
         self._ids = itertools.count()
@@ -48,6 +51,11 @@ class Child:
         if self._process.returncode is None:
             self._process.kill()
 
+    async def set_log(self, timeout_s: float) -> None:
+        """Have it log as is wanted now; returns once it does, or is gone, or has not answered in time."""
+        number = next(self._ids)
+        await self._ask(control.SetLog(number, self._log()), (control.LogSet, number), timeout_s)
+
     def hear(self, message: control.Message) -> None:
         """Take what the process says."""
         raise NotImplementedError
@@ -57,10 +65,12 @@ class Child:
     ) -> None:
         """Run a module of ours, which is handed the other end of the pipe and inherits `fds`. Raises `OSError`."""
         ours, theirs = socket.socketpair()
+        log = self._log()
+        said = {"log-format": log.format, "log-level": log.level}
         try:
             with theirs:
                 self._process = _popen(
-                    module, {"control": theirs.fileno(), **options}, (theirs.fileno(), *fds), environ
+                    module, {"control": theirs.fileno(), **options, **said}, (theirs.fileno(), *fds), environ
                 )
             self.pid = self._process.pid
             self._pidfd = self._watched()
@@ -70,6 +80,8 @@ class Child:
         own_pids.add(self.pid)
         self._loop.add_reader(self._pidfd, self._on_exit)
         await self._loop.create_unix_connection(lambda: self._pipe, sock=ours)
+        if self._log() != log:  # it changed while this process was not to be found yet
+            self._pipe.send(control.SetLog(next(self._ids), self._log()))
 
     def _watched(self) -> int:
         """Return a descriptor that tells when the process ends; without one it may not live."""
@@ -95,7 +107,10 @@ class Child:
 
     def _on_message(self, message: control.Message) -> None:
         self.last_heard = self._loop.time()
-        self.hear(message)
+        if isinstance(message, control.LogSet):
+            self._on_answer(control.LogSet, message.id, message)
+        else:
+            self.hear(message)
 
     def _on_exit(self) -> None:
         self._loop.remove_reader(self._pidfd)
@@ -115,7 +130,7 @@ class Child:
 
 
 def _popen(
-    module: str, options: Mapping[str, int], fds: tuple[int, ...], environ: Mapping[str, str]
+    module: str, options: Mapping[str, int | str], fds: tuple[int, ...], environ: Mapping[str, str]
 ) -> subprocess.Popen[bytes]:
     """Start the interpreter we run ourselves, on the modules we run."""
     arguments = [word for name, value in options.items() for word in (f"--{name}", str(value))]

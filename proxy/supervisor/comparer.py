@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from proxy import control
 from proxy.compare.example import Search
+from proxy.config.model import Log
 from proxy.supervisor.child import Child
 from proxy.telemetry.metrics import Report
 
@@ -14,8 +17,8 @@ class ComparerProcess(Child):
     `counted` is the number of the latest `control.Count` that is in its store.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, log: Callable[[], Log]) -> None:
+        super().__init__(log)
         self.report: Report = {}
         self.counted = 0
         self.deadline: float | None = None

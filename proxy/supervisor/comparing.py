@@ -19,7 +19,8 @@ from proxy.admin.shared import Shared
 from proxy.admin.subject import RefusedError
 from proxy.compare.example import Example, Search
 from proxy.compare.totals import Key, Totals
-from proxy.config.model import Settings
+from proxy.config.model import Log, Settings
+from proxy.event import event
 from proxy.supervisor.comparer import ComparerProcess
 from proxy.supervisor.slot import Patience
 from proxy.telemetry.metrics import Report, merge
@@ -44,12 +45,17 @@ _log = logging.getLogger(__name__)
 class Comparing:
     """The comparer of one proxy.
 
-    `counted` gives what the data plane has counted since the proxy's start, and that less the totals it is given.
+    `counted` gives what the data plane has counted since the proxy's start, and that less the totals it is given;
+    `log` how the comparer is to log.
     """
 
     def __init__(
-        self, patience: Patience, counted: Callable[[Totals], Awaitable[tuple[Totals, Totals]]]
+        self,
+        patience: Patience,
+        counted: Callable[[Totals], Awaitable[tuple[Totals, Totals]]],
+        log: Callable[[], Log],
     ) -> None:
+        self._log = log
         self._loop = asyncio.get_running_loop()
         self._patience = patience
         self._counted = counted
@@ -94,7 +100,9 @@ class Comparing:
             return
         patience_s = self._patience.heartbeat_s * _PATIENCE
         if now - process.last_heard > patience_s and not process.is_hung:
-            _log.error("the comparer (pid %d) has not answered for %g s: killing it", process.pid, patience_s)
+            _log.error(
+                event("comparer does not answer, killing it", comparer_pid=process.pid, silent_s=patience_s)
+            )
             process.is_hung = True
             process.kill()
         elif process.deadline is not None and now > process.deadline:
@@ -121,6 +129,11 @@ class Comparing:
         if process is None:
             return None
         return {"pid": process.pid, "uptime_s": round(self._loop.time() - process.started, 1)}
+
+    @property
+    def processes(self) -> tuple[ComparerProcess, ...]:
+        """The comparer, if there is one."""
+        return (self._process,) if self._process is not None else ()
 
     # --- questions ---
 
@@ -193,11 +206,11 @@ class Comparing:
         """Have a comparer, and another when it ends, until nothing is compared any more."""
         pause_s = 0.0
         while self._order is not None:
-            process = ComparerProcess()
+            process = ComparerProcess(self._log)
             try:
                 await process.spawn(self._pipe()[1].fileno())
             except OSError as error:
-                _log.error("the comparer cannot be spawned: %s", error)
+                _log.error(event("comparer cannot be started", error=error))
             else:
                 await self._keep_one(process)
             is_young = self._loop.time() - process.started < self._patience.young_s
@@ -217,7 +230,9 @@ class Comparing:
         if process.deadline is None:
             reason = "hung" if process.is_hung else "died"
             self._restarts[reason] = self._restarts.get(reason, 0) + 1
-            _log.error("the comparer (pid %d) %s; replacing it", process.pid, process.exit_text)
+            _log.error(
+                event("comparer is gone, replacing it", comparer_pid=process.pid, exit=process.exit_text)
+            )
 
     def _tell(self, process: ComparerProcess) -> None:
         """Have it compare as is wanted now, or leave."""

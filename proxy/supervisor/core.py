@@ -25,6 +25,7 @@ from proxy.compare.example import Example, Search
 from proxy.compare.totals import Totals, of_report
 from proxy.config.model import Config, Settings
 from proxy.config.watcher import Watcher
+from proxy.event import event
 from proxy.runtime import Runtime
 from proxy.supervisor import banner, fitting, orphans
 from proxy.supervisor.child import own_pids
@@ -32,10 +33,11 @@ from proxy.supervisor.comparing import Comparing
 from proxy.supervisor.doors import Doors
 from proxy.supervisor.fitting import fitted
 from proxy.supervisor.fleet import Fleet
+from proxy.supervisor.logs import Logs
 from proxy.supervisor.niceness import yield_to_others
 from proxy.supervisor.process import Supply, WorkerProcess
 from proxy.supervisor.ramps import Ramps
-from proxy.supervisor.reload import Reload
+from proxy.supervisor.reload import Reload, log_warnings
 from proxy.supervisor.slot import Patience
 from proxy.supervisor.sockets import StartError
 from proxy.supervisor.spans import Outbox, checked
@@ -74,13 +76,14 @@ def run(
     `generation_source` loads the configuration anew for a reload; when it raises, nothing changes. `watcher`, not
     started yet, says when to.
     """
-    log.configure()
+    log.start("supervisor", config.settings.log.format, config.settings.log.level)
+    log_warnings(config)
     _raise_file_limit()
     sys.setswitchinterval(_SWITCH_S)
     try:
         return asyncio.run(_run(fitted(config), generation_source, watcher, patience or Patience()))
     except StartError as error:
-        _log.error("%s", error)
+        _log.error(event("proxy cannot start", error=error))
         return 1
 
 
@@ -113,8 +116,10 @@ class Supervisor:
         self._spans = Outbox(config.settings)
         self._tally = Tally()
         self._snapshots = Shared(self._take_snapshot, "snapshot")
-        self._comparing = Comparing(patience, self._counted)
-        supply = Supply(lambda: runtime.overrides, self._comparing.pairs_of, self._on_spans)
+        self.logs = Logs(config.settings.log, lambda: (*self._fleet.processes, *self._comparing.processes))
+        self._comparing = Comparing(patience, self._counted, self.logs.wanted)
+        pairs_of = self._comparing.pairs_of
+        supply = Supply(lambda: runtime.overrides, pairs_of, self._on_spans, self.logs.wanted)
         self._fleet = Fleet(config, _mark_key(config.settings), patience, supply, self._tally)
         self._doors = Doors(self)
         self._steering = Steering(runtime, self._fleet)
@@ -125,7 +130,7 @@ class Supervisor:
             self._fleet,
             self._doors,
             self._comparing,
-            self._steering,
+            self._keep_overrides,
             self._watcher,
         )
 
@@ -241,6 +246,11 @@ class Supervisor:
         await self._steering.reset(route=route, mirror=mirror)
         self.ramps.look()
 
+    async def _keep_overrides(self) -> None:
+        """After a reload, have in force what was set live, and what the files say where nothing was."""
+        await self.logs.settle(self._fleet.generation.config.settings.log)
+        await self._steering.keep_what_holds()
+
     async def totals(self, since: float) -> Totals:
         """Return all that was counted, up to now."""
         await self._snap()
@@ -293,6 +303,7 @@ class Supervisor:
             "worker_restarts_total": {(why,): count for why, count in self._fleet.restarts.items()},
             "config_reload_failures_total": {(): self._reload.failures},
             "task_failures_total": {(name,): count for name, count in tasks.failures.items()},
+            "log_dropped_total": {(): log.dropped()},
         }
         merge(report, self._spans.report())
         merge(report, self._doors.report())
@@ -326,11 +337,11 @@ class Supervisor:
 
     def _announce(self, config: Config) -> None:
         for line in banner.lines(config, version(), self._fleet.listening, self._doors.admin):
-            _log.info("%s", line)
+            _log.info(line)
         for line in fitting.lowered(config):
-            _log.warning("%s", line)
+            _log.warning(line)
         count = len(self._fleet.slots)
-        _log.info("ready with %d worker%s", count, "s" if count > 1 else "")
+        _log.info(event("ready", workers=count))
 
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()
@@ -348,7 +359,7 @@ class Supervisor:
         drain = self._fleet.generation.config.settings.drain
         deadline = loop.time() + drain.grace_s
         delay_s = min(drain.delay_s, drain.grace_s)
-        _log.info("draining: accepting for %g s more, done within %g s", delay_s, drain.grace_s)
+        _log.info(event("draining", accept_s=delay_s, grace_s=drain.grace_s))
         await asyncio.wait({self._stop_now}, timeout=delay_s)
         left_s = deadline - loop.time()
         workers_s = left_s - min(1.0, left_s / 10)  # they are done before we have to be
@@ -356,9 +367,9 @@ class Supervisor:
         gone = asyncio.gather(*(process.gone for process in self._fleet.processes))
         await _first_of(gone, self._stop_now, timeout_s=left_s)
         if self._stop_now.done():
-            _log.warning("second signal: exiting at once")
+            _log.warning(event("second signal, exiting at once"))
             return 1
-        _log.info("drained" if gone.done() else "grace is over: cutting what is left")
+        _log.info(event("drained" if gone.done() else "grace period is over, closing what is left"))
         writing = tasks.spawn(self._comparing.drain(max(_WRITE_S, deadline - loop.time())), "leave-comparer")
         await _first_of(writing, self._stop_now)
         return 0

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from proxy.config.model import Config, Memory
 from proxy.descriptors import limit_of_process, share_out
+from proxy.event import Event, event
 from proxy.supervisor import memory
 from proxy.supervisor.cpus import worker_count
 from proxy.supervisor.memory import MIB
@@ -44,33 +45,38 @@ def _too_little_to_compare(limit: int, workers: int) -> str:
     )
 
 
-def lowered(config: Config) -> Iterator[str]:
+def lowered(config: Config) -> Iterator[Event]:
     """Yield a line for each limit of a `fitted` configuration that is less than its default or what was set."""
     yield from _lowered_by_descriptors(config)
     yield from _lowered_by_memory(config)
 
 
-def _lowered_by_descriptors(config: Config) -> Iterator[str]:
+def _lowered_by_descriptors(config: Config) -> Iterator[Event]:
     limit, wanted = limit_of_process(), config.settings.limits.max_connections
     shares = share_out(limit, wanted)
     if shares.clients < wanted:
-        yield (
-            "limits.maxConnections is lowered to fit RLIMIT_NOFILE: "
-            f"configured={wanted} effective={shares.clients} nofile={limit}"
+        yield event(
+            "limits.maxConnections is lowered to fit RLIMIT_NOFILE",
+            configured=wanted,
+            effective=shares.clients,
+            nofile=limit,
         )
     mirrors = (mirror for route in config.routes() for mirror in route.mirrors)
     most = max((mirror.mirroring.max_in_flight for mirror in mirrors), default=0)
     if shares.shadows < most:
-        yield (
-            "mirroring.maxInFlight is lowered to fit RLIMIT_NOFILE: "
-            f"configured={most} effective={shares.shadows} (all mirrors of a worker) nofile={limit}"
+        yield event(
+            "mirroring.maxInFlight is lowered to fit RLIMIT_NOFILE, for all mirrors of a worker",
+            configured=most,
+            effective=shares.shadows,
+            nofile=limit,
         )
 
 
-def _lowered_by_memory(config: Config) -> Iterator[str]:
+def _lowered_by_memory(config: Config) -> Iterator[Event]:
     settings = config.settings
     if settings.memory.heads_bytes < Memory().heads_bytes:
-        yield (
-            "buffers of each worker are lowered to fit the memory limit: "
-            f"maxBufferedBytes={settings.max_buffered_bytes} heads={settings.memory.heads_bytes}"
+        yield event(
+            "buffers of each worker are lowered to fit the memory limit",
+            maxBufferedBytes=settings.max_buffered_bytes,
+            heads=settings.memory.heads_bytes,
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from proxy import control
-from proxy.config.model import Config, Settings
+from proxy.config.model import Config, Log, Settings
 from proxy.runtime import Override
 from proxy.supervisor.child import Child
 from proxy.supervisor.sockets import SlotSockets
@@ -34,12 +34,13 @@ class Generation:
 class Supply:
     """What else a worker starts with: the overrides as they are then, and the end of the comparer's pipe.
 
-    `on_spans` takes the spans that it makes.
+    `on_spans` takes the spans that it makes; `log` gives how it is to log.
     """
 
     overrides: Callable[[], tuple[Override, ...]]
     pairs: Callable[[Settings], int | None]
     on_spans: Callable[[tuple[Span, ...]], None]
+    log: Callable[[], Log]
 
 
 class WorkerProcess(Child):
@@ -49,8 +50,9 @@ class WorkerProcess(Child):
     never will.
     """
 
-    def __init__(self, slot: int, generation: Generation) -> None:
-        super().__init__()
+    def __init__(self, slot: int, generation: Generation, supply: Supply) -> None:
+        super().__init__(supply.log)
+        self._supply = supply
         self.slot = slot
         self.generation = generation
         self.state: State = "starting"
@@ -61,16 +63,15 @@ class WorkerProcess(Child):
         self.ready: asyncio.Future[str | None] = self._loop.create_future()
         self.gone.add_done_callback(self._on_gone)
 
-    async def spawn(self, sockets: SlotSockets, supply: Supply) -> None:
+    async def spawn(self, sockets: SlotSockets) -> None:
         """Start the process on `sockets`; returns before it is ready. Raises `OSError`."""
         fds = tuple(tuple(sock.fileno() for sock in of_listener) for of_listener in sockets)
         made = self.generation
-        self._on_spans = supply.on_spans
-        pairs = supply.pairs(made.config.settings)
+        pairs = self._supply.pairs(made.config.settings)
         inherited = (*sum(fds, ()), *(() if pairs is None else (pairs,)))
         names = {"slot": self.slot, "generation": made.number}  # for `ps`
         await self._start("proxy.worker", names, inherited, _ALLOCATOR)
-        overrides = supply.overrides()
+        overrides = self._supply.overrides()
         self._pipe.send(control.Start(made.config, made.number, made.mark_key, fds, overrides, pairs))
 
     @property
@@ -137,10 +138,10 @@ class WorkerProcess(Child):
                 self._pipe.close()
             case control.Heartbeat(report, spans):
                 self.report = report
-                self._on_spans(spans)
+                self._supply.on_spans(spans)
             case control.Drained(report, spans):
                 self.report = report
-                self._on_spans(spans)
+                self._supply.on_spans(spans)
                 self._pipe.close()
             case control.Snapped():
                 self.report, self.clusters, self.mirrors = message.report, message.clusters, message.mirrors

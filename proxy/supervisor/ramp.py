@@ -21,6 +21,7 @@ from typing import Literal, Protocol
 from proxy.admin.subject import RefusedError, Row
 from proxy.compare.totals import Totals
 from proxy.config.model import Thresholds
+from proxy.event import event
 from proxy.ramp.plan import Plan
 from proxy.report.figures import LOOP_LAG, Figure
 from proxy.report.limits import Judged, say
@@ -327,7 +328,7 @@ class Ramp:
     def _say(self, text: str, level: int = logging.INFO) -> None:
         number = self.events[-1].number + 1 if self.events else 1
         self.events.append(Event(number, self._time.date(), text))
-        _log.log(level, "ramp of %s: %s", self.plan.target, text)
+        _log.log(level, event("ramp", target=self.plan.target, status=text))
 
 
 def _counted(begun: Reading, now: Reading) -> Totals | None:

@@ -8,24 +8,27 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 from proxy import control
 from proxy.admin.subject import Refusal
 from proxy.config.model import Config, Settings
 from proxy.config.watcher import Watcher
+from proxy.event import event
 from proxy.supervisor import fitting
 from proxy.supervisor.comparing import Comparing
 from proxy.supervisor.doors import Doors
 from proxy.supervisor.fleet import Fleet
 from proxy.supervisor.sockets import StartError
-from proxy.supervisor.steering import Steering
 
 _log = logging.getLogger(__name__)
 
 
 class Reload:
-    """Puts what `source` loads into force; a source that raises has changed nothing."""
+    """Puts what `source` loads into force; a source that raises has changed nothing.
+
+    `keep_overrides` sees to what was set live, once another configuration is in force.
+    """
 
     def __init__(
         self,
@@ -33,14 +36,14 @@ class Reload:
         fleet: Fleet,
         doors: Doors,
         comparing: Comparing,
-        steering: Steering,
+        keep_overrides: Callable[[], Awaitable[None]],
         watcher: Watcher,
     ) -> None:
         self._source = source
         self._fleet = fleet
         self._doors = doors
         self._comparing = comparing
-        self._steering = steering
+        self._keep_overrides = keep_overrides
         self._watcher = watcher
         self._turn = asyncio.Lock()
         self._wanted = asyncio.Event()
@@ -83,17 +86,20 @@ class Reload:
         self.failures += 1
         number = self._fleet.generation.number
         for problem in problems:
-            _log.error("reload refused, generation %d stays: %s", number, problem)
+            _log.error(
+                event(
+                    "reload is refused, the running configuration stays", generation=number, problem=problem
+                )
+            )
 
     async def _reload(self) -> None:
         present = self._fleet.generation.config
         config = await asyncio.to_thread(self._source)
-        for warning in config.warnings:
-            _log.warning("%s", warning)
+        log_warnings(config)
         is_same = config == present and config.settings.is_buffer_given == present.settings.is_buffer_given
         if is_same and not any(cluster.tls for cluster in config.clusters):
             self._fleet.send(control.ReloadCertificates())
-            _log.info("reload: the configuration is unchanged; certificates are read again")
+            _log.info(event("configuration is unchanged, certificates are read again"))
             return
         if present.settings.mark_key_file != config.settings.mark_key_file:
             raise StartError("the mark key cannot change while running; restart the proxy for that")
@@ -109,12 +115,18 @@ class Reload:
         self.since = time.time()
         await self._comparing.settle(config.settings)
         await self._doors.settle(bound, config.settings)
-        await self._steering.keep_what_holds()
+        await self._keep_overrides()
         self._fleet.send(control.ReloadCertificates())
         self._watcher.name(named_files(config))
-        _log.info("reload: generation %d is in force", self._fleet.generation.number)
+        _log.info(event("configuration is reloaded", generation=self._fleet.generation.number))
         for line in fitting.lowered(config):
-            _log.warning("%s", line)
+            _log.warning(line)
+
+
+def log_warnings(config: Config) -> None:
+    """Log what is odd about a configuration that can be used."""
+    for warning in config.warnings:
+        _log.warning(event("configuration has a warning", problem=warning))
 
 
 def named_files(config: Config) -> Iterator[str]:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from proxy import control, tasks
+from proxy.event import event
 from proxy.runtime import Override
 from proxy.supervisor.process import Generation, Supply, WorkerProcess
 from proxy.supervisor.sockets import SlotSockets, StartError
@@ -179,9 +180,13 @@ class Slot:
             is_silent = now - process.last_heard > self._patience.heartbeat_s
             if process is self.worker and is_silent and not process.is_hung:
                 _log.error(
-                    "worker %d (pid %d) has not answered for %g s: killing it",
-                    self.index, process.pid, self._patience.heartbeat_s,
-                )  # fmt: skip
+                    event(
+                        "worker does not answer, killing it",
+                        worker=self.index,
+                        worker_pid=process.pid,
+                        silent_s=self._patience.heartbeat_s,
+                    )
+                )
                 process.is_hung = True
                 process.kill()
             elif process.deadline is not None and now > process.deadline:
@@ -192,11 +197,11 @@ class Slot:
     ) -> WorkerProcess:
         if self._is_closed:
             raise StartError("the proxy is draining")
-        process = WorkerProcess(self.index, generation)
+        process = WorkerProcess(self.index, generation, self._supply)
         if is_replacement:
             self._launching = process
         try:
-            await process.spawn(sockets, self._supply)
+            await process.spawn(sockets)
         except OSError as error:
             raise StartError(f"worker {self.index} cannot be spawned: {error}") from error
         self.processes.add(process)
@@ -223,7 +228,14 @@ class Slot:
             return
         reason = "hung" if process.is_hung else "died"
         self._restarts[reason] = self._restarts.get(reason, 0) + 1
-        _log.error("worker %d (pid %d) %s; replacing it", self.index, process.pid, process.exit_text)
+        _log.error(
+            event(
+                "worker is gone, replacing it",
+                worker=self.index,
+                worker_pid=process.pid,
+                exit=process.exit_text,
+            )
+        )
         age_s = asyncio.get_running_loop().time() - process.started
         tasks.spawn(self._replace(is_young=age_s < self._patience.young_s), "replace-worker")
 
@@ -240,7 +252,9 @@ class Slot:
                 is_superseded = generation is not self._generation  # then that is why it ended
                 self._pause_s = 0.0 if is_superseded else self._longer_pause()
                 if not is_superseded:
-                    _log.error("%s; trying again in %g s", error, self._pause_s)
+                    _log.error(
+                        event("worker cannot be started, retrying", error=error, retry_s=self._pause_s)
+                    )
                 continue
             finally:
                 self._launching = None
@@ -249,7 +263,7 @@ class Slot:
                 continue
             self.worker = process
             self._is_back.set()
-            _log.info("worker %d is back (pid %d)", self.index, process.pid)
+            _log.info(event("worker is back", worker=self.index, worker_pid=process.pid))
             return
 
     def _longer_pause(self) -> float:

@@ -13,6 +13,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from proxy.config.model import Config, Settings
+from proxy.event import event
 from proxy.supervisor.niceness import yield_to_others
 from proxy.supervisor.sockets import StartError
 from proxy.telemetry.metrics import Report
@@ -97,7 +98,7 @@ class Outbox:
         self._awake.set()
         await asyncio.to_thread(self._thread.join, timeout_s)
         if self._thread.is_alive():
-            _log.warning("the last spans could not be exported to %s in time", self._exporter.endpoint)
+            _log.warning(event("last spans are not exported in time", endpoint=self._exporter.endpoint))
         self._exporter.close()
 
     def _follow(self, settings: Settings) -> None:
@@ -132,7 +133,7 @@ class Outbox:
         else:
             self._exported += len(spans)
         if problem and not self._is_failing:
-            _log.warning("spans cannot be exported to %s: %s", exporter.endpoint, problem)
+            _log.warning(event("spans cannot be exported", endpoint=exporter.endpoint, error=problem))
         elif self._is_failing and not problem:
-            _log.info("spans are exported to %s again; %d lost so far", exporter.endpoint, self._failed)
+            _log.info(event("spans are exported again", endpoint=exporter.endpoint, lost=self._failed))
         self._is_failing = problem != ""

@@ -13,6 +13,7 @@ from proxy import tasks
 from proxy.admin.subject import RefusedError, Steered
 from proxy.config.model import Config, Destination, Route
 from proxy.config.problems import hinted
+from proxy.event import event
 from proxy.runtime import ALL_MIRRORS, Key, Override, Pause, Percent, Runtime, Weights
 from proxy.supervisor.fleet import Fleet
 
@@ -57,8 +58,7 @@ class Steering:
         changed = {**self._runtime.weights_of(route), **weights}
         if not _leaves_any(destinations, changed):
             raise RefusedError("total destination weight = 0", destinations=known)
-        said = ", ".join(f"{name}={weight}" for name, weight in weights.items())
-        _log.info("weights of %s: %s%s", route, said, _for(ttl_s))
+        _log.info(event("weights are set", route=route, weights=_written(weights), ttl_s=ttl_s))
         await self._set([Weights(route, tuple(changed.items()))], ttl_s)
 
     async def set_mirror(
@@ -75,13 +75,13 @@ class Steering:
             raise RefusedError("all mirrors are paused: this one resumes when all do")
         wanted: list[Override] = []
         if percent is not None:
-            _log.info("percent of %s: %g%s", mirror, percent, _for(ttl_s))
+            _log.info(event("percent is set", mirror=mirror, percent=percent, ttl_s=ttl_s))
             wanted.append(Percent(mirror, percent))
         if paused:
-            _log.info("%s: paused%s", _named(mirror), _for(ttl_s))
+            _log.info(event("mirror is paused", mirror=_named(mirror), ttl_s=ttl_s))
             wanted.append(Pause(mirror))
         elif paused is False and self._runtime.has(Pause(mirror)):
-            _log.info("%s: resumed", _named(mirror))
+            _log.info(event("mirror is resumed", mirror=_named(mirror)))
             self._runtime.drop([Pause(mirror)])
         await self._set(wanted, ttl_s)
 
@@ -95,8 +95,7 @@ class Steering:
         if mirror is not None:
             check_mirror(config, mirror, takes_percent=True)
             dropped.append(Percent(mirror, 0.0))
-        for override in dropped:
-            _log.info("%s: as the files say", _about(override))
+        _log.info(event("override is removed, the files hold again", route=route, mirror=mirror))
         await self._drop(dropped)
 
     # --- for what steers by itself ---
@@ -128,11 +127,11 @@ class Steering:
         lost = [override for override in self._runtime.overrides if not known.holds(override)]
         for override in lost:
             _log.warning(
-                "the override of %s is dropped: what it was about is configured no more", _about(override)
+                event("override is removed, its target is not configured any more", **_fields(override))
             )
         await self._drop(lost)
         for override in self._runtime.overrides:
-            _log.warning("%s", _told(override))
+            _log.warning(event("override stays in force, whatever the files say", **_fields(override)))
 
     async def _set(self, overrides: Iterable[Override], ttl_s: float | None) -> None:
         until = None if ttl_s is None else _now() + ttl_s
@@ -159,7 +158,7 @@ class Steering:
                 ended = self._runtime.ended(_now())
                 await self._drop(ended)
                 for override in ended:
-                    _log.info("the override of %s has ended: its time is over", _about(override))
+                    _log.info(event("override has expired", **_fields(override)))
 
 
 # --- whether it can be ---
@@ -232,36 +231,22 @@ def _names(config: Config, *, takes_percent: bool) -> list[str]:
 # --- how it is said ---
 
 
-def _told(override: Override) -> str:
-    """Tell of an override that a reload leaves."""
-    whatever = "whatever the files say"
+def _fields(override: Override) -> dict[str, object]:
     match override:
         case Weights():
-            said = ", ".join(f"{name}={weight}" for name, weight in override.weights)
-            return f"{_about(override)} stay as set live, {whatever}: {said}"
+            return {"route": override.route, "weights": _written(dict(override.weights)) or None}
         case Percent():
-            return f"{_about(override)} stays as set live, {whatever}: {override.percent:g}"
+            return {"mirror": override.mirror, "percent": override.percent}
         case Pause():
-            stays = "stay" if override.mirror == ALL_MIRRORS else "stays"
-            return f"{_named(override.mirror)} {stays} paused, {whatever}"
+            return {"mirror": _named(override.mirror), "paused": True}
 
 
-def _about(override: Override) -> str:
-    match override:
-        case Weights():
-            return f"weights of {override.route}"
-        case Percent():
-            return f"the percent of {override.mirror}"
-        case Pause():
-            return f"the pause of {_named(override.mirror)}"
+def _written(weights: Mapping[str, int]) -> str:
+    return ",".join(f"{name}={weight}" for name, weight in weights.items())
 
 
 def _named(mirror: str) -> str:
-    return "all mirrors" if mirror == ALL_MIRRORS else mirror
-
-
-def _for(ttl_s: float | None) -> str:
-    return "" if ttl_s is None else f" for {ttl_s:g} s"
+    return "all" if mirror == ALL_MIRRORS else mirror
 
 
 def _left(until: float | None) -> float | None:

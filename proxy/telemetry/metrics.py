@@ -112,6 +112,7 @@ FAMILIES: dict[str, Family] = {
                ("listener",)),
         Family("admin_connections_ended_total", "counter", "Admin connections closed or refused by the proxy, by "
                "reason: over_limit or timeout.", ("listener", "reason")),
+        Family("log_dropped_total", "counter", "Log lines dropped because nobody read standard error."),
         Family("task_failures_total", "counter", "Background tasks that ended in an unforeseen error.", ("task",)),
         Family("build_info", "gauge", "1, with the version as label.", ("version",), merge="max"),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from proxy.visible import visible
+from proxy.event import event
 
 EVERY_S = 10.0
 
@@ -25,11 +25,7 @@ class Complaint:
         if now < self._next_at:
             self._unlogged += 1
             return
-        _log.warning(
-            'upstream broke HTTP: cluster=%s rule="%s" unlogged=%d',
-            visible(cluster),
-            visible(rule),
-            self._unlogged,
-        )
+        said = event("upstream broke HTTP", cluster=cluster, rule=rule, unlogged=self._unlogged)
+        _log.warning(said)
         self._next_at = now + EVERY_S
         self._unlogged = 0

@@ -18,6 +18,7 @@ import aiodns
 from proxy import tasks
 from proxy.config import model
 from proxy.config.model import Address, is_ip
+from proxy.event import event
 from proxy.upstream.cluster import Cluster
 
 REFRESH_S = 5.0
@@ -135,12 +136,14 @@ class Resolver:
                 for cluster in self._wanting.get(host, ()):
                     cluster.stats.resolve_failures += 1
                 if not failed:
-                    _log.warning("%s does not resolve: %s; asking again every second", host, error.args[-1])
+                    _log.warning(
+                        event("host does not resolve, retrying every second", host=host, error=error.args[-1])
+                    )
                 failed = True
             else:
                 wait_s = min(max(ttl_s, _RETRY_S), REFRESH_S)
                 if failed:
-                    _log.info("%s resolves now", host)
+                    _log.info(event("host resolves now", host=host))
                 failed = False
                 if hosts and hosts != name.hosts:
                     name.hosts = hosts

@@ -22,6 +22,7 @@ from proxy.config.model import (
     Destination,
     Endpoint,
     FieldMatch,
+    Log,
     Match,
     MirrorPolicy,
     Route,
@@ -83,6 +84,22 @@ class Ladder:
             raise RefusedError(f"no ramp of {key[1]} is under way", ramps=["rest/v2"])
 
 
+class Logs:
+    """A log whose files have `info`."""
+
+    def __init__(self, done: list[object]) -> None:
+        self.of_files = Log("text", "info")
+        self._done = done
+        self._level = "info"
+
+    def wanted(self) -> Log:
+        return replace(self.of_files, level=self._level)
+
+    async def set_level(self, level: str) -> None:
+        self._done.append(("log", level))
+        self._level = level
+
+
 class Shop:
     """A subject whose figures are known; `done` is what it was asked to do."""
 
@@ -96,6 +113,7 @@ class Shop:
         self.counted = Totals()
         self.examples: list[Example] = []
         self.done: list[object] = []
+        self.logs = Logs(self.done)
         self.ramps = Ladder(self.done)
 
     async def snapshot(self) -> Snapshot:

@@ -121,7 +121,7 @@ async def test_what_a_store_refuses_waits_and_is_written_when_it_takes_it(
     assert in_store(file) == ({KEY: 31}, 4)
     assert (await kept.totals()).counts == {KEY: 31}
     assert caplog.text.count("it is tried again every second") == 1
-    assert caplog.text.count("takes everything again") == 1
+    assert caplog.text.count("comparison store is writable again") == 1
 
 
 async def test_what_others_counted_is_told_of_once_it_is_in_the_store(kept: Kept, tmp_path: Path) -> None:

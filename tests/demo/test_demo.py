@@ -118,7 +118,8 @@ def test_a_busy_port_is_said_plainly() -> None:
         )
     assert done.returncode == 1
     advice = "the port is already in use; stop what uses it or choose another port"
-    assert done.stderr == f"ERROR listener 127.0.0.1:{port}: {advice}\n"
+    said = f'error="listener 127.0.0.1:{port}: {advice}"\n'
+    assert done.stderr.endswith(f" ERROR demo proxy cannot start {said}")
 
 
 def test_addresses_that_clash_are_said_plainly() -> None:

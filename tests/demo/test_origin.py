@@ -92,7 +92,7 @@ def test_a_signal_ends_the_process_cleanly() -> None:
         [*COMMAND, "--listen", "127.0.0.1:0"], cwd=ROOT, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stderr is not None
-        assert process.stderr.readline() == "v9 on http://127.0.0.1:0\n"
+        assert process.stderr.readline().endswith(" INFO v9 origin is listening address=127.0.0.1:0\n")
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) in {0, -signal.SIGTERM}
 
@@ -104,5 +104,5 @@ def test_a_busy_port_is_said_plainly() -> None:
             [*COMMAND, "--listen", address], cwd=ROOT, capture_output=True, text=True, timeout=20, check=False
         )
     assert done.returncode == 1
-    assert f"v9 cannot listen on {address}: " in done.stderr
+    assert f"ERROR v9 origin cannot listen address={address} error=" in done.stderr
     assert "Traceback" not in done.stderr

@@ -95,8 +95,8 @@ def test_begin_and_end_are_logged_once_each(caplog: pytest.LogCaptureFixture) ->
     with caplog.at_level(logging.INFO):
         worker.seconds([0.3, 0.3, 0.4, 0.2, 0.1, 0.0])
     assert caplog.messages == [
-        "nothing is mirrored until the loop is less late: 300 ms at worst, 12 ms added to a request",
-        "mirroring goes on: 100 ms at worst, 4 ms added to a request",
+        "mirroring is suspended, the loop is late worst_ms=300 added_ms=12",
+        "mirroring is resumed worst_ms=100 added_ms=4",
     ]
 
 

@@ -18,7 +18,7 @@ import pytest
 from proxy.admin.subject import RefusedError
 from proxy.compare.example import Search
 from proxy.compare.totals import Totals
-from proxy.config.model import Compare, Config, FieldRule, Settings, Share
+from proxy.config.model import Compare, Config, FieldRule, Log, Settings, Share
 from proxy.supervisor import Patience
 from proxy.supervisor.comparing import Comparing
 from tests.support import plane
@@ -112,7 +112,7 @@ def test_a_comparer_that_is_killed_is_replaced_and_what_was_counted_is_still_the
         assert comparer(proxy) != lost
         assert count(proxy, "requests") == 4
         until(lambda: proxy.metric("compare_pairs_total") >= 2, "the new one's metrics")
-        assert f"the comparer (pid {lost}) was killed by SIGKILL; replacing it" in proxy.stderr
+        proxy.wait_logged(f'comparer is gone, replacing it comparer_pid={lost} exit="was killed by SIGKILL"')
 
 
 def test_a_comparer_that_stands_still_costs_nobody_anything_and_is_replaced(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_a_file_system_that_is_read_only_is_said_once_and_compares_all_the_same(
         until_compared(proxy, 2)
         assert len(proxy.admin_json("/compare/differences")["differences"]) == 2
         assert count(proxy, "requests") == 2
-        assert proxy.stderr.count("WARNING the store") == 1
+        assert proxy.stderr.count("WARNING comparer comparison store failed error=") == 1
         assert "until it can be, what is found stays in memory" in proxy.stderr
 
 
@@ -223,7 +223,7 @@ async def test_only_so_many_questions_wait_for_a_comparer_and_each_for_a_while(
     async def nothing(before: Totals) -> tuple[Totals, Totals]:
         return Totals(), before
 
-    asked = Comparing(Patience(), nothing)
+    asked = Comparing(Patience(), nothing, Log)
     with pytest.raises(RefusedError, match="nothing is compared"):
         await asked.differences(Search())
     await asked.settle(Settings(compare=compare_in(tmp_path)))

@@ -25,7 +25,7 @@ def test_sigterm_finishes_what_is_in_flight_and_exits_with_0(tmp_path: Path) -> 
             client.close()
         assert proxy.wait() == 0
         assert not any(map(is_alive, workers))
-        assert proxy.stderr.rstrip().endswith("INFO drained")
+        assert proxy.stderr.rstrip().endswith(" INFO supervisor drained")
 
 
 def test_accepting_goes_on_for_the_drain_delay(tmp_path: Path) -> None:

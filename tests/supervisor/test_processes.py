@@ -44,7 +44,8 @@ def test_a_worker_that_dies_is_replaced_on_its_socket_and_its_counts_are_kept(tm
         for _ in range(20):
             assert proxy.ask() == (200, "ok")
         assert proxy.metric("requests_total") == 40
-        assert f"worker 0 (pid {lost['pid']}) was killed by SIGKILL" in proxy.stderr
+        said = f'worker=0 worker_pid={lost["pid"]} exit="was killed by SIGKILL"'
+        proxy.wait_logged(f"ERROR supervisor worker is gone, replacing it {said}")
 
 
 def test_a_worker_that_stops_answering_is_killed_and_replaced(tmp_path: Path) -> None:
@@ -55,7 +56,7 @@ def test_a_worker_that_stops_answering_is_killed_and_replaced(tmp_path: Path) ->
         until(lambda: proxy.ready_status() == 200, "a replacement")
         assert not is_alive(hung["pid"])
         assert proxy.ask() == (200, "ok")
-        assert f"worker 0 (pid {hung['pid']}) has not answered for 2 s: killing it" in proxy.stderr
+        proxy.wait_logged(f"worker does not answer, killing it worker=0 worker_pid={hung['pid']} silent_s=2")
 
 
 def test_a_container_that_was_frozen_wakes_up_with_its_workers(tmp_path: Path) -> None:
@@ -79,9 +80,10 @@ def test_a_worker_that_cannot_come_back_is_tried_with_growing_pauses(tmp_path: P
     with origin() as v1, running(config_for(v1.address, access_log=str(folder / "log")), tmp_path) as proxy:
         folder.rename(tmp_path / "moved")
         os.kill(proxy.children()[0], signal.SIGKILL)
-        until(lambda: "trying again in 0.4 s" in proxy.stderr, "a third attempt")
+        proxy.wait_logged("retry_s=0.4")
         assert proxy.ready_status() == 503
-        assert "ERROR worker 0 did not start: [Errno 2] No such file or directory: " in proxy.stderr
+        why = 'error="worker 0 did not start: [Errno 2] No such file or directory: '
+        proxy.wait_logged(f"ERROR supervisor worker cannot be started, retrying {why}")
         folder.mkdir()
         until(lambda: proxy.ready_status() == 200, "a replacement")
         assert proxy.ask() == (200, "ok")

@@ -109,7 +109,7 @@ def test_a_mirror_that_is_well_gets_everything_in_the_end(tmp_path: Path) -> Non
         assert row["state"] == "finished"
         assert log(row) == [*STEPS, FINISHED]
         assert percent(proxy) == (100, True)
-        assert "ramp of mirror: step 2 of 3: 60 %" in proxy.stderr
+        proxy.wait_logged('ramp target=mirror status="step 2 of 3: 60 %"')
 
 
 def test_a_mirror_that_fails_goes_back_to_what_it_had_before(tmp_path: Path) -> None:

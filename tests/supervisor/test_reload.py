@@ -118,7 +118,9 @@ def test_a_configuration_that_cannot_be_loaded_changes_nothing(tmp_path: Path) -
     with origin() as v1, running(config_for(v1.address), tmp_path) as proxy:
         proxy.write(b"not a configuration")
         reload_in_vain(proxy)
-        assert "ERROR reload refused, generation 1 stays: " in proxy.stderr
+        proxy.wait_logged(
+            "ERROR supervisor reload is refused, the running configuration stays generation=1 problem="
+        )
         [dumped] = proxy.admin_json("/config_dump")["configs"][1]["dynamic_route_configs"]
         assert dumped["error_state"]["details"]
         proxy.write(renamed(proxy.config))
@@ -131,7 +133,7 @@ def test_a_configuration_that_one_worker_cannot_compile_changes_nothing(tmp_path
     with origin() as v1, running(config_for(v1.address, workers=2), tmp_path) as proxy:
         proxy.write(broken(renamed(proxy.config)))
         reload_in_vain(proxy)
-        assert "worker 0 cannot use it: 'nowhere'" in proxy.stderr
+        proxy.wait_logged("problem=\"worker 0 cannot use it: 'nowhere'\"")
         proxy.write(renamed(proxy.config))
         assert proxy.change("POST", "/reload")[0] == 200
         assert proxy.ask() == (200, "ok")
@@ -142,7 +144,7 @@ def test_an_unchanged_configuration_is_not_a_new_generation(tmp_path: Path) -> N
     with origin() as v1, running(config_for(v1.address), tmp_path) as proxy:
         before = proxy.children()
         proxy.signal(signal.SIGHUP)
-        until(lambda: "reload: the configuration is unchanged" in proxy.stderr, "the reload")
+        proxy.wait_logged("configuration is unchanged")
         assert proxy.children() == before
         assert proxy.metric("config_generation") == 1
         assert proxy.metric("config_reload_failures_total") == 0

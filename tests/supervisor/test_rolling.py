@@ -137,7 +137,7 @@ def test_a_drain_that_is_asked_for_is_that_of_sigterm(tmp_path: Path) -> None:
     with origin() as v1, running(config_for(v1.address), tmp_path) as proxy:
         assert proxy.change("POST", "/drain") == (202, {"state": "DRAINING"})
         assert proxy.wait() == 0
-        assert proxy.stderr.rstrip().endswith("INFO drained")
+        assert proxy.stderr.rstrip().endswith(" INFO supervisor drained")
 
 
 def put(proxy: RunningProxy, **settings: Any) -> None:

@@ -66,7 +66,7 @@ async def test_a_collector_that_refuses_is_told_with_its_reason(caplog: pytest.L
         await outbox.close(20.0)
     assert counts(outbox)["failed"] == 1
     [record] = caplog.records
-    assert record.getMessage().startswith(f"spans cannot be exported to {collector.url}: ")
+    assert record.getMessage().startswith(f"spans cannot be exported endpoint={collector.url} error=")
     assert "404" in record.getMessage()
 
 

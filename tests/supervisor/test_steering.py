@@ -98,7 +98,7 @@ def test_an_override_outlives_reloads_rolled_workers_and_workers_that_die(tmp_pa
             proxy.write(config)
             assert proxy.change("POST", "/reload")[0] == 200
             assert [proxy.ask() for _ in range(6)] == [(200, "v2")] * 6
-        assert "weights of shop stay as set live, whatever the files say: shop/v1=0, " in proxy.stderr
+        proxy.wait_logged('override stays in force, whatever the files say route=shop weights="shop/v1=0,')
         for row in proxy.workers():
             os.kill(row["pid"], signal.SIGKILL)
         until(lambda: len(proxy.workers()) == 2 and proxy.metric("worker_restarts_total") == 2, "successors")
@@ -115,17 +115,14 @@ def test_an_override_of_what_is_gone_is_dropped_and_said(tmp_path: Path) -> None
         assert proxy.change("POST", "/reload")[0] == 200
         [row] = proxy.admin_json("/routes")["routes"]
         assert not row["overridden"]
-        assert (
-            "the override of weights of shop is dropped: what it was about is configured no more"
-            in proxy.stderr
-        )
+        proxy.wait_logged("override is removed, its target is not configured any more route=shop ")
 
 
 def test_an_override_ends_at_its_time(tmp_path: Path) -> None:
     with blue_green(tmp_path, workers=2) as proxy:
         assert steer(proxy, GREEN, ttl="500ms") == [0, 100]
         until(lambda: not proxy.admin_json("/routes")["routes"][0]["overridden"], "the end")
-        until(lambda: "its time is over" in proxy.stderr, "a line")
+        proxy.wait_logged("override has expired route=shop ")
         assert [proxy.ask() for _ in range(6)] == [(200, "v1")] * 6
 
 

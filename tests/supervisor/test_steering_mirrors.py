@@ -123,22 +123,18 @@ def test_the_kill_switch_stops_every_copy_before_the_call_returns(tmp_path: Path
 def test_a_pause_ends_at_its_time_and_so_does_a_percent(tmp_path: Path) -> None:
     with mirrored(tmp_path, workers=2) as proxy:
         for body, said in (
-            ({"mirror": "mirror", "percent": 0, "ttl": "500ms"}, "the percent of mirror"),
-            ({"mirror": "mirror", "paused": True, "ttl": "500ms"}, "the pause of mirror"),
-            ({"paused": True, "ttl": "500ms"}, "the pause of all mirrors"),
+            ({"mirror": "mirror", "percent": 0, "ttl": "500ms"}, "mirror=mirror percent=0"),
+            ({"mirror": "mirror", "paused": True, "ttl": "500ms"}, "mirror=mirror paused=true"),
+            ({"paused": True, "ttl": "500ms"}, "mirror=all paused=true"),
         ):
             steer(proxy, **body)
-            until(partial(_has_ended, proxy, said), "the end")
+            proxy.wait_logged(f"override has expired {said}")
             row = row_of(proxy)
             assert [row["percent"], row["paused"], "ends_in_s" in row] == [100, False, False]
             before = outcomes(proxy).get("completed", 0)
             for _ in range(6):
                 proxy.ask()
             assert outcomes(proxy)["completed"] == before + 6
-
-
-def _has_ended(proxy: RunningProxy, said: str) -> bool:
-    return f"the override of {said} has ended: its time is over" in proxy.stderr
 
 
 def test_a_row_says_when_it_will_stand_otherwise(tmp_path: Path) -> None:
@@ -173,8 +169,8 @@ def test_what_was_steered_outlives_reloads_rolled_workers_and_workers_that_die(t
             proxy.write(config)
             assert proxy.change("POST", "/reload")[0] == 200
             ask()
-        assert "the percent of one stays as set live, whatever the files say: 0\n" in proxy.stderr
-        assert "two stays paused, whatever the files say\n" in proxy.stderr
+        stays = "override stays in force, whatever the files say"
+        proxy.wait_logged(f"{stays} mirror=one percent=0\n", f"{stays} mirror=two paused=true\n")
         assert [row_of(proxy, "one")[name] for name in ("percent", "file_percent")] == [0, 70]
         for row in proxy.workers():
             os.kill(row["pid"], signal.SIGKILL)
@@ -192,7 +188,7 @@ def test_the_kill_switch_holds_for_a_mirror_that_a_reload_adds(tmp_path: Path) -
             proxy.ask()
         assert row_of(proxy, "new")["paused"]
         assert outcomes(proxy, "new") == {"paused": 3}
-        assert "all mirrors stay paused, whatever the files say\n" in proxy.stderr
+        proxy.wait_logged("override stays in force, whatever the files say mirror=all paused=true\n")
         steer(proxy, paused=False)
         proxy.ask()
         assert outcomes(proxy, "new") == {"paused": 3, "completed": 1}
@@ -229,10 +225,8 @@ def test_what_was_set_of_a_mirror_that_is_gone_is_dropped_and_said(tmp_path: Pat
             assert proxy.change("POST", "/reload")[0] == 200
         row = row_of(proxy)
         assert [row["percent"], row["overridden"], row["paused"]] == [100, False, False]
-        for said in ("the percent of mirror", "the pause of mirror"):
-            assert (
-                f"the override of {said} is dropped: what it was about is configured no more" in proxy.stderr
-            )
+        removed = "override is removed, its target is not configured any more mirror=mirror"
+        proxy.wait_logged(f"{removed} percent=5", f"{removed} paused=true")
 
 
 def test_what_cannot_be_is_refused_with_what_could_and_nothing_changes(tmp_path: Path) -> None:

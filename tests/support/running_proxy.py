@@ -145,6 +145,7 @@ class RunningProxy:
         heartbeat_s: float,
         files: Sequence[Path] = (),
         descriptors: int | None = None,
+        stderr: int | None = None,
     ) -> None:
         self.config = config
         self._file = folder / "config.pickle"
@@ -153,8 +154,10 @@ class RunningProxy:
         command = ["-c", self.script, str(self._file), str(heartbeat_s)]
         if files:
             command = ["-m", "proxy", "run", *map(str, files)]
-        with self._stderr.open("wb") as stderr:
-            self.process = subprocess.Popen([sys.executable, *command], stderr=stderr, cwd=ROOT)
+        with self._stderr.open("wb") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, *command], stderr=file if stderr is None else stderr, cwd=ROOT
+            )
         if descriptors is not None:
             resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE, (descriptors, descriptors))
 
@@ -165,6 +168,11 @@ class RunningProxy:
     @property
     def stderr(self) -> str:
         return self._stderr.read_text()
+
+    def wait_logged(self, *texts: str) -> None:
+        """Wait until each of `texts` stands in the log; who answers a request does not wait for its lines."""
+        for text in texts:
+            until(lambda text=text: text in self.stderr, f"the log to have: {text}")  # type: ignore[misc]
 
     def wait_ready(self) -> None:
         until(lambda: self.process.poll() is not None or self.ready_status() == 200, "/ready")
@@ -264,13 +272,15 @@ def running(
     ready: bool = True,
     files: Sequence[Path] = (),
     descriptors: int | None = None,
+    stderr: int | None = None,
 ) -> Iterator[RunningProxy]:
     """Run a proxy; whatever the test did to it, its processes are gone afterwards.
 
     `descriptors` is what each of its processes may have.
-    With `files`, it is the command that runs, on those; `config` then only says where to ask.
+    With `files`, it is the command that runs, on those; `config` then only says where to ask. With `stderr`, its
+    standard error is that descriptor.
     """
-    proxy = RunningProxy(config, folder, heartbeat_s, files, descriptors)
+    proxy = RunningProxy(config, folder, heartbeat_s, files, descriptors, stderr)
     try:
         if ready:
             proxy.wait_ready()

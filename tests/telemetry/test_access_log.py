@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.telemetry.access_log import PIPE_BUF, AccessLog
+from proxy.telemetry.access_log import AccessLog
+from proxy.telemetry.lines import PIPE_BUF
 
 BOUND_S = 10.0
 ROOT = Path(__file__).parents[2]
@@ -172,13 +173,13 @@ def test_a_full_disk_is_named_once_counted_and_recovered_from(
     for number in range(1, 4):
         log.offer(b"lost")
         until(lambda number=number: log.dropped == number)  # type: ignore[misc]
-    assert caplog.text.count("lines are being dropped: [Errno 28] No space left on device") == 1
+    assert caplog.text.count('error="[Errno 28] No space left on device"') == 1
     path.unlink()
     log.reopen()
     until(lambda: path.exists() and path.is_file())
     log.offer(b"kept")
     until(path.read_bytes)
-    until(lambda: "is being written again; 3 lines lost so far" in caplog.text)
+    until(lambda: "is being written again" in caplog.text and "lost=3" in caplog.text)
 
 
 def test_a_dash_is_standard_output_and_leaves_it_blocking() -> None:
@@ -208,4 +209,4 @@ def test_when_nobody_reads_standard_output_any_more_lines_are_counted() -> None:
         process.stdout.close()
         process.stdin.close()
         said = process.stderr.read().decode()
-    assert said.endswith("lines are being dropped: [Errno 32] Broken pipe\n1")
+    assert said.endswith('lines are being dropped path=- error="[Errno 32] Broken pipe"\n1')

@@ -20,9 +20,9 @@ def test_one_line_in_ten_seconds_names_cluster_and_rule_and_counts_the_others(
         complaint.log("v1", f"rule {now:g}", now)
     complaint.log("v1", "the last", 100.0 + 2 * EVERY_S)
     assert [record.getMessage() for record in caplog.records] == [
-        'upstream broke HTTP: cluster=v1 rule="rule 100" unlogged=0',
-        'upstream broke HTTP: cluster=v1 rule="rule 110" unlogged=2',
-        'upstream broke HTTP: cluster=v1 rule="the last" unlogged=1',
+        'upstream broke HTTP cluster=v1 rule="rule 100" unlogged=0',
+        'upstream broke HTTP cluster=v1 rule="rule 110" unlogged=2',
+        'upstream broke HTTP cluster=v1 rule="the last" unlogged=1',
     ]
 
 
@@ -41,6 +41,6 @@ def test_each_cluster_is_logged_and_counted_by_itself(caplog: pytest.LogCaptureF
         cluster.on_protocol_error("malformed status line")
     assert [cluster.stats.protocol_errors for cluster in clusters] == [2, 1]
     assert [record.getMessage().partition(" rule=")[0] for record in caplog.records] == [
-        "upstream broke HTTP: cluster=v1",
-        "upstream broke HTTP: cluster=v2",
+        "upstream broke HTTP cluster=v1",
+        "upstream broke HTTP cluster=v2",
     ]

@@ -58,7 +58,7 @@ async def test_a_name_that_resolves_later_is_served_then(
     assert served.count("upstream_resolve_failures_total", "mirror") >= 1
     said = [record.getMessage() for record in caplog.records if "mirror.test" in record.getMessage()]
     assert len(said) == 2  # that it does not, and that it does
-    assert said[1] == "mirror.test resolves now"
+    assert said[1] == "host resolves now host=mirror.test"
 
 
 async def test_the_last_good_addresses_stay_when_a_name_is_lost(

@@ -42,6 +42,8 @@ from proxy.config.model.route import (
     VirtualHost,
 )
 from proxy.config.model.settings import (
+    LOG_FORMATS,
+    LOG_LEVELS,
     Admin,
     Breaker,
     Drain,
@@ -49,6 +51,7 @@ from proxy.config.model.settings import (
     Limits,
     Listener,
     ListenerTls,
+    Log,
     Memory,
     Mirroring,
     Settings,
@@ -64,6 +67,8 @@ from proxy.config.model.value import (
 )
 
 __all__ = [
+    "LOG_FORMATS",
+    "LOG_LEVELS",
     "STATUS_CODES",
     "Address",
     "Admin",
@@ -86,6 +91,7 @@ __all__ = [
     "Limits",
     "Listener",
     "ListenerTls",
+    "Log",
     "Match",
     "Memory",
     "MirrorPolicy",

@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from proxy.config.model.compare import Compare
 from proxy.config.model.value import Address, HashKey, HeaderOps, Share
 
+#: From the most to the least that is logged.
+LOG_LEVELS = ("debug", "info", "warning", "error")
+LOG_FORMATS = ("text", "json")
+
 
 @dataclass(frozen=True, slots=True)
 class ListenerTls:
@@ -59,6 +63,14 @@ class Http1:
     """What of HTTP/1.1 is passed on."""
 
     trailers: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """What a process writes about itself: in which form, and from which level up."""
+
+    format: str = "text"
+    level: str = "info"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +156,7 @@ class Settings:
     memory: Memory = Memory()
     mark_key_file: str | None = None
     limits: Limits = Limits()
+    log: Log = Log()
     http1: Http1 = Http1()
     access_log: str | None = None  # a path, "-" for standard output, None: off
     sticky: HashKey | None = None  # None: a random draw for each request; else its hash, where it has one
