@@ -18,11 +18,11 @@ class Counting:
     def __init__(self) -> None:
         self.looks = 0
         self.takes_s = 0.0
+        self.used_s = 0.0
         self.now = 100.0
 
     async def snapshot(self) -> Snapshot:
         self.looks += 1
-        self.now += self.takes_s
         return Snapshot({"downstream_connections_total": {(): self.looks}}, [], [])
 
 
@@ -31,7 +31,12 @@ class Scraped:
 
     def __init__(self) -> None:
         self.subject = Counting()
-        self.scrapes = Scrapes(cast("Subject", self.subject), lambda: self.subject.now)
+        self.scrapes = Scrapes(cast("Subject", self.subject), lambda: self.subject.now, self._used)
+
+    def _used(self) -> float:
+        """Return what is known before a page is rendered, and after it."""
+        self.subject.used_s += self.subject.takes_s
+        return self.subject.used_s
 
     async def count(self, accept: str = "") -> int:
         return seen(await self.scrapes.page(accept))
