@@ -34,7 +34,7 @@ COLUMNS = {
     "MiB sent": "sent_mib",
     "whole": "sent_completed",
     "cut": "sent_refused",
-    "stolen ms": "waited_ms",
+    "core wait": "waited_ms",
 }
 #: Of several rounds the worst counts; of the others' figures the median.
 WORST_COUNTS = {"failed", "ended"}
@@ -54,7 +54,8 @@ columns:
   MiB ok                what may wait: for each connection 320 KiB in each direction, and 1.3 MiB for its mirror; 48 MiB
                         where responses are compared
   MiB sent, whole, cut  what the sender sent, its messages that were taken whole and that were rejected or cut off
-  stolen ms             how long the proxy waited for its core: beyond 100 the waits may be the machine's
+  core wait             ms that the proxy's threads waited for their core: beyond 100 the waits may be the machine's;
+                        where responses are compared, the comparer yields to the worker, and that counts too
 
 figures to reach, whose misses the verdict names:
   worst <= 50 ms; p99 <= 5 ms with 1 connection, <= 15 ms with more; nothing failed, nothing ended; MiB + <= 4 x MiB ok
