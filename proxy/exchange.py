@@ -63,6 +63,7 @@ class Exchange:
     _hash: int | None = None
     pending: Pieces | None = None
     replay: Pieces | None = None
+    is_kept = True  # in `replay`: all that came of the body
     meter = None
 
     def __init__(self, snapshot: Snapshot, client: DownstreamConnection, head: RequestHead) -> None:
@@ -434,6 +435,8 @@ class Exchange:
         duration_s = monotonic() - self.started
         snapshot = self.snapshot
         snapshot.downstream.requests_active -= 1
+        if self.replay is not None:
+            retrying.let_go(self)
         if self.alarm != NEVER:
             self.cluster.wheel.forget(self)
         if self.route is not None:

@@ -19,14 +19,28 @@ if TYPE_CHECKING:
 
 
 def keep(exchange: Exchange, data: bytes) -> None:
-    """Keep what came of the body for another attempt, as long as it is small enough."""
-    exchange.received_bytes += len(data)
-    if exchange.received_bytes > exchange.snapshot.retry_buffer_bytes:
-        exchange.replay = None
-    elif exchange.replay is None:
+    """Keep what came of the body for another attempt, as long as it is small enough and the worker has room."""
+    door, size = exchange.client.door, len(data)
+    exchange.received_bytes += size
+    if not exchange.is_kept:
+        return
+    too_large = exchange.received_bytes > exchange.snapshot.retry_buffer_bytes
+    if too_large or door.replay_bytes + size > door.most_replay_bytes:
+        exchange.is_kept = False
+        let_go(exchange)
+        return
+    door.replay_bytes += size
+    if exchange.replay is None:
         exchange.replay = Pieces(data)
     else:
         exchange.replay.add(data)
+
+
+def let_go(exchange: Exchange) -> None:
+    """Drop what was kept."""
+    if exchange.replay is not None:
+        exchange.client.door.replay_bytes -= exchange.replay.size
+        exchange.replay = None
 
 
 def after_failure(exchange: Exchange, failure: Failure, *, is_stale: bool) -> None:

@@ -35,9 +35,9 @@ class DownstreamConnection(asyncio.Protocol):
     """Owns one client transport."""
 
     __slots__ = (
-        "_buffer", "_chunked", "_empty_bytes", "_has_head_begun", "_head", "_is_full", "_left", "_lingering", "_ready",
-        "_stream", "_tunnel", "_uploading", "_valve", "alarm", "bound", "deadline", "door", "forwarded_lines",
-        "is_queued", "local_ip", "peer_ip", "scheme", "transport",
+        "_buffer", "_chunked", "_empty_bytes", "_has_head_begun", "_head", "_is_full", "_is_last", "_left",
+        "_lingering", "_ready", "_stream", "_tunnel", "_uploading", "_valve", "alarm", "bound", "deadline", "door",
+        "forwarded_lines", "is_queued", "local_ip", "peer_ip", "scheme", "transport",
     )  # fmt: skip
 
     def __init__(self, door: Door, scheme: bytes) -> None:
@@ -59,6 +59,7 @@ class DownstreamConnection(asyncio.Protocol):
         self._lingering = False
         self._ready = False
         self._is_full = False
+        self._is_last = False  # what came after the present request was dropped
         self.peer_ip = self.local_ip = self.forwarded_lines = b""
         self.transport: asyncio.Transport
 
@@ -93,7 +94,7 @@ class DownstreamConnection(asyncio.Protocol):
     def finish(self, keep_alive: bool) -> None:
         """The response is written; take the next request or close."""
         self._stream = None
-        if self._uploading:
+        if self._uploading or self._is_last:
             self._linger()
         elif not keep_alive:
             self.close()
@@ -127,7 +128,10 @@ class DownstreamConnection(asyncio.Protocol):
         self._tunnel = tunnel
         self.deadline = NEVER  # the upstream connection's says when nothing moves any more
         self._valve.resume(flow.PIPELINE)
-        if self._buffer:
+        if self._is_last:  # what the tunnel begins with was dropped
+            self.transport.abort()
+        elif self._buffer:
+            self.door.heads.drop(self)
             data = bytes(self._buffer)
             self._buffer.clear()
             tunnel.on_downstream_data(data)
@@ -408,6 +412,9 @@ class DownstreamConnection(asyncio.Protocol):
             self._valve.pause(flow.TURN)
             self.door.backlog.add(self)
             return
+        if buffer and (self._is_last or not self.door.heads.queue(self, len(buffer))):
+            self._is_last = True
+            buffer.clear()
         if len(buffer) > flow.HIGH_WATER:
             self._valve.pause(flow.PIPELINE)
             self._valve.resume(flow.TURN)
@@ -421,8 +428,6 @@ class DownstreamConnection(asyncio.Protocol):
         bad = self.door.stats.bad_requests
         bad[error.status] = bad.get(error.status, 0) + 1
         self._ready = False
-        self._buffer.clear()
-        self.door.heads.drop(self)
         self.write(serializer.local_reply(error.status, error.reason.encode() + b"\n", keep_alive=False))
         self._linger()
 
@@ -440,6 +445,7 @@ class DownstreamConnection(asyncio.Protocol):
         self._uploading = False
         self._lingering = True
         self._buffer.clear()
+        self.door.heads.drop(self)
         if self.transport.is_closing():
             return
         self._valve.resume(flow.EVERY_REASON)

@@ -49,6 +49,7 @@ class Door:
         self.arriving = 0
         self.refused = 0
         self.heads = HeadBudget(0)
+        self.replay_bytes = 0  # of bodies that are kept for another attempt
         self._longest_idle = LongestIdle()
         self.apply(settings)
 
@@ -56,6 +57,7 @@ class Door:
         """Take over what of other settings a worker takes up while it serves."""
         self.trailers = settings.http1.trailers
         self.heads.limit = settings.memory.heads_bytes
+        self.most_replay_bytes = settings.memory.replays_bytes
 
     # --- room for connections: from accept on, a handshake is one ---
 

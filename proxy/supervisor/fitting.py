@@ -79,4 +79,5 @@ def _lowered_by_memory(config: Config) -> Iterator[Event]:
             "buffers of each worker are lowered to fit the memory limit",
             maxBufferedBytes=settings.max_buffered_bytes,
             heads=settings.memory.heads_bytes,
+            retries=settings.memory.replays_bytes,
         )

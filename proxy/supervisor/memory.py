@@ -50,11 +50,12 @@ def share_out(left: int, workers: int, *, compares: bool) -> Allowance:
     """Share out what idle processes leave: a half to workers and, where they compare, a quarter to the comparer."""
     defaults = Memory()
     worker = left // (2 * workers)
-    part = worker // 4 if compares else worker // 3
+    part = worker // 5 if compares else worker // 4
     return Allowance(
-        worker - 2 * part if compares else worker - part,
+        2 * part,
         Memory(
             heads_bytes=min(defaults.heads_bytes, part),
+            replays_bytes=min(defaults.replays_bytes, part),
             captures_bytes=min(defaults.captures_bytes, part),
             comparer_bytes=min(defaults.comparer_bytes, left // 4),
         ),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from proxy.config.model import Memory
 from proxy.downstream.heads import HeadBudget
 from tests.conftest import Connect, MakeOrigin, MakePlane
-from tests.support.client import Client, get
+from tests.support.client import Client, get, post
+from tests.support.origin import OK, Visit
 from tests.support.plane import Plane, until
 
 HALF = b"GET / HTTP/1.1\r\nhost: shop\r\nx: "
@@ -44,6 +47,21 @@ def test_one_that_is_larger_than_the_budget_is_refused_itself() -> None:
     only = Sender(budget)
     budget.hold(only, 101)
     assert only.is_refused
+    assert budget.held == 0
+
+
+def test_a_request_that_waits_is_counted_until_its_head_is_read_or_there_is_no_room() -> None:
+    budget = HeadBudget(100)
+    first, second = Sender(budget), Sender(budget)
+    assert budget.queue(first, 60)
+    assert not budget.queue(second, 50)
+    assert budget.held == 60
+    budget.hold(first, 70)
+    assert budget.held == 70
+    assert budget.queue(second, 30)
+    assert not budget.queue(second, 31)
+    assert (budget.held, first.is_refused, second.is_refused) == (70, False, False)
+    budget.drop(first)
     assert budget.held == 0
 
 
@@ -97,3 +115,50 @@ async def test_a_pipelined_half_head_counts_too(
     await until(lambda: served.inner._door.heads.held == len(HALF), "the second head's half")
     assert (await client.ask(b"\r\n\r\n")).status == 200
     assert served.inner._door.heads.held == 0
+
+
+async def test_a_pipelined_request_without_room_is_dropped_and_the_one_before_it_is_answered(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect
+) -> None:
+    release = asyncio.Event()
+
+    async def held(visit: Visit) -> None:
+        await visit.request()
+        await release.wait()
+        await visit.send(OK)
+
+    v1 = await origin(held)
+    served = await plane(v1, settings={"memory": Memory(heads_bytes=64 * KIB)})
+    clients = [await connect(served) for _ in range(10)]
+    for client in clients:
+        await client.send(get() + HALF + b"a" * (30 * KIB))
+    await until(lambda: len(v1.requests) == 10, "every first request")
+    heads = served.inner._door.heads
+    await until(lambda: heads.held == 2 * (len(HALF) + 30 * KIB), "two to wait")
+    for client in clients:
+        await client.send(b"a" * 10)
+    release.set()
+    assert [(await client.response()).status for client in clients] == [200] * 10
+    assert [await client.is_closed() for client in clients[2:]] == [True] * 8
+    assert len(v1.requests) == 10
+    for client in clients[:2]:
+        assert (await client.ask(b"\r\n\r\n")).status == 200
+    assert heads.held == 0
+
+
+async def test_bodies_beyond_the_budget_are_not_kept_for_a_retry(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect
+) -> None:
+    v1 = await origin()
+    served = await plane(v1, settings={"memory": Memory(replays_bytes=64 * KIB)})
+    door = served.inner._door
+    clients = [await connect(served) for _ in range(8)]
+    body = bytes(20 * KIB)
+    for number, client in enumerate(clients, 1):
+        await client.send(post(body)[:-1])
+        await until(lambda: len(v1.requests) == number, "its head")  # noqa: B023
+        await until(lambda: len(v1.requests[-1].body) == len(body) - 1, "its body")
+    assert 40 * KIB <= door.replay_bytes <= 64 * KIB
+    assert {(await client.ask(b"\0")).status for client in clients} == {200}
+    assert door.replay_bytes == 0
+    assert [len(request.body) for request in v1.requests] == [len(body)] * 8

@@ -76,7 +76,7 @@ def test_without_cgroups_there_is_no_limit_and_nothing_changes(tmp_path: Path) -
 # --- what is made of it ---
 
 
-@pytest.mark.parametrize(("mib", "buffered", "heads"), [(128, 20, 10), (256, 62, 31), (4096, 64, 32)])
+@pytest.mark.parametrize(("mib", "buffered", "heads"), [(128, 15, 7), (256, 47, 23), (4096, 64, 32)])
 def test_budgets_follow_what_idle_processes_leave(
     tmp_path: Path, mib: int, buffered: int, heads: int
 ) -> None:
@@ -104,7 +104,7 @@ def test_budgets_are_never_more_than_what_is_left(
             fitted(config(workers=workers, compare=compare), limited(tmp_path, mib))
         return
     settings = fitted(config(workers=workers, compare=compare), limited(tmp_path, mib)).settings
-    held = settings.max_buffered_bytes + settings.memory.heads_bytes
+    held = settings.max_buffered_bytes + settings.memory.heads_bytes + settings.memory.replays_bytes
     comparing = workers * settings.memory.captures_bytes + settings.memory.comparer_bytes
     assert 0 < workers * held + compare.is_on * comparing <= max(left, MIB)
 
@@ -138,5 +138,6 @@ def test_what_is_lowered_is_said(tmp_path: Path) -> None:
     lines = map(str, lowered(fitted(config(), limited(tmp_path, 128))))
     (line,) = [line for line in lines if "memory" in line]
     assert line == (
-        "buffers of each worker are lowered to fit the memory limit maxBufferedBytes=20971520 heads=10485760"
+        "buffers of each worker are lowered to fit the memory limit maxBufferedBytes=15728640 heads=7864320 "
+        "retries=7864320"
     )

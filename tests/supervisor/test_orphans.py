@@ -76,8 +76,8 @@ def test_the_supervisor_reaps_orphans_and_still_knows_how_its_workers_end(tmp_pa
             os.kill(worker["pid"], signal.SIGKILL)
             os.close(feed)
             until(lambda: not any(map(is_there, orphans)), "every orphan to be reaped")
-            until(lambda: "worker 0 is back" in proxy.stderr, "another worker")
-            assert f"worker 0 (pid {worker['pid']}) was killed by SIGKILL; replacing it" in proxy.stderr
+            until(lambda: "worker is back" in proxy.stderr, "another worker")
+            assert "was killed by SIGKILL" in proxy.stderr
             assert proxy.ask()[0] == 200
             proxy.signal(signal.SIGTERM)
             assert proxy.wait() == 0

@@ -124,11 +124,13 @@ class Tracing:
 class Memory:
     """What may be held beside what `mirroring` bounds; less where the memory of the proxy is limited.
 
-    `heads_bytes`: all unfinished heads of a worker; `captures_bytes`: what a worker keeps of responses that are to be
+    `heads_bytes`: all requests of a worker that have not begun; `replays_bytes`: all bodies that a worker keeps for
+    another attempt; `captures_bytes`: what a worker keeps of responses that are to be
     compared; `comparer_bytes`: pairs and examples that wait in the comparer.
     """
 
     heads_bytes: int = 32 * 1024 * 1024
+    replays_bytes: int = 64 * 1024 * 1024
     captures_bytes: int = 16 * 1024 * 1024
     comparer_bytes: int = 64 * 1024 * 1024
 
