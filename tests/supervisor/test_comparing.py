@@ -8,7 +8,7 @@ import signal
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -242,8 +242,11 @@ async def test_only_so_many_questions_wait_for_a_comparer_and_each_for_a_while(
 
 
 def sockets(pid: int) -> set[str]:
-    links = [str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir()]
-    return {link for link in links if link.startswith("socket:")}
+    found = set()
+    for path in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            found.add(str(path.readlink()))
+    return {link for link in found if link.startswith("socket:")}
 
 
 def reload(proxy: RunningProxy, compare: Compare) -> None:
