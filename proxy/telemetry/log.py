@@ -25,6 +25,7 @@ from types import TracebackType
 from proxy.event import Event, Field, clipped, event, text
 from proxy.telemetry.flood import PERIOD_S, Flood
 from proxy.telemetry.lines import PIPE_BUF, Lines
+from proxy.visible import disarmed
 
 MAX_QUEUED_BYTES = 256 * 1024
 STDERR = 2
@@ -192,7 +193,7 @@ def _parts(record: logging.LogRecord) -> tuple[str, dict[str, Field]]:
 
 
 def _text(process: str, record: logging.LogRecord, words: str, fields: dict[str, Field]) -> bytes:
-    said = text(words, fields)
+    said = disarmed(text(words, fields))
     return f"{_time(record)} {record.levelname} {process} {said}".encode(errors="backslashreplace")
 
 
@@ -204,7 +205,7 @@ def _json(process: str, record: logging.LogRecord, words: str, fields: dict[str,
         "pid": os.getpid(),
         "message": words,
     }
-    return json.dumps(head | fields | head, separators=(",", ":")).encode()
+    return disarmed(json.dumps(head | fields | head, separators=(",", ":"))).encode()
 
 
 _FORMS: dict[str, Render] = {"text": _text, "json": _json}

@@ -84,6 +84,14 @@ def test_a_field_cannot_take_the_place_of_what_every_line_has() -> None:
     assert (found["level"], found["process"], found["message"]) == ("info", "comparer", "ready")
 
 
+def test_no_line_is_a_command_to_a_ci() -> None:
+    script = "ours.error(event('reload refused', problem='##[error]x', file='::error::x'))"
+    assert lines(script) == [r"ERROR worker-3 reload refused problem=#\u0023[error]x file=::error::x"]
+    [found] = objects(script)
+    assert (found["problem"], found["file"]) == ("##[error]x", "::error::x")
+    assert "##[" not in run(script, "comparer", "json").stderr
+
+
 def test_libraries_log_warnings_and_are_named() -> None:
     assert lines("other = logging.getLogger('lib'); other.info('quiet'); other.warning('a\\nb\\x1b[2J')") == [
         "WARNING worker-3 a\\nb\\x1b[2J logger=lib"
