@@ -88,10 +88,11 @@ class Stage:
             playing = tasks.spawn(self._play(supervisor, seconds), "demo")
             try:
                 code = await supervisor.run()
+                report = (await supervisor.snapshot()).report  # what reads counters ends with the supervisor
             finally:
                 playing.cancel()
                 await supervisor.close()
-            self._conclude((await supervisor.snapshot()).report)
+            self._conclude(report)
             self._out.close(_FLUSH_S)
             return code
 

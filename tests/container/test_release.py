@@ -149,7 +149,7 @@ def begins_with_v1_alone(release: Release) -> None:
 def mirrors_a_quarter(release: Release) -> None:
     release.take("04-mirror-25")
     logs = release.compose("logs", "--no-color", "proxy")
-    assert "INFO reload: generation 2 is in force" in logs
+    assert "INFO supervisor configuration is reloaded generation=2" in logs
     assert release.ask(range(200)) == {"v1": 200}
     first = eventually(release.copies, lambda copies: copies == 200 - release.outcome("not_sampled"))
     assert 30 <= first <= 70

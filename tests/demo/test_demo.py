@@ -134,3 +134,22 @@ def test_addresses_that_clash_are_said_plainly() -> None:
     assert done.returncode == 2
     assert "give each its own port" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_demo_that_nobody_watches_goes_on_and_ends() -> None:
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+    os.write(writing, b"x" * 4096)
+    try:
+        done = subprocess.run(
+            [*COMMAND, "--seconds", "2"],
+            cwd=ROOT,
+            stdout=writing,
+            stderr=writing,
+            timeout=BOUND_S,
+            check=False,
+        )
+    finally:
+        os.close(writing)
+        os.close(reading)
+    assert done.returncode == 0

@@ -144,14 +144,9 @@ def test_a_long_line_is_cut_to_what_a_pipe_takes_whole() -> None:
 
 
 def test_a_line_that_cannot_be_rendered_is_said_and_harms_nobody() -> None:
-    assert (
-        lines("ours.info('%d', 'words'); ours.info('next')")
-        == [
-            "ERROR worker-3 log line cannot be rendered logger=proxy.any line=1",
-            "INFO worker-3 next",
-        ]
-        or lines("ours.info('%d', 'words'); ours.info('next')")[1] == "INFO worker-3 next"
-    )
+    [failed, following] = lines("ours.info('%d', 'words'); ours.info('next')")
+    assert failed.startswith("ERROR worker-3 log line cannot be rendered logger=proxy.any line=")
+    assert following == "INFO worker-3 next"
 
 
 @pytest.mark.parametrize(
