@@ -184,14 +184,16 @@ class DownstreamConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Called by the loop with whatever arrived."""
         if self._ready:
-            if self._buffer:
+            end = data.find(framing.END_OF_HEAD) + 4
+            is_simple = 4 <= end <= self.door.limits.max_head_bytes and not data.startswith(framing.CRLF)
+            if is_simple and not self._buffer:  # a whole head in one read, as nearly every head comes
+                self._on_head(data if end == len(data) else data[:end], data, end)
+            else:
                 searched = max(
                     len(self._buffer) - 3, 0
-                )  # a head that comes byte by byte must not cost its square
+                )  # or a head that comes byte by byte would cost its square
                 self._buffer += data
                 self._read_buffered_head(searched)
-            else:
-                self._read_head(data)
         elif self._uploading:
             self._read_body(data)
         elif self._tunnel is not None:
@@ -281,17 +283,6 @@ class DownstreamConnection(asyncio.Protocol):
         self.door.wheel.set(self, monotonic() + self.door.limits.head_timeout_s)
         self._read_buffered_head()
 
-    def _read_head(self, data: bytes) -> None:
-        """Read a head from what just came, as nearly every head does; else by way of the buffer."""
-        end = data.find(framing.END_OF_HEAD) + 4
-        if end < 4 or end > self.door.limits.max_head_bytes + 3 or data.startswith(framing.CRLF):
-            self._buffer += data
-            self._read_buffered_head()
-        elif end == len(data):
-            self._on_head(data, data, end)
-        else:
-            self._on_head(data[:end], data, end)
-
     def _read_buffered_head(self, searched: int = 0) -> None:
         """Read a head from the buffer, whose end is not in its first `searched` bytes."""
         buffer, most = self._buffer, self.door.limits.max_head_bytes
@@ -307,6 +298,8 @@ class DownstreamConnection(asyncio.Protocol):
             raw = bytes(buffer[:end])
             del buffer[:end]
             self.door.heads.drop(self)
+            self._has_head_begun = False
+            self._empty_bytes = 0
             self._on_head(raw, buffer, 0)
         elif framing.has_bare_newline(buffer, searched):
             self._refuse(BadMessageError(400, "bare CR or LF in head"))
@@ -332,8 +325,6 @@ class DownstreamConnection(asyncio.Protocol):
     def _on_head(self, raw: bytes, data: bytes | bytearray, at: int) -> None:
         """Take a complete head; what was read after it is `data` from `at` on."""
         door = self.door
-        self._has_head_begun = False
-        self._empty_bytes = 0
         body = b""
         try:
             head = read_request(raw, door.limits.max_headers, door.upgrades)

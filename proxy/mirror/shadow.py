@@ -50,7 +50,7 @@ class Shadow:
         self._head = head
         self._wire = wire
         self._connection: UpstreamConnection | None = None
-        self._held = Pieces()
+        self._held: Pieces | None = None
         self._waiting = self.wants_fresh = False
         self.deadline = self.alarm = NEVER
 
@@ -82,6 +82,7 @@ class Shadow:
         self.request_done = end
         connection = self._connection
         if connection is None:
+            self._held = self._held or Pieces()
             self._held.add(data)
             self._account(len(self._wire) + self._held.size)
         else:
@@ -113,8 +114,8 @@ class Shadow:
         """Called by the cluster: send what was held."""
         self._waiting = False
         self.mirror.cluster.wheel.forget(self)
-        held, self._held = self._held, Pieces()
-        self._send(connection, held.joined())
+        held, self._held = self._held, None
+        self._send(connection, held.joined() if held is not None else b"")
 
     def on_connect_failure(self, failure: Failure, endpoint: Endpoint | None) -> None:  # noqa: ARG002 - a waiter's signature
         """Called by the cluster: there will be no connection."""
@@ -130,7 +131,11 @@ class Shadow:
         """Note the status; the rest is read only so far as to reuse the connection."""
         self.status = head.status
         self._may_replay = False
-        self.on_response_data(data, end)
+        if end:
+            self.reply_bytes = len(data)
+            self._end("completed")
+        else:
+            self.on_response_data(data, end)
 
     def on_response_data(self, data: bytes, end: bool) -> None:
         """Discard the reply's body, up to a cap."""
@@ -211,7 +216,7 @@ class Shadow:
         now = monotonic()
         self.duration_s = now - self.started
         self._connection = None
-        self._held = Pieces()
+        self._held = None
         if self.held_bytes:
             self._account(0)
         mirror = self.mirror

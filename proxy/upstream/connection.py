@@ -199,13 +199,23 @@ class UpstreamConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Called by the loop with whatever arrived."""
-        meter = self._meter
-        if meter is None:
-            self._receive(data)
-            return
-        began = perf_counter()
-        self._receive(data)
-        meter.spent_s += perf_counter() - began
+        meter, body = self._meter, self._body
+        began = perf_counter() if meter is not None else 0.0
+        if body == _BODY:
+            self._read_body(data)
+        elif body == _AWAIT_HEAD and not self._buffer:
+            self._read_head(data)
+        elif body == _AWAIT_HEAD:
+            searched = len(self._buffer)
+            self._buffer += data
+            self._read_buffered_head(searched)
+        elif body == _TUNNEL:
+            assert self._passage is not None  # noqa: S101 - a tunnel has a passage
+            self._passage.on_upstream_data(data)
+        else:
+            self.close()  # an idle upstream has nothing to say
+        if meter is not None:
+            meter.spent_s += perf_counter() - began
 
     # --- backlog callback ---
 
@@ -247,22 +257,6 @@ class UpstreamConnection(asyncio.Protocol):
             self.close()
 
     # --- reading ---
-
-    def _receive(self, data: bytes) -> None:
-        body = self._body
-        if body == _BODY:
-            self._read_body(data)
-        elif body == _AWAIT_HEAD and not self._buffer:
-            self._read_head(data)
-        elif body == _AWAIT_HEAD:
-            searched = len(self._buffer)
-            self._buffer += data
-            self._read_buffered_head(searched)
-        elif body == _TUNNEL:
-            assert self._passage is not None  # noqa: S101 - a tunnel has a passage
-            self._passage.on_upstream_data(data)
-        else:
-            self.close()  # an idle upstream has nothing to say
 
     def _read_head(self, data: bytes) -> None:
         """Read a head from what just came, as nearly every head does; else by way of the buffer."""
@@ -357,6 +351,10 @@ class UpstreamConnection(asyncio.Protocol):
             self._reusable = False  # an upload refused, perhaps unread: the upstream may well reset
         if head.framing == framing.NONE:
             payload, stop, end = b"", at, True
+        elif (
+            head.framing == framing.LENGTH and head.length == len(data) - at
+        ):  # the whole of it, as most come
+            payload, stop, end = framing.cut(data, at, len(data)), len(data), True
         else:
             self._begin_body(head)
             try:
