@@ -131,8 +131,9 @@ class Exchange:
 
     def _attempt(self, data: bytes) -> Failure | None:
         """Send over a kept connection, or wait for a new one; say why not when neither can be."""
-        bound = self.client.bound
-        connection = bound.pop(self.cluster, None) if bound is not None else None
+        connection = None
+        if self.client.bound is not None:
+            connection = self.client.bound.pop(self.cluster, None)
         if connection is None or connection.transport.is_closing():
             connection = self.cluster.take(self.tried, self._hash)
         if connection is None:
@@ -274,13 +275,13 @@ class Exchange:
         self.status = head.status
         self.response_started = True
         fields = forwarding.response_fields(self, head)
-        self._is_end_shown = self.rechunks or head.framing == framing.LENGTH
         if end and not self.rechunks:
             self.sent_bytes = len(data)
             self.client.transport.write(b"%b%b\r\n%b" % (head.status_line, fields, data))
             self._on_response_end()
             return
         self._response = head
+        self._is_end_shown = self.rechunks or head.framing == framing.LENGTH
         self.client.write(b"%b%b\r\n" % (head.status_line, fields))
         if data or end:
             self.on_response_data(data, end)

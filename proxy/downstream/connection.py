@@ -349,6 +349,7 @@ class DownstreamConnection(asyncio.Protocol):
         if head.framing == framing.LENGTH:
             self._left = head.length
         else:
+            head.trailers = b""
             self._head = head
             self._chunked = ChunkedReader()
 

@@ -77,13 +77,11 @@ def cut(data: bytes | bytearray, at: int, stop: int) -> bytes:
 
     Copying 64 KiB costs as much as the rest of its parsing.
     """
-    if isinstance(data, bytearray):
+    if type(data) is bytearray:
         return bytes(data[at:stop])  # it will change
-    if at == 0 and stop == len(data):
-        return data
-    if stop - at > _WORTH_A_VIEW:
+    if stop - at > _WORTH_A_VIEW and at:
         return cast("bytes", memoryview(data)[at:stop])  # is only measured, cut and written
-    return data[at:stop]
+    return data[at:stop]  # type: ignore[return-value]  # no bytearray; data itself, where that is all of it
 
 
 def lines_of(fields: bytes) -> list[bytes]:

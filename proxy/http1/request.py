@@ -116,8 +116,8 @@ class RequestHead:
         self.length = -1
         self.keep_alive = minor == 1
         self.forwards_addresses = True
+        self.trailers: bytes  # of a chunked body
         self.expects_continue = self.traced = self.authenticates_connection = False
-        self.trailers = b""
         self.forwarded_for: bytes | None = None
         self.forwarded_proto: bytes | None = None
         self.client_cert: bytes | None = None

@@ -70,7 +70,7 @@ class ResponseHead:
         self.keep_alive = rule.keep_alive
         self.upgrade = rule.upgrade
         self.size = size
-        self.trailers = b""
+        self.trailers: bytes  # of a body that is read
 
 
 def may_begin(start: bytes | bytearray) -> bool:

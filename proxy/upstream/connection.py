@@ -345,16 +345,15 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _on_response(self, head: ResponseHead, data: bytes | bytearray, at: int) -> None:
         """Take the final head; what was read after it is `data` from `at` on."""
-        stream = cast("UpstreamStream", self._stream)
+        stream, size = self._stream, len(data)
+        assert stream is not None  # noqa: S101 - it awaits the head
         self._reusable &= head.keep_alive
         if self._last_words is not None and (head.status >= 400 or self.buffered_bytes):
             self._reusable = False  # an upload refused, perhaps unread: the upstream may well reset
         if head.framing == framing.NONE:
             payload, stop, end = b"", at, True
-        elif (
-            head.framing == framing.LENGTH and head.length == len(data) - at
-        ):  # the whole of it, as most come
-            payload, stop, end = framing.cut(data, at, len(data)), len(data), True
+        elif head.length == size - at and head.framing == framing.LENGTH:  # the whole of it, as most come
+            payload, stop, end = framing.cut(data, at, size), size, True
         else:
             self._begin_body(head)
             try:
@@ -363,17 +362,18 @@ class UpstreamConnection(asyncio.Protocol):
                 self._fail(errors.PROTOCOL_ERROR, error.reason)
                 return
         if end:
-            self._reusable &= stop == len(data)  # bytes after a response cannot be trusted
+            self._reusable &= stop == size  # bytes after a response cannot be trusted
             self._release()
             stream.on_response(head, payload, True)
             return
         stream.on_response(head, payload, False)
-        if self._stream is stream and (stop < len(data) or data is self._buffer):
+        if self._stream is stream and (stop < size or data is self._buffer):
             self._keep(data, stop)
 
     def _begin_body(self, head: ResponseHead) -> None:
         self._body = _BODY
         self._chunked = None
+        head.trailers = b""
         self._left = head.length if head.framing == framing.LENGTH else -1
         if head.framing == framing.CHUNKED:
             self._head = head
@@ -400,7 +400,8 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _read_body(self, data: bytes | bytearray) -> None:
         """Take a slice of the body from what just came, or from the buffer."""
-        stream = cast("UpstreamStream", self._stream)
+        stream = self._stream
+        assert stream is not None  # noqa: S101 - a body has a stream
         try:
             payload, stop, end = self._take_body(data, 0)
         except BadMessageError as error:
