@@ -1,9 +1,9 @@
-"""What was read and is not yet worked off: one queue for all connections of a worker.
+"""Queue the connections of a worker that have unprocessed input.
 
-What one read delivers may cost a millisecond or half a minute of Python work (1-byte chunks, a thousand pipelined
-requests), whoever sends it. A connection takes one slice of it; with work left it stops reading (`flow.TURN`) and
-waits here for its next slice. The queue is served round robin, a bounded time per turn of the loop, so other
-connections are delayed by that bound and no more. An ordinary request never meets it.
+The bytes of one read may cost a millisecond or half a minute of Python work (1-byte chunks, a thousand pipelined
+requests). A connection processes one slice of its input; with input left, the connection stops reading (`flow.TURN`)
+and waits here for its next slice. The queue is served round robin, for `TURN_S` per turn of the loop, so other
+connections are delayed by at most `TURN_S` and one slice. An ordinary request never enters the queue.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from collections import deque
 from time import perf_counter
 from typing import Protocol
 
-#: How long the queue is served per turn of the loop. A request waits for two or three turns.
+#: Time for which the queue is served per turn of the loop. A request takes two or three turns.
 TURN_S = 0.001
 
 
 class Reader(Protocol):
-    """A connection with work left; `is_queued` belongs to the backlog and starts as False."""
+    """A connection with input left; `is_queued` starts as False, and only the backlog changes it."""
 
     is_queued: bool
 
     def on_turn(self) -> None:
-        """Take one slice; the reader queues itself again when that was not all."""
+        """Process one slice, and add the reader to the queue again if input is left."""
 
 
 class Backlog:
-    """The queue of one worker. It holds each connection at most once."""
+    """The queue of one worker; a connection is in the queue at most once."""
 
     __slots__ = ("_is_scheduled", "_waiting")
 
@@ -36,7 +36,7 @@ class Backlog:
         self._is_scheduled = False
 
     def add(self, reader: Reader) -> None:
-        """Have `reader.on_turn` called, after those that wait already."""
+        """Call `reader.on_turn` after the readers that wait already."""
         if not reader.is_queued:
             reader.is_queued = True
             self._waiting.append(reader)

@@ -1,7 +1,7 @@
-"""File descriptors of one worker: what may take how many, so that neither accept nor connect fails for want of one.
+"""Share the file descriptors of one worker, so that neither accept nor connect fails for lack of one.
 
-Clients come first: each may have its own and a connection to its primary. Shadows share what is left. A connection
-that is refused here costs one outcome; one that fails with EMFILE, which this keeps from happening, may cost a client.
+Clients come first: each may use two descriptors, one for itself and one to its primary. Shadows share the rest. A
+connection that is refused here costs one outcome; a system call that fails with EMFILE may cost a client.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from time import monotonic
 
 from proxy.event import event
 
-#: A worker's own: its loop, pipes, listeners, logs and look-ups, and the clients that it refuses.
+#: Descriptors for the worker itself: its loop, pipes, listeners, logs, look-ups, and clients that are being refused.
 RESERVE = 64
-#: Time between two looks for an idle connection when the last one found none, and between two log lines.
+#: Time between two searches for an idle connection, after a search that found none.
 LOOK_S = 0.02
+#: Time between two log lines.
 LOG_S = 10.0
 
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE})
@@ -27,10 +28,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """How many descriptors there may be, by use.
+    """Limits of descriptors, by use.
 
-    `clients`: connections of clients. `upstreams`: connections to upstreams; `shadows`: those of them that are made
-    for shadows. `duplicates`: second descriptors of connections that upload (`upstream.last_words`).
+    `clients`: connections of clients. `upstreams`: connections to upstreams, of which `shadows` may be made for
+    shadows. `duplicates`: second descriptors of connections that upload (`upstream.last_words`).
     """
 
     limit: int
@@ -41,28 +42,29 @@ class Shares:
 
 
 def limit_of_process() -> int:
-    """Return how many descriptors this process may have, and the processes that it starts."""
+    """Return the descriptor limit of this process, which its child processes inherit."""
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def share_out(limit: int, max_connections: int) -> Shares:
-    """Share `limit` out; of the clients there are `max_connections` where that leaves an eighth to shadows."""
+    """Divide `limit`; clients get `max_connections`, or fewer if shadows would get less than an eighth."""
     free = max(limit - RESERVE, 8)
-    duplicates = least_of_shadows = free // 8
-    clients = min(max_connections, (free - duplicates - least_of_shadows) // 2)
+    duplicates = min_shadows = free // 8
+    clients = min(max_connections, (free - duplicates - min_shadows) // 2)
     upstreams = free - duplicates - clients
     return Shares(limit, clients, upstreams, upstreams - clients, duplicates)
 
 
 def is_exhaustion(error: OSError) -> bool:
-    """Tell whether a descriptor is what was missing."""
+    """Return whether a system call failed for lack of a descriptor."""
     return error.errno in _EXHAUSTED
 
 
 class Descriptors:
-    """Keeps account for one worker; `exhausted` counts what failed all the same.
+    """Counts the descriptors of one worker; `exhausted` counts system calls that failed for lack of one.
 
-    `close_idle` closes an idle connection and tells whether there was one; asked for a shadow, one made for a shadow.
+    `close_idle(for_shadow)` closes an idle upstream connection and returns whether there was one; `for_shadow` limits
+    the search to connections made for shadows.
     """
 
     __slots__ = (
@@ -77,7 +79,7 @@ class Descriptors:
         self._next_line = 0.0
 
     def may_connect(self, for_shadow: bool) -> bool:
-        """Tell whether a connection may be made; an idle one is closed for it where that is what it takes."""
+        """Return whether a connection may be made; at the limit, an idle connection is closed to make room."""
         shares = self.shares
         if self.upstreams < shares.upstreams and (not for_shadow or self.shadows < shares.shadows):
             return True
@@ -87,38 +89,38 @@ class Descriptors:
         if self.close_idle(for_shadow):
             return True
         self._next_looks[for_shadow] = now + LOOK_S
-        self._say(now, "too few file descriptors", refused="shadow" if for_shadow else "request")
+        self._warn(now, "too few file descriptors", refused="shadow" if for_shadow else "request")
         return False
 
     def take(self, for_shadow: bool) -> None:
-        """Count a connection to an upstream that is made or being made."""
+        """Add a connection to an upstream, made or being made, to the counts."""
         self.upstreams += 1
         self.shadows += for_shadow
 
     def give(self, for_shadow: bool) -> None:
-        """Count it out."""
+        """Remove a connection to an upstream from the counts."""
         self.upstreams -= 1
         self.shadows -= for_shadow
 
     def on_exhausted(self, call: str) -> None:
-        """Count and log a system call that failed for want of a descriptor."""
+        """Count and log a system call that failed for lack of a descriptor."""
         self.exhausted += 1
-        self._say(monotonic(), "out of file descriptors", failed=call)
+        self._warn(monotonic(), "out of file descriptors", failed=call)
 
-    def _say(self, now: float, words: str, **what: str) -> None:
+    def _warn(self, now: float, message: str, **fields: str) -> None:
         if now >= self._next_line:
             self._next_line = now + LOG_S
             shares = self.shares
-            said = event(
-                words,
-                **what,
+            line = event(
+                message,
+                **fields,
                 limit=shares.limit,
                 upstreams=f"{self.upstreams}/{shares.upstreams}",
                 shadows=f"{self.shadows}/{shares.shadows}",
                 exhausted=self.exhausted,
             )
-            _log.warning(said)
+            _log.warning(line)
 
 
-#: Far beyond what a machine has.
+#: Shares of a limit that no machine reaches.
 UNLIMITED = share_out(1 << 30, 1 << 24)

@@ -63,7 +63,7 @@ class Exchange:
     _hash: int | None = None
     pending: Pieces | None = None
     replay: Pieces | None = None
-    is_kept = True  # in `replay`: all that came of the body
+    is_kept = True  # `replay` has all of the body that has arrived
     meter = None
 
     def __init__(self, snapshot: Snapshot, client: DownstreamConnection, head: RequestHead) -> None:
@@ -77,7 +77,7 @@ class Exchange:
     # --- decide ---
 
     def begin(self, data: bytes, end: bool) -> None:
-        """Route, decide on mirrors, and send; `data` is what came of the body with the head."""
+        """Route, decide on mirrors, and send; `data` is the part of the body that came with the head."""
         snapshot, head = self.snapshot, self.head
         self.request_done = end
         self.request_id = head.request_id or forwarding.new_request_id()
@@ -142,11 +142,11 @@ class Exchange:
         return None
 
     def hold(self, data: bytes) -> None:
-        """Have `data` pending: there is nowhere to send it yet."""
+        """Make `data` pending: no upstream connection takes it yet."""
         self.pending = Pieces(data)
 
     def take_pending(self) -> bytes:
-        """Give what is pending, which then is not."""
+        """Return the pending data, and clear it."""
         pending, self.pending = self.pending, None
         return pending.joined() if pending is not None else b""
 
@@ -254,7 +254,7 @@ class Exchange:
         if uploading and not self.response_started:
             self.reply(errors.REQUEST_IDLE)
         else:
-            self._break_off("SI", is_shown=False)  # who does not read would not see the end either
+            self._break_off("SI", is_shown=False)  # a client that does not read would not see the end either
 
     # --- return: upstream callbacks ---
 
@@ -290,7 +290,7 @@ class Exchange:
         """Forward more of the response's body."""
         client = self.client
         if end:
-            self._upstream = None  # before a write, whose back-pressure is not its any more
+            self._upstream = None  # before a write, whose back-pressure must not reach it any more
         if self.recording is not None:
             self.recording.add(data, end)
         self.sent_bytes += len(data)

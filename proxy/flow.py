@@ -1,17 +1,17 @@
-"""Back-pressure: who may pause whose reading, and why.
+"""Pause and resume reading for named reasons: back-pressure.
 
-A connection is read while no reason to pause stands. Reasons are bits and setting one twice is one reason,
-so each room may say what it knows without asking what the others said.
+A transport is read while no reason is set. Reasons are bits, so setting a reason twice is one reason, and each caller
+sets and clears its own without regard to the others.
 """
 
 from __future__ import annotations
 
 import asyncio
 
-PEER_FULL = 1  # what we read goes to a peer that is not keeping up
+PEER_FULL = 1  # the peer that the data goes to does not keep up
 PIPELINE = 2  # the next request has to wait for the current one
-CONNECTING = 4  # there is nowhere to send it yet
-TURN = 8  # what was read last is still being worked off, slice by slice (see `backlog`)
+CONNECTING = 4  # no upstream connection takes the body yet
+TURN = 8  # input is left, which is processed slice by slice (see `backlog`)
 EVERY_REASON = PEER_FULL | PIPELINE | CONNECTING | TURN
 
 #: Data kept for a peer before reading pauses; the transport's own high-water mark is the same.
@@ -19,7 +19,7 @@ HIGH_WATER = 64 * 1024
 
 
 class ReadValve:
-    """The reading side of one transport; `reasons` is 0 while it is read."""
+    """The reading side of one transport; `reasons` is 0 while the transport is read."""
 
     __slots__ = ("_transport", "reasons")
 
@@ -34,7 +34,7 @@ class ReadValve:
         self.reasons |= reason
 
     def resume(self, reason: int) -> None:
-        """Take `reason` away; reading goes on when it was the last."""
+        """Clear `reason`; read on if no other reason is set."""
         if self.reasons:
             self.reasons &= ~reason
             if not self.reasons and not self._transport.is_closing():
@@ -42,7 +42,7 @@ class ReadValve:
 
 
 class Pieces:
-    """Bytes kept in the order they came in, by reference; small ones are joined, since an object costs ~50 bytes."""
+    """Bytes in order of arrival, kept by reference; small pieces are joined, since an object costs ~50 bytes."""
 
     __slots__ = ("_pieces", "size")
 
@@ -53,7 +53,7 @@ class Pieces:
         self.size = len(data)
 
     def add(self, data: bytes) -> None:
-        """Keep `data`, after what is kept already."""
+        """Append `data`."""
         self.size += len(data)
         if len(data) >= self._SMALL or not self._pieces:
             self._pieces.append(data)
@@ -63,7 +63,7 @@ class Pieces:
             self._pieces.append(bytearray(data))
 
     def joined(self) -> bytes:
-        """Return all of it as one piece."""
+        """Return all bytes as one piece."""
         first = self._pieces[0] if self._pieces else b""
         is_one = len(self._pieces) <= 1 and not isinstance(first, bytearray)
         return first if is_one else b"".join(self._pieces)  # type: ignore[return-value]  # mypy: not a bytearray

@@ -1,4 +1,4 @@
-"""Beside: work that takes long is done in a thread, so that the loop turns; how much of it may wait is bounded."""
+"""Run slow work in a thread, so that the loop does not block; the number of waiting calls is bounded."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from aiohttp import web
 
 from proxy.admin.subject import RefusedError
 
-#: More work than this is not queued; a client that asks for it may ask again.
+#: Calls that may wait for one thread, at most; a client whose call is rejected may retry.
 MOST_WAITING = 16
 
 T = TypeVar("T")
 
 
 class BusyError(RefusedError):
-    """As much work of this kind waits as may."""
+    """The queue of this kind of work is full."""
 
 
 class Beside:
-    """One thread for one kind of work, which takes it in the order in which it comes."""
+    """One thread for one kind of work, run in order of arrival."""
 
     def __init__(self, kind: str) -> None:
         self._thread = ThreadPoolExecutor(1, kind)
@@ -31,9 +31,9 @@ class Beside:
         self._is_closed = False
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Return what `work` returns. Raises `BusyError` where too much waits, and what `work` raises.
+        """Return what `work` returns. Raises `BusyError` if the queue is full, and what `work` raises.
 
-        What is asked for once it is closed is cancelled, as what waits then is.
+        `close` cancels calls that wait, and all later calls.
         """
         if self._is_closed:
             raise asyncio.CancelledError
@@ -46,19 +46,19 @@ class Beside:
             self._waiting -= 1
 
     def post(self, work: Callable[[], None]) -> None:
-        """Have `work` done before all that is asked for from now on."""
+        """Queue `work` before any later call, without waiting for its end."""
         if not self._is_closed:
             self._thread.submit(work)
 
     def close(self) -> None:
-        """Begin nothing more."""
+        """Start no more work."""
         self._is_closed = True
         self._thread.shutdown(wait=False, cancel_futures=True)
 
 
-#: Whatever shows the proxy: nobody who looks may have another's change wait for its answer.
+#: Responses to reads: a reader must not delay the response to a change.
 VIEWS = web.AppKey("views", Beside)
-#: What a change is answered.
+#: Responses to changes.
 CHANGES = web.AppKey("changes", Beside)
-#: Two bodies laid side by side.
+#: Differences of two bodies.
 DIFFERENCES = web.AppKey("differences", Beside)

@@ -1,8 +1,8 @@
-"""Connections of one door: how many there may be, how long each waits for its client, and who goes for another.
+"""Limit the connections of one admin listener, in number and in time.
 
-Whatever a client does or leaves undone, the supervisor keeps descriptors enough to start a worker, and a probe that
-asks has its answer: when there are as many connections as may be, the one that has waited for its client for longest
-(for a request, or for the client to read) goes first.
+Whatever clients do, the supervisor keeps enough descriptors to start a worker, and a probe gets its response. At the
+limit, the connection that has waited for its client longest (for a request, or for the client to read) is closed for
+the new one.
 """
 
 from __future__ import annotations
@@ -18,31 +18,33 @@ from aiohttp import web
 from proxy import tasks
 from proxy.descriptors import limit_of_process
 
+#: Open connections of one listener, at most.
 MOST = 64
-#: How long a client may take for a head, or a body, once it has begun; and for its next request.
+#: Time for a client to send a head, or a body, after its first byte.
 HEAD_S = 10.0
+#: Time for a client to send its next request.
 IDLE_S = 75.0
-#: How long it may take to read an answer.
+#: Time for a client to read a response.
 READ_S = 60.0
-#: How often those that are overdue are looked for.
+#: Time between two searches for overdue connections.
 _LOOK_S = 1.0
-#: How many are accepted before the loop has its turn again.
+#: Clients accepted per turn of the loop, at most.
 _AT_ONCE = 16
-#: How long nothing is accepted after a descriptor was missing.
+#: Time without accept after accept has failed.
 _PAUSE_S = 0.5
-#: Descriptors that connections leave to workers' pipes, listeners and files; of a low limit, half.
+#: Descriptors kept for workers' pipes, listeners and files; at most half of the limit.
 RESERVE = 128
 _FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json; charset=utf-8\r\n"
     b'Content-Length: 49\r\nConnection: close\r\n\r\n{"error": "too many connections; try again soon"}'
 )
 
-#: Why a connection ended before its client had it end.
+#: Why the proxy closed or refused a connection.
 REASONS = ("over_limit", "timeout")
 
 
 class Connection(asyncio.Protocol):
-    """Hands everything on to the protocol that it was made for, and knows since when it waits for its client."""
+    """Forwards every call to `inner`, and records since when the connection waits for its client."""
 
     def __init__(self, inner: asyncio.Protocol, owner: Connections) -> None:
         self._inner = inner
@@ -53,17 +55,17 @@ class Connection(asyncio.Protocol):
         self.deadline = self.waits_since + HEAD_S
 
     def work(self) -> None:
-        """Wait for the client no more: its request is here."""
+        """Stop waiting for the client: its request has arrived."""
         self.waits_since = self.deadline = inf
 
     def wait(self, patience_s: float = inf) -> None:
-        """Wait for the client from now on, for so long."""
+        """Wait for the client from now on, for at most `patience_s`."""
         self._has_begun = False
         self.waits_since = self._owner.now()
         self.deadline = self.waits_since + patience_s
 
     def end(self) -> None:
-        """Close it at once."""
+        """Abort the connection."""
         self._is_ended = True
         if self._transport is not None:
             self._transport.abort()
@@ -71,39 +73,39 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport (asyncio)."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but its base class
-        if self._is_ended:  # others have come since it was accepted
+        if self._is_ended:  # ended before the loop attached the transport
             self._transport.abort()
         self._inner.connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
-        """Hand on, and have what begins a request end within `HEAD_S`, however slowly it comes (asyncio)."""
+        """Forward, and require the rest of a request within `HEAD_S` of its first byte (asyncio)."""
         if self.waits_since < inf and not self._has_begun:
             self._has_begun = True
             self.deadline = min(self.deadline, self._owner.now() + HEAD_S)
         self._inner.data_received(data)
 
     def eof_received(self) -> bool | None:
-        """Hand on (asyncio)."""
+        """Forward (asyncio)."""
         return self._inner.eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Hand on (asyncio)."""
+        """Forward (asyncio)."""
         self._owner.forget(self)
         self._inner.connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """Hand on (asyncio)."""
+        """Forward (asyncio)."""
         self._inner.pause_writing()
 
     def resume_writing(self) -> None:
-        """Hand on (asyncio)."""
+        """Forward (asyncio)."""
         self._inner.resume_writing()
 
 
 class Connections:
-    """All connections of one door, accepted from `sock`; `make` makes the protocol that serves one.
+    """All connections of one listener, accepted from `sock`; `make` returns the protocol that serves a connection.
 
-    `ended` counts by reason those that the door ended or refused.
+    `ended` counts, by reason, connections that the proxy closed or refused.
     """
 
     def __init__(
@@ -122,7 +124,7 @@ class Connections:
         self._look()
 
     def close(self) -> None:
-        """Accept no more; those that are open stay."""
+        """Stop accepting; open connections stay."""
         self._loop.remove_reader(self._sock.fileno())
         if self._timer is not None:
             self._timer.cancel()
@@ -131,11 +133,11 @@ class Connections:
         return len(self._open)
 
     def forget(self, connection: Connection) -> None:
-        """Count out one that is lost."""
+        """Remove a connection that is lost."""
         self._open.pop(connection, None)
 
     def end_overdue(self, now: float) -> None:
-        """End those that have waited for their clients for too long."""
+        """End every connection that has waited for its client for too long."""
         for connection in [one for one in self._open if one.deadline <= now]:
             self._end(connection, "timeout")
 
@@ -168,12 +170,12 @@ class Connections:
     async def _serve(self, connection: Connection, conn: socket.socket) -> None:
         try:
             await self._loop.connect_accepted_socket(lambda: connection, conn)
-        except OSError:  # it is gone already
+        except OSError:  # the client is gone already
             self.forget(connection)
             conn.close()
 
     def _make_room(self) -> bool:
-        """End the connection that has waited for its client for longest; tell whether there was one."""
+        """End the connection that has waited for its client longest; return whether there was one."""
         oldest = min(self._open, key=lambda one: one.waits_since, default=None)
         if oldest is None or oldest.waits_since == inf:
             return False
@@ -198,7 +200,7 @@ class Connections:
 async def timed(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Have a connection wait for its client only while it does not work for it."""
+    """Mark a connection as waiting for its client only while no request of the client is handled."""
     work(request)
     try:
         return await handler(request)
@@ -207,21 +209,21 @@ async def timed(
 
 
 def work(request: web.Request) -> None:
-    """Tell the connection of `request` that it does not wait for its client."""
+    """Mark the connection of `request` as not waiting for its client."""
     connection = _of(request)
     if connection is not None:
         connection.work()
 
 
 def wait(request: web.Request, patience_s: float = inf) -> None:
-    """Tell the connection of `request` that it waits for its client from now on, for so long."""
+    """Mark the connection of `request` as waiting for its client from now on, for at most `patience_s`."""
     connection = _of(request)
     if connection is not None:
         connection.wait(patience_s)
 
 
 def _of(request: web.Request) -> Connection | None:
-    """Return the connection that a request came over; None: it is gone."""
+    """Return the connection of `request`; None if it is gone."""
     protocol = request.transport.get_protocol() if request.transport is not None else None
     return protocol if isinstance(protocol, Connection) else None
 

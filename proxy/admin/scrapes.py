@@ -1,7 +1,7 @@
-"""Scrapes: all metrics as Prometheus reads them, rendered beside the loop, once for all who ask at the same time.
+"""Render all metrics for Prometheus in a thread, once for all scrapes at the same time.
 
-Of a thousand routes that takes a second of a processor: such a page is sent again until as much time has gone by, so
-that rendering takes no more than half a processor, however many scrape.
+Rendering the metrics of a thousand routes takes a second of a processor. Such a page is sent again for as long as its
+rendering took, so rendering takes at most half a processor, however many clients scrape.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ from proxy.admin.shared import Shared
 from proxy.admin.subject import Subject
 from proxy.telemetry import exposition
 
-#: A page that takes less of a processor than this is rendered anew for everybody.
+#: A page that takes less processor time than this is rendered for every scrape.
 _LONG_S = 0.1
+#: Time for which a page is sent again, at most.
 _MOST_S = 5.0
-#: An Accept header can ask for any version: more forms than these are not remembered.
+#: Forms that are kept, at most: an Accept header can ask for any version.
 _MOST_FORMS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a scrape is answered."""
+    """The response to a scrape."""
 
     body: bytes
     content_type: str
@@ -34,7 +35,7 @@ class Page:
 class Scrapes:
     """The metrics of `subject`.
 
-    `now` is a steady clock; `used` gives the seconds that the present thread has had of a processor.
+    `now` is a monotonic clock; `used` returns the processor time of the current thread in seconds.
     """
 
     def __init__(
@@ -59,11 +60,11 @@ class Scrapes:
         return await self._forms[kind].get()
 
     def close(self) -> None:
-        """Render no more."""
+        """Stop rendering."""
         self._beside.close()
 
     async def _render(self, accept: str) -> tuple[Page, float]:
-        """Return a page, and what it took of a processor."""
+        """Return a page, and the processor time of its rendering in seconds."""
         report = (await self._subject.snapshot()).report
 
         def render() -> tuple[Page, float]:
@@ -75,7 +76,7 @@ class Scrapes:
 
 
 class _Form:
-    """The metrics in one form: the last page, until it is too old."""
+    """The metrics in one form; keeps the last page until it expires."""
 
     def __init__(self, render: Callable[[], Awaitable[tuple[Page, float]]], now: Callable[[], float]) -> None:
         self._render = render

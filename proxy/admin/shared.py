@@ -1,7 +1,7 @@
-"""Shared: one run of some work for all who ask for it at the same time.
+"""Share one run of some work among all callers at the same time.
 
-Who asks while it runs gets the next run, which begins after they asked: nobody is told what held before, and however
-many ask, one run is under way and one waits.
+A caller during a run gets the result of the next run, which starts after the call, so no result is older than its call.
+However many callers there are, one run is in progress and one waits.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Shared(Generic[T]):
-    """The runs of `work`, one after another; `name` is the task's."""
+    """Runs `work`, one run after another; `name` is the name of the task."""
 
     def __init__(self, work: Callable[[], Awaitable[T]], name: str) -> None:
         self._work = work

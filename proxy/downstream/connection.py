@@ -21,11 +21,11 @@ from proxy.http1 import framing, serializer
 from proxy.http1.chunked import ChunkedReader
 from proxy.http1.request import RequestHead, read_request
 
-#: How long a client that was refused may go on sending before it is cut off, and how much of it is read.
+#: Time for which a client that was refused may keep sending; its bytes are read and dropped.
 LINGER_S = 1.0
 #: How long a draining worker waits for another request on an idle connection before it closes it.
 LAST_REQUEST_S = 1.0
-#: An exchange on which nothing at all moves for so long is given up (Envoy's stream_idle_timeout).
+#: An exchange without any progress for this long is ended (Envoy's stream_idle_timeout).
 STREAM_IDLE_S = 300.0
 
 _ABORT = struct.pack("ii", 1, 0)
@@ -44,11 +44,11 @@ class DownstreamConnection(asyncio.Protocol):
         self.door = door
         self.scheme = scheme
         self.deadline = self.alarm = NEVER
-        #: Since a request authenticated this connection: by cluster, idle upstream connections for its requests only.
+        #: Idle upstream connections for this connection only, by cluster; None until a request authenticates it.
         self.bound: dict[Any, Any] | None = None
         self.is_queued = False
-        self._buffer = bytearray()  # what was read and not yet taken
-        self._empty_bytes = 0  # of line ends before the next request
+        self._buffer = bytearray()  # input that is not processed yet
+        self._empty_bytes = 0  # bytes of line ends before the next request
         self._has_head_begun = False
         self._head: RequestHead
         self._chunked: ChunkedReader | None = None
@@ -59,7 +59,7 @@ class DownstreamConnection(asyncio.Protocol):
         self._lingering = False
         self._ready = False
         self._is_full = False
-        self._is_last = False  # what came after the present request was dropped
+        self._is_last = False  # input after the current request was dropped
         self.peer_ip = self.local_ip = self.forwarded_lines = b""
         self.transport: asyncio.Transport
 
@@ -73,7 +73,7 @@ class DownstreamConnection(asyncio.Protocol):
 
     @property
     def is_idle(self) -> bool:
-        """Tell whether nothing of a request has come, and the last response has gone."""
+        """Return whether no byte of a request has arrived, and the last response is written."""
         is_waiting = self._ready and not self._buffer and not self.transport.is_closing()
         return is_waiting and not self.transport.get_write_buffer_size()
 
@@ -86,13 +86,13 @@ class DownstreamConnection(asyncio.Protocol):
         self._valve.pause(reason)
 
     def resume(self, reason: int) -> None:
-        """Take a reason to pause away."""
+        """Clear a reason to pause."""
         self._valve.resume(reason)
         if self._valve.reasons == flow.TURN:
             self.door.backlog.add(self)
 
     def finish(self, keep_alive: bool) -> None:
-        """The response is written; take the next request or close."""
+        """Take the next request or close, after the response is written."""
         self._stream = None
         if self._uploading or self._is_last:
             self._linger()
@@ -102,7 +102,7 @@ class DownstreamConnection(asyncio.Protocol):
             self._await_next()
 
     def close(self) -> None:
-        """Close once everything is written; a client that does not read it is cut off after the idle time."""
+        """Close once everything is written; abort if the client does not read for the idle time."""
         self.transport.close()
         if self.transport.get_write_buffer_size():
             self._expect_progress()
@@ -110,8 +110,8 @@ class DownstreamConnection(asyncio.Protocol):
     def break_off(self, *, is_shown: bool) -> None:
         """End a response that cannot be completed.
 
-        Where its length or chunks show that it is not complete (`is_shown`), what there is of it is delivered and the
-        connection closed. Else only a reset shows it, which throws away what is in flight.
+        If its length or chunks show that it is incomplete (`is_shown`), the part that exists is delivered and the
+        connection closed. Otherwise only a reset shows it, which discards bytes in flight.
         """
         self._stream = None
         if is_shown:
@@ -123,12 +123,12 @@ class DownstreamConnection(asyncio.Protocol):
         self.transport.abort()
 
     def start_tunnel(self, tunnel: Tunnel) -> None:
-        """Hand every further byte to `tunnel`; those already here at once."""
+        """Hand every further byte to `tunnel`, starting with the bytes that have arrived."""
         self._stream = None
         self._tunnel = tunnel
-        self.deadline = NEVER  # the upstream connection's says when nothing moves any more
+        self.deadline = NEVER  # the upstream connection's deadline ends an idle tunnel
         self._valve.resume(flow.PIPELINE)
-        if self._is_last:  # what the tunnel begins with was dropped
+        if self._is_last:  # the first bytes of the tunnel were dropped
             self.transport.abort()
         elif self._buffer:
             self.door.heads.drop(self)
@@ -137,7 +137,7 @@ class DownstreamConnection(asyncio.Protocol):
             tunnel.on_downstream_data(data)
 
     def drain(self) -> None:
-        """Close an idle connection soon: a request that is on its way still gets its answer, and is the last."""
+        """Close an idle connection soon; a request in flight still gets its response, which is the last."""
         if self._ready and not self._buffer:
             self.door.wheel.set(self, min(self.deadline, monotonic() + LAST_REQUEST_S))
 
@@ -160,7 +160,7 @@ class DownstreamConnection(asyncio.Protocol):
         door.wheel.set(self, monotonic() + (LAST_REQUEST_S if door.draining else door.limits.head_timeout_s))
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        """Called by the loop when the client is gone, whoever closed."""
+        """Called by the loop when the connection is closed, by either side."""
         door = self.door
         door.connections.discard(self)
         door.stats.connections_active -= 1
@@ -182,16 +182,15 @@ class DownstreamConnection(asyncio.Protocol):
         return self._tunnel is not None and self._tunnel.on_downstream_eof()
 
     def data_received(self, data: bytes) -> None:
-        """Called by the loop with whatever arrived."""
+        """Called by the loop with the bytes of one read."""
         if self._ready:
             end = data.find(framing.END_OF_HEAD) + 4
             is_simple = 4 <= end <= self.door.limits.max_head_bytes and not data.startswith(framing.CRLF)
             if is_simple and not self._buffer:  # a whole head in one read, as nearly every head comes
                 self._on_head(data if end == len(data) else data[:end], data, end)
             else:
-                searched = max(
-                    len(self._buffer) - 3, 0
-                )  # or a head that comes byte by byte would cost its square
+                # Not searched again, or a head that comes byte by byte would cost the square of its size.
+                searched = max(len(self._buffer) - 3, 0)
                 self._buffer += data
                 self._read_buffered_head(searched)
         elif self._uploading:
@@ -227,7 +226,7 @@ class DownstreamConnection(asyncio.Protocol):
     # --- backlog callback ---
 
     def on_turn(self) -> None:
-        """Called by the worker's queue: take the next slice of a body, or the next of several requests."""
+        """Called by the backlog: process the next slice of a body, or the next pipelined request."""
         if self.transport.is_closing() or self._valve.reasons & (flow.PEER_FULL | flow.CONNECTING):
             return
         if self._uploading:
@@ -245,7 +244,7 @@ class DownstreamConnection(asyncio.Protocol):
         """Called by the wheel: a head is late, a connection idle, or a stream stuck."""
         target = self._stream or self._tunnel
         if self._uploading and self._valve.reasons:
-            self._expect_progress()  # it is we who do not read
+            self._expect_progress()  # reading is paused, so the client cannot progress
         elif target is not None:
             target.on_client_idle(self._uploading)
         elif self._buffer and self._ready:
@@ -256,13 +255,13 @@ class DownstreamConnection(asyncio.Protocol):
             self.close()
 
     def _expect_progress(self) -> None:
-        """Begin the idle time anew."""
+        """Restart the idle time."""
         self.door.wheel.set(self, monotonic() + self.door.limits.idle_timeout_s)
 
     # --- reading ---
 
     def _await_next(self) -> None:
-        """Be ready for the next request, or read it if it is here; not while the client leaves responses unread."""
+        """Wait for the next request, or read it if it has arrived; not while the client leaves responses unread."""
         if self._is_full:
             return
         if self._buffer:
@@ -275,7 +274,7 @@ class DownstreamConnection(asyncio.Protocol):
         door = self.door
         self.deadline = when = monotonic() + (LAST_REQUEST_S if door.draining else door.limits.idle_timeout_s)
         if when < self.alarm:
-            self.door.wheel.set(self, when)
+            door.wheel.set(self, when)
 
     def _next(self) -> None:
         """Read the next pipelined request."""
@@ -284,7 +283,7 @@ class DownstreamConnection(asyncio.Protocol):
         self._read_buffered_head()
 
     def _read_buffered_head(self, searched: int = 0) -> None:
-        """Read a head from the buffer, whose end is not in its first `searched` bytes."""
+        """Read a head from the buffer; the first `searched` bytes do not contain its end."""
         buffer, most = self._buffer, self.door.limits.max_head_bytes
         if buffer.startswith(framing.CRLF):
             searched = 0
@@ -307,11 +306,11 @@ class DownstreamConnection(asyncio.Protocol):
             self._await_rest_of_head()
 
     def _drop_empty_lines(self) -> None:
-        """Drop empty lines before a request (RFC 9112 §2.2); they are counted, and none starts a clock anew."""
+        """Drop and count empty lines before a request (RFC 9112 §2.2); none restarts a deadline."""
         buffer = self._buffer
         size = len(buffer) - len(buffer.lstrip(framing.CRLF))
         size -= size % 2
-        if buffer.startswith(framing.CRLF * (size // 2)):  # else a head that is refused for its bare newline
+        if buffer.startswith(framing.CRLF * (size // 2)):  # else the head is refused for a bare newline
             del buffer[:size]
             self._empty_bytes += size
 
@@ -323,7 +322,7 @@ class DownstreamConnection(asyncio.Protocol):
         self.door.heads.hold(self, len(self._buffer))
 
     def _on_head(self, raw: bytes, data: bytes | bytearray, at: int) -> None:
-        """Take a complete head; what was read after it is `data` from `at` on."""
+        """Take a complete head; the bytes read after it are `data` from `at` on."""
         door = self.door
         body = b""
         try:
@@ -354,9 +353,9 @@ class DownstreamConnection(asyncio.Protocol):
             self._chunked = ChunkedReader()
 
     def _take_body(self, data: bytes | bytearray, at: int) -> tuple[bytes, int]:
-        """Take a slice of the body's payload from `data` at `at`; return it and where it ends.
+        """Take a slice of the body's payload from `data` at `at`; return the payload and where the slice ends.
 
-        `_uploading` is then false if the body ends there. Raises `BadMessageError` for a malformed chunk.
+        Clears `_uploading` if the body ends there. Raises `BadMessageError` for a malformed chunk.
         """
         chunked = self._chunked
         if chunked is None:
@@ -373,10 +372,10 @@ class DownstreamConnection(asyncio.Protocol):
         return chunked.payload, stop
 
     def _read_body(self, data: bytes | bytearray) -> None:
-        """Take a slice of the body from what just came, or from the buffer."""
+        """Take a slice of the body from `data`: the bytes just read, or the buffer."""
         stream = self._stream
         if stream is None:
-            return  # answered early; what is left of the body is read and dropped until the linger ends
+            return  # the response is complete; the rest of the body is dropped until the linger ends
         try:
             payload, stop = self._take_body(data, 0)
         except BadMessageError as error:
@@ -394,12 +393,9 @@ class DownstreamConnection(asyncio.Protocol):
         stream.on_request_data(payload, end)
 
     def _keep(self, data: bytes | bytearray, at: int) -> None:
-        """Keep `data` from `at` on: the rest of a slice waits for its turn, the next request for its predecessor."""
+        """Keep `data` from `at` on: the rest of a body waits for its turn, a pipelined request for its predecessor."""
         buffer = self._buffer
-        if data is buffer:
-            del buffer[:at]
-        else:
-            buffer += memoryview(data)[at:]
+        framing.keep(buffer, data, at)
         if self._uploading and buffer:
             self._valve.pause(flow.TURN)
             self.door.backlog.add(self)
@@ -416,7 +412,7 @@ class DownstreamConnection(asyncio.Protocol):
     # --- refusing and closing ---
 
     def _refuse(self, error: BadMessageError) -> None:
-        """Answer a request that cannot be read with one line, and close."""
+        """Respond to a malformed request with one line, and close."""
         bad = self.door.stats.bad_requests
         bad[error.status] = bad.get(error.status, 0) + 1
         self._ready = False
@@ -424,16 +420,16 @@ class DownstreamConnection(asyncio.Protocol):
         self._linger()
 
     def refuse_head(self) -> None:
-        """Close a connection whose head does not come to its end, for heads of others to have room."""
+        """Refuse an unfinished head to make room for heads of other connections, and close."""
         self._refuse(BadMessageError(503, "too many unfinished heads"))
 
     def refuse_body(self, error: BadMessageError) -> None:
-        """Answer a malformed body with the reason, and close."""
+        """Respond to a malformed body with the reason, and close."""
         self._stream = None
         self._refuse(error)
 
     def _linger(self) -> None:
-        """Close so that the client can read the answer although it is still sending (RFC 9112 §9.6)."""
+        """Close so that the client can read the response although it is still sending (RFC 9112 §9.6)."""
         self._uploading = False
         self._lingering = True
         self._buffer.clear()

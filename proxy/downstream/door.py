@@ -19,7 +19,7 @@ from proxy.telemetry.stats import DownstreamStats
 if TYPE_CHECKING:
     from proxy.downstream.connection import DownstreamConnection
 
-#: Clients that are being refused at once, at most; more wait to be accepted.
+#: Clients that are refused at the same time, at most; more clients wait to be accepted.
 MOST_REFUSED = 32
 
 Handler = Callable[["DownstreamConnection", RequestHead, bytes, bool], Stream | None]
@@ -54,20 +54,20 @@ class Door:
         self.apply(settings)
 
     def apply(self, settings: Settings) -> None:
-        """Take over what of other settings a worker takes up while it serves."""
+        """Apply the settings that may change while a worker serves."""
         self.trailers = settings.http1.trailers
         self.heads.limit = settings.memory.heads_bytes
         self.most_replay_bytes = settings.memory.replays_bytes
 
-    # --- room for connections: from accept on, a handshake is one ---
+    # --- room for connections, TLS handshakes included ---
 
     @property
     def is_busy(self) -> bool:
-        """Tell whether there is any client."""
+        """Return whether there is any client."""
         return bool(self.connections or self.arriving or self.refused)
 
     def make_room(self) -> bool:
-        """See to it that there is room for another, by closing the one that has been idle longest; False: none is."""
+        """Make room for a client, if needed by closing the connection idle longest; False if none is idle."""
         if len(self.connections) + self.arriving < self.descriptors.shares.clients:
             return True
         connection = self._longest_idle.take(self.connections, monotonic())
@@ -76,16 +76,16 @@ class Door:
         return connection is not None
 
     def on_accepted(self) -> None:
-        """A client is accepted, and there is room for it."""
+        """Count a client that was accepted with room for it."""
         self.arriving += 1
         self.stats.connections_active += 1
 
     def on_arrived(self, is_connected: bool) -> None:
-        """It is a connection now, or it never will be."""
+        """Count the end of an arrival, as a connection or as a failure."""
         self.arriving -= 1
         if not is_connected:
             self.stats.connections_active -= 1
 
     def on_refused(self) -> None:
-        """One who was refused is gone."""
+        """Count the end of a refused connection."""
         self.refused -= 1

@@ -1,7 +1,7 @@
-"""Which client connection has been idle longest, for when there is no room for another.
+"""Find the client connection that has been idle longest, to close it for a new client.
 
-A queue of idle connections would cost every request two turns in it. So they are looked for only when one is wanted:
-one look finds the next `BATCH`, and looks are as far apart as they are long.
+A queue of idle connections would cost every request two changes to it. So idle connections are searched only when one
+is wanted: one search finds the next `BATCH`, and the time between searches grows with the number of connections.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from proxy.downstream.connection import DownstreamConnection
 
 BATCH = 256
-#: A look at one connection takes a tenth of this: looks take a tenth of the processor at most.
+#: Time between searches, per connection. A search takes a tenth of this, so at most a tenth of a processor.
 PACE_S = 0.000_005
 
 
@@ -29,7 +29,7 @@ class LongestIdle:
         self._next_look = 0.0
 
     def take(self, connections: set[DownstreamConnection], now: float) -> DownstreamConnection | None:
-        """Return the connection that has been idle longest; None when there is none, or none was a moment ago."""
+        """Return the connection that has been idle longest; None if none is, or the next search is not due."""
         if not self._found and now >= self._next_look:
             self._next_look = now + len(connections) * PACE_S
             self._found = _longest(connections)

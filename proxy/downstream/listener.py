@@ -1,4 +1,4 @@
-"""Accept clients on a socket that somebody else owns; with TLS, re-read the certificate when it changes."""
+"""Accept clients on a given socket; with TLS, re-read the certificate when it changes."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from proxy.downstream.refusal import PATIENCE_S, Refusal
 from proxy.event import event
 
 BACKLOG = 128
-#: How long nobody is accepted when nobody can be.
+#: Time without accept after no client could be accepted or refused.
 PAUSE_S = 0.05
 
-#: What accept says of a client that has left while it waited, and of one whom another worker has taken.
+#: Errors of accept when the client has left the queue, or another worker has accepted it.
 _GONE = frozenset({errno.EAGAIN, errno.ECONNABORTED, errno.EINTR, errno.EPROTO})
 
 _log = logging.getLogger(__name__)
@@ -34,8 +34,8 @@ _log = logging.getLogger(__name__)
 class DownstreamListener:
     """One listening socket of one worker.
 
-    It accepts by itself, since a loop's server resets whom it has no descriptor for: libuv accepts and closes them
-    (`uv__emfile_trick`). Here they wait in the kernel's queue, and so do those who cannot even be refused yet.
+    The listener calls accept itself, since libuv's server resets clients when no descriptor is left
+    (`uv__emfile_trick`). Here such clients wait in the kernel's queue, as do clients over `MOST_REFUSED`.
     """
 
     def __init__(self, sock: socket.socket, door: Door, tls: ListenerTls | None) -> None:
@@ -49,24 +49,24 @@ class DownstreamListener:
         self._pause: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Begin to accept."""
+        """Start accepting."""
         self._sock.setblocking(False)
         self._sock.listen(BACKLOG)
         self._accept_again()
 
     def stop(self) -> None:
-        """Accept who is connected already, and no more; connections live on.
+        """Accept the clients in the kernel's queue, then close the socket; connections stay open.
 
-        Those that the kernel has queued would be reset with the socket, if nobody else has it.
+        The kernel resets queued clients when the last descriptor of the socket is closed.
         """
         self._pause_accepting()
-        with contextlib.suppress(OSError):  # nobody is left
+        with contextlib.suppress(OSError):  # the queue is empty
             while True:
                 self._take(self._sock.accept()[0], self._door.make_room())
         self._sock.close()
 
     def _on_client(self) -> None:
-        """Accept one client: as many others as there are sockets have their turn before the next."""
+        """Accept one client; the loop serves every other ready socket before the next one."""
         door = self._door
         has_room = door.make_room()
         if not has_room and door.refused >= MOST_REFUSED:
@@ -80,7 +80,7 @@ class DownstreamListener:
             self._take(client, has_room)
 
     def _on_accept_failure(self, error: OSError) -> None:
-        """Go on where the client has left already, or another worker has it; else let it wait a moment."""
+        """Ignore a client that left or that another worker accepted; pause after any other error."""
         if is_exhaustion(error):
             self._door.descriptors.on_exhausted("accept")
         if error.errno not in _GONE:
@@ -92,13 +92,13 @@ class DownstreamListener:
         door.stats.connections += 1
         if has_room:
             door.on_accepted()
-            self._welcome(client, self._connection, door.on_arrived, self._handshake_s)
+            self._attach(client, self._connection, door.on_arrived, self._handshake_s)
         else:
             door.stats.connections_rejected += 1
             door.refused += 1
-            self._welcome(client, partial(Refusal, door), self._on_refusal_begun, PATIENCE_S)
+            self._attach(client, partial(Refusal, door), self._on_refusal_begun, PATIENCE_S)
 
-    def _welcome(
+    def _attach(
         self,
         client: socket.socket,
         protocol: Callable[[], asyncio.Protocol],
@@ -116,7 +116,7 @@ class DownstreamListener:
         return DownstreamConnection(self._door, b"https" if self._tls else b"http")
 
     def _pause_accepting(self, for_s: float | None = None) -> None:
-        """Accept nobody for a while; None: for good."""
+        """Stop accepting for `for_s` seconds; None: for good."""
         if self._pause is not None:
             self._pause.cancel()
         self._loop.remove_reader(self._sock.fileno())
@@ -158,7 +158,7 @@ def server_context(tls: ListenerTls) -> ssl.SSLContext:
 
 
 def _stamp(tls: ListenerTls | None) -> tuple[int, ...]:
-    """When the files last changed; a ConfigMap or Secret swaps a symlink, which stat follows."""
+    """Return when the files last changed; stat follows the symlink that a ConfigMap or Secret swaps."""
     if tls is None:
         return ()
     try:

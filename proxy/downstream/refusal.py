@@ -1,7 +1,7 @@
-"""A client connection for which there is no room: it gets one response that says so.
+"""Refuse a client connection over the limit with one 503 response.
 
-The response waits for the request, as a client may take what comes before it asked for a fault of the connection. A
-client that asks nothing for a second gets it all the same.
+The response waits for the request, since a client may treat a response before its request as a connection error. A
+client that sends nothing for `PATIENCE_S` gets the response anyway.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from proxy.http1 import serializer
 if TYPE_CHECKING:
     from proxy.downstream.door import Door
 
-#: How long a client may take to ask, and then to read the response.
+#: Time for a client to send its request, and then to read the response.
 PATIENCE_S = 1.0
 
-#: Envoy's, when its overload manager stops accepting requests.
+#: The header is the one that Envoy's overload manager sets.
 _OVERLOADED = serializer.local_reply(
     503, b"too many connections\n", keep_alive=False, lines=(b"x-envoy-local-overloaded: true",)
 )
 
 
 class Refusal(asyncio.Protocol):
-    """Owns one client transport until it has answered; what the client sends is dropped."""
+    """Owns one client transport until the response is sent; whatever the client sends is dropped."""
 
-    __slots__ = ("_door", "_has_answered", "_transport", "alarm", "deadline")
+    __slots__ = ("_door", "_has_responded", "_transport", "alarm", "deadline")
 
     def __init__(self, door: Door) -> None:
         self._door = door
-        self._has_answered = False
+        self._has_responded = False
         self._transport: asyncio.Transport
         self.deadline = self.alarm = NEVER
 
@@ -42,30 +42,30 @@ class Refusal(asyncio.Protocol):
         self._door.wheel.set(self, monotonic() + PATIENCE_S)
 
     def data_received(self, data: bytes) -> None:  # noqa: ARG002 - asyncio's signature
-        """Answer what begins to come, and read on, so that no reset overtakes the response."""
-        self._answer()
+        """Respond to the first bytes, and read on, so that no reset overtakes the response."""
+        self._respond()
 
     def eof_received(self) -> bool:
-        """Answer a client that has sent all it will; then close."""
-        self._answer()
+        """Respond to a client that has sent its FIN; then close."""
+        self._respond()
         return False
 
     def on_deadline(self) -> None:
-        """Answer a client that is silent; cut one off that is not gone yet."""
-        if self._has_answered:
+        """Respond to a silent client; abort a connection that is still open after the response."""
+        if self._has_responded:
             self._transport.abort()
         else:
-            self._answer()
+            self._respond()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        """Make room for another refusal."""
+        """Make room for the next refusal."""
         self._door.wheel.forget(self)
         self._door.on_refused()
 
-    def _answer(self) -> None:
-        if self._has_answered:
+    def _respond(self) -> None:
+        if self._has_responded:
             return
-        self._has_answered = True
+        self._has_responded = True
         self._transport.write(_OVERLOADED)
         if self._transport.can_write_eof():
             self._transport.write_eof()

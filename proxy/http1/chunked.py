@@ -1,8 +1,8 @@
-"""Read a chunked body (RFC 9112 §7.1): its payload comes out, its framing never does.
+"""Read a chunked body (RFC 9112 §7.1): return its payload, never its framing.
 
-What is forwarded is framed anew (`serializer.chunk`), so that a peer which reads sizes, extensions or trailers
-otherwise than this proxy has nothing to disagree about. Work is bounded twice: one call reads at most
-`SLICE_LINES` lines, and framing that outweighs the payload is refused.
+Forwarded bodies are framed anew (`serializer.chunk`), so a peer that parses sizes, extensions or trailers differently
+from this proxy never sees the original ones. Work is bounded twice: one call reads at most `SLICE_LINES` lines, and a
+body whose framing outweighs its payload is refused.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SLICE_LINES = 256
 
 _SIZE_LINE = re.compile(rb"(?=[0-9A-Fa-f])0*+([0-9A-Fa-f]{0,8}+)[ \t]*+(?:;[\t\x20-\x7e\x80-\xff]*+)?\r\n")
 _TRAILER_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)\r\n")
-#: Trailers may not frame, route, authenticate or describe a message (RFC 9110 §6.5.1), nor speak as a proxy does.
+#: Trailers may not frame, route, authenticate or describe a message (RFC 9110 §6.5.1), nor set what proxies set.
 _NOT_IN_TRAILERS = re.compile(
     rb"(?i:transfer-encoding|content-(?:length|encoding|type|range)|host|connection|keep-alive|te|trailer|upgrade"
     rb"|proxy-.*|authorization|cookie|set-cookie|expect|x-request-id|x-(?:forwarded|envoy|mirror-proxy)-.*)"
@@ -30,7 +30,7 @@ _MAX_TRAILER_LINES = 100
 #: (net/http/internal/chunked.go): one byte a chunk always passes, extensions that carry data of their own do not.
 _MAX_EXCESS = 16 * 1024
 _FREE_OVERHEAD = 16
-#: A larger piece is referred to, not copied, until the pieces of a read are joined.
+#: A larger piece is a view, not a copy, until the pieces of a read are joined.
 _WORTH_A_VIEW = 4096
 
 _SIZE, _DATA, _AFTER_DATA, _TRAILER = range(4)
@@ -39,7 +39,7 @@ _SIZE, _DATA, _AFTER_DATA, _TRAILER = range(4)
 class ChunkedReader:
     """The position in one chunked body.
 
-    After `feed`, `payload` is what the bytes just read carry. Once `is_done`, `trailers` are the fields that may be
+    After `feed`, `payload` is the payload of the bytes just read. Once `is_done`, `trailers` are the fields that may be
     forwarded, as lines that each end with CRLF.
     """
 
@@ -49,7 +49,7 @@ class ChunkedReader:
     )  # fmt: skip
 
     def __init__(self, status: int = 400) -> None:
-        """Begin a body; `status` is the one that a malformed body gets."""
+        """Begin a body; `status` is the status of the error that a malformed body raises."""
         self._status = status
         self._state = _SIZE
         self._left = self._excess = self._trailer_bytes = self._trailer_lines = 0
@@ -60,13 +60,13 @@ class ChunkedReader:
     def feed(self, data: bytes | bytearray, at: int = 0) -> int:
         """Read `data` from `at` on; return where reading stopped.
 
-        That is the end of `data`, the body's end (`is_done`), or, after `SLICE_LINES` lines, anywhere: then the rest
-        has to be fed again. Raises `BadMessageError`; nothing of this call may be forwarded then.
+        Reading stops at the end of `data`, at the body's end (`is_done`), or after `SLICE_LINES` lines; the caller
+        then feeds the rest again. Raises `BadMessageError`; no payload of that call may be forwarded.
         """
         parts: list[bytes | bytearray | memoryview] = []
         stop = self._read(data, at, parts)
         if len(parts) == 1 and isinstance(data, bytes):
-            self.payload = cast("bytes", parts[0])  # or a view, which is only measured, cut and written
+            self.payload = cast("bytes", parts[0])  # or a view: callers only measure, cut and write it
         else:
             self.payload = b"".join(parts)
         return stop
@@ -95,7 +95,9 @@ class ChunkedReader:
             self._begin_chunk(match[1], start - at)
             end = start + self._left
             if self._left <= _WORTH_A_VIEW and data[end : end + 2] == b"\r\n" and self._left:
-                parts.append(data[start:end])  # a small whole chunk, which a flood of them consists of
+                parts.append(
+                    data[start:end]
+                )  # a small chunk in one piece: what a flood of chunks consists of
                 self._state, self._left = _SIZE, 0
                 at = end + 2
             else:
@@ -104,7 +106,7 @@ class ChunkedReader:
         return at
 
     def _read_line(self, data: bytes | bytearray, at: int) -> int:
-        """Read a line, or what there is of it; return where it stopped."""
+        """Read a line, or its part in `data`; return where reading stopped."""
         newline = data.find(b"\n", at, at + _MAX_LINE)
         end = newline + 1 if newline >= 0 else len(data)
         if len(self._line) + end - at > _MAX_LINE:

@@ -73,15 +73,23 @@ def tokens_of(value: bytes) -> frozenset[bytes]:
 
 
 def cut(data: bytes | bytearray, at: int, stop: int) -> bytes:
-    """Give `data[at:stop]`, a large piece of bytes as a view.
+    """Return `data[at:stop]`, a large piece of bytes as a view.
 
     Copying 64 KiB costs as much as the rest of its parsing.
     """
     if type(data) is bytearray:
-        return bytes(data[at:stop])  # it will change
+        return bytes(data[at:stop])  # the bytearray will change
     if stop - at > _WORTH_A_VIEW and at:
-        return cast("bytes", memoryview(data)[at:stop])  # is only measured, cut and written
+        return cast("bytes", memoryview(data)[at:stop])  # callers only measure, cut and write it
     return data[at:stop]  # type: ignore[return-value]  # no bytearray; data itself, where that is all of it
+
+
+def keep(buffer: bytearray, data: bytes | bytearray, at: int) -> None:
+    """Keep `data[at:]` in `buffer`, which may be `data` itself."""
+    if data is buffer:
+        del buffer[:at]
+    else:
+        buffer += memoryview(data)[at:]
 
 
 def lines_of(fields: bytes) -> list[bytes]:

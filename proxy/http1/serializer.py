@@ -1,4 +1,4 @@
-"""Write heads, and answers of our own."""
+"""Serialize heads, chunks, and responses of the proxy itself."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from proxy.http1.request import RequestHead
 
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 _WITHOUT_BODY = frozenset({204, 304})
-#: A larger piece is written beside its framing, not copied into it.
+#: Payload of this size or more is written separately from its framing, not copied into it.
 _WORTH_A_WRITE = 4096
 
 
@@ -21,9 +21,9 @@ def request_head(head: RequestHead, fields: bytes) -> bytes:
 
 
 def chunk(data: bytes, end: bool, trailers: bytes = b"") -> list[bytes]:
-    """Frame payload as one chunk (RFC 9112 §7.1), nothing as none; with `end` the last chunk and `trailers` follow.
+    """Frame `data` as one chunk (RFC 9112 §7.1), or as none if empty; `end` adds the last chunk and `trailers`.
 
-    `trailers` are lines that each end with CRLF. Returns what to write, in order.
+    `trailers` are lines that each end with CRLF. Returns the pieces to write, in order.
     """
     last = b"0\r\n%b\r\n" % trailers if end else b""
     if not data:
@@ -42,9 +42,9 @@ def local_reply(
     mutations: Iterable[Mutation] = (),
     head: bool = False,
 ) -> bytes:
-    """Serialize an answer of our own, with `lines`, then changed by `mutations`; `head`: to HEAD, so without the body.
+    """Serialize a response with `lines`, then changed by `mutations`; `head` leaves the body out, as for HEAD.
 
-    A 204 or 304 has no body, nor a length (RFC 9110 §8.6).
+    A 204 or 304 has neither body nor length (RFC 9110 §8.6).
     """
     if status in _WITHOUT_BODY:
         body = b""

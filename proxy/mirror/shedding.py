@@ -1,8 +1,8 @@
-"""Whether a worker stops mirroring for a while: its primaries' requests come first.
+"""Suspend mirroring while it delays the requests to primaries.
 
-Two reasons, judged over windows of one second. A mirror whose responses cost the worker most of its time is shed
-alone. A worker that is late, as the tick of its clock shows, sheds every mirror: a request waits for the loop twice,
-when it comes and when its response does, so the ticks' mean lateness, twice, is what it is delayed by.
+Two rules apply to windows of one second. A mirror whose responses take most of the worker's time is shed alone. A
+worker whose loop is late, as the ticks of its clock show, sheds every mirror: a request waits for the loop twice, on
+arrival and for its response, so its added latency is twice the mean lateness of the ticks.
 """
 
 from __future__ import annotations
@@ -16,29 +16,30 @@ from proxy.event import event
 from proxy.mirror.policy import Mirror
 
 WINDOW_S = 1.0
-#: A mirror is shed after two windows in a row in which its callbacks took more than this of the worker's time.
+#: A mirror is shed after two windows in a row in which its responses took more than this share of the worker's time.
 MOST_OF_WINDOW = 0.5
-#: For how long, first and at most: twice as long each time, until a window costs less than half of the limit.
+#: Time for which a mirror is shed, first and at most. The time doubles each time, until the mirror takes less than
+#: half of `MOST_OF_WINDOW` in a window.
 FIRST_HOLD_S, LONGEST_HOLD_S = 10.0, 300.0
 
 _log = logging.getLogger(__name__)
 
 
 class Cost:
-    """What one mirror's responses cost a worker; `seen_s` is what they had cost when last looked at."""
+    """The time that one mirror's responses take; `spent_s` is their total so far."""
 
-    __slots__ = ("_hold_s", "_shed_until", "_was_high", "seen_s")
+    __slots__ = ("_hold_s", "_seen_s", "_shed_until", "_was_high")
 
-    def __init__(self, seen_s: float) -> None:
-        self.seen_s = seen_s
+    def __init__(self, spent_s: float) -> None:
+        self._seen_s = spent_s
         self._was_high = False
         self._shed_until = 0.0
         self._hold_s = FIRST_HOLD_S
 
     def judge(self, mirror: Mirror, window_s: float, now: float) -> None:
-        """Begin or end shedding a mirror, after a window of `window_s`."""
-        share = (mirror.stats.spent_s - self.seen_s) / window_s
-        self.seen_s = mirror.stats.spent_s
+        """Start or stop shedding `mirror`, after a window of `window_s`."""
+        share = (mirror.stats.spent_s - self._seen_s) / window_s
+        self._seen_s = mirror.stats.spent_s
         if mirror.is_shed:
             if now >= self._shed_until:
                 mirror.is_shed = False
@@ -48,13 +49,13 @@ class Cost:
         if is_high and self._was_high:
             mirror.is_shed = True
             self._shed_until = now + self._hold_s
-            said = event(
+            line = event(
                 "mirror is shed, its responses take too much of the worker's time",
                 mirror=mirror.config.name,
                 for_s=self._hold_s,
                 percent_of_time=round(share * 100),
             )
-            _log.warning(said)
+            _log.warning(line)
             self._hold_s = min(self._hold_s * 2, LONGEST_HOLD_S)
         elif share < MOST_OF_WINDOW / 2:
             self._hold_s = FIRST_HOLD_S
@@ -62,7 +63,7 @@ class Cost:
 
 
 class Shedding:
-    """Begins after two windows in a row over a limit; ends after one below half of both. A limit of 0 is none."""
+    """Starts after two windows in a row over a limit; ends after one below half of both. A limit of 0 is off."""
 
     __slots__ = ("_costs", "_count", "_ends_at", "_sum_s", "_was_late", "_worst_s", "is_on", "limits")
 
@@ -76,9 +77,9 @@ class Shedding:
         self._sum_s = self._worst_s = 0.0
 
     def observe(self, late_s: float, now: float, mirrors: Iterable[Mirror]) -> bool:
-        """Take note of a tick that came `late_s` late at `now`; tell whether nothing is to be mirrored from now on.
+        """Record a tick that came `late_s` late at `now`; return whether every mirror is shed from now on.
 
-        Of `mirrors`, each that costs too much is shed by itself (`is_shed`).
+        Each of `mirrors` that takes too much time is shed alone (`is_shed`).
         """
         if self._ends_at == math.inf:
             self._ends_at = now + WINDOW_S
@@ -106,12 +107,12 @@ class Shedding:
         is_well = all(not limit or value < limit / 2 for value, limit in pairs)
         if not self.is_on and is_late and self._was_late:
             self.is_on = True
-            _log.warning(event("mirroring is suspended, the loop is late", **_told(worst_s, added_s)))
+            _log.warning(event("mirroring is suspended, the loop is late", **_fields(worst_s, added_s)))
         elif self.is_on and is_well:
             self.is_on = False
-            _log.warning(event("mirroring is resumed", **_told(worst_s, added_s)))
+            _log.warning(event("mirroring is resumed", **_fields(worst_s, added_s)))
         self._was_late = is_late
 
 
-def _told(worst_s: float, added_s: float) -> dict[str, object]:
+def _fields(worst_s: float, added_s: float) -> dict[str, object]:
     return {"worst_ms": round(worst_s * 1000), "added_ms": round(added_s * 1000)}

@@ -1,8 +1,8 @@
 """One connection to an upstream: steps 6, 9 and 11 of the walk, for primaries and shadows alike.
 
 Carries one exchange or shadow (its stream) at a time. Reads the response's head and follows its framing to
-the end; then it is put back or closed. Receiving never raises into the transport: what is broken becomes a
-`Failure` for the stream. What takes long to read is read in slices (see `backlog`).
+the end; then the connection is put back or closed. Receiving never raises into the transport: an error becomes a
+`Failure` for the stream. Input that takes long to process is processed in slices (see `backlog`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from proxy.upstream.cluster import Cluster
     from proxy.upstream.endpoint import Endpoint
 
-#: More 1xx than this before a response are a fault; their bytes count towards `limits.maxResponseHeadBytes`.
+#: More 1xx than this before a response are an error; their bytes count towards `limits.maxResponseHeadBytes`.
 _MAX_INTERIMS = 100
 _INTERIMS_PER_SLICE = 4
 
@@ -43,7 +43,7 @@ class UpstreamConnection(asyncio.Protocol):
     )  # fmt: skip
 
     def __init__(self, cluster: Cluster, endpoint: Endpoint, for_shadow: bool = False) -> None:
-        """`for_shadow`: whom it was made for; it may carry anybody's requests."""
+        """`for_shadow`: made for a shadow; the connection may carry requests of primaries later, and vice versa."""
         self.cluster = cluster
         self.endpoint = endpoint
         self.for_shadow = for_shadow
@@ -53,7 +53,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._body = _IDLE
         self.is_queued = False
         self._bound: dict[Cluster, UpstreamConnection] | None = None
-        self._buffer = bytearray()  # what was read and not yet taken
+        self._buffer = bytearray()  # input that is not processed yet
         self._chunked: ChunkedReader | None = None
         self._left = -1
         self._request: RequestHead
@@ -79,7 +79,7 @@ class UpstreamConnection(asyncio.Protocol):
         return self.transport.get_write_buffer_size()
 
     def send(self, stream: UpstreamStream, head: RequestHead, wire: bytes, data: bytes, end: bool) -> None:
-        """Start a request: `wire` is its serialized head, `data` what came of its body."""
+        """Start a request: `wire` is its serialized head, `data` the part of its body that has arrived."""
         self._stream = stream
         self._meter = stream.meter
         self._request = head
@@ -109,7 +109,7 @@ class UpstreamConnection(asyncio.Protocol):
             self.transport.write(data)
 
     def pause(self) -> None:
-        """Stop reading the response: the client is not keeping up."""
+        """Stop reading the response: the client does not keep up."""
         self._valve.pause(flow.PEER_FULL)
 
     def resume(self) -> None:
@@ -128,26 +128,26 @@ class UpstreamConnection(asyncio.Protocol):
         self._body = _TUNNEL
 
     def abort(self) -> None:
-        """Give the request up: what is unsent stays unsent, and nothing is called back."""
+        """End the request: unsent bytes are dropped, and the stream gets no callback."""
         if self._detach():
             self.transport.abort()
 
     def bind(self, bound: dict[Cluster, UpstreamConnection]) -> None:
-        """Carry requests of one client connection only, whose connections `bound` are: it is authenticated as its.
+        """Carry requests of one authenticated client connection only, which owns `bound`.
 
-        When idle, it waits in `bound`, not in the pool; whoever owns that closes it.
+        When idle, the connection waits in `bound`, not in the pool; the client connection closes it.
         """
         self._bound = bound
 
     def time_out(self) -> None:
-        """Give the request up because its response took too long; one whose head has come is no fault (as in Envoy)."""
+        """End the request because its response took too long; after the head, that is no failure (as in Envoy)."""
         monitor = self.endpoint.monitor
         if monitor is not None and self._stream is not None and self._body == _AWAIT_HEAD:
             monitor.on_timeout()
         self.abort()
 
     def is_spent(self, max_requests: int | None) -> bool:
-        """Tell whether it has carried enough requests (None or 0: never enough) or lived long enough."""
+        """Return whether the connection has carried `max_requests` (None or 0: no limit) or has expired."""
         enough = bool(max_requests) and self.requests >= (max_requests or 0)
         return self.requests > 0 and (enough or monotonic() >= self.expires)
 
@@ -174,7 +174,7 @@ class UpstreamConnection(asyncio.Protocol):
             self.expires = monotonic() + config.max_connection_duration_s
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Called by the loop when the connection is gone, whoever closed."""
+        """Called by the loop when the connection is closed, by either side."""
         cluster = self.cluster
         cluster.stats.connections_active -= 1
         cluster.open_connections -= 1
@@ -198,7 +198,7 @@ class UpstreamConnection(asyncio.Protocol):
         return self._passage is not None and self._passage.on_upstream_eof()
 
     def data_received(self, data: bytes) -> None:
-        """Called by the loop with whatever arrived."""
+        """Called by the loop with the bytes of one read."""
         meter, body = self._meter, self._body
         began = perf_counter() if meter is not None else 0.0
         if body == _BODY:
@@ -213,14 +213,14 @@ class UpstreamConnection(asyncio.Protocol):
             assert self._passage is not None  # noqa: S101 - a tunnel has a passage
             self._passage.on_upstream_data(data)
         else:
-            self.close()  # an idle upstream has nothing to say
+            self.close()  # no request is under way, so the bytes belong to none
         if meter is not None:
             meter.spent_s += perf_counter() - began
 
     # --- backlog callback ---
 
     def on_turn(self) -> None:
-        """Called by the worker's queue: take the next slice of what was read."""
+        """Called by the backlog: process the next slice of the input."""
         if self._stream is None or self._valve.reasons & flow.PEER_FULL:
             return
         began = perf_counter()
@@ -259,7 +259,7 @@ class UpstreamConnection(asyncio.Protocol):
     # --- reading ---
 
     def _read_head(self, data: bytes) -> None:
-        """Read a head from what just came, as nearly every head does; else by way of the buffer."""
+        """Read a head from the bytes just read, where nearly every head is whole; otherwise from the buffer."""
         end = data.find(framing.END_OF_HEAD) + 4
         if end < 4 or end > self.cluster.max_response_head_bytes:
             self._buffer += data
@@ -276,7 +276,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._read_buffered_head()
 
     def _read_buffered_head(self, searched: int = 0) -> None:
-        """Read a head from the buffer, whose end is not in its first `searched` bytes, and the 1xx before it."""
+        """Read 1xx and a head from the buffer; the first `searched` bytes do not contain the end of a head."""
         buffer = self._buffer
         for _ in range(_INTERIMS_PER_SLICE):
             end = end_of_head(buffer, searched)
@@ -309,7 +309,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._end_turn()
 
     def _take_head(self, raw: bytes) -> ResponseHead | None:
-        """Parse a complete head; None where it is a fault, which has then been reported."""
+        """Parse a complete head; None after an error, which the stream has been given."""
         if self._head_bytes + len(raw) > self.cluster.max_response_head_bytes:
             self._fail(errors.PROTOCOL_ERROR, "response head too large")
             return None
@@ -328,14 +328,14 @@ class UpstreamConnection(asyncio.Protocol):
         return head
 
     def _on_interim(self, head: ResponseHead) -> bool:
-        """Hand on a 1xx; what follows it is in the buffer. Returns False when the request is over."""
+        """Forward a 1xx; the bytes after it are in the buffer. Returns False when the request is over."""
         stream = cast("UpstreamStream", self._stream)
         if head.status == 101:
             rest = bytes(self._buffer)
             self._buffer.clear()
             stream.on_upgraded(head, rest)
             return False
-        self._reusable &= head.keep_alive  # one that announces a body may be followed by it
+        self._reusable &= head.keep_alive  # a 1xx that announces a body may send one
         self._interims += 1
         if self._interims > _MAX_INTERIMS:
             self._fail(errors.PROTOCOL_ERROR, "too many 1xx responses")
@@ -344,15 +344,15 @@ class UpstreamConnection(asyncio.Protocol):
         return self._stream is stream
 
     def _on_response(self, head: ResponseHead, data: bytes | bytearray, at: int) -> None:
-        """Take the final head; what was read after it is `data` from `at` on."""
+        """Take the final head; the bytes read after it are `data` from `at` on."""
         stream, size = self._stream, len(data)
         assert stream is not None  # noqa: S101 - it awaits the head
         self._reusable &= head.keep_alive
         if self._last_words is not None and (head.status >= 400 or self.buffered_bytes):
-            self._reusable = False  # an upload refused, perhaps unread: the upstream may well reset
+            self._reusable = False  # the upload is refused, maybe unread: the upstream may reset
         if head.framing == framing.NONE:
             payload, stop, end = b"", at, True
-        elif head.length == size - at and head.framing == framing.LENGTH:  # the whole of it, as most come
+        elif head.length == size - at and head.framing == framing.LENGTH:  # whole, as most bodies come
             payload, stop, end = framing.cut(data, at, size), size, True
         else:
             self._begin_body(head)
@@ -362,7 +362,7 @@ class UpstreamConnection(asyncio.Protocol):
                 self._fail(errors.PROTOCOL_ERROR, error.reason)
                 return
         if end:
-            self._reusable &= stop == size  # bytes after a response cannot be trusted
+            self._reusable &= stop == size  # bytes after a response belong to no request
             self._release()
             stream.on_response(head, payload, True)
             return
@@ -382,7 +382,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._reusable = False
 
     def _take_body(self, data: bytes | bytearray, at: int) -> tuple[bytes, int, bool]:
-        """Take a slice of the body's payload from `data` at `at`; return it, where it ends, and whether the body does.
+        """Take a slice of the body's payload from `data` at `at`; return it, where it ends, and if the body ends too.
 
         Raises `BadMessageError` for a malformed chunk.
         """
@@ -399,7 +399,7 @@ class UpstreamConnection(asyncio.Protocol):
         return framing.cut(data, at, stop), stop, self._left == 0
 
     def _read_body(self, data: bytes | bytearray) -> None:
-        """Take a slice of the body from what just came, or from the buffer."""
+        """Take a slice of the body from `data`: the bytes just read, or the buffer."""
         stream = self._stream
         assert stream is not None  # noqa: S101 - a body has a stream
         try:
@@ -418,13 +418,9 @@ class UpstreamConnection(asyncio.Protocol):
             self._keep(data, stop)
 
     def _keep(self, data: bytes | bytearray, at: int) -> None:
-        """Have the rest of a slice, `data` from `at` on, wait for its turn."""
-        buffer = self._buffer
-        if data is buffer:
-            del buffer[:at]
-        else:
-            buffer += memoryview(data)[at:]
-        if buffer:
+        """Keep `data` from `at` on, to process it in its turn."""
+        framing.keep(self._buffer, data, at)
+        if self._buffer:
             self._await_turn()
         else:
             self._end_turn()
@@ -434,7 +430,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.cluster.backlog.add(self)
 
     def _end_turn(self) -> None:
-        """All that could be taken of what was read is taken: read on, or, of a lost connection, let the stream know."""
+        """End the turn, since no complete slice is left: read on, or end the response of a lost connection."""
         if self._is_lost:
             self._on_cut_short()
         elif self._valve.reasons:
@@ -443,7 +439,7 @@ class UpstreamConnection(asyncio.Protocol):
     # --- endings ---
 
     def _release(self) -> None:
-        """The response is complete: put the connection back, or close it."""
+        """Put the connection back after a complete response, or close it."""
         self.endpoint.active -= 1
         self._stream = None
         if self._buffer:
@@ -460,7 +456,7 @@ class UpstreamConnection(asyncio.Protocol):
                 self._bound[self.cluster] = self
                 self.deadline = NEVER
         else:
-            self.transport.abort()  # nothing more is wanted, neither said nor heard
+            self.transport.abort()  # nothing more is sent or read
 
     def _fail(self, failure: Failure, detail: str) -> None:
         stream = self._stream
@@ -475,15 +471,15 @@ class UpstreamConnection(asyncio.Protocol):
 
     @property
     def _is_stale(self) -> bool:
-        """Whether a failure now is one of a kept connection, before any of the response: the upstream had left it."""
+        """Return whether a failure now is of a reused connection before any response: the upstream had closed it."""
         return self.requests > 1 and self._body == _AWAIT_HEAD and not self._interims
 
     def _on_lost(self, exc: Exception | None) -> None:
-        """The connection is gone: what was read of it is worked off first, and what can still be read."""
+        """Process the input that is left, and whatever can still be read, then end the response."""
         self._is_lost = True
         self._heard_end &= exc is None
         if self._last_words is not None:
-            words = self._last_words.take()  # RFC 9112 §9.5: they may say why
+            words = self._last_words.take()  # maybe an early response (RFC 9112 §9.5)
             self._reusable = self.request_done = False
             self._buffer += words
             if words:
@@ -494,7 +490,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._on_cut_short()
 
     def _on_cut_short(self) -> None:
-        """The response ends here: where it ends with the connection it is complete, else broken."""
+        """End the response with the connection: complete if its framing is until-close, otherwise broken."""
         stream = cast("UpstreamStream", self._stream)
         is_whole = self._body == _BODY and self._chunked is None and self._left < 0 and self._heard_end
         is_stale, has_begun = self._is_stale, bool(self._buffer)
@@ -515,7 +511,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._last_words = None
 
     def _detach(self) -> bool:
-        """Part from the stream; False when there was none."""
+        """Detach from the stream; False if there was none."""
         if self._stream is None and self._passage is None:
             return False
         self.endpoint.active -= 1
