@@ -14,7 +14,7 @@ from time import perf_counter
 from typing import Protocol
 
 #: Time for which the queue is served per turn of the loop. A request takes two or three turns.
-TURN_S = 0.001
+TURN_S = 0.0005
 
 
 class Reader(Protocol):

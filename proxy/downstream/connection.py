@@ -193,7 +193,7 @@ class DownstreamConnection(asyncio.Protocol):
                 searched = max(len(self._buffer) - 3, 0)
                 self._buffer += data
                 self._read_buffered_head(searched)
-        elif self._uploading:
+        elif self._uploading and not self._buffer:
             self._read_body(data)
         elif self._tunnel is not None:
             self._tunnel.on_downstream_data(data)

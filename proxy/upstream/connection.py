@@ -201,8 +201,10 @@ class UpstreamConnection(asyncio.Protocol):
         """Called by the loop with the bytes of one read."""
         meter, body = self._meter, self._body
         began = perf_counter() if meter is not None else 0.0
-        if body == _BODY:
+        if body == _BODY and not self._buffer:
             self._read_body(data)
+        elif body == _BODY:
+            self._keep(data, 0)
         elif body == _AWAIT_HEAD and not self._buffer:
             self._read_head(data)
         elif body == _AWAIT_HEAD:
