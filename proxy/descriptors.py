@@ -84,7 +84,7 @@ class Descriptors:
         if self.upstreams < shares.upstreams and (not for_shadow or self.shadows < shares.shadows):
             return True
         now = monotonic()
-        if now < self._next_looks[for_shadow]:
+        if for_shadow and now < self._next_looks[for_shadow]:
             return False
         if self.close_idle(for_shadow):
             return True

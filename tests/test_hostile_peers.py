@@ -256,3 +256,133 @@ async def test_mirror_time_is_measured_for_each_mirror(
     await served.ended("completed", mirror="mirror#2")
     costly, cheap = (served.inner._holdings.mirrors["r", name] for name in ("mirror", "mirror#2"))
     assert costly.stats.spent_s > cheap.stats.spent_s > 0
+
+
+EARLY = CHUNKED + b"1\r\nx\r\n" * 5000 + b"0\r\n\r\n"
+
+
+def answering_early(data: bytes) -> Script:
+    """Respond without reading the upload and close, which resets the connection."""
+
+    async def serve(visit: Visit) -> None:
+        await visit.head()
+        await visit.send(data)
+
+    return serve
+
+
+async def upload_slowly(client: Client, chunks: int) -> None:
+    """Send a chunked upload in many small writes."""
+    client.writer.write(POST_CHUNKED)
+    for _ in range(chunks):
+        client.writer.write(b"3e8\r\n" + b"y" * 1000 + b"\r\n")
+        await asyncio.sleep(0)
+    client.writer.write(b"0\r\n\r\n")
+
+
+async def test_mirror_that_answers_early_and_resets_costs_no_client_its_upload(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect
+) -> None:
+    v1 = await origin()
+    served = await plane(v1, await origin(answering_early(EARLY)))
+    for number in range(1, 11):
+        client = await connect(served)
+        await upload_slowly(client, 300)
+        assert (await client.response()).status == 200
+        assert len(v1.requests[-1].body) == 300_000
+        await until(lambda at=number: sum(served.outcomes().values()) == at, "the shadow")  # type: ignore[misc]
+    assert "client_aborted" not in served.outcomes()
+
+
+async def test_early_response_of_a_primary_that_resets_is_delivered(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect
+) -> None:
+    served = await plane(await origin(answering_early(EARLY)))
+    for _ in range(5):
+        client = await connect(served)
+        upload = asyncio.create_task(upload_slowly(client, 300))
+        assert bytes((await client.response()).body) == b"x" * 5000
+        upload.cancel()
+        client.reset()
+
+
+async def test_pipelined_upload_that_waits_for_a_connection_goes_on(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect
+) -> None:
+    async def close_after_get(visit: Visit) -> None:
+        request = await visit.request()
+        await visit.send(
+            OK.replace(b"content", b"connection: close\r\ncontent") if request.method == b"GET" else OK
+        )
+
+    v1 = await origin(close_after_get)
+    client = await connect(await plane(v1))
+    body = (b"64\r\n" + b"y" * 100 + b"\r\n") * 30_000 + b"0\r\n\r\n"
+    client.writer.write(get() + POST_CHUNKED + body)
+    assert [(await client.response()).status for _ in range(2)] == [200, 200]
+    assert len(v1.requests[-1].body) == 3_000_000
+
+
+@pytest.mark.parametrize("interims", [0, 4, 5, 9])
+async def test_tunnel_after_any_number_of_1xx_carries_bytes(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, interims: int
+) -> None:
+    async def upgrade(visit: Visit) -> None:
+        await visit.head()
+        switching = (
+            b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\nfirst"
+        )
+        await visit.send(b"HTTP/1.1 103 Early Hints\r\n\r\n" * interims + switching)
+        await visit.send(await visit.reader.readexactly(4))
+
+    served = await plane(await origin(upgrade))
+    client = await connect(served)
+    await client.send(get(b"/", b"connection: upgrade", b"upgrade: websocket"))
+    while (await client.head()).status == 103:
+        pass
+    assert await client.reader.readexactly(5) == b"first"
+    await client.send(b"echo")
+    assert await client.rest() == b"echo"
+
+
+async def test_empty_lines_count_anew_with_each_request(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect
+) -> None:
+    served = await plane(await origin(), limits={"max_head_bytes": 1000})
+    client = await connect(served)
+    [connection] = await connected(served)
+    for _ in range(5):
+        await client.send(b"\r\n" * 200)
+        await until(lambda: connection._empty_bytes == 400, "the empty lines")
+        assert (await client.ask(get())).status == 200
+
+
+async def connected(served: Plane) -> list[DownstreamConnection]:
+    await until(lambda: served.inner._door.connections, "the connection")
+    return [*served.inner._door.connections]
+
+
+async def test_request_after_an_empty_line_is_not_refused_as_an_unfinished_head(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect
+) -> None:
+    go = asyncio.Event()
+
+    async def slow(visit: Visit) -> None:
+        await visit.head()
+        await visit.send(OK[:-1])
+        await go.wait()
+        await visit.send(OK[-1:])
+
+    served = await plane(await origin(slow))
+    client = await connect(served)
+    [connection] = await connected(served)
+    await client.send(b"\r\n")
+    await until(lambda: connection._empty_bytes, "the empty line")
+    await client.send(get())
+    assert (await client.head()).status == 200
+    served.inner._door.heads.limit = 1000
+    other = await connect(served)
+    await other.send(get()[:-2] + b"a: " + b"b" * 2000)
+    assert (await other.response()).status == 503
+    go.set()
+    assert await client.reader.readexactly(2) == b"ok"

@@ -37,7 +37,7 @@ class DownstreamConnection(asyncio.Protocol):
     __slots__ = (
         "_buffer", "_chunked", "_empty_bytes", "_has_head_begun", "_head", "_is_full", "_is_last", "_left",
         "_lingering", "_ready", "_stream", "_tunnel", "_uploading", "_valve", "alarm", "bound", "deadline", "door",
-        "forwarded_lines", "is_queued", "local_ip", "peer_ip", "scheme", "transport",
+        "forwarded_lines", "idle_since", "is_queued", "local_ip", "peer_ip", "scheme", "transport",
     )  # fmt: skip
 
     def __init__(self, door: Door, scheme: bytes) -> None:
@@ -46,6 +46,7 @@ class DownstreamConnection(asyncio.Protocol):
         self.deadline = self.alarm = NEVER
         #: Idle upstream connections for this connection only, by cluster; None until a request authenticates it.
         self.bound: dict[Any, Any] | None = None
+        self.idle_since = 0.0
         self.is_queued = False
         self._buffer = bytearray()  # input that is not processed yet
         self._empty_bytes = 0  # bytes of line ends before the next request
@@ -157,7 +158,8 @@ class DownstreamConnection(asyncio.Protocol):
             self.peer_ip,
         )
         self._ready = True
-        door.wheel.set(self, monotonic() + (LAST_REQUEST_S if door.draining else door.limits.head_timeout_s))
+        self.idle_since = now = monotonic()
+        door.wheel.set(self, now + (LAST_REQUEST_S if door.draining else door.limits.head_timeout_s))
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Called by the loop when the connection is closed, by either side."""
@@ -186,7 +188,9 @@ class DownstreamConnection(asyncio.Protocol):
         if self._ready:
             end = data.find(framing.END_OF_HEAD) + 4
             is_simple = 4 <= end <= self.door.limits.max_head_bytes and not data.startswith(framing.CRLF)
-            if is_simple and not self._buffer:  # a whole head in one read, as nearly every head comes
+            if is_simple and not (
+                self._buffer or self._empty_bytes
+            ):  # a whole head in one read, as most come
                 self._on_head(data if end == len(data) else data[:end], data, end)
             else:
                 # Not searched again, or a head that comes byte by byte would cost the square of its size.
@@ -272,7 +276,8 @@ class DownstreamConnection(asyncio.Protocol):
         if self._valve.reasons:
             self._valve.resume(flow.EVERY_REASON)
         door = self.door
-        self.deadline = when = monotonic() + (LAST_REQUEST_S if door.draining else door.limits.idle_timeout_s)
+        self.idle_since = now = monotonic()
+        self.deadline = when = now + (LAST_REQUEST_S if door.draining else door.limits.idle_timeout_s)
         if when < self.alarm:
             door.wheel.set(self, when)
 
@@ -319,7 +324,8 @@ class DownstreamConnection(asyncio.Protocol):
             self._has_head_begun = True
             self.door.wheel.set(self, monotonic() + self.door.limits.head_timeout_s)
         self._valve.resume(flow.EVERY_REASON)
-        self.door.heads.hold(self, len(self._buffer))
+        if self._has_head_begun:
+            self.door.heads.hold(self, len(self._buffer))
 
     def _on_head(self, raw: bytes, data: bytes | bytearray, at: int) -> None:
         """Take a complete head; the bytes read after it are `data` from `at` on."""
@@ -398,6 +404,7 @@ class DownstreamConnection(asyncio.Protocol):
         framing.keep(buffer, data, at)
         if self._uploading and buffer:
             self._valve.pause(flow.TURN)
+            self._valve.resume(flow.PIPELINE)
             self.door.backlog.add(self)
             return
         if buffer and (self._is_last or not self.door.heads.queue(self, len(buffer))):
@@ -421,7 +428,10 @@ class DownstreamConnection(asyncio.Protocol):
 
     def refuse_head(self) -> None:
         """Refuse an unfinished head to make room for heads of other connections, and close."""
-        self._refuse(BadMessageError(503, "too many unfinished heads"))
+        if self._ready:
+            self._refuse(BadMessageError(503, "too many unfinished heads"))
+        else:
+            self.door.heads.drop(self)
 
     def refuse_body(self, error: BadMessageError) -> None:
         """Respond to a malformed body with the reason, and close."""

@@ -20,7 +20,7 @@ PACE_S = 0.000_005
 
 
 class LongestIdle:
-    """Finds idle connections, in the order in which their deadlines would close them."""
+    """Finds connections by the time for which they have been idle."""
 
     __slots__ = ("_found", "_next_look")
 
@@ -34,12 +34,13 @@ class LongestIdle:
             self._next_look = now + len(connections) * PACE_S
             self._found = _longest(connections)
         while self._found:
-            deadline, connection = self._found.pop()
-            if connection.is_idle and connection.deadline == deadline:
+            since, connection = self._found.pop()
+            if connection.is_idle and connection.idle_since == since:
                 return connection
         return None
 
 
 def _longest(connections: Iterable[DownstreamConnection]) -> list[tuple[float, DownstreamConnection]]:
-    idle = ((connection.deadline, connection) for connection in connections if connection.is_idle)
+    """Return the connections that have been idle longest, the longest last."""
+    idle = ((one.idle_since, one) for one in connections if one.is_idle)
     return heapq.nsmallest(BATCH, idle, key=itemgetter(0))[::-1]

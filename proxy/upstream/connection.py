@@ -76,7 +76,7 @@ class UpstreamConnection(asyncio.Protocol):
     @property
     def buffered_bytes(self) -> int:
         """Bytes of the request that the kernel has not taken yet."""
-        return self.transport.get_write_buffer_size()
+        return 0 if self._is_lost else self.transport.get_write_buffer_size()
 
     def send(self, stream: UpstreamStream, head: RequestHead, wire: bytes, data: bytes, end: bool) -> None:
         """Start a request: `wire` is its serialized head, `data` the part of its body that has arrived."""
@@ -100,8 +100,10 @@ class UpstreamConnection(asyncio.Protocol):
             self._last_words = LastWords(sock, self.cluster.descriptors)
 
     def send_data(self, data: bytes, end: bool) -> None:
-        """Send more of the request's body."""
+        """Send more of the request's body; drop it once the connection is lost and only its input is left."""
         self.request_done = end
+        if self._is_lost:
+            return
         if self._request.framing == framing.CHUNKED:
             trailers = self._request.trailers if end else b""
             self.transport.writelines(serializer.chunk(data, end, trailers))
@@ -335,6 +337,7 @@ class UpstreamConnection(asyncio.Protocol):
         if head.status == 101:
             rest = bytes(self._buffer)
             self._buffer.clear()
+            self._valve.resume(flow.TURN)
             stream.on_upgraded(head, rest)
             return False
         self._reusable &= head.keep_alive  # a 1xx that announces a body may send one
@@ -479,10 +482,10 @@ class UpstreamConnection(asyncio.Protocol):
     def _on_lost(self, exc: Exception | None) -> None:
         """Process the input that is left, and whatever can still be read, then end the response."""
         self._is_lost = True
+        self._reusable = False
         self._heard_end &= exc is None
         if self._last_words is not None:
             words = self._last_words.take()  # maybe an early response (RFC 9112 §9.5)
-            self._reusable = self.request_done = False
             self._buffer += words
             if words:
                 self._valve.pause(flow.TURN)
