@@ -173,9 +173,10 @@ class Mirror:
             shadow.branch.on_end(shadow)
 
     def _log_failure(self, outcome: str) -> None:
-        """Log the first failure in a row, then the second, the fourth, the eighth ..."""
+        """Log the first failure in a row, the second, the fourth, the eighth ..., and the one that opens the breaker."""
         failures = self.breaker.failures
-        if failures >= self._next_logged_failure:
+        is_opening = failures == self.settings.breaker.consecutive_failures
+        if failures >= self._next_logged_failure or is_opening:
             self._next_logged_failure = failures * 2
             breaker = "open" if self.breaker.is_open else "closed"
             _log.warning(

@@ -146,7 +146,7 @@ def test_the_documents_of_the_example_in_istios_docs_load_as_one_file(load: Load
         ),
         (
             'apiVersion: v1\nkind: Service\nmetadata: {name: a, namespace: "\\u2028"}\n---\n',
-            "f.yaml:3 Service \u2028/a metadata: name and namespace must be printable",
+            "f.yaml:3 Service \\u2028/a metadata: name and namespace must be printable",
         ),
         (
             "apiVersion: apps/v1\nkind: Deployment\nmetadata: 3\n---\n",

@@ -165,7 +165,8 @@ def keeps_what_is_in_force_when_the_file_is_wrong(release: Release) -> None:
     release.edit(text.replace("mirror: {host: shop, subset: v2}", "mirror: {host: shop, subset: v9}"))
     assert release.comes("config_reload_failures_total", 1)
     logs = release.compose("logs", "--no-color", "proxy")
-    assert "ERROR reload refused, generation 2 stays: /release/live/virtual-service.yaml:" in logs
+    refused = "ERROR supervisor reload is refused, the running configuration stays generation=2 problem="
+    assert f'{refused}"/release/live/virtual-service.yaml:' in logs
     assert release.ask(range(20)) == {"v1": 20}
 
 
@@ -186,7 +187,7 @@ def cuts_over_and_back(release: Release) -> None:
     assert "weights of everyone are set live" in release.ctl("status")
     release.take("08-cutover")
     assert set(release.ask(range(100))) == ALL_V1, "what was set live outlives a file"
-    assert "weights of everyone stay as set live" in release.compose("logs", "--no-color", "proxy")
+    assert "override stays in force, whatever the files say route=everyone" in release.compose("logs", "--no-color", "proxy")
     release.ctl("weights", "everyone", "shop/v2=100", "--ttl", "1s")
     assert eventually(lambda: set(release.ask(range(100))), lambda who: who == ALL_V2) == ALL_V2
     assert eventually(lambda: "set live" in release.ctl("status"), lambda told: not told) is False
