@@ -173,7 +173,7 @@ class Mirror:
             shadow.branch.on_end(shadow)
 
     def _log_failure(self, outcome: str) -> None:
-        """Log the first failure in a row, the second, the fourth, the eighth ..., and the one that opens the breaker."""
+        """Log the first failure in a row, the second, the fourth ..., and the one that opens the breaker."""
         failures = self.breaker.failures
         is_opening = failures == self.settings.breaker.consecutive_failures
         if failures >= self._next_logged_failure or is_opening:

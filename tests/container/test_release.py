@@ -187,7 +187,8 @@ def cuts_over_and_back(release: Release) -> None:
     assert "weights of everyone are set live" in release.ctl("status")
     release.take("08-cutover")
     assert set(release.ask(range(100))) == ALL_V1, "what was set live outlives a file"
-    assert "override stays in force, whatever the files say route=everyone" in release.compose("logs", "--no-color", "proxy")
+    logs = release.compose("logs", "--no-color", "proxy")
+    assert "override stays in force, whatever the files say route=everyone" in logs
     release.ctl("weights", "everyone", "shop/v2=100", "--ttl", "1s")
     assert eventually(lambda: set(release.ask(range(100))), lambda who: who == ALL_V2) == ALL_V2
     assert eventually(lambda: "set live" in release.ctl("status"), lambda told: not told) is False

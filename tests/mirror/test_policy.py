@@ -258,7 +258,9 @@ def test_whoever_asked_is_told_of_each_shadow_that_ends() -> None:
     assert ended == [shadow]
 
 
-def test_a_dead_mirror_is_logged_ever_more_rarely_and_when_its_breaker_opens(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_dead_mirror_is_logged_ever_more_rarely_and_when_its_breaker_opens(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     mirror = make_mirror(breaker=Breaker(consecutive_failures=6))
     for _ in range(20):
         mirror.on_shadow_end(make_shadow(mirror, "connect_error"), NOW)
