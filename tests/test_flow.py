@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from proxy.flow import CONNECTING, EVERY_REASON, PEER_FULL, PIPELINE, ReadValve
+from proxy.flow import CONNECTING, EVERY_REASON, PEER_FULL, PIPELINE, TURN, ReadValve
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ async def test_taking_away_a_reason_that_does_not_stand_changes_nothing(transpor
 
 async def test_every_reason_can_be_taken_away_at_once(transport: asyncio.Transport) -> None:
     valve = ReadValve(transport)
-    for reason in (PEER_FULL, PIPELINE, CONNECTING):
+    for reason in (PEER_FULL, PIPELINE, CONNECTING, TURN):
         valve.pause(reason)
     assert valve.reasons == EVERY_REASON
     valve.resume(EVERY_REASON)

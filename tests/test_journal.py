@@ -172,7 +172,7 @@ async def test_an_upstream_that_breaks_http_is_counted_and_named_in_the_proxy_s_
         await served.ended("protocol_error", times)
     said = [record.getMessage() for record in caplog.records if record.name == "proxy.upstream.complaint"]
     assert sorted(said) == [
-        f'upstream broke HTTP: cluster={cluster} rule="{rule}" unlogged=0' for cluster in ("mirror", "v1")
+        f'upstream broke HTTP cluster={cluster} rule="{rule}" unlogged=0' for cluster in ("mirror", "v1")
     ]
     for cluster in ("v1", "mirror"):
         assert served.count("upstream_protocol_errors_total", cluster) == 2
