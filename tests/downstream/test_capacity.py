@@ -75,6 +75,20 @@ async def test_a_silent_connection_makes_room_before_one_that_has_just_been_used
     assert (await used.ask(get())).status == 200
 
 
+async def test_a_connection_that_has_just_come_stays_and_one_that_has_been_idle_makes_room(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect
+) -> None:
+    limits = {"max_connections": 2, "head_timeout_s": 30.0, "idle_timeout_s": 60.0}
+    served = await plane(await origin(), limits=limits)
+    used = await connect(served)
+    assert (await used.ask(get())).status == 200
+    fresh = await connect(served)
+    await until(lambda: len(served.inner._door.connections) == 2, "the fresh connection")
+    assert (await (await connect(served)).ask(get())).status == 200
+    assert await used.is_closed()
+    assert (await fresh.ask(get())).status == 200
+
+
 @pytest.mark.parametrize("data", [get(), post(bytes(3 << 20))], ids=["GET", "large POST"])
 async def test_a_client_gets_503_when_every_connection_is_busy(
     origin: MakeOrigin, plane: MakePlane, connect: Connect, data: bytes
