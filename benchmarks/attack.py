@@ -64,7 +64,7 @@ class Attack:
 
 
 def measure(attack: Attack, proxy: Proxy, cores: Collection[int], seconds: float) -> Figures:
-    """Start upstreams and `proxy`, attack for so many seconds, end everything; return the figures."""
+    """Start the upstreams and `proxy`, attack for the given seconds, stop all of them, and return the figures."""
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mirror-proxy-bench-")))
         hostile = free_port()

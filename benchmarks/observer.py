@@ -54,7 +54,7 @@ class Exchange:
 
     @property
     def is_complete(self) -> bool:
-        """Tell whether the response is there to its last byte."""
+        """Return whether the response is complete."""
         head, end, body = self.received.partition(HEAD_END)
         return bool(end) and len(body) >= content_length(head.lower() + b"\r\n")
 

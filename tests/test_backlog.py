@@ -29,7 +29,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 class Work:
-    """A reader with so many slices left, each of which takes a time."""
+    """A reader with `slices` left; `note` is called for each."""
 
     def __init__(self, queue: Backlog, slices: int, note: Callable[[], None]) -> None:
         self.is_queued = False

@@ -1,9 +1,9 @@
-"""x-forwarded-client-cert: what upstreams are told of a client's certificate, in Envoy's form.
+"""Write x-forwarded-client-cert, which describes a client's certificate to upstreams, in Envoy's format.
 
-`forwarded` decides as Envoy's `mutateXfccRequestHeader` does, for the setting `forwardClientCert`. The details are
-those that Istio has Envoy write: By (the URIs of the listener's own certificate), Hash, Subject, URI and DNS. `ssl`
-gives a peer's certificate as DER, and its own not at all, so the few parts that are needed are read here. OpenSSL has
-parsed and verified whatever comes here, so the structure is sound.
+`forwarded` applies the setting `forwardClientCert` as Envoy's `mutateXfccRequestHeader` does. The details are those
+that Istio configures: By (the URIs of the listener's own certificate), Hash, Subject, URI and DNS. `ssl` returns a
+peer's certificate as DER and never the listener's own, so this module reads the parts it needs. OpenSSL has already
+parsed and verified each certificate, so its structure is sound.
 """
 
 from __future__ import annotations

@@ -369,7 +369,9 @@ class Supervisor:
         if self._stop_now.done():
             _log.warning(event("second signal, exiting at once"))
             return 1
-        _log.info(event("drained" if gone.done() else "grace period is over, closing what is left"))
+        _log.info(
+            event("drained" if gone.done() else "grace period has expired, open connections are closed")
+        )
         writing = tasks.spawn(self._comparing.drain(max(_WRITE_S, deadline - loop.time())), "leave-comparer")
         await _first_of(writing, self._stop_now)
         return 0

@@ -1,8 +1,8 @@
-"""How much memory this container may use, and what workers and the comparer may hold of it.
+"""Divide the container's memory limit between the workers' buffers and the comparer.
 
-Idle processes come first; of the rest a part is shared out, so that what is not accounted for has room as well:
-sockets, responses on their way, what an allocator keeps. Figures of idle processes are of the container's image
-(anonymous memory and their part of files, `smaps_rollup`), rounded up.
+The memory of idle processes is subtracted first. Only a part of the rest is divided: sockets, responses in flight and
+the allocator need memory that no budget counts. The figures for idle processes were measured in the container image
+(anonymous memory and their share of mapped files, `smaps_rollup`) and rounded up.
 """
 
 from __future__ import annotations

@@ -151,7 +151,7 @@ class Handler(logging.Handler):
         """In the writer's thread, when nothing is queued: say what is missing; return when to be called again."""
         with self._turn:
             lost = self.lines.dropped - self._lost
-            if lost and not self.lines.is_failing:  # else the line that tells of it would be lost next
+            if lost and not self.lines.is_failing:  # else the line that reports the loss would be lost too
                 self._lost += lost
                 self._offer(self._record(logging.WARNING, event("log lines were lost", lost=lost)))
             now = self._clock()

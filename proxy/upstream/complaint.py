@@ -1,4 +1,4 @@
-"""Log what upstreams do wrong, one line in ten seconds for each: whoever breaks every response fills no log."""
+"""Log protocol errors of upstreams, at most one line per cluster in 10 s, so that a broken upstream fills no log."""
 
 from __future__ import annotations
 

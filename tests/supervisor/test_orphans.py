@@ -40,7 +40,7 @@ class Reaper(RunningProxy):
 
 
 def is_there(pid: int) -> bool:
-    """Tell whether `pid` is in the table of processes, be it as a zombie."""
+    """Return whether the process `pid` exists; a zombie does."""
     return Path(f"/proc/{pid}").exists()
 
 

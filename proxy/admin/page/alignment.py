@@ -27,7 +27,7 @@ class Budget:
     is_spent: bool = False
 
     def take(self, steps: int) -> bool:
-        """Tell whether so much may be done, and count it."""
+        """Spend steps of the budget; return whether enough were left."""
         if steps > self.steps:
             self.is_spent = True
             return False
