@@ -183,8 +183,8 @@ class Supervisor:
     @property
     def loaded(self) -> Loaded:
         """What is in force."""
-        generation = self._fleet.generation
-        return Loaded(generation.config, generation.number, self._reload.since)
+        now = self._fleet.generation
+        return Loaded(now.config, now.number, self._reload.since)
 
     @property
     def refusal(self) -> Refusal | None:
@@ -340,8 +340,7 @@ class Supervisor:
             _log.info(line)
         for line in fitting.lowered(config):
             _log.warning(line)
-        count = len(self._fleet.slots)
-        _log.info(event("ready", workers=count))
+        _log.info(event("ready", workers=len(self._fleet.slots)))
 
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()
@@ -358,9 +357,8 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         drain = self._fleet.generation.config.settings.drain
         deadline = loop.time() + drain.grace_s
-        delay_s = min(drain.delay_s, drain.grace_s)
-        _log.info(event("draining", accept_s=delay_s, grace_s=drain.grace_s))
-        await asyncio.wait({self._stop_now}, timeout=delay_s)
+        _log.info(event("draining", accept_s=min(drain.delay_s, drain.grace_s), grace_s=drain.grace_s))
+        await asyncio.wait({self._stop_now}, timeout=min(drain.delay_s, drain.grace_s))
         left_s = deadline - loop.time()
         workers_s = left_s - min(1.0, left_s / 10)  # they are done before we have to be
         self._fleet.close(max(0.0, workers_s))
