@@ -181,7 +181,7 @@ def _loading(scenario: Scenario, bench: Bench) -> Figures:
     with tempfile.TemporaryDirectory(prefix="mirror-proxy-bench-") as folder:
         path = Path(folder) / ROUTES_FILE
         path.write_text(routes.write(scenario.routes, free_port()))
-        argv = [sys.executable, "-m", "proxy", "check", str(path)]
+        argv = [sys.executable, "-m", "mirror_proxy", "check", str(path)]
         with on_cores(bench.proxy_cores):
             began = time.monotonic()
             done = subprocess.run(argv, capture_output=True, text=True, check=False)

@@ -16,7 +16,7 @@ from benchmarks.process import ProcessTree
 
 STARTUP_LOOKS = 750
 ROUTES_FILE = "routes.yaml"
-RUN = (sys.executable, "-m", "proxy", "run")
+RUN = (sys.executable, "-m", "mirror_proxy", "run")
 
 
 class CannotStartError(Exception):
@@ -84,7 +84,7 @@ class MirrorProxy(Proxy):
 
     def missing(self) -> str:
         """Tell when there is no command line yet."""
-        return "" if importlib.util.find_spec("proxy.cli") else "proxy.cli is not there"
+        return "" if importlib.util.find_spec("mirror_proxy.cli") else "mirror_proxy.cli is not there"
 
     def command(self, setup: Setup, home: Path) -> list[str]:
         """Run from flags alone, or from a file of routes."""

@@ -11,8 +11,8 @@ import hypothesis
 import pytest
 import uvloop
 
-from proxy.config.model import Config, ListenerTls
-from proxy.telemetry.access_log import AccessLog
+from mirror_proxy.config.model import Config, ListenerTls
+from mirror_proxy.telemetry.access_log import AccessLog
 from tests.support.client import Client
 from tests.support.origin import OK, Origin, Script, answering
 from tests.support.pair_pipe import PairPipe

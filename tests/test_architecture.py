@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-import proxy
+import mirror_proxy
 
 ROOT = Path(__file__).parents[1]
-MODULES = sorted((ROOT / "proxy").rglob("*.py"))
+PACKAGE = ROOT / "proxy" / "mirror_proxy"
+MODULES = sorted((PACKAGE).rglob("*.py"))
 
 #: From the top; a row may import any row below it. Neighbours in a row import each other never.
 FLOORS = (
@@ -87,9 +88,9 @@ MAX_LINES = 400
 #: The life of a request, or of a connection, is read in one piece; cut in two it would be read with a finger in the
 #: other half.
 LONGER = {
-    "proxy/exchange.py": 460,
-    "proxy/downstream/connection.py": 500,
-    "proxy/upstream/connection.py": 540,
+    "proxy/mirror_proxy/exchange.py": 460,
+    "proxy/mirror_proxy/downstream/connection.py": 500,
+    "proxy/mirror_proxy/upstream/connection.py": 540,
 }
 
 #: What a terminal or CI reads is made visible there; elsewhere a stream is only set up, or a log's.
@@ -129,13 +130,13 @@ def names(text: str) -> set[str]:
 
 def faults(room: str, text: str) -> list[str]:
     """Give the rooms that `text`, a module of `room`, may not import and does."""
-    wanted = {name.split(".")[1] for name in imports(text) if name.startswith("proxy.")}
+    wanted = {name.split(".")[1] for name in imports(text) if name.startswith("mirror_proxy.")}
     return sorted(other for other in wanted - {room} if FLOOR_OF[other] >= FLOOR_OF[room])
 
 
 def room_of(path: Path) -> str:
     """Give the room a module belongs to: the package's folder or file it is in."""
-    return path.relative_to(ROOT / "proxy").parts[0].removesuffix(".py")
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
 def _running(node: ast.AST) -> Iterator[ast.AST]:
@@ -158,14 +159,14 @@ def _path_id(path: Path) -> str:
 
 @pytest.mark.parametrize("path", MODULES, ids=_path_id)
 def test_what_is_printed_is_printed_in_one_place(path: Path) -> None:
-    room = path.relative_to(ROOT / "proxy").as_posix()
+    room = path.relative_to(PACKAGE).as_posix()
     if room not in PRINTERS and not room.startswith("telemetry/"):
         assert names(path.read_text()).isdisjoint({"print", "stdout", "stderr", "__stdout__", "__stderr__"})
 
 
 @pytest.mark.parametrize("path", MODULES, ids=_path_id)
 def test_a_module_imports_only_lower_floors(path: Path) -> None:
-    if path != ROOT / "proxy" / "__init__.py":
+    if path != PACKAGE / "__init__.py":
         assert faults(room_of(path), path.read_text()) == []
     else:
         assert imports(path.read_text()) == []
@@ -174,12 +175,12 @@ def test_a_module_imports_only_lower_floors(path: Path) -> None:
 @pytest.mark.parametrize(
     ("room", "text"),
     [
-        ("mirror", "from proxy import exchange"),
-        ("mirror", "import proxy.exchange"),
-        ("mirror", "from proxy.exchange import Exchange"),
-        ("mirror", "def late():\n    from proxy.exchange import Exchange"),
-        ("upstream", "from proxy.downstream.connection import DownstreamConnection"),
-        ("clock", "from proxy import tasks"),
+        ("mirror", "from mirror_proxy import exchange"),
+        ("mirror", "import mirror_proxy.exchange"),
+        ("mirror", "from mirror_proxy.exchange import Exchange"),
+        ("mirror", "def late():\n    from mirror_proxy.exchange import Exchange"),
+        ("upstream", "from mirror_proxy.downstream.connection import DownstreamConnection"),
+        ("clock", "from mirror_proxy import tasks"),
     ],
 )
 def test_an_import_upwards_or_of_a_neighbour_is_a_fault(room: str, text: str) -> None:
@@ -189,10 +190,10 @@ def test_an_import_upwards_or_of_a_neighbour_is_a_fault(room: str, text: str) ->
 @pytest.mark.parametrize(
     "text",
     [
-        "from proxy.mirror.shadow import Shadow",
+        "from mirror_proxy.mirror.shadow import Shadow",
         "import asyncio",
-        "from proxy.upstream import retry",
-        "if TYPE_CHECKING:\n    from proxy.exchange import Exchange",
+        "from mirror_proxy.upstream import retry",
+        "if TYPE_CHECKING:\n    from mirror_proxy.exchange import Exchange",
     ],
 )
 def test_an_import_downwards_or_for_the_type_checker_is_none(text: str) -> None:
@@ -204,8 +205,8 @@ def test_every_room_stands_on_a_floor() -> None:
 
 
 def test_the_package_describes_the_floors_as_they_are() -> None:
-    assert proxy.__doc__ is not None
-    rows = re.findall(r"^    (\S+(?:  \S+)*)(?:   |$)", proxy.__doc__, re.MULTILINE)
+    assert mirror_proxy.__doc__ is not None
+    rows = re.findall(r"^    (\S+(?:  \S+)*)(?:   |$)", mirror_proxy.__doc__, re.MULTILINE)
     floors = [{FLOOR_OF[room] for room in row.split("  ")} for row in rows]
     levels = [level for [level] in floors]
     assert rows[0] == "cli"
@@ -215,15 +216,15 @@ def test_the_package_describes_the_floors_as_they_are() -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=_path_id)
 def test_a_library_is_imported_through_its_one_door(path: Path) -> None:
-    place = path.relative_to(ROOT / "proxy").as_posix()
+    place = path.relative_to(PACKAGE).as_posix()
     libraries = {name.split(".")[0] for name in imports(path.read_text())} - sys.stdlib_module_names
-    assert [name for name in libraries - {"proxy"} if not place.startswith(DOORS.get(name, ()))] == []
+    assert [name for name in libraries - {"mirror_proxy"} if not place.startswith(DOORS.get(name, ()))] == []
 
 
 @pytest.mark.parametrize("library", DOORS)
 def test_every_door_leads_somewhere(library: str) -> None:
     for place in DOORS[library]:
-        behind = [path for path in MODULES if path.relative_to(ROOT / "proxy").as_posix().startswith(place)]
+        behind = [path for path in MODULES if path.relative_to(PACKAGE).as_posix().startswith(place)]
         assert any(name.split(".")[0] == library for path in behind for name in imports(path.read_text()))
 
 

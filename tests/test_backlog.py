@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from proxy import backlog
-from proxy.backlog import TURN_S, Backlog
+from mirror_proxy import backlog
+from mirror_proxy.backlog import TURN_S, Backlog
 
 
 class Clock:

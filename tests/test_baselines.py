@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from proxy import admission
-from proxy.capture import captures, outlet
-from proxy.config.model import (
+from mirror_proxy import admission
+from mirror_proxy.capture import captures, outlet
+from mirror_proxy.config.model import (
     Address,
     Compare,
     Config,

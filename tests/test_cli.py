@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy import cli
-from proxy.config import loader
+from mirror_proxy import cli
+from mirror_proxy.config import loader
 
 ROOT = Path(__file__).parents[1]
 
@@ -103,7 +103,7 @@ def test_warnings_are_told_on_standard_error(capsys: pytest.CaptureFixture[str])
 
 
 def test_the_module_is_the_command() -> None:
-    argv = [sys.executable, "-m", "proxy", "run", "--primary", "http://127.0.0.1:1", "--print-config"]
+    argv = [sys.executable, "-m", "mirror_proxy", "run", "--primary", "http://127.0.0.1:1", "--print-config"]
     done = subprocess.run(argv, capture_output=True, text=True, check=True, cwd=ROOT)
     assert "host: 127.0.0.1" in done.stdout
     version = subprocess.run([*argv[:3], "--version"], capture_output=True, text=True, check=True, cwd=ROOT)

@@ -9,8 +9,8 @@ from time import monotonic
 
 import pytest
 
-from proxy import clock
-from proxy.clock import NEVER, TICK_S, DeadlineWheel
+from mirror_proxy import clock
+from mirror_proxy.clock import NEVER, TICK_S, DeadlineWheel
 
 START = 1000.0
 

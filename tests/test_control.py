@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from proxy import control
-from proxy.config.model import Address, Config, DirectResponse, Route, Settings, VirtualHost
-from proxy.control import Pipe
+from mirror_proxy import control
+from mirror_proxy.config.model import Address, Config, DirectResponse, Route, Settings, VirtualHost
+from mirror_proxy.control import Pipe
 from tests.support.plane import cluster_at
 
 

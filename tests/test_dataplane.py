@@ -6,8 +6,8 @@ import asyncio
 import socket
 from dataclasses import replace
 
-from proxy.config.model import Shed
-from proxy.telemetry.metrics import FAMILIES, Report, merge
+from mirror_proxy.config.model import Shed
+from mirror_proxy.telemetry.metrics import FAMILIES, Report, merge
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import Client, get, post
 from tests.support.origin import OK, Visit, answering_after

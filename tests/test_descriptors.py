@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.model import Address, Config, Mirroring
-from proxy.descriptors import Descriptors, Shares, is_exhaustion, share_out
-from proxy.supervisor import fitting
+from mirror_proxy.config.model import Address, Config, Mirroring
+from mirror_proxy.descriptors import Descriptors, Shares, is_exhaustion, share_out
+from mirror_proxy.supervisor import fitting
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import Client, get, post
 from tests.support.origin import OK, Visit
@@ -107,7 +107,7 @@ def test_limits_that_are_lowered_are_said_with_their_numbers(monkeypatch: pytest
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> Shares:
     """Have planes share out 96 descriptors."""
-    monkeypatch.setattr("proxy.dataplane.limit_of_process", lambda: 96)
+    monkeypatch.setattr("mirror_proxy.dataplane.limit_of_process", lambda: 96)
     return share_out(96, 10_000)
 
 

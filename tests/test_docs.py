@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from proxy import cli
-from proxy.admin.views import PAGES, PROBES
-from proxy.cli import verb
-from proxy.config import flags, loader, settings
-from proxy.config.gateway_api import http_route
-from proxy.config.istio import destination_rule, service_entry, virtual_service
-from proxy.config.schema import ListOf, MapOf, Record
-from proxy.telemetry.metrics import FAMILIES, PREFIX
-from proxy.telemetry.outcome import OUTCOMES
+from mirror_proxy import cli
+from mirror_proxy.admin.views import PAGES, PROBES
+from mirror_proxy.cli import verb
+from mirror_proxy.config import flags, loader, settings
+from mirror_proxy.config.gateway_api import http_route
+from mirror_proxy.config.istio import destination_rule, service_entry, virtual_service
+from mirror_proxy.config.schema import ListOf, MapOf, Record
+from mirror_proxy.telemetry.metrics import FAMILIES, PREFIX
+from mirror_proxy.telemetry.outcome import OUTCOMES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

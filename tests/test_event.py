@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from proxy.event import Event, event, limited
+from mirror_proxy.event import Event, event, limited
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from proxy import control
-from proxy.capture import captures
-from proxy.compare.pair import Pair
-from proxy.config.model import (
+from mirror_proxy import control
+from mirror_proxy.capture import captures
+from mirror_proxy.compare.pair import Pair
+from mirror_proxy.config.model import (
     Compare,
     Config,
     Destination,

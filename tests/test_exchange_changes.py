@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxy.config.model import Fault, HeaderOps, Rewrite, Share
+from mirror_proxy.config.model import Fault, HeaderOps, Rewrite, Share
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import get
 from tests.support.origin import stall

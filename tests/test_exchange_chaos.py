@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from proxy.config.model import Breaker, Http1, Mirroring
+from mirror_proxy.config.model import Breaker, Http1, Mirroring
 from tests.conftest import MakeOrigin, MakePlane
 from tests.support.client import Client, chunked, get, post
 from tests.support.message import Message

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from proxy import detour
-from proxy.config.model import (
+from mirror_proxy import detour
+from mirror_proxy.config.model import (
     Cluster,
     CorsPolicy,
     DirectResponse,
@@ -20,7 +20,7 @@ from proxy.config.model import (
     Share,
     StringMatch,
 )
-from proxy.telemetry.access_log import AccessLog
+from mirror_proxy.telemetry.access_log import AccessLog
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import chunked, get, post
 from tests.support.origin import OK, stall

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from proxy.config.model import Match, MirrorPolicy, StringMatch, VirtualHost
-from proxy.runtime import Percent
+from mirror_proxy.config.model import Match, MirrorPolicy, StringMatch, VirtualHost
+from mirror_proxy.runtime import Percent
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.plane import until
 from tests.support.routes import clusters_of, config_of, route

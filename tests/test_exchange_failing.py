@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.model import Address, RetryPolicy, UpstreamTls
-from proxy.telemetry.access_log import AccessLog
+from mirror_proxy.config.model import Address, RetryPolicy, UpstreamTls
+from mirror_proxy.telemetry.access_log import AccessLog
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import get, post
 from tests.support.message import Message

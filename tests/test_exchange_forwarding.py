@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.config.model import HeaderOps
+from mirror_proxy.config.model import HeaderOps
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import get, post
 from tests.support.origin import OK, Visit, answering

@@ -6,7 +6,7 @@ from asyncio import Event, IncompleteReadError, sleep
 
 import pytest
 
-from proxy.config.model import HeaderOps, Http1
+from mirror_proxy.config.model import HeaderOps, Http1
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import chunked, get, post
 from tests.support.message import read_body

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from proxy import exchange
-from proxy.config.model import Address, Balancer, RetryPolicy
+from mirror_proxy import exchange
+from mirror_proxy.config.model import Address, Balancer, RetryPolicy
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import chunked, get, post
 from tests.support.message import Message

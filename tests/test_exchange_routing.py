@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy import exchange
-from proxy.config.model import (
+from mirror_proxy import exchange
+from mirror_proxy.config.model import (
     Cluster,
     Config,
     Destination,
@@ -21,7 +21,7 @@ from proxy.config.model import (
     Route,
     StringMatch,
 )
-from proxy.telemetry.access_log import AccessLog
+from mirror_proxy.telemetry.access_log import AccessLog
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import get
 from tests.support.origin import Answer, answering

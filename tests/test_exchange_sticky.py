@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from proxy.config.model import Address, Balancer, Destination, HashKey, MirrorPolicy, Route
-from proxy.runtime import Percent
+from mirror_proxy.config.model import Address, Balancer, Destination, HashKey, MirrorPolicy, Route
+from mirror_proxy.runtime import Percent
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import get
 from tests.support.plane import cluster_at, make_config, until

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from proxy.flow import CONNECTING, EVERY_REASON, PEER_FULL, PIPELINE, TURN, ReadValve
+from mirror_proxy.flow import CONNECTING, EVERY_REASON, PEER_FULL, PIPELINE, TURN, ReadValve
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from proxy import control, holdings
-from proxy.config.model import (
+from mirror_proxy import control, holdings
+from mirror_proxy.config.model import (
     Breaker,
     Config,
     Destination,
@@ -22,8 +22,8 @@ from proxy.config.model import (
     Settings,
     UpstreamTls,
 )
-from proxy.dataplane import DataPlane
-from proxy.runtime import Override, Weights
+from mirror_proxy.dataplane import DataPlane
+from mirror_proxy.runtime import Override, Weights
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import Client, get
 from tests.support.origin import answering_after

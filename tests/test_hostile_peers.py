@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from proxy import backlog
-from proxy.config.model import Breaker, Mirroring
-from proxy.downstream.connection import DownstreamConnection
-from proxy.http1.chunked import SLICE_LINES, ChunkedReader
+from mirror_proxy import backlog
+from mirror_proxy.config.model import Breaker, Mirroring
+from mirror_proxy.downstream.connection import DownstreamConnection
+from mirror_proxy.http1.chunked import SLICE_LINES, ChunkedReader
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import Client, get
 from tests.support.origin import OK, Script, Visit, answering

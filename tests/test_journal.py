@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from proxy.config.model import Address, Mirroring, RetryPolicy
-from proxy.telemetry.access_log import AccessLog
+from mirror_proxy.config.model import Address, Mirroring, RetryPolicy
+from mirror_proxy.telemetry.access_log import AccessLog
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import get, post
 from tests.support.origin import OK, Visit
@@ -170,7 +170,9 @@ async def test_an_upstream_that_breaks_http_is_counted_and_named_in_the_proxy_s_
     for times in (1, 2):
         assert (await client.ask(get())).status == 502
         await served.ended("protocol_error", times)
-    said = [record.getMessage() for record in caplog.records if record.name == "proxy.upstream.complaint"]
+    said = [
+        record.getMessage() for record in caplog.records if record.name == "mirror_proxy.upstream.complaint"
+    ]
     assert sorted(said) == [
         f'upstream broke HTTP cluster={cluster} rule="{rule}" unlogged=0' for cluster in ("mirror", "v1")
     ]

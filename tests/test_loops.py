@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.model import Address, HeaderOps, Listener, Mirroring
+from mirror_proxy.config.model import Address, HeaderOps, Listener, Mirroring
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support import running_proxy
 from tests.support.client import get

@@ -8,7 +8,7 @@ import os
 
 import pytest
 
-from proxy.config.model import Mirroring
+from mirror_proxy.config.model import Mirroring
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import get, post
 from tests.support.message import Message

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.config.model import HeaderOps, Http1, Mirroring, MirrorPolicy
+from mirror_proxy.config.model import HeaderOps, Http1, Mirroring, MirrorPolicy
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import chunked, get, post
 from tests.support.message import Message

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.config.model import Address, Breaker, Mirroring, MirrorPolicy
+from mirror_proxy.config.model import Address, Breaker, Mirroring, MirrorPolicy
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import Client, get, post
 from tests.support.origin import OK, Visit, stall

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from proxy.config.model import Config, MirrorPolicy
-from proxy.runtime import ALL_MIRRORS, Override, Pause, Percent
+from mirror_proxy.config.model import Config, MirrorPolicy
+from mirror_proxy.runtime import ALL_MIRRORS, Override, Pause, Percent
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import Client, get
 from tests.support.origin import Origin

@@ -19,7 +19,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from proxy.config.model import (
+from mirror_proxy.config.model import (
     Address,
     Cluster,
     Compare,
@@ -140,7 +140,7 @@ def compared(proxy: RunningProxy) -> int:
 
 def report(proxy: RunningProxy) -> tuple[int, dict[str, Any]]:
     admin = proxy.config.settings.admin.address
-    command = [sys.executable, "-m", "proxy", "report", "--admin", str(admin), "--format", "json"]
+    command = [sys.executable, "-m", "mirror_proxy", "report", "--admin", str(admin), "--format", "json"]
     done = subprocess.run(
         [*command, "--fail-on", "diff_rate>0.1%"], cwd=ROOT, capture_output=True, text=True, check=False
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 
-from proxy.runtime import ALL_MIRRORS, Pause, Percent, Runtime, Weights
+from mirror_proxy.runtime import ALL_MIRRORS, Pause, Percent, Runtime, Weights
 
 SHOP, CART = Weights("shop", (("v1", 0), ("v2", 1))), Weights("cart", (("v1", 5),))
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from proxy import tasks
+from mirror_proxy import tasks
 
 
 async def test_a_task_that_fails_is_logged_and_counted_by_name(caplog: pytest.LogCaptureFixture) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from jinja2 import TemplateError
 
-from proxy.template import render
+from mirror_proxy.template import render
 
 HOSTILE = "<script>alert(1)</script>\"'&"
 ESCAPED = "&lt;script&gt;alert(1)&lt;/script&gt;&#34;&#39;&amp;"

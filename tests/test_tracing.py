@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from proxy import tracer
-from proxy.config.model import Address, DirectResponse, Fault, HeaderOps, RetryPolicy, Share, Tracing
-from proxy.telemetry.access_log import AccessLog
-from proxy.telemetry.span import Span
+from mirror_proxy import tracer
+from mirror_proxy.config.model import Address, DirectResponse, Fault, HeaderOps, RetryPolicy, Share, Tracing
+from mirror_proxy.telemetry.access_log import AccessLog
+from mirror_proxy.telemetry.span import Span
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import get, post
 from tests.support.message import Message

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from proxy.visible import as_line, disarmed, visible
+from mirror_proxy.visible import as_line, disarmed, visible
 
 
 def test_what_cannot_be_seen_is_written_as_an_escape() -> None:

@@ -15,9 +15,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
 
-from proxy import control
-from proxy.compare.pair import load
-from proxy.config.model import (
+from mirror_proxy import control
+from mirror_proxy.compare.pair import load
+from mirror_proxy.config.model import (
     Address,
     Config,
     Destination,
@@ -28,8 +28,8 @@ from proxy.config.model import (
     Settings,
     VirtualHost,
 )
-from proxy.runtime import Weights
-from proxy.telemetry.metrics import Samples
+from mirror_proxy.runtime import Weights
+from mirror_proxy.telemetry.metrics import Samples
 from tests.support.pair_pipe import ALL
 from tests.support.plane import cluster_at, make_config
 
@@ -51,7 +51,7 @@ class Held:
         self.pairs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "proxy.worker", "--control", str(theirs.fileno())],
+                [sys.executable, "-m", "mirror_proxy.worker", "--control", str(theirs.fileno())],
                 pass_fds=(theirs.fileno(), self.listener.fileno(), self.pairs.fileno()),
                 stderr=subprocess.PIPE,
                 cwd=ROOT,
@@ -251,14 +251,14 @@ def test_a_worker_imports_nothing_it_does_not_need() -> None:
     code = "import json, sys, proxy.worker; print(json.dumps(sorted(sys.modules)))"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, cwd=ROOT)
     modules = set(json.loads(answer.stdout))
-    assert "proxy.dataplane" in modules
+    assert "mirror_proxy.dataplane" in modules
     assert not modules & {
         "yaml",
         "aiohttp",
         "prometheus_client",
         "argparse",
-        "proxy.supervisor",
-        "proxy.admin",
+        "mirror_proxy.supervisor",
+        "mirror_proxy.admin",
     }
 
 

@@ -9,12 +9,12 @@ from dataclasses import replace
 import aiohttp
 import pytest
 
-from proxy.admin.server import AdminServer
-from proxy.admin.subject import Loaded, Refusal, RefusedError, Row, Snapshot, State, Steered
-from proxy.compare.difference import Difference
-from proxy.compare.example import Example, Search
-from proxy.compare.totals import Totals
-from proxy.config.model import (
+from mirror_proxy.admin.server import AdminServer
+from mirror_proxy.admin.subject import Loaded, Refusal, RefusedError, Row, Snapshot, State, Steered
+from mirror_proxy.compare.difference import Difference
+from mirror_proxy.compare.example import Example, Search
+from mirror_proxy.compare.totals import Totals
+from mirror_proxy.config.model import (
     Address,
     Admin,
     Cluster,
@@ -30,8 +30,8 @@ from proxy.config.model import (
     StringMatch,
     VirtualHost,
 )
-from proxy.ramp.plan import Plan
-from proxy.runtime import ALL_MIRRORS, Key
+from mirror_proxy.ramp.plan import Plan
+from mirror_proxy.runtime import ALL_MIRRORS, Key
 
 CLUSTER: Row = {
     "name": "outbound|8080||v1",

@@ -4,8 +4,8 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from proxy.admin.guard import is_local_host
-from proxy.admin.subject import State
+from mirror_proxy.admin.guard import is_local_host
+from mirror_proxy.admin.subject import State
 from tests.admin.conftest import CLUSTER, Doors
 
 

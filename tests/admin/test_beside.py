@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from proxy.admin.beside import MOST_WAITING, Beside, BusyError
+from mirror_proxy.admin.beside import MOST_WAITING, Beside, BusyError
 
 
 @pytest.fixture

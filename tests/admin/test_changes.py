@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from proxy.admin.subject import Refusal
+from mirror_proxy.admin.subject import Refusal
 from tests.admin.conftest import Doors
 
 WEIGHTS = {"route": "split", "weights": {"shop/v1": 0, "shop/v2": 100}}

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from proxy.admin import connections
-from proxy.admin.connections import HEAD_S, IDLE_S, Connection, Connections
+from mirror_proxy.admin import connections
+from mirror_proxy.admin.connections import HEAD_S, IDLE_S, Connection, Connections
 from tests.support.plane import until
 
 MOST = 3

@@ -9,11 +9,11 @@ from typing import Any
 import aiohttp
 import pytest
 
-from proxy.admin import rows
-from proxy.admin.subject import Snapshot, Steered
-from proxy.config.model import Destination, MirrorPolicy, Route, VirtualHost
-from proxy.runtime import ALL_MIRRORS
-from proxy.telemetry.metrics import Report
+from mirror_proxy.admin import rows
+from mirror_proxy.admin.subject import Snapshot, Steered
+from mirror_proxy.config.model import Destination, MirrorPolicy, Route, VirtualHost
+from mirror_proxy.runtime import ALL_MIRRORS
+from mirror_proxy.telemetry.metrics import Report
 from tests.admin.conftest import CONFIG, Doors, Shop
 
 V2, REPEAT = "rest/v2", "rest/repeat"

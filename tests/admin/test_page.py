@@ -11,9 +11,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from proxy.admin.page import handlers
-from proxy.admin.page.differences import MOST
-from proxy.admin.subject import Refusal, RefusedError
+from mirror_proxy.admin.page import handlers
+from mirror_proxy.admin.page.differences import MOST
+from mirror_proxy.admin.subject import Refusal, RefusedError
 from tests.admin.conftest import Doors, Shop
 from tests.admin.test_compare import EXAMPLE
 

@@ -13,11 +13,11 @@ from itertools import count
 import aiohttp
 import pytest
 
-from proxy.admin.page import asking, handlers, live
-from proxy.admin.server import AdminServer
-from proxy.admin.subject import RefusedError
-from proxy.compare.totals import Totals
-from proxy.config.model import Compare, Share
+from mirror_proxy.admin.page import asking, handlers, live
+from mirror_proxy.admin.server import AdminServer
+from mirror_proxy.admin.subject import RefusedError
+from mirror_proxy.compare.totals import Totals
+from mirror_proxy.config.model import Compare, Share
 from tests.admin.conftest import Doors, Shop
 
 HOSTILE = "<script>alert(1)</script>\"'>\u202e\x1b[31m"

@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from proxy.ramp.plan import read
+from mirror_proxy.ramp.plan import read
 from tests.admin.conftest import Doors
 
 START = {"mirror": "rest/v2", "steps": [1, 100], "every": "1m", "guards": ["diff_rate>1%"]}

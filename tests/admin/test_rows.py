@@ -7,8 +7,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from proxy.admin.subject import Refusal, Steered
-from proxy.runtime import ALL_MIRRORS
+from mirror_proxy.admin.subject import Refusal, Steered
+from mirror_proxy.runtime import ALL_MIRRORS
 from tests.admin.conftest import Doors
 
 

@@ -8,8 +8,8 @@ from typing import cast
 
 import pytest
 
-from proxy.admin.scrapes import Page, Scrapes
-from proxy.admin.subject import Snapshot, Subject
+from mirror_proxy.admin.scrapes import Page, Scrapes
+from mirror_proxy.admin.subject import Snapshot, Subject
 
 
 class Counting:

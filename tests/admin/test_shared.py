@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from proxy import tasks
-from proxy.admin.shared import Shared
+from mirror_proxy import tasks
+from mirror_proxy.admin.shared import Shared
 
 
 class Work:

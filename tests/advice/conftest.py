@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from proxy.config.model import Address
+from mirror_proxy.config.model import Address
 
 Listen = Callable[..., Address]
 

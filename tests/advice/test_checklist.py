@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.advice.checklist import Finding, checklist
-from proxy.config.model import (
+from mirror_proxy.advice.checklist import Finding, checklist
+from mirror_proxy.config.model import (
     Address,
     Cluster,
     Config,

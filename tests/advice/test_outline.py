@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from proxy.advice.outline import addresses, outline
-from proxy.config.model import (
+from mirror_proxy.advice.outline import addresses, outline
+from mirror_proxy.config.model import (
     Address,
     Cluster,
     Config,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.advice.reach import reach, reach_all
-from proxy.config.model import Address, UpstreamTls
+from mirror_proxy.advice.reach import reach, reach_all
+from mirror_proxy.config.model import Address, UpstreamTls
 from tests.advice.conftest import Listen
 from tests.support.certificates import Authority
 from tests.support.plane import cluster_at, free_port

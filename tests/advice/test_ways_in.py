@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from proxy.advice.ways_in import ways_in
-from proxy.config import document
-from proxy.config.model import Address, Config, Destination, MirrorPolicy, Route, Settings, VirtualHost
-from proxy.config.problems import Problems
+from mirror_proxy.advice.ways_in import ways_in
+from mirror_proxy.config import document
+from mirror_proxy.config.model import Address, Config, Destination, MirrorPolicy, Route, Settings, VirtualHost
+from mirror_proxy.config.problems import Problems
 from tests.support.plane import cluster_at
 
 WORKLOADS = """

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.advice import words
-from proxy.config.model import (
+from mirror_proxy.advice import words
+from mirror_proxy.config.model import (
     CorsPolicy,
     Destination,
     Fault,

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import routes, wrk
-from proxy.config import loader
-from proxy.config.model import Config
+from mirror_proxy.config import loader
+from mirror_proxy.config.model import Config
 from tests.conftest import MakeOrigin
 
 

@@ -7,8 +7,8 @@ import socket
 
 import pytest
 
-from proxy.capture import outlet
-from proxy.config.model import Mirroring
+from mirror_proxy.capture import outlet
+from mirror_proxy.config.model import Mirroring
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import get, post
 from tests.support.origin import Visit, answering_after, stall

@@ -6,9 +6,9 @@ from typing import cast
 
 import pytest
 
-from proxy.capture.outlet import Outlet
-from proxy.capture.recording import Recording
-from proxy.http1.response import ResponseHead, read_response
+from mirror_proxy.capture.outlet import Outlet
+from mirror_proxy.capture.recording import Recording
+from mirror_proxy.http1.response import ResponseHead, read_response
 
 PLAIN = b"HTTP/1.1 200 OK\r\nx: y\r\ncontent-length: 6\r\n\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"

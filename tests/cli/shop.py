@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from proxy import cli
-from proxy.config.model import Admin, Config, Destination, MirrorPolicy, Route, VirtualHost
+from mirror_proxy import cli
+from mirror_proxy.config.model import Admin, Config, Destination, MirrorPolicy, Route, VirtualHost
 from tests.support.plane import cluster_at
 from tests.support.running_proxy import RunningProxy, config_for, origin, running
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy import cli
+from mirror_proxy import cli
 from tests.support.plane import free_port
 
 ROOT = Path(__file__).parents[2]

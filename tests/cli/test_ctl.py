@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy import cli
+from mirror_proxy import cli
 from tests.cli.shop import ctl, shop
 from tests.support.plane import free_port
 

@@ -7,11 +7,11 @@ from typing import cast
 
 import pytest
 
-from proxy import cli
-from proxy.cli.action import RemoteError
-from proxy.cli.mirrors import percent
-from proxy.cli.remote import Remote
-from proxy.config.model import MirrorPolicy
+from mirror_proxy import cli
+from mirror_proxy.cli.action import RemoteError
+from mirror_proxy.cli.mirrors import percent
+from mirror_proxy.cli.remote import Remote
+from mirror_proxy.config.model import MirrorPolicy
 from tests.cli.shop import ctl, shop
 from tests.support.running_proxy import RunningProxy, until
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy import cli
-from proxy.explanation import trial
+from mirror_proxy import cli
+from mirror_proxy.explanation import trial
 
 ROOT = Path(__file__).parents[2]
 SHOP = str(ROOT / "config/shop")

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from proxy import cli
-from proxy.config.document import write
+from mirror_proxy import cli
+from mirror_proxy.config.document import write
 
 EVIL = "a\n::error file=x::y\x1b[31m\x07\u202e\u2066##[error]z\r##vso[task.complete]"
 FILE = "::error file=app.js::boom\n::warning::\x1b[2J.yaml"
@@ -101,7 +101,7 @@ def test_yaml_with_such_names_reads_back_to_the_same() -> None:
 
 
 def test_json_of_a_report_reads_back_to_the_same(capsys: pytest.CaptureFixture[str]) -> None:
-    from proxy.cli import printing  # noqa: PLC0415
+    from mirror_proxy.cli import printing  # noqa: PLC0415
 
     printing.document(json.dumps({"name": EVIL}))
     printed = capsys.readouterr().out

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from proxy import cli
-from proxy.cli.action import RemoteError
-from proxy.cli.ramp import ramp
-from proxy.cli.remote import Remote
-from proxy.config.model import Config, Destination, Route, VirtualHost
-from proxy.ramp.guard import CANARY_GUARDS, MIRROR_GUARDS
-from proxy.ramp.plan import EVERY, MIN_SAMPLES, STEPS
+from mirror_proxy import cli
+from mirror_proxy.cli.action import RemoteError
+from mirror_proxy.cli.ramp import ramp
+from mirror_proxy.cli.remote import Remote
+from mirror_proxy.config.model import Config, Destination, Route, VirtualHost
+from mirror_proxy.ramp.guard import CANARY_GUARDS, MIRROR_GUARDS
+from mirror_proxy.ramp.plan import EVERY, MIN_SAMPLES, STEPS
 from tests.support.plane import cluster_at
 from tests.support.running_proxy import RunningProxy, config_for, origin, running, until
 from tests.support.traffic import traffic

@@ -18,11 +18,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from proxy import cli
-from proxy.compare.example import Example, Side
-from proxy.compare.totals import Key
-from proxy.config.model import Address, Admin, Compare, Share, StoreLimits
-from proxy.store import Store
+from mirror_proxy import cli
+from mirror_proxy.compare.example import Example, Side
+from mirror_proxy.compare.totals import Key
+from mirror_proxy.config.model import Address, Admin, Compare, Share, StoreLimits
+from mirror_proxy.store import Store
 from tests.report.reports import HOSTILE, rich
 from tests.support.plane import free_port
 from tests.support.running_proxy import BOUND_S, RunningProxy, config_for, origin, running, until
@@ -160,7 +160,7 @@ def _counted(proxy: RunningProxy, family: str) -> int:
 def test_a_wait_that_is_broken_off_says_so_and_tells_nothing(tmp_path: Path) -> None:
     with mirrored(tmp_path, 1) as proxy:
         address = str(proxy.config.settings.admin.address)
-        command = [sys.executable, "-m", "proxy", "report", "--for", "1h", "--admin", address]
+        command = [sys.executable, "-m", "mirror_proxy", "report", "--for", "1h", "--admin", address]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as waiting:
             assert waiting.stderr is not None
             assert waiting.stderr.readline().startswith("  0 %  0 requests, 1h")
@@ -287,7 +287,7 @@ def test_what_cannot_be_read_or_written_is_told(url: str, tmp_path: Path, capsys
 
 
 def test_where_standard_output_takes_no_more_that_is_told(url: str) -> None:
-    command = [sys.executable, "-m", "proxy", "report", "--store", url, "--format", "html"]
+    command = [sys.executable, "-m", "mirror_proxy", "report", "--store", url, "--format", "html"]
     reading, writing = os.pipe()
     os.close(reading)
     with Path("/dev/full").open("w", encoding="utf-8") as full, os.fdopen(writing, "w") as nobody:
@@ -298,7 +298,14 @@ def test_where_standard_output_takes_no_more_that_is_told(url: str) -> None:
 
 def test_a_question_that_is_broken_off_says_so() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        command = [sys.executable, "-m", "proxy", "report", "--admin", f"127.0.0.1:{silent.getsockname()[1]}"]
+        command = [
+            sys.executable,
+            "-m",
+            "mirror_proxy",
+            "report",
+            "--admin",
+            f"127.0.0.1:{silent.getsockname()[1]}",
+        ]
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as asking:
             asked, _ = silent.accept()
             with asked:

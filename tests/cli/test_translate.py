@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from proxy import cli
-from proxy.config import loader
-from proxy.config.document import read
-from proxy.config.problems import Problems
+from mirror_proxy import cli
+from mirror_proxy.config import loader
+from mirror_proxy.config.document import read
+from mirror_proxy.config.problems import Problems
 
 Capture = pytest.CaptureFixture[str]
 

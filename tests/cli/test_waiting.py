@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 import pytest
 
-from proxy.cli.sources import SourceError, between
-from proxy.cli.waiting import Progress, patiently, settled, wait
-from proxy.compare.totals import Key, Totals
-from proxy.config.model import Thresholds
-from proxy.report.findings import Reading
+from mirror_proxy.cli.sources import SourceError, between
+from mirror_proxy.cli.waiting import Progress, patiently, settled, wait
+from mirror_proxy.compare.totals import Key, Totals
+from mirror_proxy.config.model import Thresholds
+from mirror_proxy.report.findings import Reading
 
 
 class Clock:

@@ -7,10 +7,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from proxy.compare.differ import Differ
-from proxy.compare.difference import Comparison, Difference
-from proxy.compare.pair import Answer, Pair
-from proxy.config.model import Compare
+from mirror_proxy.compare.differ import Differ
+from mirror_proxy.compare.difference import Comparison, Difference
+from mirror_proxy.compare.pair import Answer, Pair
+from mirror_proxy.config.model import Compare
 
 PLAIN = Compare()
 JSON = b"Content-Type: application/json\r\n"

@@ -7,10 +7,10 @@ import gzip
 import brotli
 import pytest
 
-from proxy.compare.content import read
-from proxy.compare.difference import Difference
-from proxy.compare.header import fields_of
-from proxy.config.model import Compare, FieldRule
+from mirror_proxy.compare.content import read
+from mirror_proxy.compare.difference import Difference
+from mirror_proxy.compare.header import fields_of
+from mirror_proxy.config.model import Compare, FieldRule
 from tests.compare.pairs import JSON, answer, compared, places
 
 

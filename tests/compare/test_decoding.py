@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.compare.decoding import MAX_DECODED, Decoded, decode
+from mirror_proxy.compare.decoding import MAX_DECODED, Decoded, decode
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.compare.differ import Differ
-from proxy.compare.difference import MAX_SAMPLE, Difference
-from proxy.compare.findings import MAX_DIFFERENCES
-from proxy.compare.pair import Answer
-from proxy.compare.showing import MAX_SHOWN
-from proxy.config.model import Compare, FieldRule, Tolerance
-from proxy.report.notes import CAPPED
+from mirror_proxy.compare.differ import Differ
+from mirror_proxy.compare.difference import MAX_SAMPLE, Difference
+from mirror_proxy.compare.findings import MAX_DIFFERENCES
+from mirror_proxy.compare.pair import Answer
+from mirror_proxy.compare.showing import MAX_SHOWN
+from mirror_proxy.config.model import Compare, FieldRule, Tolerance
+from mirror_proxy.report.notes import CAPPED
 from tests.compare.pairs import JSON, PLAIN, VALUES, answer, compared, pair, places, sent
 
 RULES = Compare(

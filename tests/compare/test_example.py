@@ -5,8 +5,8 @@ from dataclasses import asdict
 
 import pytest
 
-from proxy.compare.difference import Difference
-from proxy.compare.example import Example, Side, from_document
+from mirror_proxy.compare.difference import Difference
+from mirror_proxy.compare.example import Example, Side, from_document
 
 EXAMPLE = Example(
     1.5,

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.compare.difference import Difference
-from proxy.compare.header import fields_of
-from proxy.config.model import Compare, FieldRule
+from mirror_proxy.compare.difference import Difference
+from mirror_proxy.compare.header import fields_of
+from mirror_proxy.config.model import Compare, FieldRule
 from tests.compare.pairs import answer, compared, places
 
 

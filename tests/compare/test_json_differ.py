@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.compare import fingerprint, json_differ
-from proxy.compare.difference import MAX_SAMPLE, Difference
-from proxy.compare.findings import MAX_DIFFERENCES
-from proxy.config.model import Compare, FieldRule, Tolerance
+from mirror_proxy.compare import fingerprint, json_differ
+from mirror_proxy.compare.difference import MAX_SAMPLE, Difference
+from mirror_proxy.compare.findings import MAX_DIFFERENCES
+from mirror_proxy.config.model import Compare, FieldRule, Tolerance
 from tests.compare.pairs import JSON, VALUES, answer, compared, cut, differences, places, sent
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.compare.noise import judge
-from proxy.config.model import Thresholds
+from mirror_proxy.compare.noise import judge
+from mirror_proxy.config.model import Thresholds
 
 DEFAULT = Thresholds()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxy.compare.pair import Answer, Pair, dump, load
+from mirror_proxy.compare.pair import Answer, Pair, dump, load
 
 
 def test_what_was_dumped_is_loaded() -> None:

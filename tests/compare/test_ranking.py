@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.compare.difference import Difference
-from proxy.compare.ranking import ordered
+from mirror_proxy.compare.difference import Difference
+from mirror_proxy.compare.ranking import ordered
 
 IN_ORDER = (
     Difference("status", "value"),

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.compare.redaction import clean_body, clean_field, clean_text
-from proxy.compare.rules import Rules
-from proxy.compare.secret import is_secret, is_secret_header
-from proxy.config.model import Compare, FieldRule
+from mirror_proxy.compare.redaction import clean_body, clean_field, clean_text
+from mirror_proxy.compare.rules import Rules
+from mirror_proxy.compare.secret import is_secret, is_secret_header
+from mirror_proxy.config.model import Compare, FieldRule
 
 PLAIN = Rules(Compare(), "")
 SECRET = "s3cr3t-VALUE"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.compare.difference import MAX_SAMPLE
-from proxy.compare.sample import common_length, samples
+from mirror_proxy.compare.difference import MAX_SAMPLE
+from mirror_proxy.compare.sample import common_length, samples
 
 ANY_TEXT = st.text(st.characters())
 

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.compare.differ import Differ
-from proxy.compare.example import Example, Side
-from proxy.compare.pair import Answer
-from proxy.compare.showing import MAX_SHOWN
-from proxy.config.model import Compare, FieldRule
+from mirror_proxy.compare.differ import Differ
+from mirror_proxy.compare.example import Example, Side
+from mirror_proxy.compare.pair import Answer
+from mirror_proxy.compare.showing import MAX_SHOWN
+from mirror_proxy.config.model import Compare, FieldRule
 from tests.compare.pairs import JSON, PLAIN, VALUES, answer, cut, pair, sent
 
 SECRET = "s3cr3t-VALUE"

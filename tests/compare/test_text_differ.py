@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.compare.difference import Difference
-from proxy.config.model import Compare, FieldRule
+from mirror_proxy.compare.difference import Difference
+from mirror_proxy.config.model import Compare, FieldRule
 from tests.compare.pairs import answer, compared, places
 
 TEXT = b"Content-Type: text/plain; charset=utf-8\r\n"

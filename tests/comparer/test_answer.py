@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.compare.example import Example, Search, Side
-from proxy.compare.totals import OTHER, Totals
-from proxy.comparer import answer
-from proxy.comparer.memory import Memory
+from mirror_proxy.compare.example import Example, Search, Side
+from mirror_proxy.compare.totals import OTHER, Totals
+from mirror_proxy.comparer import answer
+from mirror_proxy.comparer.memory import Memory
 from tests.support.comparer import field
 
 SIDE = Side(200, 1.0, (), "x" * 1_000)

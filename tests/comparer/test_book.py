@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from proxy.compare.difference import Comparison, Difference
-from proxy.compare.totals import OTHER
-from proxy.comparer.book import Book
-from proxy.comparer.fields import MAX_FIELDS
+from mirror_proxy.compare.difference import Comparison, Difference
+from mirror_proxy.compare.totals import OTHER
+from mirror_proxy.comparer.book import Book
+from mirror_proxy.comparer.fields import MAX_FIELDS
 from tests.support.comparer import field, noise, pair
 
 PAIR, NOISE = pair(), noise(b"1", b"2")

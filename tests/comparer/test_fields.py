@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from proxy.compare.totals import OTHER
-from proxy.comparer.fields import FORGET_S, LOOK_S, MAX_FIELDS, MAX_FIELDS_IN_ALL, Fields
-from proxy.store import label
+from mirror_proxy.compare.totals import OTHER
+from mirror_proxy.comparer.fields import FORGET_S, LOOK_S, MAX_FIELDS, MAX_FIELDS_IN_ALL, Fields
+from mirror_proxy.store import label
 
 V2, V3 = ("shop", "v2"), ("shop", "v3")
 

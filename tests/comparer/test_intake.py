@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from proxy.comparer import intake
-from proxy.comparer.intake import Intake
+from mirror_proxy.comparer import intake
+from mirror_proxy.comparer.intake import Intake
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from proxy.compare.example import Search
-from proxy.compare.totals import Key, Totals
-from proxy.comparer.keeper import PRUNE_S, RETRY_S, Keeper
-from proxy.config.model import Compare, StoreLimits
-from proxy.store import Store, StoreError
+from mirror_proxy.compare.example import Search
+from mirror_proxy.compare.totals import Key, Totals
+from mirror_proxy.comparer.keeper import PRUNE_S, RETRY_S, Keeper
+from mirror_proxy.config.model import Compare, StoreLimits
+from mirror_proxy.store import Store, StoreError
 from tests.support.comparer import EXAMPLE, NOW
 from tests.support.postgres import Server
 

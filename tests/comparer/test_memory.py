@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from proxy.compare.difference import Difference
-from proxy.compare.example import Search, Side
-from proxy.compare.totals import Totals
-from proxy.comparer import memory
-from proxy.comparer.memory import MAX_EXAMPLES, Memory
+from mirror_proxy.compare.difference import Difference
+from mirror_proxy.compare.example import Search, Side
+from mirror_proxy.compare.totals import Totals
+from mirror_proxy.comparer import memory
+from mirror_proxy.comparer.memory import MAX_EXAMPLES, Memory
 from tests.support.comparer import EXAMPLE, NOW
 
 KEY = ("compared", "shop", "v2")

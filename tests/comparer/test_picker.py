@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from proxy.comparer import picker
-from proxy.comparer.picker import EVERY_S, FIRST, Picker
+from mirror_proxy.comparer import picker
+from mirror_proxy.comparer.picker import EVERY_S, FIRST, Picker
 from tests.support.comparer import field
 
 NOISY, RARE = field("$.time"), field("$.price")

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from proxy import control
-from proxy.compare.example import Example, Search
-from proxy.compare.pair import Pair, dump
-from proxy.compare.totals import Totals
-from proxy.config.model import FieldRule, StoreLimits
-from proxy.store import Store
+from mirror_proxy import control
+from mirror_proxy.compare.example import Example, Search
+from mirror_proxy.compare.pair import Pair, dump
+from mirror_proxy.compare.totals import Totals
+from mirror_proxy.config.model import FieldRule, StoreLimits
+from mirror_proxy.store import Store
 from tests.support.comparer import answer, compare_in, comparing, field, noise, pair
 
 ONE, TWO = b'{"price": 1, "name": "n"}', b'{"price": 2, "name": "n"}'

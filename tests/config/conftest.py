@@ -20,9 +20,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
-from proxy.config import loader
-from proxy.config.model import Config
-from proxy.config.problems import ConfigError
+from mirror_proxy.config import loader
+from mirror_proxy.config.model import Config
+from mirror_proxy.config.problems import ConfigError
 
 Write = Callable[..., str]
 Load = Callable[..., Config]

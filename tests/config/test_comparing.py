@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from proxy.compare.path import steps_of
-from proxy.config.model import (
+from mirror_proxy.compare.path import steps_of
+from mirror_proxy.config.model import (
     Compare,
     Config,
     FieldRule,

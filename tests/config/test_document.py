@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.config import document
-from proxy.config.node import grow, plain
-from proxy.config.problems import Mark, Problems
+from mirror_proxy.config import document
+from mirror_proxy.config.node import grow, plain
+from mirror_proxy.config.problems import Mark, Problems
 
 Write = Callable[..., str]
 HEAD = "apiVersion: v1\nkind: Thing\nmetadata: {name: a}\n"

@@ -10,18 +10,18 @@ from typing import Any
 import jsonschema
 import pytest
 
-from proxy.config import document, settings
-from proxy.config.node import plain
-from proxy.config.problems import Problems
+from mirror_proxy.config import document, settings
+from mirror_proxy.config.node import plain
+from mirror_proxy.config.problems import Problems
 
 ROOT = Path(__file__).parents[2]
-SCHEMA = ROOT / "proxy/config/mirrorproxy.schema.json"
+SCHEMA = ROOT / "proxy/mirror_proxy/config/mirrorproxy.schema.json"
 EXAMPLES = (ROOT / "config/mirror-proxy.yaml", ROOT / "config/shop/mirror-proxy.yaml")
 
 
 def test_the_json_schema_that_ships_is_that_of_the_table() -> None:
     shipped = json.loads(SCHEMA.read_text())
-    remake = "remake it: python -m proxy.config.settings > proxy/config/mirrorproxy.schema.json"
+    remake = "remake it: python -m mirror_proxy.config.settings > proxy/mirror_proxy/config/mirrorproxy.schema.json"
     assert shipped == settings.json_schema(), remake
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config import kinds, kubernetes, loader
-from proxy.config.model import Config
-from proxy.config.options import Options
-from proxy.config.problems import ConfigError
+from mirror_proxy.config import kinds, kubernetes, loader
+from mirror_proxy.config.model import Config
+from mirror_proxy.config.options import Options
+from mirror_proxy.config.problems import ConfigError
 
 SHOP = Path(__file__).parents[2] / "config/shop"
 EMPTY = "apiVersion: mirror-proxy.dev/v1\nkind: MirrorProxy\nmetadata: {name: p}\n"

@@ -13,8 +13,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.config import loader
-from proxy.config.problems import ConfigError
+from mirror_proxy.config import loader
+from mirror_proxy.config.problems import ConfigError
 
 HERE = Path(__file__).parent
 SOURCES = (

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.config import document, loader, overlay
-from proxy.config.flags import FLAGS, Given, add_to
-from proxy.config.model import Address, Config, Listener, ListenerTls, UpstreamTls
-from proxy.config.problems import ConfigError, Problems
+from mirror_proxy.config import document, loader, overlay
+from mirror_proxy.config.flags import FLAGS, Given, add_to
+from mirror_proxy.config.model import Address, Config, Listener, ListenerTls, UpstreamTls
+from mirror_proxy.config.problems import ConfigError, Problems
 
 GOLDEN = Path(__file__).parent / "golden"
 V1 = ["--primary", "http://v1:8080"]

@@ -6,7 +6,7 @@ import difflib
 
 import pytest
 
-from proxy.config.problems import Mark, Problem, did_you_mean
+from mirror_proxy.config.problems import Mark, Problem, did_you_mean
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.config import quantity
-from proxy.config.model import Address
+from mirror_proxy.config import quantity
+from mirror_proxy.config.model import Address
 
 
 @pytest.mark.parametrize(

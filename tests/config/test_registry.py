@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
-from proxy.config import loader, overlay
-from proxy.config.flags import Given, add_to
-from proxy.config.model import Address, Cluster, Config
-from proxy.config.options import EndpointOption, Options
-from proxy.config.problems import Mark, Problems
+from mirror_proxy.config import loader, overlay
+from mirror_proxy.config.flags import Given, add_to
+from mirror_proxy.config.model import Address, Cluster, Config
+from mirror_proxy.config.options import EndpointOption, Options
+from mirror_proxy.config.problems import Mark, Problems
 from tests.config.istio.documents import deployment, destination_rule, service, service_entry
 
 Load = Callable[..., Config]

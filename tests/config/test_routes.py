@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from proxy.config.model import Config, Match, StringMatch, VirtualHost
-from proxy.config.options import Options
+from mirror_proxy.config.model import Config, Match, StringMatch, VirtualHost
+from mirror_proxy.config.options import Options
 
 Load = Callable[..., Config]
 Refusals = Callable[..., list[str]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.config.model import HashKey
+from mirror_proxy.config.model import HashKey
 from tests.config.conftest import Load, Refusals
 
 

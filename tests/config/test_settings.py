@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config import loader, settings
-from proxy.config.comparing import Repeat
-from proxy.config.model import (
+from mirror_proxy.config import loader, settings
+from mirror_proxy.config.comparing import Repeat
+from mirror_proxy.config.model import (
     Address,
     Admin,
     Breaker,
@@ -27,9 +27,9 @@ from proxy.config.model import (
     Thresholds,
     Tracing,
 )
-from proxy.config.node import Place, grow
-from proxy.config.problems import Mark, Problems
-from proxy.config.schema import Field, ListOf, Record
+from mirror_proxy.config.node import Place, grow
+from mirror_proxy.config.problems import Mark, Problems
+from mirror_proxy.config.schema import Field, ListOf, Record
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "config/mirror-proxy.yaml"

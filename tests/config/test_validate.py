@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.config.model import Address, Cluster, Endpoint, Listener, Settings
-from proxy.config.node import Node, Place
-from proxy.config.problems import Mark, Problems
-from proxy.config.validate import check_loops
+from mirror_proxy.config.model import Address, Cluster, Endpoint, Listener, Settings
+from mirror_proxy.config.node import Node, Place
+from mirror_proxy.config.problems import Mark, Problems
+from mirror_proxy.config.validate import check_loops
 
 
 @pytest.mark.parametrize(

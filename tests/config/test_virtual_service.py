@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.config import loader
-from proxy.config.istio.names import fqdn
-from proxy.config.model import Address, Config, HeaderOps, MirrorPolicy, RetryPolicy, Route
+from mirror_proxy.config import loader
+from mirror_proxy.config.istio.names import fqdn
+from mirror_proxy.config.model import Address, Config, HeaderOps, MirrorPolicy, RetryPolicy, Route
 
 Load = Callable[..., Config]
 Refusals = Callable[..., list[str]]

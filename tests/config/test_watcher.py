@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.watcher import Watched, Watcher
+from mirror_proxy.config.watcher import Watched, Watcher
 
 BOUND_S = 20.0
 

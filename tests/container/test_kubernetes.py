@@ -7,8 +7,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from proxy.config.loader import load
-from proxy.config.model import Config
+from mirror_proxy.config.loader import load
+from mirror_proxy.config.model import Config
 
 FOLDER = Path(__file__).parents[2] / "config" / "kubernetes"
 OLDEST, NEWEST = "1.30", str(kubernetes_validate.latest_version())

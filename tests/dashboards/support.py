@@ -14,8 +14,8 @@ from urllib.parse import urlencode
 
 import yaml
 
-from proxy.config.model import Address
-from proxy.telemetry.metrics import FAMILIES, PREFIX
+from mirror_proxy.config.model import Address
+from mirror_proxy.telemetry.metrics import FAMILIES, PREFIX
 from tests.support.plane import free_port
 from tests.support.running_proxy import BOUND_S, ROOT, until
 

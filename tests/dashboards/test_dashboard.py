@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from proxy.config.model import Address, Compare, Config, MirrorPolicy, Share
-from proxy.telemetry.metrics import PREFIX
+from mirror_proxy.config.model import Address, Compare, Config, MirrorPolicy, Share
+from mirror_proxy.telemetry.metrics import PREFIX
 from tests.dashboards.support import (
     GRAFANA,
     PROMETHEUS,

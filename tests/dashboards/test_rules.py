@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from proxy.telemetry.outcome import FAILURES, OUTCOMES
+from mirror_proxy.telemetry.outcome import FAILURES, OUTCOMES
 from tests.dashboards.support import PROMETHEUS, RULES, RULES_TEST, SERIES, alerts, named, records, rules
 from tests.support.running_proxy import ROOT
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from proxy.config.model import Address
-from proxy.mirror.loop import mark_value
+from mirror_proxy.config.model import Address
+from mirror_proxy.mirror.loop import mark_value
 from tests.support.plane import NO_SHED, free_port
 from tests.support.running_proxy import BOUND_S, ROOT, RunningProxy, config_for, running, until
 

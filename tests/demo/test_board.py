@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from proxy.demo import board
-from proxy.telemetry.metrics import LATENCY_BUCKETS, Report
+from mirror_proxy.demo import board
+from mirror_proxy.telemetry.metrics import LATENCY_BUCKETS, Report
 
 
 def histogram(**counts: int) -> list[float]:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 BOUND_S = 30.0
-COMMAND = [sys.executable, "-m", "proxy", "demo", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
+COMMAND = [sys.executable, "-m", "mirror_proxy", "demo", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
 
 
 def figures(table: str) -> dict[str, int]:

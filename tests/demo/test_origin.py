@@ -14,10 +14,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from proxy.demo.origin import Origin, serving
+from mirror_proxy.demo.origin import Origin, serving
 
 ROOT = Path(__file__).parents[2]
-COMMAND = [sys.executable, "-m", "proxy.demo.origin", "--name", "v9"]
+COMMAND = [sys.executable, "-m", "mirror_proxy.demo.origin", "--name", "v9"]
 
 
 async def ask(origin: Origin, method: str, path: str, **request: Any) -> tuple[int, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from proxy.demo.screen import Screen
+from mirror_proxy.demo.screen import Screen
 
 
 def test_a_refresh_goes_over_the_one_before() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from proxy.config.model import Config, Destination, Fault, MirrorPolicy, Route, Share
+from mirror_proxy.config.model import Config, Destination, Fault, MirrorPolicy, Route, Share
 
 
 def certain(config: Config) -> Config:

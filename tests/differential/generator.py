@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from proxy.config.model import Config, CorsPolicy, FieldMatch, Match, Route, StringMatch, VirtualHost
+from mirror_proxy.config.model import Config, CorsPolicy, FieldMatch, Match, Route, StringMatch, VirtualHost
 from tests.differential.sample import sample
 
 METHODS = ("GET", "GET", "GET", "GET", "POST", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS")

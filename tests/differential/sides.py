@@ -8,8 +8,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from proxy.config.model import Address, Admin, Cluster, Config, Endpoint, Listener
-from proxy.translate.envoy import bootstrap
+from mirror_proxy.config.model import Address, Admin, Cluster, Config, Endpoint, Listener
+from mirror_proxy.translate.envoy import bootstrap
 from tests.differential.generator import Case
 from tests.differential.recorder import Arrival, Recorder
 from tests.support.client import Client

@@ -12,8 +12,8 @@ from cryptography import x509
 from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import NameOID
 
-from proxy.config.model import Address, Admin, Listener, ListenerTls
-from proxy.translate.envoy import bootstrap
+from mirror_proxy.config.model import Address, Admin, Listener, ListenerTls
+from mirror_proxy.translate.envoy import bootstrap
 from tests.conftest import MakeOrigin, MakePlane
 from tests.support.certificates import Authority
 from tests.support.client import Client, get

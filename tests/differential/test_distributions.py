@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.loader import load
+from mirror_proxy.config.loader import load
 from tests.differential.examples import MADE
 from tests.differential.generator import Case
 from tests.differential.sides import Seen, ask_both, both

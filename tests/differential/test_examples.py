@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.loader import load
+from mirror_proxy.config.loader import load
 from tests.differential.certain import certain
 from tests.differential.compare import Difference, differences
 from tests.differential.examples import EXAMPLES, Example

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.config.model import Destination, Fault, MirrorPolicy, Share
+from mirror_proxy.config.model import Destination, Fault, MirrorPolicy, Share
 from tests.differential.certain import certain
 from tests.differential.compare import Difference, differences
 from tests.differential.generator import Case, Generator

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.model import Address, Admin, Config, Listener
-from proxy.translate.envoy import bootstrap
+from mirror_proxy.config.model import Address, Admin, Config, Listener
+from mirror_proxy.translate.envoy import bootstrap
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import Client, get
 from tests.support.envoy import needs_envoy, running

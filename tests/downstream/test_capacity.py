@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.model import ListenerTls
-from proxy.downstream import listener, refusal
+from mirror_proxy.config.model import ListenerTls
+from mirror_proxy.downstream import listener, refusal
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.certificates import Authority
 from tests.support.client import Client, get, post

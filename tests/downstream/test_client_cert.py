@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import pytest
 
-from proxy.downstream.client_cert import forwarded
-from proxy.downstream.connection import DownstreamConnection
+from mirror_proxy.downstream.client_cert import forwarded
+from mirror_proxy.downstream.connection import DownstreamConnection
 
 POLICIES = ("sanitize", "sanitizeSet", "appendForward", "forwardOnly")
 

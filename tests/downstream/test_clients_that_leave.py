@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from proxy.config.model import RetryPolicy
+from mirror_proxy.config.model import RetryPolicy
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import Client, get, post
 from tests.support.origin import OK, Visit, stall

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from proxy.config.model import Memory
-from proxy.downstream.heads import HeadBudget
+from mirror_proxy.config.model import Memory
+from mirror_proxy.downstream.heads import HeadBudget
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import Client, get, post
 from tests.support.origin import OK, Visit

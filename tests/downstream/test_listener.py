@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.model import Address, ListenerTls
+from mirror_proxy.config.model import Address, ListenerTls
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.certificates import Authority
 from tests.support.client import Client, get, post

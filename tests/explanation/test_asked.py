@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.explanation import asked
+from mirror_proxy.explanation import asked
 
 
 def test_a_url_gives_scheme_target_and_host() -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config import loader
-from proxy.config.model import Config
-from proxy.config.options import Options
-from proxy.explanation import asked, telling, verdict
-from proxy.routing import sticky
+from mirror_proxy.config import loader
+from mirror_proxy.config.model import Config
+from mirror_proxy.config.options import Options
+from mirror_proxy.explanation import asked, telling, verdict
+from mirror_proxy.routing import sticky
 from tests.support.certificates import Authority
 
 HEAD = """

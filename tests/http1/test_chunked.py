@@ -7,9 +7,9 @@ import random
 import h11
 import pytest
 
-from proxy.errors import BadMessageError
-from proxy.http1.chunked import SLICE_LINES, ChunkedReader
-from proxy.http1.serializer import chunk
+from mirror_proxy.errors import BadMessageError
+from mirror_proxy.http1.chunked import SLICE_LINES, ChunkedReader
+from mirror_proxy.http1.serializer import chunk
 
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 WHOLE = b"5\r\nhello\r\n0\r\n\r\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.http1.framing import (
+from mirror_proxy.http1.framing import (
     Memo,
     block_of,
     cut,

@@ -16,12 +16,12 @@ from urllib.parse import urlsplit
 import h11
 import pytest
 
-from proxy.errors import BadMessageError
-from proxy.http1.chunked import ChunkedReader
-from proxy.http1.framing import CHUNKED, END_OF_HEAD, LENGTH, UNTIL_CLOSE, has_bare_newline, lines_of
-from proxy.http1.request import RequestHead, read_request
-from proxy.http1.response import ResponseHead, end_of_head, may_begin, read_response
-from proxy.http1.serializer import chunk
+from mirror_proxy.errors import BadMessageError
+from mirror_proxy.http1.chunked import ChunkedReader
+from mirror_proxy.http1.framing import CHUNKED, END_OF_HEAD, LENGTH, UNTIL_CLOSE, has_bare_newline, lines_of
+from mirror_proxy.http1.request import RequestHead, read_request
+from mirror_proxy.http1.response import ResponseHead, end_of_head, may_begin, read_response
+from mirror_proxy.http1.serializer import chunk
 from tests.http1 import corpus
 
 MESSAGES_PER_SEED = 500

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.errors import BadMessageError
-from proxy.http1.framing import CHUNKED, LENGTH, NONE, UNTIL_CLOSE
-from proxy.http1.response import ResponseHead, end_of_head, may_begin, read_response
+from mirror_proxy.errors import BadMessageError
+from mirror_proxy.http1.framing import CHUNKED, LENGTH, NONE, UNTIL_CLOSE
+from mirror_proxy.http1.response import ResponseHead, end_of_head, may_begin, read_response
 
 OK = b"HTTP/1.1 200 OK"
 LENGTH_2 = b"Content-Length: 2"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.http1.mutation import Mutation, field_name, find
+from mirror_proxy.http1.mutation import Mutation, field_name, find
 
 FIELDS = b"\r\nHost: a\r\nX: 1\r\ny: 2\r\nx: 3\r\nxy: 4\r\n"
 

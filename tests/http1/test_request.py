@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from proxy.errors import BadMessageError
-from proxy.http1.framing import CHUNKED, LENGTH, NONE
-from proxy.http1.request import RequestHead, read_request
+from mirror_proxy.errors import BadMessageError
+from mirror_proxy.http1.framing import CHUNKED, LENGTH, NONE
+from mirror_proxy.http1.request import RequestHead, read_request
 
 UPGRADES = frozenset({b"websocket"})
 GET = b"GET / HTTP/1.1\r\nHost: shop\r\n"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.errors import BadMessageError
-from proxy.http1.request import read_request
+from mirror_proxy.errors import BadMessageError
+from mirror_proxy.http1.request import read_request
 
 GET = b"GET / HTTP/1.1\r\nHost: shop\r\n"
 OLD = b"GET / HTTP/1.0\r\n"

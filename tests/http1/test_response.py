@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.errors import BadMessageError
-from proxy.http1.framing import CHUNKED, LENGTH, NONE, UNTIL_CLOSE
-from proxy.http1.response import ResponseHead, read_response
+from mirror_proxy.errors import BadMessageError
+from mirror_proxy.http1.framing import CHUNKED, LENGTH, NONE, UNTIL_CLOSE
+from mirror_proxy.http1.response import ResponseHead, read_response
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED_LINE = b"Transfer-Encoding: chunked\r\n"

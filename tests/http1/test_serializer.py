@@ -5,8 +5,8 @@ from __future__ import annotations
 import h11
 import pytest
 
-from proxy.http1.request import read_request
-from proxy.http1.serializer import local_reply, request_head
+from mirror_proxy.http1.request import read_request
+from mirror_proxy.http1.serializer import local_reply, request_head
 
 
 @pytest.mark.parametrize("version", [b"1.0", b"1.1"])

@@ -10,7 +10,7 @@ import string
 
 import pytest
 
-from proxy.http1.target import normalize
+from mirror_proxy.http1.target import normalize
 
 MODES = ("base", "merge_slashes", "decode_and_merge_slashes")
 SAME = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.config import model
-from proxy.mirror.breaker import Breaker
+from mirror_proxy.config import model
+from mirror_proxy.mirror.breaker import Breaker
 
 NOW = 1000.0
 

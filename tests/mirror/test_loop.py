@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.mirror.loop import (
+from mirror_proxy.mirror.loop import (
     LOG_EVERY_S,
     MOST_BYTES,
     MOST_NAMES,

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from proxy.backlog import Backlog
-from proxy.clock import DeadlineWheel
-from proxy.config.model import Address, Breaker, Endpoint, Mirroring, MirrorPolicy
-from proxy.http1.request import RequestHead, read_request
-from proxy.mirror.budget import Budget
-from proxy.mirror.policy import Mirror, Rate
-from proxy.mirror.shadow import Shadow
-from proxy.telemetry.outcome import FAILURES, OUTCOMES
-from proxy.upstream.cluster import Cluster
+from mirror_proxy.backlog import Backlog
+from mirror_proxy.clock import DeadlineWheel
+from mirror_proxy.config.model import Address, Breaker, Endpoint, Mirroring, MirrorPolicy
+from mirror_proxy.http1.request import RequestHead, read_request
+from mirror_proxy.mirror.budget import Budget
+from mirror_proxy.mirror.policy import Mirror, Rate
+from mirror_proxy.mirror.shadow import Shadow
+from mirror_proxy.telemetry.outcome import FAILURES, OUTCOMES
+from mirror_proxy.upstream.cluster import Cluster
 from tests.support.plane import cluster_at
 
 KEY = b"k" * 32

@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from proxy.http1.mutation import Mutation
-from proxy.http1.request import read_request
-from proxy.mirror.request import ShadowForm
+from mirror_proxy.http1.mutation import Mutation
+from mirror_proxy.http1.request import read_request
+from mirror_proxy.mirror.request import ShadowForm
 
 NO_CHANGES = Mutation((), (), ())
 FORWARDED = b"x-forwarded-for: 10.0.0.9\r\n"

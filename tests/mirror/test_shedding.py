@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 import pytest
 
-from proxy.config.model import Shed
-from proxy.mirror.policy import Mirror
-from proxy.mirror.shedding import FIRST_HOLD_S, Shedding
+from mirror_proxy.config.model import Shed
+from mirror_proxy.mirror.policy import Mirror
+from mirror_proxy.mirror.shedding import FIRST_HOLD_S, Shedding
 from tests.mirror.test_policy import make_head, make_mirror
 
 START = 1000.0

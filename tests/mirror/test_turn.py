@@ -7,7 +7,7 @@ from math import ceil
 
 import pytest
 
-from proxy.mirror.turn import CYCLE, Turn
+from mirror_proxy.mirror.turn import CYCLE, Turn
 
 
 def draws(start: int, count: int) -> list[int]:

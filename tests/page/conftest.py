@@ -26,9 +26,9 @@ from playwright.sync_api import (
     expect,
 )
 
-from proxy.admin.server import AdminServer
-from proxy.admin.subject import Subject
-from proxy.config.model import Config, Destination
+from mirror_proxy.admin.server import AdminServer
+from mirror_proxy.admin.subject import Subject
+from mirror_proxy.config.model import Config, Destination
 from tests.support.browser import chromium
 from tests.support.plane import NO_SHED, cluster_at
 from tests.support.running_proxy import BOUND_S, Origin, RunningProxy, config_for, origin, running, until

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import expect
 
-from proxy.config.model import Address, Admin, Compare, Share
+from mirror_proxy.config.model import Address, Admin, Compare, Share
 from tests.page.conftest import Open, Shop, shop_config
 from tests.support.plane import free_port
 from tests.support.running_proxy import origin, running

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect
 
-from proxy.config.model import Address, Admin
+from mirror_proxy.config.model import Address, Admin
 from tests.page.conftest import Open, Shop, shop_config
 from tests.support.plane import free_port
 from tests.support.running_proxy import origin, running, until

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from proxy.ramp.plan import key_of, read
-from proxy.ramp.target import Canary, Mirror
+from mirror_proxy.ramp.plan import key_of, read
+from mirror_proxy.ramp.target import Canary, Mirror
 
 MIRROR = {"mirror": "m"}
 CANARY = {"route": "shop", "destination": "shop/v2"}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.ramp.shares import shares
+from mirror_proxy.ramp.shares import shares
 
 
 @pytest.mark.parametrize(

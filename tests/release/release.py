@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from proxy.config import loader
-from proxy.config.model import Config, Route
+from mirror_proxy.config import loader
+from mirror_proxy.config.model import Config, Route
 
 FOLDER = Path(__file__).parents[2] / "config/release"
 BASE, V2, PROXY = FOLDER / "base", FOLDER / "v2", FOLDER / "proxy"

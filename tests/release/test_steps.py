@@ -8,7 +8,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from proxy.config.model import HashKey
+from mirror_proxy.config.model import HashKey
 from tests.release.release import BASE, FOLDER, PROXY, STEPS, V2, load, routes, shares
 
 ALL_V1, ALL_V2 = {"shop/v1": 100}, {"shop/v2": 100}

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy import cli
-from proxy.config.model import Address
+from mirror_proxy import cli
+from mirror_proxy.config.model import Address
 from tests.release.release import BASE, PROXY, STEPS, V2
 from tests.support.running_proxy import BOUND_S, RunningProxy, config_for, origin, running, until
 from tests.support.traffic import Traffic, traffic

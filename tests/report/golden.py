@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from proxy.report import document, html, junit, markdown, text
-from proxy.report.findings import Report
+from mirror_proxy.report import document, html, junit, markdown, text
+from mirror_proxy.report.findings import Report
 from tests.report.reports import REPORTS
 
 GOLDEN = Path(__file__).parent / "golden"

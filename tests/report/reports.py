@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import exp
 
-from proxy.compare.difference import Difference, Kind
-from proxy.compare.example import Example, Search, Side
-from proxy.compare.totals import Key, Totals
-from proxy.config.model import Thresholds
-from proxy.report.findings import Reading, Report, Wanted, make
-from proxy.report.limits import parse
+from mirror_proxy.compare.difference import Difference, Kind
+from mirror_proxy.compare.example import Example, Search, Side
+from mirror_proxy.compare.totals import Key, Totals
+from mirror_proxy.config.model import Thresholds
+from mirror_proxy.report.findings import Reading, Report, Wanted, make
+from mirror_proxy.report.limits import parse
 
 UNTIL = 1_795_000_000.0
 SINCE = UNTIL - 3_900.0

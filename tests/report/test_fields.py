@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from proxy.compare.totals import Totals
-from proxy.config.model import Thresholds
-from proxy.report.fields import fields
+from mirror_proxy.compare.totals import Totals
+from mirror_proxy.config.model import Thresholds
+from mirror_proxy.report.fields import fields
 
 T = Thresholds()
 

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.compare.totals import Key, Totals
-from proxy.config.model import Thresholds
-from proxy.report.figures import NAMES, Figure, figures, mirrors
-from proxy.telemetry.delta import bucket_of
+from mirror_proxy.compare.totals import Key, Totals
+from mirror_proxy.config.model import Thresholds
+from mirror_proxy.report.figures import NAMES, Figure, figures, mirrors
+from mirror_proxy.telemetry.delta import bucket_of
 
 T = Thresholds()
 

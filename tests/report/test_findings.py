@@ -2,14 +2,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from proxy.capture.outlet import Outlet
-from proxy.compare.example import Example, Search
-from proxy.compare.totals import Key, Totals
-from proxy.config.model import Thresholds
-from proxy.report import notes
-from proxy.report.findings import MOST_WITH_EXAMPLES, Reading, Wanted, make
-from proxy.report.limits import parse
-from proxy.report.statuses import matrix
+from mirror_proxy.capture.outlet import Outlet
+from mirror_proxy.compare.example import Example, Search
+from mirror_proxy.compare.totals import Key, Totals
+from mirror_proxy.config.model import Thresholds
+from mirror_proxy.report import notes
+from mirror_proxy.report.findings import MOST_WITH_EXAMPLES, Reading, Wanted, make
+from mirror_proxy.report.limits import parse
+from mirror_proxy.report.statuses import matrix
 from tests.report.reports import look, rich
 
 NO_BASELINE = (

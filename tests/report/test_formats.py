@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.compare.totals import Key, Totals
-from proxy.config.model import Thresholds
-from proxy.report import document, junit, markdown, text, verdict, words
-from proxy.report.findings import Reading, Report, Wanted, make
-from proxy.report.limits import parse
+from mirror_proxy.compare.totals import Key, Totals
+from mirror_proxy.config.model import Thresholds
+from mirror_proxy.report import document, junit, markdown, text, verdict, words
+from mirror_proxy.report.findings import Reading, Report, Wanted, make
+from mirror_proxy.report.limits import parse
 from tests.report.golden import FORMATS, GOLDEN
 from tests.report.reports import HOSTILE, REPORTS, empty, hostile, rich
 

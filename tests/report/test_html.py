@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from proxy.report import html
+from mirror_proxy.report import html
 from tests.report.reports import HOSTILE, REPORTS
 from tests.support.browser import chromium
 

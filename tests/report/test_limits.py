@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.report.figures import LOOP_LAG, NAMES, RATES, TIMES, Figure
-from proxy.report.limits import Judged, judge, parse, say
+from mirror_proxy.report.figures import LOOP_LAG, NAMES, RATES, TIMES, Figure
+from mirror_proxy.report.limits import Judged, judge, parse, say
 
 RELATIONS = {">": float.__gt__, ">=": float.__ge__, "<": float.__lt__, "<=": float.__le__}
 relations = st.sampled_from(sorted(RELATIONS))

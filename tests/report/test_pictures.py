@@ -5,12 +5,12 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.compare.noise import judge
-from proxy.compare.totals import Totals
-from proxy.config.model import Thresholds
-from proxy.report.figures import Figure, figures
-from proxy.report.pictures import HEIGHT, WIDTH, Histogram, histogram, intervals
-from proxy.telemetry.delta import MOST
+from mirror_proxy.compare.noise import judge
+from mirror_proxy.compare.totals import Totals
+from mirror_proxy.config.model import Thresholds
+from mirror_proxy.report.figures import Figure, figures
+from mirror_proxy.report.pictures import HEIGHT, WIDTH, Histogram, histogram, intervals
+from mirror_proxy.telemetry.delta import MOST
 
 counts = st.dictionaries(st.integers(-MOST, MOST), st.integers(1, 10_000), min_size=1, max_size=60)
 _CHARACTER = 7.5

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from proxy.config.model import FieldMatch, Match, StringMatch
-from proxy.routing import match
+from mirror_proxy.config.model import FieldMatch, Match, StringMatch
+from mirror_proxy.routing import match
 from tests.support.request import view_of
 
 Case = tuple[Match, dict[str, Any], bool]

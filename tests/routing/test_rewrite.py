@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.config.model import Match, Rewrite, StringMatch
-from proxy.routing.rewrite import path_change
+from mirror_proxy.config.model import Match, Rewrite, StringMatch
+from mirror_proxy.routing.rewrite import path_change
 
 CASES = [
     (Rewrite("/new"), None, b"/a", b"/newa"),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 
-from proxy.config.model import FieldMatch, Match, StringMatch
-from proxy.routing import match
-from proxy.routing.route_list import RouteList
+from mirror_proxy.config.model import FieldMatch, Match, StringMatch
+from mirror_proxy.routing import match
+from mirror_proxy.routing.route_list import RouteList
 from tests.support.request import Port, head_of, view_of
 
 

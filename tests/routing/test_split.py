@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from proxy.routing.split import Split
+from mirror_proxy.routing.split import Split
 
 
 @dataclass

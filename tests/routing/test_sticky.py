@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.config.model import HashKey
-from proxy.routing import sticky
+from mirror_proxy.config.model import HashKey
+from mirror_proxy.routing import sticky
 from tests.support.request import view_of
 
 VALUES = [

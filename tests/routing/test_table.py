@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from proxy.routing.route_list import RouteList
-from proxy.routing.table import RouteTable
+from mirror_proxy.routing.route_list import RouteList
+from mirror_proxy.routing.table import RouteTable
 from tests.support.request import Port, head_of, view_of
 
 

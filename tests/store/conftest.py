@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.model import StoreLimits
-from proxy.store import Store
+from mirror_proxy.config.model import StoreLimits
+from mirror_proxy.store import Store
 from tests.support.postgres import postgres, postgres_url
 
 __all__ = ["postgres", "postgres_url"]

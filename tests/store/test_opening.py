@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 import pytest
 import sqlalchemy as sa
 
-from proxy.config.model import StoreLimits
-from proxy.store import Store, StoreError, default_url
+from mirror_proxy.config.model import StoreLimits
+from mirror_proxy.store import Store, StoreError, default_url
 
 LIMITS = StoreLimits()
 
@@ -162,11 +162,11 @@ def test_a_server_that_is_not_there_is_named_without_its_password(url: str) -> N
 def test_without_psycopg_it_is_said_what_to_install(tmp_path: Path) -> None:
     (tmp_path / "psycopg.py").write_text("raise ModuleNotFoundError('no', name='psycopg')\n")
     script = (
-        "from proxy.config.model import StoreLimits\nfrom proxy.store import Store, StoreError\n"
+        "from mirror_proxy.config.model import StoreLimits\nfrom proxy.store import Store, StoreError\n"
         "try:\n    Store('postgresql://me:s3cret@host/db', StoreLimits())\n"
         "except StoreError as error:\n    print(error)\n"
     )
-    path = os.pathsep.join((str(tmp_path), str(Path(__file__).parents[2])))
+    path = os.pathsep.join((str(tmp_path), str(Path(__file__).parents[2] / "proxy")))
     done = subprocess.run(
         [sys.executable, "-c", script], env={"PYTHONPATH": path}, capture_output=True, text=True, check=True
     )

@@ -9,11 +9,11 @@ from threading import Barrier
 
 import pytest
 
-from proxy.compare.difference import Difference
-from proxy.compare.example import Example, Search, Side
-from proxy.compare.totals import Totals
-from proxy.config.model import StoreLimits
-from proxy.store import Store, StoreError
+from mirror_proxy.compare.difference import Difference
+from mirror_proxy.compare.example import Example, Search, Side
+from mirror_proxy.compare.totals import Totals
+from mirror_proxy.config.model import StoreLimits
+from mirror_proxy.store import Store, StoreError
 
 OpenStore = Callable[..., Store]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.model import Address
+from mirror_proxy.config.model import Address
 from tests.support.plane import free_port
 from tests.support.running_proxy import RunningProxy, config_for, origin, running, until
 

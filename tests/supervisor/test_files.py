@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.model import Address, Config
+from mirror_proxy.config.model import Address, Config
 from tests.support.running_proxy import Origin, RunningProxy, config_for, origin, running, until
 
 SETTINGS = """\

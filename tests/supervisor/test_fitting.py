@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.loader import load
-from proxy.config.model import Compare, Config, Memory, Settings, Share
-from proxy.supervisor import memory
-from proxy.supervisor.fitting import fitted, lowered
-from proxy.supervisor.sockets import StartError
+from mirror_proxy.config.loader import load
+from mirror_proxy.config.model import Compare, Config, Memory, Settings, Share
+from mirror_proxy.supervisor import memory
+from mirror_proxy.supervisor.fitting import fitted, lowered
+from mirror_proxy.supervisor.sockets import StartError
 
 MIB = 1 << 20
 DEFAULT = Settings()

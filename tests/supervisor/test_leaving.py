@@ -5,7 +5,7 @@ import socket
 from dataclasses import replace
 from pathlib import Path
 
-from proxy.config.model import Drain, Limits
+from mirror_proxy.config.model import Drain, Limits
 from tests.support.running_proxy import BOUND_S, config_for, is_alive, origin, running, until
 
 

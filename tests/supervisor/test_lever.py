@@ -7,14 +7,14 @@ from typing import Any, cast
 
 import pytest
 
-from proxy.admin.subject import RefusedError
-from proxy.config.model import Config, Destination, MirrorPolicy, Route, Settings, VirtualHost
-from proxy.ramp.plan import read
-from proxy.runtime import ALL_MIRRORS, Runtime
-from proxy.supervisor.fleet import Fleet
-from proxy.supervisor.lever import Lever
-from proxy.supervisor.process import Generation
-from proxy.supervisor.steering import Steering
+from mirror_proxy.admin.subject import RefusedError
+from mirror_proxy.config.model import Config, Destination, MirrorPolicy, Route, Settings, VirtualHost
+from mirror_proxy.ramp.plan import read
+from mirror_proxy.runtime import ALL_MIRRORS, Runtime
+from mirror_proxy.supervisor.fleet import Fleet
+from mirror_proxy.supervisor.lever import Lever
+from mirror_proxy.supervisor.process import Generation
+from mirror_proxy.supervisor.steering import Steering
 
 DESTINATIONS = (
     Destination("shop/v1", "c", 3),

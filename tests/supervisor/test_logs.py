@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from proxy.config.model import Address, Compare, Config, Log, Share
+from mirror_proxy.config.model import Address, Compare, Config, Log, Share
 from tests.support.plane import free_port
 from tests.support.running_proxy import RunningProxy, config_for, is_alive, origin, running, until
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.config.model import Destination, Match, MirrorPolicy, Route, StringMatch, VirtualHost
+from mirror_proxy.config.model import Destination, Match, MirrorPolicy, Route, StringMatch, VirtualHost
 from tests.support.plane import cluster_at
 from tests.support.running_proxy import RunningProxy, config_for, origin, running, until
 

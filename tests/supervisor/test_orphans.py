@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.supervisor.orphans import reap
+from mirror_proxy.supervisor.orphans import reap
 from tests.support.running_proxy import RunningProxy, config_for, is_alive, origin, until
 
 PR_SET_CHILD_SUBREAPER = 36
@@ -20,7 +20,7 @@ PR_SET_CHILD_SUBREAPER = 36
 _SCRIPT = f"""
 import ctypes, pickle, subprocess, sys
 from pathlib import Path
-from proxy.supervisor import run
+from mirror_proxy.supervisor import run
 
 ctypes.CDLL(None).prctl({PR_SET_CHILD_SUBREAPER}, 1, 0, 0, 0)
 for _ in range(20):

@@ -16,7 +16,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from proxy.config.model import Config, Share, Tracing
+from mirror_proxy.config.model import Config, Share, Tracing
 from tests.support.plane import free_port
 from tests.support.recorder import Recorder, recorder
 from tests.support.running_proxy import ROOT, RunningProxy, config_for, running, until
@@ -236,7 +236,7 @@ def test_another_collector_and_share_are_followed_and_so_is_none(
 def test_without_the_extra_an_endpoint_is_refused_in_one_line(verb: str) -> None:
     script = (
         "import sys; sys.modules['opentelemetry'] = None\n"
-        "from proxy import cli; sys.exit(cli.main(sys.argv[1:], {}))"
+        "from mirror_proxy import cli; sys.exit(cli.main(sys.argv[1:], {}))"
     )
     flags = ["--primary", "http://127.0.0.1:1", "--otlp-endpoint", "http://otel:4318"]
     if verb == "run":

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import cast
 
-from proxy.config.model import Config, Destination, MirrorPolicy, Route, Settings, VirtualHost
-from proxy.runtime import ALL_MIRRORS, Override, Pause, Percent, Runtime, Weights
-from proxy.supervisor.fleet import Fleet
-from proxy.supervisor.process import Generation
-from proxy.supervisor.steering import Steering
+from mirror_proxy.config.model import Config, Destination, MirrorPolicy, Route, Settings, VirtualHost
+from mirror_proxy.runtime import ALL_MIRRORS, Override, Pause, Percent, Runtime, Weights
+from mirror_proxy.supervisor.fleet import Fleet
+from mirror_proxy.supervisor.process import Generation
+from mirror_proxy.supervisor.steering import Steering
 
 
 class Walked(tuple[Route, ...]):

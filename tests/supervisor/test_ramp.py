@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from proxy.admin.subject import RefusedError
-from proxy.compare.totals import Totals
-from proxy.config.model import Thresholds
-from proxy.ramp import plan
-from proxy.supervisor.ramp import Ramp, Reading, Time
+from mirror_proxy.admin.subject import RefusedError
+from mirror_proxy.compare.totals import Totals
+from mirror_proxy.config.model import Thresholds
+from mirror_proxy.ramp import plan
+from mirror_proxy.supervisor.ramp import Ramp, Reading, Time
 
 Counts = dict[tuple[str, ...], int]
 

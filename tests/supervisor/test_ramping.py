@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from proxy.config.model import Compare, Config, Destination, MirrorPolicy, Route, Share, VirtualHost
+from mirror_proxy.config.model import Compare, Config, Destination, MirrorPolicy, Route, Share, VirtualHost
 from tests.support.plane import cluster_at
 from tests.support.running_proxy import RunningProxy, config_for, origin, running, until
 from tests.support.traffic import traffic

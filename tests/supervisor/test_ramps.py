@@ -7,17 +7,17 @@ from typing import cast
 
 import pytest
 
-from proxy.admin.subject import RefusedError, Snapshot
-from proxy.compare.totals import Totals
-from proxy.config.model import Compare, Config, MirrorPolicy, Route, Settings, Share, VirtualHost
-from proxy.ramp import plan
-from proxy.ramp.target import Mirror
-from proxy.runtime import Runtime
-from proxy.supervisor.fleet import Fleet
-from proxy.supervisor.process import Generation
-from proxy.supervisor.ramps import Ramps
-from proxy.supervisor.steering import Steering
-from proxy.telemetry.metrics import Report
+from mirror_proxy.admin.subject import RefusedError, Snapshot
+from mirror_proxy.compare.totals import Totals
+from mirror_proxy.config.model import Compare, Config, MirrorPolicy, Route, Settings, Share, VirtualHost
+from mirror_proxy.ramp import plan
+from mirror_proxy.ramp.target import Mirror
+from mirror_proxy.runtime import Runtime
+from mirror_proxy.supervisor.fleet import Fleet
+from mirror_proxy.supervisor.process import Generation
+from mirror_proxy.supervisor.ramps import Ramps
+from mirror_proxy.supervisor.steering import Steering
+from mirror_proxy.telemetry.metrics import Report
 
 MIRRORS = tuple(MirrorPolicy(f"m{number}", "c", 0) for number in range(60))
 CONFIG = Config(

@@ -8,7 +8,7 @@ import ssl
 from dataclasses import replace
 from pathlib import Path
 
-from proxy.config.model import Address, Config, Listener, ListenerTls, MirrorPolicy, Route
+from mirror_proxy.config.model import Address, Config, Listener, ListenerTls, MirrorPolicy, Route
 from tests.support.certificates import Authority
 from tests.support.plane import cluster_at, free_port
 from tests.support.running_proxy import RunningProxy, config_for, origin, running, until

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from proxy.config.model import Address, Admin, Config, Limits, Listener, ListenerTls
+from mirror_proxy.config.model import Address, Admin, Config, Limits, Listener, ListenerTls
 from tests.support.plane import free_port
 from tests.support.running_proxy import BOUND_S, RunningProxy, config_for, origin, running, until
 from tests.support.traffic import traffic

@@ -6,8 +6,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from proxy.config.model import Address
-from proxy.supervisor.sockets import SocketPool, StartError, bound_address, listen
+from mirror_proxy.config.model import Address
+from mirror_proxy.supervisor.sockets import SocketPool, StartError, bound_address, listen
 
 
 @pytest.fixture

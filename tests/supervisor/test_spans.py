@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.config.model import Settings, Tracing
-from proxy.supervisor import otlp, spans
-from proxy.supervisor.sockets import StartError
-from proxy.supervisor.spans import Outbox
-from proxy.telemetry.span import Span
+from mirror_proxy.config.model import Settings, Tracing
+from mirror_proxy.supervisor import otlp, spans
+from mirror_proxy.supervisor.sockets import StartError
+from mirror_proxy.supervisor.spans import Outbox
+from mirror_proxy.telemetry.span import Span
 from tests.support.plane import until
 from tests.support.recorder import recorder
 

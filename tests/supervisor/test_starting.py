@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.model import Address, Admin, Destination, Listener, ListenerTls, Route, VirtualHost
-from proxy.supervisor import banner
+from mirror_proxy.config.model import Address, Admin, Destination, Listener, ListenerTls, Route, VirtualHost
+from mirror_proxy.supervisor import banner
 from tests.support.plane import cluster_at, free_port
 from tests.support.running_proxy import config_for, origin, running, until
 

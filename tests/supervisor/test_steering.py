@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from proxy.config.model import Address, Config, Destination, Limits, Route, VirtualHost
+from mirror_proxy.config.model import Address, Config, Destination, Limits, Route, VirtualHost
 from tests.support.plane import cluster_at
 from tests.support.running_proxy import RunningProxy, config_for, origin, running, until
 from tests.support.traffic import traffic

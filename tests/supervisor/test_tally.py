@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from proxy import control
-from proxy.supervisor.tally import Tally, merge_rows, merged_rows, retire
-from proxy.telemetry.metrics import Report
+from mirror_proxy import control
+from mirror_proxy.supervisor.tally import Tally, merge_rows, merged_rows, retire
+from mirror_proxy.telemetry.metrics import Report
 
 
 def test_gauges_end_with_their_worker_and_counters_do_not() -> None:

@@ -12,13 +12,13 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from proxy import control
-from proxy.compare.difference import Difference
-from proxy.compare.example import Example, Search, Side
-from proxy.compare.pair import Answer, Kind, Pair, dump
-from proxy.compare.totals import Key, Totals
-from proxy.config.model import Compare, Share
-from proxy.control import Pipe
+from mirror_proxy import control
+from mirror_proxy.compare.difference import Difference
+from mirror_proxy.compare.example import Example, Search, Side
+from mirror_proxy.compare.pair import Answer, Kind, Pair, dump
+from mirror_proxy.compare.totals import Key, Totals
+from mirror_proxy.config.model import Compare, Share
+from mirror_proxy.control import Pipe
 
 BOUND_S = 20.0
 JSON = b"content-type: application/json\r\n"
@@ -148,7 +148,7 @@ class Comparer:
         ours, theirs = socket.socketpair()
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "proxy.comparer",
+                [sys.executable, "-m", "mirror_proxy.comparer",
                  "--control", str(theirs.fileno()), "--pairs", str(self._far.fileno())],
                 pass_fds=(theirs.fileno(), self._far.fileno()),
                 stderr=subprocess.PIPE,

@@ -7,8 +7,8 @@ import contextlib
 import socket
 from typing import Any
 
-from proxy.compare.pair import Pair, load
-from proxy.config.model import Compare, Config, Share
+from mirror_proxy.compare.pair import Pair, load
+from mirror_proxy.config.model import Compare, Config, Share
 from tests.support.origin import Origin
 from tests.support.plane import BOUND_S, Plane, make_config
 

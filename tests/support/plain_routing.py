@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from proxy.config.model import Config, Match, Route, StringMatch, VirtualHost
+from mirror_proxy.config.model import Config, Match, Route, StringMatch, VirtualHost
 
 
 def plain_routing(config: Config) -> tuple[Any, ...]:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from proxy import tasks
-from proxy.config.model import (
+from mirror_proxy import tasks
+from mirror_proxy.config.model import (
     Address,
     Cluster,
     Config,
@@ -25,8 +25,8 @@ from proxy.config.model import (
     Shed,
     VirtualHost,
 )
-from proxy.dataplane import DataPlane
-from proxy.telemetry.access_log import AccessLog
+from mirror_proxy.dataplane import DataPlane
+from mirror_proxy.telemetry.access_log import AccessLog
 
 BOUND_S = 20.0
 MARK_KEY = b"k" * 32

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from proxy.config.model import Address
+from mirror_proxy.config.model import Address
 
 
 @dataclass

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from proxy.http1.request import RequestHead, read_request
-from proxy.routing.view import RequestView
+from mirror_proxy.http1.request import RequestHead, read_request
+from mirror_proxy.routing.view import RequestView
 
 
 class Port:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from proxy.config.model import (
+from mirror_proxy.config.model import (
     Cluster,
     Config,
     Destination,

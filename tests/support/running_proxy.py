@@ -20,7 +20,7 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from proxy.config.model import (
+from mirror_proxy.config.model import (
     Address,
     Admin,
     Config,
@@ -40,7 +40,7 @@ ROOT = Path(__file__).parents[2]
 _SCRIPT = """
 import pickle, sys
 from pathlib import Path
-from proxy.supervisor import Patience, run
+from mirror_proxy.supervisor import Patience, run
 
 def load():
     return pickle.loads(Path(sys.argv[1]).read_bytes())
@@ -153,7 +153,7 @@ class RunningProxy:
         self.write(config)
         command = ["-c", self.script, str(self._file), str(heartbeat_s)]
         if files:
-            command = ["-m", "proxy", "run", *map(str, files)]
+            command = ["-m", "mirror_proxy", "run", *map(str, files)]
         with self._stderr.open("wb") as file:
             self.process = subprocess.Popen(
                 [sys.executable, *command], stderr=file if stderr is None else stderr, cwd=ROOT

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from proxy.config.model import Address
+from mirror_proxy.config.model import Address
 from tests.support.running_proxy import BOUND_S, until
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.telemetry.access_log import AccessLog
-from proxy.telemetry.lines import PIPE_BUF
+from mirror_proxy.telemetry.access_log import AccessLog
+from mirror_proxy.telemetry.lines import PIPE_BUF
 
 BOUND_S = 10.0
 ROOT = Path(__file__).parents[2]
@@ -184,7 +184,7 @@ def test_a_full_disk_is_named_once_counted_and_recovered_from(
 
 def test_a_dash_is_standard_output_and_leaves_it_blocking() -> None:
     code = (
-        "import os; from proxy.telemetry.access_log import AccessLog; log = AccessLog('-');"
+        "import os; from mirror_proxy.telemetry.access_log import AccessLog; log = AccessLog('-');"
         "log.offer(b'hello'); log.reopen(); log.close(5); print(os.get_blocking(1))"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, cwd=ROOT)
@@ -193,7 +193,7 @@ def test_a_dash_is_standard_output_and_leaves_it_blocking() -> None:
 
 def test_when_nobody_reads_standard_output_any_more_lines_are_counted() -> None:
     code = (
-        "import sys; from proxy.telemetry.access_log import AccessLog; log = AccessLog('-');"
+        "import sys; from mirror_proxy.telemetry.access_log import AccessLog; log = AccessLog('-');"
         "sys.stdin.read(); log.offer(b'hello'); log.close(5); sys.stderr.write(str(log.dropped))"
     )
     with subprocess.Popen(

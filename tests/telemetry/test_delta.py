@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from proxy.telemetry.delta import MOST, bucket_of, middle_of, percentile
+from mirror_proxy.telemetry.delta import MOST, bucket_of, middle_of, percentile
 
 
 @pytest.mark.parametrize("seconds", [0.0005, 0.003, 0.02, 0.7, 4.0, 60.0])

@@ -5,8 +5,8 @@ from typing import Any
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from proxy.telemetry.exposition import render
-from proxy.telemetry.metrics import FAMILIES, LATENCY_BUCKETS, Report
+from mirror_proxy.telemetry.exposition import render
+from mirror_proxy.telemetry.metrics import FAMILIES, LATENCY_BUCKETS, Report
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 

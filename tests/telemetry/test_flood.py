@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from proxy.telemetry.flood import MOST, PERIOD_S, Flood
+from mirror_proxy.telemetry.flood import MOST, PERIOD_S, Flood
 
 
 def test_of_many_lines_of_a_kind_a_few_pass_and_the_rest_is_counted() -> None:

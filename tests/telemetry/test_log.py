@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from proxy.event import limited
-from proxy.telemetry.lines import PIPE_BUF
-from proxy.telemetry.log import Handler
+from mirror_proxy.event import limited
+from mirror_proxy.telemetry.lines import PIPE_BUF
+from mirror_proxy.telemetry.log import Handler
 
 ROOT = Path(__file__).parents[2]
 BOUND_S = 20.0
@@ -24,9 +24,9 @@ TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 
 _HEAD = """
 import logging, sys
-from proxy.event import event, limited
-from proxy.telemetry import log
-ours = logging.getLogger("proxy.any")
+from mirror_proxy.event import event, limited
+from mirror_proxy.telemetry import log
+ours = logging.getLogger("mirror_proxy.any")
 """
 
 
@@ -201,7 +201,9 @@ def test_the_rest_is_counted_when_the_period_is_over() -> None:
 
     def fail(times: int) -> None:
         for _ in range(times):
-            handler.handle(logging.makeLogRecord({"name": "proxy.any", "msg": limited("request failed")}))
+            handler.handle(
+                logging.makeLogRecord({"name": "mirror_proxy.any", "msg": limited("request failed")})
+            )
 
     fail(7)
     assert len(read(5)) == 5

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from proxy.telemetry.metrics import FAMILIES, LATENCY_BUCKETS, Family, Report, merge
+from mirror_proxy.telemetry.metrics import FAMILIES, LATENCY_BUCKETS, Family, Report, merge
 
 EMPTY = [0.0] * (len(LATENCY_BUCKETS) + 2)
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.telemetry.metrics import LATENCY_BUCKETS
-from proxy.telemetry.quantile import quantile
+from mirror_proxy.telemetry.metrics import LATENCY_BUCKETS
+from mirror_proxy.telemetry.quantile import quantile
 
 
 def counts(**by_bound_ms: int) -> list[float]:

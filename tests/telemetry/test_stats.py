@@ -6,8 +6,8 @@ from http import HTTPStatus
 
 import pytest
 
-from proxy.telemetry.metrics import LATENCY_BUCKETS
-from proxy.telemetry.stats import DestinationStats, Histogram, MirrorStats, code_label
+from mirror_proxy.telemetry.metrics import LATENCY_BUCKETS
+from mirror_proxy.telemetry.stats import DestinationStats, Histogram, MirrorStats, code_label
 
 
 def test_a_value_on_a_bound_is_counted_below_it() -> None:

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from proxy.telemetry import trace
+from mirror_proxy.telemetry import trace
 
 TRACE = b"4bf92f3577b34da6a3ce929d0e0e4736"
 SPAN = b"00f067aa0ba902b7"

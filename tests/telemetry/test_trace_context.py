@@ -11,9 +11,9 @@ from opentelemetry.context import Context as OtelContext
 from opentelemetry.trace import get_current_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from proxy.http1.framing import block_of, lines_of
-from proxy.telemetry import trace
-from proxy.telemetry.trace import NONE, Context
+from mirror_proxy.http1.framing import block_of, lines_of
+from mirror_proxy.telemetry import trace
+from mirror_proxy.telemetry.trace import NONE, Context
 
 TRACE, SHORT = b"4bf92f3577b34da6a3ce929d0e0e4736", b"a3ce929d0e0e4736"
 PARENT, SPAN, SERVER = b"00f067aa0ba902b7", b"1111111111111111", b"2222222222222222"

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from proxy.config import loader
-from proxy.config.document import write
-from proxy.config.loader import Loaded
-from proxy.config.options import Options
-from proxy.config.problems import Problems
+from mirror_proxy.config import loader
+from mirror_proxy.config.document import write
+from mirror_proxy.config.loader import Loaded
+from mirror_proxy.config.options import Options
+from mirror_proxy.config.problems import Problems
 
 STRICT = Options(host_match="strict")
 Load = Callable[..., Loaded]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from proxy.config.model import (
+from mirror_proxy.config.model import (
     Address,
     Admin,
     Balancer,
@@ -41,9 +41,9 @@ from proxy.config.model import (
     UpstreamTls,
     VirtualHost,
 )
-from proxy.translate.envoy import bootstrap, route_configuration
-from proxy.translate.envoy_cluster import HTTP_OPTIONS
-from proxy.translate.envoy_value import all_but
+from mirror_proxy.translate.envoy import bootstrap, route_configuration
+from mirror_proxy.translate.envoy_cluster import HTTP_OPTIONS
+from mirror_proxy.translate.envoy_value import all_but
 from tests.support.certificates import Authority
 from tests.support.envoy import complaints, needs_envoy
 from tests.support.plane import cluster_at, local_cluster, make_config

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from proxy.config.loader import Loaded
-from proxy.config.model import Address
-from proxy.config.options import EndpointOption, Options
-from proxy.config.problems import Mark
-from proxy.translate import gateway_api
-from proxy.translate.translation import Translation
+from mirror_proxy.config.loader import Loaded
+from mirror_proxy.config.model import Address
+from mirror_proxy.config.options import EndpointOption, Options
+from mirror_proxy.config.problems import Mark
+from mirror_proxy.translate import gateway_api
+from mirror_proxy.translate.translation import Translation
 from tests.support.plain_routing import plain_routing
 
 Load = Callable[..., Loaded]

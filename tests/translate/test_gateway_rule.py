@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from proxy.config.loader import Loaded
-from proxy.config.options import Options
-from proxy.translate import gateway_api
-from proxy.translate.translation import Translation
+from mirror_proxy.config.loader import Loaded
+from mirror_proxy.config.options import Options
+from mirror_proxy.translate import gateway_api
+from mirror_proxy.translate.translation import Translation
 
 Load = Callable[..., Loaded]
 STRICT = Options(host_match="strict")

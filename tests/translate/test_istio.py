@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.config import loader
-from proxy.config.loader import Loaded
-from proxy.config.model import Match
-from proxy.config.options import Options
-from proxy.config.problems import Problems
-from proxy.routing.rewrite import path_change
-from proxy.translate import istio
-from proxy.translate.canonical import canonical
-from proxy.translate.istio_route import percentage
-from proxy.translate.translation import Translation
+from mirror_proxy.config import loader
+from mirror_proxy.config.loader import Loaded
+from mirror_proxy.config.model import Match
+from mirror_proxy.config.options import Options
+from mirror_proxy.config.problems import Problems
+from mirror_proxy.routing.rewrite import path_change
+from mirror_proxy.translate import istio
+from mirror_proxy.translate.canonical import canonical
+from mirror_proxy.translate.istio_route import percentage
+from mirror_proxy.translate.translation import Translation
 from tests.support.plain_routing import plain_routing
 
 Load = Callable[..., Loaded]

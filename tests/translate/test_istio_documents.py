@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from proxy.config.loader import Loaded
-from proxy.config.model import Address
-from proxy.config.options import EndpointOption, Options
-from proxy.config.problems import Mark
-from proxy.translate import istio
+from mirror_proxy.config.loader import Loaded
+from mirror_proxy.config.model import Address
+from mirror_proxy.config.options import EndpointOption, Options
+from mirror_proxy.config.problems import Mark
+from mirror_proxy.translate import istio
 from tests.support.plain_routing import plain_routing
 
 Load = Callable[..., Loaded]

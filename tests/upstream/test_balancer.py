@@ -9,10 +9,10 @@ from collections import Counter
 
 import pytest
 
-from proxy.config.model import Address
-from proxy.routing.sticky import hash_of
-from proxy.upstream.balancer import Balancer, balance
-from proxy.upstream.endpoint import Endpoint
+from mirror_proxy.config.model import Address
+from mirror_proxy.routing.sticky import hash_of
+from mirror_proxy.upstream.balancer import Balancer, balance
+from mirror_proxy.upstream.endpoint import Endpoint
 
 POLICIES = ["least_request", "round_robin", "random", "hash"]
 ROUNDS = 4000
@@ -148,10 +148,10 @@ def test_the_ring_has_no_ends(hash_: int) -> None:
 def test_a_hash_is_the_same_in_another_process() -> None:
     found = endpoints(1, 2, 3)
     source = """if True:
-        from proxy.config.model import Address
-        from proxy.routing.sticky import hash_of
-        from proxy.upstream.balancer import balance
-        from proxy.upstream.endpoint import Endpoint
+        from mirror_proxy.config.model import Address
+        from mirror_proxy.routing.sticky import hash_of
+        from mirror_proxy.upstream.balancer import balance
+        from mirror_proxy.upstream.endpoint import Endpoint
         ring = balance("hash", tuple(Endpoint(Address(f"10.0.0.{n}", 80), n) for n in (1, 2, 3)))
         print(*(ring.choose(hash_=hash_of(b"%d" % n)).label for n in range(100)))
     """

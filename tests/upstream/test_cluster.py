@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from proxy.config.model import Address
+from mirror_proxy.config.model import Address
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import get
 from tests.support.origin import OK, Visit

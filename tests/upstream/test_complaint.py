@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.backlog import Backlog
-from proxy.clock import DeadlineWheel
-from proxy.config.model import Address
-from proxy.upstream.cluster import Cluster
-from proxy.upstream.complaint import EVERY_S, Complaint
+from mirror_proxy.backlog import Backlog
+from mirror_proxy.clock import DeadlineWheel
+from mirror_proxy.config.model import Address
+from mirror_proxy.upstream.cluster import Cluster
+from mirror_proxy.upstream.complaint import EVERY_S, Complaint
 from tests.support.plane import cluster_at
 
 

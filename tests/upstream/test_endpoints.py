@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from proxy.config.model import Address, Balancer, Cluster, Endpoint, Mirroring, OutlierDetection
-from proxy.exchange import Exchange
-from proxy.routing.sticky import hash_of
-from proxy.upstream import cluster as upstream
-from proxy.upstream import outlier
+from mirror_proxy.config.model import Address, Balancer, Cluster, Endpoint, Mirroring, OutlierDetection
+from mirror_proxy.exchange import Exchange
+from mirror_proxy.routing.sticky import hash_of
+from mirror_proxy.upstream import cluster as upstream
+from mirror_proxy.upstream import outlier
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import get
 from tests.support.origin import Origin, Visit, answering_after, stall

@@ -7,8 +7,8 @@ import socket
 
 import pytest
 
-from proxy.config.model import Mirroring, TcpKeepalive
-from proxy.upstream.connection import UpstreamConnection
+from mirror_proxy.config.model import Mirroring, TcpKeepalive
+from mirror_proxy.upstream.connection import UpstreamConnection
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import get
 from tests.support.origin import OK, Visit, answering_after, stall

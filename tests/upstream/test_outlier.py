@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from proxy import errors
-from proxy.backlog import Backlog
-from proxy.clock import TICK_S, DeadlineWheel
-from proxy.config.model import Address, Balancer, OutlierDetection
-from proxy.upstream import outlier
-from proxy.upstream.cluster import Cluster
-from proxy.upstream.outlier import Monitor
+from mirror_proxy import errors
+from mirror_proxy.backlog import Backlog
+from mirror_proxy.clock import TICK_S, DeadlineWheel
+from mirror_proxy.config.model import Address, Balancer, OutlierDetection
+from mirror_proxy.upstream import outlier
+from mirror_proxy.upstream.cluster import Cluster
+from mirror_proxy.upstream.outlier import Monitor
 from tests.support.plane import cluster_at
 
 FIVE_XX, GATEWAY, LOCAL = "consecutive_5xx", "consecutive_gateway_failure", "consecutive_local_origin_failure"
@@ -24,7 +24,7 @@ class Bench:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0
-        monkeypatch.setattr("proxy.clock.monotonic", lambda: self.now)
+        monkeypatch.setattr("mirror_proxy.clock.monotonic", lambda: self.now)
         monkeypatch.setattr(outlier, "monotonic", lambda: self.now)
         self.wheel = DeadlineWheel()
         self.cluster: Cluster

@@ -11,8 +11,8 @@ from typing import Any
 import aiodns
 import pytest
 
-from proxy.config.model import Address, Cluster, Endpoint
-from proxy.upstream import resolver
+from mirror_proxy.config.model import Address, Cluster, Endpoint
+from mirror_proxy.upstream import resolver
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import get
 from tests.support.nameserver import NameServer

@@ -6,10 +6,10 @@ import random
 
 import pytest
 
-from proxy import errors
-from proxy.config.model import RetryPolicy
-from proxy.errors import Failure
-from proxy.upstream.retry import (
+from mirror_proxy import errors
+from mirror_proxy.config.model import RetryPolicy
+from mirror_proxy.errors import Failure
+from mirror_proxy.upstream.retry import (
     IDEMPOTENT,
     back_off_s,
     reason_to_retry,

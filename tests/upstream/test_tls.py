@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.model import Cluster, UpstreamTls
-from proxy.upstream.tls import bears_name, client_context, fingerprint
+from mirror_proxy.config.model import Cluster, UpstreamTls
+from mirror_proxy.upstream.tls import bears_name, client_context, fingerprint
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.certificates import Authority
 from tests.support.client import get, post

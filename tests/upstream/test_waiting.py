@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from proxy.backlog import Backlog
-from proxy.clock import DeadlineWheel
-from proxy.config.model import Address, Balancer, HashKey
-from proxy.errors import Failure
-from proxy.routing.sticky import hash_of
-from proxy.upstream.cluster import Cluster
-from proxy.upstream.connection import UpstreamConnection
-from proxy.upstream.endpoint import Endpoint
+from mirror_proxy.backlog import Backlog
+from mirror_proxy.clock import DeadlineWheel
+from mirror_proxy.config.model import Address, Balancer, HashKey
+from mirror_proxy.errors import Failure
+from mirror_proxy.routing.sticky import hash_of
+from mirror_proxy.upstream.cluster import Cluster
+from mirror_proxy.upstream.connection import UpstreamConnection
+from mirror_proxy.upstream.endpoint import Endpoint
 from tests.conftest import MakeOrigin
 from tests.support.origin import Origin, Visit
 from tests.support.plane import cluster_at, free_port, until

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from proxy.admin.page.history import Point
-from proxy.admin.page.moment import Moment
-from proxy.admin.subject import Loaded, Snapshot
-from proxy.compare.totals import Totals
-from proxy.config.model import (
+from mirror_proxy.admin.page.history import Point
+from mirror_proxy.admin.page.moment import Moment
+from mirror_proxy.admin.subject import Loaded, Snapshot
+from mirror_proxy.compare.totals import Totals
+from mirror_proxy.config.model import (
     Address,
     Cluster,
     Compare,

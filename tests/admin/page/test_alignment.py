@@ -7,7 +7,7 @@ from difflib import SequenceMatcher
 
 import pytest
 
-from proxy.admin.page.alignment import MOST_STEPS, Budget, Stretch, align
+from mirror_proxy.admin.page.alignment import MOST_STEPS, Budget, Stretch, align
 
 DRAWS = random.Random(7)
 

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from proxy.admin.page import sides
-from proxy.admin.page.sides import Header, Line, Piece
-from proxy.compare.example import Example, Fields, Side
+from mirror_proxy.admin.page import sides
+from mirror_proxy.admin.page.sides import Header, Line, Piece
+from mirror_proxy.compare.example import Example, Fields, Side
 
 
 def example(left: str, right: str, left_fields: Fields = (), right_fields: Fields = ()) -> Example:

@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.admin.page import compared, controls, latency, outcomes, ramping, statuses, traffic
-from proxy.admin.page.history import Point
-from proxy.admin.page.moment import Past, Wanted
-from proxy.admin.subject import Steered
-from proxy.compare.totals import OTHER, Totals
-from proxy.config.model import MirrorPolicy, Settings
-from proxy.runtime import ALL_MIRRORS
-from proxy.telemetry.metrics import Report
-from proxy.telemetry.outcome import OUTCOMES
+from mirror_proxy.admin.page import compared, controls, latency, outcomes, ramping, statuses, traffic
+from mirror_proxy.admin.page.history import Point
+from mirror_proxy.admin.page.moment import Past, Wanted
+from mirror_proxy.admin.subject import Steered
+from mirror_proxy.compare.totals import OTHER, Totals
+from mirror_proxy.config.model import MirrorPolicy, Settings
+from mirror_proxy.runtime import ALL_MIRRORS
+from mirror_proxy.telemetry.metrics import Report
+from mirror_proxy.telemetry.outcome import OUTCOMES
 from tests.admin.page.moments import config, moment
 
 Counts = dict[tuple[str, ...], int]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.admin.page import words
+from mirror_proxy.admin.page import words
 
 
 @pytest.mark.parametrize(

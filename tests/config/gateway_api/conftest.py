@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config import document as documents
-from proxy.config.gateway_api import http_route, precedence
-from proxy.config.problems import Problems
-from proxy.config.rules import HostRule, RouteRule
+from mirror_proxy.config import document as documents
+from mirror_proxy.config.gateway_api import http_route, precedence
+from mirror_proxy.config.problems import Problems
+from mirror_proxy.config.rules import HostRule, RouteRule
 
 Rules = Callable[..., list[HostRule]]
 Rule = Callable[..., RouteRule]

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from proxy.config.model import DirectResponse, HeaderOps, Redirect, RetryPolicy
-from proxy.config.rules import HostRule, RouteRule
+from mirror_proxy.config.model import DirectResponse, HeaderOps, Redirect, RetryPolicy
+from mirror_proxy.config.rules import HostRule, RouteRule
 
 Rules = Callable[..., list[HostRule]]
 Rule = Callable[..., RouteRule]

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from proxy.config.model import FieldMatch, Match, StringMatch
-from proxy.config.rules import RouteRule
+from mirror_proxy.config.model import FieldMatch, Match, StringMatch
+from mirror_proxy.config.rules import RouteRule
 
 Rule = Callable[..., RouteRule]
 Told = Callable[..., list[str]]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from proxy.config.rules import HostRule
+from mirror_proxy.config.rules import HostRule
 
 Rules = Callable[..., list[HostRule]]
 

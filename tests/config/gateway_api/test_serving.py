@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config import loader
-from proxy.config.document import write
-from proxy.config.model import Config
-from proxy.config.options import Options
-from proxy.config.problems import ConfigError, Problems
-from proxy.explanation.trial import Seen, attempt
-from proxy.translate import istio
+from mirror_proxy.config import loader
+from mirror_proxy.config.document import write
+from mirror_proxy.config.model import Config
+from mirror_proxy.config.options import Options
+from mirror_proxy.config.problems import ConfigError, Problems
+from mirror_proxy.explanation.trial import Seen, attempt
+from mirror_proxy.translate import istio
 
 STRICT = Options(host_match="strict")
 HEAD = """\

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from proxy.config import loader
-from proxy.config.model import Config, Route
-from proxy.config.options import Options
-from proxy.config.problems import ConfigError
+from mirror_proxy.config import loader
+from mirror_proxy.config.model import Config, Route
+from mirror_proxy.config.options import Options
+from mirror_proxy.config.problems import ConfigError
 
 Write = Callable[..., str]
 Http = Callable[..., tuple[Route, ...]]

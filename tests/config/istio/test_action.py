@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from proxy.config.model import Config, DirectResponse, Redirect, Rewrite, Route
+from mirror_proxy.config.model import Config, DirectResponse, Redirect, Rewrite, Route
 from tests.config.istio.conftest import Http, Told, routed, virtual_service
 
 One = Callable[..., Route]

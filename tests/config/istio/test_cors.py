@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from proxy.config.model import CorsPolicy, Route, StringMatch
+from mirror_proxy.config.model import CorsPolicy, Route, StringMatch
 from tests.config.istio.conftest import Told, routed, virtual_service
 
 

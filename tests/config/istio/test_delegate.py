@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from proxy.config.model import (
+from mirror_proxy.config.model import (
     Config,
     Fault,
     FieldMatch,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from proxy.config.model import Balancer, Config
+from mirror_proxy.config.model import Balancer, Config
 from tests.config.istio.documents import MIRROR, destination_rule, service_entry
 
 Load = Callable[..., Config]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import yaml
 
-from proxy.config import loader
+from mirror_proxy.config import loader
 from tests.config.istio.test_virtual_service_golden import GOLDEN, said
 
 

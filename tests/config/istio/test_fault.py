@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from proxy.config.model import Fault, Route, Share
+from mirror_proxy.config.model import Fault, Route, Share
 from tests.config.istio.conftest import Told, routed, virtual_service
 
 MILLION = 1_000_000

@@ -7,10 +7,10 @@ from typing import Any
 import jsonschema
 import pytest
 
-from proxy.config.istio import destination_rule, service_entry
-from proxy.config.istio.fields import is_written
-from proxy.config.node import Place, grow
-from proxy.config.problems import Mark, Problems
+from mirror_proxy.config.istio import destination_rule, service_entry
+from mirror_proxy.config.istio.fields import is_written
+from mirror_proxy.config.node import Place, grow
+from mirror_proxy.config.problems import Mark, Problems
 
 
 def whole(kind: str, spec: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.config.model import FieldMatch, Match, StringMatch
+from mirror_proxy.config.model import FieldMatch, Match, StringMatch
 from tests.config.istio.conftest import Http, Told, routed, virtual_service
 
 LONG = "a" * 1025

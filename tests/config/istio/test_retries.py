@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from proxy.config.model import Config, RetryPolicy, Route
+from mirror_proxy.config.model import Config, RetryPolicy, Route
 from tests.config.istio.conftest import Told, routed, virtual_service
 
 CODES = "retriable-status-codes"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from proxy.config.model import Config, Destination, HeaderOps, Rewrite, Route
+from mirror_proxy.config.model import Config, Destination, HeaderOps, Rewrite, Route
 from tests.config.istio.conftest import TO_V1, Http, Told, routed, virtual_service
 
 One = Callable[..., Route]

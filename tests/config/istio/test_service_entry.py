@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from proxy.config.model import Address, Config, Endpoint
+from mirror_proxy.config.model import Address, Config, Endpoint
 from tests.config.istio.documents import destination_rule, service_entry
 
 Load = Callable[..., Config]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from proxy.config.model import Balancer, Cluster, Config, HashKey, OutlierDetection, TcpKeepalive
+from mirror_proxy.config.model import Balancer, Cluster, Config, HashKey, OutlierDetection, TcpKeepalive
 from tests.config.istio.documents import MIRROR, destination_rule
 
 Load = Callable[..., Config]

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from proxy.config import loader
+from mirror_proxy.config import loader
 
 GOLDEN = Path(__file__).with_name("golden")
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from proxy.config.model import Config
+from mirror_proxy.config.model import Config
 from tests.config.istio.documents import deployment, destination_rule, service
 
 Load = Callable[..., Config]

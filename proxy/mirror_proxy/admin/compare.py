@@ -1,0 +1,117 @@
+"""What the admin server tells of comparing: everything counted, for a report, and examples of what differed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import get_args
+
+from aiohttp import web
+
+from mirror_proxy.admin.beside import VIEWS
+from mirror_proxy.admin.body import NonsenseError, answer_beside, check_keys
+from mirror_proxy.admin.guard import SUBJECT, problem
+from mirror_proxy.admin.subject import Subject
+from mirror_proxy.compare.difference import Kind
+from mirror_proxy.compare.example import Search
+from mirror_proxy.config import quantity
+from mirror_proxy.version import version
+
+#: An example holds two bodies; so many at once, and those before them with another question.
+MOST = 100
+_KINDS: tuple[str, ...] = get_args(Kind)
+_SEARCH = ("since", "route", "mirror", "path", "kind", "before", "limit")
+
+
+async def report(request: web.Request) -> web.StreamResponse:
+    """Answer the totals since `?since=1h` or a time (seconds since the epoch), and what they are judged by."""
+    subject, now = request.app[SUBJECT], time.time()
+    check_keys(request.query, ("since",))
+    since = _since(request.query, now)
+    totals = await subject.totals(since)
+    compare, named = subject.loaded.config.settings.compare, _mirrors(subject)
+
+    def make() -> dict[str, object]:
+        return {
+            "version": version(),
+            "time": round(now, 3),
+            "since": round(since, 3),
+            "is_comparing": compare.is_on,
+            "thresholds": asdict(compare.thresholds),
+            "mirrors": named,
+            "totals": totals.rows(),
+        }
+
+    return await answer_beside(request, request.app[VIEWS], make)
+
+
+async def differences(request: web.Request) -> web.StreamResponse:
+    """Answer the newest examples: `?route=&mirror=&path=&kind=&since=&before=NUMBER&limit=N` narrow them."""
+    found = await request.app[SUBJECT].differences(read_search(request.query))
+    return await answer_beside(
+        request, request.app[VIEWS], lambda: {"differences": [asdict(example) for example in found]}
+    )
+
+
+async def difference(request: web.Request) -> web.StreamResponse:
+    """Answer one example by its number."""
+    written = request.match_info["number"]
+    number = whole(written)
+    if number is None:
+        return problem(400, f'"{written}" is not the number of a difference')
+    found = await request.app[SUBJECT].difference(number)
+    if found is None:
+        return problem(404, f"there is no difference {number}, or no longer")
+    return await answer_beside(request, request.app[VIEWS], lambda: asdict(found))
+
+
+def _mirrors(subject: Subject) -> list[str]:
+    """Return the names of the mirrors in force; what is asked to learn noise is none."""
+    return sorted(
+        {
+            mirror.name
+            for route in subject.loaded.config.routes()
+            for mirror in route.mirrors
+            if not mirror.is_baseline
+        }
+    )
+
+
+def read_search(query: Mapping[str, str]) -> Search:
+    """Read which examples are wanted. Raises `NonsenseError`."""
+    check_keys(query, _SEARCH)
+    kind = query.get("kind")
+    if kind is not None and kind not in _KINDS:
+        raise NonsenseError(f'kind must be one of {", ".join(_KINDS)}, not "{kind}"')
+    before, limit = _number(query, "before"), _number(query, "limit")
+    if limit is not None and not 1 <= limit <= MOST:
+        raise NonsenseError(f"limit must be from 1 to {MOST}")
+    texts = {key: query.get(key) for key in ("route", "mirror", "path")}
+    since = _since(query, time.time())
+    return Search(since, **texts, kind=kind, before=before, limit=limit or MOST // 2)
+
+
+def _since(query: Mapping[str, str], now: float) -> float:
+    """Read a time in seconds since the epoch, or how long ago it was; the beginning when nothing is said."""
+    written = query.get("since", "0")
+    try:
+        number = float(written) if written.replace(".", "", 1).isdecimal() else None
+        since = number if number is not None else now - quantity.duration(written)
+    except ValueError as error:
+        raise NonsenseError(f"since: {error}; or seconds since the epoch") from error
+    return max(0.0, min(since, now))
+
+
+def _number(query: Mapping[str, str], key: str) -> int | None:
+    if key not in query:
+        return None
+    number = whole(query[key])
+    if number is None:
+        raise NonsenseError(f'{key} must be a whole number, not "{query[key]}"')
+    return number
+
+
+def whole(text: str) -> int | None:
+    """Read a whole number that a database takes."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 18 else None

@@ -1,0 +1,176 @@
+"""What stands before the admin's pages: whose name it was asked by, who may do what, and errors that help.
+
+Counts are anybody's who reaches the door. To change something, or to see what was stored of requests and answers,
+takes the token where one is set, and this machine where none is.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hmac
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from aiohttp import hdrs, web
+
+from mirror_proxy.admin.beside import BusyError
+from mirror_proxy.admin.body import NonsenseError
+from mirror_proxy.admin.subject import RefusedError, Subject
+from mirror_proxy.config.model import is_ip
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+SUBJECT = web.AppKey("subject", Subject)
+#: Whether the door can be reached from this machine only.
+IS_LOCAL = web.AppKey("is_local", bool)
+
+MAX_BODY_BYTES = 64 * 1024
+#: What a browser says it wants a password for: any name, and the token.
+_REALM = "mirror-proxy: the admin token is the password"
+_OWN_SITES = frozenset({"same-origin", "none"})
+
+
+@web.middleware
+async def refuse_foreign_host(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse a Host that is neither an IP address nor localhost: some page had its own name lead to us."""
+    if not is_local_host(request.host):
+        return problem(403, f'Host "{request.host}" is refused; ask for localhost or the IP address')
+    return await handler(request)
+
+
+@web.middleware
+async def explain(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer an unknown path or method, and what is refused, in JSON, with what exists."""
+    try:
+        return await handler(request)
+    except web.HTTPNotFound:
+        paths = sorted({resource.canonical for resource in request.app.router.resources()})
+        return problem(404, f"there is no {request.path} here", paths=paths)
+    except web.HTTPMethodNotAllowed as error:
+        allowed = sorted(error.allowed_methods)
+        answer = problem(405, f"{request.path} does not take {request.method}", methods=allowed)
+        answer.headers["Allow"] = ", ".join(allowed)
+        return answer
+    except web.HTTPRequestEntityTooLarge:
+        return problem(413, f"a body may have at most {MAX_BODY_BYTES} bytes")
+    except NonsenseError as error:
+        return problem(400, str(error))
+    except RefusedError as error:
+        return problem(503 if isinstance(error, BusyError) else 422, str(error), **error.more)
+
+
+def guarded(change: Handler) -> Handler:
+    """Let only those change something who may: see `refusal`."""
+    return _behind(refusal, change)
+
+
+def kept_private(page: Handler) -> Handler:
+    """Show `page`, which has what clients and upstreams said, only to who may see that: see `reader_refusal`."""
+    return _behind(reader_refusal, page)
+
+
+def refusal(request: web.Request) -> web.Response | None:
+    """Say why the sender of `request` may not change anything, or None.
+
+    A browser's page of another origin may not, whatever it knows; with a token set, only who shows it; without
+    one, only this machine.
+    """
+    origin, site = request.headers.get(hdrs.ORIGIN), request.headers.get("Sec-Fetch-Site", "none")
+    if site not in _OWN_SITES or (origin is not None and origin.partition("://")[2] != request.host):
+        return problem(403, "a page of another origin may not change anything here")
+    token_file = request.app[SUBJECT].loaded.config.settings.admin.token_file
+    if token_file is not None:
+        refused = _check_token(request, token_file, "changes need")
+        if refused is not None:
+            return refused
+    elif not request.app[IS_LOCAL]:
+        return _too_far("changes are taken")
+    if request.body_exists and request.content_type != "application/json":
+        return problem(415, f"the body must be application/json, not {request.content_type}")
+    return None
+
+
+def reader_refusal(request: web.Request) -> web.Response | None:
+    """Say why the sender of `request` may not see what was stored of requests and answers, or None.
+
+    With a token set, only who shows it may: also as a browser does that asked for a password. Without one, only this
+    machine. A change is never taken on a password, which browsers send along by themselves.
+    """
+    token_file = request.app[SUBJECT].loaded.config.settings.admin.token_file
+    if token_file is not None:
+        return _check_token(request, token_file, "what was stored needs", _password_of(request))
+    if not request.app[IS_LOCAL]:
+        return _too_far("stored requests and answers are shown")
+    return None
+
+
+def _behind(refuse: Callable[[web.Request], web.Response | None], page: Handler) -> Handler:
+    @functools.wraps(page)
+    async def guard(request: web.Request) -> web.StreamResponse:
+        refused = refuse(request)
+        return refused if refused is not None else await page(request)
+
+    return guard
+
+
+def _too_far(what: str) -> web.Response:
+    """Refuse who may not be on this machine, where no token is set."""
+    return problem(
+        403,
+        f"{what} on a loopback address only, or with a token;"
+        " set admin.tokenFile, or let admin.address be on 127.0.0.1",
+    )
+
+
+def _check_token(
+    request: web.Request, token_file: str, needs: str, password: bytes | None = None
+) -> web.Response | None:
+    """The file is read anew each time: what rotates tokens replaces it."""
+    try:
+        token = Path(token_file).read_bytes().strip()
+    except OSError as error:
+        return problem(503, f"the token file {token_file} cannot be read ({error.strerror}): this is refused")
+    kind, _, shown = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+    given = _bytes_of(shown) if kind.lower() == "bearer" else password
+    if token and given is not None and hmac.compare_digest(given, token):
+        return None
+    reason = "the token is not the right one" if shown else f"{needs} the token"
+    answer = problem(401, f"{reason}: send Authorization: Bearer TOKEN")
+    is_read = request.method in {hdrs.METH_GET, hdrs.METH_HEAD}
+    answer.headers[hdrs.WWW_AUTHENTICATE] = (
+        f'Basic realm="{_REALM}", charset="UTF-8"' if is_read else "Bearer"
+    )
+    return answer
+
+
+def _password_of(request: web.Request) -> bytes | None:
+    """Return the password of Basic credentials, whoever's it is; None: there is none."""
+    kind, _, shown = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+    if kind.lower() != "basic":
+        return None
+    try:
+        return base64.b64decode(shown, validate=True).partition(b":")[2]
+    except ValueError:
+        return None
+
+
+def _bytes_of(shown: str) -> bytes:
+    """Give a header's value as it was sent: aiohttp keeps bytes that are no UTF-8 as surrogates."""
+    return shown.strip().encode(errors="surrogateescape")
+
+
+def is_local_host(host: str) -> bool:
+    """Tell whether a Host header's value cannot have come from a rebound DNS name."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    return name == "localhost" or name.endswith(".localhost") or is_ip(name)
+
+
+def problem(status: int, message: str, **more: object) -> web.Response:
+    """Answer an error as JSON."""
+    return web.json_response(text=json.dumps({"error": message, **more}) + "\n", status=status)

@@ -1,0 +1,87 @@
+"""The differences: examples as a list that is narrowed by a form, and each by itself with both answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import get_args
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from mirror_proxy.admin import compare
+from mirror_proxy.admin.beside import DIFFERENCES, VIEWS
+from mirror_proxy.admin.body import NonsenseError
+from mirror_proxy.admin.guard import SUBJECT
+from mirror_proxy.admin.page import sides
+from mirror_proxy.admin.page.pages import page
+from mirror_proxy.admin.subject import RefusedError
+from mirror_proxy.compare.difference import Kind
+from mirror_proxy.compare.example import Example, Search
+from mirror_proxy.compare.sample import REDACTED
+from mirror_proxy.config.model import Config
+
+MOST = 25
+_NARROWING = ("route", "mirror", "path", "kind")
+
+
+async def newest(request: web.Request) -> web.Response:
+    """Answer the newest examples that are asked for, `MOST` at once; `?before=NUMBER`: those before that one."""
+    subject = request.app[SUBJECT]
+    query = {key: value for key, value in request.query.items() if value}
+    try:
+        search = replace(compare.read_search(query), limit=MOST + 1)
+    except NonsenseError as error:
+        return _sorry(400, str(error))
+    try:
+        found = await subject.differences(search)
+    except RefusedError as error:
+        return _sorry(422, str(error))
+    config = subject.loaded.config
+    return await request.app[VIEWS].run(lambda: _newest(search, found, config))
+
+
+async def one(request: web.Request) -> web.Response:
+    """Answer one example: the request, how the answers differ, and both of them side by side."""
+    number = compare.whole(request.match_info["number"])
+    try:
+        example = None if number is None else await request.app[SUBJECT].difference(number)
+    except RefusedError as error:
+        return _sorry(422, str(error))
+    if example is None:
+        return _sorry(404, "There is no such difference, or no longer.")
+    return await request.app[DIFFERENCES].run(lambda: _difference(example))
+
+
+def _newest(search: Search, found: Sequence[Example], config: Config) -> web.Response:
+    shown = found[:MOST]
+    return page(
+        "differences.html",
+        examples=shown,
+        search=search,
+        routes=sorted({name for name, _ in _mirrors(config)}),
+        mirrors=sorted({name for _, name in _mirrors(config)}),
+        kinds=get_args(Kind),
+        older=_link(search, shown[-1].number) if len(found) > MOST else "",
+        newer=_link(search, None) if search.before is not None else "",
+    )
+
+
+def _difference(example: Example) -> web.Response:
+    return page("difference.html", example=example, sides=sides.of(example), redacted=REDACTED)
+
+
+def _mirrors(config: Config) -> Iterator[tuple[str, str]]:
+    """Yield the route and name of each mirror."""
+    for route in config.routes():
+        yield from ((route.name, mirror.name) for mirror in route.mirrors if not mirror.is_baseline)
+
+
+def _link(search: Search, before: int | None) -> str:
+    wanted = {name: getattr(search, name) for name in _NARROWING}
+    given = {**wanted, "before": before}
+    return f"/differences?{urlencode({key: value for key, value in given.items() if value is not None})}"
+
+
+def _sorry(status: int, why: str) -> web.Response:
+    return page("sorry.html", status, code=status, why=why)

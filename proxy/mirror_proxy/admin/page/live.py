@@ -1,0 +1,187 @@
+"""Live: looks at the proxy once a second while somebody looks at the page, and tells all of them what changed.
+
+A stream has no queue: it is told that there is news, and takes the newest state when it gets to it. One that is slow
+misses what came between, and holds nobody; how long it may take is its handler's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import replace
+
+from aiohttp import web
+
+from mirror_proxy import tasks
+from mirror_proxy.admin import rows
+from mirror_proxy.admin.beside import Beside
+from mirror_proxy.admin.page.asking import Asking
+from mirror_proxy.admin.page.history import SPAN_S, History, Point
+from mirror_proxy.admin.page.moment import Moment, Past, Wanted, baselines
+from mirror_proxy.admin.shared import Shared
+from mirror_proxy.admin.subject import Subject
+from mirror_proxy.compare import totals
+from mirror_proxy.compare.totals import Totals
+
+MAX_STREAMS = 16
+_EVERY_S = 1.0
+
+Panels = Mapping[str, str]
+#: Makes the page's panels, by name, of a moment.
+Draw = Callable[[Moment], Panels]
+
+
+class Live:
+    """What is seen of `subject`, by all who look at it through one door."""
+
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
+        self._beside = Beside("the page")
+        self._sight = Shared(self._see, "page-moment")
+        self._history = History()
+        self._asking = Asking(subject)
+        self._looking: asyncio.Task[None] | None = None
+        self._until = 0.0
+        self._moment: Moment | None = None
+        self._drawing = asyncio.Lock()
+        self._drawn_of: Moment | None = None
+        self._drawn: dict[Wanted, Panels] = {}
+        self._news = asyncio.Event()
+        self._is_closed = False
+        self._streams = 0
+
+    @property
+    def has_room(self) -> bool:
+        """Tell whether one more stream may be opened."""
+        return self._streams < MAX_STREAMS and not self._is_closed
+
+    async def look(self) -> Moment:
+        """Return how the proxy stands, and go on looking for some minutes, so that curves have a past."""
+        moment = await self._sight.get()
+        self._until = _now() + SPAN_S
+        self._start()
+        return moment
+
+    async def follow(self, draw: Draw, wanted: Wanted) -> AsyncGenerator[bytes]:
+        """Yield an event with all panels, and one each time that some have changed, until the door closes.
+
+        They are drawn of each moment as this reader has `wanted` it.
+        """
+        self._streams += 1
+        seen: Moment | None = None
+        shown: Panels = {}
+        try:
+            while not self._is_closed:
+                self._start()
+                news, moment = self._news, self._moment
+                if moment is not None and moment is not seen:
+                    seen = moment
+                    panels = await self._draw(draw, moment, wanted)
+                    yield _event({name: html for name, html in panels.items() if shown.get(name) != html})
+                    shown = panels
+                else:
+                    await news.wait()
+        finally:
+            self._streams -= 1
+
+    async def close(self, _app: object = None) -> None:
+        """End all streams, and look no more."""
+        self._is_closed = True
+        if self._looking is not None:
+            self._looking.cancel()
+        self._asking.close()
+        self._beside.close()
+        self._tell()
+
+    def _start(self) -> None:
+        if not self._is_closed and (self._looking is None or self._looking.done()):
+            self._looking = tasks.spawn(self._keep_looking(), "page")
+
+    async def _keep_looking(self) -> None:
+        try:
+            while self._streams or _now() < self._until:
+                await self._sight.get()
+                self._tell()
+                await asyncio.sleep(_EVERY_S)
+        finally:
+            self._tell()  # streams that are open have somebody look again
+
+    def _tell(self) -> None:
+        news, self._news = self._news, asyncio.Event()
+        news.set()
+
+    async def _see(self) -> Moment:
+        """Look at the subject; what takes long of many routes is made beside the loop, one moment after another."""
+        subject = self._subject
+        snapshot = await subject.snapshot()
+        standing, now = rows.Standing(subject), time.time()
+        counted = await self._beside.run(lambda: totals.of_report(snapshot.report))
+        counted, trouble = await self._totals(counted)
+        past = self._past()
+        state, info, ramps, time_s = subject.state, subject.server_info(), subject.ramps.rows(), _now()
+
+        def make() -> Moment:
+            points = self._remembered(time_s, counted, standing, is_whole=not trouble)
+            return Moment(
+                now,
+                state,
+                info,
+                standing.loaded,
+                standing.refusal,
+                snapshot,
+                counted,
+                tuple(rows.routes(standing)),
+                standing.mirrors,
+                tuple(ramps),
+                points,
+                trouble,
+                past,
+            )
+
+        self._moment = await self._beside.run(make)
+        return self._moment
+
+    def _remembered(
+        self, time_s: float, counted: Totals, standing: rows.Standing, *, is_whole: bool
+    ) -> tuple[Point, ...]:
+        """Return the points of the past, with one of what is counted now."""
+        self._history.add(time_s, counted, baselines(standing.loaded.config))
+        if is_whole:
+            self._history.keep(time_s, counted)
+        return self._history.points
+
+    def _past(self) -> Past | None:
+        kept = self._history.oldest()
+        if kept is None:
+            return None
+        then, counted = kept
+        return Past(_now() - then, counted) if _now() > then else None
+
+    async def _totals(self, counted: Totals) -> tuple[Totals, str]:
+        """Return what the data plane has counted with what the comparer has, or why there is no more of that."""
+        if not self._subject.loaded.config.settings.compare.is_on:
+            return counted, ""
+        told, trouble = await self._asking.told()
+        return Totals({**counted.counts, **told.counts}), trouble
+
+    async def _draw(self, draw: Draw, moment: Moment, wanted: Wanted) -> Panels:
+        """Draw each moment once for all who look for the same; beside the loop, for many routes take their time."""
+        async with self._drawing:
+            if self._drawn_of is not moment:
+                self._drawn_of, self._drawn = moment, {}
+            if wanted not in self._drawn:
+                self._drawn[wanted] = await self._beside.run(lambda: draw(replace(moment, wanted=wanted)))
+            return self._drawn[wanted]
+
+
+LIVE = web.AppKey("live", Live)
+
+
+def _event(panels: Panels) -> bytes:
+    return b"data: " + json.dumps(panels).encode() + b"\n\n"
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,96 @@
+"""Ramping: ramps as people read them: where each is, what it is judged by, and what it has done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mirror_proxy.admin.page.moment import Moment
+from mirror_proxy.admin.subject import Row
+
+_MOST_EVENTS = 6
+_OVER = frozenset({"finished", "rolled back", "ended"})
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of a ramp, in percent: `over`, `present` or `ahead`."""
+
+    percent: float
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A limit, whether it is `ok`, `broken` or `undecided`, and why."""
+
+    limit: str
+    outcome: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A line of the log; `time` is in seconds since the epoch."""
+
+    time: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ramp:
+    """A ramp of a `kind` of target, `mirror` or `route`, called `name`; `destination` is a route's."""
+
+    kind: str
+    name: str
+    destination: str
+    state: str
+    steps: tuple[Step, ...]
+    next_in_s: float | None
+    waits_for: str
+    guards: tuple[Guard, ...]
+    events: tuple[Event, ...]
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether it moves nothing any more."""
+        return self.state in _OVER
+
+
+def of(moment: Moment) -> tuple[Ramp, ...]:
+    """Return those that are under way, and those that are over, the newest first."""
+    found = [_ramp(row) for row in reversed(moment.ramps)]
+    return tuple(sorted(found, key=lambda ramp: ramp.is_over))
+
+
+def _ramp(row: Row) -> Ramp:
+    kind = "mirror" if "mirror" in row else "route"
+    next_in_s = row.get("next_in_s")
+    return Ramp(
+        kind,
+        str(row[kind]),
+        str(row.get("destination", "")),
+        str(row["state"]),
+        tuple(_steps(row)),
+        float(next_in_s) if isinstance(next_in_s, int | float) else None,
+        str(row.get("waits_for", "")),
+        tuple(Guard(str(one["limit"]), str(one["outcome"]), str(one["why"])) for one in _rows(row, "guards")),
+        tuple(Event(_number(one["time"]), str(one["text"])) for one in _rows(row, "log")[-_MOST_EVENTS:]),
+    )
+
+
+def _steps(row: Row) -> Iterator[Step]:
+    """Yield the steps; the number of the present one begins at 1, and 0 is before the first."""
+    steps, present = row.get("steps"), _number(row.get("step"))
+    for number, percent in enumerate(steps if isinstance(steps, list) else (), 1):
+        place = "present" if number == present else "over" if number < present else "ahead"
+        yield Step(_number(percent), place)
+
+
+def _rows(row: Row, name: str) -> list[Row]:
+    found = row.get(name)
+    return found if isinstance(found, list) else []
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0

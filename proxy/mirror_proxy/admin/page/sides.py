@@ -1,0 +1,144 @@
+"""Sides: two answers laid side by side, line by line, with what is not the same in them marked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import zip_longest
+
+from mirror_proxy.admin.page.alignment import Budget, align
+from mirror_proxy.compare.example import Example, Fields
+
+#: Longer bodies are shown as they are, line beside line.
+MOST_LINES = 1_500
+_MOST_INDENT = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece of a line; `is_other`: the other side has something else there."""
+
+    text: str
+    is_other: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The same line of both sides; None: that side has no such line. Numbers begin at 1."""
+
+    left: tuple[Piece, ...] | None
+    right: tuple[Piece, ...] | None
+    left_number: int | None
+    right_number: int | None
+
+    @property
+    def is_same(self) -> bool:
+        """Tell whether both sides have it, and alike."""
+        return self.left == self.right
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A header of both sides; None: that side has none of the name."""
+
+    name: str
+    left: str | None
+    right: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """Both answers of an example. `is_aligned` False: line stands beside line, for the bodies are too long.
+
+    `is_capped`: they repeat themselves so much that not everything that belongs together was looked for.
+    """
+
+    headers: tuple[Header, ...]
+    lines: tuple[Line, ...]
+    is_aligned: bool
+    is_capped: bool = False
+
+
+def of(example: Example) -> Sides:
+    """Lay the answers of `example` side by side; takes up to a fifth of a second for long ones."""
+    left, right = (_lines(side.body) for side in (example.primary, example.shadow))
+    is_aligned = len(left) <= MOST_LINES and len(right) <= MOST_LINES
+    budget = Budget()
+    lines = tuple(_aligned(left, right, budget) if is_aligned else _beside(left, right, 0, 0))
+    headers = tuple(_headers(example.primary.fields, example.shadow.fields))
+    return Sides(headers, lines, is_aligned, budget.is_spent)
+
+
+def _headers(left: Fields, right: Fields) -> Iterator[Header]:
+    """Yield all headers by name; one that comes several times stands beside the other side's of the same turn."""
+    mine, theirs = _by_name(left), _by_name(right)
+    for name in mine | theirs:
+        for one, other in zip_longest(mine.get(name, ()), theirs.get(name, ())):
+            yield Header(name, one, other)
+
+
+def _by_name(fields: Fields) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, value in fields:
+        found.setdefault(name, []).append(value)
+    return found
+
+
+def _lines(body: str) -> list[str]:
+    """Return the lines of a body; JSON is laid out first, unless that would make much more of it."""
+    try:
+        laid_out = json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return body.splitlines()
+    return (laid_out if len(laid_out) <= _MOST_INDENT * len(body) + 1000 else body).splitlines()
+
+
+def _aligned(left: list[str], right: list[str], budget: Budget) -> Iterator[Line]:
+    for part in align(left, right, budget):
+        mine, theirs = left[part.start : part.end], right[part.other_start : part.other_end]
+        if part.is_same or not mine or not theirs:
+            yield from _beside(mine, theirs, part.start, part.other_start)
+        else:
+            yield from _by_member(mine, theirs, part.start, part.other_start, budget)
+
+
+def _by_member(
+    left: list[str], right: list[str], before: int, other_before: int, budget: Budget
+) -> Iterator[Line]:
+    """Yield lines that are not the same, a member of an object beside the one of that name."""
+    mine, theirs = ([line.partition('": ')[0] for line in side] for side in (left, right))
+    for part in align(mine, theirs, budget):
+        yield from _beside(
+            left[part.start : part.end],
+            right[part.other_start : part.other_end],
+            before + part.start,
+            other_before + part.other_start,
+        )
+
+
+def _beside(left: list[str], right: list[str], before: int, other_before: int) -> Iterator[Line]:
+    """Yield line beside line; the numbers of those before are given."""
+    for i, (one, other) in enumerate(zip_longest(left, right), 1):
+        if one is None:
+            yield Line(None, (Piece(other, is_other=True),), None, other_before + i)
+        elif other is None:
+            yield Line((Piece(one, is_other=True),), None, before + i, None)
+        else:
+            yield Line(*_marked(one, other), before + i, other_before + i)
+
+
+def _marked(one: str, other: str) -> tuple[tuple[Piece, ...], tuple[Piece, ...]]:
+    """Cut two lines into what they begin with alike, what differs, and what they end with alike."""
+    if one == other:
+        return (Piece(one),), (Piece(other),)
+    most = min(len(one), len(other))
+    head = next((i for i in range(most) if one[i] != other[i]), most)
+    tail = next((i for i in range(most - head) if one[-1 - i] != other[-1 - i]), most - head)
+    return _cut(one, head, tail), _cut(other, head, tail)
+
+
+def _cut(text: str, head: int, tail: int) -> tuple[Piece, ...]:
+    end = len(text) - tail
+    pieces = (Piece(text[:head]), Piece(text[head:end], is_other=True), Piece(text[end:]))
+    return tuple(piece for piece in pieces if piece.text or piece.is_other)

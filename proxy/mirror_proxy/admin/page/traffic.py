@@ -1,0 +1,60 @@
+"""Traffic: what flows at present, and how it did over the last minutes, as numbers and as curves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mirror_proxy.admin.page import history
+from mirror_proxy.admin.page.history import SPAN_S, Rate
+from mirror_proxy.admin.page.moment import Moment
+
+WIDTH, HEIGHT = 600, 120
+_RECENT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Rates per second (None: not known yet), and points of polylines in `WIDTH` x `HEIGHT`; `top` is their scale."""
+
+    recent: Rate | None
+    requests: int
+    copies: int
+    top: float
+    request_curve: str
+    copy_curve: str
+    span_s: float
+
+
+def of(moment: Moment) -> Traffic:
+    """Return it as of the newest point."""
+    found = history.rates(moment.points)
+    top = _round_up(max((max(rate.requests, rate.copies) for rate in found), default=0.0))
+    newest = moment.points[-1]
+    return Traffic(
+        history.recent(moment.points, _RECENT_S),
+        newest.requests,
+        newest.copies,
+        top,
+        _curve([(rate, rate.requests) for rate in found], newest.time, top),
+        _curve([(rate, rate.copies) for rate in found], newest.time, top),
+        SPAN_S,
+    )
+
+
+def _curve(values: list[tuple[Rate, float]], end: float, top: float) -> str:
+    """Draw heights over the middle of the time they were counted in; the right edge is `end`."""
+    return " ".join(
+        f"{max(0.0, WIDTH - (end - (rate.start + rate.end) / 2) / SPAN_S * WIDTH):.1f},"
+        f"{HEIGHT * (1 - height / top):.1f}"
+        for rate, height in values
+    )
+
+
+def _round_up(most: float) -> float:
+    """Return 1, 2 or 5 with noughts, not less than `most`."""
+    step = 1.0
+    while True:
+        for digit in (1, 2, 5):
+            if most <= digit * step:
+                return digit * step
+        step *= 10

@@ -1,0 +1,231 @@
+"""What `/routes`, `/mirrors` and `/config_dump` show, made of the configuration in force and what overrides it.
+
+Of thousands of routes that takes long: a thread makes it of a `Standing`, which does not change under it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Protocol
+
+from mirror_proxy.admin.subject import Loaded, Refusal, Row, Snapshot, Steered
+from mirror_proxy.config.model import Config, FieldMatch, Match, MirrorPolicy, Route, StringMatch, VirtualHost
+from mirror_proxy.mirror.share import MILLION, millionths
+from mirror_proxy.runtime import ALL_MIRRORS
+from mirror_proxy.telemetry.metrics import Report
+from mirror_proxy.translate.envoy_cluster import clusters
+from mirror_proxy.translate.envoy_route import route_configuration
+
+_TYPE = "type.googleapis.com/envoy.admin.v3"
+
+
+class Steerable(Protocol):
+    """What of a subject is shown here: a `Subject`, or how one stood."""
+
+    @property
+    def loaded(self) -> Loaded:
+        """What is in force."""
+
+    @property
+    def refusal(self) -> Refusal | None:
+        """What was refused since."""
+
+    def weights_of(self, route: str) -> tuple[Mapping[str, int], float | None]:
+        """Return the overridden weights of a route, and for how many seconds more."""
+
+    def steered(self, mirror: str) -> Steered:
+        """Return what was set of a mirror by hand."""
+
+
+class Standing:
+    """How `subject` stood when this was made; any thread may read it."""
+
+    def __init__(self, subject: Steerable) -> None:
+        self.loaded = subject.loaded
+        self.refusal = subject.refusal
+        routes = list(self.loaded.config.routes())
+        names = {mirror.name for route in routes for mirror in route.mirrors}
+        self._weights = {route.name: subject.weights_of(route.name) for route in routes}
+        self._steered = {name: subject.steered(name) for name in {*names, ALL_MIRRORS}}
+
+    def weights_of(self, route: str) -> tuple[Mapping[str, int], float | None]:
+        """Return the weights that a route had in place of the file's."""
+        return self._weights[route]
+
+    def steered(self, mirror: str) -> Steered:
+        """Return what was set of a mirror by hand."""
+        return self._steered[mirror]
+
+    @property
+    def mirrors(self) -> Mapping[str, Steered]:
+        """Return what was set of each mirror, and of `ALL_MIRRORS`."""
+        return self._steered
+
+
+def routes(subject: Steerable, only: str | None = None) -> list[Row]:
+    """Return a row for each route, or those called `only`: its host, conditions and destinations."""
+    return [
+        _route(subject, host, route)
+        for host in subject.loaded.config.virtual_hosts
+        for route in host.routes
+        if only in {None, route.name}
+    ]
+
+
+def _route(subject: Steerable, host: VirtualHost, route: Route) -> Row:
+    weights, left_s = subject.weights_of(route.name)
+    row: Row = {
+        "name": route.name,
+        "virtual_host": host.name,
+        "domains": list(host.domains),
+        "matches": [_match(match) for match in route.matches] or ["everything"],
+        "destinations": [
+            {
+                "name": one.name,
+                "cluster": one.cluster,
+                "weight": weights.get(one.name, one.weight),
+                "file_weight": one.weight,
+            }
+            for one in route.destinations
+        ],
+        "mirrors": [mirror.name for mirror in route.mirrors if not mirror.is_baseline],
+        "overridden": bool(weights),
+    }
+    if left_s is not None:
+        row["ends_in_s"] = round(left_s, 1)
+    return row
+
+
+def mirrors(subject: Steerable, snapshot: Snapshot, only: str | None = None) -> Row:
+    """Return a row for each mirror, or for the one called `only`: its share, and what became of its requests.
+
+    `all_paused`: also those that a reload adds. `ends_in_s` is when a mirror's pause ends, or where it has none,
+    its percent: then the file's holds again.
+    """
+    seen = {row["name"]: row for row in snapshot.mirrors}
+    ends = _outcomes(snapshot.report)
+    found = {
+        mirror.name: _mirror(subject, ends.get(mirror.name, {}), route.name, mirror)
+        | seen.get(mirror.name, {})
+        for route in subject.loaded.config.routes()
+        for mirror in route.mirrors
+        if only in {None, mirror.name}
+    }
+    return {"mirrors": list(found.values()), "all_paused": subject.steered(ALL_MIRRORS).paused}
+
+
+def _mirror(subject: Steerable, outcomes: Mapping[str, float], route: str, policy: MirrorPolicy) -> Row:
+    steered = subject.steered(policy.name)
+    file_percent = round(policy.percent, 4)
+    row: Row = {
+        "name": policy.name,
+        "route": route,
+        "cluster": policy.cluster,
+        "role": policy.role,
+        "percent": file_percent if steered.percent is None else steered.percent,
+        "file_percent": file_percent,
+        "overridden": steered.percent is not None,
+        "paused": steered.paused,
+        "outcomes": dict(sorted(outcomes.items())),
+    }
+    if steered.left_s is not None:
+        row["ends_in_s"] = round(steered.left_s, 1)
+    return row
+
+
+def _outcomes(report: Report) -> dict[str, dict[str, float]]:
+    """Return what became of each mirror's requests, by the mirror's name: one pass over all counts."""
+    found: dict[str, dict[str, float]] = {}
+    for (_, mirror, outcome), count in report.get("mirror_requests_total", {}).items():
+        if count and not isinstance(count, list):
+            mine = found.setdefault(mirror, {})
+            mine[outcome] = mine.get(outcome, 0) + count
+    return found
+
+
+def _match(match: Match) -> str:
+    """Say a block of conditions in short: `path prefix /a, method GET, header x-user exact jason`."""
+    fields = (
+        ("path", match.path),
+        ("method", match.method),
+        ("authority", match.authority),
+        ("scheme", match.scheme),
+    )
+    said = [f"{name} {_string(value)}" for name, value in fields if value is not None]
+    said += [_field("header", field) for field in match.headers]
+    said += [_field("query", field) for field in match.query]
+    if match.port is not None:
+        said.append(f"port {match.port}")
+    return ", ".join(said) or "everything"
+
+
+def _field(what: str, field: FieldMatch) -> str:
+    return f"{what} {field.name} {'not ' if field.invert else ''}{_string(field.value)}"
+
+
+def _string(match: StringMatch) -> str:
+    fold = " (any case)" if match.ignore_case else ""
+    return match.kind if match.kind == "present" else f"{match.kind} {match.value}{fold}"
+
+
+def config_dump(subject: Steerable) -> Row:
+    """Return what is in force as Envoy's `/config_dump` does (api/envoy/admin/v3/config_dump_shared.proto).
+
+    A reload that was refused is the routes' `error_state`, with a line in `details` for each problem.
+    """
+    loaded, refusal = subject.loaded, subject.refusal
+    since = _time(loaded.since)
+    config = _as_steered(subject)
+    version = {"version_info": str(loaded.generation), "last_updated": since}
+    of_routes: Row = {**version, "route_config": route_configuration(config), "client_status": "ACKED"}
+    if refusal is not None:
+        of_routes["client_status"] = "NACKED"
+        of_routes["error_state"] = {
+            "last_update_attempt": _time(refusal.time),
+            "details": "\n".join(refusal.problems),
+        }
+    return {
+        "configs": [
+            {
+                "@type": f"{_TYPE}.ClustersConfigDump",
+                "version_info": str(loaded.generation),
+                "dynamic_active_clusters": [{**version, "cluster": cluster} for cluster in clusters(config)],
+            },
+            {"@type": f"{_TYPE}.RoutesConfigDump", "dynamic_route_configs": [of_routes]},
+        ]
+    }
+
+
+def _as_steered(subject: Steerable) -> Config:
+    """Return the configuration in force with the weights and shares that requests really meet."""
+    config = subject.loaded.config
+    hosts = tuple(
+        dataclasses.replace(host, routes=tuple(_steered_route(subject, route) for route in host.routes))
+        for host in config.virtual_hosts
+    )
+    return dataclasses.replace(config, virtual_hosts=hosts)
+
+
+def _steered_route(subject: Steerable, route: Route) -> Route:
+    weights, _ = subject.weights_of(route.name)
+    destinations = tuple(
+        dataclasses.replace(one, weight=weights.get(one.name, one.weight)) for one in route.destinations
+    )
+    mirrors = tuple(_steered_mirror(subject, mirror) for mirror in route.mirrors)
+    return dataclasses.replace(route, destinations=destinations, mirrors=mirrors)
+
+
+def _steered_mirror(subject: Steerable, policy: MirrorPolicy) -> MirrorPolicy:
+    """One that is paused gets 0 of what there is."""
+    steered = subject.steered(policy.name)
+    if steered.paused:
+        return dataclasses.replace(policy, numerator=0)
+    if steered.percent is None:
+        return policy
+    return dataclasses.replace(policy, numerator=millionths(steered.percent), denominator=MILLION)
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, tz=UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,103 @@
+"""The admin server's doors: everything, and only what probes and scrapers need."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+
+from aiohttp import web
+
+from mirror_proxy.admin import changes, guard, views
+from mirror_proxy.admin.beside import CHANGES, DIFFERENCES, VIEWS, Beside
+from mirror_proxy.admin.connections import REASONS, Connections, timed
+from mirror_proxy.admin.errors import LOGGER
+from mirror_proxy.admin.page.live import LIVE, Live
+from mirror_proxy.admin.scrapes import Scrapes
+from mirror_proxy.admin.subject import Subject
+from mirror_proxy.telemetry.metrics import Report
+
+_CLOSE_S = 1.0
+_LISTENERS = ("admin", "metrics")
+#: The work that is done beside the loop, each kind by a thread of its own.
+_KINDS = {VIEWS: "views", CHANGES: "the answers of changes", DIFFERENCES: "differences"}
+
+
+class Door:
+    """One open door; close it to be rid of its socket too."""
+
+    def __init__(self, sock: socket.socket, runner: web.AppRunner, connections: Connections) -> None:
+        self._sock = sock
+        self._runner = runner
+        self._connections = connections
+
+    async def close(self) -> None:
+        """Take no more, and finish; a client that has not read its answer within a second loses it."""
+        self._connections.close()
+        self._sock.close()
+        await self._runner.cleanup()
+
+
+class AdminServer:
+    """Serves `subject` on sockets that already listen."""
+
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
+        self._scrapes = Scrapes(subject)
+        self._beside = {key: Beside(what) for key, what in _KINDS.items()}
+        self._connections: dict[str, Connections] = {}
+        self._ended = {name: dict.fromkeys(REASONS, 0) for name in _LISTENERS}
+
+    async def open(self, sock: socket.socket) -> Door:
+        """Open the door to everything."""
+        return await self._open("admin", sock, views.PAGES, changes.CHANGES)
+
+    async def open_probes(self, sock: socket.socket) -> Door:
+        """Open the door that has only what `views.PROBES` names."""
+        return await self._open("metrics", sock, views.PROBES, ())
+
+    def report(self) -> Report:
+        """Count connections, those that there are and those that were ended."""
+        return {
+            "admin_connections_active": {(name,): len(some) for name, some in self._connections.items()},
+            "admin_connections_ended_total": {
+                (name, reason): count
+                for name, ended in self._ended.items()
+                for reason, count in ended.items()
+                if name in self._connections
+            },
+        }
+
+    def close(self) -> None:
+        """Do no more work beside the loop."""
+        self._scrapes.close()
+        for beside in self._beside.values():
+            beside.close()
+
+    async def _open(
+        self,
+        listener: str,
+        sock: socket.socket,
+        pages: tuple[views.Page, ...],
+        taken: tuple[changes.Change, ...],
+    ) -> Door:
+        is_local = ipaddress.ip_address(sock.getsockname()[0]).is_loopback
+        guards = (guard.explain, guard.refuse_foreign_host) if is_local else (guard.explain,)
+        app = web.Application(middlewares=(timed, *guards), client_max_size=guard.MAX_BODY_BYTES)
+        app[guard.SUBJECT] = self._subject
+        app[guard.IS_LOCAL] = is_local
+        app[views.SCRAPES] = self._scrapes
+        for kind, beside in self._beside.items():
+            app[kind] = beside
+        app[LIVE] = live = Live(self._subject)
+        app.on_shutdown.append(live.close)
+        for path, page, _ in pages:
+            if page is not None:
+                app.router.add_get(path, page)
+        for method, path, change in taken:
+            app.router.add_route(method, path, guard.guarded(change))
+        runner = web.AppRunner(app, access_log=None, logger=LOGGER, shutdown_timeout=_CLOSE_S)
+        await runner.setup()
+        assert runner.server is not None  # noqa: S101 - it is set up
+        connections = Connections(sock, runner.server, self._ended[listener])
+        self._connections[listener] = connections
+        return Door(sock, runner, connections)

@@ -1,0 +1,163 @@
+"""What the admin server shows and may ask for, as it sees it: the supervisor is given to it in this shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from mirror_proxy.compare.example import Example, Search
+from mirror_proxy.compare.totals import Totals
+from mirror_proxy.config.model import Config, Log
+from mirror_proxy.ramp.plan import Plan
+from mirror_proxy.runtime import Key
+from mirror_proxy.telemetry.metrics import Report
+
+State = Literal["INITIALIZING", "LIVE", "DRAINING"]  # Envoy's (api/envoy/admin/v3/server_info.proto)
+Row = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """How all workers together stand at one moment."""
+
+    report: Report
+    clusters: list[Row]
+    mirrors: list[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The configuration in force, its generation, and when it came into force (seconds since the epoch)."""
+
+    config: Config
+    generation: int
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The last reload that was refused, until one succeeds: its problems, a line each, and when it was."""
+
+    problems: tuple[str, ...]
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class Steered:
+    """How an operator has a mirror stand.
+
+    `percent` is in place of the file's (None: that holds). It is `paused` under its own name, or with all others.
+    `left_s`: for so many seconds more (None: on) it is paused, or where it is not, has that percent.
+    """
+
+    percent: float | None = None
+    paused: bool = False
+    left_s: float | None = None
+
+
+class RefusedError(Exception):
+    """What was asked for cannot be; nothing has changed. `more` says what could be, by name."""
+
+    def __init__(self, message: str, **more: object) -> None:
+        super().__init__(message)
+        self.more = more
+
+
+class Ramps(Protocol):
+    """The ramps of a running proxy, each known by the key of what it overrides."""
+
+    def rows(self) -> list[Row]:
+        """Describe those that are under way, and the last of each target that is over."""
+
+    async def start(self, plan: Plan) -> None:
+        """Begin a ramp; returns when its first step is in force. Raises `RefusedError`."""
+
+    async def go(self, key: Key) -> None:
+        """Have a ramp that is held go on. Raises `RefusedError`."""
+
+    async def stop(self, key: Key, *, keep: bool) -> None:
+        """End a ramp where it is (`keep`), or go back to what was there before. Raises `RefusedError`."""
+
+
+class Logs(Protocol):
+    """The log of a running proxy; `of_files` is how its files have it."""
+
+    of_files: Log
+
+    def wanted(self) -> Log:
+        """Return how all processes log."""
+
+    async def set_level(self, level: str) -> None:
+        """Log from `level` up; returns when every process does."""
+
+
+class Subject(Protocol):
+    """A running proxy."""
+
+    @property
+    def logs(self) -> Logs:
+        """What all processes log."""
+
+    @property
+    def ramps(self) -> Ramps:
+        """What raises percents and weights by itself."""
+
+    @property
+    def state(self) -> State:
+        """`LIVE` while at least one worker serves and no drain has begun."""
+
+    @property
+    def loaded(self) -> Loaded:
+        """What is in force."""
+
+    @property
+    def refusal(self) -> Refusal | None:
+        """What was refused since."""
+
+    async def snapshot(self) -> Snapshot:
+        """Ask the workers; answers within a second even if one hangs."""
+
+    def server_info(self) -> Row:
+        """Describe version, generation and processes."""
+
+    def weights_of(self, route: str) -> tuple[Mapping[str, int], float | None]:
+        """Return the weights that a route has in place of the file's, and for how many seconds more (None: on)."""
+
+    def steered(self, mirror: str) -> Steered:
+        """Return what was set of a mirror by hand (`runtime.ALL_MIRRORS`: whether all are paused)."""
+
+    async def set_weights(self, route: str, weights: Mapping[str, int], ttl_s: float | None) -> None:
+        """Change weights; returns when every worker uses them. Raises `RefusedError`."""
+
+    async def set_mirror(
+        self, mirror: str, percent: float | None, paused: bool | None, ttl_s: float | None
+    ) -> None:
+        """Change a mirror's percent, or pause or resume it (`runtime.ALL_MIRRORS`: all); None leaves as it is.
+
+        Returns when every worker knows. Raises `RefusedError`.
+        """
+
+    async def reset(self, *, route: str | None = None, mirror: str | None = None) -> None:
+        """Have the file's weights of a route, or its percent of a mirror, hold again; who is paused stays so.
+
+        Returns when every worker knows. Raises `RefusedError`.
+        """
+
+    async def totals(self, since: float) -> Totals:
+        """Return all that was counted from the minute of `since` on; if nothing is compared, since the proxy's start.
+
+        Raises `RefusedError` when the comparer does not answer or its store fails.
+        """
+
+    async def differences(self, search: Search) -> tuple[Example, ...]:
+        """Return examples of differences. Raises `RefusedError` when nothing is compared or the store fails."""
+
+    async def difference(self, number: int) -> Example | None:
+        """Return one example. Raises `RefusedError` as `differences` does."""
+
+    async def reload(self) -> Refusal | None:
+        """Load the configuration again; returns when it is in force in every worker, or why it is not."""
+
+    def drain(self) -> None:
+        """Begin to drain, as SIGTERM does."""

@@ -1,0 +1,85 @@
+"""`mirror-proxy check`: what a configuration does, and whether it is fit to run."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from mirror_proxy.cli.printing import complain, document, say, show
+from mirror_proxy.cli.verb import FAILED, OK, Verbs, add_files, add_parser, load_and_warn
+from mirror_proxy.config import flags
+
+if TYPE_CHECKING:
+    from mirror_proxy.config.loader import Loaded
+
+ABOUT = """\
+Load files and flags as run does, tell every problem and warning, and show what would be done.
+
+Problems and warnings go to standard error, the rest to standard output. With --live the places are tried
+out, from here: run it where the proxy will run.
+"""
+EXAMPLES = """\
+examples:
+  before a change goes out:
+    mirror-proxy check config/shop --strict
+  before v2 sees its first request, in the proxy's own container:
+    mirror-proxy check config/shop --live
+
+exit codes: 0 fine, 1 there are problems (with --strict: or warnings), 2 wrong flags or variables.
+"""
+
+
+def add_to(verbs: Verbs[argparse.ArgumentParser]) -> None:
+    """Add the verb to the command."""
+    parser = add_parser(
+        verbs,
+        "check",
+        "tell what is wrong with a configuration, and what it does",
+        ABOUT,
+        EXAMPLES,
+        "[FILE|DIR ...] [--strict] [--live] [the flags of run]",
+    )
+    add_files(parser)
+    parser.add_argument("--strict", action="store_true", help="Let warnings count as problems.")
+    parser.add_argument(
+        "--live", action="store_true", help="Go through the checklist: are v1 and v2 there and apart?"
+    )
+    flags.add_to(parser, flags.READING)
+    parser.set_defaults(verb=_check)
+
+
+def _check(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    from mirror_proxy.advice.outline import outline  # noqa: PLC0415  with the verb
+
+    loaded = load_and_warn(arguments, environ)
+    document(outline(loaded.config))
+    has_warnings, has_problems = bool(loaded.config.warnings), not _can_export(loaded)
+    if arguments.live:
+        found = _go_through(loaded)
+        has_warnings |= "warning" in found
+        has_problems |= "problem" in found
+    return FAILED if has_problems or (has_warnings and arguments.strict) else OK
+
+
+def _can_export(loaded: Loaded) -> bool:
+    """Tell whether what spans need is installed, and say so if not: run would not start."""
+    from mirror_proxy.supervisor import spans  # noqa: PLC0415  with the verb
+    from mirror_proxy.supervisor.sockets import StartError  # noqa: PLC0415  with the verb
+
+    try:
+        spans.check(loaded.config.settings)
+    except StartError as error:
+        complain(str(error))
+        return False
+    return True
+
+
+def _go_through(loaded: Loaded) -> set[str]:
+    """Print the checklist; give the words its lines begin with."""
+    from mirror_proxy.advice.checklist import checklist  # noqa: PLC0415  with the flag
+
+    found = list(checklist(loaded.config, loaded.documents, show))
+    show("")
+    say("", *map(str, found))
+    return {finding.word for finding in found}

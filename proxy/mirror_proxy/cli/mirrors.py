@@ -1,0 +1,149 @@
+"""`mirror-proxy ctl mirrors`, `percent`, `pause` and `resume`: see how mirrors stand, and steer them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from mirror_proxy.cli import table
+from mirror_proxy.cli.action import UsageError, end, gone, only
+from mirror_proxy.cli.weights import FILE
+from mirror_proxy.config.flags import PREFIX
+from mirror_proxy.report.words import span
+
+if TYPE_CHECKING:
+    from mirror_proxy.cli.remote import Remote
+
+ALL_PAUSED = "all mirrors are paused, also those that a reload adds"
+
+
+def mirrors(remote: Remote, words: Sequence[str], ttl: str | None) -> list[str]:
+    """Show every mirror."""
+    only(words, ttl)
+    found = remote.get("/mirrors")
+    said = [ALL_PAUSED] if found["all_paused"] else []
+    if not found["mirrors"]:
+        return [*said, "there are no mirrors"]
+    head = ("mirror", "percent", "file", "paused", "ends in", "in flight", "breaker", "outcomes")
+    return [*table.lines(head, map(_cells, found["mirrors"])), *said]
+
+
+def _cells(row: Mapping[str, Any]) -> tuple[object, ...]:
+    return (
+        row["name"],
+        _share(row, "percent") if row["role"] == "mirror" else "-",
+        _share(row, "file_percent") if row["overridden"] else "-",
+        "yes" if row["paused"] else "-",
+        span(row["ends_in_s"]) if "ends_in_s" in row else "-",
+        row.get("in_flight", "-"),
+        row.get("breaker", "-"),
+        " ".join(f"{outcome}={count:g}" for outcome, count in row["outcomes"].items()) or "-",
+    )
+
+
+def steered(remote: Remote) -> Iterator[str]:
+    """Say of `status` what of the mirrors is set live."""
+    found = remote.get("/mirrors")
+    if found["all_paused"]:
+        yield f"{ALL_PAUSED}; see mirrors"
+    for row in found["mirrors"]:
+        if row["overridden"]:
+            shares = f"{_share(row, 'percent')} in place of the file's {_share(row, 'file_percent')}"
+            yield f"the percent of {row['name']} is set live, {shares}; see mirrors"
+        if row["paused"] and not found["all_paused"]:
+            yield f"{row['name']} is paused; see mirrors"
+
+
+def percent(remote: Remote, words: Sequence[str], ttl: str | None) -> list[str]:
+    """Set a mirror's share of its route's requests."""
+    if len(words) != 2:
+        raise UsageError(f"say which mirror and its percent: percent NAME N, or percent NAME {FILE}")
+    name, wanted = words[0], _percent(words[1])
+    if wanted is None and ttl:
+        raise UsageError("the file's percent has no end: leave out --ttl")
+    before = {row["name"]: _share(row, "percent") for row in remote.get("/mirrors")["mirrors"]}
+    found = _change(remote, {"mirror": name, "percent": wanted}, ttl)["mirrors"]
+    if not found:
+        raise gone(name)
+    [row] = found
+    cells = (name, _share(row, "file_percent"), before.get(name, "-"), _share(row, "percent"))
+    said = table.lines(("mirror", "file", "before", "now"), [cells])
+    if row["paused"]:
+        said.append(f"it is paused all the same; see resume {name}")
+    if wanted is None:
+        return said
+    until = [] if row["paused"] else [end(row, "percent")]  # of one that is paused the row tells another end
+    return [*said, *until, "", *edit(remote, row)]
+
+
+def pause(remote: Remote, words: Sequence[str], ttl: str | None) -> list[str]:
+    """Have a mirror, or all, get nothing for now."""
+    body = _named(words, "pause")
+    found = _change(remote, {**body, "paused": True}, ttl)
+    said = f"{words[0]} is paused" if words else ALL_PAUSED
+    until = f"for {ttl}" if ttl else f"until {' '.join(['resume', *words])}, or until the proxy is restarted"
+    under_way = sum(row.get("in_flight", 0) for row in found["mirrors"])
+    return [f"{said}, {until}", *([f"copies that are still under way: {under_way}"] if under_way else [])]
+
+
+def resume(remote: Remote, words: Sequence[str], ttl: str | None) -> list[str]:
+    """Have a mirror, or all, get copies again."""
+    body = _named(words, "resume")
+    if ttl:
+        raise UsageError("what is resumed has no end: leave out --ttl")
+    found = _change(remote, {**body, "paused": False}, ttl)["mirrors"]
+    return list(map(_resumed, found)) or ["there are no mirrors"]
+
+
+def _resumed(row: Mapping[str, Any]) -> str:
+    if row["paused"]:
+        return f"{row['name']} stays paused by its own name; see resume {row['name']}"
+    share = f", at {_share(row, 'percent')}" if row["role"] == "mirror" else ""
+    return f"{row['name']} is not paused{share}"
+
+
+def _change(remote: Remote, body: Mapping[str, object], ttl: str | None) -> Any:
+    return remote.change("PATCH", "/mirrors", {**body, "ttl": ttl} if ttl else body)
+
+
+def _named(words: Sequence[str], action: str) -> dict[str, str]:
+    """Return what names one mirror, or nothing for all."""
+    if len(words) > 1:
+        raise UsageError(f"{action} takes the name of one mirror, or none for all, not {' '.join(words)}")
+    return {"mirror": words[0]} if words else {}
+
+
+def _percent(word: str) -> float | None:
+    if word == FILE:
+        return None
+    try:
+        number = float(word)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 100:
+        raise UsageError(f'"{word}" is no percent: write a number from 0 to 100, or {FILE}')
+    return number
+
+
+def _share(row: Mapping[str, Any], key: str) -> str:
+    return f"{row[key]:g} %"
+
+
+def edit(remote: Remote, row: Mapping[str, Any]) -> list[str]:
+    """Say what to write so that a restart keeps it; a mirror that a flag made is named without its route."""
+    share = f"{row['percent']:g}"
+    if "/" not in row["name"]:
+        return [f"to make it last, start the proxy with --percent {share}, or {PREFIX}PERCENT={share}"]
+    routes = [one for one in remote.get("/routes")["routes"] if one["name"] == row["route"]]
+    if not routes:
+        raise gone(row["name"])
+    route = routes[0]
+    return [
+        f"to make it last, write in the VirtualService {route['virtual_host']}, http route {row['route']}:",
+        *(
+            [f"    beside mirror:  mirrorPercentage: {{value: {share}}}"]
+            if len(route["mirrors"]) == 1
+            else []
+        ),
+        f"    under mirrors:  percentage: {{value: {share}}}",
+    ]

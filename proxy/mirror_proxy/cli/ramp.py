@@ -1,0 +1,224 @@
+"""`mirror-proxy ctl ramp`: raise a mirror's percent or a canary's weight in steps, and see how that goes.
+
+The ramp runs in the proxy, not here: who follows one may leave, and it goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from mirror_proxy.cli import mirrors, table, weights
+from mirror_proxy.cli.action import RemoteError, UsageError
+from mirror_proxy.report.words import span
+
+if TYPE_CHECKING:
+    from mirror_proxy.cli.remote import Remote
+
+ABOUT = """\
+  ramp                                every ramp: its steps, where it is, its guards, its log
+  ramp NAME [N ...]                   raise a mirror's percent step by step (1 5 25 100), while its guards hold
+  ramp ROUTE HOST/SUBSET [N ...]      the same with the weight of a canary; the others share the rest
+  ramp go NAME                        have a ramp that is held go on; NAME is the mirror's, or the route's
+  ramp stop NAME                      end a ramp and go back to what was there before; with --keep, stay at its step
+  ramp follow NAME                    print what a ramp does until it ends, as --follow does
+"""
+EXAMPLE = """\
+  let v2 see more and more, while no more than 1 % of its answers are errors; else go back at once:
+    mirror-proxy ctl ramp shop/v2 1 5 25 100 --every 10m --guard 'mirror_error_rate>1%' --follow
+  a canary, as long as its primary's p99 is not 1.2 times what the route's was before:
+    mirror-proxy ctl ramp shop shop/v2 5 25 50 100 --every 15m --guard 'primary_p99>1.2x'
+"""
+
+_LOOK_S = 1.0
+#: Options of a start, and what each is called in what the proxy is sent.
+_PLAN = {"every": "every", "guard": "guards", "on_fail": "on_fail", "min_samples": "min_samples"}
+_KINDS = ("mirror", "route")
+_OVER = frozenset({"finished", "rolled back", "ended"})
+_OWN = (*_PLAN, "keep", "follow")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add what only a ramp takes."""
+    group = parser.add_argument_group("for ramp")
+    group.add_argument("--every", metavar="10m", help="how long each step lasts at least (default 10m)")
+    text = (
+        "what stops it, besides mirror_error_rate>5%% (a canary: primary_error_rate>5%%) and loop_lag>250ms, unless it"
+        " is on the same figure: a limit as in report --fail-on, or such as primary_p99>1.2x, so many times as before"
+    )
+    group.add_argument("--guard", metavar="LIMIT", action="append", help=text)
+    text = "then go back to what was there before (the default), or stay until ramp go or ramp stop"
+    group.add_argument("--on-fail", metavar="rollback|hold", help=text)
+    text = "how many samples each guard's figure needs before a step is over (default 100)"
+    group.add_argument("--min-samples", metavar="N", type=int, help=text)
+    group.add_argument(
+        "--keep", action="store_true", default=None, help="with stop: stay at the present step"
+    )
+    text = "print what it does until it ends; exit code 1 unless it reaches its last step"
+    group.add_argument("--follow", action="store_true", default=None, help=text)
+
+
+def refuse_options(arguments: argparse.Namespace) -> None:
+    """Refuse, for another action, what only a ramp takes; raises `UsageError`."""
+    _allow(arguments, (), "this")
+
+
+def ramp(
+    remote: Remote, arguments: argparse.Namespace, sleep: Callable[[float], None] = time.sleep
+) -> Iterator[str]:
+    """Yield the lines to print, each when there is something to say; raises `RemoteError` when a ramp fails."""
+    if arguments.ttl:
+        raise UsageError("a ramp has no --ttl: it ends by itself")
+    match arguments.words:
+        case []:
+            _allow(arguments, (), "ramp without a name")
+            yield from _shown(remote.get("/ramp")["ramps"])
+        case ["go", name]:
+            _allow(arguments, ("follow",), "ramp go")
+            named = _named(remote, name)
+            yield from _told(remote, named, remote.change("PATCH", "/ramp", named), arguments, sleep)
+        case ["stop", name]:
+            _allow(arguments, ("keep",), "ramp stop")
+            named = _named(remote, name)
+            query = urlencode(named) + ("&keep" if arguments.keep else "")
+            yield from _shown(_of(named, remote.change("DELETE", f"/ramp?{query}")))
+        case ["follow", name]:
+            _allow(arguments, (), "ramp follow")
+            yield from _followed(remote, _named(remote, name), sleep)
+        case ["go" | "stop" | "follow", *_]:
+            raise UsageError(f"say whose ramp, a mirror's or a route's: ramp {arguments.words[0]} NAME")
+        case [name, *words]:
+            _allow(arguments, (*_PLAN, "follow"), "ramp NAME")
+            target = _target(name, words)
+            steps = [_step(word) for word in words[len(target) - 1 :]]
+            given = {key: getattr(arguments, option) for option, key in _PLAN.items()}
+            body = {**target, "steps": steps or None, **given}
+            answer = remote.change(
+                "POST", "/ramp", {key: value for key, value in body.items() if value is not None}
+            )
+            named = {key: value for key, value in target.items() if key != "destination"}
+            yield from _told(remote, named, answer, arguments, sleep)
+
+
+def under_way(remote: Remote) -> Iterator[str]:
+    """Say of `status` which ramps are under way."""
+    for row in remote.get("/ramp")["ramps"]:
+        if row["state"] not in _OVER:
+            yield f"a ramp of {_name(row)} is {row['state']}{_place(row)}; see ramp"
+
+
+def _allow(arguments: argparse.Namespace, options: Sequence[str], what: str) -> None:
+    for option in _OWN:
+        if option not in options and getattr(arguments, option) is not None:
+            raise UsageError(f"{what} takes no --{option.replace('_', '-')}")
+
+
+# --- what is asked for ---
+
+
+def _target(name: str, words: Sequence[str]) -> dict[str, str]:
+    """Return what a ramp is of: a mirror, unless what follows its name is no number."""
+    if words and not _is_number(words[0]):
+        return {"route": name, "destination": words[0]}
+    return {"mirror": name}
+
+
+def _step(word: str) -> float:
+    if not _is_number(word):
+        raise UsageError(f'"{word}" is no step: write percents, such as 1 5 25 100')
+    number = float(word.removesuffix("%"))
+    return int(number) if number.is_integer() else number
+
+
+def _is_number(word: str) -> bool:
+    return word.removesuffix("%").replace(".", "", 1).isdecimal()
+
+
+def _named(remote: Remote, name: str) -> dict[str, str]:
+    """Return what names a ramp to the proxy: its mirror or its route, whichever is called so and has one."""
+    ramps = remote.get("/ramp")["ramps"]
+    found = [(kind, row["state"]) for row in ramps for kind in _KINDS if row.get(kind) == name]
+    kinds = {kind for kind, state in found if state not in _OVER} or {kind for kind, _ in found}
+    if len(kinds) > 1:
+        raise RemoteError(f'both the mirror "{name}" and the route "{name}" have a ramp')
+    return {next(iter(kinds), "mirror"): name}
+
+
+def _of(named: Mapping[str, str], answer: Any) -> list[dict[str, Any]]:
+    return [row for row in answer["ramps"] if named.items() <= row.items()]
+
+
+# --- what is told ---
+
+
+def _told(
+    remote: Remote,
+    named: Mapping[str, str],
+    answer: Any,
+    arguments: argparse.Namespace,
+    sleep: Callable[[float], None],
+) -> Iterator[str]:
+    return _followed(remote, named, sleep) if arguments.follow else _shown(_of(named, answer))
+
+
+def _followed(remote: Remote, named: Mapping[str, str], sleep: Callable[[float], None]) -> Iterator[str]:
+    """Yield each event of a ramp, those that were too, until it ends or is held."""
+    seen = 0
+    try:
+        while True:
+            rows = _of(named, remote.get("/ramp"))
+            if not rows:
+                raise RemoteError(f"there is no ramp of {' '.join(named.values())}")
+            [row] = rows
+            yield from (_event(one) for one in row["log"] if one["number"] > seen)
+            seen = max((one["number"] for one in row["log"]), default=0)
+            if row["state"] == "finished":
+                yield from ("", *_lasting(remote, row))
+                return
+            if row["state"] not in {"running", "waiting"}:
+                raise RemoteError(f"the ramp of {_name(row)} is {row['state']}")
+            sleep(_LOOK_S)
+    except KeyboardInterrupt as error:
+        raise RemoteError("it is followed no more, and goes on") from error
+
+
+def _lasting(remote: Remote, row: Mapping[str, Any]) -> list[str]:
+    """Say what to write so that a restart keeps where a ramp has come to."""
+    if "mirror" in row:
+        found = [one for one in remote.get("/mirrors")["mirrors"] if one["name"] == row["mirror"]]
+        return [line for one in found for line in mirrors.edit(remote, one)]
+    found = [one for one in remote.get("/routes")["routes"] if one["name"] == row["route"]]
+    return [line for one in found for line in weights.edit(one)]
+
+
+def _shown(ramps: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    if not ramps:
+        yield "there are no ramps"
+    for row in ramps:
+        steps = ", ".join(f"{step:g}" for step in row["steps"])
+        yield f"{_name(row)}: {row['state']}{_place(row)}"
+        yield f"  steps {steps} %, each for {span(row['every_s'])} or more; a broken guard: {row['on_fail']}"
+        if row["waits_for"]:
+            yield f"  waits for more samples: {row['waits_for']}"
+        cells = [(guard["limit"], guard["outcome"], guard["why"]) for guard in row["guards"]]
+        yield from table.lines(("guard", "outcome", "of this step"), cells, "  ")
+        yield from (f"  {_event(one)}" for one in row["log"])
+
+
+def _place(row: Mapping[str, Any]) -> str:
+    if row["percent"] is None:
+        return ""
+    next_in = f", next in {span(row['next_in_s'])}" if row["next_in_s"] else ""
+    return f" at {row['percent']:g} %, step {row['step']} of {len(row['steps'])}{next_in}"
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    return str(row["mirror"]) if "mirror" in row else f"{row['route']} {row['destination']}"
+
+
+def _event(event: Mapping[str, Any]) -> str:
+    return f"{datetime.fromtimestamp(event['time']).astimezone():%Y-%m-%d %H:%M:%S}  {event['text']}"

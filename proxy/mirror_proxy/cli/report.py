@@ -1,0 +1,108 @@
+"""`mirror-proxy report`: what v2 would have done differently, and whether that is within limits."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mirror_proxy.cli.verb import Verbs, add_parser
+from mirror_proxy.config import quantity
+
+ABOUT = """\
+Tell what a mirror would have done differently: fields of its answers that differ from the primary's more often than
+the primary's do from themselves, statuses, times of the same requests, and what became of each copy.
+
+It is read from a running proxy, or with --store from where one keeps it. With --for or --requests it waits, and tells
+of what happened meanwhile only. A limit names a figure and what is too much:
+
+  diff_rate                          answers that differ, noise left out, of those compared
+  mirror_error_rate                  copies that failed or were answered 5xx, of those sent
+  primary_error_rate                 requests answered 5xx, of those answered
+  p50_delta p90_delta p99_delta      percentiles of the paired difference, mirror's time less the primary's
+  primary_p50 ... mirror_p99         percentiles of the time until answered
+"""
+EXAMPLES = """\
+examples:
+  what differed in the last hour, as a page with pictures:
+    mirror-proxy report --since 1h --format html --output report.html
+  a gate before a release: wait for traffic, then fail when v2 is not as good:
+    mirror-proxy report --requests 10000 --for 30m --mirror shop/v2 --format junit --output report.xml \\
+                        --fail-on 'diff_rate>1%' --fail-on 'mirror_error_rate>0.5%' --fail-on 'p99_delta>50ms'
+
+exit codes: 0 fine, 1 a limit is broken or nobody answered, 2 wrong arguments, 3 too few samples to say.
+"""
+FORMATS = ("text", "json", "junit", "markdown", "html")
+
+
+def add_to(verbs: Verbs[argparse.ArgumentParser]) -> None:
+    """Add the verb to the command."""
+    parser = add_parser(
+        verbs,
+        "report",
+        "tell what a mirror does differently, and whether that is within limits",
+        ABOUT,
+        EXAMPLES,
+        "[--admin H:P | --store URL] [--since 1h | --for 5m] [--fail-on LIMIT ...] [--format F] ...",
+    )
+    span, whole = _reader(_span), _reader(_whole)
+    add = parser.add_argument
+    add("--admin", metavar="H:P", help="the proxy's admin address (default 127.0.0.1:9901, as of ctl)")
+    add(
+        "--token-file",
+        metavar="FILE",
+        help="file with the admin's token, which examples need where one is set",
+    )
+    add("--store", metavar="URL", help="read this store: sqlite:///FILE or postgresql://HOST/NAME")
+    add("--since", metavar="1h", type=span, help="only of the last so long (default: all there is)")
+    add("--for", metavar="5m", dest="for_s", type=span, help="wait so long, and tell of that time only")
+    add("--requests", metavar="N", type=whole, help="wait for so many requests; with --for, what is first")
+    add("--mirror", metavar="NAME", help="only of this mirror (default: all)")
+    text = "fail when this is so, of any mirror told of: such as 'diff_rate>1%%'; repeatable"
+    add("--fail-on", metavar="LIMIT", type=_reader(_limit), action="append", default=[], help=text)
+    text = "a limit is undecided with fewer samples (default 100)"
+    add("--min-samples", metavar="N", type=whole, default=100, help=text)
+    text = f"one of {', '.join(FORMATS)} (default text)"
+    add("--format", choices=FORMATS, default="text", metavar="F", help=text)
+    add("--output", metavar="FILE", help="where to write it (default: standard output)")
+    add(
+        "--examples", metavar="N", type=whole, default=3, help="examples of each field (default 3, up to 100)"
+    )
+    parser.set_defaults(verb=_report)
+
+
+def _report(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    from mirror_proxy.cli import reporting  # noqa: PLC0415  with the verb
+
+    return reporting.run(arguments, environ)
+
+
+def _reader(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Have argparse tell what is wrong with an argument."""
+
+    def checked(text: str) -> Any:
+        try:
+            return read(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return checked
+
+
+def _limit(text: str) -> object:
+    from mirror_proxy.report.limits import parse  # noqa: PLC0415  with the flag
+
+    return parse(text)
+
+
+def _span(text: str) -> float:
+    seconds = quantity.duration(text)
+    if seconds <= 0:
+        raise ValueError(f'"{text}" is no time at all; write such as 5m or 1h')
+    return seconds
+
+
+def _whole(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 16):
+        raise ValueError(f'"{text}" is not a whole number')
+    return int(text)

@@ -1,0 +1,153 @@
+"""Where a report is read from: a running proxy, or the store of one, which may run no more."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlencode, urlsplit
+
+from mirror_proxy.cli.action import RemoteError
+from mirror_proxy.cli.remote import Remote
+from mirror_proxy.compare.example import Example, Search, from_document
+from mirror_proxy.compare.totals import BY_FIELD, Totals, from_rows
+from mirror_proxy.config.model import StoreLimits, Thresholds
+from mirror_proxy.report.findings import Reading
+from mirror_proxy.version import version
+
+#: What a proxy answers while its comparer is behind, or is just being started.
+_REFUSED = 422
+
+
+class SourceError(Exception):
+    """The source could not be read; `details` are more lines of why. `is_passing`: soon it might be."""
+
+    def __init__(self, message: str, details: tuple[str, ...] = (), *, is_passing: bool = False) -> None:
+        super().__init__(message)
+        self.details = details
+        self.is_passing = is_passing
+
+
+class Source(Protocol):
+    """Something to read reports from."""
+
+    def read(self, ago_s: float | None = None, since: float = 0.0) -> Reading:
+        """Return what was counted in the last `ago_s` seconds, or since a time. Raises `SourceError`."""
+
+    def look(self, search: Search) -> Sequence[Example]:
+        """Find examples. Raises `SourceError`."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
+class Proxy:
+    """A running proxy, asked over its admin address, which is called `name`."""
+
+    def __init__(self, remote: Remote, name: str) -> None:
+        self._remote, self._name = remote, name
+
+    def read(self, ago_s: float | None = None, since: float = 0.0) -> Reading:
+        """Ask for totals. What compares nothing has counts since its start only, and says so."""
+        asked = f"{ago_s * 1000:.0f}ms" if ago_s is not None else f"{since:.3f}"
+        held = self._get("/compare/report", {"since": asked})
+        try:
+            reading = Reading(
+                self._name,
+                str(held["version"]),
+                _minute(float(held["since"])),
+                float(held["time"]),
+                from_rows(held["totals"]),
+                Thresholds(**held["thresholds"]),
+                tuple(map(str, held["mirrors"])),
+            )
+            if held["is_comparing"]:
+                return reading
+            return replace(reading, since=reading.until - float(self._get("/server_info", {})["uptime_s"]))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise self._unreadable() from error
+
+    def look(self, search: Search) -> Sequence[Example]:
+        """Ask for examples."""
+        given = {"route": search.route, "mirror": search.mirror, "path": search.path, "kind": search.kind}
+        query = {"since": f"{search.since:.3f}", "limit": str(search.limit)}
+        query |= {key: value for key, value in given.items() if value is not None}
+        held = self._get("/compare/differences", query)
+        try:
+            return [from_document(one) for one in held["differences"]]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise self._unreadable() from error
+
+    def close(self) -> None:
+        """Each question has a connection of its own."""
+
+    def _get(self, path: str, query: dict[str, str]) -> Any:
+        try:
+            return self._remote.get(f"{path}?{urlencode(query, errors='surrogatepass')}")
+        except RemoteError as error:
+            raise SourceError(str(error), error.details, is_passing=error.status == _REFUSED) from error
+
+    def _unreadable(self) -> SourceError:
+        return SourceError(
+            f"what {self._name} answers cannot be read; is it a mirror-proxy of another version?"
+        )
+
+
+class Kept:
+    """The store at `url`. What differs is judged by the thresholds that hold where none are set."""
+
+    def __init__(self, url: str) -> None:
+        from mirror_proxy.store import Store, StoreError  # noqa: PLC0415  dear to import, and for this only
+
+        self._error: type[Exception] = StoreError
+        kind, _, file = url.partition(":///")
+        if kind.startswith("sqlite") and not Path(file).exists():  # which opening it would make
+            raise SourceError(f"there is no store {file}")
+        try:
+            self._store = Store(url, StoreLimits())
+        except StoreError as error:
+            raise SourceError(str(error)) from error
+        parts = urlsplit(url)
+        self._name = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"  # without a password
+
+    def read(self, ago_s: float | None = None, since: float = 0.0) -> Reading:
+        """Add up what was counted."""
+        now = time.time()
+        begin = max(0.0, now - ago_s) if ago_s is not None else since
+        try:
+            totals = self._store.totals(begin)
+        except self._error as error:
+            raise SourceError(str(error)) from error
+        return Reading(self._name, version(), _minute(begin), now, totals, Thresholds())
+
+    def look(self, search: Search) -> Sequence[Example]:
+        """Find examples."""
+        try:
+            return self._store.differences(search)
+        except self._error as error:
+            raise SourceError(str(error)) from error
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._store.close()
+
+
+def _minute(since: float) -> float:
+    """Return the beginning of the minute, from which on everything is counted."""
+    return since // 60 * 60
+
+
+def between(first: Reading, last: Reading) -> Reading:
+    """Return what was counted from one reading to another with the same beginning.
+
+    A field that is counted under another name by now, since there are too many, may have lost counts: they are left
+    out. Raises `SourceError` when anything else was counted anew.
+    """
+    counts = dict((last.totals - first.totals).counts)
+    lost = {key for key, number in counts.items() if number < 0}
+    if any(key[0] not in BY_FIELD for key in lost):
+        raise SourceError(f"{first.source} was started anew meanwhile: there is nothing to compare with")
+    totals = Totals({key: number for key, number in counts.items() if key not in lost})
+    return replace(last, totals=totals, since=first.until)

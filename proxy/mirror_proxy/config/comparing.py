@@ -1,0 +1,262 @@
+"""Comparing: which answers of mirrors are laid beside the primary's, what tells noise, and where it is kept."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mirror_proxy.config.istio.destination import TARGET
+from mirror_proxy.config.model import Compare, FieldRule, Share, StoreLimits, Thresholds, Tolerance
+from mirror_proxy.config.node import Place
+from mirror_proxy.config.problems import did_you_mean
+from mirror_proxy.config.rules import Target
+from mirror_proxy.config.sampling import NAME, SHARE
+from mirror_proxy.config.schema import (
+    TEXT,
+    Field,
+    ListOf,
+    MapOf,
+    Record,
+    Scalar,
+    duration,
+    number,
+    size,
+    whole,
+)
+from mirror_proxy.pattern import Pattern
+
+#: A pair of bodies and heads has to fit into one datagram of the comparer's pipe.
+MAX_BODY_BYTES = 128 * 1024
+WHATS = ("path", "header", "regex")
+
+#: As `mirror_proxy.compare.path` reads them: of anything else nothing would come.
+_PATH = re.compile(r"\$(?:\[(?:\d*|\*)\]|\['(?:[^'\\]|\\.)*'\]|\.(?:\*|[^.\[\]*]+))*", re.DOTALL)
+_STORE = re.compile(r"sqlite(?:\+pysqlite)?:///(?!:memory:)[^?]+|postgresql(?:\+psycopg)?://.*")
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """How often, of the requests that are compared, the primary is asked again."""
+
+    share: Share = Share()
+    max_per_second: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Baselines:
+    """Who else answers a request that is compared, so that it is seen how answers of one version differ.
+
+    `secondaries` are those of routes that have their own.
+    """
+
+    secondary: Target | None = None
+    secondaries: tuple[tuple[str, Target], ...] = ()
+    repeat: Repeat | None = None
+
+    def in_namespace(self, namespace: str) -> Baselines:
+        """Return the same, with short hosts completed by `namespace`."""
+        one = replace(self.secondary, namespace=namespace) if self.secondary is not None else None
+        others = tuple((name, replace(target, namespace=namespace)) for name, target in self.secondaries)
+        return replace(self, secondary=one, secondaries=others)
+
+    def secondary_of(self, route: str) -> Target | None:
+        """Return a route's second v1."""
+        return dict(self.secondaries).get(route, self.secondary)
+
+
+@dataclass(frozen=True, slots=True)
+class _OfRoute:
+    share: Share | None = None
+    secondary: Target | None = None
+
+
+def _path(text: str) -> str:
+    if not _PATH.fullmatch(text):
+        raise ValueError(f'"{text}" is no path; write such as $.items[].price, as reports name it')
+    return text
+
+
+def _header(text: str) -> str:
+    if not NAME.fullmatch(text):
+        raise ValueError(f'"{text}" is no name of a header')
+    return text.lower()
+
+
+def _regex(text: str) -> str:
+    if not text:
+        raise ValueError("finds nothing")
+    Pattern(text)
+    return text
+
+
+def _rule(**given: str) -> FieldRule:
+    count = len(given.keys() & set(WHATS))
+    if count != 1:
+        raise ValueError(f"one of {', '.join(WHATS)} is needed, and no more (there are {count})")
+    return FieldRule(**given)
+
+
+def _tolerance(**given: Any) -> Tolerance:
+    if not given.keys() & {"absolute", "relative"}:
+        raise ValueError("one of absolute, relative is needed")
+    return Tolerance(**given)
+
+
+def _store_url(text: str) -> str:
+    if not _STORE.fullmatch(text):
+        raise ValueError(
+            "is no URL of a store; write such as sqlite:////var/lib/mirror-proxy.db or postgresql://HOST/NAME"
+        )
+    return text
+
+
+PATH = Scalar(("string",), _path)
+RULES = ListOf(
+    Record(
+        _rule,
+        (
+            Field("path", "path", PATH, "A place in JSON bodies and all below it; * is any one name."),
+            Field("header", "header", Scalar(("string",), _header), "A header's name."),
+            Field("regex", "regex", Scalar(("string",), _regex), "What is found in values (RE2)."),
+            Field("route", "route", TEXT, "Only on this route."),
+        ),
+        is_whole=True,
+    )
+)
+TOLERANCE = Record(
+    _tolerance,
+    (
+        Field("path", "path", PATH, "Which numbers (all)."),
+        Field("absolute", "absolute", number(0, 1e300), "Apart by no more than this.", 0.0),
+        Field("relative", "relative", number(0, 1), "Or by no more than this part of the larger.", 0.0),
+    ),
+    is_whole=True,
+)
+THRESHOLDS = Record(
+    Thresholds,
+    (
+        Field(
+            "relative", "relative", number(0, 1), "At least this much of (raw - noise) / (raw + noise).", 0.2
+        ),
+        Field(
+            "absolute",
+            "absolute",
+            number(0, 1),
+            "Raw less noise rate is above this, whatever luck may do.",
+            0.0003,
+        ),
+        Field(
+            "minSamples", "min_samples", whole(1, 1_000_000_000), "With fewer pairs nothing is judged.", 100
+        ),
+    ),
+)
+REPEAT = Record(
+    Repeat,
+    (
+        Field("percent", "share", SHARE, "Percentage of the safe requests that are compared.", 100),
+        Field("maxPerSecond", "max_per_second", number(0.001, 1_000_000), "And never more, per worker.", 10),
+    ),
+)
+NOISE = Record(
+    dict,
+    (
+        Field(
+            "secondary",
+            "secondary",
+            TARGET,
+            "A second v1, asked what is compared and safe: {host, subset, port}.",
+        ),
+        Field("repeat", "repeat", REPEAT, "Ask v1 itself again; costs v1 those requests."),
+        Field("thresholds", "thresholds", THRESHOLDS, "When a difference stands out from the noise."),
+    ),
+)
+STORE = Record(
+    dict,
+    (
+        Field(
+            "url",
+            "url",
+            Scalar(("string",), _store_url),
+            "sqlite:///FILE or postgresql://...; by default a file in the state folder.",
+        ),
+        Field(
+            "maxDifferences", "max_differences", whole(1, 10_000_000), "How many examples are kept.", 10_000
+        ),
+        Field("maxAge", "max_age_s", duration(60, 366 * 86_400.0), "How long anything is kept.", "168h"),
+    ),
+)
+ROUTE = Record(
+    _OfRoute,
+    (
+        Field("percent", "share", SHARE, "Percentage of this route's mirrored requests."),
+        Field("secondary", "secondary", TARGET, "This route's second v1."),
+    ),
+)
+COMPARE = Record(
+    dict,
+    (
+        Field("percent", "share", SHARE, "Percentage of mirrored requests whose answers are compared.", 0),
+        Field("routes", "routes", MapOf(ROUTE), "The same by route: {percent, secondary}."),
+        Field(
+            "maxBodyBytes",
+            "max_body_bytes",
+            size(0, MAX_BODY_BYTES),
+            "How much of each body is compared.",
+            "64KiB",
+        ),
+        Field("ignore", "ignore", RULES, "What may differ: by path, header or regex."),
+        Field(
+            "redact", "redact", RULES, "What is never kept, besides credentials: by path, header or regex."
+        ),
+        Field("unordered", "unordered", ListOf(PATH), "Arrays whose order means nothing."),
+        Field("tolerance", "tolerances", ListOf(TOLERANCE), "How far numbers may be apart."),
+        Field("noise", "noise", NOISE, "How differences within v1 are told from those of v2."),
+        Field("store", "store", STORE, "Where counts and examples are kept."),
+    ),
+)
+
+
+def read(given: dict[str, Any]) -> tuple[Compare, Baselines]:
+    """Return what the record COMPARE has read, as the model and what routes make of it."""
+    noise, store, routes = (given.pop(key, {}) for key in ("noise", "store", "routes"))
+    shares = tuple((name, one.share) for name, one in routes if one.share is not None)
+    secondaries = tuple((name, one.secondary) for name, one in routes if one.secondary is not None)
+    url = store.pop("url", "")
+    compare = Compare(
+        **given,
+        shares=shares,
+        thresholds=noise.get("thresholds", Thresholds()),
+        store=url,
+        limits=StoreLimits(**store),
+    )
+    return compare, Baselines(noise.get("secondary"), secondaries, noise.get("repeat"))
+
+
+def check_routes(document: Place, routes: Iterable[str]) -> None:
+    """Report each route that is named in `spec.compare` and does not exist."""
+    known = list(routes)
+    spec = document.get("spec")
+    compare = spec.get("compare") if spec is not None else None
+    if compare is None:
+        return
+    named = [*_shares(compare.get("routes")), *_rules(compare.get("ignore")), *_rules(compare.get("redact"))]
+    for name, where in named:
+        if name not in known:
+            hint = did_you_mean(name, known) or f"routes are: {', '.join(known)}"
+            where.refuse(f'no route is named "{name}"', hint)
+
+
+def _shares(place: Place | None) -> list[tuple[str, Place]]:
+    """Return each route that has a share of its own, where there are any; what they are was checked before."""
+    if place is None or place.node.type_name != "object":
+        return []
+    return [(name, place.at(name)) for name in place.node.value]
+
+
+def _rules(place: Place | None) -> list[tuple[str, Place]]:
+    if place is None or place.node.type_name != "array":
+        return []
+    routes = [route for rule in place.items() if (route := rule.get("route")) is not None]
+    return [(route.node.value, route) for route in routes if route.node.type_name == "string"]

@@ -1,0 +1,109 @@
+"""Delegate: a root's route laid over the routes of the VirtualService that it leaves its requests to.
+
+Each of the delegate's matches must ask for no less than one of the root's. Source: istio
+pilot/pkg/model/virtualservice.go (`MergeHTTPRoutes`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TypeVar
+
+from mirror_proxy.config.istio.match import Block
+from mirror_proxy.config.istio.route import HttpRoute
+from mirror_proxy.config.model import StringMatch
+
+V = TypeVar("V")
+INHERITED = (
+    *("rewrite", "direct_response", "timeout_s", "retries", "fault", "mirror", "mirror_percent"),
+    *("mirror_percentage", "mirrors", "cors", "headers"),
+)
+
+
+def merge(root: HttpRoute, leaf: HttpRoute) -> HttpRoute | None:
+    """Return the delegate's route within the root's, or None when their matches exclude each other."""
+    blocks = _blocks(root.blocks, leaf.blocks)
+    if blocks is None:
+        return None
+    inherited = {key: getattr(root, key) for key in INHERITED if getattr(leaf, key) is None}
+    return replace(leaf, name=_joined(root.name, leaf.name), blocks=blocks, **inherited)
+
+
+def _joined(root: str, leaf: str) -> str:
+    return "-".join(filter(None, (root, leaf)))
+
+
+def _blocks(roots: tuple[Block, ...], leaves: tuple[Block, ...]) -> tuple[Block, ...] | None:
+    if not (roots and leaves):
+        return roots or leaves
+    merged: list[Block] = []
+    for leaf in leaves:
+        found = [_block(root, leaf) for root in roots if not _excludes(root, leaf)]
+        if not found:
+            return None
+        merged += found
+    return tuple(merged)
+
+
+def _block(root: Block, leaf: Block) -> Block:
+    return replace(
+        leaf,
+        name=_joined(root.name, leaf.name),
+        uri=leaf.uri or root.uri,
+        scheme=leaf.scheme or root.scheme,
+        method=leaf.method or root.method,
+        authority=leaf.authority or root.authority,
+        headers=_laid_over(root.headers, leaf.headers),
+        without_headers=_laid_over(root.without_headers, leaf.without_headers),
+        query=_laid_over(root.query, leaf.query),
+        port=leaf.port or root.port,
+        source_labels=_laid_over(root.source_labels, leaf.source_labels),
+        source_namespace=leaf.source_namespace or root.source_namespace,
+        gateways=leaf.gateways or root.gateways,
+    )
+
+
+def _laid_over(
+    lower: tuple[tuple[str, V], ...], upper: tuple[tuple[str, V], ...]
+) -> tuple[tuple[str, V], ...]:
+    return tuple(sorted({**dict(lower), **dict(upper)}.items(), key=lambda pair: pair[0]))
+
+
+def _excludes(root: Block, leaf: Block) -> bool:
+    """Tell whether the leaf may take a request that the root does not (`hasConflict`)."""
+    return (
+        any(_is_wider(one, other) for one, other in _pairs(root, leaf))
+        or root.ignores_case != leaf.ignores_case
+        or bool(root.port and leaf.port and root.port != leaf.port)
+        or root.source_namespace not in {"", leaf.source_namespace}
+        or any(dict(root.source_labels).get(key, value) != value for key, value in leaf.source_labels)
+        or bool(root.gateways and not set(leaf.gateways) <= set(root.gateways))
+    )
+
+
+def _pairs(root: Block, leaf: Block) -> Iterator[tuple[StringMatch | None, StringMatch | None]]:
+    yield root.uri, leaf.uri
+    yield root.scheme, leaf.scheme
+    yield root.method, leaf.method
+    yield root.authority, leaf.authority
+    for of_root, of_leaf in (
+        (root.headers, leaf.headers),
+        (root.without_headers, leaf.without_headers),
+        (root.query, leaf.query),
+    ):
+        known = dict(of_root)
+        for name, value in of_leaf:
+            yield known.get(name), value
+
+
+def _is_wider(root: StringMatch | None, leaf: StringMatch | None) -> bool:
+    """Tell whether the leaf's text may be one that the root's excludes, as far as Istio looks into it."""
+    if root is None or leaf is None:
+        return False
+    match root.kind, leaf.kind:
+        case "exact", "exact":
+            return root.value != leaf.value
+        case "prefix", "prefix" | "exact":
+            return not leaf.value.startswith(root.value)
+    return True

@@ -1,0 +1,226 @@
+"""Loader: files and overlay documents in, one valid `Config` out, or every problem at once.
+
+The door of the config room. An overlay (the documents that flags make) wins over files: its MirrorProxy is
+laid over the files' key by key, its other documents stand beside theirs.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TypeVar
+
+from mirror_proxy.config import document as documents
+from mirror_proxy.config import kubernetes
+from mirror_proxy.config import settings as mirror_proxy
+from mirror_proxy.config.comparing import check_routes
+from mirror_proxy.config.document import Document
+from mirror_proxy.config.gateway_api import http_route, precedence
+from mirror_proxy.config.istio import destination_rule, service_entry, virtual_service
+from mirror_proxy.config.istio.standpoint import Standpoint
+from mirror_proxy.config.kinds import (
+    DESTINATION_RULE,
+    DIALECTS,
+    IGNORED,
+    ROUTING,
+    SERVICE_ENTRY,
+    VIRTUAL_SERVICE,
+    is_foreign,
+)
+from mirror_proxy.config.mirroring import Defaults, check_overrides
+from mirror_proxy.config.model import Config, Settings
+from mirror_proxy.config.node import Node, Place, merge
+from mirror_proxy.config.options import Options
+from mirror_proxy.config.problems import Mark, Problem, Problems, did_you_mean
+from mirror_proxy.config.registry import Registry
+from mirror_proxy.config.routes import Routes
+from mirror_proxy.config.service import Service
+from mirror_proxy.config.validate import check_doors, check_loops
+
+DEFAULT_OPTIONS = Options()
+NO_ENVIRONMENT: Mapping[str, str] = MappingProxyType({})
+SUFFIX_VARIABLE = "DISABLE_SHADOW_HOST_SUFFIX"  # Istio's name
+Rule = TypeVar("Rule")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration and the documents it was made of (those that say something here)."""
+
+    config: Config
+    documents: tuple[Document, ...]
+
+
+def load(
+    paths: Sequence[str] = (),
+    overlay: Sequence[Node] = (),
+    environ: Mapping[str, str] = NO_ENVIRONMENT,
+    options: Options = DEFAULT_OPTIONS,
+) -> Config:
+    """Load files and folders under an overlay; raise ConfigError with every problem."""
+    return load_documents(paths, overlay, environ, Problems(), options).config
+
+
+def load_documents(
+    paths: Sequence[str],
+    overlay: Sequence[Node],
+    environ: Mapping[str, str],
+    problems: Problems,
+    options: Options = DEFAULT_OPTIONS,
+) -> Loaded:
+    """Load as `load` does, after what `problems` holds already, and return the documents too."""
+    with _uncollected():
+        found = _known(documents.read(paths, problems, options.namespace), problems)
+        laid = [one for node in overlay for one in documents.unroll(node, problems, options.namespace)]
+        settings = _settings_document(found, laid, environ, problems)
+        routing = _routing_documents(found, laid, paths, problems)
+        config = _compile(settings, routing, problems, options)
+    problems.raise_errors()
+    return Loaded(config, (settings, *routing) if settings else tuple(routing))
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the garbage collector from walking, again and again, what is being built.
+
+    A quarter of a large load: `python -m benchmarks --scenario load_1000`.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _known(found: Iterable[Document], problems: Problems) -> list[Document]:
+    """Return the documents of kinds read here, each name once; name the ignored, refuse the unknown."""
+    known: dict[tuple[str, str, str], Document] = {}
+    ignored: dict[str, int] = {}
+    for document in found:
+        place = document.place(problems)
+        key = (document.kind, document.namespace, document.name)
+        if document.kind in IGNORED or is_foreign(document.kind, document.api_version):
+            ignored[document.kind] = ignored.get(document.kind, 0) + 1
+        elif document.kind not in DIALECTS:
+            hint = did_you_mean(document.kind, (*DIALECTS, *IGNORED))
+            place.at("kind").refuse(f'unknown kind "{document.kind}"', hint)
+        elif document.api_version not in DIALECTS[document.kind]:
+            place.at("apiVersion").refuse(
+                f'no matches for kind "{document.kind}" in version "{document.api_version}"',
+                f"write {next(iter(DIALECTS[document.kind]))}",
+            )
+        elif not document.name:
+            Place(document.root, problems, document.kind, "metadata.name").refuse("Required value")
+        elif not (document.name + document.namespace).isprintable():
+            place.at("metadata").refuse("name and namespace must be printable")
+        elif key in known:
+            place.refuse(f"is defined twice, first at {known[key].root.mark}")
+        else:
+            known[key] = document
+    if ignored:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(ignored.items()))
+        problems.add(
+            Problem(Mark(""), f"ignored, as this version reads no such kind: {kinds}", severity="warning")
+        )
+    return list(known.values())
+
+
+def _settings_document(
+    found: Iterable[Document], laid: Iterable[Document], environ: Mapping[str, str], problems: Problems
+) -> Document | None:
+    """Return the one MirrorProxy document: the overlay's laid over the file's, the environment's under it."""
+    written = [document for document in found if document.kind == mirror_proxy.KIND]
+    for extra in written[1:]:
+        extra.place(problems).refuse(
+            f"there is a MirrorProxy already, at {written[0].root.mark}", "merge the two"
+        )
+    stack = [*written[:1], *(document for document in laid if document.kind == mirror_proxy.KIND)]
+    if environ.get(SUFFIX_VARIABLE, "").lower() == "true":
+        below = mirror_proxy.skeleton({"shadowHostSuffix": False}, Mark(SUFFIX_VARIABLE, is_flag=True))
+        stack = [*documents.unroll(below, problems), *stack]
+    if not stack:
+        return None
+    named = (written or stack)[0]
+    specs = [
+        spec for document in stack if (spec := document.root.value.get("spec")) and spec.value is not None
+    ]
+    spec = {"spec": functools.reduce(merge, specs)} if specs else {}
+    root = Node({**named.root.value, **spec}, named.root.mark)
+    return Document(named.api_version, named.kind, named.name, named.namespace, root)
+
+
+def _routing_documents(
+    found: Sequence[Document], laid: Sequence[Document], paths: Sequence[str], problems: Problems
+) -> list[Document]:
+    """Return what says where requests go; report when nothing does, or when files and flags both do."""
+    from_files = [document for document in found if document.kind != mirror_proxy.KIND]
+    from_flags = [document for document in laid if document.kind != mirror_proxy.KIND]
+    in_file = next((document for document in from_files if document.kind in ROUTING), None)
+    if in_file and from_flags:
+        from_flags[0].place(problems).refuse(
+            f"{in_file.root.mark} has a {in_file.kind}, which says where requests go", "give one or the other"
+        )
+        return from_files
+    if not in_file and not from_flags and not problems.errors:
+        mark = Mark(paths[0]) if paths else Mark("--primary", is_flag=True)
+        hint = "give --primary URL, or a file with a VirtualService"
+        problems.add(Problem(mark, "nothing says where requests go", hint=hint))
+    return [*from_files, *from_flags]
+
+
+def _compile(
+    settings_document: Document | None, routing: Sequence[Document], problems: Problems, options: Options
+) -> Config:
+    """Make the model of the documents; the result is of use only when no problem was found."""
+    settings, defaults = Settings(), Defaults()
+    place = settings_document.place(problems) if settings_document else None
+    if settings_document and place:
+        settings, defaults = mirror_proxy.read(place, settings_document.name)
+        defaults = defaults.in_namespace(settings_document.namespace or options.namespace)
+        check_doors(settings, place.get("spec") or place)
+    rules = virtual_service.read_all(
+        [document for document in routing if document.kind == VIRTUAL_SERVICE],
+        problems,
+        Standpoint.of(options, settings.listeners),
+    )
+    rules += precedence.host_rules(_read_all(http_route.KIND, http_route.read, routing, problems))
+    policies = _read_all(DESTINATION_RULE, destination_rule.read, routing, problems)
+    services = _services(routing, problems)
+    registry = Registry(services, policies, options, settings.listeners[0].address.port)
+    routes = Routes(registry, defaults, settings.compare, options)
+    routes.add_all(rules)
+    registry.warn_of_unused(problems)
+    check_loops(settings, routes.clusters, routes.places)
+    if place:
+        check_overrides(place, defaults, routes.mirror_names)
+        check_routes(place, routes.names)
+    return Config(
+        settings=settings,
+        clusters=tuple(routes.clusters.values()),
+        virtual_hosts=tuple(routes.virtual_hosts),
+        warnings=tuple(str(problem) for problem in problems.warnings),
+    )
+
+
+def _services(routing: Sequence[Document], problems: Problems) -> list[Service]:
+    """Return the hosts that documents define, those of ServiceEntries first."""
+    read = _read_all(SERVICE_ENTRY, service_entry.read, routing, problems)
+    entries = service_entry.merged(service for services in read for service in services)
+    return [*entries, *kubernetes.read(routing, problems)]
+
+
+def _read_all(
+    kind: str,
+    read: Callable[[Document, Problems], Rule | None],
+    routing: Sequence[Document],
+    problems: Problems,
+) -> list[Rule]:
+    """Read every document of a kind; those that cannot be read are reported and left out."""
+    rules = (read(document, problems) for document in routing if document.kind == kind)
+    return [rule for rule in rules if rule is not None]

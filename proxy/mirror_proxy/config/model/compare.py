@@ -1,0 +1,79 @@
+"""Comparing: which answers of a mirror are laid beside the primary's, what does not count, and where it is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mirror_proxy.config.model.value import Share
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRule:
+    """What a rule is about; exactly one of `path`, `header` and `regex` is set. `route` empty: every route's.
+
+    `path` is written as differences name it (`$.items[].price`; what is below it belongs to it, `*` stands for any
+    one name), `header` in lower case, `regex` (RE2) finds text in values of bodies and headers.
+    """
+
+    path: str = ""
+    header: str = ""
+    regex: str = ""
+    route: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How far two numbers may be apart and still be the same: by either of the two. `path` empty: all numbers."""
+
+    path: str = ""
+    absolute: float = 0.0
+    relative: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """When a field's rate of difference stands out from the noise (rates from 0 to 1; Diffy's defaults).
+
+    `relative`: at least this much of (raw - noise) / (raw + noise); `absolute`: raw - noise above this, even at the
+    lower end of its confidence interval. With fewer than `min_samples` of either kind no field is judged.
+    """
+
+    relative: float = 0.2
+    absolute: float = 0.0003
+    min_samples: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class StoreLimits:
+    """How much is kept: so many differences, and nothing older."""
+
+    max_differences: int = 10_000
+    max_age_s: float = 7 * 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """What is compared. `share` is of the requests that are mirrored; `shares` has it by route where it differs.
+
+    `store` is an SQLAlchemy URL; empty: an SQLite file in the user's state folder.
+    """
+
+    share: Share = Share(0)
+    shares: tuple[tuple[str, Share], ...] = ()
+    max_body_bytes: int = 64 * 1024
+    ignore: tuple[FieldRule, ...] = ()
+    redact: tuple[FieldRule, ...] = ()
+    unordered: tuple[str, ...] = ()
+    tolerances: tuple[Tolerance, ...] = ()
+    thresholds: Thresholds = Thresholds()
+    store: str = ""
+    limits: StoreLimits = StoreLimits()
+
+    def share_of(self, route: str) -> Share:
+        """Return the share of a route's mirrored requests that is compared."""
+        return dict(self.shares).get(route, self.share)
+
+    @property
+    def is_on(self) -> bool:
+        """Tell whether anything is compared."""
+        return any(share.numerator for share in (self.share, *dict(self.shares).values()))

@@ -1,0 +1,168 @@
+"""Settings: what a `MirrorProxy` document says, and the safety around mirrors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mirror_proxy.config.model.compare import Compare
+from mirror_proxy.config.model.value import Address, HashKey, HeaderOps, Share
+
+#: From the most to the least that is logged.
+LOG_LEVELS = ("debug", "info", "warning", "error")
+LOG_FORMATS = ("text", "json")
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerTls:
+    """Certificate of a listener; with `client_ca_file`, clients must present one too."""
+
+    cert_file: str
+    key_file: str
+    client_ca_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One address that accepts traffic."""
+
+    address: Address
+    tls: ListenerTls | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """Where the admin server listens; `token_file` holds the bearer token that changes need."""
+
+    address: Address = Address("127.0.0.1", 9901)
+    token_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """How a process leaves: accept for `delay_s` more, then at most `grace_s` in all."""
+
+    delay_s: float = 5.0
+    grace_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Caps on what one client or one response may cost."""
+
+    max_head_bytes: int = 64 * 1024
+    max_headers: int = 100
+    head_timeout_s: float = 30.0
+    idle_timeout_s: float = 60.0
+    max_connections: int = 10_000
+    retry_buffer_bytes: int = 64 * 1024
+    max_response_head_bytes: int = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Http1:
+    """What of HTTP/1.1 is passed on."""
+
+    trailers: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """What a process writes about itself: in which form, and from which level up."""
+
+    format: str = "text"
+    level: str = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """Open after so many failures in a row; after `open_for_s` let one probe through."""
+
+    consecutive_failures: int = 20
+    open_for_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Mirroring:
+    """The safety around one mirror, beyond what Istio has words for."""
+
+    methods: frozenset[str] | None = None  # None: every method
+    timeout_s: float = 5.0
+    connect_timeout_s: float = 1.0
+    max_in_flight: int = 256
+    max_lag_bytes: int = 1024 * 1024
+    breaker: Breaker = Breaker()
+    max_per_second: float = 0.0  # 0: no cap
+    headers: HeaderOps = HeaderOps()
+    mark: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Shed:
+    """What a worker may cost its primaries before it stops mirroring for a while; 0: whatever it costs.
+
+    `loop_lag_s`: how late its loop may be at worst; `added_latency_s`: what waiting for the loop may add to a
+    request on the average.
+    """
+
+    loop_lag_s: float = 0.25
+    added_latency_s: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Tracing:
+    """Where spans go; without an endpoint none is made, and trace headers pass on as they come.
+
+    A request that comes with a decision is sampled by that; of the others, `share` is. `otlp_endpoint` is the URL of
+    an OTLP/HTTP collector, without `/v1/traces`.
+    """
+
+    otlp_endpoint: str = ""
+    share: Share = Share(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What may be held beside what `mirroring` bounds; less where the memory of the proxy is limited.
+
+    `heads_bytes`: all requests of a worker that have not begun; `replays_bytes`: all bodies that a worker keeps for
+    another attempt; `captures_bytes`: what a worker keeps of responses that are to be
+    compared; `comparer_bytes`: pairs and examples that wait in the comparer.
+    """
+
+    heads_bytes: int = 32 * 1024 * 1024
+    replays_bytes: int = 64 * 1024 * 1024
+    captures_bytes: int = 16 * 1024 * 1024
+    comparer_bytes: int = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a `MirrorProxy` document says, with its defaults."""
+
+    name: str = "mirror-proxy"
+    listeners: tuple[Listener, ...] = (Listener(Address("0.0.0.0", 8080)),)
+    admin: Admin = Admin()
+    metrics: Address | None = None
+    workers: int = 1  # 0: from the CPU limit
+    drain: Drain = Drain()
+    upgrades: frozenset[str] = frozenset({"websocket"})
+    path_normalization: str = "base"  # none, base, merge_slashes, decode_and_merge_slashes
+    xff_num_trusted_hops: int = 0
+    via: bool = False
+    forward_client_cert: str = (
+        "sanitize"  # sanitizeSet, appendForward, forwardOnly: Envoy's, on mTLS listeners
+    )
+    max_buffered_bytes: int = 64 * 1024 * 1024  # all shadows of one worker
+    #: Whether that is somebody's wish, which the machine does not change.
+    is_buffer_given: bool = field(default=False, compare=False)
+    memory: Memory = Memory()
+    mark_key_file: str | None = None
+    limits: Limits = Limits()
+    log: Log = Log()
+    http1: Http1 = Http1()
+    access_log: str | None = None  # a path, "-" for standard output, None: off
+    sticky: HashKey | None = None  # None: a random draw for each request; else its hash, where it has one
+    exact: bool = False  # mirrors get exactly their share of each route's requests, evenly spread
+    shed: Shed = Shed()
+    compare: Compare = Compare()
+    tracing: Tracing = Tracing()

@@ -1,0 +1,248 @@
+"""Overlay: the documents that flags stand for, laid over those in files.
+
+Settings flags make a MirrorProxy; `--primary` and what goes with it a VirtualService, and DestinationRules
+for upstreams that speak TLS. The model always comes from documents: `--print-config` prints all there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv6Address
+from typing import Any
+
+from mirror_proxy.config import settings
+from mirror_proxy.config.flags import FLAGS, Given
+from mirror_proxy.config.istio.names import VERSIONS
+from mirror_proxy.config.istio.virtual_service import MIRROR_NAME
+from mirror_proxy.config.model import Address, Settings
+from mirror_proxy.config.node import Node, grow, plain
+from mirror_proxy.config.problems import Mark
+from mirror_proxy.config.quantity import upstream_url
+
+COMMAND_LINE = Mark("command line", is_flag=True)
+LISTENER_FLAGS = frozenset(flag.key for flag in FLAGS if flag.path[:1] == ("listeners",))
+TLS_KEYS = {
+    "sni": "sni",
+    "caCertificates": "ca",
+    "clientCertificate": "cert",
+    "privateKey": "key",
+    "insecureSkipVerify": "insecure",
+}
+PRIMARY, MIRROR = "primary", "mirror"
+ROUTE_FLAGS = (
+    "timeout",
+    MIRROR,
+    "percent",
+    "secondary",
+    *(f"{side}_{key}" for side in (PRIMARY, MIRROR) for key in TLS_KEYS.values()),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """One URL of the command line; `tls` None: plain text."""
+
+    side: str
+    url: Node
+    address: Address
+    tls: Node | None
+
+
+def documents(given: Given, paths: Sequence[str]) -> list[Node]:
+    """Return the documents that the given flags make; `paths` are the files they are laid over."""
+    return [*_settings(given, paths), *_routing(given)]
+
+
+def _settings(given: Given, paths: Sequence[str]) -> Iterator[Node]:
+    """Yield the MirrorProxy, when a flag of its is given."""
+    spec: dict[str, Any] = {}
+    for flag in FLAGS:
+        nodes = given.all(flag.key)
+        if nodes and flag.path and flag.key not in LISTENER_FLAGS:
+            inner = spec
+            for key in flag.path[:-1]:
+                inner = inner.setdefault(key, {})
+            inner[flag.path[-1]] = nodes if flag.repeats else nodes[0]
+    if methods := given.one("methods"):
+        spec["mirroring"]["methods"] = _methods(methods)
+    if given.is_on("no_shadow_suffix"):
+        spec["shadowHostSuffix"] = Node(value=False, mark=given.all("no_shadow_suffix")[0].mark)
+    if secondary := _secondary(given):
+        spec.setdefault("compare", {})["noise"] = {"secondary": _destination(secondary)}
+    if listeners := _listeners(given, paths):
+        spec["listeners"] = listeners
+    ordered = {field.key: spec[field.key] for field in settings.SPEC.fields if field.key in spec}
+    if ordered:
+        yield settings.skeleton(ordered, COMMAND_LINE)
+
+
+def _secondary(given: Given) -> Upstream | None:
+    """Return the second v1; it speaks as the primary does. Whether there is a primary is checked with the routes."""
+    url = given.one("secondary")
+    return _upstream(given, PRIMARY, url) if url is not None and given.one(PRIMARY) is not None else None
+
+
+def _methods(node: Node) -> Node:
+    """Return `safe` or `all` as it is, anything else as a list of methods."""
+    if node.value in {"safe", "all"}:
+        return node
+    return Node([Node(name.strip(), node.mark) for name in node.value.split(",")], node.mark)
+
+
+def _listeners(given: Given, paths: Sequence[str]) -> list[dict[str, Any]]:
+    tls = {
+        flag.path[-1]: node
+        for flag in FLAGS
+        if flag.path[:2] == ("listeners", "tls") and (node := given.one(flag.key))
+    }
+    addresses = given.all("listen")
+    if not tls:
+        return [{"address": address} for address in addresses]
+    mark = next(iter(tls.values())).mark
+    if not {"certFile", "keyFile"} <= tls.keys():
+        given.refuse(mark, "TLS needs both --tls-cert and --tls-key")
+        return []
+    if not addresses:
+        if paths:
+            given.refuse(mark, "says nothing of where to listen", "give --listen too")
+        addresses = [Node(str(Settings().listeners[0].address), mark)]
+    return [{"address": address, "tls": tls} for address in addresses]
+
+
+def _routing(given: Given) -> Iterator[Node]:
+    """Yield the VirtualService of `--primary` and the DestinationRules of its TLS upstreams."""
+    url = given.one(PRIMARY)
+    if url is None:
+        for key in ROUTE_FLAGS:
+            for node in given.all(key):
+                given.refuse(node.mark, "needs --primary, the upstream that answers clients")
+        return
+    upstreams = [upstream for url in (url,) if (upstream := _upstream(given, PRIMARY, url))]
+    upstreams += [upstream for url in given.all(MIRROR) if (upstream := _upstream(given, MIRROR, url))]
+    _check_tls_flags(given, upstreams)
+    secondary = _secondary(given)
+    if len(upstreams) == 1 + len(given.all(MIRROR)):
+        yield _virtual_service(given, upstreams[0], upstreams[1:])
+        yield from _destination_rules(given, [*upstreams, *filter(None, (secondary,))])
+
+
+def _upstream(given: Given, side: str, url: Node) -> Upstream | None:
+    try:
+        scheme, address = upstream_url(url.value)
+    except ValueError as error:
+        given.refuse(url.mark, str(error))
+        return None
+    return Upstream(side, url, address, _tls(given, side, url) if scheme == "https" else None)
+
+
+def _tls(given: Given, side: str, url: Node) -> Node:
+    parts = {key: node for key, name in TLS_KEYS.items() if (node := given.one(f"{side}_{name}"))}
+    mode = "MUTUAL" if parts.keys() & {"clientCertificate", "privateKey"} else "SIMPLE"
+    mark = next(
+        (node.mark for key, node in parts.items() if key in {"clientCertificate", "privateKey"}), url.mark
+    )
+    return grow({"mode": Node(mode, mark), **parts}, mark)
+
+
+def _check_tls_flags(given: Given, upstreams: Sequence[Upstream]) -> None:
+    for side in (PRIMARY, MIRROR):
+        if any(upstream.tls for upstream in upstreams if upstream.side == side):
+            continue
+        for name in TLS_KEYS.values():
+            for node in given.all(f"{side}_{name}"):
+                given.refuse(node.mark, f"has no use: no --{side} is an https:// URL")
+
+
+def _virtual_service(given: Given, primary: Upstream, mirrors: Sequence[Upstream]) -> Node:
+    route: dict[str, Any] = {
+        "name": "default",
+        "route": [{"destination": _destination(primary)}],
+        **({"timeout": timeout} if (timeout := given.one("timeout")) else {}),
+        **_mirrors(given, mirrors),
+    }
+    named = {"annotations": {MIRROR_NAME: MIRROR}} if mirrors else {}
+    return grow(
+        {
+            "apiVersion": next(iter(VERSIONS)),
+            "kind": "VirtualService",
+            "metadata": {"name": Settings().name, **named},
+            "spec": {"hosts": [Node(primary.address.host, primary.url.mark)], "http": [route]},
+        },
+        primary.url.mark,
+    )
+
+
+def _destination(upstream: Upstream) -> Node:
+    address = upstream.address
+    return grow({"host": address.host, "port": {"number": address.port}}, upstream.url.mark)
+
+
+def _mirrors(given: Given, mirrors: Sequence[Upstream]) -> dict[str, Any]:
+    """Return the mirror fields of the route: `mirror` for one, `mirrors` for several."""
+    percents = [percent for percent in given.all("percent") if _is_number(given, percent)]
+    if len(percents) not in {0, 1, len(mirrors)}:
+        hint = "give it once, or once per mirror"
+        given.refuse(percents[0].mark, f"{len(percents)} percentages for {len(mirrors)} mirrors", hint)
+    elif percents and not mirrors:
+        given.refuse(percents[0].mark, "has no use without --mirror")
+    shares = [{"value": percent} for percent in percents]
+    if len(shares) == 1:
+        shares *= len(mirrors)
+    destinations = [_destination(mirror) for mirror in mirrors]
+    if len(destinations) == 1:
+        return {"mirror": destinations[0], **({"mirrorPercentage": shares[0]} if shares else {})}
+    items: list[dict[str, Any]] = [{"destination": destination} for destination in destinations]
+    for item, share in zip(items, shares, strict=False):
+        item["percentage"] = share
+    return {"mirrors": items} if items else {}
+
+
+def _is_number(given: Given, percent: Node) -> bool:
+    if isinstance(percent.value, str):
+        given.refuse(percent.mark, f'"{percent.value}" is no percentage', "write a number from 0 to 100")
+        return False
+    return True
+
+
+def _destination_rules(given: Given, upstreams: Sequence[Upstream]) -> Iterator[Node]:
+    """Yield one DestinationRule per host that speaks TLS on at least one port."""
+    by_host: dict[str, dict[int, Upstream]] = {}
+    for upstream in upstreams:
+        ports = by_host.setdefault(upstream.address.host, {})
+        other = ports.setdefault(upstream.address.port, upstream)
+        if _plain(other) != _plain(upstream):
+            given.refuse(upstream.url.mark, f"{upstream.address} is an upstream already, with other TLS")
+    for host, ports in by_host.items():
+        if any(upstream.tls for upstream in ports.values()):
+            yield _destination_rule(host, ports)
+
+
+def _plain(upstream: Upstream) -> Any:
+    return plain(upstream.tls) if upstream.tls else None
+
+
+def _destination_rule(host: str, ports: dict[int, Upstream]) -> Node:
+    secure = {port: upstream for port, upstream in ports.items() if upstream.tls}
+    one = next(iter(secure.values()))
+    if all(_plain(upstream) == _plain(one) for upstream in ports.values()):
+        policy: dict[str, Any] = {"tls": one.tls}
+    else:
+        settings_of_ports = [
+            {"port": {"number": port}, "tls": upstream.tls} for port, upstream in secure.items()
+        ]
+        policy = {"portLevelSettings": settings_of_ports}
+    return grow(
+        {
+            "apiVersion": next(iter(VERSIONS)),
+            "kind": "DestinationRule",
+            "metadata": {"name": _object_name(host)},
+            "spec": {"host": host, "trafficPolicy": policy},
+        },
+        one.url.mark,
+    )
+
+
+def _object_name(host: str) -> str:
+    """Return a Kubernetes name for a host, its own for each."""
+    return "ipv6-" + IPv6Address(host).exploded.replace(":", "-") if ":" in host else host

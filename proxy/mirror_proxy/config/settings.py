@@ -1,0 +1,387 @@
+"""Settings: the MirrorProxy document, which says what Istio has no word for.
+
+One table reads it, gives the flags their help and makes the JSON Schema; defaults are the model's, shown in
+the table's own units (a test holds the two together).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from mirror_proxy.config import comparing, files
+from mirror_proxy.config.log import LOG
+from mirror_proxy.config.mirroring import MIRRORING, Defaults, read_overrides
+from mirror_proxy.config.model import (
+    Admin,
+    Drain,
+    Http1,
+    Limits,
+    Listener,
+    ListenerTls,
+    Mirroring,
+    Settings,
+)
+from mirror_proxy.config.node import Node, Place, grow
+from mirror_proxy.config.problems import Mark
+from mirror_proxy.config.schema import (
+    ADDRESS,
+    BOOLEAN,
+    INVALID,
+    TEXT,
+    Choice,
+    Either,
+    Field,
+    Ignored,
+    ListOf,
+    MapOf,
+    Record,
+    Scalar,
+    duration,
+    size,
+    whole,
+)
+from mirror_proxy.config.tracing import TRACING
+
+API_VERSION = "mirror-proxy.dev/v1"
+KIND = "MirrorProxy"
+FORWARD_CLIENT_CERT = ("sanitize", "sanitizeSet", "appendForward", "forwardOnly")
+PATH_NORMALIZATIONS = ("none", "base", "merge_slashes", "decode_and_merge_slashes")
+
+FILE = Scalar(("string",), files.readable)
+
+
+def _upgrade(name: str) -> str:
+    if name != "websocket":
+        raise ValueError(f'"{name}": only websocket can be tunnelled; any other upgrade is stripped')
+    return name
+
+
+def _listener_tls(place: Place, **names: str) -> Any:
+    try:
+        files.check_tls(names["cert_file"], names["key_file"], names.get("client_ca_file"))
+    except ValueError as error:
+        place.refuse(str(error))
+    return ListenerTls(**names)
+
+
+def _drain(**times: float) -> Drain:
+    drain = Drain(**times)
+    if drain.delay_s > drain.grace_s:
+        raise ValueError(
+            f"delay ({drain.delay_s:g}s) is longer than grace ({drain.grace_s:g}s), which bounds all"
+        )
+    return drain
+
+
+def _inside(key: str) -> Callable[..., Any]:
+    """Return a build for an object that holds one value."""
+    return lambda **values: values.get(key)
+
+
+LISTENER = Record(
+    Listener,
+    (
+        Field(
+            "address",
+            "address",
+            ADDRESS,
+            "HOST:PORT to accept traffic on; port 0 is any free port.",
+            required=True,
+        ),
+        Field(
+            "tls",
+            "tls",
+            Record(
+                _listener_tls,
+                (
+                    Field(
+                        "certFile", "cert_file", FILE, "PEM certificate chain of the listener.", required=True
+                    ),
+                    Field("keyFile", "key_file", FILE, "PEM key of the certificate.", required=True),
+                    Field(
+                        "clientCaFile",
+                        "client_ca_file",
+                        FILE,
+                        "PEM authorities that clients' certificates need.",
+                    ),
+                ),
+                placed=True,
+            ),
+            "Accept TLS.",
+        ),
+    ),
+)
+
+SPEC = Record(
+    dict,
+    (
+        Field("listeners", "listeners", ListOf(LISTENER, at_least=1), "Where traffic arrives."),
+        Field(
+            "admin",
+            "admin",
+            Record(
+                Admin,
+                (
+                    Field(
+                        "address",
+                        "address",
+                        ADDRESS,
+                        "HOST:PORT of the admin server; keep it on loopback.",
+                        "127.0.0.1:9901",
+                    ),
+                    Field("tokenFile", "token_file", FILE, "File with the bearer token that changes need."),
+                ),
+            ),
+            "The admin server.",
+        ),
+        Field(
+            "metrics",
+            "metrics",
+            Record(
+                _inside("address"),
+                (
+                    Field(
+                        "address", "address", ADDRESS, "HOST:PORT of a door to /ready /healthz /metrics only."
+                    ),
+                ),
+            ),
+            "A second door for kubelet and Prometheus.",
+        ),
+        Field(
+            "workers",
+            "workers",
+            Either({"integer": whole(1, 256), "string": Choice({"auto": 0}, besides="a whole number")}),
+            "Worker processes; auto takes the CPU limit.",
+            1,
+        ),
+        Field(
+            "drain",
+            "drain",
+            Record(
+                _drain,
+                (
+                    Field("delay", "delay_s", duration(0), "Go on accepting so long after SIGTERM.", "5s"),
+                    Field(
+                        "grace",
+                        "grace_s",
+                        duration(0),
+                        "Be gone so long after SIGTERM, whatever it takes.",
+                        "30s",
+                    ),
+                ),
+            ),
+            "How the proxy leaves.",
+        ),
+        Field(
+            "upgrades",
+            "upgrades",
+            ListOf(Scalar(("string",), _upgrade), build=frozenset),
+            "Upgrades that are tunnelled to the primary; any other is stripped.",
+            ["websocket"],
+        ),
+        Field(
+            "pathNormalization",
+            "path_normalization",
+            Choice({name: name for name in PATH_NORMALIZATIONS}),
+            "How paths are normalised before routing, in Istio's terms.",
+            "base",
+        ),
+        Field(
+            "xffNumTrustedHops",
+            "xff_num_trusted_hops",
+            whole(0, 100),
+            "Proxies in front whose x-forwarded-for is believed.",
+            0,
+        ),
+        Field(
+            "forwardClientCert",
+            "forward_client_cert",
+            Choice({name: name for name in FORWARD_CLIENT_CERT}),
+            "What becomes of x-forwarded-client-cert, in Envoy's terms; without a verified client certificate it is"
+            " always removed.",
+            "sanitize",
+        ),
+        Field("via", "via", BOOLEAN, "Add Via to requests.", default=False),
+        Field(
+            "shadowHostSuffix",
+            "shadow_host_suffix",
+            BOOLEAN,
+            "Append -shadow to a shadow's Host: Envoy's default; Istio 1.28 does not.",
+            default=True,
+        ),
+        Field(
+            "mirroring",
+            "mirroring",
+            MIRRORING,
+            "The safety around every mirror.",
+        ),
+        Field(
+            "limits",
+            "limits",
+            Record(
+                Limits,
+                (
+                    Field(
+                        "maxHeadBytes",
+                        "max_head_bytes",
+                        size(1024, 1 << 24),
+                        "Size of a request's head.",
+                        "64KiB",
+                    ),
+                    Field(
+                        "maxHeaders",
+                        "max_headers",
+                        whole(1, 10_000),
+                        "Header lines of a request or a response.",
+                        100,
+                    ),
+                    Field(
+                        "headTimeout",
+                        "head_timeout_s",
+                        duration(),
+                        "How long a head may take to arrive.",
+                        "30s",
+                    ),
+                    Field(
+                        "idleTimeout", "idle_timeout_s", duration(), "How long a connection may idle.", "60s"
+                    ),
+                    Field(
+                        "maxConnections",
+                        "max_connections",
+                        whole(1, 10_000_000),
+                        "Client connections, per worker.",
+                        10_000,
+                    ),
+                    Field(
+                        "retryBufferBytes",
+                        "retry_buffer_bytes",
+                        size(0, 1 << 30),
+                        "Body kept so that a request can be retried.",
+                        "64KiB",
+                    ),
+                    Field(
+                        "maxResponseHeadBytes",
+                        "max_response_head_bytes",
+                        size(1024, 1 << 23),
+                        "Size of a response's head.",
+                        "64KiB",
+                    ),
+                ),
+            ),
+            "What one client or one response may cost.",
+        ),
+        Field(
+            "http1",
+            "http1",
+            Record(
+                Http1,
+                (
+                    Field(
+                        "trailers",
+                        "trailers",
+                        BOOLEAN,
+                        "Forward trailers of requests and responses; otherwise they are dropped.",
+                        default=False,
+                    ),
+                ),
+            ),
+            "How HTTP/1.1 messages are forwarded.",
+        ),
+        Field(
+            "log",
+            "log",
+            LOG,
+            "Log on standard error.",
+        ),
+        Field(
+            "accessLog",
+            "access_log",
+            Record(
+                _inside("path"),
+                (
+                    Field(
+                        "path",
+                        "path",
+                        Scalar(("string",), files.log_path),
+                        'A file, "-" for standard output.',
+                        "",
+                    ),
+                    Field("format", "", Choice({"json": "json"}), "JSON, one line each.", "json"),
+                ),
+            ),
+            "One line per exchange; off by default.",
+        ),
+        Field("tracing", "tracing", TRACING, "Where spans go; off without an endpoint."),
+        Field(
+            "compare",
+            "compare",
+            comparing.COMPARE,
+            "Which answers are compared, and how; off without a percentage.",
+        ),
+    ),
+)
+
+DOCUMENT = Record(
+    dict,
+    (
+        Field("apiVersion", "", Choice({API_VERSION: API_VERSION}), required=True),
+        Field("kind", "", Choice({KIND: KIND}), required=True),
+        Field(
+            "metadata",
+            "",
+            Record(
+                dict,
+                (
+                    Field("name", "", TEXT, required=True),
+                    Field("namespace", "", TEXT),
+                    Field("labels", "", MapOf(TEXT)),
+                    Field("annotations", "", MapOf(TEXT)),
+                ),
+            ),
+            required=True,
+        ),
+        Field("spec", "spec", SPEC),
+        Field("status", "", Ignored()),
+    ),
+)
+
+
+def read(place: Place, name: str) -> tuple[Settings, Defaults]:
+    """Read a whole MirrorProxy document; what is wrong is reported and left at its default."""
+    document = DOCUMENT.read(place)
+    spec: dict[str, Any] = {} if document is INVALID else document.get("spec", {})
+    mirroring: dict[str, Any] = spec.pop("mirroring", {})
+    whole_spec = {"max_buffered_bytes", "mark_key_file", "shed"} & mirroring.keys()
+    spec.update({key: mirroring.pop(key) for key in whole_spec})
+    spec["is_buffer_given"] = "max_buffered_bytes" in whole_spec
+    spec.update(mirroring.pop("sampling", {}))
+    overrides = mirroring.pop("overrides", ())
+    host_suffix = spec.pop("shadow_host_suffix", True)
+    if overrides:
+        overrides = read_overrides(place.at("spec").at("mirroring"))
+    spec["compare"], baselines = comparing.read(spec.pop("compare", {}))
+    defaults = Defaults(Mirroring(**mirroring), overrides, host_suffix, baselines)
+    return Settings(name=name, **spec), defaults
+
+
+def skeleton(spec: Any, mark: Mark) -> Node:
+    """Return the node of a whole MirrorProxy document with the given spec (plain data or nodes)."""
+    head = {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": Settings().name}}
+    return grow({**head, "spec": spec}, mark)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a MirrorProxy document."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": KIND,
+        "description": "Settings of mirror-proxy: what Istio's documents have no word for.",
+        **DOCUMENT.schema(),
+    }
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(json_schema(), indent=2) + "\n")

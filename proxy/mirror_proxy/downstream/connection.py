@@ -1,0 +1,465 @@
+"""One client connection: steps 1 and 11 of the walk.
+
+Reads requests one at a time (a pipelined one waits its turn), hands each to the handler it was given, feeds
+its body, and writes what the exchange answers. It knows nothing of routes, upstreams or mirrors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from time import monotonic
+from typing import Any, cast
+
+from mirror_proxy import flow
+from mirror_proxy.clock import NEVER
+from mirror_proxy.downstream.door import Door
+from mirror_proxy.downstream.stream import Stream, Tunnel
+from mirror_proxy.errors import BadMessageError
+from mirror_proxy.http1 import framing, serializer
+from mirror_proxy.http1.chunked import ChunkedReader
+from mirror_proxy.http1.request import RequestHead, read_request
+
+#: Time for which a client that was refused may keep sending; its bytes are read and dropped.
+LINGER_S = 1.0
+#: How long a draining worker waits for another request on an idle connection before it closes it.
+LAST_REQUEST_S = 1.0
+#: An exchange without any progress for this long is ended (Envoy's stream_idle_timeout).
+STREAM_IDLE_S = 300.0
+
+_ABORT = struct.pack("ii", 1, 0)
+
+
+class DownstreamConnection(asyncio.Protocol):
+    """Owns one client transport."""
+
+    __slots__ = (
+        "_buffer", "_chunked", "_empty_bytes", "_has_head_begun", "_head", "_is_full", "_is_last", "_left",
+        "_lingering", "_ready", "_stream", "_tunnel", "_uploading", "_valve", "alarm", "bound", "deadline", "door",
+        "forwarded_lines", "idle_since", "is_queued", "local_ip", "peer_ip", "scheme", "transport",
+    )  # fmt: skip
+
+    def __init__(self, door: Door, scheme: bytes) -> None:
+        self.door = door
+        self.scheme = scheme
+        self.deadline = self.alarm = NEVER
+        #: Idle upstream connections for this connection only, by cluster; None until a request authenticates it.
+        self.bound: dict[Any, Any] | None = None
+        self.idle_since = 0.0
+        self.is_queued = False
+        self._buffer = bytearray()  # input that is not processed yet
+        self._empty_bytes = 0  # bytes of line ends before the next request
+        self._has_head_begun = False
+        self._head: RequestHead
+        self._chunked: ChunkedReader | None = None
+        self._left = 0
+        self._stream: Stream | None = None
+        self._tunnel: Tunnel | None = None
+        self._uploading = False
+        self._lingering = False
+        self._ready = False
+        self._is_full = False
+        self._is_last = False  # input after the current request was dropped
+        self.peer_ip = self.local_ip = self.forwarded_lines = b""
+        self.transport: asyncio.Transport
+
+    # --- what the exchange asks of us ---
+
+    @property
+    def local_port(self) -> int:
+        """The port the client connected to."""
+        port: int = self.transport.get_extra_info("sockname")[1]
+        return port
+
+    @property
+    def is_idle(self) -> bool:
+        """Return whether no byte of a request has arrived, and the last response is written."""
+        is_waiting = self._ready and not self._buffer and not self.transport.is_closing()
+        return is_waiting and not self.transport.get_write_buffer_size()
+
+    def write(self, data: bytes) -> None:
+        """Send bytes of a response."""
+        self.transport.write(data)
+
+    def pause(self, reason: int) -> None:
+        """Stop reading the client's body."""
+        self._valve.pause(reason)
+
+    def resume(self, reason: int) -> None:
+        """Clear a reason to pause."""
+        self._valve.resume(reason)
+        if self._valve.reasons == flow.TURN:
+            self.door.backlog.add(self)
+
+    def finish(self, keep_alive: bool) -> None:
+        """Take the next request or close, after the response is written."""
+        self._stream = None
+        if self._uploading or self._is_last:
+            self._linger()
+        elif not keep_alive:
+            self.close()
+        else:
+            self._await_next()
+
+    def close(self) -> None:
+        """Close once everything is written; abort if the client does not read for the idle time."""
+        self.transport.close()
+        if self.transport.get_write_buffer_size():
+            self._expect_progress()
+
+    def break_off(self, *, is_shown: bool) -> None:
+        """End a response that cannot be completed.
+
+        If its length or chunks show that it is incomplete (`is_shown`), the part that exists is delivered and the
+        connection closed. Otherwise only a reset shows it, which discards bytes in flight.
+        """
+        self._stream = None
+        if is_shown:
+            self._linger()
+            return
+        raw = self.transport.get_extra_info("socket")
+        if raw is not None and not self.transport.is_closing():
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
+        self.transport.abort()
+
+    def start_tunnel(self, tunnel: Tunnel) -> None:
+        """Hand every further byte to `tunnel`, starting with the bytes that have arrived."""
+        self._stream = None
+        self._tunnel = tunnel
+        self.deadline = NEVER  # the upstream connection's deadline ends an idle tunnel
+        self._valve.resume(flow.PIPELINE)
+        if self._is_last:  # the first bytes of the tunnel were dropped
+            self.transport.abort()
+        elif self._buffer:
+            self.door.heads.drop(self)
+            data = bytes(self._buffer)
+            self._buffer.clear()
+            tunnel.on_downstream_data(data)
+
+    def drain(self) -> None:
+        """Close an idle connection soon; a request in flight still gets its response, which is the last."""
+        if self._ready and not self._buffer:
+            self.door.wheel.set(self, min(self.deadline, monotonic() + LAST_REQUEST_S))
+
+    # --- connection callbacks ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by the loop once accepted (and, with TLS, shaken hands)."""
+        transport = cast("asyncio.Transport", transport)
+        door = self.door
+        self.transport = transport
+        self._valve = flow.ReadValve(transport)
+        door.connections.add(self)
+        self.peer_ip = _ip(transport.get_extra_info("peername"))
+        self.local_ip = _ip(transport.get_extra_info("sockname"))
+        self.forwarded_lines = b"x-forwarded-proto: %b\r\nx-forwarded-for: %b\r\n" % (
+            self.scheme,
+            self.peer_ip,
+        )
+        self._ready = True
+        self.idle_since = now = monotonic()
+        door.wheel.set(self, now + (LAST_REQUEST_S if door.draining else door.limits.head_timeout_s))
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        """Called by the loop when the connection is closed, by either side."""
+        door = self.door
+        door.connections.discard(self)
+        door.stats.connections_active -= 1
+        door.wheel.forget(self)
+        self._ready = False
+        self._buffer.clear()
+        door.heads.drop(self)
+        for connection in [*(self.bound or {}).values()]:
+            connection.close()
+        if self._stream is not None:
+            stream, self._stream = self._stream, None
+            stream.on_client_gone()
+        elif self._tunnel is not None:
+            tunnel, self._tunnel = self._tunnel, None
+            tunnel.on_client_gone()
+
+    def eof_received(self) -> bool:
+        """Handle the client's FIN: outside a tunnel it has left, as Envoy sees it."""
+        return self._tunnel is not None and self._tunnel.on_downstream_eof()
+
+    def data_received(self, data: bytes) -> None:
+        """Called by the loop with the bytes of one read."""
+        if self._ready:
+            end = data.find(framing.END_OF_HEAD) + 4
+            is_simple = 4 <= end <= self.door.limits.max_head_bytes and not data.startswith(framing.CRLF)
+            if is_simple and not (
+                self._buffer or self._empty_bytes
+            ):  # a whole head in one read, as most come
+                self._on_head(data if end == len(data) else data[:end], data, end)
+            else:
+                # Not searched again, or a head that comes byte by byte would cost the square of its size.
+                searched = max(len(self._buffer) - 3, 0)
+                self._buffer += data
+                self._read_buffered_head(searched)
+        elif self._uploading and not self._buffer:
+            self._read_body(data)
+        elif self._tunnel is not None:
+            self._tunnel.on_downstream_data(data)
+        elif not self._lingering:
+            self._keep(data, 0)
+
+    # --- flow control callbacks ---
+
+    def pause_writing(self) -> None:
+        """Called by the transport above its high-water mark."""
+        self._is_full = True
+        self._expect_progress()
+        target = self._stream or self._tunnel
+        if target is not None:
+            target.on_client_pressure(True)
+
+    def resume_writing(self) -> None:
+        """Called by the transport below its low-water mark."""
+        self._is_full = False
+        if self._lingering:
+            self.door.wheel.set(self, monotonic() + LINGER_S)
+        elif not self._uploading and not self._ready:
+            self.deadline = NEVER
+        target = self._stream or self._tunnel
+        if target is not None:
+            target.on_client_pressure(False)
+        elif not (self._ready or self._lingering or self.transport.is_closing()):
+            self._await_next()
+
+    # --- backlog callback ---
+
+    def on_turn(self) -> None:
+        """Called by the backlog: process the next slice of a body, or the next pipelined request."""
+        if self.transport.is_closing() or self._valve.reasons & (flow.PEER_FULL | flow.CONNECTING):
+            return
+        if self._uploading:
+            self._read_body(self._buffer)
+        elif (
+            self._stream is None
+            and self._tunnel is None
+            and not (self._ready or self._lingering or self._is_full)
+        ):
+            self._next()
+
+    # --- clock callback ---
+
+    def on_deadline(self) -> None:
+        """Called by the wheel: a head is late, a connection idle, or a stream stuck."""
+        target = self._stream or self._tunnel
+        if self._uploading and self._valve.reasons:
+            self._expect_progress()  # reading is paused, so the client cannot progress
+        elif target is not None:
+            target.on_client_idle(self._uploading)
+        elif self._buffer and self._ready:
+            self._refuse(BadMessageError(408, "the request's head took too long"))
+        elif self.transport.is_closing() or self._lingering:
+            self.transport.abort()
+        else:
+            self.close()
+
+    def _expect_progress(self) -> None:
+        """Restart the idle time."""
+        self.door.wheel.set(self, monotonic() + self.door.limits.idle_timeout_s)
+
+    # --- reading ---
+
+    def _await_next(self) -> None:
+        """Wait for the next request, or read it if it has arrived; not while the client leaves responses unread."""
+        if self._is_full:
+            return
+        if self._buffer:
+            self._valve.resume(flow.PEER_FULL | flow.CONNECTING)
+            self.door.backlog.add(self)
+            return
+        self._ready = True
+        if self._valve.reasons:
+            self._valve.resume(flow.EVERY_REASON)
+        door = self.door
+        self.idle_since = now = monotonic()
+        self.deadline = when = now + (LAST_REQUEST_S if door.draining else door.limits.idle_timeout_s)
+        if when < self.alarm:
+            door.wheel.set(self, when)
+
+    def _next(self) -> None:
+        """Read the next pipelined request."""
+        self._ready = True
+        self.door.wheel.set(self, monotonic() + self.door.limits.head_timeout_s)
+        self._read_buffered_head()
+
+    def _read_buffered_head(self, searched: int = 0) -> None:
+        """Read a head from the buffer; the first `searched` bytes do not contain its end."""
+        buffer, most = self._buffer, self.door.limits.max_head_bytes
+        if buffer.startswith(framing.CRLF):
+            searched = 0
+            self._drop_empty_lines()
+        end = buffer.find(framing.END_OF_HEAD, searched) + 4
+        if self._empty_bytes > most:
+            self._refuse(BadMessageError(400, "too many empty lines before a request"))
+        elif end > most + 3 or (end < 4 and len(buffer) > most):
+            self._refuse(BadMessageError(431, "the request's head is too large"))
+        elif end >= 4:
+            raw = bytes(buffer[:end])
+            del buffer[:end]
+            self.door.heads.drop(self)
+            self._has_head_begun = False
+            self._empty_bytes = 0
+            self._on_head(raw, buffer, 0)
+        elif framing.has_bare_newline(buffer, searched):
+            self._refuse(BadMessageError(400, "bare CR or LF in head"))
+        else:
+            self._await_rest_of_head()
+
+    def _drop_empty_lines(self) -> None:
+        """Drop and count empty lines before a request (RFC 9112 §2.2); none restarts a deadline."""
+        buffer = self._buffer
+        size = len(buffer) - len(buffer.lstrip(framing.CRLF))
+        size -= size % 2
+        if buffer.startswith(framing.CRLF * (size // 2)):  # else the head is refused for a bare newline
+            del buffer[:size]
+            self._empty_bytes += size
+
+    def _await_rest_of_head(self) -> None:
+        if not self._has_head_begun and self._buffer.strip(b"\r"):
+            self._has_head_begun = True
+            self.door.wheel.set(self, monotonic() + self.door.limits.head_timeout_s)
+        self._valve.resume(flow.EVERY_REASON)
+        if self._has_head_begun:
+            self.door.heads.hold(self, len(self._buffer))
+
+    def _on_head(self, raw: bytes, data: bytes | bytearray, at: int) -> None:
+        """Take a complete head; the bytes read after it are `data` from `at` on."""
+        door = self.door
+        body = b""
+        try:
+            head = read_request(raw, door.limits.max_headers, door.upgrades)
+            if head.framing != framing.NONE:
+                self._begin_body(head)
+                body, at = self._take_body(data, at)
+        except BadMessageError as error:
+            self._uploading = False
+            self._refuse(error)
+            return
+        self._ready = False
+        self.deadline = NEVER
+        if self._uploading:
+            self._expect_progress()
+        if at < len(data) or data is self._buffer:
+            self._keep(data, at)
+        self._stream = door.handler(self, head, body, not self._uploading)
+
+    def _begin_body(self, head: RequestHead) -> None:
+        self._uploading = True
+        self._chunked = None
+        if head.framing == framing.LENGTH:
+            self._left = head.length
+        else:
+            head.trailers = b""
+            self._head = head
+            self._chunked = ChunkedReader()
+
+    def _take_body(self, data: bytes | bytearray, at: int) -> tuple[bytes, int]:
+        """Take a slice of the body's payload from `data` at `at`; return the payload and where the slice ends.
+
+        Clears `_uploading` if the body ends there. Raises `BadMessageError` for a malformed chunk.
+        """
+        chunked = self._chunked
+        if chunked is None:
+            stop = min(at + self._left, len(data))
+            self._left -= stop - at
+            self._uploading = self._left > 0
+            return framing.cut(data, at, stop), stop
+        stop = chunked.feed(data, at)
+        if chunked.is_done:
+            self._uploading = False
+            self._chunked = None
+            if self.door.trailers:
+                self._head.trailers = chunked.trailers
+        return chunked.payload, stop
+
+    def _read_body(self, data: bytes | bytearray) -> None:
+        """Take a slice of the body from `data`: the bytes just read, or the buffer."""
+        stream = self._stream
+        if stream is None:
+            return  # the response is complete; the rest of the body is dropped until the linger ends
+        try:
+            payload, stop = self._take_body(data, 0)
+        except BadMessageError as error:
+            self._uploading = False
+            self._lingering = True
+            stream.on_request_broken(error)
+            return
+        if stop < len(data) or data is self._buffer:
+            self._keep(data, stop)
+        end = not self._uploading
+        if end and not self._is_full:
+            self.deadline = NEVER
+        else:
+            self._expect_progress()
+        stream.on_request_data(payload, end)
+
+    def _keep(self, data: bytes | bytearray, at: int) -> None:
+        """Keep `data` from `at` on: the rest of a body waits for its turn, a pipelined request for its predecessor."""
+        buffer = self._buffer
+        framing.keep(buffer, data, at)
+        if self._uploading and buffer:
+            self._valve.pause(flow.TURN)
+            self._valve.resume(flow.PIPELINE)
+            self.door.backlog.add(self)
+            return
+        if buffer and (self._is_last or not self.door.heads.queue(self, len(buffer))):
+            self._is_last = True
+            buffer.clear()
+        if len(buffer) > flow.HIGH_WATER:
+            self._valve.pause(flow.PIPELINE)
+            self._valve.resume(flow.TURN)
+        else:
+            self._valve.resume(flow.PIPELINE | flow.TURN)
+
+    # --- refusing and closing ---
+
+    def _refuse(self, error: BadMessageError) -> None:
+        """Respond to a malformed request with one line, and close."""
+        bad = self.door.stats.bad_requests
+        bad[error.status] = bad.get(error.status, 0) + 1
+        self._ready = False
+        self.write(serializer.local_reply(error.status, error.reason.encode() + b"\n", keep_alive=False))
+        self._linger()
+
+    def refuse_head(self) -> None:
+        """Refuse an unfinished head to make room for heads of other connections, and close."""
+        if self._ready:
+            self._refuse(BadMessageError(503, "too many unfinished heads"))
+        else:
+            self.door.heads.drop(self)
+
+    def refuse_body(self, error: BadMessageError) -> None:
+        """Respond to a malformed body with the reason, and close."""
+        self._stream = None
+        self._refuse(error)
+
+    def _linger(self) -> None:
+        """Close so that the client can read the response although it is still sending (RFC 9112 §9.6)."""
+        self._uploading = False
+        self._lingering = True
+        self._buffer.clear()
+        self.door.heads.drop(self)
+        if self.transport.is_closing():
+            return
+        self._valve.resume(flow.EVERY_REASON)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+            if self.transport.get_write_buffer_size():
+                self.transport.set_write_buffer_limits(high=0)  # full until all of it is written
+            idle_s = self.door.limits.idle_timeout_s if self._is_full else LINGER_S
+            self.door.wheel.set(self, monotonic() + idle_s)
+        else:
+            self.close()
+
+
+def _ip(address: object) -> bytes:
+    """Render a socket address's host; an IPv4 client on a dual-stack socket as IPv4."""
+    if not isinstance(address, tuple):
+        return b"unknown"
+    host = str(address[0])
+    return host.removeprefix("::ffff:").partition("%")[0].encode()

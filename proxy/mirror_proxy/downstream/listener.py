@@ -1,0 +1,167 @@
+"""Accept clients on a given socket; with TLS, re-read the certificate when it changes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import socket
+import ssl
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from mirror_proxy.config.model import ListenerTls
+from mirror_proxy.descriptors import is_exhaustion
+from mirror_proxy.downstream.arrival import Arrival
+from mirror_proxy.downstream.client_cert import ServerContext
+from mirror_proxy.downstream.connection import DownstreamConnection
+from mirror_proxy.downstream.door import MOST_REFUSED, Door
+from mirror_proxy.downstream.refusal import PATIENCE_S, Refusal
+from mirror_proxy.event import event
+
+BACKLOG = 128
+#: Time without accept after no client could be accepted or refused.
+PAUSE_S = 0.05
+
+#: Errors of accept when the client has left the queue, or another worker has accepted it.
+_GONE = frozenset({errno.EAGAIN, errno.ECONNABORTED, errno.EINTR, errno.EPROTO})
+
+_log = logging.getLogger(__name__)
+
+
+class DownstreamListener:
+    """One listening socket of one worker.
+
+    The listener calls accept itself, since libuv's server resets clients when no descriptor is left
+    (`uv__emfile_trick`). Here such clients wait in the kernel's queue, as do clients over `MOST_REFUSED`.
+    """
+
+    def __init__(self, sock: socket.socket, door: Door, tls: ListenerTls | None) -> None:
+        self._sock = sock
+        self._door = door
+        self._tls = tls
+        self._context = server_context(tls) if tls else None
+        self._stamp = _stamp(tls)
+        self._handshake_s = door.limits.head_timeout_s if tls else None
+        self._loop = asyncio.get_running_loop()
+        self._pause: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Start accepting."""
+        self._sock.setblocking(False)
+        self._sock.listen(BACKLOG)
+        self._accept_again()
+
+    def stop(self) -> None:
+        """Accept the clients in the kernel's queue, then close the socket; connections stay open.
+
+        The kernel resets queued clients when the last descriptor of the socket is closed.
+        """
+        self._pause_accepting()
+        with contextlib.suppress(OSError):  # the queue is empty
+            while True:
+                self._take(self._sock.accept()[0], self._door.make_room())
+        self._sock.close()
+
+    def _on_client(self) -> None:
+        """Accept one client; the loop serves every other ready socket before the next one."""
+        door = self._door
+        has_room = door.make_room()
+        if not has_room and door.refused >= MOST_REFUSED:
+            self._pause_accepting(PAUSE_S)
+            return
+        try:
+            client, _ = self._sock.accept()
+        except OSError as error:
+            self._on_accept_failure(error)
+        else:
+            self._take(client, has_room)
+
+    def _on_accept_failure(self, error: OSError) -> None:
+        """Ignore a client that left or that another worker accepted; pause after any other error."""
+        if is_exhaustion(error):
+            self._door.descriptors.on_exhausted("accept")
+        if error.errno not in _GONE:
+            self._pause_accepting(PAUSE_S)
+
+    def _take(self, client: socket.socket, has_room: bool) -> None:
+        client.setblocking(False)
+        door = self._door
+        door.stats.connections += 1
+        if has_room:
+            door.on_accepted()
+            self._attach(client, self._connection, door.on_arrived, self._handshake_s)
+        else:
+            door.stats.connections_rejected += 1
+            door.refused += 1
+            self._attach(client, partial(Refusal, door), self._on_refusal_begun, PATIENCE_S)
+
+    def _attach(
+        self,
+        client: socket.socket,
+        protocol: Callable[[], asyncio.Protocol],
+        on_end: Callable[[bool], None],
+        handshake_s: float | None,
+    ) -> None:
+        handshake = {"ssl_handshake_timeout": handshake_s} if self._context else {}
+        Arrival(self._loop.connect_accepted_socket(protocol, client, ssl=self._context, **handshake), on_end)
+
+    def _on_refusal_begun(self, is_connected: bool) -> None:
+        if not is_connected:
+            self._door.on_refused()
+
+    def _connection(self) -> DownstreamConnection:
+        return DownstreamConnection(self._door, b"https" if self._tls else b"http")
+
+    def _pause_accepting(self, for_s: float | None = None) -> None:
+        """Stop accepting for `for_s` seconds; None: for good."""
+        if self._pause is not None:
+            self._pause.cancel()
+        self._loop.remove_reader(self._sock.fileno())
+        self._pause = self._loop.call_later(for_s, self._accept_again) if for_s is not None else None
+
+    def _accept_again(self) -> None:
+        self._pause = None
+        self._loop.add_reader(self._sock.fileno(), self._on_client)
+
+    def reload_certificate(self, *, only_if_changed: bool = False) -> None:
+        """Use the certificate files as they are now, for new handshakes; a bad pair keeps the old one."""
+        if self._tls is None or self._context is None:
+            return
+        stamp = _stamp(self._tls)
+        if only_if_changed and stamp == self._stamp:
+            return
+        try:
+            server_context(self._tls)  # a half-written pair must not damage the one in use
+            self._context.load_cert_chain(self._tls.cert_file, self._tls.key_file)
+        except (OSError, ssl.SSLError) as error:
+            _log.error(event("certificate is not reloaded", file=self._tls.cert_file, error=error))
+        else:
+            self._stamp = stamp
+            _log.info(event("certificate is reloaded", file=self._tls.cert_file))
+
+
+def server_context(tls: ListenerTls) -> ssl.SSLContext:
+    """Build a listener's TLS context; raises `OSError` or `ssl.SSLError` for bad files."""
+    context = ServerContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    for path in filter(None, (tls.cert_file, tls.key_file, tls.client_ca_file)):
+        Path(path).open("rb").close()  # ssl's own error does not name the file
+    context.load_cert_chain(tls.cert_file, tls.key_file)
+    if tls.client_ca_file:
+        context.load_verify_locations(tls.client_ca_file)
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def _stamp(tls: ListenerTls | None) -> tuple[int, ...]:
+    """Return when the files last changed; stat follows the symlink that a ConfigMap or Secret swaps."""
+    if tls is None:
+        return ()
+    try:
+        return tuple(Path(path).stat().st_mtime_ns for path in (tls.cert_file, tls.key_file))
+    except OSError:
+        return (0,)

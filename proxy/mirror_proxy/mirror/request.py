@@ -1,0 +1,79 @@
+"""What a shadow's head looks like: the primary's, with Envoy's changes and our mark (step 8 of the walk)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from mirror_proxy.http1 import serializer
+from mirror_proxy.http1.framing import without
+from mirror_proxy.http1.mutation import Mutation, find
+from mirror_proxy.http1.request import RequestHead
+from mirror_proxy.mirror.loop import VIA, names_in
+from mirror_proxy.telemetry import trace
+
+if TYPE_CHECKING:
+    from mirror_proxy.tracer import Branch
+
+_EXPECT = frozenset({b"expect"})
+_VIA = frozenset({VIA})
+
+
+class ShadowForm:
+    """How one mirror's copies differ from the primary's request; compiled once."""
+
+    __slots__ = ("_changes", "_extra", "_mutation", "_name", "_signs", "_suffix")
+
+    def __init__(self, mutation: Mutation, suffix: bool, mark: bytes, name: bytes) -> None:
+        self._mutation = mutation
+        self._changes = bool(mutation)
+        self._suffix = suffix
+        self._signs = b"x-envoy-internal: true\r\n"
+        if mark:
+            self._signs += b"x-mirror-proxy-shadow: " + mark + b"\r\n"
+        self._name = name
+        self._extra = b"%b%b: %b\r\n" % (self._signs, VIA, name)
+
+    def write(self, head: RequestHead, fields: bytes, local_ip: bytes, branch: Branch | None = None) -> bytes:
+        """Serialize the copy of `head`, whose forwarded fields are `fields`; ours is `local_ip`.
+
+        `branch` is its place in a trace of ours.
+
+        The order is Envoy's (`AsyncStreamImpl::sendHeaders`, then `ShadowWriterImpl`): the copy, our address in
+        x-forwarded-for (the last line of `fields`), header changes, the suffix on Host.
+        """
+        if head.forwards_addresses:
+            fields = b"%b, %b\r\n" % (fields[:-2], local_ip)
+        else:
+            fields += b"x-forwarded-for: %b\r\n" % local_ip
+        host_line = head.host_line
+        if branch is not None:
+            fields = branch.write(fields)
+        is_only_passed_on = head.traced and branch is None
+        if is_only_passed_on or head.expects_continue or self._changes:
+            fields = without(fields, _EXPECT)
+            if is_only_passed_on:
+                fields = trace.child(fields)
+            fields = self._mutation.apply(fields)
+            host_line = find(fields, b"host")
+        if self._suffix and host_line:
+            fields = fields.replace(b"\r\n%b\r\n" % host_line, b"\r\n%b\r\n" % suffixed(host_line), 1)
+        if head.via is not None:  # what came, whatever header changes made of it
+            return serializer.request_head(head, without(fields, _VIA) + self._extra_after(head.via))
+        return serializer.request_head(head, fields + self._extra)
+
+    def _extra_after(self, via: Sequence[bytes]) -> bytes:
+        """Append our name to a request's list, in one line."""
+        return b"%b%b: %b\r\n" % (self._signs, VIA, b", ".join([*names_in(via), self._name]))
+
+
+@lru_cache(maxsize=1024)
+def suffixed(line: bytes) -> bytes:
+    """Put `-shadow` into a Host line, before the port; an IPv6 literal, which it would break, stays as it is."""
+    name, colon, value = line.partition(b":")
+    host = value.strip(b" \t")
+    if host.startswith(b"["):
+        return line
+    label, port_mark, port = host.partition(b":")
+    return name + colon + b" " + label + b"-shadow" + port_mark + port

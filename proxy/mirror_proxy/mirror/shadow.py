@@ -1,0 +1,232 @@
+"""One copied request on its way to a mirror: steps 8 and 13 of the walk.
+
+Everything here is offered, never awaited: a shadow that falls behind its bound is dropped and counted, and
+whoever offered never knows. It ends exactly once, with one outcome.
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from mirror_proxy.clock import NEVER
+from mirror_proxy.errors import Failure
+from mirror_proxy.flow import Pieces
+from mirror_proxy.http1.request import RequestHead
+from mirror_proxy.http1.response import ResponseHead
+from mirror_proxy.mirror.policy import Mirror
+from mirror_proxy.telemetry import trace
+from mirror_proxy.upstream.connection import UpstreamConnection
+from mirror_proxy.upstream.endpoint import Endpoint
+
+if TYPE_CHECKING:
+    from mirror_proxy.tracer import Branch
+
+#: More of a reply than this is not read: the connection is closed instead.
+MAX_REPLY_BYTES = 1024 * 1024
+
+_REPLAYABLE = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
+
+
+class Shadow:
+    """One request's copy for one mirror."""
+
+    __slots__ = (
+        "_connection", "_head", "_held", "_may_replay", "_waiting", "_wire", "alarm", "branch", "deadline",
+        "detail", "duration_s", "held_bytes", "meter", "mirror", "outcome", "primary_duration_s", "primary_status",
+        "reply_bytes", "request_done", "request_id", "started", "status", "wants_fresh",
+    )  # fmt: skip
+
+    def __init__(
+        self, mirror: Mirror, head: RequestHead, wire: bytes, request_id: bytes, started: float
+    ) -> None:
+        self.mirror = mirror
+        self.meter = mirror.stats
+        self.request_id = request_id
+        self.started = started
+        self.outcome = self.detail = ""
+        self.branch: Branch | None = None  # its place in a trace of ours
+        self.status = self.primary_status = self.reply_bytes = self.held_bytes = 0
+        self._head = head
+        self._wire = wire
+        self._connection: UpstreamConnection | None = None
+        self._held: Pieces | None = None
+        self._waiting = self.wants_fresh = False
+        self.deadline = self.alarm = NEVER
+
+    @property
+    def trace_id(self) -> bytes:
+        """The trace it belongs to, in hex; empty where there is none."""
+        if self.branch is not None:
+            return self.branch.trace.trace_id
+        return trace.id_in(self._head.fields) if self._head.traced else b""
+
+    # --- what the exchange offers ---
+
+    def begin(self, data: bytes, end: bool) -> None:
+        """Send the copy's head and what there is of its body."""
+        mirror = self.mirror
+        mirror.live.add(self)
+        self.request_done = end
+        self._may_replay = end and not data and self._head.method in _REPLAYABLE
+        connection = mirror.cluster.take()
+        if connection is not None:
+            self._send(connection, data)
+        else:
+            self._wait(data)
+
+    def offer(self, data: bytes, end: bool) -> None:
+        """More of the body; dropped, and the shadow with it, when it is too far behind."""
+        if self.outcome:
+            return
+        self.request_done = end
+        connection = self._connection
+        if connection is None:
+            self._held = self._held or Pieces()
+            self._held.add(data)
+            self._account(len(self._wire) + self._held.size)
+        else:
+            connection.send_data(data, end)
+            self._account(connection.buffered_bytes)
+            if end:
+                connection.set_deadline(monotonic() + self.mirror.settings.timeout_s)
+
+    def abort(self, outcome: str) -> None:
+        """Break the copy off so that it cannot look complete."""
+        if self.outcome:
+            return
+        if self._waiting:
+            self.mirror.cluster.leave(self)
+        if self._connection is not None:
+            self._connection.abort()
+        self._end(outcome)
+
+    def on_primary_end(self, status: int, duration_s: float) -> None:
+        """The primary answered; pair the two once both have."""
+        self.primary_status = status
+        self.primary_duration_s = duration_s
+        if self.outcome == "completed":
+            self._pair()
+
+    # --- waiter callbacks ---
+
+    def on_connection(self, connection: UpstreamConnection) -> None:
+        """Called by the cluster: send what was held."""
+        self._waiting = False
+        self.mirror.cluster.wheel.forget(self)
+        held, self._held = self._held, None
+        self._send(connection, held.joined() if held is not None else b"")
+
+    def on_connect_failure(self, failure: Failure, endpoint: Endpoint | None) -> None:  # noqa: ARG002 - a waiter's signature
+        """Called by the cluster: there will be no connection."""
+        self._waiting = False
+        self._end(failure.outcome)
+
+    # --- upstream callbacks ---
+
+    def on_informational(self, head: ResponseHead) -> None:
+        """Ignore a 1xx."""
+
+    def on_response(self, head: ResponseHead, data: bytes, end: bool) -> None:
+        """Note the status; the rest is read only so far as to reuse the connection."""
+        self.status = head.status
+        self._may_replay = False
+        if end:
+            self.reply_bytes = len(data)
+            self._end("completed")
+        else:
+            self.on_response_data(data, end)
+
+    def on_response_data(self, data: bytes, end: bool) -> None:
+        """Discard the reply's body, up to a cap."""
+        self.reply_bytes += len(data)
+        if end or self.reply_bytes > MAX_REPLY_BYTES:
+            if not end and self._connection is not None:
+                self._connection.abort()
+            self._end("completed")
+
+    def on_upgraded(self, head: ResponseHead, data: bytes) -> None:  # noqa: ARG002 - the stream's signature
+        """A 101 nobody asked for."""
+        self.abort("protocol_error")
+
+    def on_upstream_failure(self, failure: Failure, is_stale: bool, detail: str) -> None:
+        """The reply will not come; a kept connection that the mirror had given up is worth one fresh try."""
+        self._connection = None
+        if is_stale and self._may_replay:
+            self._may_replay = False
+            self.wants_fresh = True
+            self._wait(b"")
+        else:
+            self.detail = detail
+            self._end(failure.outcome)
+
+    def on_upstream_pressure(self, full: bool) -> None:
+        """Account for what the kernel took; never passed on to anyone."""
+        if self._connection is not None:
+            self._account(0 if not full else self._connection.buffered_bytes)
+
+    def on_deadline(self) -> None:
+        """The mirror took too long."""
+        if self._connection is not None:
+            self._connection.time_out()
+        self.abort("timeout")
+
+    # --- private ---
+
+    def _send(self, connection: UpstreamConnection, data: bytes) -> None:
+        self._connection = connection
+        connection.send(self, self._head, self._wire, data, self.request_done)
+        if self.request_done:
+            connection.deadline = when = monotonic() + self.mirror.settings.timeout_s
+            if when < connection.alarm:
+                connection.set_deadline(when)
+        else:
+            connection.deadline = NEVER  # no longer idle; the client's pace is not the mirror's fault
+        if data or self.held_bytes:
+            self._account(connection.buffered_bytes)
+
+    def _wait(self, data: bytes) -> None:
+        mirror = self.mirror
+        self._waiting = True
+        self._held = Pieces(data)
+        failure = mirror.cluster.wait(self, for_shadow=True)
+        if failure is not None:
+            self._waiting = False
+            self._end(failure.outcome)
+            return
+        mirror.cluster.wheel.set(self, monotonic() + mirror.settings.timeout_s)
+        self._account(len(self._wire) + len(data))
+
+    def _account(self, held_bytes: int) -> None:
+        """Note how much waits for this shadow; drop it when that is too much."""
+        mirror = self.mirror
+        change = held_bytes - self.held_bytes
+        if change:
+            self.held_bytes = held_bytes
+            mirror.budget.held += change
+            if held_bytes > mirror.settings.max_lag_bytes:
+                self.abort("lagged")
+            elif change > 0 and mirror.budget.held > mirror.budget.limit:
+                self.abort("over_buffer")
+
+    def _end(self, outcome: str) -> None:
+        if self.outcome:
+            return
+        self.outcome = outcome
+        now = monotonic()
+        self.duration_s = now - self.started
+        self._connection = None
+        self._held = None
+        if self.held_bytes:
+            self._account(0)
+        mirror = self.mirror
+        if self.alarm != NEVER:
+            mirror.cluster.wheel.forget(self)
+        mirror.on_shadow_end(self, now)
+        if self.primary_status and outcome == "completed":
+            self._pair()
+
+    def _pair(self) -> None:
+        self.mirror.stats.count_pair(
+            self.primary_status, self.status, self.duration_s - self.primary_duration_s
+        )

@@ -1,0 +1,108 @@
+"""The plan of a ramp, and how it is read from what the admin server is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+from mirror_proxy.config import quantity
+from mirror_proxy.mirror import share
+from mirror_proxy.ramp.guard import Guard, guards_for
+from mirror_proxy.ramp.target import Canary, Mirror, Target
+from mirror_proxy.runtime import Key
+
+OnFail = Literal["rollback", "hold"]
+
+#: What `read` knows.
+KEYS = ("mirror", "route", "destination", "steps", "every", "guards", "min_samples", "on_fail")
+
+STEPS = (1, 5, 25, 100)
+EVERY = "10m"
+MIN_SAMPLES = 100
+ON_FAIL: tuple[OnFail, ...] = ("rollback", "hold")
+
+_MOST = 100  # steps, and guards
+_MOST_SAMPLES = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Each step's percent, how long each lasts at least, and what stops it.
+
+    A guard is judged once its figure is made of `min_samples` samples of the step; until all are, the step goes on.
+    """
+
+    target: Target
+    steps: tuple[float, ...]
+    every_s: float
+    guards: tuple[Guard, ...]
+    min_samples: int
+    on_fail: OnFail
+
+
+def read(body: Mapping[str, object]) -> Plan:
+    """Read `{"mirror": NAME, "steps": [1, 5], ...}`, or with `route` and `destination`; raises `ValueError`."""
+    target = _target(body)
+    min_samples, on_fail = body.get("min_samples", MIN_SAMPLES), body.get("on_fail", ON_FAIL[0])
+    if type(min_samples) is not int or not 1 <= min_samples <= _MOST_SAMPLES:
+        raise ValueError(f"min_samples must be a whole number from 1 to {_MOST_SAMPLES}")
+    if on_fail not in ON_FAIL:
+        raise ValueError(f"on_fail must be one of {', '.join(ON_FAIL)}")
+    return Plan(
+        target,
+        _steps(body.get("steps", list(STEPS)), target),
+        _every(body.get("every", EVERY)),
+        guards_for(target, _texts(body.get("guards", []))),
+        min_samples,
+        on_fail,
+    )
+
+
+def key_of(mirror: object, route: object) -> Key:
+    """Return the key of a mirror's ramp or of a route's; raises `ValueError` unless it is one of them."""
+    if isinstance(mirror, str) and route is None:
+        return Mirror(mirror).key
+    if isinstance(route, str) and mirror is None:
+        return Canary(route, "").key
+    raise ValueError("say whose ramp: the name of a mirror, or of a route")
+
+
+def _target(body: Mapping[str, object]) -> Target:
+    mirror, route, destination = body.get("mirror"), body.get("route"), body.get("destination")
+    if isinstance(mirror, str) and route is None and destination is None:
+        return Mirror(mirror)
+    if isinstance(route, str) and isinstance(destination, str) and mirror is None:
+        return Canary(route, destination)
+    raise ValueError("a ramp is of a mirror, or of a route and its destination, each by name")
+
+
+def _steps(value: object, target: Target) -> tuple[float, ...]:
+    if not isinstance(value, list) or not 1 <= len(value) <= _MOST:
+        raise ValueError(f"steps must be a list of 1 to {_MOST} percents")
+    finest = 1 if isinstance(target, Canary) else share.STEPS
+    for step in value:
+        if type(step) not in {int, float} or not 0 < step <= 100:
+            raise ValueError("each step must be a number above 0 and up to 100")
+        if not share.is_in_steps(step, finest):
+            raise ValueError(f"{step:g} is no multiple of {1 / finest:g}, the finest step there is")
+    if any(after <= before for before, after in pairwise(value)):
+        raise ValueError("each step must be more than the one before it")
+    return tuple(float(step) for step in value)
+
+
+def _every(value: object) -> float:
+    try:
+        every_s = quantity.duration(value) if isinstance(value, str) else 0.0
+    except ValueError as error:
+        raise ValueError(f"every: {error}") from error
+    if every_s <= 0:
+        raise ValueError("every must be a duration of more than 0, such as 10m")
+    return every_s
+
+
+def _texts(value: object) -> list[str]:
+    if not isinstance(value, list) or len(value) > _MOST or not all(isinstance(text, str) for text in value):
+        raise ValueError('guards must be a list of limits such as "mirror_error_rate>1%"')
+    return value

@@ -1,0 +1,400 @@
+"""The supervisor's decisions: start, watch, drain, and what the admin server shows and may ask for.
+
+Signal handlers only note what is wanted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import resource
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from mirror_proxy import control, tasks
+from mirror_proxy.admin.shared import Shared
+from mirror_proxy.admin.subject import Loaded, Refusal, Snapshot, State, Steered
+from mirror_proxy.compare.example import Example, Search
+from mirror_proxy.compare.totals import Totals, of_report
+from mirror_proxy.config.model import Config, Settings
+from mirror_proxy.config.watcher import Watcher
+from mirror_proxy.event import event
+from mirror_proxy.runtime import Runtime
+from mirror_proxy.supervisor import banner, fitting, orphans
+from mirror_proxy.supervisor.child import own_pids
+from mirror_proxy.supervisor.comparing import Comparing
+from mirror_proxy.supervisor.doors import Doors
+from mirror_proxy.supervisor.fitting import fitted
+from mirror_proxy.supervisor.fleet import Fleet
+from mirror_proxy.supervisor.logs import Logs
+from mirror_proxy.supervisor.niceness import yield_to_others
+from mirror_proxy.supervisor.process import Supply, WorkerProcess
+from mirror_proxy.supervisor.ramps import Ramps
+from mirror_proxy.supervisor.reload import Reload, log_warnings
+from mirror_proxy.supervisor.slot import Patience
+from mirror_proxy.supervisor.sockets import StartError
+from mirror_proxy.supervisor.spans import Outbox, checked
+from mirror_proxy.supervisor.steering import Steering
+from mirror_proxy.supervisor.tally import Tally, merged_rows
+from mirror_proxy.telemetry import log
+from mirror_proxy.telemetry.metrics import Report, merge
+from mirror_proxy.telemetry.span import Span
+from mirror_proxy.version import version
+
+_SNAP_S = 0.5
+_WATCH_S = 0.5
+#: What leaving waits for a collector to take the last spans.
+_FLUSH_S = 1.0
+#: What the comparer gets at least to write what workers have left to it.
+_WRITE_S = 0.5
+
+#: Loading a configuration may take seconds of a processor, which workers may need: these threads yield to them
+#: (`python -m benchmarks --scenario reload_1000`).
+_THREADS = 2
+#: A thread that has the interpreter lets the loop have it after so long: a turn of the loop takes it several times.
+_SWITCH_S = 0.001
+
+_log = logging.getLogger(__name__)
+
+
+def run(
+    config: Config,
+    *,
+    generation_source: Callable[[], Config],
+    watcher: Watcher | None = None,
+    patience: Patience | None = None,
+) -> int:
+    """Run the proxy until a signal ends it; returns the process's exit code.
+
+    `generation_source` loads the configuration anew for a reload; when it raises, nothing changes. `watcher`, not
+    started yet, says when to.
+    """
+    log.start("supervisor", config.settings.log.format, config.settings.log.level)
+    log_warnings(config)
+    _raise_file_limit()
+    sys.setswitchinterval(_SWITCH_S)
+    try:
+        return asyncio.run(_run(fitted(config), generation_source, watcher, patience or Patience()))
+    except StartError as error:
+        _log.error(event("proxy cannot start", error=error))
+        return 1
+
+
+async def _run(
+    config: Config, source: Callable[[], Config], watcher: Watcher | None, patience: Patience
+) -> int:
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, "beside", yield_to_others))
+    supervisor = Supervisor(config, source, patience, watcher)
+    try:
+        return await supervisor.run()
+    finally:
+        await supervisor.close()
+
+
+class Supervisor:
+    """Puts the parts together, and is the admin server's `Subject`."""
+
+    def __init__(
+        self,
+        config: Config,
+        source: Callable[[], Config],
+        patience: Patience,
+        watcher: Watcher | None = None,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        runtime = Runtime()
+        self._stop: asyncio.Future[None] = loop.create_future()
+        self._stop_now: asyncio.Future[None] = loop.create_future()
+        self._started = time.monotonic()
+        self._spans = Outbox(config.settings)
+        self._tally = Tally()
+        self._snapshots = Shared(self._take_snapshot, "snapshot")
+        self.logs = Logs(config.settings.log, lambda: (*self._fleet.processes, *self._comparing.processes))
+        self._comparing = Comparing(patience, self._counted, self.logs.wanted)
+        pairs_of = self._comparing.pairs_of
+        supply = Supply(lambda: runtime.overrides, pairs_of, self._on_spans, self.logs.wanted)
+        self._fleet = Fleet(config, _mark_key(config.settings), patience, supply, self._tally)
+        self._doors = Doors(self)
+        self._steering = Steering(runtime, self._fleet)
+        self.ramps = Ramps(self._steering, self._fleet, self.snapshot, self.totals)
+        self._watcher = watcher or Watcher(())
+        self._reload = Reload(
+            lambda: fitted(checked(source())),
+            self._fleet,
+            self._doors,
+            self._comparing,
+            self._keep_overrides,
+            self._watcher,
+        )
+
+    async def run(self) -> int:
+        """Start, serve, drain; returns 0, or 1 when a second signal cut the drain short."""
+        self._handle_signals()
+        config = self._fleet.generation.config
+        await self._doors.settle(self._doors.bind(config.settings), config.settings)
+        await self._comparing.settle(config.settings)
+        tasks.spawn(self._watch(), "watch-workers")
+        starting = tasks.spawn(self._start(), "start-workers")
+        await _first_of(starting, self._stop)
+        if not self._stop.done():
+            problem = starting.result()
+            if problem is not None:
+                raise problem
+            self._announce(config)
+            tasks.spawn(banner.warn_of_unreachable_primaries(config), "reach-primary")
+            tasks.spawn(self._reload.run(), "reload")
+            self._steering.start()
+            await self._stop
+        return await self._drain()
+
+    async def _start(self) -> StartError | None:
+        try:
+            await self._fleet.start()
+        except StartError as error:
+            return error
+        return None
+
+    async def close(self) -> None:
+        """End what is left, the graceful way or not."""
+        self._watcher.stop()
+        self._fleet.kill()
+        await asyncio.gather(*(process.gone for process in self._fleet.processes))
+        await self._comparing.close()
+        await self._doors.close()
+        self._tally.close()
+        await self._spans.close(0.0 if self._stop_now.done() else _FLUSH_S)
+
+    # --- for the admin server ---
+
+    @property
+    def state(self) -> State:
+        """Envoy's word for what the proxy is doing."""
+        if self._stop.done():
+            return "DRAINING"
+        return "LIVE" if self._fleet.is_serving else "INITIALIZING"
+
+    @property
+    def loaded(self) -> Loaded:
+        """What is in force."""
+        now = self._fleet.generation
+        return Loaded(now.config, now.number, self._reload.since)
+
+    @property
+    def refusal(self) -> Refusal | None:
+        """What the last reload was refused for."""
+        return self._reload.refusal
+
+    async def snapshot(self) -> Snapshot:
+        """Ask every worker how it stands; one that does not answer soon counts as it last said."""
+        return await self._snapshots.get()
+
+    def server_info(self) -> dict[str, object]:
+        """Describe the processes for `/server_info`."""
+        now = asyncio.get_running_loop().time()
+        refused = {"refused": list(self.refusal.problems)} if self.refusal is not None else {}
+        comparer = self._comparing.row()
+        return {
+            "version": version(),
+            "state": self.state,
+            "pid": os.getpid(),
+            "uptime_s": round(time.monotonic() - self._started, 1),
+            "generation": self._fleet.generation.number,
+            "listeners": [str(address) for address in self._fleet.listening],
+            **refused,
+            "workers": [
+                {
+                    "slot": process.slot,
+                    "pid": process.pid,
+                    "state": process.state,
+                    "generation": process.generation.number,
+                    "uptime_s": round(now - process.started, 1),
+                }
+                for process in self._fleet.processes
+            ],
+            **({"comparer": comparer} if comparer is not None else {}),
+        }
+
+    def weights_of(self, route: str) -> tuple[Mapping[str, int], float | None]:
+        """Return the overridden weights of a route."""
+        return self._steering.weights_of(route)
+
+    async def set_weights(self, route: str, weights: Mapping[str, int], ttl_s: float | None) -> None:
+        """Change weights of a route."""
+        await self._steering.set_weights(route, weights, ttl_s)
+        self.ramps.look()
+
+    def steered(self, mirror: str) -> Steered:
+        """Return what was set of a mirror by hand."""
+        return self._steering.steered(mirror)
+
+    async def set_mirror(
+        self, mirror: str, percent: float | None, paused: bool | None, ttl_s: float | None
+    ) -> None:
+        """Change a mirror's percent, or pause or resume it."""
+        await self._steering.set_mirror(mirror, percent, paused, ttl_s)
+        self.ramps.look()
+
+    async def reset(self, *, route: str | None = None, mirror: str | None = None) -> None:
+        """Have the files' weights or percent hold again."""
+        await self._steering.reset(route=route, mirror=mirror)
+        self.ramps.look()
+
+    async def _keep_overrides(self) -> None:
+        """After a reload, have in force what was set live, and what the files say where nothing was."""
+        await self.logs.settle(self._fleet.generation.config.settings.log)
+        await self._steering.keep_what_holds()
+
+    async def totals(self, since: float) -> Totals:
+        """Return all that was counted, up to now."""
+        await self._snap()
+        return await self._comparing.totals(since)
+
+    async def differences(self, search: Search) -> tuple[Example, ...]:
+        """Return examples of differences."""
+        return await self._comparing.differences(search)
+
+    async def difference(self, number: int) -> Example | None:
+        """Return one example."""
+        return await self._comparing.difference(number)
+
+    async def reload(self) -> Refusal | None:
+        """Load the configuration again."""
+        return await self._reload.reload()
+
+    def drain(self) -> None:
+        """Begin to drain, as at the first SIGTERM."""
+        if not self._stop.done():
+            self._stop.set_result(None)
+
+    async def _snap(self) -> None:
+        await asyncio.gather(*(process.snap(_SNAP_S) for process in self._fleet.processes))
+
+    async def _take_snapshot(self) -> Snapshot:
+        await self._snap()
+        processes = self._fleet.processes  # those that have ended meanwhile are in the tally
+        own, settled = self._own_report(), self._settled(processes)
+        clusters, mirrors = ([getattr(one, name) for one in processes] for name in ("clusters", "mirrors"))
+
+        def make(report: Report) -> Snapshot:
+            merged = {**merge(report, own), **settled}
+            return Snapshot(merged, merged_rows(clusters, "name"), merged_rows(mirrors, "name"))
+
+        return await self._tally.read((process.report for process in processes), make)
+
+    async def _counted(self, before: Totals) -> tuple[Totals, Totals]:
+        """Return what workers have counted since the start, as far as it was heard, and what of it is not `before`."""
+
+        def make(report: Report) -> tuple[Totals, Totals]:
+            counted = of_report(report)
+            return counted, counted - before
+
+        return await self._tally.read((process.report for process in self._fleet.processes), make)
+
+    def _own_report(self) -> Report:
+        """Return what the supervisor itself counts, and what it has heard of others than workers."""
+        report: Report = {
+            "worker_restarts_total": {(why,): count for why, count in self._fleet.restarts.items()},
+            "config_reload_failures_total": {(): self._reload.failures},
+            "task_failures_total": {(name,): count for name, count in tasks.failures.items()},
+            "log_dropped_total": {(): log.dropped()},
+        }
+        merge(report, self._spans.report())
+        merge(report, self._doors.report())
+        return merge(report, self._comparing.report)
+
+    def _settled(self, processes: list[WorkerProcess]) -> Report:
+        """Return what the supervisor knows best, whatever workers say of it."""
+        return {
+            "workers": {(): sum(process.state == "serving" for process in processes)},
+            "config_generation": {(): self._fleet.generation.number},
+            "build_info": {(version(),): 1},
+        }
+
+    def _on_spans(self, spans: tuple[Span, ...]) -> None:
+        self._spans.offer(spans, self._fleet.generation.config.settings)
+
+    # --- signals, watch, drain ---
+
+    def _handle_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_stop_signal)
+        loop.add_signal_handler(signal.SIGHUP, self._reload.want)
+        loop.add_signal_handler(signal.SIGUSR1, self._fleet.send, control.ReopenLog())
+
+    def _on_stop_signal(self) -> None:
+        if not self._stop.done():
+            self._stop.set_result(None)
+        elif not self._stop_now.done():
+            self._stop_now.set_result(None)
+
+    def _announce(self, config: Config) -> None:
+        for line in banner.lines(config, version(), self._fleet.listening, self._doors.admin):
+            _log.info(line)
+        for line in fitting.lowered(config):
+            _log.warning(line)
+        _log.info(event("ready", workers=len(self._fleet.slots)))
+
+    async def _watch(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + _WATCH_S
+            await asyncio.sleep(_WATCH_S)
+            late_s = loop.time() - due  # while we were stopped ourselves, nobody could be heard
+            self._fleet.check(loop.time() - late_s)
+            self._comparing.check(loop.time() - late_s)
+            orphans.reap(own_pids)
+
+    async def _drain(self) -> int:
+        """Leave as the drain settings say; returns the exit code."""
+        loop = asyncio.get_running_loop()
+        drain = self._fleet.generation.config.settings.drain
+        deadline = loop.time() + drain.grace_s
+        _log.info(event("draining", accept_s=min(drain.delay_s, drain.grace_s), grace_s=drain.grace_s))
+        await asyncio.wait({self._stop_now}, timeout=min(drain.delay_s, drain.grace_s))
+        left_s = deadline - loop.time()
+        workers_s = left_s - min(1.0, left_s / 10)  # they are done before we have to be
+        self._fleet.close(max(0.0, workers_s))
+        gone = asyncio.gather(*(process.gone for process in self._fleet.processes))
+        await _first_of(gone, self._stop_now, timeout_s=left_s)
+        if self._stop_now.done():
+            _log.warning(event("second signal, exiting at once"))
+            return 1
+        _log.info(
+            event("drained" if gone.done() else "grace period has expired, open connections are closed")
+        )
+        writing = tasks.spawn(self._comparing.drain(max(_WRITE_S, deadline - loop.time())), "leave-comparer")
+        await _first_of(writing, self._stop_now)
+        return 0
+
+
+async def _first_of(*futures: asyncio.Future[Any], timeout_s: float | None = None) -> None:
+    await asyncio.wait(futures, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+
+
+def _mark_key(settings: Settings) -> bytes:
+    """Return the key that signs shadows: the shared file's, or a new one for this start."""
+    if settings.mark_key_file is None:
+        return secrets.token_bytes(32)
+    try:
+        key = Path(settings.mark_key_file).read_bytes().strip()
+    except OSError as error:
+        raise StartError(f"mark key file {settings.mark_key_file}: {error.strerror}") from error
+    if len(key) < 16:
+        raise StartError(
+            f"mark key file {settings.mark_key_file}: {len(key)} bytes are too few; use at least 16"
+        )
+    return key
+
+
+def _raise_file_limit() -> None:
+    """Each client, primary and shadow takes a descriptor: use all that the system allows us."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -1,0 +1,201 @@
+"""All workers together: one generation is in force in all of them, or the one before still is.
+
+A generation comes in two steps. Most go into the workers that serve: each compiles it aside, and when all have, each
+is told to use it. What only a new process can take up (listeners, their number, the access log, what a
+connection is bound to) is served by new workers, which are started beside the present ones and take over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Iterable, Sequence
+
+from mirror_proxy import control
+from mirror_proxy.config.model import Address, Config, Settings
+from mirror_proxy.supervisor.cpus import worker_count
+from mirror_proxy.supervisor.process import Generation, Supply, WorkerProcess
+from mirror_proxy.supervisor.slot import Patience, Slot
+from mirror_proxy.supervisor.sockets import Allotment, SlotSockets, SocketPool, StartError
+from mirror_proxy.supervisor.tally import Tally
+
+
+class Fleet:
+    """Owns slots and sockets. `tally` knows the counts of workers that are gone."""
+
+    def __init__(
+        self, config: Config, mark_key: bytes, patience: Patience, supply: Supply, tally: Tally
+    ) -> None:
+        self._tally = tally
+        self._patience = patience
+        self._supply = supply
+        self._pool = SocketPool()
+        self._leaving: list[Slot] = []
+        self._turn = asyncio.Lock()
+        self._is_closed = False
+        self._first = self._pool.allot(_addresses(config.settings), _count(config.settings))
+        self._pool.settle(self._first)
+        self.generation = Generation(0, config, mark_key)
+        self.restarts: dict[str, int] = {}  # by reason
+        self.slots = [self._slot(index) for index in range(len(self._first.slots))]
+
+    @property
+    def processes(self) -> list[WorkerProcess]:
+        """Every process: those that serve, start and drain."""
+        return [process for slot in (*self.slots, *self._leaving) for process in slot.processes]
+
+    @property
+    def is_serving(self) -> bool:
+        """Tell whether a worker serves."""
+        return any(slot.worker is not None for slot in self.slots)
+
+    @property
+    def listening(self) -> list[Address]:
+        """Where the listeners really are."""
+        return self._pool.addresses
+
+    async def start(self) -> None:
+        """Start a worker in every slot; raises `StartError`."""
+        async with self._turn:
+            await self._put_into_force(self._next(self.generation.config), (), self._first)
+
+    async def put_into_force(self, config: Config) -> None:
+        """Have every request from now on served by `config`; raises `StartError`, and nothing changes then."""
+        async with self._turn:
+            parts = await asyncio.to_thread(control.parts_of, config)
+            if self._is_closed:
+                raise _draining()
+            present, wanted = self.generation.config.settings, config.settings
+            allotment = None
+            if needs_processes(present, wanted):
+                allotment = self._pool.allot(_addresses(wanted), _count(wanted))
+            await self._put_into_force(self._next(config), parts, allotment)
+
+    async def steer(self) -> None:
+        """Have the overrides, as they are now, in force in every process that serves or will.
+
+        Those that serve do so at once: a reload that is under way may take its time, and a pause may not.
+        """
+        if self._turn.locked():
+            await self._steer()
+        async with self._turn:
+            await self._steer()
+
+    async def _steer(self) -> None:
+        await asyncio.gather(*(slot.steer() for slot in (*self.slots, *self._leaving)))
+
+    def send(self, message: control.ToWorker) -> None:
+        """Tell all processes something they do not answer."""
+        for process in self.processes:
+            process.send(message)
+
+    def check(self, now: float) -> None:
+        """Look after hung and overdue processes."""
+        self._leaving = [slot for slot in self._leaving if slot.processes]
+        for slot in (*self.slots, *self._leaving):
+            slot.check(now)
+
+    def close(self, grace_s: float) -> None:
+        """Drain for good; nothing else comes into force."""
+        self._is_closed = True
+        self._pool.close()
+        for slot in (*self.slots, *self._leaving):
+            slot.close(grace_s)
+
+    def kill(self) -> None:
+        """End every process at once."""
+        for process in self.processes:
+            process.kill()
+
+    async def _put_into_force(
+        self, generation: Generation, parts: tuple[bytes, ...], allotment: Allotment | None
+    ) -> None:
+        """Prepare everywhere, then commit or abandon everywhere; with an `allotment`, new workers take over.
+
+        The workers that they take over from get the generation too: their clients may ask once more.
+        """
+        number, settings = generation.number, generation.config.settings
+        message = control.Prepare(number, settings, parts)
+        successors = self._successors(allotment)
+        problem = await _first_problem(
+            [
+                *(slot.prepare(message) for slot in self.slots),
+                *(slot.prepare_worker(generation, sockets) for slot, sockets in successors.items()),
+            ]
+        )
+        if problem is None and self._is_closed:
+            problem = _draining()
+        if problem is not None:
+            self._abandon(successors, allotment, settings.drain.grace_s)
+            raise problem
+        self.generation = generation
+        await asyncio.gather(*(slot.commit(generation) for slot in self.slots))
+        if allotment is not None:
+            self._take_over(list(successors), settings.drain.grace_s)
+            self._pool.settle(allotment)
+
+    def _successors(self, allotment: Allotment | None) -> dict[Slot, SlotSockets]:
+        """Return the slots that get a new worker, with the sockets it gets; there may be new ones among them."""
+        if allotment is None:
+            return {}
+        present = self.slots[: len(allotment.slots)]
+        fresh = [self._slot(index) for index in range(len(present), len(allotment.slots))]
+        self._leaving += fresh  # until they belong here
+        return dict(zip((*present, *fresh), allotment.slots, strict=True))
+
+    def _abandon(self, successors: Iterable[Slot], allotment: Allotment | None, grace_s: float) -> None:
+        for slot in self.slots:
+            slot.abandon()
+        for slot in successors:
+            slot.abandon_worker(grace_s)
+        if allotment is not None and allotment is not self._first:
+            self._pool.undo(allotment)
+
+    def _take_over(self, slots: list[Slot], grace_s: float) -> None:
+        for slot in slots:
+            slot.commit_worker(self.generation, grace_s)
+        gone = [slot for slot in self.slots if slot not in slots]
+        for slot in gone:
+            slot.close(grace_s)
+        self._leaving = [slot for slot in (*self._leaving, *gone) if slot not in slots]
+        self.slots = slots
+
+    def _next(self, config: Config) -> Generation:
+        return Generation(self.generation.number + 1, config, self.generation.mark_key)
+
+    def _slot(self, index: int) -> Slot:
+        return Slot(index, self._patience, self._supply, self._on_gone, self.restarts)
+
+    def _on_gone(self, process: WorkerProcess) -> None:
+        self._tally.retire(process.report)
+
+
+def needs_processes(present: Settings, wanted: Settings) -> bool:
+    """Tell whether settings differ that a worker takes up only when it starts."""
+    return any(
+        (
+            present.listeners != wanted.listeners,
+            present.workers != wanted.workers,
+            present.access_log != wanted.access_log,
+            present.limits != wanted.limits,
+            present.upgrades != wanted.upgrades,
+            present.compare.is_on != wanted.compare.is_on,
+        )
+    )
+
+
+def _draining() -> StartError:
+    return StartError("the proxy is draining")
+
+
+async def _first_problem(steps: Sequence[Awaitable[None]]) -> BaseException | None:
+    """Carry out `steps` together and to their end; return what went wrong first, in their order."""
+    results = await asyncio.gather(*steps, return_exceptions=True)
+    return next((result for result in results if isinstance(result, BaseException)), None)
+
+
+def _addresses(settings: Settings) -> list[Address]:
+    return [listener.address for listener in settings.listeners]
+
+
+def _count(settings: Settings) -> int:
+    return settings.workers or worker_count()

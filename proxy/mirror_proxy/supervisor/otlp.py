@@ -1,0 +1,86 @@
+"""Export spans to an OTLP/HTTP collector through the OpenTelemetry SDK: the one door to it.
+
+Importing this needs the extra `[otel]`. What the SDK reads from the environment holds, such as
+OTEL_EXPORTER_OTLP_HEADERS, OTEL_EXPORTER_OTLP_CERTIFICATE and OTEL_RESOURCE_ATTRIBUTES.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExportResult
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
+
+from mirror_proxy.telemetry.span import Span
+from mirror_proxy.version import version
+
+_PATH = "/v1/traces"
+_KINDS = {"server": SpanKind.SERVER, "client": SpanKind.CLIENT}
+_SAMPLED = TraceFlags(TraceFlags.SAMPLED)
+
+
+class _Overheard(logging.Handler):
+    """Keeps the first thing the SDK says of a batch: why it fails; each batch of a dead collector would be logged."""
+
+    first = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take what is said (logging)."""
+        self.first = self.first or record.getMessage()
+
+
+_overheard = _Overheard()
+
+
+class Exporter:
+    """Sends spans of the service `name` to the collector at `endpoint`, a URL without `/v1/traces`.
+
+    Raises `ValueError` for what the environment says of it and the SDK does not know.
+    """
+
+    def __init__(self, endpoint: str, name: str) -> None:
+        self.endpoint = endpoint
+        self._exporter = OTLPSpanExporter(endpoint.rstrip("/") + _PATH)
+        self._resource = Resource.create({SERVICE_NAME: name, SERVICE_VERSION: version()})
+        self._scope = InstrumentationScope("mirror-proxy", version())
+        sdk = logging.getLogger("opentelemetry")
+        sdk.handlers = [_overheard]
+        sdk.propagate = False
+
+    def export(self, spans: Iterable[Span]) -> str:
+        """Send spans, and try again for a while; return why they could not be sent, or nothing when they were."""
+        batch = [self._readable(span) for span in spans]
+        _overheard.first = ""
+        if self._exporter.export(batch) is SpanExportResult.SUCCESS:
+            return ""
+        return _overheard.first or "the collector refuses them"
+
+    def close(self) -> None:
+        """Give up what is being tried again."""
+        self._exporter.shutdown()  # type: ignore[no-untyped-call]
+
+    def _readable(self, span: Span) -> ReadableSpan:
+        state = TraceState.from_header([span.trace_state]) if span.trace_state else None
+        trace_id = int(span.trace_id, 16)
+
+        def context(span_id: str, *, is_remote: bool) -> SpanContext:
+            return SpanContext(trace_id, int(span_id, 16), is_remote, _SAMPLED, state)
+
+        is_server = span.kind == "server"
+        return ReadableSpan(
+            span.name,
+            context(span.span_id, is_remote=False),
+            context(span.parent_id, is_remote=is_server) if span.parent_id else None,
+            self._resource,
+            dict(span.attributes),
+            kind=_KINDS[span.kind],
+            status=Status(StatusCode.ERROR if span.is_error else StatusCode.UNSET),
+            start_time=span.start_ns,
+            end_time=span.end_ns,
+            instrumentation_scope=self._scope,
+        )

@@ -1,0 +1,161 @@
+"""One worker process, seen from the supervisor: what it is told, what it answers, how it stands."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from mirror_proxy import control
+from mirror_proxy.config.model import Config, Log, Settings
+from mirror_proxy.runtime import Override
+from mirror_proxy.supervisor.child import Child
+from mirror_proxy.supervisor.sockets import SlotSockets
+from mirror_proxy.telemetry.span import Span
+
+State = Literal["starting", "serving", "draining"]
+
+#: glibc gives the top of its heap back to the kernel whenever 128 KiB of it are free, and a chunk of a body is just
+#: that: a POST of 64 KiB cost 11 to 18 % more in page faults (`python -m benchmarks --scenario post_64k`).
+_ALLOCATOR = {"MALLOC_TRIM_THRESHOLD_": str(32 << 20), "MALLOC_TOP_PAD_": str(4 << 20)}
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """A configuration and the number it is known by; every worker runs exactly one."""
+
+    number: int
+    config: Config
+    mark_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Supply:
+    """What else a worker starts with: the overrides as they are then, and the end of the comparer's pipe.
+
+    `on_spans` takes the spans that it makes; `log` gives how it is to log.
+    """
+
+    overrides: Callable[[], tuple[Override, ...]]
+    pairs: Callable[[Settings], int | None]
+    on_spans: Callable[[tuple[Span, ...]], None]
+    log: Callable[[], Log]
+
+
+class WorkerProcess(Child):
+    """A worker.
+
+    `report` is the latest that was heard, as it came. `ready` resolves to None once it accepts, or to the reason why it
+    never will.
+    """
+
+    def __init__(self, slot: int, generation: Generation, supply: Supply) -> None:
+        super().__init__(supply.log)
+        self._supply = supply
+        self.slot = slot
+        self.generation = generation
+        self.state: State = "starting"
+        self.deadline: float | None = None
+        self.report: control.Parts = ()
+        self.clusters: control.Parts = ()
+        self.mirrors: control.Parts = ()
+        self.ready: asyncio.Future[str | None] = self._loop.create_future()
+        self.gone.add_done_callback(self._on_gone)
+
+    async def spawn(self, sockets: SlotSockets) -> None:
+        """Start the process on `sockets`; returns before it is ready. Raises `OSError`."""
+        fds = tuple(tuple(sock.fileno() for sock in of_listener) for of_listener in sockets)
+        made = self.generation
+        pairs = self._supply.pairs(made.config.settings)
+        inherited = (*sum(fds, ()), *(() if pairs is None else (pairs,)))
+        names = {"slot": self.slot, "generation": made.number}  # for `ps`
+        await self._start("mirror_proxy.worker", names, inherited, _ALLOCATOR)
+        overrides = self._supply.overrides()
+        self._pipe.send(control.Start(made.config, made.number, made.mark_key, fds, overrides, pairs))
+
+    @property
+    def lag_s(self) -> float:
+        """How late the worker's loop was at worst by its latest report, whose last part is about the worker itself."""
+        for own in control.unpack(self.report[-1:]):
+            lag_s = own.get("worker_loop_lag_seconds", {}).get((), 0.0)
+            return float(lag_s)
+        return 0.0
+
+    def send(self, message: control.ToWorker) -> None:
+        """Tell the worker something it does not answer."""
+        self._pipe.send(message)
+
+    def drain(self, grace_s: float) -> None:
+        """Let it finish and leave; from `grace_s` on it is overdue."""
+        if self.state != "draining":
+            self.state = "draining"
+            self.deadline = self._loop.time() + grace_s
+            self._pipe.send(control.Drain(grace_s))
+
+    async def snap(self, timeout_s: float) -> None:
+        """Refresh `report`, `clusters` and `mirrors`; after `timeout_s` what was heard last has to do."""
+        if self.state != "starting":
+            number = next(self._ids)
+            await self._ask(control.Snap(number), (control.Snapped, number), timeout_s)
+
+    async def prepare(self, message: control.Prepare, timeout_s: float) -> str | None:
+        """Have a generation compiled beside the present one; returns why it cannot be.
+
+        Raises `ProcessLookupError` when the worker is gone before it has answered.
+        """
+        answer = await self._ask(message, (control.Prepared, message.generation), timeout_s)
+        if isinstance(answer, control.Rejected):
+            return answer.problem
+        if answer is None and self.gone.done():
+            raise ProcessLookupError(self.exit_text)
+        return None if answer is not None else f"no answer within {timeout_s:g} s"
+
+    async def commit(self, message: control.Commit, generation: Generation, timeout_s: float) -> bool:
+        """Put what was prepared into force; tell whether it has said that it did."""
+        answer = await self._ask(message, (control.Committed, message.generation), timeout_s)
+        if answer is not None:
+            self.generation = generation
+        return answer is not None
+
+    async def steer(self, overrides: tuple[Override, ...], timeout_s: float) -> bool:
+        """Have exactly `overrides` in force; tell whether it has said that they are."""
+        number = next(self._ids)
+        return (
+            await self._ask(control.Steer(number, overrides), (control.Steered, number), timeout_s)
+            is not None
+        )
+
+    def hear(self, message: control.Message) -> None:
+        """Take what the worker says."""
+        match message:
+            case control.Ready():
+                if self.state == "starting":
+                    self.state = "serving"
+                self._settle(None)
+            case control.Failed(problem):
+                self._settle(problem)
+                self._pipe.close()
+            case control.Heartbeat(report, spans):
+                self.report = report
+                self._supply.on_spans(spans)
+            case control.Drained(report, spans):
+                self.report = report
+                self._supply.on_spans(spans)
+                self._pipe.close()
+            case control.Snapped():
+                self.report, self.clusters, self.mirrors = message.report, message.clusters, message.mirrors
+                self._on_answer(control.Snapped, message.id, message)
+            case control.Steered():
+                self._on_answer(control.Steered, message.id, message)
+            case control.Prepared() | control.Rejected():
+                self._on_answer(control.Prepared, message.generation, message)
+            case control.Committed():
+                self._on_answer(control.Committed, message.generation, message)
+
+    def _settle(self, problem: str | None) -> None:
+        if not self.ready.done():
+            self.ready.set_result(problem)
+
+    def _on_gone(self, _gone: asyncio.Future[None]) -> None:
+        self._settle(f"the worker process {self.exit_text} before it was ready")

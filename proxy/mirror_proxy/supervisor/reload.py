@@ -1,0 +1,147 @@
+"""Reload: load off the loop, keep what is in force unless everything is well, and remember what was wrong.
+
+One at a time. Who asks while one is under way gets the next, which reads the files after they asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterator
+
+from mirror_proxy import control
+from mirror_proxy.admin.subject import Refusal
+from mirror_proxy.config.model import Config, Settings
+from mirror_proxy.config.watcher import Watcher
+from mirror_proxy.event import event
+from mirror_proxy.supervisor import fitting
+from mirror_proxy.supervisor.comparing import Comparing
+from mirror_proxy.supervisor.doors import Doors
+from mirror_proxy.supervisor.fleet import Fleet
+from mirror_proxy.supervisor.sockets import StartError
+
+_log = logging.getLogger(__name__)
+
+
+class Reload:
+    """Puts what `source` loads into force; a source that raises has changed nothing.
+
+    `keep_overrides` sees to what was set live, once another configuration is in force.
+    """
+
+    def __init__(
+        self,
+        source: Callable[[], Config],
+        fleet: Fleet,
+        doors: Doors,
+        comparing: Comparing,
+        keep_overrides: Callable[[], Awaitable[None]],
+        watcher: Watcher,
+    ) -> None:
+        self._source = source
+        self._fleet = fleet
+        self._doors = doors
+        self._comparing = comparing
+        self._keep_overrides = keep_overrides
+        self._watcher = watcher
+        self._turn = asyncio.Lock()
+        self._wanted = asyncio.Event()
+        self.refusal: Refusal | None = None
+        self.failures = 0
+        self.since = time.time()  # when the configuration in force came into force
+
+    def want(self) -> None:
+        """Ask for a reload, and do not wait for it."""
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Watch the files, and reload whenever it is wanted."""
+        loop = asyncio.get_running_loop()
+
+        def on_change() -> None:
+            loop.call_soon_threadsafe(self.want)
+
+        self._watcher.name(named_files(self._fleet.generation.config))
+        self._watcher.start(on_change)
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            await self.reload()
+
+    async def reload(self) -> Refusal | None:
+        """Load the configuration and put it into force; returns once it is, or with what is wrong with it."""
+        async with self._turn:
+            try:
+                await self._reload()
+            except Exception as error:  # noqa: BLE001 whatever is wrong with it, the present one serves on
+                self._refuse(error)
+            else:
+                self.refusal = None
+            return self.refusal
+
+    def _refuse(self, error: Exception) -> None:
+        problems = tuple((str(error) or repr(error)).splitlines())
+        self.refusal = Refusal(problems, time.time())
+        self.failures += 1
+        number = self._fleet.generation.number
+        for problem in problems:
+            _log.error(
+                event(
+                    "reload is refused, the running configuration stays", generation=number, problem=problem
+                )
+            )
+
+    async def _reload(self) -> None:
+        present = self._fleet.generation.config
+        config = await asyncio.to_thread(self._source)
+        log_warnings(config)
+        is_same = config == present and config.settings.is_buffer_given == present.settings.is_buffer_given
+        if is_same and not any(cluster.tls for cluster in config.clusters):
+            self._fleet.send(control.ReloadCertificates())
+            _log.info(event("configuration is unchanged, certificates are read again"))
+            return
+        if present.settings.mark_key_file != config.settings.mark_key_file:
+            raise StartError("the mark key cannot change while running; restart the proxy for that")
+        await self._put_into_force(config)
+
+    async def _put_into_force(self, config: Config) -> None:
+        bound = self._doors.bind(config.settings)
+        try:
+            await self._fleet.put_into_force(config)
+        except BaseException:
+            bound.close()
+            raise
+        self.since = time.time()
+        await self._comparing.settle(config.settings)
+        await self._doors.settle(bound, config.settings)
+        await self._keep_overrides()
+        self._fleet.send(control.ReloadCertificates())
+        self._watcher.name(named_files(config))
+        _log.info(event("configuration is reloaded", generation=self._fleet.generation.number))
+        for line in fitting.lowered(config):
+            _log.warning(line)
+
+
+def log_warnings(config: Config) -> None:
+    """Log what is odd about a configuration that can be used."""
+    for warning in config.warnings:
+        _log.warning(event("configuration has a warning", problem=warning))
+
+
+def named_files(config: Config) -> Iterator[str]:
+    """Yield the files that a configuration names and workers read: certificates, keys, authorities."""
+    yield from _listener_files(config.settings)
+    for cluster in config.clusters:
+        tls = cluster.tls
+        if tls is not None:
+            files = (tls.ca_file, tls.cert_file, tls.key_file, tls.crl_file)
+            yield from (file for file in files if file is not None)
+
+
+def _listener_files(settings: Settings) -> Iterator[str]:
+    for listener in settings.listeners:
+        tls = listener.tls
+        if tls is not None:
+            files = (tls.cert_file, tls.key_file, tls.client_ca_file)
+            yield from (file for file in files if file is not None)

@@ -1,0 +1,271 @@
+"""One worker slot: it keeps one worker serving on its sockets, on the generation that is committed.
+
+A worker that dies or stops answering is replaced on the same sockets, so that what waits in their queues is
+served late instead of refused; one that keeps dying is replaced with growing pauses. A new generation comes
+in two steps, into the worker that serves (`prepare`, `commit`) or with a new worker beside it (`prepare_worker`,
+`commit_worker`), which may have other sockets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mirror_proxy import control, tasks
+from mirror_proxy.event import event
+from mirror_proxy.runtime import Override
+from mirror_proxy.supervisor.process import Generation, Supply, WorkerProcess
+from mirror_proxy.supervisor.sockets import SlotSockets, StartError
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long the supervisor waits for workers, in seconds."""
+
+    heartbeat_s: float = 10.0  # without a word from a worker: it hangs
+    start_s: float = 30.0  # for a worker to be ready, or to have compiled a generation
+    answer_s: float = 10.0  # for an order to be carried out
+    first_pause_s: float = 0.1  # before a worker that died young is replaced; doubles
+    longest_pause_s: float = 5.0
+    young_s: float = 10.0
+
+
+class Slot:
+    """Keeps one worker of the newest committed generation alive until it is closed."""
+
+    def __init__(
+        self,
+        index: int,
+        patience: Patience,
+        supply: Supply,
+        on_gone: Callable[[WorkerProcess], None],
+        restarts: dict[str, int],
+    ) -> None:
+        self._patience = patience
+        self._supply = supply
+        self._on_gone = on_gone
+        self._restarts = restarts
+        self._pause_s = 0.0
+        self._sockets: SlotSockets = ()
+        self._next: WorkerProcess | None = None
+        self._next_sockets: SlotSockets = ()
+        self._generation: Generation | None = None
+        self._message: control.Prepare | None = None
+        self._prepared: WorkerProcess | None = None
+        self._launching: WorkerProcess | None = None  # in the place of one that died
+        self._is_back = asyncio.Event()
+        self._is_closed = False
+        self.index = index
+        self.worker: WorkerProcess | None = None
+        self.processes: set[WorkerProcess] = set()  # the worker, the next one, and those that drain
+
+    # --- a generation in the worker that serves ---
+
+    async def prepare(self, message: control.Prepare) -> None:
+        """Have the worker compile a generation aside; raises `StartError` when it cannot, or dies of it twice.
+
+        A slot that is without a worker has nothing to prepare: its next one starts with what is committed then.
+        """
+        self._message = message
+        for is_last in (False, True):
+            worker = self.worker
+            if worker is None:
+                return
+            try:
+                problem = await worker.prepare(message, self._patience.start_s)
+            except ProcessLookupError as error:
+                problem = str(error)
+                if not is_last and await self._comes_back():
+                    continue
+            if problem is not None:
+                raise StartError(f"worker {self.index} cannot use it: {problem}")
+            self._prepared = worker
+            return
+
+    async def commit(self, generation: Generation) -> None:
+        """Put what was prepared into force; whatever serves in this slot when it returns serves that."""
+        self._generation = generation
+        message, prepared = self._message, self._prepared
+        self._message = self._prepared = None
+        if self._launching is not None:  # on the generation before, and not serving yet
+            await self._give_up(self._launching)
+        worker = self.worker
+        if worker is None or message is None:
+            return
+        if worker is not prepared and not await self._prepare_late(worker, message):
+            return
+        order = control.Commit(generation.number, self._supply.overrides())
+        if not await worker.commit(order, generation, self._patience.answer_s):
+            await self._give_up(worker)
+
+    def abandon(self) -> None:
+        """Drop what was prepared."""
+        message = self._message
+        self._message = self._prepared = None
+        if self.worker is not None and message is not None:
+            self.worker.send(control.Abandon(message.generation))
+
+    async def _prepare_late(self, worker: WorkerProcess, message: control.Prepare) -> bool:
+        """Prepare a worker that took the place of one that had; without success its own successor starts right."""
+        try:
+            problem = await worker.prepare(message, self._patience.start_s)
+        except ProcessLookupError:
+            return False
+        if problem is not None:
+            await self._give_up(worker)
+        return problem is None
+
+    async def _comes_back(self) -> bool:
+        """Wait until the slot has a worker again; tell whether it has one in time."""
+        try:
+            await asyncio.wait_for(self._is_back.wait(), self._patience.start_s)
+        except TimeoutError:
+            return False
+        return True
+
+    async def steer(self) -> None:
+        """Have the overrides, as they are now, in force in every process; one that does not obey is killed."""
+        overrides = self._supply.overrides()
+        await asyncio.gather(*(self._steer(process, overrides) for process in tuple(self.processes)))
+
+    async def _steer(self, process: WorkerProcess, overrides: tuple[Override, ...]) -> None:
+        if not await process.steer(overrides, self._patience.answer_s):
+            await self._give_up(process)
+
+    async def _give_up(self, process: WorkerProcess) -> None:
+        """End a process that does not do what it was told, and wait until it serves no more."""
+        process.is_hung = True
+        process.kill()
+        await process.gone
+
+    # --- a generation in a new worker ---
+
+    async def prepare_worker(self, generation: Generation, sockets: SlotSockets) -> None:
+        """Start a worker of `generation` beside the present one; raises `StartError` if it does not start."""
+        self._next_sockets = sockets
+        self._next = await self._launch(generation, sockets)
+
+    def commit_worker(self, generation: Generation, grace_s: float) -> None:
+        """Make the prepared worker the slot's own and let the one before drain."""
+        before, self.worker, self._next = self.worker, self._next, None
+        self._generation = generation
+        self._sockets = self._next_sockets
+        self._is_back.set()
+        if before is not None:
+            before.drain(grace_s)
+        if self.worker is None:  # it has died since
+            tasks.spawn(self._replace(is_young=True), "replace-worker")
+
+    def abandon_worker(self, grace_s: float) -> None:
+        """Give up the prepared worker: it may have accepted connections already, so it drains."""
+        if self._next is not None:
+            self._next.drain(grace_s)
+            self._next = None
+
+    # --- life ---
+
+    def close(self, grace_s: float) -> None:
+        """Drain for good: let every process finish, replace none."""
+        self._is_closed = True
+        for process in self.processes:
+            process.drain(grace_s)
+
+    def check(self, now: float) -> None:
+        """Kill a worker that has not been heard for too long, and what is overdue with draining."""
+        for process in self.processes:
+            is_silent = now - process.last_heard > self._patience.heartbeat_s
+            if process is self.worker and is_silent and not process.is_hung:
+                _log.error(
+                    event(
+                        "worker does not answer, killing it",
+                        worker=self.index,
+                        worker_pid=process.pid,
+                        silent_s=self._patience.heartbeat_s,
+                    )
+                )
+                process.is_hung = True
+                process.kill()
+            elif process.deadline is not None and now > process.deadline:
+                process.kill()
+
+    async def _launch(
+        self, generation: Generation, sockets: SlotSockets, *, is_replacement: bool = False
+    ) -> WorkerProcess:
+        if self._is_closed:
+            raise StartError("the proxy is draining")
+        process = WorkerProcess(self.index, generation, self._supply)
+        if is_replacement:
+            self._launching = process
+        try:
+            await process.spawn(sockets)
+        except OSError as error:
+            raise StartError(f"worker {self.index} cannot be spawned: {error}") from error
+        self.processes.add(process)
+        process.gone.add_done_callback(lambda _: self._on_process_gone(process))
+        try:
+            problem = await asyncio.wait_for(asyncio.shield(process.ready), self._patience.start_s)
+        except TimeoutError:
+            problem = f"it was not ready within {self._patience.start_s:g} s"
+        if problem is not None:
+            process.kill()
+            raise StartError(f"worker {self.index} did not start: {problem}")
+        return process
+
+    def _on_process_gone(self, process: WorkerProcess) -> None:
+        self.processes.discard(process)
+        self._on_gone(process)
+        if process is self._next:
+            self._next = None
+        if process is not self.worker:
+            return
+        self.worker = None
+        self._is_back.clear()
+        if self._is_closed:
+            return
+        reason = "hung" if process.is_hung else "died"
+        self._restarts[reason] = self._restarts.get(reason, 0) + 1
+        _log.error(
+            event(
+                "worker is gone, replacing it",
+                worker=self.index,
+                worker_pid=process.pid,
+                exit=process.exit_text,
+            )
+        )
+        age_s = asyncio.get_running_loop().time() - process.started
+        tasks.spawn(self._replace(is_young=age_s < self._patience.young_s), "replace-worker")
+
+    async def _replace(self, *, is_young: bool) -> None:
+        self._pause_s = self._longer_pause() if is_young else 0.0
+        while True:
+            await asyncio.sleep(self._pause_s)
+            generation = self._generation
+            if self._is_closed or self.worker is not None or generation is None:
+                return
+            try:
+                process = await self._launch(generation, self._sockets, is_replacement=True)
+            except StartError as error:
+                is_superseded = generation is not self._generation  # then that is why it ended
+                self._pause_s = 0.0 if is_superseded else self._longer_pause()
+                if not is_superseded:
+                    _log.error(
+                        event("worker cannot be started, retrying", error=error, retry_s=self._pause_s)
+                    )
+                continue
+            finally:
+                self._launching = None
+            if self._is_closed or self.worker is not None or generation is not self._generation:
+                process.kill()
+                continue
+            self.worker = process
+            self._is_back.set()
+            _log.info(event("worker is back", worker=self.index, worker_pid=process.pid))
+            return
+
+    def _longer_pause(self) -> float:
+        patience = self._patience
+        return min(max(self._pause_s * 2, patience.first_pause_s), patience.longest_pause_s)

@@ -1,0 +1,161 @@
+"""Listening sockets, owned by the supervisor so that they outlive any worker.
+
+Each worker slot has its own SO_REUSEPORT socket per listener: closing one would drop the handshakes in its
+queue, so a replacement worker takes over the same socket. They are bound here and begin to listen in the
+worker: a bound socket gets no connections, so nothing arrives before there is someone to serve it.
+
+When workers become fewer, those that stay take over the sockets of those that leave: none is closed as long as
+its listener is configured.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mirror_proxy.config.model import Address
+
+_BACKLOG = 128
+
+#: For each listener, in their order, the sockets that one slot's worker accepts on.
+SlotSockets = tuple[tuple[socket.socket, ...], ...]
+#: A listener's address as configured, and the how manieth of that address it is (port 0 may come twice).
+_Place = tuple[Address, int]
+
+
+class StartError(Exception):
+    """The proxy cannot start; the text is one plain line that says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allotment:
+    """Who accepts where, for one configuration; `fresh` are the sockets that were bound for it."""
+
+    slots: list[SlotSockets]
+    fresh: list[socket.socket]
+    bound: dict[_Place, list[socket.socket]]
+    addresses: list[Address]
+
+
+class SocketPool:
+    """All listeners' sockets; `addresses` are where each listener really is, or was: port 0 is none of them."""
+
+    def __init__(self) -> None:
+        self._bound: dict[_Place, list[socket.socket]] = {}
+        self.addresses: list[Address] = []
+
+    def allot(self, addresses: Sequence[Address], slots: int) -> Allotment:
+        """Bind what is missing for `slots` workers on `addresses`; raises `StartError`, and binds nothing then.
+
+        What it binds belongs to no one until `settle`; without that, `undo` it.
+        """
+        fresh: list[socket.socket] = []
+        bound: dict[_Place, list[socket.socket]] = {}
+        try:
+            for number, address in enumerate(addresses):
+                place = (address, addresses[:number].count(address))
+                have = list(self._bound.get(place, ()))
+                bound[place] = have
+                while len(have) < slots:
+                    have.append(_bind_another(address, have))
+                    fresh.append(have[-1])
+        except StartError:
+            _close(fresh)
+            raise
+        shares = [_share_out(sockets, slots) for sockets in bound.values()]
+        where = [bound_address(sockets[0]) for sockets in bound.values()]
+        return Allotment([tuple(mine) for mine in zip(*shares, strict=True)], fresh, bound, where)
+
+    def settle(self, allotment: Allotment) -> None:
+        """Make `allotment` the present one; listeners that it lacks are closed."""
+        for place, sockets in self._bound.items():
+            if place not in allotment.bound:
+                _close(sockets)
+        self._bound = allotment.bound
+        self.addresses = allotment.addresses
+
+    @staticmethod
+    def undo(allotment: Allotment) -> None:
+        """Close what was bound for `allotment`."""
+        _close(allotment.fresh)
+
+    def close(self) -> None:
+        """Close everything."""
+        for sockets in self._bound.values():
+            _close(sockets)
+
+
+def listen(address: Address, what: str) -> socket.socket:
+    """Return a listening socket of the supervisor's own, for `what` (a word or two for the error)."""
+    sock = _bind(address, what, share=False)
+    sock.listen(_BACKLOG)
+    return sock
+
+
+def bound_address(sock: socket.socket) -> Address:
+    """Return where `sock` is bound: the port is known even if 0 was asked for."""
+    host, port = sock.getsockname()[:2]
+    return Address(host, port)
+
+
+def _share_out(sockets: list[socket.socket], slots: int) -> list[tuple[socket.socket, ...]]:
+    """Give each slot as many sockets of its own as the others; what is left over, all slots share."""
+    whole = len(sockets) // slots * slots
+    return [tuple(sockets[slot:whole:slots] + sockets[whole:]) for slot in range(slots)]
+
+
+def _close(sockets: Sequence[socket.socket]) -> None:
+    for sock in sockets:
+        sock.close()
+
+
+def _bind_another(address: Address, have: Sequence[socket.socket]) -> socket.socket:
+    if have:
+        return _bind(Address(address.host, bound_address(have[0]).port), "listener", share=True)
+    if address.port:  # SO_REUSEPORT alone would let us share the port with another process of the same user
+        _bind(address, "listener", share=False).close()
+    return _bind(address, "listener", share=True)
+
+
+def _bind(address: Address, what: str, *, share: bool) -> socket.socket:
+    family, where = _resolve(address, what)
+    try:
+        sock = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise StartError(f"{what} {address}: {error.strerror}") from error
+    sock.setblocking(False)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if share:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    if family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # Envoy's default (ipv4_compat: false)
+    try:
+        sock.bind(where)
+    except OSError as error:
+        sock.close()
+        raise StartError(f"{what} {address}: {_advice(error)}") from error
+    return sock
+
+
+def _resolve(address: Address, what: str) -> tuple[int, tuple[str, int]]:
+    try:
+        found = socket.getaddrinfo(
+            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except socket.gaierror as error:
+        raise StartError(f"{what} {address}: the host does not resolve: {error.strerror}") from error
+    family, _, _, _, where = found[0]
+    return family, (str(where[0]), int(where[1]))
+
+
+def _advice(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "the port is already in use; stop what uses it or choose another port"
+    if error.errno == errno.EACCES:
+        return "no permission to bind; ports below 1024 need CAP_NET_BIND_SERVICE, or choose a higher port"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return "no interface of this machine has that address; 0.0.0.0 or [::] means all"
+    return os.strerror(error.errno) if error.errno else str(error)

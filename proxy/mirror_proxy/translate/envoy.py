@@ -1,0 +1,160 @@
+"""Envoy: a complete static bootstrap (envoy.config.bootstrap.v3) that behaves as this proxy does.
+
+`bootstrap` also tells what Envoy has no words for. Written for Envoy 1.36 and later.
+"""
+
+from __future__ import annotations
+
+import re
+
+from mirror_proxy.config.model import Config, Listener, ListenerTls, Settings
+from mirror_proxy.translate import envoy_gaps
+from mirror_proxy.translate.envoy_action import CORS, FAULT
+from mirror_proxy.translate.envoy_cluster import PRESERVE_CASE, certificate, clusters, kibibytes, trailers
+from mirror_proxy.translate.envoy_route import route_configuration
+from mirror_proxy.translate.envoy_value import (
+    Message,
+    all_but,
+    duration,
+    extension,
+    present,
+    socket_address,
+    typed,
+)
+
+__all__ = ["bootstrap", "route_configuration"]
+
+STREAM_IDLE_S = 300.0
+#: From where x-envoy-* headers count; without a range that would be loopback.
+NOBODY = {"address_prefix": "0.0.0.0", "prefix_len": 32}
+NORMALIZATION: dict[str, Message] = {
+    "none": {"normalize_path": False},
+    "base": {"normalize_path": True},
+    "merge_slashes": {"normalize_path": True, "merge_slashes": True},
+    "decode_and_merge_slashes": {
+        "normalize_path": True,
+        "merge_slashes": True,
+        "path_with_escaped_slashes_action": "UNESCAPE_AND_FORWARD",
+    },
+}
+
+
+def bootstrap(config: Config) -> tuple[Message, list[str]]:
+    """Return a bootstrap for `config`, and a line for each thing that Envoy cannot be told."""
+    settings = config.settings
+    return {
+        "admin": {"address": socket_address(settings.admin.address)},
+        "static_resources": {
+            "listeners": [_listener(listener, config) for listener in settings.listeners],
+            "clusters": clusters(config),
+        },
+        "overload_manager": {
+            "resource_monitors": [
+                extension(
+                    "envoy.resource_monitors.global_downstream_max_connections",
+                    "resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
+                    max_active_downstream_connections=settings.limits.max_connections,
+                )
+            ]
+        },
+    }, envoy_gaps.gaps(config)
+
+
+def _listener(listener: Listener, config: Config) -> Message:
+    manager = _manager(config, listener.address.port)
+    chain: Message = {
+        "filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]
+    }
+    if listener.tls is not None:
+        chain["transport_socket"] = _tls(listener.tls)
+    address = socket_address(listener.address)
+    if ":" in listener.address.host:
+        address["socket_address"]["ipv4_compat"] = listener.address.host == "::"
+    return {"name": str(listener.address), "address": address, "filter_chains": [chain]}
+
+
+def _tls(tls: ListenerTls) -> Message:
+    return extension(
+        "envoy.transport_sockets.tls",
+        "transport_sockets.tls.v3.DownstreamTlsContext",
+        **present(
+            common_tls_context=present(
+                alpn_protocols=["http/1.1"],
+                tls_certificates=[certificate(tls.cert_file, tls.key_file)],
+                validation_context=tls.client_ca_file and {"trusted_ca": {"filename": tls.client_ca_file}},
+            ),
+            require_client_certificate=True if tls.client_ca_file else None,
+        ),
+    )
+
+
+def _manager(config: Config, port: int) -> Message:
+    """Make the `HttpConnectionManager` of a listener."""
+    settings = config.settings
+    return typed(
+        "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        **present(
+            stat_prefix=settings.name,
+            codec_type="HTTP1",
+            route_config=route_configuration(config, port),
+            http_filters=_filters(config),
+            access_log=_access_log(settings),
+            use_remote_address=True,
+            xff_num_trusted_hops=settings.xff_num_trusted_hops,
+            internal_address_config={"cidr_ranges": [NOBODY]},
+            preserve_external_request_id=True,
+            server_header_transformation="PASS_THROUGH",
+            proxy_100_continue=True,
+            via="1.1 mirror-proxy" if settings.via else None,
+            **_client_cert(settings.forward_client_cert),
+            upgrade_configs=[{"upgrade_type": name} for name in sorted(settings.upgrades)],
+            **NORMALIZATION[settings.path_normalization],
+            **_limits(settings),
+            http_protocol_options={
+                "accept_http_10": True,
+                "header_key_format": PRESERVE_CASE,
+                "ignore_http_11_upgrade": [{"safe_regex": {"regex": all_but(settings.upgrades)}}],
+                **trailers(settings),
+            },
+        ),
+    )
+
+
+def _client_cert(policy: str) -> Message:
+    """Say what becomes of x-forwarded-client-cert, with the details that Istio has Envoy write."""
+    return {
+        "forward_client_cert_details": re.sub("(?=[A-Z])", "_", policy).upper(),
+        "set_current_client_cert_details": {"subject": True, "uri": True, "dns": True},
+    }
+
+
+def _filters(config: Config) -> list[Message]:
+    """Make the HTTP filters; fault and CORS only where a route has them."""
+    routes = list(config.routes())
+    filters = []
+    if any(route.fault for route in routes):
+        filters.append(extension(FAULT, "filters.http.fault.v3.HTTPFault"))
+    if any(route.cors for route in routes):
+        filters.append(extension(CORS, "filters.http.cors.v3.Cors"))
+    return [*filters, extension("envoy.filters.http.router", "filters.http.router.v3.Router")]
+
+
+def _limits(settings: Settings) -> Message:
+    limits = settings.limits
+    return {
+        "max_request_headers_kb": kibibytes(limits.max_head_bytes),
+        "request_headers_timeout": duration(limits.head_timeout_s),
+        "stream_idle_timeout": duration(STREAM_IDLE_S),
+        "drain_timeout": duration(max(settings.drain.grace_s - settings.drain.delay_s, 0)),
+        "common_http_protocol_options": {
+            "idle_timeout": duration(limits.idle_timeout_s),
+            "max_headers_count": limits.max_headers,
+        },
+    }
+
+
+def _access_log(settings: Settings) -> list[Message]:
+    if settings.access_log is None:
+        return []
+    path = "/dev/stdout" if settings.access_log == "-" else settings.access_log
+    return [extension("envoy.access_loggers.file", "access_loggers.file.v3.FileAccessLog", path=path)]

@@ -1,0 +1,226 @@
+"""Istio's documents of a configuration: what `kubectl apply` takes when there is a mesh.
+
+Documents that are Istio's or Kubernetes' stay as they are, but for their spelling. An HTTPRoute becomes a
+VirtualService for each of its virtual hosts. What lies outside the mesh, and what `--endpoint` says, becomes a
+ServiceEntry. What is this proxy's own is not said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from mirror_proxy.config.gateway_api import http_route, precedence
+from mirror_proxy.config.istio.names import fqdn
+from mirror_proxy.config.loader import Loaded
+from mirror_proxy.config.model import Cluster, VirtualHost, is_ip
+from mirror_proxy.config.options import Options
+from mirror_proxy.config.problems import Problems
+from mirror_proxy.config.rules import HostRule
+from mirror_proxy.config.settings import KIND as SETTINGS
+from mirror_proxy.translate.canonical import VERSION, canonical
+from mirror_proxy.translate.istio_route import http_routes
+from mirror_proxy.translate.services import Labels, items_of, rules_for, subsets_of
+from mirror_proxy.translate.translation import (
+    Message,
+    Translation,
+    Upstream,
+    fewest_hosts,
+    own_name,
+    present,
+    settings_unsaid,
+)
+
+GATEWAY = "mirror-proxy"
+NO_WORD = "Istio has no word for it"
+WHYS = {
+    "spec.shadowHostSuffix": "istiod says it for the whole mesh, by DISABLE_SHADOW_HOST_SUFFIX",
+    "spec.mirroring.sampling": "a mesh draws at random for each request",
+    "spec.mirroring.maxInFlight": "connectionPool in the mirror's DestinationRule comes near",
+    "spec.mirroring.breaker": "outlierDetection in the mirror's DestinationRule comes near",
+    "spec.tracing": "a Telemetry says it",
+    "spec.listeners": "a mesh listens by its Sidecars and Gateways",
+    "spec.accessLog": "a Telemetry says it",
+    "spec.forwardClientCert": "gatewayTopology.forwardClientCertDetails in a ProxyConfig says it",
+    "spec.pathNormalization": "meshConfig.pathNormalization says it for the whole mesh",
+}
+
+
+def documents(loaded: Loaded, options: Options) -> Translation:
+    """Return the documents of a configuration, loaded with `--host-match strict`."""
+    translation = Translation()
+    loaded = replace(loaded, config=loaded.config.without_baselines())
+    for document in loaded.documents:
+        if document.kind == SETTINGS:
+            settings_unsaid(document, translation, WHYS, NO_WORD)
+        elif document.kind != http_route.KIND:
+            translation.documents.append(canonical(document))
+    clusters = {cluster.name: cluster for cluster in loaded.config.clusters}
+    taken = {(document.kind, document.namespace, document.name) for document in loaded.documents}
+    own, shared = of_http_routes(loaded)
+    for host in own:
+        translation.documents.append(virtual_service(host, clusters, translation, taken))
+    for host in shared:
+        translation.leave_out(host.name, "rules of an HTTPRoute for hosts that a VirtualService has too")
+    _Places(loaded, options, translation).add()
+    if any(route.mirrors for route in loaded.config.routes()):
+        translation.note(
+            "A mesh mirrors without this proxy's safety (timeout, maxInFlight, maxLagBytes, breaker):"
+            " a slow mirror can slow clients there."
+        )
+    return translation
+
+
+def of_http_routes(loaded: Loaded) -> tuple[list[VirtualHost], list[VirtualHost]]:
+    """Return the virtual hosts that come from HTTPRoutes, and those that come from VirtualServices too."""
+    found = (http_route.read(one, Problems()) for one in loaded.documents if one.kind == http_route.KIND)
+    rules = precedence.host_rules([route for route in found if route is not None])
+    names = {
+        host.lower(): f"{rule.namespace}/{rule.name}"
+        for rule in rules
+        for host in (*rule.hosts, *_alone(rules))
+    }
+    named = [
+        (host, {names[domain] for domain in host.domains if domain in names})
+        for host in loaded.config.virtual_hosts
+    ]
+    return (
+        [host for host, of in named if host.name in of],
+        [host for host, of in named if of and host.name not in of],
+    )
+
+
+def _alone(rules: Sequence[HostRule]) -> tuple[str, ...]:
+    """Return the host that a rule alone has beside its own: every one, unless hosts are matched strictly."""
+    return ("*",) if len(rules) == 1 else ()
+
+
+def virtual_service(
+    host: VirtualHost,
+    clusters: Mapping[str, Cluster],
+    translation: Translation,
+    taken: Iterable[tuple[str, str, str]] = (),
+) -> Message:
+    """Return a VirtualService that routes as `host` does; one for every host is bound to a gateway, as it must be."""
+    namespace, name = own_name(host.name)
+    if ("VirtualService", namespace, name) in taken:
+        name = f"{name}-httproute"
+    hosts = fewest_hosts(host.domains, namespace)
+    if "*" in hosts:
+        translation.note(
+            f"VirtualService {namespace}/{name} takes every host at the Gateway {GATEWAY}: write yours."
+        )
+    else:
+        translation.note(
+            f"VirtualService {namespace}/{name} holds within the mesh: for a Gateway add spec.gateways."
+        )
+    for route in host.routes:
+        if any(field.invert for match in route.matches for field in match.query):
+            translation.leave_out(route.name, "a query parameter that must not match")
+    return {
+        "apiVersion": VERSION,
+        "kind": "VirtualService",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": present(
+            hosts=hosts,
+            gateways=[GATEWAY] if "*" in hosts else None,
+            http=[item for route in host.routes for item in http_routes(route, clusters, namespace)],
+        ),
+    }
+
+
+class _Places:
+    """Where hosts are served, as far as the documents do not say so."""
+
+    def __init__(self, loaded: Loaded, options: Options, translation: Translation) -> None:
+        self._documents = loaded.documents
+        self._options = options
+        self._translation = translation
+        self._ports: dict[str, set[int]] = {}
+        for cluster in loaded.config.clusters:
+            to = Upstream.of(cluster)
+            self._ports.setdefault(to.fqdn, set()).add(to.port)
+        self._clusters = loaded.config.clusters
+
+    def add(self) -> None:
+        """Add a ServiceEntry for each host that lies outside or has endpoints of its own."""
+        said = self._hosts_of_documents()
+        options: dict[str, list[tuple[str, str, int]]] = {}
+        for one in self._options.endpoints:
+            host = fqdn(one.host, self._options.namespace)
+            if host in said:
+                where = f"--endpoint {one.host}{'/' if one.subset else ''}{one.subset}={one.address}"
+                self._translation.leave_out(where, f"in a mesh the {said[host]} says where {one.host} is")
+            else:
+                options.setdefault(host, []).append((one.subset, one.address.host, one.address.port))
+        for cluster in self._clusters:
+            to = Upstream.of(cluster)
+            if to.fqdn in said or to.fqdn in options or to.service:
+                continue
+            said[to.fqdn] = "ServiceEntry"
+            self._add_outside(to)
+        for host, endpoints in options.items():
+            self._add_endpoints(host, endpoints)
+
+    def _hosts_of_documents(self) -> dict[str, str]:
+        said: dict[str, str] = {}
+        for document in self._documents:
+            if document.kind == "Service":
+                said[fqdn(document.name, document.namespace)] = document.subject
+            elif document.kind == "ServiceEntry":
+                said.update((host.node.value, document.subject) for host in items_of(document, "hosts"))
+        return said
+
+    def _add_outside(self, to: Upstream) -> None:
+        if is_ip(to.fqdn):
+            self._translation.leave_out(
+                f"host {to.fqdn}", "a mesh routes to names only; give the address a name in a ServiceEntry"
+            )
+            return
+        self._add(to.fqdn, "default", {"resolution": "DNS"})
+
+    def _add_endpoints(self, host: str, endpoints: Sequence[tuple[str, str, int]]) -> None:
+        """Add the endpoints of `--endpoint`, each with the labels by which its subset finds it."""
+        subsets = self._subset_labels(host, {subset for subset, _, _ in endpoints if subset})
+        name = f"http-{min(self._ports.get(host, {80}))}"
+        written = [
+            present(address=address, ports={name: port}, labels=subsets.get(subset))
+            for subset, address, port in endpoints
+        ]
+        is_static = all(is_ip(address) for _, address, _ in endpoints)
+        more = {"resolution": "STATIC" if is_static else "DNS", "endpoints": written}
+        self._add(host, self._options.namespace, more)
+
+    def _subset_labels(self, host: str, subsets: set[str]) -> dict[str, Labels]:
+        """Return the labels of subsets; those that no DestinationRule has are given labels, and a DestinationRule."""
+        known = subsets_of(self._documents, host)
+        rules = rules_for(self._documents, host)
+        missing = sorted(subsets - known.keys())
+        if missing and rules:
+            for subset in missing:
+                self._translation.leave_out(
+                    f"--endpoint {host}/{subset}", f"{rules[0].subject} has no such subset"
+                )
+        elif missing:
+            known.update({subset: {"version": subset} for subset in missing})
+            spec = {"host": host, "subsets": [{"name": one, "labels": known[one]} for one in missing]}
+            self._append("DestinationRule", host, self._options.namespace, spec)
+        return known
+
+    def _add(self, host: str, namespace: str, more: Message) -> None:
+        ports = [
+            {"number": port, "name": f"http-{port}", "protocol": "HTTP"}
+            for port in sorted(self._ports.get(host, {80}))
+        ]
+        spec = {"hosts": [host], "location": "MESH_EXTERNAL", "ports": ports, **more}
+        self._append("ServiceEntry", host, namespace, spec)
+
+    def _append(self, kind: str, host: str, namespace: str, spec: Message) -> None:
+        self._translation.documents.append(
+            {
+                "apiVersion": VERSION,
+                "kind": kind,
+                "metadata": {"name": host, "namespace": namespace},
+                "spec": spec,
+            }
+        )

@@ -1,0 +1,399 @@
+"""A cluster: the endpoints behind a name, their idle connections, and who waits for one.
+
+`take` answers at once or not at all; whoever got nothing calls `wait` and is told. A free connection serves
+the longest waiter before it goes idle; a failed connect tells exactly the waiter it was made for.
+
+A cluster outlives reloads that leave its `identity` alone: `update` then changes everything else in place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Hashable, Iterable
+from time import monotonic
+from typing import NamedTuple, Protocol
+
+from mirror_proxy import errors, tasks
+from mirror_proxy.backlog import Backlog
+from mirror_proxy.clock import NEVER, DeadlineWheel
+from mirror_proxy.config import model
+from mirror_proxy.config.model import Address, HashKey, Settings
+from mirror_proxy.descriptors import UNLIMITED, Descriptors, is_exhaustion
+from mirror_proxy.errors import Failure
+from mirror_proxy.telemetry.stats import ClusterStats
+from mirror_proxy.upstream import tls
+from mirror_proxy.upstream.balancer import Balancer, balance
+from mirror_proxy.upstream.complaint import Complaint
+from mirror_proxy.upstream.connection import UpstreamConnection
+from mirror_proxy.upstream.endpoint import Endpoint
+from mirror_proxy.upstream.outlier import Detector
+
+
+class Waiter(Protocol):
+    """A stream without a connection; `wants_fresh`: a kept one has failed it already."""
+
+    wants_fresh: bool
+
+    def on_connection(self, connection: UpstreamConnection) -> None:
+        """Here is one; send now."""
+
+    def on_connect_failure(self, failure: Failure, endpoint: Endpoint | None) -> None:
+        """There will be none: `endpoint` was tried; None: there is none left to try."""
+
+
+class _Want(NamedTuple):
+    """What somebody waits for: a connection to `endpoint` (None: to any)."""
+
+    endpoint: Endpoint | None
+    for_shadow: bool
+
+
+def identity(config: model.Cluster) -> Hashable:
+    """Give what a live cluster cannot change: name, host and TLS, with the content of TLS's files.
+
+    A reload keeps the cluster of the same identity (`Cluster.update`) and makes a new one otherwise, so that no
+    connection is reused that was made under other terms. Raises `OSError` for a file that cannot be read.
+    """
+    files = tls.fingerprint(config.tls) if config.tls is not None else None
+    return (config.name, config.host, config.tls, files)
+
+
+class Cluster:
+    """The live side of a `model.Cluster`.
+
+    `endpoints` are all it has, ejected ones included. `hash_key` says what of a request `take` and `wait` want the
+    hash of (64 bits, evenly spread); None where the balancer uses no hash.
+    """
+
+    def __init__(
+        self,
+        config: model.Cluster,
+        wheel: DeadlineWheel,
+        backlog: Backlog,
+        descriptors: Descriptors | None = None,
+    ) -> None:
+        self.identity = identity(config)
+        self.wheel = wheel
+        self.backlog = backlog
+        self.descriptors = descriptors or Descriptors(UNLIMITED)
+        self.stats = ClusterStats()
+        self.endpoints: tuple[Endpoint, ...] = ()
+        self._leaving: list[Endpoint] = []
+        self._balancer: Balancer | None = None
+        self._only: Endpoint | None = None
+        self._chosen: Endpoint | None = None
+        self._detector: Detector | None = None
+        #: Who waits, in order.
+        self._waiters: dict[Waiter, _Want] = {}
+        self._connecting = 0
+        #: Our own, for the cap; `stats` may be shared with a cluster of our name that leaves.
+        self.open_connections = 0
+        self._complaint = Complaint()
+        self._tls = tls.client_context(config.tls) if config.tls else None
+        self._sni = (config.tls.sni or config.host) if config.tls else None
+        self.apply(Settings())
+        self.update(config)
+
+    # --- configuration ---
+
+    def update(self, config: model.Cluster) -> None:
+        """Take over a new configuration of the same `identity`: balancing, limits, timeouts, outlier detection.
+
+        Open connections stay. New endpoints come with the resolver's `follow`, which must be called after this.
+        """
+        self.config = config
+        port = config.endpoints[0].address.port if config.endpoints else 80
+        self.authority = str(Address(config.host, port)).encode()
+        self.hash_key: HashKey | None = config.balancer.key if config.balancer.policy == "hash" else None
+        self._idle_timeout_s = config.idle_timeout_s or NEVER
+        self._retires = (
+            bool(config.max_requests_per_connection) or config.max_connection_duration_s is not None
+        )
+        detector = self._detector
+        if config.outlier is None:
+            if detector is not None:
+                detector.close()
+            self._detector = None
+        elif detector is None:
+            self._detector = Detector(config.outlier, self.wheel, self._on_ejected, self._refresh)
+        else:
+            detector.config = config.outlier
+        self._refresh()
+
+    def apply(self, settings: Settings) -> None:
+        """Take over what the settings say about every response: the bounds of its head, and its trailers."""
+        self.max_response_head_bytes = settings.limits.max_response_head_bytes
+        self.max_headers = settings.limits.max_headers
+        self.trailers = settings.http1.trailers
+
+    def set_endpoints(self, found: Iterable[model.Endpoint]) -> None:
+        """Take the resolver's answer: addresses (IPs) and weights, which add up where an address comes twice.
+
+        Endpoints that stay keep their connections and what outlier detection knows; others close idle ones.
+        """
+        weights: dict[Address, int] = {}
+        for one in found:
+            weights[one.address] = weights.get(one.address, 0) + one.weight
+        known = {endpoint.address: endpoint for endpoint in self.endpoints}
+        if list(weights.items()) == [(endpoint.address, endpoint.weight) for endpoint in self.endpoints]:
+            return
+        self.endpoints = tuple(
+            known.pop(address) if address in known else Endpoint(address) for address in weights
+        )
+        for endpoint in self.endpoints:
+            endpoint.weight = weights[endpoint.address]
+        for gone in known.values():
+            gone.retire()
+        self._leaving = [gone for gone in (*self._leaving, *known.values()) if gone.active]
+        self._refresh()
+
+    def close(self) -> None:
+        """Close every idle connection and watch nothing; what is busy ends with its request."""
+        if self._detector is not None:
+            self._detector.close()
+            self._detector = None  # they know each other: a cluster that nobody uses any more would stay
+        for endpoint in self.endpoints:
+            endpoint.retire()
+
+    @property
+    def requests_active(self) -> int:
+        """Requests the cluster is working on."""
+        return sum(endpoint.active for endpoint in (*self.endpoints, *self._leaving))
+
+    @property
+    def is_in_use(self) -> bool:
+        """Tell whether a request is under way or waits."""
+        return self.requests_active > 0 or self._connecting > 0 or bool(self._waiters)
+
+    # --- connections ---
+
+    def take(self, avoid: tuple[Endpoint, ...] = (), hash_: int | None = None) -> UpstreamConnection | None:
+        """Give an idle connection of the chosen endpoint, or None: then call `wait` at once, with the same.
+
+        `avoid` are endpoints that failed this request (`retryIgnorePreviousHosts`): none of them is chosen while
+        there is another. `hash_` is what the request's `hash_key` comes to.
+        """
+        only = self._only
+        idle = only.idle if only is not None else self._idle_of_chosen(avoid, hash_)
+        while idle:
+            connection = idle.pop()
+            if not connection.transport.is_closing():
+                return connection
+        return None
+
+    def put(self, connection: UpstreamConnection) -> None:
+        """Take a connection back whose response is complete."""
+        if self._retires and connection.is_spent(self.config.max_requests_per_connection):
+            connection.close()
+            return
+        if self._waiters and self._serve_waiter(connection):
+            return
+        if connection.endpoint.is_current:
+            connection.endpoint.idle.append(connection)
+            when = monotonic() + self._idle_timeout_s
+            if self._retires:
+                when = min(when, connection.expires)
+            connection.deadline = when
+            if when < connection.alarm:
+                self.wheel.set(connection, when)
+        else:
+            connection.close()
+
+    def wait(
+        self,
+        waiter: Waiter,
+        avoid: tuple[Endpoint, ...] = (),
+        hash_: int | None = None,
+        *,
+        for_shadow: bool = False,
+    ) -> Failure | None:
+        """Queue `waiter` for a connection, making one when the caps allow; or say why there is none.
+
+        `avoid` and `hash_` as in `take`; with either, only a connection to the endpoint they led to will do.
+        """
+        if self._balancer is None:
+            return errors.NO_HEALTHY_UPSTREAM
+        pending, has_room = self.config.max_pending, self._has_room()
+        is_queue_full = not has_room and pending is not None and len(self._waiters) >= pending
+        if is_queue_full or self._is_full():
+            self.stats.pending_overflow += 1
+            return errors.OVERFLOW
+        if has_room and not self.descriptors.may_connect(for_shadow):
+            self.stats.pending_overflow += 1
+            return errors.DESCRIPTORS
+        is_bound = self._is_bound(avoid, hash_)
+        endpoint = None if is_bound else self._chosen
+        self._chosen = None
+        if endpoint is None:
+            endpoint = self._balancer.choose(avoid, hash_)
+        self._waiters[waiter] = _Want(endpoint if is_bound else None, for_shadow)
+        if has_room:
+            self._open(endpoint, waiter, for_shadow)
+        else:
+            self._make_room()
+        return None
+
+    def leave(self, waiter: Waiter) -> None:
+        """Stop waiting."""
+        self._waiters.pop(waiter, None)
+
+    def on_connection_closed(self) -> None:
+        """Called by a connection that is gone: there may be room for another."""
+        if self._waiters:
+            self._connect_for_waiters()
+
+    def on_protocol_error(self, rule: str) -> None:
+        """Called by a connection whose upstream broke a rule of HTTP: count it, and log it now and then."""
+        self.stats.protocol_errors += 1
+        self._complaint.log(self.config.name, rule, monotonic())
+
+    # --- choosing ---
+
+    def _on_ejected(self, reason: str) -> None:
+        ejections = self.stats.ejections
+        ejections[reason] = ejections.get(reason, 0) + 1
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """Choose among what may be chosen now; who waits for what may not be waits for any."""
+        usable = self.endpoints
+        if self._detector is not None:
+            self._detector.watch(self.endpoints)
+            usable = self._detector.usable(self.endpoints)
+        self._balancer = balance(self.config.balancer.policy, usable) if usable else None
+        self._only = usable[0] if len(usable) == 1 and self.config.max_requests is None else None
+        self._chosen = None
+        if self._waiters:
+            for waiter, want in self._waiters.items():
+                if want.endpoint not in usable:
+                    self._waiters[waiter] = want._replace(endpoint=None)
+            self._connect_for_waiters()
+
+    def _idle_of_chosen(self, avoid: tuple[Endpoint, ...], hash_: int | None) -> list[UpstreamConnection]:
+        balancer = self._balancer
+        if balancer is None or self._is_full():
+            return []
+        self._chosen = endpoint = balancer.choose(avoid, hash_)
+        if endpoint.idle or self._has_room() or self._is_bound(avoid, hash_):
+            return endpoint.idle
+        return next((other.idle for other in balancer.endpoints if other.idle), [])  # they fill the cap
+
+    def _is_bound(self, avoid: tuple[Endpoint, ...], hash_: int | None) -> bool:
+        """Tell whether no other endpoint than the chosen one will do."""
+        return bool(avoid) or (hash_ is not None and self.hash_key is not None)
+
+    def _make_room(self) -> None:
+        """Close the oldest idle connection: who waits could have taken it, had it been of use."""
+        idle = next((endpoint.idle for endpoint in self.endpoints if endpoint.idle), None)
+        if idle is not None:
+            idle[0].close()
+
+    def _has_room(self) -> bool:
+        cap = self.config.max_connections
+        return cap is None or self.open_connections + self._connecting < cap
+
+    def _is_full(self) -> bool:
+        cap = self.config.max_requests
+        return cap is not None and self.requests_active + len(self._waiters) >= cap
+
+    # --- waiting ---
+
+    def _serve_waiter(self, connection: UpstreamConnection) -> bool:
+        """Give a free connection to the longest waiter that takes it; True when it is not free any more."""
+        endpoint = connection.endpoint
+        for waiter, (wanted, _) in self._waiters.items():
+            if (wanted is None or wanted is endpoint) and not (waiter.wants_fresh and connection.requests):
+                del self._waiters[waiter]
+                waiter.on_connection(connection)
+                return True
+        if self._has_room():
+            return False
+        connection.close()  # for a fresh one, or one to another endpoint, in its place
+        return True
+
+    def _connect_for_waiters(self) -> None:
+        """Connect for those who wait and for whom no connection is on its way, as far as the cap allows."""
+        balancer = self._balancer
+        if balancer is None:
+            self._turn_away()
+            return
+        coming = {endpoint: endpoint.connecting for endpoint in self.endpoints if endpoint.connecting}
+        refused = []
+        for waiter, (wanted, for_shadow) in self._waiters.items():
+            if not self._has_room():
+                break
+            source = wanted or next((endpoint for endpoint, count in coming.items() if count), None)
+            if source is not None and coming.get(source):
+                coming[source] -= 1
+            elif self.descriptors.may_connect(for_shadow):
+                self._open(wanted or balancer.choose(), waiter, for_shadow)
+            else:
+                refused.append(waiter)
+        for waiter in refused:
+            if self._waiters.pop(waiter, None) is not None:
+                self.stats.pending_overflow += 1
+                waiter.on_connect_failure(errors.DESCRIPTORS, None)
+
+    def _turn_away(self) -> None:
+        """No endpoint is left: unless connections under way may yet serve them, nobody need wait."""
+        if self._connecting or self.open_connections:
+            return
+        waiters, self._waiters = self._waiters, {}
+        for waiter in waiters:
+            waiter.on_connect_failure(errors.NO_HEALTHY_UPSTREAM, None)
+
+    def _open(self, endpoint: Endpoint, waiter: Waiter, for_shadow: bool) -> None:
+        self._connecting += 1
+        endpoint.connecting += 1
+        self.descriptors.take(for_shadow)
+        tasks.spawn(self._connect(endpoint, waiter, for_shadow), "connect")
+
+    async def _connect(self, endpoint: Endpoint, waiter: Waiter, for_shadow: bool) -> None:
+        loop = asyncio.get_running_loop()
+        failure = errors.CONNECT_FAILURE
+        connection = None
+        try:
+            async with asyncio.timeout(self.config.connect_timeout_s):
+                _, connection = await loop.create_connection(
+                    lambda: UpstreamConnection(self, endpoint, for_shadow),
+                    endpoint.address.host,
+                    endpoint.address.port,
+                    ssl=self._tls,
+                    server_hostname=self._sni,
+                )
+        except TimeoutError:
+            failure = errors.CONNECT_TIMEOUT
+        except (OSError, EOFError, ValueError) as error:  # ValueError: a server name that cannot be one
+            if isinstance(error, OSError) and is_exhaustion(error):
+                failure = errors.DESCRIPTORS
+                self.descriptors.on_exhausted("connect")
+        finally:
+            self._connecting -= 1
+            endpoint.connecting -= 1
+            self.descriptors.give(for_shadow)
+        if connection is not None and self._is_right_peer(connection):
+            self.put(connection)
+            if self._waiters:
+                self._connect_for_waiters()  # it may have served another than whom it was made for
+            return
+        self._on_connect_failure(failure, endpoint, waiter)
+
+    def _is_right_peer(self, connection: UpstreamConnection) -> bool:
+        """Check the certificate's names, where the configuration says what they must be."""
+        wanted = self.config.tls
+        if wanted is None or not wanted.verify or not wanted.subject_alt_names:
+            return True
+        if tls.bears_name(connection.transport.get_extra_info("peercert"), wanted.subject_alt_names):
+            return True
+        connection.transport.abort()
+        return False
+
+    def _on_connect_failure(self, failure: Failure, endpoint: Endpoint, waiter: Waiter) -> None:
+        if failure is not errors.DESCRIPTORS:
+            self.stats.connect_failures += 1
+            if endpoint.monitor is not None:
+                endpoint.monitor.on_failure()
+        if waiter in self._waiters:
+            del self._waiters[waiter]
+            waiter.on_connect_failure(failure, endpoint)
+        self.on_connection_closed()
