@@ -34,7 +34,7 @@ PERCENT = 10
 PAUSE_MS = 8
 SPAN_S = 1
 SETTLE_S = 0.2
-WORKER, COMPARER = "mirror_proxy.worker", "mirror_proxy.comparer"
+WORKER, COMPARER = "mirror_proxy.worker.worker", "mirror_proxy.comparison.process"
 OFF, AGAIN, ON, STOPPED, WATCHED = "off", "again", "on", "stopped", "watched"
 
 

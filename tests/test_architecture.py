@@ -176,9 +176,9 @@ def test_a_module_imports_only_lower_floors(path: Path) -> None:
     ("room", "text"),
     [
         ("mirror", "from mirror_proxy import exchange"),
-        ("mirror", "import mirror_proxy.exchange"),
-        ("mirror", "from mirror_proxy.exchange import Exchange"),
-        ("mirror", "def late():\n    from mirror_proxy.exchange import Exchange"),
+        ("mirror", "import mirror_proxy.exchange.exchange"),
+        ("mirror", "from mirror_proxy.exchange.exchange import Exchange"),
+        ("mirror", "def late():\n    from mirror_proxy.exchange.exchange import Exchange"),
         ("upstream", "from mirror_proxy.downstream.connection import DownstreamConnection"),
         ("clock", "from mirror_proxy import tasks"),
     ],
@@ -193,7 +193,7 @@ def test_an_import_upwards_or_of_a_neighbour_is_a_fault(room: str, text: str) ->
         "from mirror_proxy.mirror.shadow import Shadow",
         "import asyncio",
         "from mirror_proxy.upstream import retry",
-        "if TYPE_CHECKING:\n    from mirror_proxy.exchange import Exchange",
+        "if TYPE_CHECKING:\n    from mirror_proxy.exchange.exchange import Exchange",
     ],
 )
 def test_an_import_downwards_or_for_the_type_checker_is_none(text: str) -> None:

@@ -107,7 +107,7 @@ def test_limits_that_are_lowered_are_said_with_their_numbers(monkeypatch: pytest
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> Shares:
     """Have planes share out 96 descriptors."""
-    monkeypatch.setattr("mirror_proxy.dataplane.limit_of_process", lambda: 96)
+    monkeypatch.setattr("mirror_proxy.worker.data_plane.limit_of_process", lambda: 96)
     return share_out(96, 10_000)
 
 

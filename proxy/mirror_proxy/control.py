@@ -21,12 +21,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
 
-from mirror_proxy.compare.example import Search
-from mirror_proxy.compare.totals import Totals
+from mirror_proxy.comparison.diff.example import Search
+from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.config.model import Compare, Config, Log, Memory, Settings, VirtualHost
-from mirror_proxy.event import event
-from mirror_proxy.runtime import Override
-from mirror_proxy.snapshot import Part
+from mirror_proxy.overrides import Override
+from mirror_proxy.snapshot.snapshot import Part
+from mirror_proxy.telemetry.event import event
 from mirror_proxy.telemetry.metrics import Report, merge
 from mirror_proxy.telemetry.span import Span
 

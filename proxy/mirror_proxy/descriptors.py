@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 
-from mirror_proxy.event import event
+from mirror_proxy.telemetry.event import event
 
 #: Descriptors for the worker itself: its loop, pipes, listeners, logs, look-ups, and clients that are being refused.
 RESERVE = 64

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from mirror_proxy.event import event
+from mirror_proxy.telemetry.event import event
 
 T = TypeVar("T")
 

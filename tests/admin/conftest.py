@@ -11,9 +11,9 @@ import pytest
 
 from mirror_proxy.admin.server import AdminServer
 from mirror_proxy.admin.subject import Loaded, Refusal, RefusedError, Row, Snapshot, State, Steered
-from mirror_proxy.compare.difference import Difference
-from mirror_proxy.compare.example import Example, Search
-from mirror_proxy.compare.totals import Totals
+from mirror_proxy.comparison.diff.difference import Difference
+from mirror_proxy.comparison.diff.example import Example, Search
+from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.config.model import (
     Address,
     Admin,
@@ -30,8 +30,8 @@ from mirror_proxy.config.model import (
     StringMatch,
     VirtualHost,
 )
+from mirror_proxy.overrides import ALL_MIRRORS, Key
 from mirror_proxy.ramp.plan import Plan
-from mirror_proxy.runtime import ALL_MIRRORS, Key
 
 CLUSTER: Row = {
     "name": "outbound|8080||v1",

@@ -8,9 +8,9 @@ import aiohttp
 import pytest
 
 from mirror_proxy.admin.subject import RefusedError
-from mirror_proxy.compare.difference import Difference
-from mirror_proxy.compare.example import Example, Search, Side
-from mirror_proxy.compare.totals import Totals, from_rows
+from mirror_proxy.comparison.diff.difference import Difference
+from mirror_proxy.comparison.diff.example import Example, Search, Side
+from mirror_proxy.comparison.diff.totals import Totals, from_rows
 from tests.admin.conftest import Doors
 
 TOTALS = Totals({("compared", "rest", "rest/v2"): 7, ("field", "rest", "rest/v2", "$.a", "value"): 3})

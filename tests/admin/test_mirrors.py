@@ -12,7 +12,7 @@ import pytest
 from mirror_proxy.admin import rows
 from mirror_proxy.admin.subject import Snapshot, Steered
 from mirror_proxy.config.model import Destination, MirrorPolicy, Route, VirtualHost
-from mirror_proxy.runtime import ALL_MIRRORS
+from mirror_proxy.overrides import ALL_MIRRORS
 from mirror_proxy.telemetry.metrics import Report
 from tests.admin.conftest import CONFIG, Doors, Shop
 

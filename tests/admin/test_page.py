@@ -185,6 +185,6 @@ async def test_that_nothing_is_compared_is_told_on_a_page(
 
 
 def test_a_proxy_that_nobody_looks_at_has_no_templates() -> None:
-    code = "import sys, proxy.supervisor.core; sys.exit('jinja2' in sys.modules)"
+    code = "import sys, mirror_proxy.supervisor.core; sys.exit('jinja2' in sys.modules)"
     root = Path(__file__).parents[2]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0

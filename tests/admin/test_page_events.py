@@ -16,7 +16,7 @@ import pytest
 from mirror_proxy.admin.page import asking, handlers, live
 from mirror_proxy.admin.server import AdminServer
 from mirror_proxy.admin.subject import RefusedError
-from mirror_proxy.compare.totals import Totals
+from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.config.model import Compare, Share
 from tests.admin.conftest import Doors, Shop
 

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from mirror_proxy.admin.subject import Refusal, Steered
-from mirror_proxy.runtime import ALL_MIRRORS
+from mirror_proxy.overrides import ALL_MIRRORS
 from tests.admin.conftest import Doors
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mirror_proxy import cli
-from mirror_proxy.explanation import trial
+from mirror_proxy.explain import trial
 
 ROOT = Path(__file__).parents[2]
 SHOP = str(ROOT / "config/shop")

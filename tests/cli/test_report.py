@@ -19,11 +19,11 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from mirror_proxy import cli
-from mirror_proxy.compare.example import Example, Side
-from mirror_proxy.compare.totals import Key
+from mirror_proxy.comparison.diff.example import Example, Side
+from mirror_proxy.comparison.diff.totals import Key
+from mirror_proxy.comparison.store import Store
 from mirror_proxy.config.model import Address, Admin, Compare, Share, StoreLimits
-from mirror_proxy.store import Store
-from tests.report.reports import HOSTILE, rich
+from tests.comparison.report.reports import HOSTILE, rich
 from tests.support.plane import free_port
 from tests.support.running_proxy import BOUND_S, RunningProxy, config_for, origin, running, until
 

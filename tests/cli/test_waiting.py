@@ -7,9 +7,9 @@ import pytest
 
 from mirror_proxy.cli.sources import SourceError, between
 from mirror_proxy.cli.waiting import Progress, patiently, settled, wait
-from mirror_proxy.compare.totals import Key, Totals
+from mirror_proxy.comparison.diff.totals import Key, Totals
+from mirror_proxy.comparison.report.findings import Reading
 from mirror_proxy.config.model import Thresholds
-from mirror_proxy.report.findings import Reading
 
 
 class Clock:

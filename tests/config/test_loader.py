@@ -224,6 +224,8 @@ def test_only_files_at_fault_is_no_usage_error() -> None:
 
 
 def test_the_model_is_imported_without_any_library() -> None:
-    code = "import sys, proxy.config.model; print(sorted({'yaml', 'ssl', 'argparse'} & set(sys.modules)))"
+    code = (
+        "import sys, mirror_proxy.config.model; print(sorted({'yaml', 'ssl', 'argparse'} & set(sys.modules)))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

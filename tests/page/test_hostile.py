@@ -9,9 +9,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from mirror_proxy.admin.subject import Loaded, Refusal
-from mirror_proxy.compare.difference import Difference
-from mirror_proxy.compare.example import Example, Side
-from mirror_proxy.compare.totals import Totals
+from mirror_proxy.comparison.diff.difference import Difference
+from mirror_proxy.comparison.diff.example import Example, Side
+from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.config.model import Compare, Config, Destination, MirrorPolicy, Route, Share, VirtualHost
 from tests.admin.conftest import CONFIG, Shop
 from tests.page.conftest import Open, serving

@@ -10,11 +10,11 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from mirror_proxy.admin.subject import Refusal, Steered
-from mirror_proxy.compare.difference import Difference
-from mirror_proxy.compare.example import Example, Side
-from mirror_proxy.compare.totals import Totals
+from mirror_proxy.comparison.diff.difference import Difference
+from mirror_proxy.comparison.diff.example import Example, Side
+from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.config.model import Compare, Share
-from mirror_proxy.runtime import ALL_MIRRORS
+from mirror_proxy.overrides import ALL_MIRRORS
 from tests.admin.conftest import CONFIG, Shop
 from tests.page.conftest import Open, serving
 

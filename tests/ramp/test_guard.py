@@ -6,11 +6,11 @@ import re
 
 import pytest
 
-from mirror_proxy.compare.totals import Totals
+from mirror_proxy.comparison.diff.totals import Totals
+from mirror_proxy.comparison.report.figures import LOOP_LAG, Figure
 from mirror_proxy.config.model import Thresholds
 from mirror_proxy.ramp.guard import guards_for
 from mirror_proxy.ramp.target import Canary, Mirror
-from mirror_proxy.report.figures import LOOP_LAG, Figure
 
 MIRROR, CANARY = Mirror("m"), Canary("shop", "shop/v2")
 BEFORE = {"primary_p99": Figure("primary_p99", 0.1, 1000)}

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from mirror_proxy.admin.subject import RefusedError
-from mirror_proxy.compare.example import Search
-from mirror_proxy.compare.totals import Totals
+from mirror_proxy.comparison.diff.example import Search
+from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.config.model import Compare, Config, FieldRule, Log, Settings, Share
 from mirror_proxy.supervisor import Patience
 from mirror_proxy.supervisor.comparing import Comparing

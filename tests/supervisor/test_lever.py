@@ -9,8 +9,8 @@ import pytest
 
 from mirror_proxy.admin.subject import RefusedError
 from mirror_proxy.config.model import Config, Destination, MirrorPolicy, Route, Settings, VirtualHost
+from mirror_proxy.overrides import ALL_MIRRORS, Runtime
 from mirror_proxy.ramp.plan import read
-from mirror_proxy.runtime import ALL_MIRRORS, Runtime
 from mirror_proxy.supervisor.fleet import Fleet
 from mirror_proxy.supervisor.lever import Lever
 from mirror_proxy.supervisor.process import Generation

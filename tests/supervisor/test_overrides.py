@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import cast
 
 from mirror_proxy.config.model import Config, Destination, MirrorPolicy, Route, Settings, VirtualHost
-from mirror_proxy.runtime import ALL_MIRRORS, Override, Pause, Percent, Runtime, Weights
+from mirror_proxy.overrides import ALL_MIRRORS, Override, Pause, Percent, Runtime, Weights
 from mirror_proxy.supervisor.fleet import Fleet
 from mirror_proxy.supervisor.process import Generation
 from mirror_proxy.supervisor.steering import Steering

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from mirror_proxy.admin.subject import RefusedError
-from mirror_proxy.compare.totals import Totals
+from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.config.model import Thresholds
 from mirror_proxy.ramp import plan
 from mirror_proxy.supervisor.ramp import Ramp, Reading, Time

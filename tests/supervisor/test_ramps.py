@@ -8,11 +8,11 @@ from typing import cast
 import pytest
 
 from mirror_proxy.admin.subject import RefusedError, Snapshot
-from mirror_proxy.compare.totals import Totals
+from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.config.model import Compare, Config, MirrorPolicy, Route, Settings, Share, VirtualHost
+from mirror_proxy.overrides import Runtime
 from mirror_proxy.ramp import plan
 from mirror_proxy.ramp.target import Mirror
-from mirror_proxy.runtime import Runtime
 from mirror_proxy.supervisor.fleet import Fleet
 from mirror_proxy.supervisor.process import Generation
 from mirror_proxy.supervisor.ramps import Ramps

@@ -13,10 +13,10 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from mirror_proxy import control
-from mirror_proxy.compare.difference import Difference
-from mirror_proxy.compare.example import Example, Search, Side
-from mirror_proxy.compare.pair import Answer, Kind, Pair, dump
-from mirror_proxy.compare.totals import Key, Totals
+from mirror_proxy.comparison.diff.difference import Difference
+from mirror_proxy.comparison.diff.example import Example, Search, Side
+from mirror_proxy.comparison.diff.pair import Answer, Kind, Pair, dump
+from mirror_proxy.comparison.diff.totals import Key, Totals
 from mirror_proxy.config.model import Compare, Share
 from mirror_proxy.control import Pipe
 
@@ -148,7 +148,7 @@ class Comparer:
         ours, theirs = socket.socketpair()
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "mirror_proxy.comparer",
+                [sys.executable, "-m", "mirror_proxy.comparison.process",
                  "--control", str(theirs.fileno()), "--pairs", str(self._far.fileno())],
                 pass_fds=(theirs.fileno(), self._far.fileno()),
                 stderr=subprocess.PIPE,

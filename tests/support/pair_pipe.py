@@ -7,7 +7,7 @@ import contextlib
 import socket
 from typing import Any
 
-from mirror_proxy.compare.pair import Pair, load
+from mirror_proxy.comparison.diff.pair import Pair, load
 from mirror_proxy.config.model import Compare, Config, Share
 from tests.support.origin import Origin
 from tests.support.plane import BOUND_S, Plane, make_config

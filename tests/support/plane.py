@@ -25,8 +25,8 @@ from mirror_proxy.config.model import (
     Shed,
     VirtualHost,
 )
-from mirror_proxy.dataplane import DataPlane
 from mirror_proxy.telemetry.access_log import AccessLog
+from mirror_proxy.worker.data_plane import DataPlane
 
 BOUND_S = 20.0
 MARK_KEY = b"k" * 32

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from mirror_proxy.event import limited
+from mirror_proxy.telemetry.event import limited
 from mirror_proxy.telemetry.lines import PIPE_BUF
 from mirror_proxy.telemetry.log import Handler
 

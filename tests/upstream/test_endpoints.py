@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mirror_proxy.config.model import Address, Balancer, Cluster, Endpoint, Mirroring, OutlierDetection
-from mirror_proxy.exchange import Exchange
+from mirror_proxy.exchange.exchange import Exchange
 from mirror_proxy.routing.sticky import hash_of
 from mirror_proxy.upstream import cluster as upstream
 from mirror_proxy.upstream import outlier

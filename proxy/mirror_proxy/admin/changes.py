@@ -13,7 +13,7 @@ from mirror_proxy.admin.body import NonsenseError, answer
 from mirror_proxy.admin.guard import SUBJECT, Handler, problem
 from mirror_proxy.config import quantity
 from mirror_proxy.mirror.share import STEPS, is_in_steps
-from mirror_proxy.runtime import ALL_MIRRORS
+from mirror_proxy.overrides import ALL_MIRRORS
 
 Change = tuple[str, str, Handler]
 

@@ -13,8 +13,8 @@ from mirror_proxy.admin.beside import VIEWS
 from mirror_proxy.admin.body import NonsenseError, answer_beside, check_keys
 from mirror_proxy.admin.guard import SUBJECT, problem
 from mirror_proxy.admin.subject import Subject
-from mirror_proxy.compare.difference import Kind
-from mirror_proxy.compare.example import Search
+from mirror_proxy.comparison.diff.difference import Kind
+from mirror_proxy.comparison.diff.example import Search
 from mirror_proxy.config import quantity
 from mirror_proxy.version import version
 

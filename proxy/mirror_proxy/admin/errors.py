@@ -6,7 +6,7 @@ import logging
 
 from aiohttp.http_exceptions import HttpProcessingError
 
-from mirror_proxy.event import limited
+from mirror_proxy.telemetry.event import limited
 
 
 class Errors(logging.Filter):

@@ -9,8 +9,8 @@ from aiohttp import web
 from mirror_proxy.admin import body
 from mirror_proxy.admin.body import NonsenseError, answer
 from mirror_proxy.admin.guard import SUBJECT
+from mirror_proxy.overrides import Key
 from mirror_proxy.ramp import plan
-from mirror_proxy.runtime import Key
 
 _OF_ONE = ("mirror", "route")
 _OF_STOP = (*_OF_ONE, "keep")

@@ -13,7 +13,7 @@ from typing import Protocol
 from mirror_proxy.admin.subject import Loaded, Refusal, Row, Snapshot, Steered
 from mirror_proxy.config.model import Config, FieldMatch, Match, MirrorPolicy, Route, StringMatch, VirtualHost
 from mirror_proxy.mirror.share import MILLION, millionths
-from mirror_proxy.runtime import ALL_MIRRORS
+from mirror_proxy.overrides import ALL_MIRRORS
 from mirror_proxy.telemetry.metrics import Report
 from mirror_proxy.translate.envoy_cluster import clusters
 from mirror_proxy.translate.envoy_route import route_configuration

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from mirror_proxy.compare.example import Example, Search
-from mirror_proxy.compare.totals import Totals
+from mirror_proxy.comparison.diff.example import Example, Search
+from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.config.model import Config, Log
+from mirror_proxy.overrides import Key
 from mirror_proxy.ramp.plan import Plan
-from mirror_proxy.runtime import Key
 from mirror_proxy.telemetry.metrics import Report
 
 State = Literal["INITIALIZING", "LIVE", "DRAINING"]  # Envoy's (api/envoy/admin/v3/server_info.proto)

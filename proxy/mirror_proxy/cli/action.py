@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from mirror_proxy.comparison.report.words import span
 from mirror_proxy.config.problems import hinted
-from mirror_proxy.report.words import span
 
 if TYPE_CHECKING:
     from mirror_proxy.cli.remote import Remote

@@ -50,7 +50,7 @@ def add_to(verbs: Verbs[argparse.ArgumentParser]) -> None:
 
 
 def _check(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    from mirror_proxy.advice.outline import outline  # noqa: PLC0415  with the verb
+    from mirror_proxy.check.outline import outline  # noqa: PLC0415  with the verb
 
     loaded = load_and_warn(arguments, environ)
     document(outline(loaded.config))
@@ -77,7 +77,7 @@ def _can_export(loaded: Loaded) -> bool:
 
 def _go_through(loaded: Loaded) -> set[str]:
     """Print the checklist; give the words its lines begin with."""
-    from mirror_proxy.advice.checklist import checklist  # noqa: PLC0415  with the flag
+    from mirror_proxy.check.checklist import checklist  # noqa: PLC0415  with the flag
 
     found = list(checklist(loaded.config, loaded.documents, show))
     show("")

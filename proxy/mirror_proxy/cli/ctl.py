@@ -11,8 +11,8 @@ from mirror_proxy.cli import log_level, mirrors, ramp, table, weights
 from mirror_proxy.cli.action import Action, RemoteError, UsageError, only
 from mirror_proxy.cli.printing import complain, say
 from mirror_proxy.cli.verb import DISTRIBUTION, FAILED, OK, USAGE, Verbs, add_parser
+from mirror_proxy.comparison.report.words import span
 from mirror_proxy.config import flags, quantity
-from mirror_proxy.report.words import span
 
 if TYPE_CHECKING:
     from mirror_proxy.cli.remote import Remote

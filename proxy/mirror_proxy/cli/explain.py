@@ -43,7 +43,7 @@ def add_to(verbs: Verbs[argparse.ArgumentParser]) -> None:
 def _explain(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     import asyncio  # noqa: PLC0415  with the verb
 
-    from mirror_proxy.explanation import asked, telling, verdict  # noqa: PLC0415  with the verb
+    from mirror_proxy.explain import asked, telling, verdict  # noqa: PLC0415  with the verb
 
     *arguments.files, method, url = ["", *arguments.words] if len(arguments.words) == 1 else arguments.words
     try:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from mirror_proxy.cli import table
 from mirror_proxy.cli.action import UsageError, end, gone, only
 from mirror_proxy.cli.weights import FILE
+from mirror_proxy.comparison.report.words import span
 from mirror_proxy.config.flags import PREFIX
-from mirror_proxy.report.words import span
 
 if TYPE_CHECKING:
     from mirror_proxy.cli.remote import Remote

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 
-from mirror_proxy.visible import as_line, disarmed
+from mirror_proxy.text import as_line, disarmed
 
 
 def say(*lines: str) -> None:

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 from mirror_proxy.cli import mirrors, table, weights
 from mirror_proxy.cli.action import RemoteError, UsageError
-from mirror_proxy.report.words import span
+from mirror_proxy.comparison.report.words import span
 
 if TYPE_CHECKING:
     from mirror_proxy.cli.remote import Remote

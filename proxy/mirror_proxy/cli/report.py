@@ -90,7 +90,7 @@ def _reader(read: Callable[[str], Any]) -> Callable[[str], Any]:
 
 
 def _limit(text: str) -> object:
-    from mirror_proxy.report.limits import parse  # noqa: PLC0415  with the flag
+    from mirror_proxy.comparison.report.limits import parse  # noqa: PLC0415  with the flag
 
     return parse(text)
 

@@ -14,11 +14,11 @@ from mirror_proxy.cli.action import UsageError
 from mirror_proxy.cli.printing import complain, say
 from mirror_proxy.cli.sources import Source, SourceError
 from mirror_proxy.cli.verb import DISTRIBUTION, FAILED, OK, UNDECIDED, USAGE
-from mirror_proxy.compare.example import Example, Search
-from mirror_proxy.compare.totals import Totals
+from mirror_proxy.comparison.diff.example import Example, Search
+from mirror_proxy.comparison.diff.totals import Totals
+from mirror_proxy.comparison.report import document, findings, junit, markdown, text, verdict
+from mirror_proxy.comparison.report.findings import Reading, Report, Wanted
 from mirror_proxy.config.problems import did_you_mean
-from mirror_proxy.report import document, findings, junit, markdown, text, verdict
-from mirror_proxy.report.findings import Reading, Report, Wanted
 
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -138,7 +138,7 @@ def _print(said: str) -> None:
 
 def _render(report: Report, form: str) -> str:
     if form == "html":
-        from mirror_proxy.report import html  # noqa: PLC0415  it alone needs templates
+        from mirror_proxy.comparison.report import html  # noqa: PLC0415  it alone needs templates
 
         return html.render(report)
     makers: dict[str, Callable[[Report], str]] = {

@@ -11,10 +11,10 @@ from urllib.parse import urlencode, urlsplit
 
 from mirror_proxy.cli.action import RemoteError
 from mirror_proxy.cli.remote import Remote
-from mirror_proxy.compare.example import Example, Search, from_document
-from mirror_proxy.compare.totals import BY_FIELD, Totals, from_rows
+from mirror_proxy.comparison.diff.example import Example, Search, from_document
+from mirror_proxy.comparison.diff.totals import BY_FIELD, Totals, from_rows
+from mirror_proxy.comparison.report.findings import Reading
 from mirror_proxy.config.model import StoreLimits, Thresholds
-from mirror_proxy.report.findings import Reading
 from mirror_proxy.version import version
 
 #: What a proxy answers while its comparer is behind, or is just being started.
@@ -99,7 +99,7 @@ class Kept:
     """The store at `url`. What differs is judged by the thresholds that hold where none are set."""
 
     def __init__(self, url: str) -> None:
-        from mirror_proxy.store import Store, StoreError  # noqa: PLC0415  dear to import, and for this only
+        from mirror_proxy.comparison.store import Store, StoreError  # noqa: PLC0415  dear to import
 
         self._error: type[Exception] = StoreError
         kind, _, file = url.partition(":///")

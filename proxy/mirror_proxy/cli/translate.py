@@ -12,7 +12,7 @@ from mirror_proxy.cli.printing import complain, document
 from mirror_proxy.cli.verb import DISTRIBUTION, FAILED, OK, Verbs, add_files, add_parser, load_and_warn
 from mirror_proxy.config import flags
 from mirror_proxy.config.problems import Problems
-from mirror_proxy.visible import visible
+from mirror_proxy.text import visible
 
 if TYPE_CHECKING:
     from mirror_proxy.config.loader import Loaded

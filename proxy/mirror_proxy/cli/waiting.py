@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TextIO, TypeVar
 
 from mirror_proxy.cli.sources import SourceError
-from mirror_proxy.report import words
+from mirror_proxy.comparison.report import words
 
 _LOOK_S = 1.0
 #: A source that cannot be read for the moment is asked again so often.

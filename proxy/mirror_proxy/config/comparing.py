@@ -25,13 +25,13 @@ from mirror_proxy.config.schema import (
     size,
     whole,
 )
-from mirror_proxy.pattern import Pattern
+from mirror_proxy.regex import Pattern
 
 #: A pair of bodies and heads has to fit into one datagram of the comparer's pipe.
 MAX_BODY_BYTES = 128 * 1024
 WHATS = ("path", "header", "regex")
 
-#: As `mirror_proxy.compare.path` reads them: of anything else nothing would come.
+#: As `mirror_proxy.comparison.diff.path` reads them: of anything else nothing would come.
 _PATH = re.compile(r"\$(?:\[(?:\d*|\*)\]|\['(?:[^'\\]|\\.)*'\]|\.(?:\*|[^.\[\]*]+))*", re.DOTALL)
 _STORE = re.compile(r"sqlite(?:\+pysqlite)?:///(?!:memory:)[^?]+|postgresql(?:\+psycopg)?://.*")
 

@@ -17,7 +17,7 @@ import yaml
 
 from mirror_proxy.config.node import Node, Place, plain
 from mirror_proxy.config.problems import Mark, Problem, Problems
-from mirror_proxy.visible import disarmed
+from mirror_proxy.text import disarmed
 
 MAX_FILE_BYTES = 8 * 1024 * 1024
 MAX_ALIASED_NODES = 10_000

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from mirror_proxy.visible import as_line
+from mirror_proxy.text import as_line
 
 #: A longer word has no hint, and of more names only those are compared that begin as the word does and are about as
 #: long: to compare two takes a time by the product of their lengths, and there may be thousands of names.

@@ -19,8 +19,8 @@ from aiohttp import web
 
 from mirror_proxy.config import quantity
 from mirror_proxy.config.model import Address
-from mirror_proxy.event import event
 from mirror_proxy.telemetry import log
+from mirror_proxy.telemetry.event import event
 
 MARK = "x-mirror-proxy-shadow"
 

@@ -24,14 +24,14 @@ from mirror_proxy.demo import board
 from mirror_proxy.demo.origin import Origin, serving
 from mirror_proxy.demo.screen import Screen
 from mirror_proxy.demo.traffic import Traffic
-from mirror_proxy.event import event
 from mirror_proxy.supervisor import Patience, sockets
 from mirror_proxy.supervisor.core import Supervisor
 from mirror_proxy.supervisor.sockets import StartError
 from mirror_proxy.telemetry import log
+from mirror_proxy.telemetry.event import event
 from mirror_proxy.telemetry.lines import Lines
 from mirror_proxy.telemetry.metrics import Report
-from mirror_proxy.visible import as_line
+from mirror_proxy.text import as_line
 
 PERCENT = 50
 PRIMARY, MIRROR = "v1", "v2"

@@ -19,7 +19,7 @@ from mirror_proxy.downstream.client_cert import ServerContext
 from mirror_proxy.downstream.connection import DownstreamConnection
 from mirror_proxy.downstream.door import MOST_REFUSED, Door
 from mirror_proxy.downstream.refusal import PATIENCE_S, Refusal
-from mirror_proxy.event import event
+from mirror_proxy.telemetry.event import event
 
 BACKLOG = 128
 #: Time without accept after no client could be accepted or refused.

@@ -15,7 +15,7 @@ import hmac
 import logging
 from collections.abc import Sequence
 
-from mirror_proxy.event import event
+from mirror_proxy.telemetry.event import event
 
 VIA = b"x-mirror-proxy-via"
 #: A list with this many names, or with more than this many bytes, is full. A name has 50 bytes.

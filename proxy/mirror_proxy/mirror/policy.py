@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mirror_proxy.config import model
-from mirror_proxy.event import event
 from mirror_proxy.http1.mutation import Mutation
 from mirror_proxy.http1.request import RequestHead
 from mirror_proxy.mirror.breaker import Breaker
@@ -20,6 +19,7 @@ from mirror_proxy.mirror.budget import Budget
 from mirror_proxy.mirror.loop import mark_value, own_name
 from mirror_proxy.mirror.request import ShadowForm
 from mirror_proxy.mirror.share import MILLION, millionths, on_one_scale
+from mirror_proxy.telemetry.event import event
 from mirror_proxy.telemetry.outcome import FAILURES, OUTCOMES
 from mirror_proxy.telemetry.stats import MirrorStats
 from mirror_proxy.upstream.cluster import Cluster

@@ -14,7 +14,7 @@ from mirror_proxy.mirror.loop import VIA, names_in
 from mirror_proxy.telemetry import trace
 
 if TYPE_CHECKING:
-    from mirror_proxy.tracer import Branch
+    from mirror_proxy.worker.spans import Branch
 
 _EXPECT = frozenset({b"expect"})
 _VIA = frozenset({VIA})

@@ -20,7 +20,7 @@ from mirror_proxy.upstream.connection import UpstreamConnection
 from mirror_proxy.upstream.endpoint import Endpoint
 
 if TYPE_CHECKING:
-    from mirror_proxy.tracer import Branch
+    from mirror_proxy.worker.spans import Branch
 
 #: More of a reply than this is not read: the connection is closed instead.
 MAX_REPLY_BYTES = 1024 * 1024

@@ -12,8 +12,8 @@ import math
 from collections.abc import Iterable
 
 from mirror_proxy.config.model import Shed
-from mirror_proxy.event import event
 from mirror_proxy.mirror.policy import Mirror
+from mirror_proxy.telemetry.event import event
 
 WINDOW_S = 1.0
 #: A mirror is shed after two windows in a row in which its responses took more than this share of the worker's time.

@@ -13,10 +13,10 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from mirror_proxy.comparison.report import limits
+from mirror_proxy.comparison.report.figures import LOOP_LAG, Figure
+from mirror_proxy.comparison.report.limits import Judged, Limit
 from mirror_proxy.ramp.target import Canary, Target
-from mirror_proxy.report import limits
-from mirror_proxy.report.figures import LOOP_LAG, Figure
-from mirror_proxy.report.limits import Judged, Limit
 
 #: What guards a ramp that is given none, by what it ramps; one that is given takes the place of one on its figure.
 MIRROR_GUARDS = ("mirror_error_rate>5%", "loop_lag>250ms")

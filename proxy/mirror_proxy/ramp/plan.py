@@ -9,9 +9,9 @@ from typing import Literal
 
 from mirror_proxy.config import quantity
 from mirror_proxy.mirror import share
+from mirror_proxy.overrides import Key
 from mirror_proxy.ramp.guard import Guard, guards_for
 from mirror_proxy.ramp.target import Canary, Mirror, Target
-from mirror_proxy.runtime import Key
 
 OnFail = Literal["rollback", "hold"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mirror_proxy.compare.totals import Totals
+from mirror_proxy.comparison.diff.totals import Totals
+from mirror_proxy.comparison.report.figures import NAMES, Figure, figures
 from mirror_proxy.config.model import Thresholds
-from mirror_proxy.report.figures import NAMES, Figure, figures
-from mirror_proxy.runtime import Key
+from mirror_proxy.overrides import Key
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from functools import partial
 from operator import attrgetter, eq
 
 from mirror_proxy.config import model
-from mirror_proxy.pattern import Pattern
+from mirror_proxy.regex import Pattern
 from mirror_proxy.routing.view import RequestView
 
 Test = Callable[[bytes], bool]

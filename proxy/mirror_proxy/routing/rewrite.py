@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from mirror_proxy.config import model
-from mirror_proxy.pattern import Pattern
+from mirror_proxy.regex import Pattern
 from mirror_proxy.routing.match import whole_segments
 
 Change = Callable[[bytes], bytes]

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 
 from mirror_proxy.config.model import Address, Cluster, Config, Route
-from mirror_proxy.event import Event, event
+from mirror_proxy.telemetry.event import Event, event
 
 _REACH_S = 3.0
 _MOST = 20  # lines and connections; a mesh may have thousands

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mirror_proxy import control
-from mirror_proxy.compare.example import Search
+from mirror_proxy.comparison.diff.example import Search
 from mirror_proxy.config.model import Log
 from mirror_proxy.supervisor.child import Child
 from mirror_proxy.telemetry.metrics import Report
@@ -25,7 +25,7 @@ class ComparerProcess(Child):
 
     async def spawn(self, pairs: int) -> None:
         """Start the process on the end of the pipe that pairs come out of. Raises `OSError`."""
-        await self._start("mirror_proxy.comparer", {"pairs": pairs}, (pairs,), {})
+        await self._start("mirror_proxy.comparison.process", {"pairs": pairs}, (pairs,), {})
 
     @property
     def is_behind(self) -> bool:

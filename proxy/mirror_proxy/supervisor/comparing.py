@@ -17,12 +17,12 @@ from mirror_proxy import control, tasks
 from mirror_proxy.admin.beside import Beside
 from mirror_proxy.admin.shared import Shared
 from mirror_proxy.admin.subject import RefusedError
-from mirror_proxy.compare.example import Example, Search
-from mirror_proxy.compare.totals import Key, Totals
+from mirror_proxy.comparison.diff.example import Example, Search
+from mirror_proxy.comparison.diff.totals import Key, Totals
 from mirror_proxy.config.model import Log, Settings
-from mirror_proxy.event import event
 from mirror_proxy.supervisor.comparer import ComparerProcess
 from mirror_proxy.supervisor.slot import Patience
+from mirror_proxy.telemetry.event import event
 from mirror_proxy.telemetry.metrics import Report, merge
 
 #: What is asked of the kernel for the pipe; it gives twice as much, but no more than twice net.core.wmem_max.

@@ -21,12 +21,11 @@ from typing import Any
 from mirror_proxy import control, tasks
 from mirror_proxy.admin.shared import Shared
 from mirror_proxy.admin.subject import Loaded, Refusal, Snapshot, State, Steered
-from mirror_proxy.compare.example import Example, Search
-from mirror_proxy.compare.totals import Totals, of_report
+from mirror_proxy.comparison.diff.example import Example, Search
+from mirror_proxy.comparison.diff.totals import Totals, of_report
 from mirror_proxy.config.model import Config, Settings
 from mirror_proxy.config.watcher import Watcher
-from mirror_proxy.event import event
-from mirror_proxy.runtime import Runtime
+from mirror_proxy.overrides import Runtime
 from mirror_proxy.supervisor import banner, fitting, orphans
 from mirror_proxy.supervisor.child import own_pids
 from mirror_proxy.supervisor.comparing import Comparing
@@ -44,6 +43,7 @@ from mirror_proxy.supervisor.spans import Outbox, checked
 from mirror_proxy.supervisor.steering import Steering
 from mirror_proxy.supervisor.tally import Tally, merged_rows
 from mirror_proxy.telemetry import log
+from mirror_proxy.telemetry.event import event
 from mirror_proxy.telemetry.metrics import Report, merge
 from mirror_proxy.telemetry.span import Span
 from mirror_proxy.version import version

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from mirror_proxy.config.model import Config, Memory
 from mirror_proxy.descriptors import limit_of_process, share_out
-from mirror_proxy.event import Event, event
 from mirror_proxy.supervisor import memory
 from mirror_proxy.supervisor.cpus import worker_count
 from mirror_proxy.supervisor.memory import MIB
 from mirror_proxy.supervisor.sockets import StartError
+from mirror_proxy.telemetry.event import Event, event
 
 
 def fitted(config: Config, root: Path = Path("/")) -> Config:

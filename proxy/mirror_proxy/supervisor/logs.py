@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from mirror_proxy.config.model import Log
-from mirror_proxy.event import event
 from mirror_proxy.supervisor.child import Child
 from mirror_proxy.telemetry import log
+from mirror_proxy.telemetry.event import event
 
 #: What a process gets to answer. One that has not is behind, and logs as is wanted before it does anything else.
 ANSWER_S = 10.0

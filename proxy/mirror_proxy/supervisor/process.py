@@ -9,7 +9,7 @@ from typing import Literal
 
 from mirror_proxy import control
 from mirror_proxy.config.model import Config, Log, Settings
-from mirror_proxy.runtime import Override
+from mirror_proxy.overrides import Override
 from mirror_proxy.supervisor.child import Child
 from mirror_proxy.supervisor.sockets import SlotSockets
 from mirror_proxy.telemetry.span import Span
@@ -70,7 +70,7 @@ class WorkerProcess(Child):
         pairs = self._supply.pairs(made.config.settings)
         inherited = (*sum(fds, ()), *(() if pairs is None else (pairs,)))
         names = {"slot": self.slot, "generation": made.number}  # for `ps`
-        await self._start("mirror_proxy.worker", names, inherited, _ALLOCATOR)
+        await self._start("mirror_proxy.worker.worker", names, inherited, _ALLOCATOR)
         overrides = self._supply.overrides()
         self._pipe.send(control.Start(made.config, made.number, made.mark_key, fds, overrides, pairs))
 

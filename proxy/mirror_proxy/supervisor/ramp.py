@@ -19,12 +19,12 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from mirror_proxy.admin.subject import RefusedError, Row
-from mirror_proxy.compare.totals import Totals
+from mirror_proxy.comparison.diff.totals import Totals
+from mirror_proxy.comparison.report.figures import LOOP_LAG, Figure
+from mirror_proxy.comparison.report.limits import Judged, say
 from mirror_proxy.config.model import Thresholds
-from mirror_proxy.event import event
 from mirror_proxy.ramp.plan import Plan
-from mirror_proxy.report.figures import LOOP_LAG, Figure
-from mirror_proxy.report.limits import Judged, say
+from mirror_proxy.telemetry.event import event
 
 State = Literal["running", "waiting", "held", "finished", "rolled back", "ended"]
 

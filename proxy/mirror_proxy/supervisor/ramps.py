@@ -12,10 +12,10 @@ from collections.abc import Awaitable, Callable
 from mirror_proxy import tasks
 from mirror_proxy.admin.beside import Beside
 from mirror_proxy.admin.subject import RefusedError, Row, Snapshot
-from mirror_proxy.compare.totals import OF_COMPARER, Totals, of_report
+from mirror_proxy.comparison.diff.totals import OF_COMPARER, Totals, of_report
 from mirror_proxy.config.model import Config
+from mirror_proxy.overrides import Key
 from mirror_proxy.ramp.plan import Plan
-from mirror_proxy.runtime import Key
 from mirror_proxy.supervisor.fleet import Fleet
 from mirror_proxy.supervisor.lever import Lever
 from mirror_proxy.supervisor.ramp import Ramp, Reading

@@ -14,12 +14,12 @@ from mirror_proxy import control
 from mirror_proxy.admin.subject import Refusal
 from mirror_proxy.config.model import Config, Settings
 from mirror_proxy.config.watcher import Watcher
-from mirror_proxy.event import event
 from mirror_proxy.supervisor import fitting
 from mirror_proxy.supervisor.comparing import Comparing
 from mirror_proxy.supervisor.doors import Doors
 from mirror_proxy.supervisor.fleet import Fleet
 from mirror_proxy.supervisor.sockets import StartError
+from mirror_proxy.telemetry.event import event
 
 _log = logging.getLogger(__name__)
 

@@ -14,10 +14,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mirror_proxy import control, tasks
-from mirror_proxy.event import event
-from mirror_proxy.runtime import Override
+from mirror_proxy.overrides import Override
 from mirror_proxy.supervisor.process import Generation, Supply, WorkerProcess
 from mirror_proxy.supervisor.sockets import SlotSockets, StartError
+from mirror_proxy.telemetry.event import event
 
 _log = logging.getLogger(__name__)
 

@@ -13,9 +13,9 @@ from mirror_proxy import tasks
 from mirror_proxy.admin.subject import RefusedError, Steered
 from mirror_proxy.config.model import Config, Destination, Route
 from mirror_proxy.config.problems import hinted
-from mirror_proxy.event import event
-from mirror_proxy.runtime import ALL_MIRRORS, Key, Override, Pause, Percent, Runtime, Weights
+from mirror_proxy.overrides import ALL_MIRRORS, Key, Override, Pause, Percent, Runtime, Weights
 from mirror_proxy.supervisor.fleet import Fleet
+from mirror_proxy.telemetry.event import event
 
 _log = logging.getLogger(__name__)
 

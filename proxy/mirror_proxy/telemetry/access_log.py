@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from mirror_proxy.event import event
+from mirror_proxy.telemetry.event import event
 from mirror_proxy.telemetry.lines import MAX_QUEUED_BYTES, Lines
 
 _GATHER_S = 0.1  # one write for many lines

@@ -22,10 +22,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from types import TracebackType
 
-from mirror_proxy.event import Event, Field, clipped, event, text
+from mirror_proxy.telemetry.event import Event, Field, clipped, event, text
 from mirror_proxy.telemetry.flood import PERIOD_S, Flood
 from mirror_proxy.telemetry.lines import PIPE_BUF, Lines
-from mirror_proxy.visible import disarmed
+from mirror_proxy.text import disarmed
 
 MAX_QUEUED_BYTES = 256 * 1024
 STDERR = 2

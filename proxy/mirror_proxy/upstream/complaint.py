@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from mirror_proxy.event import event
+from mirror_proxy.telemetry.event import event
 
 EVERY_S = 10.0
 

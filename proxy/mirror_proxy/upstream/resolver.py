@@ -18,7 +18,7 @@ import aiodns
 from mirror_proxy import tasks
 from mirror_proxy.config import model
 from mirror_proxy.config.model import Address, is_ip
-from mirror_proxy.event import event
+from mirror_proxy.telemetry.event import event
 from mirror_proxy.upstream.cluster import Cluster
 
 REFRESH_S = 5.0

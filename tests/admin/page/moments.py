@@ -8,7 +8,7 @@ from typing import Any
 from mirror_proxy.admin.page.history import Point
 from mirror_proxy.admin.page.moment import Moment
 from mirror_proxy.admin.subject import Loaded, Snapshot
-from mirror_proxy.compare.totals import Totals
+from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.config.model import (
     Address,
     Cluster,

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from mirror_proxy.admin.page.history import SPAN_S, History, Point, point_of, rates, recent
-from mirror_proxy.compare.totals import Totals
+from mirror_proxy.comparison.diff.totals import Totals
 
 
 def totals(requests: int) -> Totals:

@@ -6,7 +6,7 @@ import pytest
 
 from mirror_proxy.admin.page import sides
 from mirror_proxy.admin.page.sides import Header, Line, Piece
-from mirror_proxy.compare.example import Example, Fields, Side
+from mirror_proxy.comparison.diff.example import Example, Fields, Side
 
 
 def example(left: str, right: str, left_fields: Fields = (), right_fields: Fields = ()) -> Example:

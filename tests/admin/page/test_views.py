@@ -10,9 +10,9 @@ from mirror_proxy.admin.page import compared, controls, latency, outcomes, rampi
 from mirror_proxy.admin.page.history import Point
 from mirror_proxy.admin.page.moment import Past, Wanted
 from mirror_proxy.admin.subject import Steered
-from mirror_proxy.compare.totals import OTHER, Totals
+from mirror_proxy.comparison.diff.totals import OTHER, Totals
 from mirror_proxy.config.model import MirrorPolicy, Settings
-from mirror_proxy.runtime import ALL_MIRRORS
+from mirror_proxy.overrides import ALL_MIRRORS
 from mirror_proxy.telemetry.metrics import Report
 from mirror_proxy.telemetry.outcome import OUTCOMES
 from tests.admin.page.moments import config, moment

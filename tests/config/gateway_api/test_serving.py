@@ -12,7 +12,7 @@ from mirror_proxy.config.document import write
 from mirror_proxy.config.model import Config
 from mirror_proxy.config.options import Options
 from mirror_proxy.config.problems import ConfigError, Problems
-from mirror_proxy.explanation.trial import Seen, attempt
+from mirror_proxy.explain.trial import Seen, attempt
 from mirror_proxy.translate import istio
 
 STRICT = Options(host_match="strict")

@@ -11,7 +11,7 @@ import time
 
 from mirror_proxy import tasks
 from mirror_proxy.admin.subject import RefusedError, Subject
-from mirror_proxy.compare.totals import OF_COMPARER, Totals
+from mirror_proxy.comparison.diff.totals import OF_COMPARER, Totals
 
 _PATIENCE_S = 1.0
 _REST = 20

@@ -8,10 +8,10 @@ from urllib.parse import urlencode
 
 from mirror_proxy.admin.page import outcomes
 from mirror_proxy.admin.page.moment import Moment, baselines
-from mirror_proxy.compare.totals import OTHER, Totals
-from mirror_proxy.report.fields import Field, fields
-from mirror_proxy.report.figures import Figure, figures
-from mirror_proxy.report.notes import CAPPED, DROPPED
+from mirror_proxy.comparison.diff.totals import OTHER, Totals
+from mirror_proxy.comparison.report.fields import Field, fields
+from mirror_proxy.comparison.report.figures import Figure, figures
+from mirror_proxy.comparison.report.notes import CAPPED, DROPPED
 
 #: So many fields are shown; those that matter come first.
 MOST_FIELDS = 40

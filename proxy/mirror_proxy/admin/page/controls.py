@@ -8,7 +8,7 @@ from mirror_proxy.admin.page import ramping
 from mirror_proxy.admin.page.moment import Moment
 from mirror_proxy.admin.subject import Row, Steered
 from mirror_proxy.config.model import MirrorPolicy
-from mirror_proxy.runtime import ALL_MIRRORS
+from mirror_proxy.overrides import ALL_MIRRORS
 
 #: So many mirrors, and so many routes, can be steered from one page; a reader finds others by their names.
 MOST = 40

@@ -16,9 +16,9 @@ from mirror_proxy.admin.guard import SUBJECT
 from mirror_proxy.admin.page import sides
 from mirror_proxy.admin.page.pages import page
 from mirror_proxy.admin.subject import RefusedError
-from mirror_proxy.compare.difference import Kind
-from mirror_proxy.compare.example import Example, Search
-from mirror_proxy.compare.sample import REDACTED
+from mirror_proxy.comparison.diff.difference import Kind
+from mirror_proxy.comparison.diff.example import Example, Search
+from mirror_proxy.comparison.diff.sample import REDACTED
 from mirror_proxy.config.model import Config
 
 MOST = 25

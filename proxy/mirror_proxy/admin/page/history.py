@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import islice, pairwise
 
-from mirror_proxy.compare.totals import Totals
+from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.telemetry.outcome import FAILURES
 
 SPAN_S = 300.0

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mirror_proxy.admin.page.moment import Moment
-from mirror_proxy.compare.totals import Totals
+from mirror_proxy.comparison.diff.totals import Totals
+from mirror_proxy.comparison.report.figures import PERCENTILES, figures
 from mirror_proxy.config.model import Thresholds
-from mirror_proxy.report.figures import PERCENTILES, figures
 from mirror_proxy.telemetry.metrics import LATENCY_BUCKETS
 
 _LAST = len(LATENCY_BUCKETS)

@@ -22,8 +22,8 @@ from mirror_proxy.admin.page.history import SPAN_S, History, Point
 from mirror_proxy.admin.page.moment import Moment, Past, Wanted, baselines
 from mirror_proxy.admin.shared import Shared
 from mirror_proxy.admin.subject import Subject
-from mirror_proxy.compare import totals
-from mirror_proxy.compare.totals import Totals
+from mirror_proxy.comparison.diff import totals
+from mirror_proxy.comparison.diff.totals import Totals
 
 MAX_STREAMS = 16
 _EVERY_S = 1.0

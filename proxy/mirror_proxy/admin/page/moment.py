@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from mirror_proxy.admin.page.history import Point
 from mirror_proxy.admin.subject import Loaded, Refusal, Row, Snapshot, State, Steered
-from mirror_proxy.compare.totals import Totals
+from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.config.model import Config, MirrorPolicy
 
 

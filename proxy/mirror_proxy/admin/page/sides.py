@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 from mirror_proxy.admin.page.alignment import Budget, align
-from mirror_proxy.compare.example import Example, Fields
+from mirror_proxy.comparison.diff.example import Example, Fields
 
 #: Longer bodies are shown as they are, line beside line.
 MOST_LINES = 1_500

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mirror_proxy.admin.page.moment import Moment
-from mirror_proxy.report.statuses import matrix
+from mirror_proxy.comparison.report.statuses import matrix
 
 #: Beyond so many statuses on a side, the rest are one.
 MOST = 12

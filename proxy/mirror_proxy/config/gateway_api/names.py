@@ -12,7 +12,7 @@ from typing import Any
 from mirror_proxy.config import quantity
 from mirror_proxy.config.node import Place
 from mirror_proxy.config.schema import INVALID, ListOf, Scalar
-from mirror_proxy.pattern import Pattern, PatternError
+from mirror_proxy.regex import Pattern, PatternError
 
 VERSIONS = {f"gateway.networking.k8s.io/{version}": version for version in ("v1", "v1beta1")}
 LABEL = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"

@@ -16,7 +16,7 @@ from mirror_proxy.config.istio.text import check_regex
 from mirror_proxy.config.model import DirectResponse, Redirect, Rewrite
 from mirror_proxy.config.node import Place
 from mirror_proxy.config.schema import INVALID, TEXT, Choice, Field, Record, Scalar
-from mirror_proxy.pattern import Pattern, PatternError
+from mirror_proxy.regex import Pattern, PatternError
 
 KIB = 1024
 FROM_REQUEST_PORT = "from_request"  # the listener's port, which the standpoint tells

@@ -11,7 +11,7 @@ from typing import Any
 from mirror_proxy.config.model import StringMatch
 from mirror_proxy.config.node import Place
 from mirror_proxy.config.schema import INVALID, TEXT, Field, Record
-from mirror_proxy.pattern import Pattern, PatternError
+from mirror_proxy.regex import Pattern, PatternError
 
 MAX_REGEX = 1024
 SYNTAX = "Istio uses RE2 style regex-based match (https://github.com/google/re2/wiki/Syntax)"

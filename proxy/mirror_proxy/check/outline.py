@@ -1,0 +1,131 @@
+"""Outline: a whole configuration in a table, in the order in which requests meet it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from mirror_proxy.check import words
+from mirror_proxy.config.model import Cluster, Compare, Config, MirrorPolicy, Route, Settings, VirtualHost
+from mirror_proxy.text import as_line
+
+HEADER = ("route", "takes", "goes to", "share", "where")
+MAX_ADDRESSES = 4
+
+Row = tuple[str, ...]
+
+
+def outline(config: Config) -> str:
+    """Tell what `config` does: where it listens, and each virtual host with its routes in order."""
+    clusters = {cluster.name: cluster for cluster in config.clusters}
+    parts = [_settings(config.settings), *(_virtual_host(host, clusters) for host in config.virtual_hosts)]
+    return "\n\n".join("\n".join(map(as_line, part)) for part in parts) + "\n"
+
+
+def addresses(cluster: Cluster) -> str:
+    """Say where a cluster is served."""
+    if not cluster.endpoints:
+        return "nowhere"
+    said = [
+        str(endpoint.address) if endpoint.weight == 1 else f"{endpoint.address} (weight {endpoint.weight})"
+        for endpoint in cluster.endpoints[:MAX_ADDRESSES]
+    ]
+    more = len(cluster.endpoints) - MAX_ADDRESSES
+    over = [f"and {more} more"] if more > 0 else []
+    return ", ".join([*said, *over]) + (" over TLS" if cluster.tls else "")
+
+
+def aligned(rows: Sequence[Row]) -> Iterator[str]:
+    """Align columns, the shares to the right; a row of one cell is a line of its own, under the second column."""
+    tables = [row for row in rows if len(row) > 1]
+    widths = [max(map(len, column)) for column in zip(*tables, strict=True)]
+    for row in rows:
+        if len(row) == 1:
+            yield f"{'':{widths[0]}}  {row[0]}"
+            continue
+        cells = [
+            cell.rjust(width) if HEADER[index] == "share" else cell.ljust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        yield "  ".join(cells).rstrip()
+
+
+def _settings(settings: Settings) -> Iterator[str]:
+    doors = ", ".join(
+        f"{one.address} with TLS" if one.tls else str(one.address) for one in settings.listeners
+    )
+    yield f"listens on {doors}; admin on {settings.admin.address}"
+    if settings.sticky is not None:
+        key = words.key(settings.sticky)
+        yield f"draws by {key}: the same one gets the same destination and mirrors"
+
+    if settings.exact:
+        yield "each mirror gets exactly its share of any 100 requests of a route, in each worker"
+    if settings.compare.is_on:
+        yield from _compare(settings.compare)
+    if settings.tracing.otlp_endpoint:
+        yield f"sends spans to {settings.tracing.otlp_endpoint}"
+
+
+def _compare(compare: Compare) -> Iterator[str]:
+    shares = [f"{words.percent(compare.share.numerator, compare.share.denominator)} of what is copied"]
+    shares += [
+        f"{words.percent(share.numerator, share.denominator)} on {route}" for route, share in compare.shares
+    ]
+    yield f"compares answers: {', '.join(shares)}"
+
+
+def _virtual_host(host: VirtualHost, clusters: Mapping[str, Cluster]) -> Iterator[str]:
+    hosts = "every host" if "*" in host.domains else ", ".join(host.domains)
+    yield f"virtual host {host.name} takes {hosts}"
+    rows: list[Row] = [HEADER]
+    for route in host.routes:
+        rows += _route(route, clusters)
+    for line in aligned(rows):
+        yield f"  {line}"
+
+
+def _route(route: Route, clusters: Mapping[str, Cluster]) -> Iterator[Row]:
+    """Yield a route's rows: what it takes beside where that goes, then what else is done."""
+    taken, sent = words.takes(route), list(_destinations(route, clusters))
+    for index in range(max(len(taken), len(sent))):
+        takes = taken[index] if index < len(taken) else ""
+        prefix = "or " if index and takes else ""
+        goes = sent[index] if index < len(sent) else ("", "", "")
+        yield (route.name if index == 0 else "", prefix + takes, *goes)
+    for text in words.extras(route):
+        yield (text,)
+    for mirror in route.mirrors:
+        yield (f"mirror {mirror.name}: {safety(mirror)}",)
+
+
+def _destinations(route: Route, clusters: Mapping[str, Cluster]) -> Iterator[Row]:
+    if route.redirect is not None:
+        yield (words.redirect(route.redirect), "", "the client")
+    if route.direct_response is not None:
+        yield (f"answer {route.direct_response.status}", "", "the client")
+    weights = words.shares(route.destinations)
+    total = sum(weights) or 1
+    for destination, weight in zip(route.destinations, weights, strict=True):
+        yield destination.name, words.percent(weight, total), addresses(clusters[destination.cluster])
+    for mirror in route.mirrors:
+        share = words.percent(mirror.numerator, mirror.denominator)
+        what = "of what is compared, for" if mirror.is_baseline else "copy for"
+        yield f"{what} {mirror.name}", share, addresses(clusters[mirror.cluster])
+
+
+def safety(mirror: MirrorPolicy) -> str:
+    """Say what holds a mirror in bounds."""
+    settings = mirror.mirroring
+    methods = "every method" if settings.methods is None else " ".join(sorted(settings.methods)) + " only"
+    parts = [
+        methods,
+        f"timeout {words.duration(settings.timeout_s)}",
+        f"at most {settings.max_in_flight} at once",
+    ]
+    if settings.max_per_second:
+        parts.append(f"{settings.max_per_second:g} a second")
+    if settings.headers:
+        parts.append(f"headers: {words.header_changes(settings.headers)}")
+    if mirror.host_suffix:
+        parts.append("Host gets -shadow")
+    return ", ".join(parts)

@@ -1,0 +1,184 @@
+"""One captured request: its primary's answer, and a pair for each shadow once both have ended."""
+
+from __future__ import annotations
+
+from time import time
+from typing import TYPE_CHECKING
+
+from mirror_proxy.comparison.capture.outlet import Outlet
+from mirror_proxy.comparison.capture.recording import Recording
+from mirror_proxy.comparison.diff.pair import Pair
+from mirror_proxy.http1.request import RequestHead
+from mirror_proxy.http1.response import ResponseHead
+from mirror_proxy.mirror.policy import Mirror
+from mirror_proxy.mirror.shadow import Shadow
+
+if TYPE_CHECKING:
+    from mirror_proxy.exchange.exchange import Exchange
+
+#: No more of a request's body is kept: as much as is shown of it.
+_MOST_OF_REQUEST = 16 * 1024
+_SAFE = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE"})
+
+
+class Capture:
+    """What the comparer is told of one request; begun with its first shadow, over when the last has settled.
+
+    `primary` is for the exchange to fill.
+    """
+
+    __slots__ = (
+        "_destination", "_fields", "_head", "_most", "_open", "_outlet", "_request", "_request_id", "_route", "_target",
+        "_time", "primary",
+    )  # fmt: skip
+
+    def __init__(self, exchange: Exchange, route: str, fields: bytes, most: int, outlet: Outlet) -> None:
+        """`fields` is what the primary is sent, `most` how many bytes of each body are kept."""
+        self._route = route
+        self._head = exchange.head
+        self._target = exchange.head.target
+        self._fields = fields
+        self._request_id = exchange.request_id
+        self._destination = exchange.destination.name
+        self._most = most
+        self._outlet = outlet
+        self._time = time()
+        self._open = 0
+        self._request: Recording | None = None
+        self.primary = Recording(outlet, most)
+        self.primary.hold(len(self._target) + len(fields))
+
+    def shadow(
+        self, mirror: Mirror, head: RequestHead, wire: bytes, request_id: bytes, started: float
+    ) -> CapturedShadow:
+        """Make a shadow whose answer is kept."""
+        self._open += 1
+        recording = Recording(self._outlet, self._most)
+        shadow = CapturedShadow(self, recording, mirror, head, wire, request_id, started)
+        shadow.is_first = self._open == 1
+        return shadow
+
+    def hear(self, data: bytes, end: bool) -> None:
+        """Keep the request's body; one shadow tells of it, since each is offered all."""
+        if not self._open:
+            return
+        if self._request is None:
+            if not data:
+                return
+            self._request = Recording(self._outlet, min(self._most, _MOST_OF_REQUEST))
+            self._request.begin_request(self._head)
+        self._request.add(data, end)
+
+    def is_for(self, baseline: Mirror) -> bool:
+        """Tell whether a baseline is asked as well: a repeat of the destination that answers, and of safe methods."""
+        if self.primary.is_lost:
+            return False
+        config = baseline.config
+        return config.role != "repeat" or (config.repeats == self._destination and self._head.method in _SAFE)
+
+    def settle(self, shadow: CapturedShadow) -> None:
+        """Both have ended: send the pair if there is one, and let go of what was kept for it."""
+        if shadow.outcome == "completed":
+            self._deliver(shadow)
+        shadow.recording.release()
+        self._open -= 1
+        if not self._open:
+            self.primary.release()
+            if self._request is not None:
+                self._request.release()
+
+    def _deliver(self, shadow: CapturedShadow) -> None:
+        if not self.primary.is_whole:
+            self._outlet.drop("no_answer")
+        elif self.primary.is_lost or shadow.recording.is_lost:
+            self._outlet.drop("over_buffer")
+        else:
+            self._outlet.send(self._pair(shadow))
+
+    def _pair(self, shadow: CapturedShadow) -> Pair:
+        mirror = shadow.mirror
+        request = self._request.answer(0.0) if self._request is not None else None
+        return Pair(
+            "noise" if mirror.is_baseline else "mirror",
+            self._route,
+            mirror.config.name,
+            _text(self._request_id),
+            self._time,
+            _text(self._head.method),
+            _text(self._target),
+            self._fields[2:],
+            request.body if request is not None else b"",
+            request.size if request is not None else 0,
+            self._destination,
+            self.primary.answer(shadow.primary_duration_s),
+            shadow.recording.answer(shadow.duration_s),
+        )
+
+
+class CapturedShadow(Shadow):
+    """A shadow whose answer is kept until its primary's is there, and the other way round."""
+
+    __slots__ = ("_capture", "_has_primary_ended", "is_first", "recording")
+
+    def __init__(  # noqa: PLR0913, PLR0917 - a shadow's, and two
+        self,
+        capture: Capture,
+        recording: Recording,
+        mirror: Mirror,
+        head: RequestHead,
+        wire: bytes,
+        request_id: bytes,
+        started: float,
+    ) -> None:
+        super().__init__(mirror, head, wire, request_id, started)
+        self._capture = capture
+        self._has_primary_ended = False
+        self.is_first = False
+        self.recording = recording
+
+    def begin(self, data: bytes, end: bool) -> None:
+        """Send what there is of the request, and keep it."""
+        if self.is_first:
+            self._capture.hear(data, end)
+        super().begin(data, end)
+
+    def offer(self, data: bytes, end: bool) -> None:
+        """Send more of the request, and keep it."""
+        if self.is_first:
+            self._capture.hear(data, end)
+        super().offer(data, end)
+
+    def on_primary_end(self, status: int, duration_s: float) -> None:
+        """The exchange has ended, with an answer or without."""
+        super().on_primary_end(status, duration_s)
+        self._has_primary_ended = True
+        if self.outcome:
+            self._capture.settle(self)
+
+    def on_response(self, head: ResponseHead, data: bytes, end: bool) -> None:
+        """Keep what a shadow only notes."""
+        self.recording.begin(head, data, end)
+        super().on_response(head, data, end)
+
+    def on_response_data(self, data: bytes, end: bool) -> None:
+        """Keep what a shadow discards."""
+        self.recording.add(data, end)
+        super().on_response_data(data, end)
+
+    def _end(self, outcome: str) -> None:
+        if self.outcome:
+            return
+        super()._end(outcome)
+        if self._has_primary_ended:
+            self._capture.settle(self)
+        elif outcome != "completed":
+            self.recording.release()
+
+    def _pair(self) -> None:
+        """A baseline is no mirror whose answers are set against the primary's for people."""
+        if not self.mirror.is_baseline:
+            super()._pair()
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("latin-1")

@@ -1,0 +1,86 @@
+"""What a body is: JSON, other text, or bytes that nobody reads; found out from its bytes, whatever its type claims."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from mirror_proxy.comparison.diff.decoding import decode
+from mirror_proxy.comparison.diff.header import Field, values_of
+from mirror_proxy.comparison.diff.json_value import Json, TooDeepError, parse, parse_cut
+from mirror_proxy.comparison.diff.pair import Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A body, decoded. `text` is empty unless it is text or JSON, `json` None unless it is JSON.
+
+    `size` is how many bytes came; `is_cut`: more came than is here; `is_coded`: it came with a Content-Encoding.
+    `bounds` names what kept something from being read, as `Comparison.capped` does.
+    """
+
+    data: bytes
+    size: int
+    text: str = ""
+    json: Json | None = None
+    is_cut: bool = False
+    is_coded: bool = False
+    bounds: frozenset[str] = frozenset()
+
+    @property
+    def kind(self) -> Literal["nothing", "JSON", "text", "binary"]:
+        """What it is, in one word."""
+        if self.json is not None:
+            return "JSON"
+        return "text" if self.text else "binary" if self.data else "nothing"
+
+
+_JSON = re.compile(r"(?:application|text)/(?:[a-z0-9.+-]+\+)?json\b")
+_TEXT = re.compile(r"text/|application/(?:[a-z0-9.+-]+\+)?(?:json|xml|javascript|x-www-form-urlencoded)\b")
+_CHARSET = re.compile(r"charset=[\"']?([a-z0-9_-]+)")
+_BEGINS_AS_JSON = re.compile(r"\s*+[\[{]")
+#: Others are read as UTF-8, if they can.
+_CHARSETS = frozenset(("utf-8", "us-ascii", "iso-8859-1", "windows-1252"))
+
+
+def read(answer: Answer, fields: list[Field]) -> Content:
+    """Return what an answer's body is."""
+    codings, media = (", ".join(values_of(fields, f"content-{what}")) for what in ("encoding", "type"))
+    decoded = decode(answer.body, codings, answer.is_whole)
+    bounds = set[str]() if answer.is_whole else {"truncated"}
+    is_cut = decoded.bound == "bomb" or not answer.is_whole
+    if decoded.bound:
+        bounds.add(decoded.bound)
+    text, json = "", None
+    if decoded.bound not in ("encoding", "unknown_coding"):
+        text = _text(decoded.body, media.lower(), is_cut, bounds)
+        json = _json(text, media.lower(), is_cut, bounds)
+    return Content(decoded.body, answer.size, text, json, is_cut, bool(codings), frozenset(bounds))
+
+
+def _text(data: bytes, media: str, is_cut: bool, bounds: set[str]) -> str:
+    """Return the text, or nothing if there is none."""
+    charset = _CHARSET.search(media)
+    name = charset[1] if charset and charset[1] in _CHARSETS else "utf-8"
+    try:
+        text = codecs.getincrementaldecoder(name)().decode(data, final=not is_cut)
+    except UnicodeDecodeError:
+        if _TEXT.match(media):
+            bounds.add("encoding")
+        return ""
+    is_binary = "\0" in text and not _TEXT.match(media)
+    return "" if is_binary else text.removeprefix("\ufeff")
+
+
+def _json(text: str, media: str, is_cut: bool, bounds: set[str]) -> Json | None:
+    if not _JSON.match(media) and not _BEGINS_AS_JSON.match(text):
+        return None
+    try:
+        return parse_cut(text) if is_cut else parse(text)
+    except TooDeepError:
+        bounds.add("nesting")
+    except ValueError:
+        pass
+    return None

@@ -1,0 +1,77 @@
+"""An example: a pair that differs, as it is stored and shown; secrets are gone from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mirror_proxy.comparison.diff.difference import Difference
+
+Fields = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One answer. `body` is decoded text, or empty; `note` says what of the body is not shown, and why."""
+
+    status: int
+    duration_ms: float
+    fields: Fields
+    body: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One request with both answers and how they differ. `number` is the store's; 0: not stored yet.
+
+    `body` and `note` are the request's, as a `Side` has its.
+    """
+
+    time: float
+    route: str
+    mirror: str
+    destination: str
+    request_id: str
+    method: str
+    target: str
+    fields: Fields
+    primary: Side
+    shadow: Side
+    differences: tuple[Difference, ...]
+    number: int = 0
+    body: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Which examples are wanted: the newest `limit`, of which all that is given is true; `before`: older than that one.
+
+    `since` is in seconds since the epoch; `path` and `kind` are those of one and the same difference.
+    """
+
+    since: float = 0.0
+    route: str | None = None
+    mirror: str | None = None
+    path: str | None = None
+    kind: str | None = None
+    before: int | None = None
+    limit: int = 50
+
+
+def from_document(held: Mapping[str, Any]) -> Example:
+    """Return the example that `dataclasses.asdict` made `held` of, maybe by way of JSON.
+
+    Raises `ValueError`, `TypeError` or `KeyError` for anything else.
+    """
+    sides = {
+        side: Side(**held[side] | {"fields": _fields(held[side]["fields"])}) for side in ("primary", "shadow")
+    }
+    found = tuple(Difference(**one) for one in held["differences"])
+    return Example(**{**held, **sides, "fields": _fields(held["fields"]), "differences": found})
+
+
+def _fields(pairs: Iterable[tuple[str, str]]) -> Fields:
+    return tuple((name, value) for name, value in pairs)

@@ -1,0 +1,51 @@
+"""Findings: differences as they are found, each place and kind once, and never too many."""
+
+from __future__ import annotations
+
+from mirror_proxy.comparison.diff.difference import Difference, Kind
+
+#: More differences of one pair are not kept.
+MAX_DIFFERENCES = 100
+
+
+class Findings:
+    """What was found of one pair so far. `capped` names each bound that kept something from being compared."""
+
+    __slots__ = ("_found", "_refused", "capped")
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, Kind], Difference] = {}
+        self._refused = False
+        self.capped: set[str] = set()
+
+    def wants(self, path: str, kind: Kind) -> bool:
+        """Tell whether this is still to be added; a sample of what is known already need not be made."""
+        if (path, kind) in self._found:
+            return False
+        if len(self._found) >= MAX_DIFFERENCES:
+            self._refused = True
+            return False
+        return True
+
+    def add(self, difference: Difference) -> None:
+        """Keep a difference, if it is wanted."""
+        if self.wants(difference.path, difference.kind):
+            self._found[difference.path, difference.kind] = difference
+
+    def mark(self) -> tuple[int, bool]:
+        """Return where the findings are now, for `back_to`."""
+        return len(self._found), self._refused
+
+    def back_to(self, mark: tuple[int, bool]) -> None:
+        """Forget what was found since `mark` was taken."""
+        count, self._refused = mark
+        while len(self._found) > count:
+            self._found.popitem()
+
+    def differences(self) -> list[Difference]:
+        """Return what was found, in the order of finding."""
+        return list(self._found.values())
+
+    def bounds(self) -> frozenset[str]:
+        """Return `capped`, with `many` if differences were refused."""
+        return frozenset(self.capped | {"many"} if self._refused else self.capped)

@@ -1,0 +1,236 @@
+"""Two JSON values in, their differences out: `$.items[].price` has another value, `$.total` is missing.
+
+Every value is looked at once. Numbers are equal when their values are (1 and 1.0). Of arrays of differing size only
+what is between their common beginning and end is compared, item by item, so that one item more does not shift all.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from mirror_proxy.comparison.diff.difference import MAX_SAMPLE, Difference, Kind
+from mirror_proxy.comparison.diff.findings import Findings
+from mirror_proxy.comparison.diff.fingerprint import Fingerprints, deep, scalar
+from mirror_proxy.comparison.diff.json_value import MAX_DEPTH, Json, LongNumber, write
+from mirror_proxy.comparison.diff.path import ITEM
+from mirror_proxy.comparison.diff.place import Place
+from mirror_proxy.comparison.diff.rules import Rules, is_within
+from mirror_proxy.comparison.diff.sample import REDACTED, samples
+
+#: More values of one pair are not looked at.
+MAX_VALUES = 100_000
+
+
+def compare_json(primary: Json, shadow: Json, rules: Rules, findings: Findings) -> None:
+    """Add what differs to `findings`."""
+    walk = _Walk(rules, findings, primary.open | shadow.open)
+    walk.compare(primary.value, shadow.value, Place(rules))
+
+
+class _Walk:
+    """One walk down both values at once. Each step tells whether all it saw was the same."""
+
+    __slots__ = ("_findings", "_left", "_open", "_prints", "_rules")
+
+    def __init__(self, rules: Rules, findings: Findings, open_: frozenset[int]) -> None:
+        self._rules = rules
+        self._findings = findings
+        self._open = open_
+        self._prints = Fingerprints(rules)
+        self._left = MAX_VALUES
+
+    def compare(self, primary: Any, shadow: Any, place: Place) -> bool:
+        if place.is_ignored or not self._may_go_on():
+            return True
+        kind = _type(primary)
+        if kind != _type(shadow):
+            return self._differ(place, "type", primary, shadow)
+        if kind in _CONTAINERS and place.depth >= MAX_DEPTH:
+            self._findings.capped.add("nesting")
+            return deep(primary) == deep(shadow) or self._differ(place, "value", primary, shadow)
+        if kind == "object":
+            return self._objects(primary, shadow, place)
+        if kind == "array":
+            return self._arrays(primary, shadow, place)
+        return self._is_same(primary, shadow, place) or self._differ(place, "value", primary, shadow)
+
+    def _may_go_on(self) -> bool:
+        self._left -= 1
+        if self._left < 0:
+            self._findings.capped.add("many")
+        return self._left >= 0
+
+    def _objects(self, primary: dict[str, Any], shadow: dict[str, Any], place: Place) -> bool:
+        is_same = True
+        for name in sorted(primary.keys() | shadow.keys()):
+            if self._left < 0:
+                break
+            there = place.member(name, primary, shadow)
+            if name not in shadow:
+                same = self._may_lack(shadow, there) or self._differ(
+                    there, "missing", primary[name], _NOTHING
+                )
+            elif name not in primary:
+                same = self._may_lack(primary, there) or self._differ(there, "extra", _NOTHING, shadow[name])
+            else:
+                same = self.compare(primary[name], shadow[name], there)
+            is_same &= same
+        return is_same
+
+    def _may_lack(self, value: dict[str, Any], there: Place) -> bool:
+        """Tell whether it is nothing that a member is not in `value`: it may differ, or have been cut off."""
+        return there.is_ignored or id(value) in self._open or not self._may_go_on()
+
+    def _arrays(self, primary: list[Any], shadow: list[Any], place: Place) -> bool:
+        if place.below(ITEM).is_ignored:
+            return True
+        if id(primary) in self._open or id(shadow) in self._open:
+            return self._beginnings(primary, shadow, place)
+        if place.is_unordered:
+            return self._sets(primary, shadow, place)
+        if len(primary) != len(shadow):
+            return self._sizes(primary, shadow, place)
+        return self._items(primary, shadow, place)
+
+    def _items(self, primary: list[Any], shadow: list[Any], place: Place) -> bool:
+        """Compare item by item; if the same ones are only in other places, that is all there is to tell."""
+        there, before = place.below(ITEM), self._findings.mark()
+        pairs = zip(primary, shadow, strict=True)
+        differing = [(one, other) for one, other in pairs if not self.compare(one, other, there)]
+        if differing and self._are_same_items(differing, there):
+            self._findings.back_to(before)
+            self._differ(place, "order", primary, shadow)
+        return not differing
+
+    def _beginnings(self, primary: list[Any], shadow: list[Any], place: Place) -> bool:
+        """Compare arrays of which one was cut, or both: it has no fewer items than are here."""
+        counts = [f"{len(side)} items{' or more' * (id(side) in self._open)}" for side in (primary, shadow)]
+        shorter = min(primary, shadow, key=len)
+        is_longer = len(primary) != len(shadow) and id(shorter) not in self._open
+        if is_longer:
+            self._tell(place, "size", *counts)
+        is_same = place.is_unordered or self._each(primary, shadow, place.below(ITEM))
+        return is_same and not is_longer
+
+    def _each(self, primary: Iterable[Any], shadow: Iterable[Any], there: Place) -> bool:
+        is_same = True
+        for one, other in zip(primary, shadow, strict=False):
+            is_same &= self.compare(one, other, there)
+        return is_same
+
+    def _are_same_items(self, differing: list[tuple[Any, Any]], there: Place) -> bool:
+        """Tell whether items that differ from those in their places are all in the places of others."""
+        if len(differing) < 2:
+            return False
+        theirs = self._printed([other for _, other in differing], there)
+        if self._prints.of(differing[0][0], there) not in theirs:
+            return False
+        ours = self._printed([one for one, _ in differing], there)
+        return not self._prints.is_spent and Counter(ours) == Counter(theirs)
+
+    def _sizes(self, primary: list[Any], shadow: list[Any], place: Place) -> bool:
+        there = place.below(ITEM)
+        self._tell(place, "size", *(f"{len(side)} items" for side in (primary, shadow)))
+        ours, theirs = self._printed(primary, there), self._printed(shadow, there)
+        if self._prints.is_spent:
+            self._findings.capped.add("many")
+            return False
+        start = _common(ours, theirs)
+        end = _common(ours[start:][::-1], theirs[start:][::-1])
+        self._each(primary[start : len(primary) - end], shadow[start : len(shadow) - end], there)
+        return False
+
+    def _sets(self, primary: list[Any], shadow: list[Any], place: Place) -> bool:
+        """Compare arrays without order: what is in both is the same; of the rest, what looks most alike is compared."""
+        there = place.below(ITEM)
+        if len(primary) != len(shadow):
+            self._tell(place, "size", *(f"{len(side)} items" for side in (primary, shadow)))
+        ours, theirs = self._printed(primary, there), self._printed(shadow, there)
+        if self._prints.is_spent:
+            self._findings.capped.add("many")
+            return len(primary) == len(shadow)
+        common = Counter(ours) & Counter(theirs)
+        mine = self._sorted(_without(primary, ours, common), there)
+        other = self._sorted(_without(shadow, theirs, common), there)
+        return self._each(mine, other, there) and len(primary) == len(shadow)
+
+    def _printed(self, items: list[Any], there: Place) -> list[bytes]:
+        return [self._prints.of(item, there) for item in items]
+
+    def _sorted(self, items: list[Any], there: Place) -> list[Any]:
+        """Numbers by their value, all else as it is written."""
+        return sorted(
+            items,
+            key=lambda item: (
+                (_type(item), item, "")
+                if _is_number(item)
+                else (_type(item), 0, write(item, there, self._rules, MAX_SAMPLE))
+            ),
+        )
+
+    def _is_same(self, primary: Any, shadow: Any, place: Place) -> bool:
+        if primary == shadow:
+            return True
+        if isinstance(primary, LongNumber) or isinstance(shadow, LongNumber):
+            self._findings.capped.add("number")
+        if _is_number(primary) and _is_number(shadow) and is_within(place.tolerances, primary, shadow):
+            return True
+        return scalar(primary, self._rules) == scalar(shadow, self._rules)
+
+    def _differ(self, place: Place, kind: Kind, primary: Any, shadow: Any) -> bool:
+        """Tell of a difference, and so that what was compared is not the same."""
+        if self._findings.wants(place.path, kind):
+            self._tell(place, kind, *samples(self._text(primary, place), self._text(shadow, place)))
+        return False
+
+    def _tell(self, place: Place, kind: Kind, primary: str, shadow: str) -> None:
+        self._findings.add(Difference(place.path, kind, primary, shadow))
+
+    def _text(self, value: Any, place: Place) -> str:
+        if value is _NOTHING:
+            return ""
+        return REDACTED if place.is_redacted else write(value, place, self._rules, MAX_SAMPLE)
+
+
+_CONTAINERS = ("object", "array")
+_NOTHING = object()
+
+
+def _type(value: Any) -> str:
+    return _TYPES[type(value)]
+
+
+_TYPES: dict[type, str] = {
+    dict: "object",
+    list: "array",
+    str: "text",
+    bool: "boolean",
+    int: "number",
+    float: "number",
+    LongNumber: "number",
+    type(None): "null",
+}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _common(one: list[bytes], other: list[bytes]) -> int:
+    """Return how many items two lists begin with alike."""
+    pairs = zip(one, other, strict=False)
+    return next((at for at, (mine, its) in enumerate(pairs) if mine != its), min(len(one), len(other)))
+
+
+def _without(items: list[Any], prints: list[bytes], common: Counter[bytes]) -> list[Any]:
+    """Return the items that are not among `common`, each as often as it is there."""
+    left = Counter(common)
+    kept = []
+    for item, print_ in zip(items, prints, strict=True):
+        if left[print_] > 0:
+            left[print_] -= 1
+        else:
+            kept.append(item)
+    return kept

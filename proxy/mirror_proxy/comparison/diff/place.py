@@ -1,0 +1,84 @@
+"""A place in a JSON body, and what the rules say about it: found out once, though a thousand items have it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any
+
+from mirror_proxy.comparison.diff.path import ANY, ITEM, Step, below
+from mirror_proxy.comparison.diff.rules import Rules, Steps
+from mirror_proxy.comparison.diff.secret import is_secret, names_secret
+from mirror_proxy.config.model import Tolerance
+
+
+class Place:
+    """`steps` lead here from the whole body. All items of an array share one place.
+
+    What is said of a place holds for all below it; only that an array has no order is said of that array alone.
+    """
+
+    def __init__(self, rules: Rules, above: Place | None = None, step: Step = ITEM) -> None:
+        self._rules = rules
+        self._above = above
+        self._below: dict[Step, Place] = {}
+        self.steps: tuple[Step, ...] = (*above.steps, step) if above is not None else ()
+        self.is_ignored: bool = self._is_in(rules.ignored_paths) or (above is not None and above.is_ignored)
+
+    @cached_property
+    def path(self) -> str:
+        """The place as differences name it; a member's name may hold what must not be kept, too."""
+        if self._above is None:
+            return "$"
+        step = self.steps[-1]
+        return below(self._above.path, step if step is ITEM else self._rules.redacted(step))
+
+    @cached_property
+    def is_redacted(self) -> bool:
+        """Tell whether what is here must not be kept."""
+        if self._is_in(self._rules.redacted_paths):
+            return True
+        if self._above is None:
+            return False
+        step = self.steps[-1]
+        return self._above.is_redacted or (step is not ITEM and is_secret(step))
+
+    @cached_property
+    def is_unordered(self) -> bool:
+        """Tell whether an array that is here has no order."""
+        return self._is_in(self._rules.unordered)
+
+    @cached_property
+    def tolerances(self) -> tuple[Tolerance, ...]:
+        """How far numbers that are here may be apart."""
+        here = tuple(one for steps, one in self._rules.tolerances if self._is_at(steps))
+        return here if self._above is None else (*self._above.tolerances, *here)
+
+    @property
+    def depth(self) -> int:
+        """How many steps lead here."""
+        return len(self.steps)
+
+    def member(self, name: str, *objects: Any) -> Place:
+        """Return the place of a member of `objects`, any of which may say that its `value` is a secret."""
+        if name != "value" or not any(names_secret(one) for one in objects):
+            return self.below(name)
+        hidden = Place(self._rules, self, name)
+        hidden.is_redacted = True
+        return hidden
+
+    def below(self, step: Step) -> Place:
+        """Return the place one step on."""
+        place = self._below.get(step)
+        if place is None:
+            place = self._below[step] = Place(self._rules, self, step)
+        return place
+
+    def _is_in(self, paths: Iterable[Steps]) -> bool:
+        return any(self._is_at(steps) for steps in paths)
+
+    def _is_at(self, steps: Steps) -> bool:
+        return len(steps) == len(self.steps) and all(
+            wanted == step or (wanted is ANY and step is not ITEM)
+            for wanted, step in zip(steps, self.steps, strict=True)
+        )

@@ -1,0 +1,81 @@
+"""A pair as it is stored and shown: bodies decoded, cut to a size that people read, and all secrets gone."""
+
+from __future__ import annotations
+
+from mirror_proxy.comparison.diff.content import Content, read
+from mirror_proxy.comparison.diff.decoding import MAX_DECODED
+from mirror_proxy.comparison.diff.difference import Comparison
+from mirror_proxy.comparison.diff.example import Example, Side
+from mirror_proxy.comparison.diff.header import fields_of, values_of
+from mirror_proxy.comparison.diff.json_value import write
+from mirror_proxy.comparison.diff.pair import Answer, Pair
+from mirror_proxy.comparison.diff.place import Place
+from mirror_proxy.comparison.diff.redaction import clean_body, clean_fields, clean_text
+from mirror_proxy.comparison.diff.rules import Rules
+from mirror_proxy.comparison.diff.text_differ import digest
+from mirror_proxy.text import visible
+
+#: No more of a body is kept, in characters.
+MAX_SHOWN = 16 * 1024
+
+#: No more of a text is searched for secrets: what is hidden may make it shorter, but hardly by so much.
+_MAX_READ = 4 * MAX_SHOWN
+
+
+def example_of(pair: Pair, comparison: Comparison, rules: Rules) -> Example:
+    """Return what is kept of a pair."""
+    request = _side(Answer(0, pair.fields, pair.body, pair.size, 0.0), rules)
+    return Example(
+        time=pair.time,
+        route=pair.route,
+        mirror=pair.mirror,
+        destination=pair.destination,
+        request_id=pair.request_id,
+        method=pair.method,
+        target=visible(clean_text(pair.target, rules)),
+        fields=request.fields,
+        primary=_side(pair.primary, rules),
+        shadow=_side(pair.shadow, rules),
+        differences=comparison.differences,
+        body=request.body,
+        note=request.note,
+    )
+
+
+def _side(answer: Answer, rules: Rules) -> Side:
+    fields = fields_of(answer.fields)
+    content = read(answer, fields)
+    body = _body(content, rules)
+    notes = _notes(answer, content, ", ".join(values_of(fields, "content-encoding")))
+    if len(body) > MAX_SHOWN:
+        body = body[:MAX_SHOWN]
+        notes.append(f"only the first {MAX_SHOWN} characters are shown")
+    return Side(
+        status=answer.status,
+        duration_ms=answer.duration_s * 1_000,
+        fields=clean_fields(fields, rules),
+        body=body,
+        note="; ".join(notes),
+    )
+
+
+def _body(content: Content, rules: Rules) -> str:
+    if content.json is not None:
+        text = write(content.json.value, Place(rules), rules, MAX_SHOWN, indent=2)
+    else:
+        is_cut = content.is_cut or len(content.text) > _MAX_READ
+        text = clean_body(content.text[:_MAX_READ], rules, is_cut)
+    return visible(text[: MAX_SHOWN + 1], keep="\n\t")
+
+
+def _notes(answer: Answer, content: Content, codings: str) -> list[str]:
+    """Say what of the body is not shown, and why."""
+    notes = {
+        "truncated": f"{len(answer.body)} of {answer.size} bytes were captured",
+        "bomb": f"decompresses to more than {MAX_DECODED} bytes, the first of which were read",
+        "unknown_coding": f"its Content-Encoding is not decoded: {visible(codings[:100])}",
+        "encoding": "it is not encoded as its headers say",
+        "nesting": "it is nested too deep to be read as JSON",
+    }
+    said = [note for bound, note in notes.items() if bound in content.bounds]
+    return [*said, f"binary: {digest(content.data)}"] if content.kind == "binary" else said

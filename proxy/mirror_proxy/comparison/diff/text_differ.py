@@ -1,0 +1,94 @@
+"""Two texts in, where their lines differ out; and two bodies that nobody reads, told apart by their digests.
+
+Lines that both begin and end with are the same; what is between them differs, is missing or is extra. That takes a
+time that grows with the length of the texts only, whatever they hold.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from mirror_proxy.comparison.diff.content import Content
+from mirror_proxy.comparison.diff.difference import Difference, Kind
+from mirror_proxy.comparison.diff.findings import Findings
+from mirror_proxy.comparison.diff.redaction import clean_body
+from mirror_proxy.comparison.diff.rules import Rules
+from mirror_proxy.comparison.diff.sample import common_length, samples
+
+#: A sample has no more lines than this.
+_MAX_LINES = 3
+#: So much at the end of text that is cut is not compared if patterns say what may differ: they may miss half of it.
+_END = 2048
+
+
+def compare_text(primary: Content, shadow: Content, rules: Rules, findings: Findings) -> None:
+    """Add to `findings` whether the lines differ, or what was not captured must: the sizes tell."""
+    ours, theirs = _comparable(primary, shadow, rules)
+    if ours == theirs:
+        if not rules.has_patterns:
+            _compare_sizes(primary, shadow, findings)
+        return
+    start, end = _shared_lines(ours, theirs)
+    mine, its = ours[start : len(ours) - end], theirs[start : len(theirs) - end]
+    kind: Kind = "missing" if not its else "value" if mine else "extra"
+    first = ours.count("\n", 0, start)
+    shown = samples(
+        _lines(primary, first, mine.count("\n"), ours, rules),
+        _lines(shadow, first, its.count("\n"), theirs, rules),
+    )
+    findings.add(Difference("text", kind, *shown))
+
+
+def compare_bytes(primary: Content, shadow: Content, findings: Findings) -> None:
+    """Add to `findings` whether there are more bytes or others; of bodies that are cut, as far as both are here."""
+    cuts = [len(side.data) for side in (primary, shadow) if side.is_cut]
+    ours, theirs = (side.data[: min(cuts, default=None)] for side in (primary, shadow))
+    if ours == theirs:
+        _compare_sizes(primary, shadow, findings)
+    else:
+        kind: Kind = "value" if len(ours) == len(theirs) else "size"
+        findings.add(Difference("body", kind, digest(primary.data), digest(shadow.data)))
+
+
+def digest(data: bytes) -> str:
+    """Return what is said of bytes that cannot be shown."""
+    return f"{len(data)} bytes, sha256 {sha256(data).hexdigest()[:16]}" if data else "nothing"
+
+
+def _compare_sizes(primary: Content, shadow: Content, findings: Findings) -> None:
+    """What is here is the same; where more came, more can be told only if it was not compressed."""
+    if primary.size != shadow.size and not primary.is_coded and not shadow.is_coded:
+        findings.add(Difference("body", "size", f"{primary.size} bytes", f"{shadow.size} bytes"))
+
+
+def _comparable(primary: Content, shadow: Content, rules: Rules) -> tuple[str, str]:
+    """Return both texts as they are compared: as far as both are here, each line with an end."""
+    sides = [rules.without_ignored(side.text) for side in (primary, shadow)]
+    cuts = [len(text) for text, side in zip(sides, (primary, shadow), strict=True) if side.is_cut]
+    if cuts:
+        end = max(0, min(cuts) - (_END if rules.has_patterns else 0))
+        sides = [text[:end] for text in sides]
+    ours, theirs = (f"{text}\n" if text else "" for text in sides)
+    return ours, theirs
+
+
+def _shared_lines(one: str, other: str) -> tuple[int, int]:
+    """Return how many characters of whole lines two texts begin, and then end, with alike."""
+    start = one.rfind("\n", 0, common_length(one, other)) + 1
+    end = common_length(one[start:][::-1], other[start:][::-1])
+    if not all(_is_line_start(text, len(text) - end, start) for text in (one, other)):
+        end -= one.index("\n", len(one) - end) + 1 - (len(one) - end)
+    return start, end
+
+
+def _is_line_start(text: str, at: int, start: int) -> bool:
+    return at == start or text[at - 1] == "\n"
+
+
+def _lines(content: Content, first: int, count: int, compared: str, rules: Rules) -> str:
+    """Return lines as they may be shown, from number `first` on, if patterns have left the lines where they were."""
+    clean = clean_body(content.text, rules, content.is_cut)
+    if not content.is_cut and f"{clean}\n".count("\n") != compared.count("\n"):
+        return ""
+    count = min(count, _MAX_LINES)
+    return "\n".join(clean.split("\n", first + count)[first : first + count])

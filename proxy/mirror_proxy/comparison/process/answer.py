@@ -1,0 +1,68 @@
+"""Answers to the supervisor's questions, of a size that fits through the control pipe whatever was counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+from typing import Protocol
+
+from mirror_proxy.comparison.diff.example import Example, Search
+from mirror_proxy.comparison.diff.totals import BY_FIELD, OTHER, Key, Totals
+
+MAX_KEYS = 100_000
+MAX_EXAMPLES = 500
+MAX_BYTES = 16 * 1024 * 1024
+_PAGE = 20
+_KEYS = 1_000
+
+
+class Source(Protocol):
+    """A store, or a memory."""
+
+    def differences(self, search: Search) -> list[Example]:
+        """Return the examples that are searched for."""
+
+
+def fold(totals: Totals) -> Totals:
+    """Return `totals` with no more than `MAX_KEYS` keys: fields that differed least often become `OTHER`."""
+    excess = len(totals.counts) - MAX_KEYS
+    if excess <= 0:
+        return totals
+    named = (key for key in totals.counts if key[0] in BY_FIELD and key[-2] != OTHER)
+    fields = sorted(named, key=totals.counts.__getitem__)
+    folded: Counter[Key] = Counter(totals.counts)
+    for key in fields[:excess]:
+        *labels, _, kind = key
+        folded[*labels, OTHER, kind] += folded.pop(key)
+    return Totals(dict(folded))
+
+
+def pieces(told: Totals | tuple[Example, ...] | Example | None) -> Iterator[Totals | Example]:
+    """Cut an answer into what is pickled at a time: tables of some keys that add up, or examples."""
+    if isinstance(told, Totals):
+        rest = iter(told.counts.items())
+        while some := dict(islice(rest, _KEYS)):
+            yield Totals(some)
+    elif isinstance(told, Example):
+        yield told
+    else:
+        yield from told or ()
+
+
+def found(source: Source, search: Search) -> tuple[Example, ...]:
+    """Return the examples that are searched for, or the first of them when they are too many or too large."""
+    examples: list[Example] = []
+    size = 0
+    left = min(search.limit, MAX_EXAMPLES)
+    before = search.before
+    while left > 0 and size < MAX_BYTES:
+        page = source.differences(replace(search, before=before, limit=min(left, _PAGE)))
+        if not page:
+            break
+        examples += page
+        size += sum(len(one.primary.body) + len(one.shadow.body) + len(one.body) for one in page)
+        left -= len(page)
+        before = page[-1].number
+    return tuple(examples)

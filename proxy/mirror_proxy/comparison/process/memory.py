@@ -1,0 +1,117 @@
+"""Memory: counts by minute and the newest examples, until a database has them, or instead of one."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from mirror_proxy.comparison.diff.example import Example, Search
+from mirror_proxy.comparison.diff.totals import Key, Totals
+
+#: With more keys in all minutes together, the two oldest minutes become one.
+MAX_KEYS = 100_000
+MAX_EXAMPLES = 500
+MAX_EXAMPLE_BYTES = 32 * 1024 * 1024
+_MINUTE_S = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What belongs to the minute that began at `time` (seconds since the epoch)."""
+
+    time: float
+    counts: Mapping[Key, int]
+    examples: tuple[Example, ...]
+
+
+class Memory:
+    """Answers as a `Store` does, within bounds: what is too much is forgotten, the oldest first."""
+
+    def __init__(self) -> None:
+        self._counts: dict[int, Counter[Key]] = {}
+        self._examples: deque[Example] = deque()
+        self._bytes = 0
+        self._numbers = 0
+        self.max_example_bytes = MAX_EXAMPLE_BYTES
+
+    def add(self, counted: Mapping[Key, int], examples: Iterable[Example], now: float) -> None:
+        """Add to the counts of the minute of `now`, and keep the examples."""
+        minute = int(now // _MINUTE_S)
+        if minute not in self._counts:
+            self._make_room()
+            self._counts[minute] = Counter()
+        self._counts[minute].update(counted)
+        for example in examples:
+            self._numbers += 1
+            self._keep(replace(example, number=self._numbers))
+
+    def totals(self, since: float) -> Totals:
+        """Return all that was counted from the minute of `since` on."""
+        first = int(since // _MINUTE_S)
+        found: Counter[Key] = Counter()
+        for minute, counted in self._counts.items():
+            if minute >= first:
+                found.update(counted)
+        return Totals(dict(found))
+
+    def differences(self, search: Search) -> list[Example]:
+        """Return the examples that are searched for."""
+        found = (one for one in reversed(self._examples) if _is_wanted(one, search))
+        return [one for one, _ in zip(found, range(search.limit), strict=False)]
+
+    def difference(self, number: int) -> Example | None:
+        """Return the example with this number."""
+        return next((one for one in self._examples if one.number == number), None)
+
+    def take(self) -> list[Batch]:
+        """Return everything, and forget it."""
+        batches = [Batch(minute * _MINUTE_S, counted, ()) for minute, counted in sorted(self._counts.items())]
+        if self._examples:
+            batches.append(Batch(self._examples[-1].time, {}, tuple(self._examples)))
+        self._counts, self._bytes = {}, 0
+        self._examples.clear()
+        return batches
+
+    def put_back(self, batches: Iterable[Batch]) -> None:
+        """Have again what was taken."""
+        for batch in batches:
+            self.add(batch.counts, (), batch.time)
+            self._examples.extendleft(reversed(batch.examples))
+            self._bytes += sum(map(_size, batch.examples))
+        self._drop_oldest()
+
+    def _keep(self, example: Example) -> None:
+        self._examples.append(example)
+        self._bytes += _size(example)
+        self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        while len(self._examples) > MAX_EXAMPLES or self._bytes > self.max_example_bytes:
+            self._bytes -= _size(self._examples.popleft())
+
+    def _make_room(self) -> None:
+        while len(self._counts) > 1 and sum(map(len, self._counts.values())) > MAX_KEYS:
+            oldest, next_one = sorted(self._counts)[:2]
+            self._counts[next_one].update(self._counts.pop(oldest))
+
+
+def _is_wanted(example: Example, search: Search) -> bool:
+    places: Iterator[bool] = (
+        search.path in {None, one.path} and search.kind in {None, one.kind} for one in example.differences
+    )
+    return (
+        example.time >= search.since
+        and search.route in {None, example.route}
+        and search.mirror in {None, example.mirror}
+        and (search.before is None or example.number < search.before)
+        and (any(places) or (search.path is None and search.kind is None))
+    )
+
+
+def _size(example: Example) -> int:
+    """Return about how many bytes an example takes."""
+    texts = len(example.primary.body) + len(example.shadow.body) + len(example.body) + len(example.target)
+    fields = (*example.fields, *example.primary.fields, *example.shadow.fields)
+    found = sum(len(one.path) + len(one.primary) + len(one.shadow) for one in example.differences)
+    return 1_000 + texts + found + sum(len(name) + len(value) for name, value in fields)

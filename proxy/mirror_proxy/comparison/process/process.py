@@ -1,0 +1,187 @@
+"""The comparer's process: it reads pairs, compares them in its own time, and does what the supervisor says.
+
+Started as `python -m mirror_proxy.comparison.process --control FD --pairs FD`; the first message is `Configure`, the
+last one sent is `Drained`. Pairs are compared on the loop, a slice at a stretch, so that questions are answered in
+between; a loop that stands still is found by the heartbeats that do not come. When the control pipe closes, the
+supervisor is gone: the comparer writes what it has and exits. It has the lowest priority for the processor and the
+highest for the out-of-memory killer: whatever happens to it, only comparing has to wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import os
+import socket
+import time
+from pathlib import Path
+from typing import NoReturn
+
+from mirror_proxy import control, tasks
+from mirror_proxy.comparison.process.answer import pieces
+from mirror_proxy.comparison.process.desk import Desk
+from mirror_proxy.comparison.process.intake import Intake
+from mirror_proxy.comparison.process.keeper import Keeper
+from mirror_proxy.comparison.store import StoreError
+from mirror_proxy.control import Pipe
+from mirror_proxy.telemetry import log
+from mirror_proxy.telemetry.event import event
+from mirror_proxy.telemetry.metrics import Report
+
+SLICE_S = 0.02
+_NICENESS = 19
+_OUT_OF_MEMORY = "1000"  # the kernel ends this process before any other
+_FLUSH_S = 1.0
+_ORPHAN_S = 2.0
+
+_log = logging.getLogger(__name__)
+
+
+def main(argv: list[str]) -> NoReturn:
+    """Run a comparer until it has drained, and end the process."""
+    options = dict(itertools.pairwise(argv))
+    log.start("comparer", options.get("--log-format", "text"), options.get("--log-level", "info"))
+    _step_back()
+    end, pairs = (socket.socket(fileno=int(options[name])) for name in ("--control", "--pairs"))
+    asyncio.run(_run(end, pairs))
+    logging.shutdown()
+    os._exit(0)  # a thread that waits for a database would be waited for
+
+
+async def _run(end: socket.socket, pairs: socket.socket) -> None:
+    await Comparer(pairs).run(end)
+
+
+def _step_back() -> None:
+    """Let everybody else go first; where that is not allowed, somebody has seen to it already."""
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
+    with contextlib.suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(_OUT_OF_MEMORY)
+
+
+class Comparer:
+    """The life of one comparer, from `Configure` to `Drained`."""
+
+    def __init__(self, pairs: socket.socket) -> None:
+        self._pipe = Pipe(self._on_message, self._on_closed)
+        self._intake = Intake(pairs)
+        self._keeper = Keeper(time.time, self._on_written)
+        self._desk = Desk(self._keeper, time.time)
+        self._leaving: asyncio.Future[float] = asyncio.Future()
+        self._closed = asyncio.Event()
+        self._is_configured = False
+        self._is_writing = False
+
+    async def run(self, end: socket.socket) -> None:
+        """Compare until it is told to leave over the control pipe `end`."""
+        await asyncio.get_running_loop().create_unix_connection(lambda: self._pipe, sock=end)
+        working = tasks.spawn(self._work(), "compare")
+        grace_s = await self._leaving
+        working.cancel()
+        until = time.monotonic() + grace_s
+        if self._is_configured:
+            await self._work_off(until)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._keeper.close(), max(0.0, until - time.monotonic()))
+        self._pipe.send(control.Drained(control.pack([self._report()])))
+        # What is sent into a closed pipe would cost it what we said last.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._closed.wait(), _FLUSH_S)
+        self._pipe.close()
+        self._intake.close()
+
+    async def _work(self) -> None:
+        while True:
+            await self._intake.has_some.wait()
+            self._work_a_slice(SLICE_S)
+            await asyncio.sleep(0)
+
+    def _work_a_slice(self, slice_s: float) -> None:
+        end = time.perf_counter() + slice_s
+        while time.perf_counter() < end:
+            datagram = self._intake.take()
+            if datagram is None:
+                return
+            self._desk.handle(datagram)
+
+    async def _work_off(self, until: float) -> None:
+        """Compare what the pipe still holds, as far as there is time."""
+        self._intake.read()
+        while self._intake.has_some.is_set() and time.monotonic() < until:
+            self._work_a_slice(SLICE_S)
+            self._intake.read()
+            await asyncio.sleep(0)
+
+    def _beat(self) -> None:
+        asyncio.get_running_loop().call_later(control.HEARTBEAT_S, self._beat)
+        if not self._pipe.is_behind:
+            self._pipe.send(control.Heartbeat(control.pack([self._report()])))
+        if not self._is_writing:
+            self._is_writing = True
+            tasks.spawn(self._write(), "write-store")
+
+    async def _write(self) -> None:
+        try:
+            await self._keeper.write()
+        finally:
+            self._is_writing = False
+
+    def _report(self) -> Report:
+        return {
+            **self._desk.report(),
+            "compare_store_failures_total": {(): self._keeper.failures},
+            "task_failures_total": {(name,): count for name, count in tasks.failures.items()},
+            "log_dropped_total": {(): log.dropped()},
+        }
+
+    def _on_message(self, message: control.Message) -> None:
+        match message:
+            case control.Configure():
+                self._configure(message)
+            case control.Count(number, counts):
+                self._keeper.count(number, counts)
+            case control.Ask():
+                tasks.spawn(self._answer(message), "answer")
+            case control.SetLog(number, wanted):
+                log.set_form(wanted.format, wanted.level)
+                _log.debug(event("log level is set", to=wanted.level))
+                self._pipe.send(control.LogSet(number))
+            case control.Drain(grace_s):
+                self._leave(grace_s)
+
+    def _configure(self, message: control.Configure) -> None:
+        self._desk.configure(message.compare)
+        self._intake.max_bytes = message.buffered_bytes // 2
+        self._keeper.bound(message.buffered_bytes // 2)
+        self._keeper.settle(message.compare, message.name)
+        if not self._is_configured:
+            self._is_configured = True
+            self._intake.open()
+            self._pipe.send(control.Ready())
+            self._beat()
+
+    async def _answer(self, message: control.Ask) -> None:
+        try:
+            answer = await self._keeper.answer(message.about)
+        except StoreError as error:
+            self._pipe.send(control.Told(message.id, (), str(error)))
+        else:
+            self._pipe.send(control.Told(message.id, control.pack(pieces(answer))))
+
+    def _on_written(self, number: int) -> None:
+        self._pipe.send(control.Counted(number))
+
+    def _on_closed(self) -> None:
+        self._closed.set()
+        if not self._leaving.done():
+            _log.warning(event("supervisor is gone, writing what is left"))
+            self._leave(_ORPHAN_S)
+
+    def _leave(self, grace_s: float) -> None:
+        if not self._leaving.done():
+            self._leaving.set_result(grace_s)

@@ -1,0 +1,103 @@
+"""The report as JSON, for programs. Keys are only ever added; what a key means does not change.
+
+verdict         ok, broken or undecided: all limits together; ok without any
+source, version, since, until   where, what and when (seconds since the epoch; since 0: the beginning)
+limits[]        limit, mirror, outcome (as verdict), value, samples, why
+mirrors[]       name, routes, compared, differing, summary, notes, and:
+  figures{}     by name: value (null: no sample), samples; rates from 0 to 1, times in seconds
+  fields[]      route, path, kind, verdict (reported, unsure, noise), why, differed, leading, compared, raw_rate,
+                raw_low, raw_high, noisy, noise_compared, noise_rate (null: no baseline), noise_low, noise_high,
+                examples[]: number, time, request_id, method, target, primary, shadow, primary_status,
+                shadow_status (what each side had there, and its status)
+  statuses[]    primary, shadow, count
+  outcomes{}    by outcome: count
+  deltas[]      seconds (mirror's time less the primary's), count
+notes[]         what is to be known of all of it
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from mirror_proxy.comparison.report import verdict
+from mirror_proxy.comparison.report.findings import Findings, Found, Report
+from mirror_proxy.telemetry.delta import middle_of
+
+
+def render(report: Report) -> str:
+    """Return the report as JSON in ASCII."""
+    return json.dumps(document(report), indent=1) + "\n"
+
+
+def document(report: Report) -> dict[str, Any]:
+    """Return what JSON is made of."""
+    reading = report.reading
+    return {
+        "verdict": report.outcome,
+        "source": reading.source,
+        "version": reading.version,
+        "since": reading.since,
+        "until": reading.until,
+        "limits": [
+            {
+                "limit": judged.limit.text,
+                "mirror": mirror,
+                "outcome": judged.outcome,
+                "value": judged.figure.value,
+                "samples": judged.figure.samples,
+                "why": judged.why,
+            }
+            for mirror, judged in report.limits
+        ],
+        "mirrors": [_mirror(one) for one in report.findings],
+        "notes": list(report.notes),
+    }
+
+
+def _mirror(findings: Findings) -> dict[str, Any]:
+    return {
+        "name": findings.mirror,
+        "routes": list(findings.routes),
+        "compared": findings.compared,
+        "differing": findings.differing,
+        "summary": verdict.summary(findings),
+        "figures": {
+            name: {"value": figure.value, "samples": figure.samples}
+            for name, figure in findings.figures.items()
+        },
+        "fields": [_field(found) for found in findings.fields],
+        "statuses": [
+            {"primary": primary, "shadow": shadow, "count": number}
+            for (primary, shadow), number in sorted(findings.statuses.items())
+        ],
+        "outcomes": dict(findings.outcomes),
+        "deltas": [
+            {"seconds": middle_of(bucket), "count": number}
+            for bucket, number in sorted(findings.deltas.items())
+        ],
+        "notes": list(findings.notes),
+    }
+
+
+def _field(found: Found) -> dict[str, Any]:
+    field = found.field
+    return {
+        **{key: getattr(field, key) for key in ("route", "path", "kind", "differed", "leading", "compared")},
+        "noisy": field.noisy,
+        "noise_compared": field.noise_compared,
+        **asdict(field.judgement),
+        "examples": [
+            {
+                **{
+                    key: getattr(example, key) for key in ("number", "time", "request_id", "method", "target")
+                },
+                "primary": one.primary,
+                "shadow": one.shadow,
+                "primary_status": example.primary.status,
+                "shadow_status": example.shadow.status,
+            }
+            for example, one in found.differences()
+        ],
+    }

@@ -1,0 +1,66 @@
+"""Fields: every place where a mirror's answers differed, with how often, and whether that is noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mirror_proxy.comparison.diff import noise
+from mirror_proxy.comparison.diff.noise import Judgement
+from mirror_proxy.comparison.diff.totals import Totals
+from mirror_proxy.config.model import Thresholds
+
+_ORDER = ("reported", "unsure", "noise")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of one route's answers, as a mirror gave them.
+
+    It differed in `differed` of `compared` pairs, and in `noisy` of `noise_compared` pairs of one version; `leading`
+    of the pairs are counted under no other field. `real` is the part of its differences (0 to 1) that noise does
+    not explain, as far as is known.
+    """
+
+    route: str
+    mirror: str
+    path: str
+    kind: str
+    differed: int
+    leading: int
+    compared: int
+    noisy: int
+    noise_compared: int
+    real: float
+    judgement: Judgement
+
+
+def fields(totals: Totals, thresholds: Thresholds, mirror: str | None = None) -> list[Field]:
+    """Judge every field of a mirror (None: of all); those to be reported first, and the most frequent of them."""
+    compared, baselines = dict(totals.of("compared")), dict(totals.of("noise_compared"))
+    leading, noisy = dict(totals.of("leading")), dict(totals.of("noise_field"))
+    found = []
+    for key, differed in totals.of("field"):
+        route, name, path, kind = key
+        if mirror not in {None, name}:
+            continue
+        pairs, baseline = compared.get((route, name), 0), baselines.get((route,), 0)
+        of_noise = noisy.get((route, path, kind), 0)
+        judgement = noise.judge(differed, pairs, of_noise, baseline, thresholds)
+        real = _real(judgement) if baseline >= thresholds.min_samples else 1.0
+        counts = (differed, leading.get(key, 0), pairs, of_noise, baseline)
+        found.append(Field(route, name, path, kind, *counts, real, judgement))
+    return sorted(found, key=_rank)
+
+
+def _real(judgement: Judgement) -> float:
+    """Return the part of the raw rate that is above the noise."""
+    if not judgement.raw_rate:
+        return 0.0
+    return max(0.0, 1 - (judgement.noise_rate or 0.0) / judgement.raw_rate)
+
+
+def _rank(field: Field) -> tuple[int, float, int, int, tuple[str, ...]]:
+    """Of fields that always differ together, the one that leads comes first: a status before what it changes."""
+    place = (field.mirror, field.route, field.path, field.kind)
+    verdict = _ORDER.index(field.judgement.verdict)
+    return verdict, -field.real * field.differed, -field.differed, -field.leading, place

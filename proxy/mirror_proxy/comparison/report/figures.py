@@ -1,0 +1,201 @@
+"""Figures: the few numbers that say whether v2 is fit, each with how many samples it is made of.
+
+    diff_rate           pairs that differ in a field that is no noise, of those compared
+    mirror_error_rate   copies that failed or were answered 5xx, of those sent
+    primary_error_rate  requests answered 5xx, of those answered
+    p50_delta ...       percentiles of the paired difference, mirror's time less the primary's
+    primary_p50 ...     percentiles of the time until clients had their answer
+    mirror_p50 ...      percentiles of the time until a copy was answered
+    loop_lag            how late a worker's loop is; no total tells it, so who knows it adds it
+
+Rates are shares from 0 to 1, all else is in seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import groupby
+
+from mirror_proxy.comparison.diff.totals import Key, Totals
+from mirror_proxy.comparison.report.fields import Field, fields
+from mirror_proxy.config.model import Thresholds
+from mirror_proxy.telemetry import delta
+from mirror_proxy.telemetry.metrics import LATENCY_BUCKETS
+from mirror_proxy.telemetry.outcome import FAILURES
+from mirror_proxy.telemetry.quantile import quantile
+
+RATES = ("diff_rate", "mirror_error_rate", "primary_error_rate")
+PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
+TIMES = (
+    *(f"{name}_delta" for name in PERCENTILES),
+    *(f"{who}_{p}" for who in ("primary", "mirror") for p in PERCENTILES),
+)
+#: What `figures` makes of totals.
+NAMES = (*RATES, *TIMES)
+LOOP_LAG = "loop_lag"
+
+_COMPLETED = "completed"
+#: The code of a request whose client left before there was an answer.
+_UNANSWERED = "0"
+#: Names that baselines have behind their route's name; of several, the second is `repeat#2`.
+_BASELINES = ("secondary", "repeat")
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure; `value` None: there is no sample.
+
+    `at_most` is above `value` where more samples might show it to be: of a rate of differences, when every field
+    that is still unsure is counted too.
+    """
+
+    name: str
+    value: float | None
+    samples: int
+    at_most: float | None = None
+
+
+def figures(
+    totals: Totals,
+    thresholds: Thresholds,
+    mirror: str | None = None,
+    destination: tuple[str, str] | None = None,
+) -> dict[str, Figure]:
+    """Return every figure of `NAMES`, of one mirror or of all.
+
+    The primary's are of the routes that have the mirror; with `destination`, a route's name and its destination's,
+    of what that answered only.
+    """
+    found = [
+        _diff_rate(totals, thresholds, mirror),
+        _mirror_error_rate(totals, mirror),
+        _primary_error_rate(totals, mirror, destination),
+        *_deltas(totals, mirror),
+        *_latencies("primary", _primary_buckets(totals, mirror, destination)),
+        *_latencies("mirror", _mirror_buckets(totals, mirror)),
+    ]
+    return {figure.name: figure for figure in found}
+
+
+def mirrors(totals: Totals) -> list[str]:
+    """Return the names of all mirrors that anything was counted of; a baseline of noise is none."""
+    named = {key[1] for key, _ in totals.of("compared")} | {key[0] for key, _ in totals.of("status_pair")}
+    asked = {name for (route, name, _), _ in totals.of("outcome") if not _is_baseline(route, name)}
+    return sorted(named | asked)
+
+
+def _is_baseline(route: str, name: str) -> bool:
+    before, _, role = name.rpartition("/")
+    return before == route and role.partition("#")[0] in _BASELINES
+
+
+# --- rates ---
+
+
+def _diff_rate(totals: Totals, thresholds: Thresholds, mirror: str | None) -> Figure:
+    compared = sum(count for key, count in totals.of("compared") if mirror in {None, key[1]})
+    if not compared:
+        return Figure("diff_rate", None, 0)
+    found = fields(totals, thresholds, mirror)
+    sure = _real_pairs(field for field in found if field.judgement.verdict == "reported")
+    likely = _real_pairs(field for field in found if field.judgement.verdict != "noise")
+    return Figure("diff_rate", sure / compared, compared, likely / compared)
+
+
+def _real_pairs(found: Iterable[Field]) -> float:
+    """Return how many pairs differ in one of these fields at least, without the part that noise explains.
+
+    No pair is counted twice: either each under its leading field, or those of the one field that differs most.
+    """
+
+    def place(field: Field) -> tuple[str, str]:
+        return field.route, field.mirror
+
+    pairs = 0.0
+    for _, group in groupby(sorted(found, key=place), place):
+        some = list(group)
+        led = sum(field.leading * field.real for field in some)
+        most = max(field.differed * field.real for field in some)
+        pairs += min(max(led, most), some[0].compared)
+    return pairs
+
+
+def _mirror_error_rate(totals: Totals, mirror: str | None) -> Figure:
+    outcomes = [
+        (outcome, count)
+        for (route, name, outcome), count in totals.of("outcome")
+        if mirror == name or (mirror is None and not _is_baseline(route, name))
+    ]
+    failed = sum(count for outcome, count in outcomes if outcome in FAILURES)
+    sent = failed + sum(count for outcome, count in outcomes if outcome == _COMPLETED)
+    bad = sum(
+        count
+        for (name, _, shadow), count in totals.of("status_pair")
+        if mirror in {None, name} and _is_server_error(shadow)
+    )
+    return Figure("mirror_error_rate", (failed + bad) / sent if sent else None, sent)
+
+
+def _primary_error_rate(totals: Totals, mirror: str | None, destination: tuple[str, str] | None) -> Figure:
+    answered = [
+        (key[2], count)
+        for key, count in _of_primary(totals, "requests", mirror, destination)
+        if key[2] != _UNANSWERED
+    ]
+    total = sum(count for _, count in answered)
+    bad = sum(count for code, count in answered if _is_server_error(code))
+    return Figure("primary_error_rate", bad / total if total else None, total)
+
+
+def _is_server_error(code: str) -> bool:
+    return len(code) == 3 and code.startswith("5")
+
+
+# --- times ---
+
+
+def _deltas(totals: Totals, mirror: str | None) -> list[Figure]:
+    counts = [(int(bucket), count) for (name, bucket), count in totals.of("delta") if mirror in {None, name}]
+    samples = sum(count for _, count in counts)
+    return [
+        Figure(f"{name}_delta", delta.percentile(counts, share), samples)
+        for name, share in PERCENTILES.items()
+    ]
+
+
+def _latencies(who: str, counts: list[int]) -> list[Figure]:
+    return [
+        Figure(f"{who}_{name}", quantile(counts, share), sum(counts)) for name, share in PERCENTILES.items()
+    ]
+
+
+def _primary_buckets(totals: Totals, mirror: str | None, destination: tuple[str, str] | None) -> list[int]:
+    counted = _of_primary(totals, "duration", mirror, destination)
+    return _by_bucket((key[2], count) for key, count in counted)
+
+
+def _mirror_buckets(totals: Totals, mirror: str | None) -> list[int]:
+    known = {mirror} if mirror is not None else set(mirrors(totals))
+    return _by_bucket(
+        (bucket, count) for (name, bucket), count in totals.of("mirror_duration") if name in known
+    )
+
+
+def _by_bucket(counted: Iterable[tuple[str, int]]) -> list[int]:
+    counts = [0] * (len(LATENCY_BUCKETS) + 1)
+    for bucket, count in counted:
+        counts[int(bucket)] += count
+    return counts
+
+
+def _of_primary(
+    totals: Totals, family: str, mirror: str | None, destination: tuple[str, str] | None
+) -> list[tuple[Key, int]]:
+    """Return what is counted in a family that begins with route and destination."""
+    if destination is not None:
+        return [(key, count) for key, count in totals.of(family) if key[:2] == destination]
+    if mirror is None:
+        return list(totals.of(family))
+    routes = {key[0] for key, _ in totals.of("outcome") if key[1] == mirror}
+    return [(key, count) for key, count in totals.of(family) if key[0] in routes]

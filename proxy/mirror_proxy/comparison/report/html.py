@@ -1,0 +1,220 @@
+"""The report as one HTML file: pictures and style are in it, no script is, and nothing is fetched.
+
+Its Content-Security-Policy allows this one style and nothing else, should anything foreign ever slip through.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from hashlib import sha256
+from pathlib import Path
+
+from mirror_proxy.comparison.diff.example import Example, Fields, Side
+from mirror_proxy.comparison.report import pictures, tables, verdict, words
+from mirror_proxy.comparison.report.figures import PERCENTILES
+from mirror_proxy.comparison.report.findings import Findings, Found, Report
+from mirror_proxy.comparison.report.statuses import matrix
+from mirror_proxy.comparison.report.words import count, rate
+from mirror_proxy.telemetry.outcome import FAILURES
+from mirror_proxy.template import render as render_template
+from mirror_proxy.text import visible
+
+TEMPLATES = Path(__file__).parent / "templates"
+_SIGNS = {"ok": "✓", "broken": "✗", "undecided": "?"}
+_GROUPS = (
+    ("reported", "Fields that differ"),
+    ("unsure", "Fields that may differ: the samples do not tell yet"),
+    ("noise", "Noise: fields that differ within one version as well"),
+)
+_SIDES = ("Primary", "Mirror", "Difference")
+_FIELDS, _STATUSES = 50, 12
+_MAX_BODY = 4_000
+_MAX_PATH = 300
+
+Values = dict[str, object]
+
+
+def render(report: Report) -> str:
+    """Return the report as an HTML document."""
+    reading = report.reading
+    style = render_template(TEMPLATES, "report.css")
+    tone = report.outcome if report.wanted.limits else "plain"
+    return render_template(
+        TEMPLATES,
+        "report.html",
+        style_digest=b64encode(sha256(style.encode()).digest()).decode(),
+        word=verdict.word(report),
+        line=words.line(verdict.line(report), _MAX_PATH),
+        tone=tone,
+        version=words.line(reading.version),
+        source=words.line(reading.source),
+        span=words.period(reading.since, reading.until),
+        notes=[visible(note) for note in report.notes],
+        limits=[
+            {
+                "outcome": judged.outcome,
+                "sign": _SIGNS[judged.outcome],
+                "said": verdict.WORDS[judged.outcome],
+                "text": judged.limit.text,
+                "mirror": words.line(mirror),
+                "why": judged.why,
+            }
+            for mirror, judged in report.limits
+        ],
+        mirrors=[
+            _mirror(findings) | {"id": f"mirror-{place}"} for place, findings in enumerate(report.findings)
+        ],
+        width=pictures.WIDTH,
+        height=pictures.HEIGHT,
+    )
+
+
+def _mirror(findings: Findings) -> Values:
+    numbers = findings.figures
+    marks = [f"{name} {words.seconds(numbers[f'{name}_delta'].value)}" for name in PERCENTILES]
+    samples = words.counted(numbers["p50_delta"].samples, "pair")
+    groups = [(name, heading, findings.judged(name)) for name, heading in _GROUPS]
+    return {
+        "name": words.line(findings.mirror),
+        "summary": verdict.summary(findings),
+        "notes": [visible(note) for note in findings.notes],
+        "groups": [
+            {
+                "name": name,
+                "heading": heading,
+                "fields": [_field(found) for found in some[:_FIELDS]],
+                "is_folded": name == "noise",
+                "is_cut": len(some) > _FIELDS,
+                "said": f"{_FIELDS} of {len(some)} fields"
+                if len(some) > _FIELDS
+                else words.counted(len(some), "field"),
+            }
+            for name, heading, some in groups
+            if some
+        ],
+        "times": [(side, *row) for side, row in zip(_SIDES, tables.times(numbers), strict=True)],
+        "errors": [(side, *row) for side, row in zip(_SIDES, tables.errors(numbers), strict=False)],
+        "histogram": pictures.histogram(findings.deltas, numbers),
+        "histogram_said": f"{', '.join(marks)} of {samples}; above 0 the mirror was slower",
+        "statuses": _statuses(findings),
+        "outcomes": _outcomes(findings),
+    }
+
+
+def _statuses(findings: Findings) -> Values:
+    laid_out = matrix(findings.statuses, _STATUSES)
+    total = sum(findings.statuses.values())
+    return {
+        "across": [words.line(status, 20) for status in laid_out.across],
+        "rows": [
+            {
+                "status": words.line(status, 20),
+                "cells": [
+                    {"tone": _tone(status == across, number, total), "text": count(number) if number else "·"}
+                    for across, number in zip(laid_out.across, row, strict=True)
+                ],
+            }
+            for status, row in laid_out.rows
+        ],
+    }
+
+
+def _tone(is_alike: bool, number: int, total: int) -> str:
+    """Return the classes of a cell of the matrix; the more often a status changed, the hotter."""
+    if not number:
+        return "none"
+    if is_alike:
+        return "alike"
+    share = number / total
+    level = 1 + sum(share >= step for step in (0.001, 0.01, 0.1))
+    return f"changed level-{level}"
+
+
+def _outcomes(findings: Findings) -> list[Values]:
+    total = sum(findings.outcomes.values())
+    return [
+        {
+            "name": words.line(outcome, 40),
+            "count": count(number),
+            "rate": rate(number / total),
+            "width": f"{100 * number / total:.2f}",
+            "tone": "completed"
+            if outcome == "completed"
+            else "failed"
+            if outcome in FAILURES
+            else "kept-back",
+        }
+        for outcome, number in findings.outcomes.items()
+    ]
+
+
+def _field(found: Found) -> Values:
+    field, judged = found.field, found.field.judgement
+    raw, noise = pictures.intervals(judged)
+    said = "no baseline" if judged.noise_rate is None else f"noise {rate(judged.noise_rate)}"
+    ends = f"{rate(judged.raw_low)} to {rate(judged.raw_high)}"
+    return {
+        "path": words.line(field.path, _MAX_PATH),
+        "kind": words.line(field.kind, 40),
+        "route": words.line(field.route, 80),
+        "why": judged.why,
+        "raw": f"differs {rate(judged.raw_rate)}",
+        "noise": said,
+        "said": f"It differs in {rate(judged.raw_rate)} of pairs, surely within {ends}; {said}.",
+        "raw_interval": raw,
+        "noise_interval": noise,
+        "examples": [
+            {
+                "primary_had": words.sample(one.primary, one.kind, "primary"),
+                "shadow_had": words.sample(one.shadow, one.kind, "shadow"),
+                **_example(example),
+            }
+            for example, one in found.differences()
+        ],
+    }
+
+
+def _example(example: Example) -> Values:
+    request = words.line(f"{example.method} {example.target}", _MAX_PATH)
+    body, note = _body(example)
+    return {
+        "request": request,
+        "about": f"{words.moment(example.time)} UTC, request id {words.line(example.request_id)},"
+        f" difference {example.number}",
+        "fields": _fields(example.fields),
+        "body": body,
+        "note": note,
+        "differences": [
+            (
+                words.line(f"{one.path} ({one.kind})"),
+                words.sample(one.primary, one.kind, "primary"),
+                words.sample(one.shadow, one.kind, "shadow"),
+            )
+            for one in example.differences
+        ],
+        "sides": [_side("Primary", example.primary), _side("Mirror", example.shadow)],
+    }
+
+
+def _side(who: str, side: Side) -> Values:
+    body, note = _body(side)
+    return {
+        "heading": f"{who}: {side.status} after {words.seconds(side.duration_ms / 1000)}",
+        "fields": _fields(side.fields),
+        "body": body,
+        "note": note,
+    }
+
+
+def _body(message: Example | Side) -> tuple[str, str]:
+    """Return the body of a request or an answer, no more of it than is read, and what is to be said of it."""
+    more = len(message.body) - _MAX_BODY
+    notes = [
+        *([f"… and {words.counted(more, 'character')} more"] if more > 0 else []),
+        *([visible(message.note)] if message.note else []),
+    ]
+    return visible(message.body[:_MAX_BODY], keep="\n\t"), "; ".join(notes)
+
+
+def _fields(fields: Fields) -> str:
+    return "\n".join(words.line(f"{name}: {value}", _MAX_PATH) for name, value in fields)

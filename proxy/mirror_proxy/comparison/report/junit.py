@@ -1,0 +1,105 @@
+"""The report as JUnit's XML, for pipelines: a suite for each mirror, a case for each limit and each reported field.
+
+It fails where the exit code does: a broken limit is a failure, an undecided one is skipped, and the fields that
+differ fail where the limit on their rate is broken. Everywhere else they are told and pass.
+"""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree as ET
+
+from mirror_proxy.comparison.report import verdict, words
+from mirror_proxy.comparison.report.findings import Findings, Found, Report
+from mirror_proxy.comparison.report.limits import Judged
+from mirror_proxy.text import visible
+
+
+def render(report: Report) -> str:
+    """Return the report as an XML document."""
+    suites = ET.Element("testsuites", name="mirror-proxy report")
+    if not report.findings:
+        suites.append(_of_nothing(report))
+    for findings in report.findings:
+        suites.append(_suite(report, findings))
+    ET.indent(suites)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(suites, encoding="unicode")}\n'
+
+
+def _of_nothing(report: Report) -> ET.Element:
+    limits = report.wanted.limits
+    number = str(len(limits))
+    suite = ET.Element("testsuite", name="no mirror", tests=number, failures="0", skipped=number, errors="0")
+    for limit in limits:
+        case = ET.SubElement(suite, "testcase", classname="limit", name=limit.text, time="0")
+        ET.SubElement(case, "skipped", message=f"undecided: {verdict.line(report)}")
+    return suite
+
+
+def _suite(report: Report, findings: Findings) -> ET.Element:
+    is_over = any(one.outcome == "broken" and one.limit.name == "diff_rate" for one in findings.limits)
+    cases = [
+        *(_of_limit(judged) for judged in findings.limits),
+        *(_of_field(found, is_failure=is_over) for found in findings.judged("reported")),
+    ]
+    suite = ET.Element(
+        "testsuite",
+        name=words.line(findings.mirror),
+        tests=str(len(cases)),
+        failures=str(sum(case.find("failure") is not None for case in cases)),
+        skipped=str(sum(case.find("skipped") is not None for case in cases)),
+        errors="0",
+    )
+    properties = ET.SubElement(suite, "properties")
+    for name, value in _properties(report, findings):
+        ET.SubElement(properties, "property", name=name, value=value)
+    suite.extend(cases)
+    said = [verdict.summary(findings), *findings.notes, *report.notes]
+    ET.SubElement(suite, "system-out").text = "\n".join(map(visible, said))
+    return suite
+
+
+def _properties(report: Report, findings: Findings) -> list[tuple[str, str]]:
+    """Return figures as plain numbers: rates from 0 to 1, times in seconds."""
+    reading = report.reading
+    return [
+        ("source", words.line(reading.source)),
+        ("version", words.line(reading.version)),
+        ("until", words.moment(reading.until)),
+        ("compared", str(findings.compared)),
+        *(
+            (name, f"{figure.value:.6g}")
+            for name, figure in findings.figures.items()
+            if figure.value is not None
+        ),
+    ]
+
+
+def _of_limit(judged: Judged) -> ET.Element:
+    case = ET.Element("testcase", classname="limit", name=judged.limit.text, time="0")
+    if judged.outcome == "broken":
+        ET.SubElement(case, "failure", type="limit", message=f"it was {judged.why}")
+    elif judged.outcome == "undecided":
+        ET.SubElement(case, "skipped", message=f"undecided: {judged.why}")
+    return case
+
+
+def _of_field(found: Found, *, is_failure: bool) -> ET.Element:
+    field = found.field
+    name = words.line(f"{field.route} {field.path} ({field.kind})")
+    case = ET.Element("testcase", classname="field", name=name, time="0")
+    text = "\n".join([field.judgement.why, *_examples(found)])
+    if is_failure:
+        ET.SubElement(case, "failure", type="difference", message=field.judgement.why).text = text
+    else:
+        ET.SubElement(case, "system-out").text = text
+    return case
+
+
+def _examples(found: Found) -> list[str]:
+    field = found.field
+    return [
+        f"#{example.number} {words.line(f'{example.method} {example.target}')}"
+        f" {example.primary.status} -> {example.shadow.status}:"
+        f" {words.sample(one.primary, field.kind, 'primary')} -> {words.sample(one.shadow, field.kind, 'shadow')}"
+        for example, one in found.differences()
+    ]

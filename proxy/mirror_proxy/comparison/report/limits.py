@@ -1,0 +1,105 @@
+"""Limits: what a figure may not be, as people write it (`diff_rate>1%`), and whether it is.
+
+A limit says what is too much: it is broken when it is true. With too few samples it is neither broken nor kept.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from operator import ge, gt, le, lt
+from typing import Literal
+
+from mirror_proxy.comparison.report import words
+from mirror_proxy.comparison.report.figures import NAMES, RATES, Figure
+from mirror_proxy.config.problems import did_you_mean
+
+Outcome = Literal["ok", "broken", "undecided"]
+
+_RELATIONS: dict[str, Callable[[float, float], bool]] = {">": gt, ">=": ge, "<": lt, "<=": le}
+_SECONDS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0}
+_FORM = re.compile(r"\s*(\w+)\s*(>=|<=|>|<)\s*(-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))\s*(%|\w*)\s*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """Too much is a figure called `name` that is `relation` `bound` (a share from 0 to 1, or seconds)."""
+
+    text: str
+    name: str
+    relation: str
+    bound: float
+
+    def holds(self, value: float) -> bool:
+        """Tell whether `value` is too much."""
+        return _RELATIONS[self.relation](value, self.bound)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A limit, the figure it was held against, and what came of it; `why` is one line for people."""
+
+    limit: Limit
+    figure: Figure
+    outcome: Outcome
+    why: str
+
+
+def parse(text: str, names: Collection[str] = NAMES) -> Limit:
+    """Read a limit on one of `names`; raises `ValueError` with what is wrong with it."""
+    found = _FORM.fullmatch(text)
+    if found is None:
+        raise ValueError(f'"{text}" is not a limit; write such as diff_rate>1% or p99_delta>50ms')
+    name, relation, number, unit = found.groups()
+    if name not in names:
+        hint = did_you_mean(name, names) or f"known are {', '.join(names)}"
+        raise ValueError(f'"{text}": there is no figure "{name}"; {hint}')
+    read = _rate if name in RATES else _time
+    return Limit(text.strip(), name, relation, read(text, float(number), unit))
+
+
+def judge(limit: Limit, figures: Mapping[str, Figure], min_samples: int) -> Judged:
+    """Hold a limit against its figure. Raises `KeyError` when there is no such figure."""
+    figure = figures[limit.name]
+    outcome, why = _judge(limit, figure, min_samples)
+    return Judged(limit, figure, outcome, why)
+
+
+def say(name: str, value: float | None) -> str:
+    """Write a figure's value for people: `1.25 %`, `-3.2 ms`; `-` when there is none."""
+    return words.rate(value) if name in RATES else words.seconds(value)
+
+
+def _judge(limit: Limit, figure: Figure, min_samples: int) -> tuple[Outcome, str]:
+    samples = words.counted(figure.samples, "sample")
+    if figure.value is None or figure.samples < min_samples:
+        return "undecided", f"{samples}, of at least {max(1, min_samples)}"
+    said = f"{say(limit.name, figure.value)} of {samples}"
+    if limit.holds(figure.value):
+        return "broken", said
+    if figure.at_most is not None and limit.holds(figure.at_most):
+        return "undecided", f"{said}; up to {say(limit.name, figure.at_most)} with fields that are unsure yet"
+    return "ok", said
+
+
+def _rate(text: str, number: float, unit: str) -> float:
+    if unit not in {"", "%"}:
+        raise ValueError(f'"{text}": a rate has no {unit}; write such as 1% or 0.01')
+    if not unit and number == 1:
+        raise ValueError(f'"{text}": write 1% or 100%')
+    share = number / 100 if unit else number
+    if not 0 <= share <= 1:
+        raise ValueError(
+            f'"{text}": a rate lies between 0% and 100%' + ("" if unit else f"; write {number:g}%")
+        )
+    return share
+
+
+def _time(text: str, number: float, unit: str) -> float:
+    if not unit and not number:
+        return 0.0
+    if unit not in _SECONDS:
+        wrong = f"a time has no {unit}" if unit else "a time needs a unit"
+        raise ValueError(f'"{text}": {wrong}; write such as {number:g}ms or {number:g}s')
+    return number * _SECONDS[unit]

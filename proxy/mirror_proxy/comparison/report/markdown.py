@@ -1,0 +1,142 @@
+"""The report as Markdown, for a comment on a change.
+
+Foreign text stands in code spans: nothing in one is read as Markdown or HTML, and nobody named in one is called.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from mirror_proxy.comparison.report import tables, verdict, words
+from mirror_proxy.comparison.report.figures import PERCENTILES
+from mirror_proxy.comparison.report.findings import Findings, Found, Report
+from mirror_proxy.comparison.report.statuses import matrix
+from mirror_proxy.comparison.report.words import count, rate
+
+_SIGNS = {"ok": "✅", "broken": "❌", "undecided": "❔"}
+_MAX_CHARACTERS = 80
+#: A comment is not a report: so many fields of a kind, and so many statuses, are enough.
+_FIELDS, _STATUSES = 10, 8
+
+
+def render(report: Report) -> str:
+    """Return the report as Markdown with tables, as GitHub and GitLab read it."""
+    return "".join(f"{line}\n" for line in _lines(report))
+
+
+def code(text: str) -> str:
+    """Return foreign text as it stands anywhere on one line, a table's cell too."""
+    said = words.line(text, _MAX_CHARACTERS)
+    if not said.strip():
+        return "(empty)"
+    if "|" in said:  # which ends a cell even in a code span
+        return f"<code>{''.join(map(_entity, said))}</code>"
+    longest = max(map(len, re.findall("`+", said)), default=0)
+    edge = " " if "`" in {said[0], said[-1]} else ""
+    fence = "`" * (longest + 1)
+    return f"{fence}{edge}{said}{edge}{fence}"
+
+
+def _entity(character: str) -> str:
+    return character if character.isalnum() or character == " " else f"&#{ord(character)};"
+
+
+def _lines(report: Report) -> Iterator[str]:
+    reading = report.reading
+    sign = _SIGNS[report.outcome] if report.wanted.limits else "🔍"
+    yield f"## {sign} mirror-proxy: {verdict.word(report).lower()}"
+    if report.limits:
+        yield from ("", f"**{verdict.line(report)}**")
+        rows = [
+            (_SIGNS[judged.outcome], f"fails when {code(judged.limit.text)}", code(mirror), judged.why)
+            for mirror, judged in report.limits
+        ]
+        yield from _table(("", "limit", "mirror", "it was"), rows)
+    elif not report.findings:
+        yield from ("", f"**{verdict.line(report)}**")
+    for one in report.findings:
+        yield from _of_mirror(one)
+    yield ""
+    yield f"_{words.period(reading.since, reading.until)}, from_ {code(reading.source)}"
+    yield from _notes(report.notes)
+
+
+def _of_mirror(findings: Findings) -> Iterator[str]:
+    yield from ("", f"### {code(findings.mirror)}", "")
+    yield f"**{verdict.summary(findings)}**"
+    yield from _notes(findings.notes)
+    yield from _fields("Fields that differ", findings.judged("reported"))
+    yield from _fields("Fields that may differ", findings.judged("unsure"))
+    noise = findings.judged("noise")
+    if noise:
+        named = ", ".join(code(found.field.path) for found in noise[:_FIELDS])
+        more = f" and {count(len(noise) - _FIELDS)} more" if len(noise) > _FIELDS else ""
+        yield from ("", f"Noise, which differs within one version as well: {named}{more}")
+    yield from _figures(findings)
+    if findings.statuses:
+        laid_out = matrix(findings.statuses, _STATUSES)
+        rows = [
+            (f"**{code(status)}**", *(count(number) if number else "" for number in row))
+            for status, row in laid_out.rows
+        ]
+        yield from _table(("primary \\ mirror", *map(code, laid_out.across)), rows, is_numeric=True)
+    total = sum(findings.outcomes.values())
+    rows = [
+        (code(outcome), count(number), rate(number / total)) for outcome, number in findings.outcomes.items()
+    ]
+    if rows:
+        yield from _table(("outcome", "requests", "share"), rows, is_numeric=True)
+
+
+def _fields(heading: str, found: Sequence[Found]) -> Iterator[str]:
+    if not found:
+        return
+    more = f" ({_FIELDS} of {count(len(found))})" if len(found) > _FIELDS else ""
+    yield from ("", f"{heading}{more}:")
+    rows = [
+        (
+            f"{code(one.field.path)} {code(one.field.kind)}",
+            code(one.field.route),
+            rate(one.field.judgement.raw_rate),
+            rate(one.field.judgement.noise_rate),
+            _example(one),
+        )
+        for one in found[:_FIELDS]
+    ]
+    yield from _table(("field", "route", "differs", "noise", "for example"), rows)
+
+
+def _example(found: Found) -> str:
+    for example, one in found.differences():
+        primary, shadow = (
+            code(words.sample(text, one.kind, side))
+            for text, side in ((one.primary, "primary"), (one.shadow, "shadow"))
+        )
+        return f"{primary} → {shadow}, {code(f'{example.method} {example.target}')}"
+    return ""
+
+
+def _figures(findings: Findings) -> Iterator[str]:
+    sides = ("primary", "mirror", "mirror less primary, paired")
+    times = tables.times(findings.figures)
+    errors = [*(share for share, _ in tables.errors(findings.figures)), ""]
+    cells = [(side, *row[:-1], error) for side, row, error in zip(sides, times, errors, strict=True)]
+    yield from _table(("time until answered", *PERCENTILES, "errors"), cells, is_numeric=True)
+
+
+def _notes(notes: Sequence[str]) -> Iterator[str]:
+    for note in notes:
+        yield from ("", f"> {''.join(_plain(one) for one in words.line(note, 400))}")
+
+
+def _plain(character: str) -> str:
+    """Notes are our own sentences, with foreign names in them."""
+    return character if character.isalnum() or character in " .,:;'()-" else f"&#{ord(character)};"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, is_numeric: bool = False) -> Iterator[str]:
+    """Yield a table; with `is_numeric`, all but the first column stands to the right."""
+    yield ""
+    for cells in (head, ["---", *["---:" if is_numeric else "---"] * (len(head) - 1)], *rows):
+        yield f"| {' | '.join(cells)} |"

@@ -1,0 +1,84 @@
+"""Notes: what whoever reads a report's figures must know of how they came about, each a sentence."""
+
+from __future__ import annotations
+
+from mirror_proxy.comparison.diff.totals import OTHER, Totals
+from mirror_proxy.comparison.report.words import count, counted
+from mirror_proxy.config.model import Thresholds
+
+#: Why an answer was not compared whole, and why a pair was not compared at all.
+CAPPED = {
+    "nesting": "nested deeper than is followed",
+    "number": "with a number longer than is read",
+    "encoding": "that is not valid UTF-8 text or compressed data",
+    "bomb": "that decompresses to more than is read",
+    "truncated": "longer than is captured",
+    "many": "that differs in more places than are kept",
+    "unknown_coding": "with a Content-Encoding that is not decoded",
+}
+DROPPED = {
+    "no_answer": "because the primary's answer did not come to its end",
+    "over_buffer": "because as much was held for comparing as may be",
+    "pipe_full": "because the comparer was behind",
+    "too_large": "because of being too large to hand over",
+    "no_comparer": "because there was no comparer",
+    "unreadable": "because the comparer could not read what it was handed",
+    "failed": "because comparing failed, which is a fault of this proxy",
+}
+
+
+def of_mirror(totals: Totals, thresholds: Thresholds, mirror: str) -> tuple[str, ...]:
+    """Return what is to be known of one mirror's figures."""
+    compared = {route: number for (route, name), number in totals.of("compared") if name == mirror}
+    if not compared:
+        return ("None of its answers was compared: there are latencies, statuses and outcomes only.",)
+    said = [_of_pairs(route, number, thresholds) for route, number in sorted(compared.items())]
+    said += [
+        _of_baseline(route, totals.count("noise_compared", route), thresholds) for route in sorted(compared)
+    ]
+    said = [note for note in said if note]
+    reasons: dict[str, int] = {}
+    for (_, name, reason), number in totals.of("capped"):
+        if name == mirror:
+            reasons[reason] = reasons.get(reason, 0) + number
+    said += [_of_cap(reason, number) for reason, number in sorted(reasons.items())]
+    if any(name == mirror and path == OTHER for (_, name, path, _), _ in totals.of("field")):
+        said.append(f"More fields differ than are counted one by one; the rest is counted as {OTHER}.")
+    return tuple(said)
+
+
+def of_all(totals: Totals) -> tuple[str, ...]:
+    """Return what is to be known of all figures."""
+    return tuple(
+        f"{counted(number, 'pair')} {'was' if number == 1 else 'were'} not compared"
+        f" {DROPPED.get(reason, f'({reason})')}."
+        for (reason,), number in sorted(totals.of("dropped"))
+    )
+
+
+def _of_pairs(route: str, pairs: int, thresholds: Thresholds) -> str:
+    if pairs >= thresholds.min_samples:
+        return ""
+    return (
+        f"Of route {route} {counted(pairs, 'pair')} {'was' if pairs == 1 else 'were'} compared, of the"
+        f" {count(thresholds.min_samples)} that it takes to judge a field."
+    )
+
+
+def _of_baseline(route: str, pairs: int, thresholds: Thresholds) -> str:
+    if not pairs:
+        return (
+            f"Route {route} has no baseline: every difference is reported, those that v1 has with itself too;"
+            " give a secondary, or repeat, to tell noise."
+        )
+    if pairs < thresholds.min_samples:
+        return (
+            f"The baseline of route {route} has {counted(pairs, 'pair')} of the"
+            f" {count(thresholds.min_samples)} that it takes to tell noise."
+        )
+    return ""
+
+
+def _of_cap(reason: str, number: int) -> str:
+    what = CAPPED.get(reason, f"that could not be compared whole ({reason})")
+    return f"{counted(number, 'pair')} had an answer {what}."

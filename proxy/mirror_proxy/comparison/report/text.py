@@ -1,0 +1,161 @@
+"""The report for a terminal: the verdict first, then tables of at most a hundred columns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from mirror_proxy.comparison.report import tables, verdict, words
+from mirror_proxy.comparison.report.figures import PERCENTILES
+from mirror_proxy.comparison.report.findings import Findings, Found, Report
+from mirror_proxy.comparison.report.statuses import matrix
+from mirror_proxy.comparison.report.words import count, rate
+from mirror_proxy.text import visible
+
+_WIDTH = 100
+_CELL = 44
+_SAMPLE = 34
+_BAR = 30
+#: So many fields are shown, so many of noise, and so many statuses; that there are more is told.
+_FIELDS, _NOISE, _STATUSES = 50, 10, 8
+_NUMBER = re.compile(r"[-.]|-?[0-9][0-9.e+ ]*( ?%| [mµ]?s)?|")
+
+
+def render(report: Report) -> str:
+    """Return the report as lines of text without anything that moves the cursor."""
+    return "".join(f"{one}\n" for one in _lines(report))
+
+
+def _lines(report: Report) -> Iterator[str]:
+    reading = report.reading
+    yield words.line(f"{verdict.word(report)}  {verdict.line(report)}", _WIDTH)
+    yield ""
+    span = f" ({words.span(reading.until - reading.since)})" if reading.since else ""
+    yield words.line(f"mirror-proxy {reading.version} at {reading.source}", _WIDTH)
+    yield f"{words.period(reading.since, reading.until)}{span}"
+    for note in report.notes:
+        yield from _wrapped(f"! {visible(note)}")
+    if report.limits:
+        yield ""
+        rows = [
+            (verdict.WORDS[judged.outcome], judged.limit.text, words.line(mirror, _CELL), judged.why)
+            for mirror, judged in report.limits
+        ]
+        yield from _table(("result", "fails when", "mirror", "it was"), rows, widest=_WIDTH)
+    for one in report.findings:
+        yield from _of_mirror(one)
+
+
+def _of_mirror(findings: Findings) -> Iterator[str]:
+    yield ""
+    title = words.line(f"mirror {findings.mirror}", _WIDTH)
+    yield from (title, "=" * len(title))
+    yield words.line(verdict.summary(findings), _WIDTH)
+    for note in findings.notes:
+        yield from _wrapped(f"! {visible(note)}")
+    for judged, heading, most in (
+        ("reported", "fields that differ", _FIELDS),
+        ("unsure", "fields that may differ", _FIELDS),
+        ("noise", "noise: fields that differ within one version as well", _NOISE),
+    ):
+        yield from _fields(heading, findings.judged(judged), most)
+    yield from _figures(findings)
+    yield from _statuses(findings)
+    yield from _outcomes(findings)
+
+
+def _fields(heading: str, found: Sequence[Found], most: int) -> Iterator[str]:
+    if not found:
+        return
+    yield from ("", heading)
+    rows = []
+    for one in found[:most]:
+        field, judged = one.field, one.field.judgement
+        noise = rate(judged.noise_rate)
+        bounds = f"{rate(judged.raw_low)} to {rate(judged.raw_high)}"
+        rows.append((field.path, field.kind, field.route, rate(judged.raw_rate), bounds, noise))
+    table = _table(("path", "kind", "route", "differs", "surely within", "noise"), rows, indent="  ")
+    yield next(table)
+    for row, one in zip(table, found, strict=False):
+        yield row
+        if one.field.judgement.verdict == "unsure":
+            yield f"      {one.field.judgement.why}"
+        yield from _examples(one)
+    if len(found) > most:
+        yield f"  and {count(len(found) - most)} more"
+
+
+def _examples(found: Found) -> Iterator[str]:
+    for example, one in found.differences():
+        statuses = f"{example.primary.status} -> {example.shadow.status}"
+        primary = words.sample(one.primary, one.kind, "primary", _SAMPLE)
+        shadow = words.sample(one.shadow, one.kind, "shadow", _SAMPLE)
+        request = words.line(f"{example.method} {example.target}", _CELL)
+        yield f"      {request}  {statuses}  #{example.number}"
+        yield f"        {primary}  ->  {shadow}"
+
+
+def _figures(findings: Findings) -> Iterator[str]:
+    sides = ("primary", "mirror", "mirror less primary, paired")
+    yield from ("", "time until answered")
+    times = [(side, *row) for side, row in zip(sides, tables.times(findings.figures), strict=True)]
+    yield from _table(("", *PERCENTILES, "samples"), times, indent="  ")
+    yield from ("", "errors")
+    errors = [(side, *row) for side, row in zip(sides, tables.errors(findings.figures), strict=False)]
+    yield from _table(("", "rate", "samples"), errors, indent="  ")
+
+
+def _statuses(findings: Findings) -> Iterator[str]:
+    if not findings.statuses:
+        return
+    yield from ("", "statuses: the primary's down, the mirror's across")
+    laid_out = matrix(findings.statuses, _STATUSES)
+    rows = [(status, *(count(number) if number else "." for number in row)) for status, row in laid_out.rows]
+    yield from _table(("", *laid_out.across), rows, indent="  ")
+
+
+def _outcomes(findings: Findings) -> Iterator[str]:
+    total = sum(findings.outcomes.values())
+    if not total:
+        return
+    yield from ("", f"what became of {words.counted(total, 'request')}")
+    rows = [
+        (outcome, count(number), rate(number / total), "#" * round(_BAR * number / total))
+        for outcome, number in findings.outcomes.items()
+    ]
+    yield from _table(("outcome", "requests", "share", ""), rows, indent="  ")
+
+
+def _table(
+    head: Sequence[str], rows: Iterable[Sequence[str]], indent: str = "", widest: int = _CELL
+) -> Iterator[str]:
+    """Yield `head` and `rows` in aligned columns that fit together; numbers stand to the right."""
+    cells = [[words.line(text, widest) for text in row] for row in (head, *rows)]
+    columns = list(zip(*cells, strict=True))
+    widths = _fitting([max(map(len, column)) for column in columns], _WIDTH - len(indent))
+    numeric = [all(_NUMBER.fullmatch(cell) for cell in column[1:]) for column in columns]
+    for row in cells:
+        parts = (
+            words.line(cell, width).rjust(width) if right else words.line(cell, width).ljust(width)
+            for cell, width, right in zip(row, widths, numeric, strict=True)
+        )
+        yield f"{indent}{'  '.join(parts)}".rstrip()
+
+
+def _fitting(widths: list[int], most: int) -> list[int]:
+    """Take from the widest columns until all fit."""
+    while sum(widths) + 2 * (len(widths) - 1) > most:
+        widths[widths.index(max(widths))] -= 1
+    return widths
+
+
+def _wrapped(text: str) -> Iterator[str]:
+    """Yield `text` in lines that fit."""
+    line = ""
+    for word in text.split():
+        if line and len(line) + 1 + len(word) > _WIDTH:
+            yield words.line(line, _WIDTH)
+            line = f"  {word}"
+        else:
+            line = f"{line} {word}" if line else word
+    yield words.line(line, _WIDTH)

@@ -1,0 +1,54 @@
+"""The verdict: one word and one line, which every format begins with."""
+
+from __future__ import annotations
+
+from mirror_proxy.comparison.report import words
+from mirror_proxy.comparison.report.findings import Findings, Report
+from mirror_proxy.comparison.report.limits import Outcome
+
+WORDS: dict[Outcome, str] = {"ok": "kept", "broken": "broken", "undecided": "undecided"}
+_OUTCOMES: dict[Outcome, str] = {"ok": "PASSED", "broken": "FAILED", "undecided": "UNDECIDED"}
+
+
+def word(report: Report) -> str:
+    """Say in a word or two what came of it; without limits nothing is passed or failed."""
+    if report.wanted.limits:
+        return _OUTCOMES[report.outcome]
+    if any(one.judged("reported") for one in report.findings):
+        return "DIFFERENT"
+    if any(one.judged("unsure") for one in report.findings):
+        return "UNSURE"
+    return "NO DIFFERENCE" if any(one.compared for one in report.findings) else "NOT COMPARED"
+
+
+def line(report: Report) -> str:
+    """Say the same in one line."""
+    if not report.findings:
+        return "nothing was mirrored"
+    if not report.wanted.limits:
+        return "; ".join(f"{one.mirror}: {summary(one)}" for one in report.findings)
+    outcomes = [judged.outcome for _, judged in report.limits]
+    broken, undecided, total = outcomes.count("broken"), outcomes.count("undecided"), len(outcomes)
+    limits = words.counted(total, "limit")
+    said = [
+        *([f"{broken} of {limits} broken"] if broken else []),
+        *([f"{undecided} of {limits} undecided: too few samples"] if undecided else []),
+    ]
+    return "; ".join(said) or f"{limits} kept"
+
+
+def summary(findings: Findings) -> str:
+    """Say in one line how a mirror's answers differ."""
+    pairs = words.counted(findings.compared, "pair")
+    if not findings.compared:
+        return "nothing was compared"
+    reported, unsure = findings.judged("reported"), findings.judged("unsure")
+    if not reported:
+        may = f"; {words.counted(len(unsure), 'field')} may" if unsure else ""
+        return f"no field differs for sure in {pairs}{may}"
+    more = f"; {len(unsure)} more may" if unsure else ""
+    share = words.rate(findings.figures["diff_rate"].value)
+    is_alone = any(found.field.judgement.noise_rate is None for found in reported)
+    known = "; no baseline tells whether that is noise" if is_alone else ""
+    fields = f"{words.counted(len(reported), 'field')} differ{'s' * (len(reported) == 1)}"
+    return f"{fields}, in {share} of {pairs}{more}{known}"

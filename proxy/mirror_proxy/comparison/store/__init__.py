@@ -1,0 +1,8 @@
+"""Store: what was compared, kept in a database beyond the life of the proxy. The only user of SQLAlchemy."""
+
+from __future__ import annotations
+
+from mirror_proxy.comparison.store.schema import label
+from mirror_proxy.comparison.store.store import Store, StoreError, default_url
+
+__all__ = ["Store", "StoreError", "default_url", "label"]

@@ -1,0 +1,182 @@
+"""Telling: what was found out about a request, in lines for people."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
+
+from mirror_proxy.check import words
+from mirror_proxy.check.outline import addresses
+from mirror_proxy.config.model import Config, Destination, HashKey, MirrorPolicy, Route
+from mirror_proxy.explain.asked import Asked
+from mirror_proxy.explain.trial import ANSWER, Seen
+from mirror_proxy.explain.verdict import Candidate, Verdict
+from mirror_proxy.mirror.share import on_one_scale
+from mirror_proxy.text import as_line
+
+#: What differs from one time to the next.
+CHANCE = (
+    (re.compile(r"(?<=^x-request-id: )[0-9a-f-]{36}$"), "<new>"),
+    (re.compile(r"(?<=; )[0-9a-f]{32}$"), "<signature>"),
+    (re.compile(r"(?<=-via: )[0-9a-f]{16}(?=; )"), "<this proxy>"),
+)
+LEGEND = "(+ added or changed, - not sent; addresses are this machine's)"
+
+
+def tell(config: Config, asked: Asked, verdict: Verdict) -> str:
+    """Tell all of it."""
+    parts = [[f"{asked.method} {asked.target}, {asked.lines[0]}"]]
+    if verdict.refused:
+        parts.append(["the proxy refuses it:", *_indented(_lines(verdict.refused))])
+    elif verdict.host is None:
+        parts.append(["no virtual host takes it: 404 (NR)"])
+    else:
+        parts.append(list(_tried(verdict)))
+    if verdict.taken is not None:
+        told = _Told(config, verdict.taken.route, verdict.sent or [], _lines(asked.wire()))
+        parts += [list(told.split(verdict.sticks_to)), *told.sent(), *told.copies(verdict.copied)]
+        parts.append(list(told.rest()))
+    return "\n\n".join("\n".join(map(as_line, part)) for part in parts if part) + "\n"
+
+
+def _tried(verdict: Verdict) -> Iterator[str]:
+    """Say which routes were tried and what kept them from the request."""
+    assert verdict.host is not None  # noqa: S101 - the caller has looked
+    yield f'virtual host {verdict.host.name}, by its host "{verdict.domain}"'
+    rows = [(candidate, reason) for candidate, reason in verdict.tried or []]
+    width = max(len(_name(candidate)) for candidate, _ in rows)
+    for candidate, reason in rows:
+        word = "no   " if reason else "takes"
+        condition = reason or words.block(candidate.match)
+        yield f"  {_name(candidate):{width}}  {word}  {condition}"
+    if verdict.taken is None:
+        yield "no route takes it: 404 (NR)"
+
+
+def _name(candidate: Candidate) -> str:
+    block = candidate.match.name if candidate.match else ""
+    return f"{candidate.route.name}.{block}" if block else candidate.route.name
+
+
+class _Told:
+    """What the route that takes the request does with it."""
+
+    def __init__(
+        self,
+        config: Config,
+        route: Route,
+        sent: Sequence[tuple[Destination | None, Seen]],
+        request: list[str],
+    ) -> None:
+        self._route = route
+        self._sent = sent
+        self._request = request
+        self._sticky = config.settings.sticky or HashKey("source_ip")
+        self._where = {cluster.name: addresses(cluster) for cluster in config.clusters}
+
+    def split(self, sticks_to: str) -> Iterator[str]:
+        """Say which destinations share its requests, and the interval of draws that each has."""
+        route = self._route
+        if not route.destinations:
+            return
+        weights = words.shares(route.destinations)
+        total, ends = sum(weights), list(accumulate(weights))
+        yield "goes to" if len(weights) == 1 else f"goes to one of these, by its draw modulo {total}"
+        rows = [
+            (
+                one.name,
+                words.percent(weight, total),
+                f"{end - weight}..{end - 1}" if weight else "never",
+                self._where[one.cluster],
+            )
+            for one, weight, end in zip(route.destinations, weights, ends, strict=True)
+        ]
+        name, share, interval, _ = (max(map(len, column)) for column in zip(*rows, strict=True))
+        for row in rows:
+            drawn = f"  {row[2]:>{interval}}" if len(weights) > 1 else ""
+            yield f"  {row[0]:{name}}  {row[1]:>{share}}{drawn}  {row[3]}"
+        if sticks_to:
+            yield f"  this request sticks to {sticks_to}, by its {words.key(self._sticky)}"
+
+    def sent(self) -> Iterator[list[str]]:
+        """Show what each destination is sent, and what the client gets."""
+        before, known = self._request, False
+        for destination, seen in self._sent:
+            head = seen.heads.get(destination.cluster) if destination else None
+            if destination is None or head is None:
+                yield ["the client gets", *_indented(_lines(seen.answer))]
+                return
+            after = _lines(head)
+            marked = _difference(before, after, whole=not known)
+            legend = LEGEND if not known else "as above, but" if marked else "the same"
+            yield [f"{destination.name} is sent {legend}", *marked]
+            changed = _difference(_lines(ANSWER), _lines(seen.answer), whole=False)
+            if changed:
+                yield [f"a response of {destination.name} reaches the client with", *changed]
+            before, known = after, True
+
+    def copies(self, copied: frozenset[str] | None) -> Iterator[list[str]]:
+        """Show what each mirror gets, and whether this very request is among it, where that is known."""
+        if not self._sent or not self._route.mirrors:
+            return
+        destination, seen = self._sent[0]
+        primary = seen.heads.get(destination.cluster, b"") if destination else b""
+        for mirror in self._route.mirrors:
+            lines = list(self._copy(mirror, seen, _lines(primary)))
+            if copied is not None and mirror.cluster in seen.heads:
+                word = "is" if mirror.name in copied else "is not"
+                lines.append(f"  this request {word} copied, by its {words.key(self._sticky)}")
+            yield lines
+
+    def _copy(self, mirror: MirrorPolicy, seen: Seen, primary: list[str]) -> Iterator[str]:
+        share = words.percent(mirror.numerator, mirror.denominator)
+        numerator, denominator = on_one_scale(mirror.numerator, mirror.denominator)
+        draws = f"draw modulo {denominator} below {numerator}"
+        head, outcome = seen.heads.get(mirror.cluster), seen.outcomes.get(mirror.name, "no_primary")
+        where = self._where[mirror.cluster]
+        if head is None:
+            yield f"copy for {mirror.name}: never of such a request, outcome {outcome} ({where})"
+            return
+        yield f"copy for {mirror.name}, of {share} of such requests ({draws}), at {where}: as the primary's, but"
+        yield from _difference(primary, _lines(head), whole=False)
+
+    def rest(self) -> Iterator[str]:
+        """Say what else holds for the route."""
+        route = self._route
+        if route.destinations:
+            timeout = words.duration(route.timeout_s) if route.timeout_s is not None else "none"
+            yield f"timeout {timeout}; {words.retries(route.retries)}"
+        if route.fault and words.fault(route.fault):
+            yield f"before all that, on purpose: {words.fault(route.fault).removeprefix('fault: ')}"
+        for mirror in route.mirrors:
+            yield f"copies for {mirror.name}: timeout {words.duration(mirror.mirroring.timeout_s)}, no retries"
+
+
+def _lines(head: bytes) -> list[str]:
+    """Cut a head into lines, with what is chance taken out."""
+    lines = head.decode("latin-1").split("\r\n\r\n")[0].split("\r\n")
+    for pattern, stand_in in CHANCE:
+        lines = [pattern.sub(stand_in, line) for line in lines]
+    return lines
+
+
+def _indented(lines: Sequence[str]) -> list[str]:
+    return [f"    {line}" for line in lines]
+
+
+def _difference(before: Sequence[str], after: Sequence[str], *, whole: bool) -> list[str]:
+    """Mark what is new in `after` and what is gone from `before`; unless `whole`, leave out what stayed."""
+    old, new = _folded(before), _folded(after)
+    gone = [f"  - {line}" for key, line in old.items() if key not in new]
+    kept = [f"  {' ' if key in old else '+'} {line}" for key, line in new.items()]
+    return [line for line in kept if whole or line.startswith("  +")] + gone
+
+
+def _folded(lines: Sequence[str]) -> Mapping[str, str]:
+    """Key each line by its name in lower case and its value."""
+    found: dict[str, str] = {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        found[f"{name.lower()}:{value.strip()}" if colon and " " not in name else line] = line
+    return found

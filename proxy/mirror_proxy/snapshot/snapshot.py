@@ -1,0 +1,147 @@
+"""Config compiled for one worker: what a request reads once, at its start, and finishes on.
+
+Swapped whole, never changed but for what an operator may steer: weights, and the percents and pauses of mirrors. A
+`Compiler` makes one beside the snapshot in force, step by step, so that a worker that serves can do it in slices.
+Clusters, mirrors and counters live longer than a snapshot: it takes over whatever stayed the same (see `holdings`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from random import randrange
+from typing import TYPE_CHECKING
+
+from mirror_proxy.comparison.capture.captures import Captures
+from mirror_proxy.config import model
+from mirror_proxy.config.model import Settings, Share
+from mirror_proxy.mirror.loop import LoopGuard
+from mirror_proxy.mirror.policy import Mirror
+from mirror_proxy.mirror.turn import CYCLE, Turn
+from mirror_proxy.overrides import ALL_MIRRORS, Override, Pause, Percent, Weights
+from mirror_proxy.routing.route_list import RouteList
+from mirror_proxy.routing.split import Split
+from mirror_proxy.routing.table import RouteTable
+from mirror_proxy.snapshot.route import CompiledDestination, CompiledRoute, compile_route
+from mirror_proxy.snapshot.state import Held, Holdings
+from mirror_proxy.telemetry.stats import DownstreamStats
+
+if TYPE_CHECKING:
+    from mirror_proxy.worker.records import Journal
+    from mirror_proxy.worker.spans import Tracer
+
+#: Some clusters and some virtual hosts, perhaps with some of their routes only.
+Part = tuple[tuple[model.Cluster, ...], tuple[model.VirtualHost, ...]]
+
+
+class Snapshot:
+    """One generation of the configuration in one worker."""
+
+    __slots__ = (
+        "_steered", "adds_rare_fields", "downstream", "forward_client_cert", "generation", "held",
+        "log", "loops", "normalization", "retry_buffer_bytes", "settings", "splits", "sticky", "table", "tracer",
+        "trusted_hops", "via",
+    )  # fmt: skip
+
+    def __init__(
+        self, settings: Settings, generation: int, loops: LoopGuard, downstream: DownstreamStats
+    ) -> None:
+        self.settings = settings
+        self.generation = generation
+        self.downstream = downstream
+        self.normalization = settings.path_normalization
+        self.trusted_hops = settings.xff_num_trusted_hops
+        self.via = settings.via
+        self.forward_client_cert = settings.forward_client_cert
+        self.adds_rare_fields = self.via or self.forward_client_cert != "sanitize"
+        self.sticky = settings.sticky
+        self.retry_buffer_bytes = settings.limits.retry_buffer_bytes
+        self.log: Journal | Tracer | None = None
+        self.tracer: Tracer | None = None
+        self.held = Held()
+        self.splits: dict[str, list[Split[CompiledDestination]]] = {}
+        self.table: RouteTable[CompiledRoute]
+        self.loops = loops
+        self._steered: frozenset[str] = frozenset()  # routes whose weights are not the file's
+
+    def steer(self, overrides: Iterable[Override]) -> None:
+        """Have exactly `overrides` in force: what is not among them is as the configuration says again.
+
+        So is a split that they would leave nothing of, as they may when they were made for other weights.
+        """
+        overrides = tuple(overrides)
+        weights = {one.route: dict(one.weights) for one in overrides if isinstance(one, Weights)}
+        percents = {one.mirror: one.percent for one in overrides if isinstance(one, Percent)}
+        paused = {one.mirror for one in overrides if isinstance(one, Pause)}
+        for name in self._steered | weights.keys():
+            for split in self.splits.get(name, ()):
+                wanted = weights.get(name, {})
+                split.set_weights(wanted if split.would_leave_any(wanted) else {})
+        self._steered = frozenset(weights)
+        for (_, name), mirror in self.held.mirrors.items():
+            mirror.steer(percents.get(name), paused=not paused.isdisjoint({name, ALL_MIRRORS}))
+
+
+class Compiler:
+    """Makes one snapshot; nothing it does is seen before the snapshot comes into force."""
+
+    def __init__(self, snapshot: Snapshot, holdings: Holdings) -> None:
+        self._snapshot = snapshot
+        self._holdings = holdings
+        self._hosts: list[tuple[model.VirtualHost, RouteList[CompiledRoute]]] = []
+        self._turns: dict[str, Turn] = {}
+
+    def add(self, part: Part) -> Iterator[None]:
+        """Compile a part of the configuration, a step at a time; raises `OSError` for unusable TLS files.
+
+        The clusters that a route names must have come before it. Routes of a virtual host whose name is the last
+        one's belong to that.
+        """
+        held, holdings = self._snapshot.held, self._holdings
+        clusters, hosts = part
+        for cluster in clusters:
+            holdings.add_cluster(cluster, held)
+            yield
+        for host in hosts:
+            if not self._hosts or self._hosts[-1][0].name != host.name:
+                self._hosts.append((host, RouteList()))
+            for route in host.routes:
+                for match, compiled in self._compile(route):
+                    self._hosts[-1][1].append(match, compiled)
+                yield
+
+    def finish(self) -> None:
+        """Lay the virtual hosts out in a table."""
+        self._snapshot.table = RouteTable([(host.domains, routes) for host, routes in self._hosts])
+
+    def _compile(self, route: model.Route) -> list[tuple[model.Match | None, CompiledRoute]]:
+        held, holdings = self._snapshot.held, self._holdings
+        for mirror in route.mirrors:
+            labels = (route.name, mirror.name)
+            if labels not in held.mirrors:  # else the route is in several places, and its mirror is one
+                held.mirrors[labels] = holdings.mirror_for(labels, mirror, held.clusters[mirror.cluster])
+        mirrors = tuple(held.mirrors[route.name, mirror.name] for mirror in route.mirrors)
+        compiled = compile_route(
+            route, held.clusters, mirrors, self._turn_of(route), self._captures_of(route, mirrors)
+        )
+        split = compiled[0][1].split
+        for destination in split.destinations:
+            labels = (route.name, destination.name)
+            destination.stats = held.destinations.setdefault(labels, holdings.stats_for(labels))
+        self._snapshot.splits.setdefault(route.name, []).append(split)
+        return compiled
+
+    def _captures_of(self, route: model.Route, mirrors: tuple[Mirror, ...]) -> Captures | None:
+        """Return what decides whether a mirrored request is captured; None: none is, and no baseline waits for one."""
+        compare, outlet = self._snapshot.settings.compare, self._holdings.outlet
+        share = compare.share_of(route.name) if outlet.is_open and mirrors else Share(0)
+        if not share.numerator and not any(mirror.is_baseline for mirror in mirrors):
+            return None
+        return Captures(route.name, share, compare.max_body_bytes, outlet)
+
+    def _turn_of(self, route: model.Route) -> Turn | None:
+        """Return what draws the route's mirrors exactly, one wherever the route stands; None: they are not."""
+        if not self._snapshot.settings.exact or not route.mirrors:
+            return None
+        if route.name not in self._turns:
+            self._turns[route.name] = Turn(randrange(CYCLE))  # noqa: S311 - no secret
+        return self._turns[route.name]

@@ -1,8 +1,0 @@
-"""Store: what was compared, kept in a database beyond the life of the proxy. The only user of SQLAlchemy."""
-
-from __future__ import annotations
-
-from mirror_proxy.store.schema import label
-from mirror_proxy.store.store import Store, StoreError, default_url
-
-__all__ = ["Store", "StoreError", "default_url", "label"]

@@ -1,0 +1,91 @@
+"""A configuration as a table."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mirror_proxy.check.outline import addresses, outline
+from mirror_proxy.config.model import (
+    Address,
+    Cluster,
+    Config,
+    Destination,
+    DirectResponse,
+    Endpoint,
+    FieldMatch,
+    HashKey,
+    HeaderOps,
+    Match,
+    Mirroring,
+    MirrorPolicy,
+    Route,
+    Settings,
+    StringMatch,
+    UpstreamTls,
+    VirtualHost,
+)
+from tests.support.plane import cluster_at
+
+V1, V2 = cluster_at("v1", Address("shop-v1", 8080)), cluster_at("v2", Address("shop-v2", 8080))
+SAFE = Mirroring(methods=frozenset({"GET", "HEAD"}), max_per_second=50, headers=HeaderOps(remove=("cookie",)))
+SAFETY = "GET HEAD only, timeout 5s, at most 256 at once, 50 a second, headers: -cookie, Host gets -shadow"
+TESTERS = Route(
+    "testers",
+    (Destination("shop/v2", "v2"),),
+    matches=(
+        Match(headers=(FieldMatch("x-canary", StringMatch("exact", "always")),)),
+        Match(path=StringMatch("prefix", "/beta")),
+    ),
+)
+SHOP = Route(
+    "shop",
+    (Destination("shop/v1", "v1", 19), Destination("shop/v2", "v2", 1)),
+    (MirrorPolicy("shop/v2", "v2", 5699, 1_000_000, SAFE),),
+    timeout_s=15,
+)
+
+
+def config(*routes: Route, **settings: object) -> Config:
+    hosts = (VirtualHost("default/shop", ("*",), routes),)
+    return Config(replace(Settings(), **settings), (V1, V2), hosts)  # type: ignore[arg-type]  # Settings' own
+
+
+def test_routes_stand_in_order_with_conditions_shares_and_where_they_lead() -> None:
+    assert outline(config(TESTERS, SHOP)).splitlines() == [
+        "listens on 0.0.0.0:8080; admin on 127.0.0.1:9901",
+        "",
+        "virtual host default/shop takes every host",
+        "  route    takes                        goes to              share  where",
+        '  testers  header x-canary is "always"  shop/v2              100 %  shop-v2:8080',
+        '           or path begins with "/beta"',
+        "  shop     everything                   shop/v1               95 %  shop-v1:8080",
+        "                                        shop/v2                5 %  shop-v2:8080",
+        "                                        copy for shop/v2  0.5699 %  shop-v2:8080",
+        "           timeout 15s",
+        f"           mirror shop/v2: {SAFETY}",
+    ]
+
+
+def test_an_answer_of_the_proxys_own_goes_to_the_client() -> None:
+    [*_, row] = outline(config(Route("gone", direct_response=DirectResponse(410)))).splitlines()
+    assert row.split() == ["gone", "everything", "answer", "410", "the", "client"]
+
+
+def test_the_hosts_of_a_virtual_host_are_named() -> None:
+    made = config(SHOP)
+    hosts = (VirtualHost("default/shop", ("shop", "*.shop.example"), (SHOP,)),)
+    assert "virtual host default/shop takes shop, *.shop.example" in outline(
+        replace(made, virtual_hosts=hosts)
+    )
+
+
+def test_a_sticky_draw_is_said() -> None:
+    said = outline(config(SHOP, sticky=HashKey("cookie", "user")))
+    assert "draws by cookie user: the same one gets the same destination and mirrors" in said
+
+
+def test_addresses_are_said_with_weights_and_tls_and_not_by_the_hundred() -> None:
+    endpoints = (Endpoint(Address("a", 1), 3), *(Endpoint(Address("::1", port)) for port in range(2, 9)))
+    cluster = Cluster("c", "c", endpoints, tls=UpstreamTls())
+    assert addresses(cluster) == "a:1 (weight 3), [::1]:2, [::1]:3, [::1]:4, and 4 more over TLS"
+    assert addresses(Cluster("c", "c", ())) == "nowhere"

@@ -1,0 +1,173 @@
+"""The differ as a whole: it tells what differs of any pair, raises nothing, and is never swollen."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import tracemalloc
+import zlib
+from typing import Any
+
+import brotli
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mirror_proxy.comparison.diff.differ import Differ
+from mirror_proxy.comparison.diff.difference import MAX_SAMPLE, Difference
+from mirror_proxy.comparison.diff.findings import MAX_DIFFERENCES
+from mirror_proxy.comparison.diff.pair import Answer
+from mirror_proxy.comparison.diff.showing import MAX_SHOWN
+from mirror_proxy.comparison.report.notes import CAPPED
+from mirror_proxy.config.model import Compare, FieldRule, Tolerance
+from tests.comparison.diff.pairs import JSON, PLAIN, VALUES, answer, compared, pair, places, sent
+
+RULES = Compare(
+    ignore=(FieldRule(path="$.*.at"), FieldRule(header="x-a"), FieldRule(regex=r"\d+ ms")),
+    redact=(FieldRule(path="$.a[]"), FieldRule(regex=r"[a-z]+@[a-z]+")),
+    unordered=("$", "$.a"),
+    tolerances=(Tolerance("$.b", 0.5, 0.1), Tolerance("", 0.0, 1e-9)),
+)
+
+
+def test_everything_that_differs_is_told_the_most_telling_first() -> None:
+    primary = answer(b'{"a": 1, "b": 2}', JSON + b"ETag: x\r\n")
+    shadow = answer(b'{"a": "1", "b": 3}', JSON, status=500)
+    found = compared(primary, shadow).differences
+    assert found == (
+        Difference("status", "value", "200", "500"),
+        Difference("$.a", "type", "1", '"1"'),
+        Difference("$.b", "value", "2", "3"),
+        Difference("header etag", "missing", "x", ""),
+    )
+
+
+def test_rules_of_one_route_do_not_leak_into_another() -> None:
+    differ = Differ(Compare(ignore=(FieldRule(path="$.a", route="shop"),)))
+    one, other = sent({"a": 1}), sent({"a": 2})
+    assert differ.compare(pair(one, other, route="shop")).differences == ()
+    assert places(differ.compare(pair(one, other, route="blog")).differences) == [("$.a", "value")]
+
+
+def test_a_cut_body_is_told_though_what_is_here_is_the_same() -> None:
+    assert compared(answer(b"a", size=9), answer(b"a", size=9)).capped == {"truncated"}
+
+
+def test_headers_too_are_no_more_than_are_kept() -> None:
+    fields = b"".join(b"x%d: 1\r\n" % number for number in range(1_000))
+    found = compared(answer(b"a", fields), answer(b"b", status=500))
+    assert len(found.differences) == MAX_DIFFERENCES
+    assert found.differences[0].path == "status"
+    assert found.capped == {"many"}
+
+
+def nested(sign: str, depth: int) -> bytes:
+    return sign.encode() * depth
+
+
+MEDIA = st.sampled_from(
+    [
+        "",
+        "application/json",
+        "text/html; charset=utf-8",
+        "text/plain; charset=iso-8859-1",
+        "image/png",
+        "x/y;;=",
+    ]
+)
+CODINGS = st.sampled_from(["", "gzip", "br", "zstd", "deflate", "gzip, br", "odd", ",,", "gzip," * 9])
+PACKERS = st.sampled_from([bytes, gzip.compress, brotli.compress, zlib.compress])
+PIECES = st.sampled_from(["[", "{", '{"a":', "[[],", '{"a":[', "[1,", '"\\', '"a":'])
+ODD = (
+    b"[NaN]",
+    b"[1e999]",
+    b"[-1E-999]",
+    b'["\\ud800"]',
+    b'{"a":1,"a":2}',
+    b"\xef\xbb\xbf",
+    b"\xff\xfe[\0",
+)
+BODIES = st.one_of(
+    st.binary(max_size=200),
+    st.text(st.characters()).map(lambda text: text.encode("utf-8", "surrogatepass")),
+    VALUES.map(lambda value: json.dumps(value).encode()),
+    VALUES.map(lambda value: json.dumps(value, ensure_ascii=False).encode()[:-1]),
+    st.builds(nested, PIECES, st.integers(0, 3_000)),
+    st.builds(lambda digits: b"[" + b"9" * digits + b"]", st.integers(1, 10_000)),
+    st.sampled_from(ODD),
+)
+BLOCKS = st.binary(max_size=60) | st.lists(
+    st.sampled_from([b"X-A: 1", b"Set-Cookie: a=b", b"x: bob@home 3 ms", b":", b"", b"\xff: \xff"])
+).map(b"\r\n".join)
+
+
+@st.composite
+def answers(draw: st.DrawFn) -> Answer:
+    body: bytes = draw(PACKERS)(draw(BODIES))
+    fields = f"Content-Type: {draw(MEDIA)}\r\nContent-Encoding: {draw(CODINGS)}\r\n".encode()
+    kept = draw(st.integers(0, len(body))) if draw(st.booleans()) else len(body)
+    status = draw(st.sampled_from([200, 404, 500]))
+    return answer(body[:kept], fields + draw(BLOCKS), status, size=len(body))
+
+
+@given(primary=answers(), shadow=answers(), rules=st.sampled_from([PLAIN, RULES]), target=st.text())
+def test_whatever_a_pair_holds_it_is_compared_and_shown(
+    primary: Answer, shadow: Answer, rules: Compare, target: str
+) -> None:
+    differ, both = Differ(rules), pair(primary, shadow, target=target)
+    found = differ.compare(both)
+    assert found.capped <= CAPPED.keys()
+    assert len(set(places(found.differences))) == len(found.differences) <= MAX_DIFFERENCES
+    for one in found.differences:
+        assert max(len(one.primary), len(one.shadow)) <= MAX_SAMPLE
+        assert (one.path + one.primary + one.shadow).isprintable()
+        assert rules is PLAIN or one.path != "header x-a"
+    shown = differ.example(both, found)
+    for side in (shown.primary, shown.shadow):
+        assert len(side.body) <= MAX_SHOWN
+        assert side.body.replace("\n", "").replace("\t", "").isprintable()
+
+
+@given(one=answers(), rules=st.sampled_from([PLAIN, RULES]))
+def test_an_answer_does_not_differ_from_itself(one: Answer, rules: Compare) -> None:
+    assert compared(one, one, rules).differences == ()
+
+
+@given(primary=answers(), shadow=answers(), rules=st.sampled_from([PLAIN, RULES]))
+def test_the_other_way_round_the_same_places_differ(primary: Answer, shadow: Answer, rules: Compare) -> None:
+    turned: dict[str, Any] = {"missing": "extra", "extra": "missing"}
+    there = {
+        (one.path, turned.get(one.kind, one.kind)) for one in compared(primary, shadow, rules).differences
+    }
+    assert there == set(places(compared(shadow, primary, rules).differences))
+
+
+def bomb(value: bytes, times: int) -> bytes:
+    return gzip.compress(value * times)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        bomb(b"\0", 50_000_000),
+        bomb(b"[", 5_000_000),
+        bomb(b"[[],", 5_000_000),
+        gzip.compress(b"[" + b"{}," * 5_000_000),
+        gzip.compress(b"[" + b"9" * 5_000_000),
+        gzip.compress(b'["' + b"\\u0000" * 5_000_000),
+        bomb(b'"token":', 2_000_000),
+        bomb(b"a\n", 5_000_000),
+    ],
+    ids=["zeros", "brackets", "arrays", "objects", "digits", "escapes", "names", "lines"],
+)
+def test_a_bomb_is_capped_named_and_takes_a_bounded_amount_of_memory(body: bytes) -> None:
+    fields = JSON + b"Content-Encoding: gzip\r\n"
+    differ, both = Differ(RULES), pair(answer(body, fields), answer(b"[1]", JSON))
+    tracemalloc.start()
+    found = differ.compare(both)
+    shown = differ.example(both, found)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert "bomb" in found.capped
+    assert "decompresses to more than" in shown.primary.note
+    assert peak < 150_000_000

@@ -1,0 +1,123 @@
+"""Headers: what says something about the answer is compared, line order and what every answer has anew are not."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mirror_proxy.comparison.diff.difference import Difference
+from mirror_proxy.comparison.diff.header import fields_of
+from mirror_proxy.config.model import Compare, FieldRule
+from tests.comparison.diff.pairs import answer, compared, places
+
+
+def headers(primary: bytes, shadow: bytes, rules: Compare | None = None) -> tuple[Difference, ...]:
+    return compared(answer(fields=primary), answer(fields=shadow), rules or Compare()).differences
+
+
+@pytest.mark.parametrize(
+    ("primary", "shadow", "found"),
+    [
+        (b"ETag: a\r\n", b"", Difference("header etag", "missing", "a", "")),
+        (b"", b"ETag: a\r\n", Difference("header etag", "extra", "", "a")),
+        (b"ETag: a\r\n", b"etag:b \r\n", Difference("header etag", "value", "a", "b")),
+        (b"Vary: a\r\nvary: b\r\n", b"Vary: a\r\n", Difference("header vary", "value", "a, b", "a")),
+        (b"X: \xe9\r\n", b"X: e\r\n", Difference("header x", "value", "é", "e")),
+        (b"X: a\x01\r\n", b"X: b\r\n", Difference("header x", "value", "a\\x01", "b")),
+        (b"X:\r\n", b"", Difference("header x", "missing", "", "")),
+    ],
+)
+def test_a_header_is_missing_extra_or_has_another_value(
+    primary: bytes, shadow: bytes, found: Difference
+) -> None:
+    assert headers(primary, shadow) == (found,)
+
+
+@pytest.mark.parametrize(
+    ("primary", "shadow"),
+    [
+        (b"A: 1\r\nB: 2\r\n", b"b: 2\r\na: 1\r\n"),
+        (b"Vary: a\r\nVary: b\r\n", b"Vary: b\r\nVary: a\r\n"),
+        (b"Vary: a\r\nVary: b\r\n", b"Vary: a, b\r\n"),
+        (b"\r\nA: 1\r\n", b"A:\t1\r\n"),
+    ],
+)
+def test_how_lines_are_ordered_joined_and_written_is_nothing(primary: bytes, shadow: bytes) -> None:
+    assert headers(primary, shadow) == ()
+
+
+def test_cookies_are_no_list_and_are_never_shown() -> None:
+    assert headers(b"Set-Cookie: a\r\nSet-Cookie: b\r\n", b"Set-Cookie: a, b\r\n") == (
+        Difference("header set-cookie", "value", "(redacted), (redacted)", "(redacted)"),
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Date",
+        "Age",
+        "Server",
+        "Via",
+        "X-Request-Id",
+        "X-Envoy-Upstream-Service-Time",
+        "X-B3-TraceId",
+        "traceparent",
+        "Connection",
+        "Keep-Alive",
+        "Transfer-Encoding",
+        "Content-Length",
+        "X-Powered-By",
+    ],
+)
+def test_what_belongs_to_one_answer_its_software_or_its_connection_is_ignored(name: str) -> None:
+    line = name.encode() + b": %d\r\n"
+    assert headers(line % 1, line % 2) == ()
+    assert headers(line % 1, b"") == ()
+
+
+@pytest.mark.parametrize("name", ["Content-Type", "Location", "Cache-Control", "ETag", "Content-Encoding"])
+def test_what_says_something_about_the_answer_is_not_ignored(name: str) -> None:
+    line = name.encode() + b": %d\r\n"
+    assert places(headers(line % 1, line % 2)) == [(f"header {name.lower()}", "value")]
+
+
+def test_after_head_the_length_is_all_that_is_known_of_a_body() -> None:
+    sides = [answer(fields=b"Content-Length: %d\r\n" % length) for length in (1, 2)]
+    ignoring = Compare(ignore=(FieldRule(header="content-length"),))
+    assert places(compared(sides[0], sides[1], method="HEAD").differences) == [
+        ("header content-length", "value")
+    ]
+    assert compared(sides[0], sides[1], ignoring, method="HEAD").differences == ()
+
+
+def test_a_header_of_the_rules_is_ignored_or_hidden() -> None:
+    primary, shadow = b"X-A: 1\r\nX-B: 1\r\n", b"X-A: 2\r\nX-B: 2\r\n"
+    rules = Compare(ignore=(FieldRule(header="x-a"),), redact=(FieldRule(header="x-b"),))
+    assert headers(primary, shadow, rules) == (Difference("header x-b", "value", "(redacted)", "(redacted)"),)
+
+
+def test_what_a_regex_ignores_may_differ_in_headers() -> None:
+    rules = Compare(ignore=(FieldRule(regex="v[0-9]+"),))
+    assert headers(b"Location: /v1/a\r\n", b"Location: /v2/a\r\n", rules) == ()
+    assert places(headers(b"Location: /v1/a\r\n", b"Location: /v2/b\r\n", rules)) == [
+        ("header location", "value")
+    ]
+
+
+def test_a_secret_in_an_address_is_hidden() -> None:
+    [found] = headers(b"Location: /a?token=abc\r\n", b"Location: /b?token=def\r\n")
+    assert (found.primary, found.shadow) == ("/a?token=(redacted)", "/b?token=(redacted)")
+
+
+def test_a_name_of_any_length_makes_a_short_path() -> None:
+    [found] = headers(b"x" * 10_000 + b": 1\r\n", b"")
+    assert found.path == f"header {'x' * 100}"
+
+
+@given(block=st.binary())
+def test_any_bytes_are_fields_or_none(block: bytes) -> None:
+    fields = fields_of(block)
+    assert all(name == name.lower() for name, _ in fields)
+    assert headers(block, block) == ()

@@ -1,0 +1,26 @@
+"""A pair goes through the pipe whole."""
+
+from __future__ import annotations
+
+from mirror_proxy.comparison.diff.pair import Answer, Pair, dump, load
+
+
+def test_what_was_dumped_is_loaded() -> None:
+    first = Answer(200, b"x: 1\r\n", b"body", 4, 0.25)
+    second = Answer(500, b"", b"beg", 900, 1.5)
+    pair = Pair(
+        "noise",
+        "r",
+        "r/secondary",
+        "id",
+        1700000000.5,
+        "GET",
+        "/a?b",
+        b"host: a\r\n",
+        b"q",
+        7,
+        "v1",
+        first,
+        second,
+    )
+    assert load(dump(pair)) == pair

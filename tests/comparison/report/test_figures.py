@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import pytest
+
+from mirror_proxy.comparison.diff.totals import Key, Totals
+from mirror_proxy.comparison.report.figures import NAMES, Figure, figures, mirrors
+from mirror_proxy.config.model import Thresholds
+from mirror_proxy.telemetry.delta import bucket_of
+
+T = Thresholds()
+
+
+def figure(counts: dict[Key, int], name: str, mirror: str | None = None) -> Figure:
+    return figures(Totals(counts), T, mirror)[name]
+
+
+def test_every_figure_is_there_and_of_nothing_each_is_unknown() -> None:
+    found = figures(Totals(), T)
+    assert tuple(found) == NAMES
+    assert {(one.value, one.samples) for one in found.values()} == {(None, 0)}
+
+
+# --- diff_rate ---
+
+COMPARED: dict[Key, int] = {("compared", "r", "m"): 1000, ("noise_compared", "r"): 1000}
+
+
+def field(path: str, differed: int, leading: int, noisy: int = 0) -> dict[Key, int]:
+    return {
+        ("field", "r", "m", path, "value"): differed,
+        ("leading", "r", "m", path, "value"): leading,
+        ("noise_field", "r", path, "value"): noisy,
+    }
+
+
+def test_pairs_that_differ_in_a_reported_field_are_counted_under_their_leading_one() -> None:
+    counts = COMPARED | field("$.a", 100, 100) | field("$.b", 60, 20)
+    assert figure(counts, "diff_rate") == Figure("diff_rate", 0.12, 1000, 0.12)
+
+
+def test_noise_is_no_difference() -> None:
+    assert figure(COMPARED | field("$.now", 990, 990, noisy=995), "diff_rate").value == 0
+
+
+def test_a_field_that_never_leads_counts_all_the_same() -> None:
+    counts = COMPARED | field("$.now", 1000, 1000, noisy=1000) | field("$.price", 50, 0)
+    assert figure(counts, "diff_rate").value == 0.05
+
+
+def test_of_a_field_that_differs_within_one_version_too_only_the_rest_counts() -> None:
+    assert figure(COMPARED | field("$.a", 400, 400, noisy=100), "diff_rate").value == pytest.approx(0.3)
+
+
+def test_fields_that_are_unsure_count_in_what_it_may_be_at_most() -> None:
+    found = figure(COMPARED | field("$.a", 2, 2), "diff_rate")
+    assert (found.value, found.at_most) == (0, 0.002)
+    few: dict[Key, int] = {**COMPARED, ("noise_compared", "r"): 3} | field("$.a", 400, 400)
+    found = figure(few, "diff_rate")
+    assert (found.value, found.at_most) == (0, 0.4)
+
+
+def test_without_a_baseline_every_difference_counts() -> None:
+    counts: dict[Key, int] = {("compared", "r", "m"): 200, ("field", "r", "m", "$.a", "value"): 3}
+    assert figure(counts, "diff_rate") == Figure("diff_rate", 0.015, 200, 0.015)
+
+
+def test_rates_of_several_routes_add_up_by_their_pairs() -> None:
+    counts = COMPARED | field("$.a", 100, 100)
+    counts |= {("compared", "other", "m"): 3000, ("compared", "r", "else"): 6000}
+    assert figure(counts, "diff_rate", "m") == Figure("diff_rate", 0.025, 4000, 0.025)
+    assert figure(counts, "diff_rate").value == 0.01
+
+
+# --- errors ---
+
+OUTCOMES: dict[Key, int] = {
+    ("outcome", "r", "m", "completed"): 80,
+    ("outcome", "r", "m", "timeout"): 4,
+    ("outcome", "r", "m", "connect_error"): 6,
+    ("outcome", "r", "m", "reset"): 3,
+    ("outcome", "r", "m", "protocol_error"): 2,
+    ("outcome", "r", "m", "lagged"): 5,
+    ("outcome", "r", "m", "not_sampled"): 900,
+    ("outcome", "r", "m", "over_in_flight"): 50,
+    ("outcome", "r", "r/secondary", "timeout"): 70,
+    ("outcome", "r", "r/repeat", "completed"): 70,
+    ("status_pair", "m", "200", "200"): 70,
+    ("status_pair", "m", "200", "503"): 8,
+    ("status_pair", "m", "500", "500"): 2,
+}
+
+
+def test_a_copy_is_an_error_when_it_failed_or_was_answered_5xx_of_all_that_were_sent() -> None:
+    assert figure(OUTCOMES, "mirror_error_rate") == Figure("mirror_error_rate", 0.3, 100)
+    assert figure(OUTCOMES, "mirror_error_rate", "m") == Figure("mirror_error_rate", 0.3, 100)
+    assert figure(OUTCOMES, "mirror_error_rate", "else") == Figure("mirror_error_rate", None, 0)
+
+
+def test_a_request_is_an_error_when_it_was_answered_5xx_of_all_that_were_answered() -> None:
+    counts: dict[Key, int] = {
+        ("requests", "r", "v1", "200"): 90,
+        ("requests", "r", "v2", "503"): 10,
+        ("requests", "r", "v1", "0"): 50,
+        ("requests", "other", "v1", "200"): 100,
+        ("outcome", "r", "m", "completed"): 1,
+    }
+    assert figure(counts, "primary_error_rate") == Figure("primary_error_rate", 0.05, 200)
+    assert figure(counts, "primary_error_rate", "m") == Figure("primary_error_rate", 0.1, 100)
+    found = figures(Totals(counts), T, destination=("r", "v2"))
+    assert found["primary_error_rate"] == Figure("primary_error_rate", 1, 10)
+
+
+def test_a_baseline_of_noise_is_no_mirror_unless_something_was_compared_with_it() -> None:
+    assert mirrors(Totals(OUTCOMES)) == ["m"]
+    of_two: dict[Key, int] = {
+        ("outcome", "a/b", "a/b/repeat#2", "completed"): 1,
+        ("outcome", "r", "x/secondary", "timeout"): 1,
+    }
+    assert mirrors(Totals(of_two)) == ["x/secondary"]
+    assert figure(of_two, "mirror_error_rate") == Figure("mirror_error_rate", 1, 1)
+    assert mirrors(Totals({**OUTCOMES, ("compared", "r", "r/repeat"): 1})) == ["m", "r/repeat"]
+
+
+# --- times ---
+
+
+def test_percentiles_of_the_difference_are_of_pairs_and_below_zero_too() -> None:
+    counts: dict[Key, int] = {
+        ("delta", "m", str(bucket_of(-0.010))): 50,
+        ("delta", "m", str(bucket_of(0.020))): 45,
+        ("delta", "m", str(bucket_of(0.500))): 5,
+        ("delta", "else", str(bucket_of(9.0))): 500,
+    }
+    found = figures(Totals(counts), T, "m")
+    assert found["p50_delta"].value == pytest.approx(-0.010, rel=0.03)
+    assert found["p90_delta"].value == pytest.approx(0.020, rel=0.03)
+    assert found["p99_delta"].value == pytest.approx(0.500, rel=0.03)
+    assert {found[name].samples for name in ("p50_delta", "p90_delta", "p99_delta")} == {100}
+
+
+def test_latencies_are_read_from_their_buckets_as_prometheus_does() -> None:
+    counts: dict[Key, int] = {
+        ("duration", "r", "v1", "3"): 100,
+        ("duration", "other", "v1", "13"): 100,
+        ("mirror_duration", "m", "4"): 50,
+        ("mirror_duration", "m", "14"): 50,
+        ("mirror_duration", "r/repeat", "0"): 900,
+        ("outcome", "r", "m", "completed"): 100,
+        ("outcome", "r", "r/repeat", "completed"): 900,
+    }
+    found = figures(Totals(counts), T, "m")
+    assert found["primary_p50"] == Figure("primary_p50", 0.00375, 100)
+    assert found["mirror_p50"] == Figure("mirror_p50", 0.01, 100)
+    assert found["mirror_p99"] == Figure("mirror_p99", 10.0, 100)
+    of_all = figures(Totals(counts), T)
+    assert (of_all["primary_p50"].samples, of_all["mirror_p50"].samples) == (200, 100)

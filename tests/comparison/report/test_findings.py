@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mirror_proxy.comparison.capture.outlet import Outlet
+from mirror_proxy.comparison.diff.example import Example, Search
+from mirror_proxy.comparison.diff.totals import Key, Totals
+from mirror_proxy.comparison.report import notes
+from mirror_proxy.comparison.report.findings import MOST_WITH_EXAMPLES, Reading, Wanted, make
+from mirror_proxy.comparison.report.limits import parse
+from mirror_proxy.comparison.report.statuses import matrix
+from mirror_proxy.config.model import Thresholds
+from tests.comparison.report.reports import look, rich
+
+NO_BASELINE = (
+    "Route r has no baseline: every difference is reported, those that v1 has with itself too;"
+    " give a secondary, or repeat, to tell noise."
+)
+
+
+def reading(counts: dict[Key, int], *mirrors: str) -> Reading:
+    return Reading("here", "1", 50.0, 100.0, Totals(counts), Thresholds(), mirrors)
+
+
+def test_a_mirror_in_force_is_reported_though_nothing_was_counted_of_it() -> None:
+    found = make(reading({("compared", "r", "gone"): 1}, "new"), Wanted(), look)
+    assert [one.mirror for one in found.findings] == ["gone", "new"]
+    only = make(reading({("compared", "r", "gone"): 1}, "new"), Wanted("new"), look)
+    assert [one.mirror for one in only.findings] == ["new"]
+
+
+def test_a_broken_limit_says_more_than_an_undecided_one() -> None:
+    assert rich().outcome == "broken"
+    few: dict[Key, int] = {("outcome", "r", "m", "timeout"): 5}
+    limits = (parse("mirror_error_rate>1%"),)
+    assert make(reading(few), Wanted(limits=limits), look).outcome == "undecided"
+    assert make(reading(few), Wanted(limits=limits, min_samples=5), look).outcome == "broken"
+
+
+def test_where_nothing_was_mirrored_limits_are_undecided() -> None:
+    assert make(reading({}), Wanted(limits=(parse("diff_rate>1%"),)), look).outcome == "undecided"
+    assert make(reading({}), Wanted(), look).outcome == "ok"
+
+
+def test_examples_are_looked_for_of_the_foremost_fields_and_of_no_noise() -> None:
+    counts: dict[Key, int] = {("compared", "r", "m"): 1000, ("noise_compared", "r"): 1000}
+    for place in range(30):
+        counts["field", "r", "m", f"$.a{place:02}", "value"] = 500 - place
+    counts |= {("field", "r", "m", "$.now", "value"): 900, ("noise_field", "r", "$.now", "value"): 900}
+    asked: list[Search] = []
+
+    def find(search: Search) -> Sequence[Example]:
+        asked.append(search)
+        return ()
+
+    make(reading(counts), Wanted(examples=2), find)
+    assert len(asked) == MOST_WITH_EXAMPLES
+    assert asked[0] == Search(50.0, "r", "m", "$.a00", "value", limit=2)
+    make(reading(counts), Wanted(examples=0), find)
+    assert len(asked) == MOST_WITH_EXAMPLES
+
+
+def test_caps_drops_and_a_missing_baseline_are_named() -> None:
+    counts: dict[Key, int] = {
+        ("compared", "r", "m"): 1000,
+        ("compared", "s", "m"): 39,
+        ("noise_compared", "s"): 10,
+        ("capped", "r", "m", "nesting"): 30,
+        ("capped", "s", "m", "nesting"): 7,
+        ("capped", "r", "m", "bomb"): 1,
+        ("capped", "r", "else", "bomb"): 5,
+        ("field", "r", "m", "(other)", "value"): 1,
+        ("dropped", "too_large"): 1,
+    }
+    found = make(reading(counts), Wanted("m"), look)
+    assert found.findings[0].notes == (
+        "Of route s 39 pairs were compared, of the 100 that it takes to judge a field.",
+        NO_BASELINE,
+        "The baseline of route s has 10 pairs of the 100 that it takes to tell noise.",
+        "1 pair had an answer that decompresses to more than is read.",
+        "37 pairs had an answer nested deeper than is followed.",
+        "More fields differ than are counted one by one; the rest is counted as (other).",
+    )
+    assert found.notes == ("1 pair was not compared because of being too large to hand over.",)
+
+
+def test_every_reason_to_drop_a_pair_has_its_words() -> None:
+    assert set(Outlet(None).dropped) <= set(notes.DROPPED)
+
+
+def test_statuses_beyond_the_most_frequent_are_one() -> None:
+    pairs = {("200", str(code)): 600 - code for code in range(400, 420)} | {
+        ("410", "404"): 7,
+        ("200", "200"): 9_000,
+    }
+    laid_out = matrix(pairs, 4)
+    assert laid_out.across == ("200", "400", "401", "404", "(other)")
+    assert [status for status, _ in laid_out.rows] == ["200", "410"]
+    assert sum(sum(row) for _, row in laid_out.rows) == sum(pairs.values())
+    assert laid_out.rows[1][1] == (0, 0, 0, 7, 0)

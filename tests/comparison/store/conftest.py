@@ -1,0 +1,42 @@
+"""Databases for the store's tests: an SQLite file, and a database of a real PostgreSQL server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from mirror_proxy.comparison.store import Store
+from mirror_proxy.config.model import StoreLimits
+from tests.support.postgres import postgres, postgres_url
+
+__all__ = ["postgres", "postgres_url"]
+
+OpenStore = Callable[..., Store]
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/state/store.db"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest) -> str:
+    """Give each kind of database in turn, empty."""
+    chosen: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
+    return chosen
+
+
+@pytest.fixture
+def open_store(url: str) -> Iterator[OpenStore]:
+    """Open stores of one database; they are closed with the test."""
+    with ExitStack() as stack:
+
+        def make(**limits: float) -> Store:
+            store = Store(url, StoreLimits(**limits))  # type: ignore[arg-type]  # limits are StoreLimits's
+            stack.callback(store.close)
+            return store
+
+        yield make
