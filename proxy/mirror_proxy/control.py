@@ -23,9 +23,8 @@ from typing import Any, TypeVar, cast
 
 from mirror_proxy.comparison.diff.example import Search
 from mirror_proxy.comparison.diff.totals import Totals
-from mirror_proxy.config.model import Compare, Config, Log, Memory, Settings, VirtualHost
+from mirror_proxy.config.model import Compare, Config, ConfigPart, Log, Memory, Settings, VirtualHost
 from mirror_proxy.overrides import Override
-from mirror_proxy.snapshot.snapshot import Part
 from mirror_proxy.telemetry.event import event
 from mirror_proxy.telemetry.metrics import Report, merge
 from mirror_proxy.telemetry.span import Span
@@ -271,8 +270,8 @@ def parts_of(config: Config) -> tuple[bytes, ...]:
 
     Raises `ValueError` for more than fits into a frame, of which a worker would hang up.
     """
-    clusters: Iterator[Part] = ((some, ()) for some in _batches(config.clusters))
-    hosts: Iterator[Part] = (((), some) for some in _host_batches(config.virtual_hosts))
+    clusters: Iterator[ConfigPart] = ((some, ()) for some in _batches(config.clusters))
+    hosts: Iterator[ConfigPart] = (((), some) for some in _host_batches(config.virtual_hosts))
     parts = tuple(_dump(part) for parts in (clusters, hosts) for part in parts)
     size = sum(map(len, parts))
     if size > MAX_CONFIG_BYTES:
@@ -282,9 +281,9 @@ def parts_of(config: Config) -> tuple[bytes, ...]:
     return parts
 
 
-def part_from(pickled: bytes) -> Part:
+def part_from(pickled: bytes) -> ConfigPart:
     """Return a part: clusters come first; routes of one virtual host may come in several."""
-    return cast("Part", pickle.loads(pickled))  # noqa: S301 both ends are ours, see the module's docstring
+    return cast("ConfigPart", pickle.loads(pickled))  # noqa: S301 both ends are ours, see the module's docstring
 
 
 def pack(parts: Iterable[object]) -> Parts:

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from mirror_proxy.config.model import Address, DirectResponse, Fault, HeaderOps, RetryPolicy, Share, Tracing
+from mirror_proxy.telemetry import tracer
 from mirror_proxy.telemetry.access_log import AccessLog
 from mirror_proxy.telemetry.span import Span
-from mirror_proxy.worker import spans as tracer
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import get, post
 from tests.support.message import Message
@@ -142,7 +142,7 @@ async def test_the_share_of_requests_without_a_decision_is_sampled(
 ) -> None:
     v1, v2 = await origin(), await origin()
     served = await plane(v1, v2, settings=tracing(25))
-    served.inner._tracer.throw = iter([24, 25]).__next__
+    served.inner._tracer.draw = iter([24, 25]).__next__
     client = await connect(served)
     await client.ask(get())
     await client.ask(get())

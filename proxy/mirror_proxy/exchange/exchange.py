@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from mirror_proxy.mirror.shadow import Shadow
     from mirror_proxy.snapshot.route import CompiledRoute
     from mirror_proxy.snapshot.snapshot import Snapshot
+    from mirror_proxy.telemetry.tracer import Trace
     from mirror_proxy.upstream.endpoint import Endpoint
-    from mirror_proxy.worker.spans import Trace
 
 _getrandbits = random.getrandbits
 
@@ -447,5 +447,5 @@ class Exchange:
             if not self.request_done:
                 shadow.abort("client_aborted")
             shadow.on_primary_end(self.status, duration_s)
-        if snapshot.log is not None:
-            snapshot.log.on_exchange(self, duration_s)
+        if snapshot.on_finish is not None:
+            snapshot.on_finish(self, duration_s)

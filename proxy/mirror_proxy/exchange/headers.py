@@ -47,8 +47,10 @@ def request_fields(exchange: Exchange) -> bytes:
         out += b"x-request-id: %b\r\n" % exchange.request_id
     if head.upgrade or exchange.snapshot.adds_rare_fields:
         out = _rare_fields(exchange, out)
-    if exchange.snapshot.tracer is not None:
-        out = exchange.snapshot.tracer.begin(exchange, out)
+    tracer = exchange.snapshot.tracer
+    if tracer is not None:
+        share = exchange.snapshot.settings.tracing.share
+        exchange.trace, out = tracer.begin(head.method, out, share, is_traced=head.traced)
     if head.forwarded_for is None and head.forwarded_proto is None:
         return out + client.forwarded_lines
     proto, addresses = client.scheme, client.peer_ip

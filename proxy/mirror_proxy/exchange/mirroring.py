@@ -38,11 +38,11 @@ def admit(exchange: Exchange, route: CompiledRoute, fields: bytes, data: bytes) 
             refusal = mirror.refusal(head, draw, exchange.started, is_loop)
         if refusal is not None:
             mirror.count(refusal)
-            if snapshot.log is not None:
+            if snapshot.on_finish is not None:
                 exchange.refusals = [*(exchange.refusals or ()), (mirror.config.name, refusal)]
             continue
         if captures is not None and exchange.shadows is None:
-            capture = captures.throw(exchange, fields)
+            capture = captures.begin(head, fields, exchange.request_id, exchange.destination.name)
         branch = exchange.trace.branch() if exchange.trace is not None else None
         wire = mirror.form.write(head, fields, exchange.client.local_ip, branch)
         make = Shadow if capture is None else capture.shadow

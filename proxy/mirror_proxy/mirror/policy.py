@@ -170,7 +170,7 @@ class Mirror:
         if self.on_end is not None:
             self.on_end(shadow)
         if shadow.branch is not None:
-            shadow.branch.on_end(shadow)
+            shadow.branch.end(self.cluster.config.host, self.config.name, shadow.outcome, shadow.status)
 
     def _log_failure(self, outcome: str) -> None:
         """Log the first failure in a row, the second, the fourth ..., and the one that opens the breaker."""

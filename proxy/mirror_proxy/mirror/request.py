@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 from mirror_proxy.http1 import serializer
 from mirror_proxy.http1.framing import without
@@ -12,9 +11,7 @@ from mirror_proxy.http1.mutation import Mutation, find
 from mirror_proxy.http1.request import RequestHead
 from mirror_proxy.mirror.loop import VIA, names_in
 from mirror_proxy.telemetry import trace
-
-if TYPE_CHECKING:
-    from mirror_proxy.worker.spans import Branch
+from mirror_proxy.telemetry.tracer import Branch
 
 _EXPECT = frozenset({b"expect"})
 _VIA = frozenset({VIA})

@@ -7,7 +7,6 @@ whoever offered never knows. It ends exactly once, with one outcome.
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING
 
 from mirror_proxy.clock import NEVER
 from mirror_proxy.errors import Failure
@@ -16,11 +15,9 @@ from mirror_proxy.http1.request import RequestHead
 from mirror_proxy.http1.response import ResponseHead
 from mirror_proxy.mirror.policy import Mirror
 from mirror_proxy.telemetry import trace
+from mirror_proxy.telemetry.tracer import Branch
 from mirror_proxy.upstream.connection import UpstreamConnection
 from mirror_proxy.upstream.endpoint import Endpoint
-
-if TYPE_CHECKING:
-    from mirror_proxy.worker.spans import Branch
 
 #: More of a reply than this is not read: the connection is closed instead.
 MAX_REPLY_BYTES = 1024 * 1024

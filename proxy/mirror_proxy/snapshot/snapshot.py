@@ -7,9 +7,9 @@ Clusters, mirrors and counters live longer than a snapshot: it takes over whatev
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from random import randrange
-from typing import TYPE_CHECKING
+from typing import Any
 
 from mirror_proxy.comparison.capture.captures import Captures
 from mirror_proxy.config import model
@@ -24,13 +24,7 @@ from mirror_proxy.routing.table import RouteTable
 from mirror_proxy.snapshot.route import CompiledDestination, CompiledRoute, compile_route
 from mirror_proxy.snapshot.state import Held, Holdings
 from mirror_proxy.telemetry.stats import DownstreamStats
-
-if TYPE_CHECKING:
-    from mirror_proxy.worker.records import Journal
-    from mirror_proxy.worker.spans import Tracer
-
-#: Some clusters and some virtual hosts, perhaps with some of their routes only.
-Part = tuple[tuple[model.Cluster, ...], tuple[model.VirtualHost, ...]]
+from mirror_proxy.telemetry.tracer import Tracer
 
 
 class Snapshot:
@@ -38,7 +32,7 @@ class Snapshot:
 
     __slots__ = (
         "_steered", "adds_rare_fields", "downstream", "forward_client_cert", "generation", "held",
-        "log", "loops", "normalization", "retry_buffer_bytes", "settings", "splits", "sticky", "table", "tracer",
+        "loops", "normalization", "on_finish", "retry_buffer_bytes", "settings", "splits", "sticky", "table", "tracer",
         "trusted_hops", "via",
     )  # fmt: skip
 
@@ -55,7 +49,8 @@ class Snapshot:
         self.adds_rare_fields = self.via or self.forward_client_cert != "sanitize"
         self.sticky = settings.sticky
         self.retry_buffer_bytes = settings.limits.retry_buffer_bytes
-        self.log: Journal | Tracer | None = None
+        #: Called with each exchange that has ended, and its duration; its class stands above this package.
+        self.on_finish: Callable[[Any, float], None] | None = None
         self.tracer: Tracer | None = None
         self.held = Held()
         self.splits: dict[str, list[Split[CompiledDestination]]] = {}
@@ -90,7 +85,7 @@ class Compiler:
         self._hosts: list[tuple[model.VirtualHost, RouteList[CompiledRoute]]] = []
         self._turns: dict[str, Turn] = {}
 
-    def add(self, part: Part) -> Iterator[None]:
+    def add(self, part: model.ConfigPart) -> Iterator[None]:
         """Compile a part of the configuration, a step at a time; raises `OSError` for unusable TLS files.
 
         The clusters that a route names must have come before it. Routes of a virtual host whose name is the last

@@ -12,7 +12,7 @@ from mirror_proxy import tasks
 from mirror_proxy.backlog import Backlog
 from mirror_proxy.clock import DeadlineWheel
 from mirror_proxy.comparison.capture.outlet import Outlet
-from mirror_proxy.config.model import Config, Listener, Settings
+from mirror_proxy.config.model import Config, ConfigPart, Listener, Settings
 from mirror_proxy.descriptors import Descriptors, limit_of_process, share_out
 from mirror_proxy.downstream.connection import DownstreamConnection
 from mirror_proxy.downstream.door import Door
@@ -22,18 +22,19 @@ from mirror_proxy.http1.request import RequestHead
 from mirror_proxy.mirror.loop import LoopGuard
 from mirror_proxy.mirror.shedding import Shedding
 from mirror_proxy.overrides import Override
-from mirror_proxy.snapshot.snapshot import Compiler, Part, Snapshot
+from mirror_proxy.snapshot.snapshot import Compiler, Snapshot
 from mirror_proxy.snapshot.state import Held, Holdings
 from mirror_proxy.telemetry import log
 from mirror_proxy.telemetry.access_log import AccessLog
 from mirror_proxy.telemetry.metrics import Report, merge
 from mirror_proxy.telemetry.span import Span
 from mirror_proxy.telemetry.stats import DownstreamStats
+from mirror_proxy.telemetry.tracer import Tracer
 from mirror_proxy.upstream.cluster import Cluster
 from mirror_proxy.upstream.resolver import Resolver
 from mirror_proxy.worker import counters
 from mirror_proxy.worker.records import Journal
-from mirror_proxy.worker.spans import Tracer
+from mirror_proxy.worker.spans import ExchangeSpans
 
 _CERTIFICATE_CHECK_S = 5.0
 _FINISH_POLL_S = 0.02
@@ -71,7 +72,7 @@ class DataPlane:
         self._loops = LoopGuard(mark_key)
         self._access_log = access_log
         self._journal = Journal(access_log) if access_log is not None else None
-        self._tracer = Tracer(self._journal.on_exchange if self._journal is not None else None)
+        self._tracer = Tracer()
         self._listeners: list[DownstreamListener] = []
         self._certificates: asyncio.Task[None] | None = None
         on_shadow_end = self._journal.on_shadow if self._journal is not None else None
@@ -106,14 +107,15 @@ class DataPlane:
 
     def _blank(self, settings: Settings, generation: int) -> Snapshot:
         snapshot = Snapshot(settings, generation, self._loops, self._stats)
-        snapshot.log = self._journal
+        snapshot.on_finish = self._journal.on_exchange if self._journal is not None else None
         if settings.tracing.otlp_endpoint:
-            snapshot.tracer = snapshot.log = self._tracer
+            snapshot.tracer = self._tracer
+            snapshot.on_finish = ExchangeSpans(self._tracer, snapshot.on_finish).on_exchange
         return snapshot
 
     # --- another configuration ---
 
-    async def prepare(self, generation: int, settings: Settings, parts: Iterable[Part]) -> None:
+    async def prepare(self, generation: int, settings: Settings, parts: Iterable[ConfigPart]) -> None:
         """Compile `parts` beside the snapshot in force, in slices that requests do not feel.
 
         Each part that is taken, and each step of compiling it, has to fit into a slice. Raises `OSError` when a
@@ -163,7 +165,7 @@ class DataPlane:
         """Drop what was prepared; names that only that would need are asked for until the next commit."""
         self._prepared = None
 
-    def _compile(self, snapshot: Snapshot, parts: Iterable[Part]) -> Iterator[None]:
+    def _compile(self, snapshot: Snapshot, parts: Iterable[ConfigPart]) -> Iterator[None]:
         compiler = Compiler(snapshot, self._holdings)
         for part in parts:
             for cluster in part[0]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from time import time
-from typing import TYPE_CHECKING
 
 from mirror_proxy.comparison.capture.outlet import Outlet
 from mirror_proxy.comparison.capture.recording import Recording
@@ -12,9 +11,6 @@ from mirror_proxy.http1.request import RequestHead
 from mirror_proxy.http1.response import ResponseHead
 from mirror_proxy.mirror.policy import Mirror
 from mirror_proxy.mirror.shadow import Shadow
-
-if TYPE_CHECKING:
-    from mirror_proxy.exchange.exchange import Exchange
 
 #: No more of a request's body is kept: as much as is shown of it.
 _MOST_OF_REQUEST = 16 * 1024
@@ -32,14 +28,21 @@ class Capture:
         "_time", "primary",
     )  # fmt: skip
 
-    def __init__(self, exchange: Exchange, route: str, fields: bytes, most: int, outlet: Outlet) -> None:
-        """`fields` is what the primary is sent, `most` how many bytes of each body are kept."""
-        self._route = route
-        self._head = exchange.head
-        self._target = exchange.head.target
+    def __init__(
+        self,
+        head: RequestHead,
+        fields: bytes,
+        request_id: bytes,
+        way: tuple[str, str],
+        most: int,
+        outlet: Outlet,
+    ) -> None:
+        """`fields` is what the primary is sent, `way` its route and destination, `most` the bytes kept of each body."""
+        self._route, self._destination = way
+        self._head = head
+        self._target = head.target
         self._fields = fields
-        self._request_id = exchange.request_id
-        self._destination = exchange.destination.name
+        self._request_id = request_id
         self._most = most
         self._outlet = outlet
         self._time = time()

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
 
 from mirror_proxy.comparison.capture.capture import Capture
 from mirror_proxy.comparison.capture.outlet import Outlet
 from mirror_proxy.config.model import Share
-
-if TYPE_CHECKING:
-    from mirror_proxy.exchange.exchange import Exchange
+from mirror_proxy.http1.request import RequestHead
 
 _getrandbits = random.getrandbits
 
@@ -27,8 +24,10 @@ class Captures:
         self._max_body_bytes = max_body_bytes
         self._outlet = outlet
 
-    def throw(self, exchange: Exchange, fields: bytes) -> Capture | None:
-        """Capture the request or not; `fields` is what its primary is sent."""
+    def begin(self, head: RequestHead, fields: bytes, request_id: bytes, destination: str) -> Capture | None:
+        """Capture the request, or not: a draw decides. `fields` and `destination` are what its primary is sent."""
         if _getrandbits(64) % self._denominator >= self._numerator:
             return None
-        return Capture(exchange, self._route, fields, self._max_body_bytes, self._outlet)
+        return Capture(
+            head, fields, request_id, (self._route, destination), self._max_body_bytes, self._outlet
+        )

@@ -77,6 +77,7 @@ __all__ = [
     "Cluster",
     "Compare",
     "Config",
+    "ConfigPart",
     "CorsPolicy",
     "Destination",
     "DirectResponse",
@@ -114,6 +115,9 @@ __all__ = [
     "VirtualHost",
     "is_ip",
 ]
+
+#: Some clusters and some virtual hosts, perhaps with some of their routes only.
+ConfigPart = tuple[tuple[Cluster, ...], tuple[VirtualHost, ...]]
 
 
 @dataclass(frozen=True, slots=True)

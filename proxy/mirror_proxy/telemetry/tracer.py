@@ -1,0 +1,190 @@
+"""Traces of requests: the context that each side is sent, and spans as plain records.
+
+Where spans go (`config.model.Tracing`), each request has a server span, or keeps the decision that it is not sampled.
+What the primary is sent is a client span, and what each mirror is sent is one called `mirror`; both are children of
+the server span. `worker.spans` records the first two, `mirror.policy` the third. Records wait in the `Tracer` for the
+next heartbeat, and the supervisor exports them.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from time import monotonic
+from typing import Literal
+
+from mirror_proxy.config.model import Share
+from mirror_proxy.telemetry import trace
+from mirror_proxy.telemetry.span import Attributes, Span
+from mirror_proxy.telemetry.trace import Context
+
+#: So many spans are kept between two heartbeats. Pickling them takes a worker about 5 ms, which requests wait for.
+MOST_SPANS = 2048
+#: A longer trace state is left out of spans.
+_MAX_STATE = 512
+
+#: RFC 9110 §9.3 and RFC 5789; what else a client calls a method is no name for a span.
+_METHODS = frozenset(
+    {b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH"}
+)
+_getrandbits, _randbytes = random.getrandbits, random.randbytes
+
+
+class Trace:
+    """One request's place in its trace, and the ids of the spans that are made of it.
+
+    `lines` are its context as the primary is sent it. Only a sampled request has a `tracer`. `attempt_began` is when
+    the primary was asked again, as `monotonic` has it, and `epoch_ns` when that was zero.
+    """
+
+    # Class-level defaults, as in `exchange`: of most requests no span is made.
+    tracer: Tracer | None = None
+    method = b""
+    epoch_ns = 0
+    attempt_began = 0.0
+
+    def __init__(self, context: Context, is_sampled: bool) -> None:
+        ids = _randbytes(32).hex().encode()
+        self.context = context
+        self.is_sampled = is_sampled
+        self.trace_id = context.trace_id or ids[:32]
+        self.server_id = ids[32:48]
+        self.client_id = ids[48:]
+        self.lines = self.lines_of(self.client_id)
+
+    def lines_of(self, span_id: bytes) -> list[bytes]:
+        """Write the context of a span below the server's."""
+        return self.context.lines(self.trace_id, span_id, self.server_id, is_sampled=self.is_sampled)
+
+    def begin_attempt(self) -> None:
+        """The primary is asked from now on."""
+        self.attempt_began = monotonic()
+
+    def branch(self) -> Branch:
+        """Make the place of a shadow that is sent now."""
+        return Branch(self, _randbytes(8).hex().encode())
+
+
+class Branch:
+    """One shadow's place in the trace of the request it copies."""
+
+    __slots__ = ("began", "span_id", "trace")
+
+    def __init__(self, trace_: Trace, span_id: bytes) -> None:
+        self.trace = trace_
+        self.span_id = span_id
+        self.began = monotonic() if trace_.is_sampled else 0.0
+
+    def write(self, fields: bytes) -> bytes:
+        """Put the shadow's context in the place of the primary's; what a route has changed of that stays so.
+
+        A line that differs has an id that nobody else can know, so it is found nowhere else.
+        """
+        for theirs, ours in zip(self.trace.lines, self.trace.lines_of(self.span_id), strict=True):
+            fields = fields.replace(theirs, ours, 1)
+        return fields
+
+    def end(self, host: str, mirror: str, outcome: str, status: int) -> None:
+        """Record the shadow's span, if its request is sampled: the shadow has ended with `outcome`."""
+        if self.trace.tracer is None:
+            return
+        attributes: Attributes = (
+            ("server.address", host),
+            ("mirror_proxy.mirror", mirror),
+            ("mirror_proxy.outcome", outcome),
+            *status_attributes(status),
+        )
+        error = outcome if outcome != "completed" else error_of(status, 400)
+        self.trace.tracer.record(
+            self.trace, "mirror", self.span_id, (self.began, monotonic()), attributes, error
+        )
+
+
+class Tracer:
+    """Makes traces of requests, and keeps the spans of what has ended until they are taken.
+
+    `draw` returns 64 random bits, which decide where no decision came with the request. `dropped` counts the spans
+    that found no room.
+    """
+
+    def __init__(self, draw: Callable[[], int] = lambda: _getrandbits(64)) -> None:
+        self.draw = draw
+        self.dropped = 0
+        self._spans: list[Span] = []
+
+    def begin(self, method: bytes, fields: bytes, share: Share, *, is_traced: bool) -> tuple[Trace, bytes]:
+        """Continue a request's trace, or start one; return it, and `fields` with the context for the primary.
+
+        A decision that came with the request is obeyed; without one, `share` of the requests is sampled. `is_traced`
+        says whether `fields` hold a context.
+        """
+        context = trace.NONE
+        if is_traced:
+            context, fields = trace.read(fields)
+        is_sampled = context.is_sampled
+        if is_sampled is None:
+            is_sampled = self.draw() % share.denominator < share.numerator
+        made = Trace(context, is_sampled)
+        if is_sampled:
+            made.tracer = self
+            made.method = method
+            made.epoch_ns = time.time_ns() - _ns(monotonic())
+        return made, b"%b%b\r\n" % (fields, b"\r\n".join(made.lines))
+
+    def take(self) -> tuple[Span, ...]:
+        """Hand over the spans that have ended since the last time."""
+        spans, self._spans = tuple(self._spans), []
+        return spans
+
+    def record(
+        self,
+        made: Trace,
+        role: Literal["server", "client", "mirror"],
+        span_id: bytes,
+        times: tuple[float, float],
+        attributes: Attributes,
+        error: str,
+    ) -> None:
+        """Keep the span of one side; `times` are its begin and end, as `monotonic` has them."""
+        if len(self._spans) >= MOST_SPANS:
+            self.dropped += 1
+            return
+        method = text(made.method) if made.method in _METHODS else ""
+        attributes += (("http.request.method", method or "_OTHER"),)
+        if error:
+            attributes += (("error.type", error),)
+        began, ended = times
+        self._spans.append(
+            Span(
+                name="mirror" if role == "mirror" else method or "HTTP",
+                kind="server" if role == "server" else "client",
+                trace_id=text(made.trace_id),
+                span_id=text(span_id),
+                parent_id=text(made.context.parent_id if role == "server" else made.server_id),
+                start_ns=made.epoch_ns + _ns(began),
+                end_ns=made.epoch_ns + _ns(ended),
+                attributes=attributes,
+                is_error=bool(error),
+                trace_state=text(made.context.state) if len(made.context.state) <= _MAX_STATE else "",
+            )
+        )
+
+
+def text(raw: bytes) -> str:
+    """Return bytes of a head as a span says them."""
+    return raw.decode("latin-1")
+
+
+def status_attributes(status: int) -> Attributes:
+    """Return the attribute of a response's status; none for 0, which is no response."""
+    return (("http.response.status_code", status),) if status else ()
+
+
+def error_of(status: int, least: int) -> str:
+    """Return the error type of a status from `least` up."""
+    return str(status) if status >= least else ""
+
+
+def _ns(seconds: float) -> int:
+    return int(seconds * 1e9)
