@@ -1,60 +1,59 @@
 """mirror-proxy: a reverse proxy that copies requests to mirrors, and lets no mirror hurt a client.
 
-Floors. A row may import from any row below it, never from one above:
+Layers. A row imports from rows below it only, and packages in one row never import each other:
 
-    cli
-    demo
-    supervisor
-    admin  worker  comparer          neighbours; they speak only through control
-    control  explanation
-    dataplane                        one worker's sockets, clusters and counters
-    journal  census  tracer          what is written and read of requests
-    exchange                         the life of one request
-    detour                           what is done before a request is sent on, or in place of that
-    admission  forwarding  retrying  who copies it; what each side is sent; whether it is tried again
-    snapshot  tunnel                 the compiled configuration; an upgraded connection
-    route  holdings                  one route, compiled; what a worker holds for longer than a snapshot
-    capture  ramp                    two answers to one request, on their way to the comparer; a plan to send more
-    mirror  advice  report  store
-    routing  upstream  downstream  translate  compare    neighbours; none imports another
-    config  runtime  telemetry  flow  backlog  tasks  clock  descriptors  version  template
-    event                            what a log line says: fixed words, then key=value
-    pattern  visible                 regular expressions in RE2's syntax; text in which nothing is hidden
-    http1                            no asyncio, no clock, no I/O
+    cli                              one module a command: parse, call, print
+    demo                             embedded v1 and v2, and some traffic
+    supervisor  explain              the process that starts the others; what would happen to one request
+    admin  worker  comparison.process
+                                     the HTTP API and page; one process with one loop; the comparer
+    control  exchange  check  ramp   messages between processes; the life of one request; what a configuration does
+    snapshot  translate              the compiled configuration; how other dialects say it
+    comparison.capture  comparison.report
+                                     two responses to one request, kept in a worker; figures and pages of many
+    mirror  comparison.store         policy, shadow requests and their limits; what was compared, on disk
+    routing  upstream  downstream  comparison.diff
+    tasks  descriptors               background tasks; how many file descriptors each part may use
+    telemetry                        counters, metrics, log, access log, traces
+    config  overrides  flow  backlog  clock  template  version
+    http1  regex  text               HTTP/1.1 without sockets or clock; RE2's syntax; text for people
     errors
+
+Four fifths of this is not on the path of a request: configuration and translation alone are a third.
 
 The walk of one request, to be read in this order:
 
      1. `downstream.connection` is given bytes; `http1.request` reads a head or refuses it.
-     2. `exchange` begins with the present `snapshot`, and ends with the same one.
+     2. `exchange.exchange` begins with the present `snapshot`, and ends with the same one.
      3. `routing.table` finds the route; one draw, of chance or of who asks (`routing.sticky`), picks the
         destination (`routing.split`) and serves all mirrors.
-     4. `detour`: what redirects or answers by itself does so here; a fault, a preflight. The rest is sent on.
-     5. `forwarding` makes the changes that route and destination want.
+     4. `exchange.filters`: what redirects or answers by itself does so here; a fault, a preflight. The rest is sent on.
+     5. `exchange.headers` makes the changes that route and destination want.
      6. `upstream.cluster` takes a kept connection to an endpoint (`upstream.balancer`) or makes one; the head goes out.
-     7. `admission` asks each mirror: `mirror.policy` admits the request, or names the outcome that says why not.
-     8. `mirror.request` writes the copy's head, and `mirror.shadow` sends it, on connections of its own.
+     7. `exchange.mirroring` asks each mirror: `mirror.policy` admits the request, or names the outcome that says why
+        not.
+     8. `mirror.request` writes the head of the shadow request, and `mirror.shadow` sends it, on connections of its own.
      9. Pieces of the body go to the primary, and by reference to each shadow that keeps up.
-    10. `retrying` follows an attempt that failed with another, until something has gone to the client; no mirror is
-        asked again.
+    10. `exchange.retrying` follows an attempt that failed with another, until something has gone to the client. Mirrors
+        are not asked again.
     11. The primary's response flows back; pressure from the client slows it, nothing from a mirror does.
-    12. `exchange` finishes exactly once: it counts (`telemetry.stats`), writes to the `journal`, and where traces go
-        somewhere, `tracer` makes spans of it.
-    13. Each shadow ends by itself, with exactly one outcome; its reply is read and dropped. Of a request that is
-        captured (`capture`) both answers are kept, and go to the comparer once both have ended.
+    12. `exchange.exchange` finishes exactly once: it counts (`telemetry.stats`), writes to the access log
+        (`worker.records`), and records spans where traces are exported (`worker.spans`).
+    13. Each shadow ends by itself, with exactly one outcome; its response is read and dropped. Of a request that is
+        captured (`comparison.capture`) both responses are kept, and go to the comparer once both have ended.
 
-The walk of a configuration: `config` reads documents and flags into one frozen `config.model`, or tells every
+The walk of a configuration: `config` reads documents and flags into one frozen `config.model`, or lists every
 problem; `supervisor` sends it to each `worker` through `control`; `snapshot` compiles it and takes over what
-`holdings` keep. Weights, percents and pauses that an operator sets while the proxy runs are `runtime` overrides. For
-people, `advice` tells what a configuration does, `explanation` what it does to one request, `translate` how others
-say it.
+`snapshot.state` keeps. Weights, percents and pauses that an operator sets while the proxy runs are `overrides`. For
+people, `check` says what a configuration does, `explain` what it does to one request; `translate` writes it in other
+dialects.
 
-The walk of a pair, two answers to one request: `capture` sends it into a pipe that drops when it is full;
-`comparer` reads it in its own time, has `compare.differ` find how the two differ, counts that (`compare.totals` has the
-families) and writes it to the `store`. A `report`, on the terminal or on the page, makes figures of the totals; there
-`compare.noise` holds each field against pairs of one version. A `ramp` is judged by the same figures, step by step, and
-`supervisor.ramp` carries it out.
+The walk of a pair, two responses to one request: `comparison.capture` sends it into a pipe that drops when it is full;
+`comparison.process` reads it in its own time, has `comparison.diff.differ` find how the two differ, counts that
+(`comparison.diff.totals` has the families) and writes it to the `comparison.store`. `comparison.report`, on the terminal
+or on the page, makes figures of the totals; `comparison.diff.noise` holds each field against pairs of one version. A
+`ramp` is judged by the same figures, step by step, and `supervisor.ramp` carries it out.
 
-Start with `exchange`, then `mirror.shadow`; `config.model` is the contract between configuration and data
+Start with `exchange.exchange`, then `mirror.shadow`; `config.model` is the contract between configuration and data
 plane. The version is the installed distribution's (`importlib.metadata`), and stands in pyproject.toml only.
 """
