@@ -83,7 +83,7 @@ async def test_a_connection_that_has_just_come_stays_and_one_that_has_been_idle_
     used = await connect(served)
     assert (await used.ask(get())).status == 200
     fresh = await connect(served)
-    await until(lambda: len(served.inner._door.connections) == 2, "the fresh connection")
+    await until(lambda: len(served.inner._downstream.connections) == 2, "the fresh connection")
     assert (await (await connect(served)).ask(get())).status == 200
     assert await used.is_closed()
     assert (await fresh.ask(get())).status == 200
@@ -111,7 +111,7 @@ async def test_half_a_head_is_not_idle(origin: MakeOrigin, plane: MakePlane, con
     slow = await connect(served)
     assert (await slow.ask(get())).status == 200
     await slow.send(get()[:-2])
-    await until(lambda: not any(one.is_idle for one in served.inner._door.connections), "half a head")
+    await until(lambda: not any(one.is_idle for one in served.inner._downstream.connections), "half a head")
     await refused(await connect(served))
     assert (await slow.ask(b"\r\n")).status == 200
 
@@ -125,7 +125,7 @@ async def test_a_silent_client_gets_503_too(
     await full(served, connect, 1)
     silent = await connect(served)
     assert (await silent.response()).status == 503
-    await until(lambda: not served.inner._door.refused, "the silent one to be cut off")
+    await until(lambda: not served.inner._downstream.refused, "the silent one to be cut off")
     held.release.set()
 
 
@@ -137,9 +137,9 @@ async def test_a_client_that_leaves_instead_of_asking_is_no_refusal_that_lasts(
     await full(served, connect, 1)
     for leave in (Client.reset, Client.half_close):
         gone = await connect(served)
-        await until(lambda: served.inner._door.refused == 1, "the refusal")
+        await until(lambda: served.inner._downstream.refused == 1, "the refusal")
         leave(gone)
-        await until(lambda: not served.inner._door.refused, "its end")
+        await until(lambda: not served.inner._downstream.refused, "its end")
     held.release.set()
 
 
@@ -151,7 +151,7 @@ async def test_a_client_waits_in_the_queue_while_as_many_as_may_be_are_refused(
     served = await plane(await origin(held), limits={"max_connections": 1})
     (busy,) = await full(served, connect, 1)
     silent = [await connect(served) for _ in range(2)]
-    await until(lambda: served.inner._door.refused == 2, "both refusals")
+    await until(lambda: served.inner._downstream.refused == 2, "both refusals")
     waiting = await connect(served)
     await waiting.send(get())
     held.release.set()

@@ -30,24 +30,24 @@ class Sender:
 def test_the_oldest_is_refused_however_much_it_holds() -> None:
     budget = HeadBudget(100)
     first, second, third = Sender(budget), Sender(budget), Sender(budget)
-    budget.hold(first, 10)
-    budget.hold(second, 60)
-    budget.hold(first, 30)
+    budget.set_size(first, 10)
+    budget.set_size(second, 60)
+    budget.set_size(first, 30)
     assert not first.is_refused
-    budget.hold(third, 20)
+    budget.set_size(third, 20)
     assert [one.is_refused for one in (first, second, third)] == [True, False, False]
-    assert budget.held == 80
+    assert budget.used_bytes == 80
     budget.drop(second)
     budget.drop(second)
-    assert budget.held == 20
+    assert budget.used_bytes == 20
 
 
 def test_one_that_is_larger_than_the_budget_is_refused_itself() -> None:
     budget = HeadBudget(100)
     only = Sender(budget)
-    budget.hold(only, 101)
+    budget.set_size(only, 101)
     assert only.is_refused
-    assert budget.held == 0
+    assert budget.used_bytes == 0
 
 
 def test_a_request_that_waits_is_counted_until_its_head_is_read_or_there_is_no_room() -> None:
@@ -55,14 +55,14 @@ def test_a_request_that_waits_is_counted_until_its_head_is_read_or_there_is_no_r
     first, second = Sender(budget), Sender(budget)
     assert budget.queue(first, 60)
     assert not budget.queue(second, 50)
-    assert budget.held == 60
-    budget.hold(first, 70)
-    assert budget.held == 70
+    assert budget.used_bytes == 60
+    budget.set_size(first, 70)
+    assert budget.used_bytes == 70
     assert budget.queue(second, 30)
     assert not budget.queue(second, 31)
-    assert (budget.held, first.is_refused, second.is_refused) == (70, False, False)
+    assert (budget.used_bytes, first.is_refused, second.is_refused) == (70, False, False)
     budget.drop(first)
-    assert budget.held == 0
+    assert budget.used_bytes == 0
 
 
 async def half_heads(served: Plane, connect: Connect, count: int, size: int) -> list[Client]:
@@ -70,7 +70,7 @@ async def half_heads(served: Plane, connect: Connect, count: int, size: int) -> 
     for number in range(1, count + 1):
         clients.append(await connect(served))
         await clients[-1].send(HALF + b"a" * (size - len(HALF)))
-        await until(lambda: served.inner._door.heads.held == number * size, "half a head")  # noqa: B023
+        await until(lambda: served.inner._downstream.heads.used_bytes == number * size, "half a head")  # noqa: B023
     return clients
 
 
@@ -97,13 +97,13 @@ async def test_a_head_that_is_finished_refused_or_gone_is_counted_out(
     origin: MakeOrigin, plane: MakePlane, connect: Connect
 ) -> None:
     served = await plane(await origin(), limits={"head_timeout_s": 0.5})
-    heads = served.inner._door.heads
+    heads = served.inner._downstream.heads
     finished, broken, left, late = await half_heads(served, connect, 4, KIB)
     assert (await finished.ask(b"\r\n\r\n")).status == 200
     assert (await broken.ask(b"\n")).status == 400
     left.reset()
     assert (await late.response()).status == 408
-    await until(lambda: heads.held == 0, "all to be counted out")
+    await until(lambda: heads.used_bytes == 0, "all to be counted out")
 
 
 async def test_a_pipelined_half_head_counts_too(
@@ -112,9 +112,9 @@ async def test_a_pipelined_half_head_counts_too(
     served = await plane(await origin())
     client = await connect(served)
     assert (await client.ask(get() + HALF)).status == 200
-    await until(lambda: served.inner._door.heads.held == len(HALF), "the second head's half")
+    await until(lambda: served.inner._downstream.heads.used_bytes == len(HALF), "the second head's half")
     assert (await client.ask(b"\r\n\r\n")).status == 200
-    assert served.inner._door.heads.held == 0
+    assert served.inner._downstream.heads.used_bytes == 0
 
 
 async def test_a_pipelined_request_without_room_is_dropped_and_the_one_before_it_is_answered(
@@ -133,8 +133,8 @@ async def test_a_pipelined_request_without_room_is_dropped_and_the_one_before_it
     for client in clients:
         await client.send(get() + HALF + b"a" * (30 * KIB))
     await until(lambda: len(v1.requests) == 10, "every first request")
-    heads = served.inner._door.heads
-    await until(lambda: heads.held == 2 * (len(HALF) + 30 * KIB), "two to wait")
+    heads = served.inner._downstream.heads
+    await until(lambda: heads.used_bytes == 2 * (len(HALF) + 30 * KIB), "two to wait")
     for client in clients:
         await client.send(b"a" * 10)
     release.set()
@@ -143,7 +143,7 @@ async def test_a_pipelined_request_without_room_is_dropped_and_the_one_before_it
     assert len(v1.requests) == 10
     for client in clients[:2]:
         assert (await client.ask(b"\r\n\r\n")).status == 200
-    assert heads.held == 0
+    assert heads.used_bytes == 0
 
 
 async def test_bodies_beyond_the_budget_are_not_kept_for_a_retry(
@@ -151,14 +151,14 @@ async def test_bodies_beyond_the_budget_are_not_kept_for_a_retry(
 ) -> None:
     v1 = await origin()
     served = await plane(v1, settings={"memory": Memory(replays_bytes=64 * KIB)})
-    door = served.inner._door
+    downstream = served.inner._downstream
     clients = [await connect(served) for _ in range(8)]
     body = bytes(20 * KIB)
     for number, client in enumerate(clients, 1):
         await client.send(post(body)[:-1])
         await until(lambda: len(v1.requests) == number, "its head")  # noqa: B023
         await until(lambda: len(v1.requests[-1].body) == len(body) - 1, "its body")
-    assert 40 * KIB <= door.replay_bytes <= 64 * KIB
+    assert 40 * KIB <= downstream.replay_bytes <= 64 * KIB
     assert {(await client.ask(b"\0")).status for client in clients} == {200}
-    assert door.replay_bytes == 0
+    assert downstream.replay_bytes == 0
     assert [len(request.body) for request in v1.requests] == [len(body)] * 8

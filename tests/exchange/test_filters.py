@@ -215,7 +215,7 @@ async def test_a_delayed_upload_is_not_taken_in_without_bound(
     body = b"x" * 8_000_000
     client.writer.write(post(body))
     await until(lambda: served.count("downstream_requests_active"), "the request")
-    [connection] = served.inner._door.connections
+    [connection] = served.inner._downstream.connections
     await until(lambda: connection._valve.reasons, "the client to be paused")
     assert connection._stream.pending.size < 1_000_000
     assert (await client.response()).status == 200

@@ -166,7 +166,7 @@ async def test_empty_lines_start_no_clock_anew(
     served = await plane(await origin())
     client = await connect(served)
     await client.ask(get())
-    [connection] = served.inner._door.connections
+    [connection] = served.inner._downstream.connections
     before = connection.deadline
     for count, data in enumerate((b"\r\n", b"\r", b"\n\r", b"\n\r\n"), 1):
         await client.send(data)
@@ -243,7 +243,7 @@ async def test_what_waits_for_a_stalled_primary_is_bounded_however_small_the_chu
 
 async def until_connections(served: Plane) -> list[DownstreamConnection]:
     await until(lambda: served.count("downstream_requests_active"), "the request")
-    return [*served.inner._door.connections]
+    return [*served.inner._downstream.connections]
 
 
 async def test_mirror_time_is_measured_for_each_mirror(
@@ -358,8 +358,8 @@ async def test_empty_lines_count_anew_with_each_request(
 
 
 async def connected(served: Plane) -> list[DownstreamConnection]:
-    await until(lambda: served.inner._door.connections, "the connection")
-    return [*served.inner._door.connections]
+    await until(lambda: served.inner._downstream.connections, "the connection")
+    return [*served.inner._downstream.connections]
 
 
 async def test_request_after_an_empty_line_is_not_refused_as_an_unfinished_head(
@@ -380,7 +380,7 @@ async def test_request_after_an_empty_line_is_not_refused_as_an_unfinished_head(
     await until(lambda: connection._empty_bytes, "the empty line")
     await client.send(get())
     assert (await client.head()).status == 200
-    served.inner._door.heads.limit = 1000
+    served.inner._downstream.heads.limit = 1000
     other = await connect(served)
     await other.send(get()[:-2] + b"a: " + b"b" * 2000)
     assert (await other.response()).status == 503

@@ -90,7 +90,7 @@ async def test_a_reload_changes_what_kept_clusters_and_clients_hold_messages_to(
         assert [(one.max_headers, one.max_response_head_bytes, one.trailers) for one in kept.values()] == [
             wanted
         ] * 2
-        assert served.inner._door.trailers == settings.http1.trailers
+        assert served.inner._downstream.trailers == settings.http1.trailers
 
 
 async def test_a_request_ends_on_the_snapshot_it_began_with(

@@ -143,7 +143,7 @@ async def test_a_request_timed_out_before_its_response_counts_and_is_given_up(
     client = await connect(served)
     await client.send(get())
     await until(lambda: v1.requests, "the request")
-    [downstream] = served.inner._door.connections
+    [downstream] = served.inner._downstream.connections
     assert isinstance(downstream._stream, Exchange)
     assert downstream._stream._upstream is not None
     downstream._stream._upstream.time_out()

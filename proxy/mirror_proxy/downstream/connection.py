@@ -14,8 +14,8 @@ from typing import Any, cast
 
 from mirror_proxy import flow
 from mirror_proxy.clock import NEVER
-from mirror_proxy.downstream.door import Door
-from mirror_proxy.downstream.stream import Stream, Tunnel
+from mirror_proxy.downstream.state import DownstreamState
+from mirror_proxy.downstream.stream import DownstreamStream, DownstreamTunnel
 from mirror_proxy.errors import BadMessageError
 from mirror_proxy.http1 import framing, serializer
 from mirror_proxy.http1.chunked import ChunkedReader
@@ -36,12 +36,12 @@ class DownstreamConnection(asyncio.Protocol):
 
     __slots__ = (
         "_buffer", "_chunked", "_empty_bytes", "_has_head_begun", "_head", "_is_full", "_is_last", "_left",
-        "_lingering", "_ready", "_stream", "_tunnel", "_uploading", "_valve", "alarm", "bound", "deadline", "door",
-        "forwarded_lines", "idle_since", "is_queued", "local_ip", "peer_ip", "scheme", "transport",
+        "_lingering", "_ready", "_stream", "_tunnel", "_uploading", "_valve", "alarm", "bound", "deadline",
+        "downstream", "forwarded_lines", "idle_since", "is_queued", "local_ip", "peer_ip", "scheme", "transport",
     )  # fmt: skip
 
-    def __init__(self, door: Door, scheme: bytes) -> None:
-        self.door = door
+    def __init__(self, downstream: DownstreamState, scheme: bytes) -> None:
+        self.downstream = downstream
         self.scheme = scheme
         self.deadline = self.alarm = NEVER
         #: Idle upstream connections for this connection only, by cluster; None until a request authenticates it.
@@ -54,8 +54,8 @@ class DownstreamConnection(asyncio.Protocol):
         self._head: RequestHead
         self._chunked: ChunkedReader | None = None
         self._left = 0
-        self._stream: Stream | None = None
-        self._tunnel: Tunnel | None = None
+        self._stream: DownstreamStream | None = None
+        self._tunnel: DownstreamTunnel | None = None
         self._uploading = False
         self._lingering = False
         self._ready = False
@@ -90,7 +90,7 @@ class DownstreamConnection(asyncio.Protocol):
         """Clear a reason to pause."""
         self._valve.resume(reason)
         if self._valve.reasons == flow.TURN:
-            self.door.backlog.add(self)
+            self.downstream.backlog.add(self)
 
     def finish(self, keep_alive: bool) -> None:
         """Take the next request or close, after the response is written."""
@@ -123,7 +123,7 @@ class DownstreamConnection(asyncio.Protocol):
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
         self.transport.abort()
 
-    def start_tunnel(self, tunnel: Tunnel) -> None:
+    def start_tunnel(self, tunnel: DownstreamTunnel) -> None:
         """Hand every further byte to `tunnel`, starting with the bytes that have arrived."""
         self._stream = None
         self._tunnel = tunnel
@@ -132,7 +132,7 @@ class DownstreamConnection(asyncio.Protocol):
         if self._is_last:  # the first bytes of the tunnel were dropped
             self.transport.abort()
         elif self._buffer:
-            self.door.heads.drop(self)
+            self.downstream.heads.drop(self)
             data = bytes(self._buffer)
             self._buffer.clear()
             tunnel.on_downstream_data(data)
@@ -140,17 +140,17 @@ class DownstreamConnection(asyncio.Protocol):
     def drain(self) -> None:
         """Close an idle connection soon; a request in flight still gets its response, which is the last."""
         if self._ready and not self._buffer:
-            self.door.wheel.set(self, min(self.deadline, monotonic() + LAST_REQUEST_S))
+            self.downstream.wheel.set(self, min(self.deadline, monotonic() + LAST_REQUEST_S))
 
     # --- connection callbacks ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the loop once accepted (and, with TLS, shaken hands)."""
         transport = cast("asyncio.Transport", transport)
-        door = self.door
+        downstream = self.downstream
         self.transport = transport
         self._valve = flow.ReadValve(transport)
-        door.connections.add(self)
+        downstream.connections.add(self)
         self.peer_ip = _ip(transport.get_extra_info("peername"))
         self.local_ip = _ip(transport.get_extra_info("sockname"))
         self.forwarded_lines = b"x-forwarded-proto: %b\r\nx-forwarded-for: %b\r\n" % (
@@ -159,17 +159,19 @@ class DownstreamConnection(asyncio.Protocol):
         )
         self._ready = True
         self.idle_since = now = monotonic()
-        door.wheel.set(self, now + (LAST_REQUEST_S if door.draining else door.limits.head_timeout_s))
+        downstream.wheel.set(
+            self, now + (LAST_REQUEST_S if downstream.draining else downstream.limits.head_timeout_s)
+        )
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Called by the loop when the connection is closed, by either side."""
-        door = self.door
-        door.connections.discard(self)
-        door.stats.connections_active -= 1
-        door.wheel.forget(self)
+        downstream = self.downstream
+        downstream.connections.discard(self)
+        downstream.stats.connections_active -= 1
+        downstream.wheel.forget(self)
         self._ready = False
         self._buffer.clear()
-        door.heads.drop(self)
+        downstream.heads.drop(self)
         for connection in [*(self.bound or {}).values()]:
             connection.close()
         if self._stream is not None:
@@ -187,7 +189,9 @@ class DownstreamConnection(asyncio.Protocol):
         """Called by the loop with the bytes of one read."""
         if self._ready:
             end = data.find(framing.END_OF_HEAD) + 4
-            is_simple = 4 <= end <= self.door.limits.max_head_bytes and not data.startswith(framing.CRLF)
+            is_simple = 4 <= end <= self.downstream.limits.max_head_bytes and not data.startswith(
+                framing.CRLF
+            )
             if is_simple and not (
                 self._buffer or self._empty_bytes
             ):  # a whole head in one read, as most come
@@ -218,7 +222,7 @@ class DownstreamConnection(asyncio.Protocol):
         """Called by the transport below its low-water mark."""
         self._is_full = False
         if self._lingering:
-            self.door.wheel.set(self, monotonic() + LINGER_S)
+            self.downstream.wheel.set(self, monotonic() + LINGER_S)
         elif not self._uploading and not self._ready:
             self.deadline = NEVER
         target = self._stream or self._tunnel
@@ -260,7 +264,7 @@ class DownstreamConnection(asyncio.Protocol):
 
     def _expect_progress(self) -> None:
         """Restart the idle time."""
-        self.door.wheel.set(self, monotonic() + self.door.limits.idle_timeout_s)
+        self.downstream.wheel.set(self, monotonic() + self.downstream.limits.idle_timeout_s)
 
     # --- reading ---
 
@@ -270,26 +274,28 @@ class DownstreamConnection(asyncio.Protocol):
             return
         if self._buffer:
             self._valve.resume(flow.PEER_FULL | flow.CONNECTING)
-            self.door.backlog.add(self)
+            self.downstream.backlog.add(self)
             return
         self._ready = True
         if self._valve.reasons:
             self._valve.resume(flow.EVERY_REASON)
-        door = self.door
+        downstream = self.downstream
         self.idle_since = now = monotonic()
-        self.deadline = when = now + (LAST_REQUEST_S if door.draining else door.limits.idle_timeout_s)
+        self.deadline = when = now + (
+            LAST_REQUEST_S if downstream.draining else downstream.limits.idle_timeout_s
+        )
         if when < self.alarm:
-            door.wheel.set(self, when)
+            downstream.wheel.set(self, when)
 
     def _next(self) -> None:
         """Read the next pipelined request."""
         self._ready = True
-        self.door.wheel.set(self, monotonic() + self.door.limits.head_timeout_s)
+        self.downstream.wheel.set(self, monotonic() + self.downstream.limits.head_timeout_s)
         self._read_buffered_head()
 
     def _read_buffered_head(self, searched: int = 0) -> None:
         """Read a head from the buffer; the first `searched` bytes do not contain its end."""
-        buffer, most = self._buffer, self.door.limits.max_head_bytes
+        buffer, most = self._buffer, self.downstream.limits.max_head_bytes
         if buffer.startswith(framing.CRLF):
             searched = 0
             self._drop_empty_lines()
@@ -301,7 +307,7 @@ class DownstreamConnection(asyncio.Protocol):
         elif end >= 4:
             raw = bytes(buffer[:end])
             del buffer[:end]
-            self.door.heads.drop(self)
+            self.downstream.heads.drop(self)
             self._has_head_begun = False
             self._empty_bytes = 0
             self._on_head(raw, buffer, 0)
@@ -322,17 +328,17 @@ class DownstreamConnection(asyncio.Protocol):
     def _await_rest_of_head(self) -> None:
         if not self._has_head_begun and self._buffer.strip(b"\r"):
             self._has_head_begun = True
-            self.door.wheel.set(self, monotonic() + self.door.limits.head_timeout_s)
+            self.downstream.wheel.set(self, monotonic() + self.downstream.limits.head_timeout_s)
         self._valve.resume(flow.EVERY_REASON)
         if self._has_head_begun:
-            self.door.heads.hold(self, len(self._buffer))
+            self.downstream.heads.set_size(self, len(self._buffer))
 
     def _on_head(self, raw: bytes, data: bytes | bytearray, at: int) -> None:
         """Take a complete head; the bytes read after it are `data` from `at` on."""
-        door = self.door
+        downstream = self.downstream
         body = b""
         try:
-            head = read_request(raw, door.limits.max_headers, door.upgrades)
+            head = read_request(raw, downstream.limits.max_headers, downstream.upgrades)
             if head.framing != framing.NONE:
                 self._begin_body(head)
                 body, at = self._take_body(data, at)
@@ -346,7 +352,7 @@ class DownstreamConnection(asyncio.Protocol):
             self._expect_progress()
         if at < len(data) or data is self._buffer:
             self._keep(data, at)
-        self._stream = door.handler(self, head, body, not self._uploading)
+        self._stream = downstream.handler(self, head, body, not self._uploading)
 
     def _begin_body(self, head: RequestHead) -> None:
         self._uploading = True
@@ -373,7 +379,7 @@ class DownstreamConnection(asyncio.Protocol):
         if chunked.is_done:
             self._uploading = False
             self._chunked = None
-            if self.door.trailers:
+            if self.downstream.trailers:
                 self._head.trailers = chunked.trailers
         return chunked.payload, stop
 
@@ -405,9 +411,9 @@ class DownstreamConnection(asyncio.Protocol):
         if self._uploading and buffer:
             self._valve.pause(flow.TURN)
             self._valve.resume(flow.PIPELINE)
-            self.door.backlog.add(self)
+            self.downstream.backlog.add(self)
             return
-        if buffer and (self._is_last or not self.door.heads.queue(self, len(buffer))):
+        if buffer and (self._is_last or not self.downstream.heads.queue(self, len(buffer))):
             self._is_last = True
             buffer.clear()
         if len(buffer) > flow.HIGH_WATER:
@@ -420,7 +426,7 @@ class DownstreamConnection(asyncio.Protocol):
 
     def _refuse(self, error: BadMessageError) -> None:
         """Respond to a malformed request with one line, and close."""
-        bad = self.door.stats.bad_requests
+        bad = self.downstream.stats.bad_requests
         bad[error.status] = bad.get(error.status, 0) + 1
         self._ready = False
         self.write(serializer.local_reply(error.status, error.reason.encode() + b"\n", keep_alive=False))
@@ -431,7 +437,7 @@ class DownstreamConnection(asyncio.Protocol):
         if self._ready:
             self._refuse(BadMessageError(503, "too many unfinished heads"))
         else:
-            self.door.heads.drop(self)
+            self.downstream.heads.drop(self)
 
     def refuse_body(self, error: BadMessageError) -> None:
         """Respond to a malformed body with the reason, and close."""
@@ -443,7 +449,7 @@ class DownstreamConnection(asyncio.Protocol):
         self._uploading = False
         self._lingering = True
         self._buffer.clear()
-        self.door.heads.drop(self)
+        self.downstream.heads.drop(self)
         if self.transport.is_closing():
             return
         self._valve.resume(flow.EVERY_REASON)
@@ -451,8 +457,8 @@ class DownstreamConnection(asyncio.Protocol):
             self.transport.write_eof()
             if self.transport.get_write_buffer_size():
                 self.transport.set_write_buffer_limits(high=0)  # full until all of it is written
-            idle_s = self.door.limits.idle_timeout_s if self._is_full else LINGER_S
-            self.door.wheel.set(self, monotonic() + idle_s)
+            idle_s = self.downstream.limits.idle_timeout_s if self._is_full else LINGER_S
+            self.downstream.wheel.set(self, monotonic() + idle_s)
         else:
             self.close()
 

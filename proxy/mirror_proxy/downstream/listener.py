@@ -8,17 +8,17 @@ import errno
 import logging
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from mirror_proxy.config.model import ListenerTls
 from mirror_proxy.descriptors import is_exhaustion
-from mirror_proxy.downstream.arrival import Arrival
 from mirror_proxy.downstream.client_cert import ServerContext
 from mirror_proxy.downstream.connection import DownstreamConnection
-from mirror_proxy.downstream.door import MOST_REFUSED, Door
-from mirror_proxy.downstream.refusal import PATIENCE_S, Refusal
+from mirror_proxy.downstream.refusal import PATIENCE_S, RefusedConnection
+from mirror_proxy.downstream.state import MOST_REFUSED, DownstreamState
 from mirror_proxy.telemetry.event import event
 
 BACKLOG = 128
@@ -38,13 +38,13 @@ class DownstreamListener:
     (`uv__emfile_trick`). Here such clients wait in the kernel's queue, as do clients over `MOST_REFUSED`.
     """
 
-    def __init__(self, sock: socket.socket, door: Door, tls: ListenerTls | None) -> None:
+    def __init__(self, sock: socket.socket, downstream: DownstreamState, tls: ListenerTls | None) -> None:
         self._sock = sock
-        self._door = door
+        self._downstream = downstream
         self._tls = tls
         self._context = server_context(tls) if tls else None
         self._stamp = _stamp(tls)
-        self._handshake_s = door.limits.head_timeout_s if tls else None
+        self._handshake_s = downstream.limits.head_timeout_s if tls else None
         self._loop = asyncio.get_running_loop()
         self._pause: asyncio.TimerHandle | None = None
 
@@ -62,14 +62,14 @@ class DownstreamListener:
         self._pause_accepting()
         with contextlib.suppress(OSError):  # the queue is empty
             while True:
-                self._take(self._sock.accept()[0], self._door.make_room())
+                self._take(self._sock.accept()[0], self._downstream.make_room())
         self._sock.close()
 
     def _on_client(self) -> None:
         """Accept one client; the loop serves every other ready socket before the next one."""
-        door = self._door
-        has_room = door.make_room()
-        if not has_room and door.refused >= MOST_REFUSED:
+        downstream = self._downstream
+        has_room = downstream.make_room()
+        if not has_room and downstream.refused >= MOST_REFUSED:
             self._pause_accepting(PAUSE_S)
             return
         try:
@@ -82,21 +82,21 @@ class DownstreamListener:
     def _on_accept_failure(self, error: OSError) -> None:
         """Ignore a client that left or that another worker accepted; pause after any other error."""
         if is_exhaustion(error):
-            self._door.descriptors.on_exhausted("accept")
+            self._downstream.descriptors.on_exhausted("accept")
         if error.errno not in _GONE:
             self._pause_accepting(PAUSE_S)
 
     def _take(self, client: socket.socket, has_room: bool) -> None:
         client.setblocking(False)
-        door = self._door
-        door.stats.connections += 1
+        downstream = self._downstream
+        downstream.stats.connections += 1
         if has_room:
-            door.on_accepted()
-            self._attach(client, self._connection, door.on_arrived, self._handshake_s)
+            downstream.on_accepted()
+            self._attach(client, self._connection, downstream.on_attached, self._handshake_s)
         else:
-            door.stats.connections_rejected += 1
-            door.refused += 1
-            self._attach(client, partial(Refusal, door), self._on_refusal_begun, PATIENCE_S)
+            downstream.stats.connections_rejected += 1
+            downstream.refused += 1
+            self._attach(client, partial(RefusedConnection, downstream), self._on_refusal_begun, PATIENCE_S)
 
     def _attach(
         self,
@@ -106,14 +106,16 @@ class DownstreamListener:
         handshake_s: float | None,
     ) -> None:
         handshake = {"ssl_handshake_timeout": handshake_s} if self._context else {}
-        Arrival(self._loop.connect_accepted_socket(protocol, client, ssl=self._context, **handshake), on_end)
+        _Attachment(
+            self._loop.connect_accepted_socket(protocol, client, ssl=self._context, **handshake), on_end
+        )
 
     def _on_refusal_begun(self, is_connected: bool) -> None:
         if not is_connected:
-            self._door.on_refused()
+            self._downstream.on_refused()
 
     def _connection(self) -> DownstreamConnection:
-        return DownstreamConnection(self._door, b"https" if self._tls else b"http")
+        return DownstreamConnection(self._downstream, b"https" if self._tls else b"http")
 
     def _pause_accepting(self, for_s: float | None = None) -> None:
         """Stop accepting for `for_s` seconds; None: for good."""
@@ -141,6 +143,37 @@ class DownstreamListener:
         else:
             self._stamp = stamp
             _log.info(event("certificate is reloaded", file=self._tls.cert_file))
+
+
+class _Attachment:
+    """Attaches an accepted socket to the loop, TLS handshake included.
+
+    Runs `connecting`, the coroutine of `connect_accepted_socket`, and calls `on_end` with whether it succeeded.
+
+    A task would cost each connection 14 µs more, half of what accepting a client takes in all.
+    """
+
+    __slots__ = ("_connecting", "_on_end")
+
+    def __init__(self, connecting: Coroutine[Any, Any, Any], on_end: Callable[[bool], None]) -> None:
+        self._connecting = connecting
+        self._on_end = on_end
+        self._step()
+
+    def _step(self, _waited_for: asyncio.Future[Any] | None = None) -> None:
+        is_over = is_connected = False
+        try:
+            self._connecting.send(None).add_done_callback(self._step)
+        except StopIteration:
+            is_over = is_connected = True
+        except OSError:  # the client is gone, or its handshake failed
+            is_over = True
+        except BaseException:
+            is_over = True
+            raise
+        finally:
+            if is_over:
+                self._on_end(is_connected)
 
 
 def server_context(tls: ListenerTls) -> ssl.SSLContext:

@@ -14,7 +14,7 @@ from mirror_proxy.clock import NEVER
 from mirror_proxy.http1 import serializer
 
 if TYPE_CHECKING:
-    from mirror_proxy.downstream.door import Door
+    from mirror_proxy.downstream.state import DownstreamState
 
 #: Time for a client to send its request, and then to read the response.
 PATIENCE_S = 1.0
@@ -25,13 +25,13 @@ _OVERLOADED = serializer.local_reply(
 )
 
 
-class Refusal(asyncio.Protocol):
+class RefusedConnection(asyncio.Protocol):
     """Owns one client transport until the response is sent; whatever the client sends is dropped."""
 
-    __slots__ = ("_door", "_has_responded", "_transport", "alarm", "deadline")
+    __slots__ = ("_downstream", "_has_responded", "_transport", "alarm", "deadline")
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    def __init__(self, downstream: DownstreamState) -> None:
+        self._downstream = downstream
         self._has_responded = False
         self._transport: asyncio.Transport
         self.deadline = self.alarm = NEVER
@@ -39,7 +39,7 @@ class Refusal(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the request."""
         self._transport = cast("asyncio.Transport", transport)
-        self._door.wheel.set(self, monotonic() + PATIENCE_S)
+        self._downstream.wheel.set(self, monotonic() + PATIENCE_S)
 
     def data_received(self, data: bytes) -> None:  # noqa: ARG002 - asyncio's signature
         """Respond to the first bytes, and read on, so that no reset overtakes the response."""
@@ -59,8 +59,8 @@ class Refusal(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Make room for the next refusal."""
-        self._door.wheel.forget(self)
-        self._door.on_refused()
+        self._downstream.wheel.forget(self)
+        self._downstream.on_refused()
 
     def _respond(self) -> None:
         if self._has_responded:
@@ -71,4 +71,4 @@ class Refusal(asyncio.Protocol):
             self._transport.write_eof()
         else:
             self._transport.close()
-        self._door.wheel.set(self, monotonic() + PATIENCE_S)
+        self._downstream.wheel.set(self, monotonic() + PATIENCE_S)

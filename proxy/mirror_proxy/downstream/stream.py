@@ -1,4 +1,4 @@
-"""What a client connection feeds: an exchange, or once upgraded a tunnel."""
+"""What a client connection calls: an exchange, or a tunnel once the connection is upgraded."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Protocol
 from mirror_proxy.errors import BadMessageError
 
 
-class Stream(Protocol):
+class DownstreamStream(Protocol):
     """The exchange, as its client connection sees it."""
 
     def on_request_data(self, data: bytes, end: bool) -> None:
         """More of the body's payload; `end` once, with the last of it (which may be empty)."""
 
     def on_request_broken(self, error: BadMessageError) -> None:
-        """The body is malformed; the connection closes once this has answered or returned."""
+        """The body is malformed; the connection closes once this has responded or returned."""
 
     def on_client_gone(self) -> None:
         """The client left, or was cut off; nothing can be written any more."""
@@ -26,8 +26,8 @@ class Stream(Protocol):
         """Nothing moved for the idle time; `uploading`: the client owes us body."""
 
 
-class Tunnel(Protocol):
-    """An upgraded connection's other half."""
+class DownstreamTunnel(Protocol):
+    """A tunnel, as its client connection sees it."""
 
     def on_downstream_data(self, data: bytes) -> None:
         """Bytes from the client."""
@@ -39,7 +39,7 @@ class Tunnel(Protocol):
         """The client left."""
 
     def on_client_pressure(self, full: bool) -> None:
-        """See `Stream`."""
+        """See `DownstreamStream`."""
 
     def on_client_idle(self, uploading: bool) -> None:
-        """See `Stream`."""
+        """See `DownstreamStream`."""

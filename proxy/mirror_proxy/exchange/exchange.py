@@ -401,7 +401,7 @@ class Exchange:
     ) -> None:
         """Answer ourselves, with `lines` besides those that every answer has, then changed by `mutations`."""
         self.status = status
-        self.keep_alive &= self.request_done and self.head.minor == 1 and not self.client.door.draining
+        self.keep_alive &= self.request_done and self.head.minor == 1 and not self.client.downstream.draining
         self.client.write(headers.own_answer(self, status, body, lines, mutations))
         self.sent_bytes = len(body)
         self._finish()

@@ -154,7 +154,7 @@ def response_fields(exchange: Exchange, head: ResponseHead) -> bytes:
             out = mutation.apply(out)
     if exchange.late_fields:
         out = _with_late_fields(exchange, out)
-    if not exchange.request_done or exchange.client.door.draining:
+    if not exchange.request_done or exchange.client.downstream.draining:
         exchange.keep_alive = False
     if not exchange.keep_alive:
         return out + b"connection: close\r\n"

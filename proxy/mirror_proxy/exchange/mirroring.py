@@ -19,7 +19,7 @@ _getrandbits = random.getrandbits
 def admit(exchange: Exchange, route: CompiledRoute, fields: bytes, data: bytes) -> None:
     """Start a shadow for each mirror that takes the request; count why the others do not. The route has mirrors."""
     snapshot, head = exchange.snapshot, exchange.head
-    if exchange.client.door.draining:
+    if exchange.client.downstream.draining:
         refuse(exchange, route, "draining")
         return
     if route.mirrors[0].budget.is_shedding:  # one for all mirrors of the worker
@@ -68,7 +68,7 @@ def _baseline_refusal(
 
 def refuse(exchange: Exchange, route: CompiledRoute, outcome: str) -> None:
     """Count a request that no mirror is asked about, for every mirror of its route."""
-    if exchange.client.door.draining:
+    if exchange.client.downstream.draining:
         outcome = "draining"
     for mirror in route.mirrors:
         mirror.count(outcome)

@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 def keep(exchange: Exchange, data: bytes) -> None:
     """Keep what came of the body for another attempt, as long as it is small enough and the worker has room."""
-    door, size = exchange.client.door, len(data)
+    downstream, size = exchange.client.downstream, len(data)
     exchange.received_bytes += size
     if not exchange.is_kept:
         return
     too_large = exchange.received_bytes > exchange.snapshot.retry_buffer_bytes
-    if too_large or door.replay_bytes + size > door.most_replay_bytes:
+    if too_large or downstream.replay_bytes + size > downstream.most_replay_bytes:
         exchange.is_kept = False
         let_go(exchange)
         return
-    door.replay_bytes += size
+    downstream.replay_bytes += size
     if exchange.replay is None:
         exchange.replay = Pieces(data)
     else:
@@ -39,7 +39,7 @@ def keep(exchange: Exchange, data: bytes) -> None:
 def let_go(exchange: Exchange) -> None:
     """Drop what was kept."""
     if exchange.replay is not None:
-        exchange.client.door.replay_bytes -= exchange.replay.size
+        exchange.client.downstream.replay_bytes -= exchange.replay.size
         exchange.replay = None
 
 

@@ -15,8 +15,8 @@ from mirror_proxy.comparison.capture.outlet import Outlet
 from mirror_proxy.config.model import Config, ConfigPart, Listener, Settings
 from mirror_proxy.descriptors import Descriptors, limit_of_process, share_out
 from mirror_proxy.downstream.connection import DownstreamConnection
-from mirror_proxy.downstream.door import Door
 from mirror_proxy.downstream.listener import DownstreamListener
+from mirror_proxy.downstream.state import DownstreamState
 from mirror_proxy.exchange.exchange import Exchange
 from mirror_proxy.http1.request import RequestHead
 from mirror_proxy.mirror.loop import LoopGuard
@@ -89,7 +89,9 @@ class DataPlane:
             pass
         compiler.finish()
         self._holdings.adopt(self.snapshot.held, settings)
-        self._door = Door(self._serve, settings, self._wheel, backlog, self._stats, self._descriptors)
+        self._downstream = DownstreamState(
+            self._serve, settings, self._wheel, backlog, self._stats, self._descriptors
+        )
         self._resolver = Resolver(self._holdings.clusters.values())
 
     def _serve(
@@ -141,7 +143,7 @@ class DataPlane:
         assert snapshot is not None  # noqa: S101 - commit follows prepare
         snapshot.steer(overrides)
         gone = self._holdings.adopt(snapshot.held, snapshot.settings)
-        self._door.apply(snapshot.settings)
+        self._downstream.apply(snapshot.settings)
         self._shedding.limits = snapshot.settings.shed
         self.snapshot = snapshot
         await in_slices(self._settle(snapshot.held, gone))
@@ -182,7 +184,9 @@ class DataPlane:
     async def start(self, sockets: Sequence[tuple[Listener, socket.socket]]) -> None:
         """Resolve names and begin to accept; raises `OSError` for unusable TLS files."""
         self._wheel.start(asyncio.get_running_loop())
-        self._listeners = [DownstreamListener(sock, self._door, listener.tls) for listener, sock in sockets]
+        self._listeners = [
+            DownstreamListener(sock, self._downstream, listener.tls) for listener, sock in sockets
+        ]
         await self._resolver.start()
         for listener in self._listeners:
             listener.start()
@@ -196,8 +200,8 @@ class DataPlane:
 
     def begin_drain(self) -> None:
         """From now on responses say `Connection: close` and idle connections are closed; nothing is mirrored."""
-        self._door.draining = True
-        for connection in list(self._door.connections):
+        self._downstream.draining = True
+        for connection in list(self._downstream.connections):
             connection.drain()
 
     async def finish(self, timeout_s: float) -> None:
@@ -207,7 +211,7 @@ class DataPlane:
             await asyncio.sleep(_FINISH_POLL_S)
         for shadow in self._holdings.shadows():
             shadow.abort("draining")
-        for connection in list(self._door.connections):
+        for connection in list(self._downstream.connections):
             connection.transport.abort()
         await asyncio.sleep(0)
         await self._resolver.stop()
@@ -217,7 +221,7 @@ class DataPlane:
         self._holdings.close()
 
     def _is_busy(self) -> bool:
-        return self._door.is_busy or bool(self._holdings.shadows())
+        return self._downstream.is_busy or bool(self._holdings.shadows())
 
     def reload_certificates(self) -> None:
         """Use the certificate files as they are now."""
