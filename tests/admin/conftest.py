@@ -1,4 +1,4 @@
-"""An admin server over a subject whose figures are known."""
+"""An admin server over a proxy whose figures are known."""
 
 from __future__ import annotations
 
@@ -9,8 +9,16 @@ from dataclasses import replace
 import aiohttp
 import pytest
 
+from mirror_proxy.admin.interface import (
+    LoadedConfig,
+    MirrorOverride,
+    ProxySnapshot,
+    RefusedError,
+    RejectedReload,
+    Row,
+    State,
+)
 from mirror_proxy.admin.server import AdminServer
-from mirror_proxy.admin.subject import Loaded, Refusal, RefusedError, Row, Snapshot, State, Steered
 from mirror_proxy.comparison.diff.difference import Difference
 from mirror_proxy.comparison.diff.example import Example, Search
 from mirror_proxy.comparison.diff.totals import Totals
@@ -101,29 +109,29 @@ class Logs:
 
 
 class Shop:
-    """A subject whose figures are known; `done` is what it was asked to do."""
+    """A proxy whose figures are known; `done` is what it was asked to do."""
 
     state: State = "LIVE"
-    refusal: Refusal | None = None
+    refusal: RejectedReload | None = None
 
     def __init__(self) -> None:
-        self.loaded = Loaded(CONFIG, 3, 1_700_000_000.0)
+        self.loaded = LoadedConfig(CONFIG, 3, 1_700_000_000.0)
         self.weights: dict[str, dict[str, int]] = {}
-        self.mirrors: dict[str, Steered] = {}
+        self.mirrors: dict[str, MirrorOverride] = {}
         self.counted = Totals()
         self.examples: list[Example] = []
         self.done: list[object] = []
         self.logs = Logs(self.done)
         self.ramps = Ladder(self.done)
 
-    async def snapshot(self) -> Snapshot:
+    async def snapshot(self) -> ProxySnapshot:
         outcomes = {
             ("rest", "rest/v2", "completed"): 3.0,
             ("rest", "rest/v2", "lagged"): 0.0,
             ("rest", "other", "reset"): 1.0,
         }
         report = {"mirror_requests_total": dict(outcomes)}
-        return Snapshot(report, [CLUSTER], [{"name": "rest/v2", "in_flight": 1}])  # type: ignore[arg-type]
+        return ProxySnapshot(report, [CLUSTER], [{"name": "rest/v2", "in_flight": 1}])  # type: ignore[arg-type]
 
     def server_info(self) -> Row:
         return {"version": "1.2.3", "state": self.state}
@@ -137,8 +145,11 @@ class Shop:
         self.done.append((route, dict(weights), ttl_s))
         self.weights[route] = dict(weights)
 
-    def steered(self, mirror: str) -> Steered:
-        own, every = self.mirrors.get(mirror, Steered()), self.mirrors.get(ALL_MIRRORS, Steered())
+    def mirror_override(self, mirror: str) -> MirrorOverride:
+        own, every = (
+            self.mirrors.get(mirror, MirrorOverride()),
+            self.mirrors.get(ALL_MIRRORS, MirrorOverride()),
+        )
         return replace(own, paused=own.paused or every.paused)
 
     async def set_mirror(
@@ -146,8 +157,8 @@ class Shop:
     ) -> None:
         self._know(mirror)
         self.done.append((mirror, percent, paused, ttl_s))
-        before = self.mirrors.get(mirror, Steered())
-        self.mirrors[mirror] = Steered(
+        before = self.mirrors.get(mirror, MirrorOverride())
+        self.mirrors[mirror] = MirrorOverride(
             before.percent if percent is None else percent,
             before.paused if paused is None else paused,
             ttl_s,
@@ -156,7 +167,7 @@ class Shop:
     async def reset(self, *, route: str | None = None, mirror: str | None = None) -> None:
         if mirror is not None:
             self._know(mirror)
-            self.mirrors[mirror] = replace(self.mirrors.get(mirror, Steered()), percent=None)
+            self.mirrors[mirror] = replace(self.mirrors.get(mirror, MirrorOverride()), percent=None)
         if route is not None:
             self.weights.pop(route, None)
         self.done.append(("reset", route or mirror))
@@ -184,7 +195,7 @@ class Shop:
     async def difference(self, number: int) -> Example | None:
         return next((one for one in self.examples if one.number == number), None)
 
-    async def reload(self) -> Refusal | None:
+    async def reload(self) -> RejectedReload | None:
         self.done.append("reload")
         return self.refusal
 
@@ -200,17 +211,17 @@ def search_takes(search: Search) -> Callable[[Difference], bool]:
     return lambda one: search.path in {None, one.path} and search.kind in {None, one.kind}
 
 
-class Doors:
-    """Both doors of a running admin server, and one to everything that is not on loopback only."""
+class AdminUrls:
+    """Both listeners of a running admin server, and one to everything that is not on loopback only."""
 
-    def __init__(self, subject: Shop, **sockets: socket.socket) -> None:
+    def __init__(self, proxy: Shop, **sockets: socket.socket) -> None:
         urls = {name: f"http://127.0.0.1:{sock.getsockname()[1]}" for name, sock in sockets.items()}
-        self.subject = subject
+        self.proxy = proxy
         self.everything, self.probes, self.public = urls["everything"], urls["probes"], urls["public"]
 
 
 @pytest.fixture
-async def doors() -> AsyncIterator[Doors]:
+async def urls() -> AsyncIterator[AdminUrls]:
     shop = Shop()
     server = AdminServer(shop)
     everything = socket.create_server(("127.0.0.1", 0))
@@ -220,9 +231,9 @@ async def doors() -> AsyncIterator[Doors]:
         await server.open_probes(probes),
         await server.open(public),
     ]
-    yield Doors(shop, everything=everything, probes=probes, public=public)
-    for door in opened:
-        await door.close()
+    yield AdminUrls(shop, everything=everything, probes=probes, public=public)
+    for listener in opened:
+        await listener.close()
 
 
 @pytest.fixture

@@ -9,20 +9,20 @@ from typing import Any
 import aiohttp
 import pytest
 
-from mirror_proxy.admin.subject import Refusal
-from tests.admin.conftest import Doors
+from mirror_proxy.admin.interface import RejectedReload
+from tests.admin.conftest import AdminUrls
 
 WEIGHTS = {"route": "split", "weights": {"shop/v1": 0, "shop/v2": 100}}
 
 
 async def test_weights_are_set_and_the_route_s_row_is_the_answer(
-    doors: Doors, client: aiohttp.ClientSession
+    urls: AdminUrls, client: aiohttp.ClientSession
 ) -> None:
     body = {**WEIGHTS, "ttl": "5m"}
-    async with client.patch(f"{doors.everything}/routes", json=body) as answer:
+    async with client.patch(f"{urls.everything}/routes", json=body) as answer:
         assert answer.status == 200
         [row] = (await answer.json())["routes"]
-    assert doors.subject.done == [("split", {"shop/v1": 0, "shop/v2": 100}, 300.0)]
+    assert urls.proxy.done == [("split", {"shop/v1": 0, "shop/v2": 100}, 300.0)]
     assert row["overridden"] is True
     assert row["ends_in_s"] == 12.3
     assert [(one["name"], one["file_weight"], one["weight"]) for one in row["destinations"]] == [
@@ -32,20 +32,20 @@ async def test_weights_are_set_and_the_route_s_row_is_the_answer(
 
 
 async def test_null_gives_a_route_the_file_s_weights_again(
-    doors: Doors, client: aiohttp.ClientSession
+    urls: AdminUrls, client: aiohttp.ClientSession
 ) -> None:
-    doors.subject.weights["split"] = {"shop/v2": 30}
+    urls.proxy.weights["split"] = {"shop/v2": 30}
     body = {"route": "split", "weights": None}
-    async with client.patch(f"{doors.everything}/routes", json=body) as answer:
+    async with client.patch(f"{urls.everything}/routes", json=body) as answer:
         [row] = (await answer.json())["routes"]
-    assert doors.subject.done == [("reset", "split")]
+    assert urls.proxy.done == [("reset", "split")]
     assert [one["weight"] for one in row["destinations"]] == [90, 10]
 
 
 async def test_what_the_subject_refuses_is_422_with_what_exists(
-    doors: Doors, client: aiohttp.ClientSession
+    urls: AdminUrls, client: aiohttp.ClientSession
 ) -> None:
-    async with client.patch(f"{doors.everything}/routes", json={**WEIGHTS, "route": "spilt"}) as answer:
+    async with client.patch(f"{urls.everything}/routes", json={**WEIGHTS, "route": "spilt"}) as answer:
         assert answer.status == 422
         assert await answer.json() == {"error": 'there is no route "spilt"', "routes": ["split"]}
 
@@ -71,52 +71,52 @@ async def test_what_the_subject_refuses_is_422_with_what_exists(
     ],
 )
 async def test_nonsense_is_400_with_a_reason_and_changes_nothing(
-    doors: Doors, client: aiohttp.ClientSession, body: bytes, reason: str
+    urls: AdminUrls, client: aiohttp.ClientSession, body: bytes, reason: str
 ) -> None:
     headers = {"Content-Type": "application/json"}
-    async with client.patch(f"{doors.everything}/routes", data=body, headers=headers) as answer:
+    async with client.patch(f"{urls.everything}/routes", data=body, headers=headers) as answer:
         assert answer.status == 400
         assert (await answer.json())["error"].startswith(reason)
-    assert doors.subject.done == []
+    assert urls.proxy.done == []
 
 
-async def test_a_body_that_is_too_large_is_413(doors: Doors, client: aiohttp.ClientSession) -> None:
+async def test_a_body_that_is_too_large_is_413(urls: AdminUrls, client: aiohttp.ClientSession) -> None:
     headers = {"Content-Type": "application/json"}
-    async with client.patch(f"{doors.everything}/routes", data=b" " * 70_000, headers=headers) as answer:
+    async with client.patch(f"{urls.everything}/routes", data=b" " * 70_000, headers=headers) as answer:
         assert answer.status == 413
-    assert doors.subject.done == []
+    assert urls.proxy.done == []
 
 
 async def test_a_body_that_is_not_json_by_its_type_is_415(
-    doors: Doors, client: aiohttp.ClientSession
+    urls: AdminUrls, client: aiohttp.ClientSession
 ) -> None:
     for path in ("/routes", "/reload"):
         method = "PATCH" if path == "/routes" else "POST"
-        async with client.request(method, f"{doors.everything}{path}", data=b"a=1") as answer:
+        async with client.request(method, f"{urls.everything}{path}", data=b"a=1") as answer:
             assert answer.status == 415
-    assert doors.subject.done == []
+    assert urls.proxy.done == []
 
 
 async def test_reload_answers_with_the_generation_or_with_every_problem(
-    doors: Doors, client: aiohttp.ClientSession
+    urls: AdminUrls, client: aiohttp.ClientSession
 ) -> None:
-    async with client.post(f"{doors.everything}/reload") as answer:
+    async with client.post(f"{urls.everything}/reload") as answer:
         assert (answer.status, await answer.json()) == (200, {"generation": 3})
-    doors.subject.refusal = Refusal(("a.yaml:1: one", "a.yaml:2: two"), 0.0)
-    async with client.post(f"{doors.everything}/reload") as answer:
+    urls.proxy.refusal = RejectedReload(("a.yaml:1: one", "a.yaml:2: two"), 0.0)
+    async with client.post(f"{urls.everything}/reload") as answer:
         assert answer.status == 422
         assert (await answer.json())["problems"] == ["a.yaml:1: one", "a.yaml:2: two"]
-    assert doors.subject.done == ["reload", "reload"]
+    assert urls.proxy.done == ["reload", "reload"]
 
 
-async def test_drain_begins_and_is_accepted(doors: Doors, client: aiohttp.ClientSession) -> None:
-    async with client.post(f"{doors.everything}/drain") as answer:
+async def test_drain_begins_and_is_accepted(urls: AdminUrls, client: aiohttp.ClientSession) -> None:
+    async with client.post(f"{urls.everything}/drain") as answer:
         assert (answer.status, await answer.json()) == (202, {"state": "DRAINING"})
-    assert doors.subject.done == ["drain"]
+    assert urls.proxy.done == ["drain"]
 
 
-async def test_the_second_door_takes_no_change(doors: Doors, client: aiohttp.ClientSession) -> None:
-    async with client.post(f"{doors.probes}/drain") as answer:
+async def test_the_second_door_takes_no_change(urls: AdminUrls, client: aiohttp.ClientSession) -> None:
+    async with client.post(f"{urls.probes}/drain") as answer:
         assert answer.status == 404
 
 
@@ -133,78 +133,78 @@ async def test_the_second_door_takes_no_change(doors: Doors, client: aiohttp.Cli
     ],
 )
 async def test_a_page_of_another_origin_changes_nothing(
-    doors: Doors, client: aiohttp.ClientSession, headers: dict[str, str]
+    urls: AdminUrls, client: aiohttp.ClientSession, headers: dict[str, str]
 ) -> None:
     for method, path in (("PATCH", "/routes"), ("POST", "/reload"), ("POST", "/drain")):
         body: Any = WEIGHTS if method == "PATCH" else None
-        url = f"{doors.everything}{path}"
+        url = f"{urls.everything}{path}"
         async with client.request(method, url, json=body, headers=headers) as answer:
             assert answer.status == 403
             assert (await answer.json())["error"]
-    assert doors.subject.done == []
+    assert urls.proxy.done == []
 
 
-async def test_a_page_of_our_own_origin_may(doors: Doors, client: aiohttp.ClientSession) -> None:
-    headers = {"Origin": doors.everything, "Sec-Fetch-Site": "same-origin"}
-    async with client.post(f"{doors.everything}/drain", headers=headers) as answer:
+async def test_a_page_of_our_own_origin_may(urls: AdminUrls, client: aiohttp.ClientSession) -> None:
+    headers = {"Origin": urls.everything, "Sec-Fetch-Site": "same-origin"}
+    async with client.post(f"{urls.everything}/drain", headers=headers) as answer:
         assert answer.status == 202
 
 
 async def test_without_a_token_changes_are_taken_on_loopback_only(
-    doors: Doors, client: aiohttp.ClientSession
+    urls: AdminUrls, client: aiohttp.ClientSession
 ) -> None:
-    async with client.post(f"{doors.public}/drain") as answer:
+    async with client.post(f"{urls.public}/drain") as answer:
         assert answer.status == 403
         assert "set admin.tokenFile" in (await answer.json())["error"]
-    async with client.get(f"{doors.public}/routes") as answer:
+    async with client.get(f"{urls.public}/routes") as answer:
         assert answer.status == 200
-    assert doors.subject.done == []
+    assert urls.proxy.done == []
 
 
 async def test_with_a_token_every_change_needs_it_wherever_it_comes_from(
-    doors: Doors, client: aiohttp.ClientSession, tmp_path: Path
+    urls: AdminUrls, client: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
     token = tmp_path / "token"
     token.write_text("secret\n")
-    doors.subject.require_token(str(token))
-    for door in (doors.everything, doors.public):
+    urls.proxy.require_token(str(token))
+    for listener in (urls.everything, urls.public):
         for shown in ("", "Bearer", "Bearer wrong", "Basic secret", "secret", "Bearer sécret"):
-            async with client.post(f"{door}/drain", headers={"Authorization": shown}) as answer:
+            async with client.post(f"{listener}/drain", headers={"Authorization": shown}) as answer:
                 assert answer.status == 401
                 assert answer.headers["WWW-Authenticate"] == "Bearer"
                 assert "secret" not in await answer.text()
-    assert doors.subject.done == []
-    for door in (doors.everything, doors.public):
-        async with client.post(f"{door}/drain", headers={"Authorization": "Bearer secret"}) as answer:
+    assert urls.proxy.done == []
+    for listener in (urls.everything, urls.public):
+        async with client.post(f"{listener}/drain", headers={"Authorization": "Bearer secret"}) as answer:
             assert answer.status == 202
     token.write_text("rotated")
-    async with client.post(f"{doors.public}/drain", headers={"Authorization": "Bearer secret"}) as answer:
+    async with client.post(f"{urls.public}/drain", headers={"Authorization": "Bearer secret"}) as answer:
         assert answer.status == 401
-    async with client.post(f"{doors.public}/drain", headers={"Authorization": "bearer rotated"}) as answer:
+    async with client.post(f"{urls.public}/drain", headers={"Authorization": "bearer rotated"}) as answer:
         assert answer.status == 202
 
 
 async def test_a_token_that_is_empty_or_cannot_be_read_opens_nothing(
-    doors: Doors, client: aiohttp.ClientSession, tmp_path: Path
+    urls: AdminUrls, client: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
     token = tmp_path / "token"
-    doors.subject.require_token(str(token))
-    async with client.post(f"{doors.everything}/drain", headers={"Authorization": "Bearer "}) as answer:
+    urls.proxy.require_token(str(token))
+    async with client.post(f"{urls.everything}/drain", headers={"Authorization": "Bearer "}) as answer:
         assert answer.status == 503
     token.write_text("\n")
-    async with client.post(f"{doors.everything}/drain", headers={"Authorization": "Bearer "}) as answer:
+    async with client.post(f"{urls.everything}/drain", headers={"Authorization": "Bearer "}) as answer:
         assert answer.status == 401
-    assert doors.subject.done == []
+    assert urls.proxy.done == []
 
 
 async def test_a_token_may_have_any_bytes_and_shown_bytes_that_are_no_text_are_refused(
-    doors: Doors, tmp_path: Path
+    urls: AdminUrls, tmp_path: Path
 ) -> None:
     token = tmp_path / "token"
     token.write_bytes(b"\xff\xfe")
-    doors.subject.require_token(str(token))
+    urls.proxy.require_token(str(token))
     for shown, status in ((b"\xff\xfd", b"401"), (b"\xff\xfe", b"202")):
-        host = doors.everything.removeprefix("http://")
+        host = urls.everything.removeprefix("http://")
         reader, writer = await asyncio.open_connection(*host.split(":"))
         head = b"POST /drain HTTP/1.1\r\nHost: %b\r\nAuthorization: Bearer %b\r\n\r\n" % (
             host.encode(),

@@ -7,11 +7,11 @@ from dataclasses import replace
 import aiohttp
 import pytest
 
-from mirror_proxy.admin.subject import RefusedError
+from mirror_proxy.admin.interface import RefusedError
 from mirror_proxy.comparison.diff.difference import Difference
 from mirror_proxy.comparison.diff.example import Example, Search, Side
 from mirror_proxy.comparison.diff.totals import Totals, from_rows
-from tests.admin.conftest import Doors
+from tests.admin.conftest import AdminUrls
 
 TOTALS = Totals({("compared", "rest", "rest/v2"): 7, ("field", "rest", "rest/v2", "$.a", "value"): 3})
 V1, V2 = Side(200, 1.5, (), "{}"), Side(500, 2.5, (("x-a", "\udcff"),), "")
@@ -19,17 +19,17 @@ PRICE = Difference("$.price", "value", "1", "2")
 EXAMPLE = Example(5.0, "rest", "rest/v2", "shop/v1", "id", "GET", "/<b>", (), V1, V2, (PRICE,), 1)
 
 
-async def ask(client: aiohttp.ClientSession, doors: Doors, path: str) -> tuple[int, dict[str, object]]:
-    async with client.get(f"{doors.everything}/compare/{path}") as answer:
+async def ask(client: aiohttp.ClientSession, urls: AdminUrls, path: str) -> tuple[int, dict[str, object]]:
+    async with client.get(f"{urls.everything}/compare/{path}") as answer:
         assert answer.content_type == "application/json"
         return answer.status, await answer.json()
 
 
 async def test_everything_counted_is_told_with_what_it_is_judged_by(
-    doors: Doors, client: aiohttp.ClientSession
+    urls: AdminUrls, client: aiohttp.ClientSession
 ) -> None:
-    doors.subject.counted = TOTALS
-    status, said = await ask(client, doors, "report")
+    urls.proxy.counted = TOTALS
+    status, said = await ask(client, urls, "report")
     assert status == 200
     assert from_rows(said["totals"]) == TOTALS  # type: ignore[arg-type]
     assert said["thresholds"] == {"relative": 0.2, "absolute": 0.0003, "min_samples": 100}
@@ -42,9 +42,9 @@ async def test_everything_counted_is_told_with_what_it_is_judged_by(
     ("since", "seconds_ago"), [("1h", 3600), ("90s", 90), ("0", None), ("9" * 400, None)]
 )
 async def test_a_span_is_asked_for_by_its_beginning_or_its_length(
-    doors: Doors, client: aiohttp.ClientSession, since: str, seconds_ago: float | None
+    urls: AdminUrls, client: aiohttp.ClientSession, since: str, seconds_ago: float | None
 ) -> None:
-    _, said = await ask(client, doors, f"report?since={since}")
+    _, said = await ask(client, urls, f"report?since={since}")
     now, since_then = said["time"], said["since"]
     assert isinstance(now, float)
     if seconds_ago is not None:
@@ -54,10 +54,10 @@ async def test_a_span_is_asked_for_by_its_beginning_or_its_length(
 
 
 async def test_examples_are_found_by_what_is_asked_of_them(
-    doors: Doors, client: aiohttp.ClientSession
+    urls: AdminUrls, client: aiohttp.ClientSession
 ) -> None:
-    doors.subject.examples = [replace(EXAMPLE, number=number, time=float(number)) for number in range(1, 9)]
-    status, said = await ask(client, doors, "differences?mirror=rest/v2&path=$.price&kind=value&limit=2")
+    urls.proxy.examples = [replace(EXAMPLE, number=number, time=float(number)) for number in range(1, 9)]
+    status, said = await ask(client, urls, "differences?mirror=rest/v2&path=$.price&kind=value&limit=2")
     assert status == 200
     assert isinstance(found := said["differences"], list)
     assert [one["number"] for one in found] == [8, 7]
@@ -65,17 +65,17 @@ async def test_examples_are_found_by_what_is_asked_of_them(
     assert found[0]["differences"] == [
         {"path": "$.price", "kind": "value", "primary": "1", "shadow": "2"},
     ]
-    _, said = await ask(client, doors, "differences?before=3&since=2&route=rest")
+    _, said = await ask(client, urls, "differences?before=3&since=2&route=rest")
     assert isinstance(found := said["differences"], list)
     assert [one["number"] for one in found] == [2]
-    assert await ask(client, doors, "differences?mirror=else") == (200, {"differences": []})
+    assert await ask(client, urls, "differences?mirror=else") == (200, {"differences": []})
 
 
-async def test_one_example_is_told_by_its_number(doors: Doors, client: aiohttp.ClientSession) -> None:
-    doors.subject.examples = [EXAMPLE]
-    status, said = await ask(client, doors, "differences/1")
+async def test_one_example_is_told_by_its_number(urls: AdminUrls, client: aiohttp.ClientSession) -> None:
+    urls.proxy.examples = [EXAMPLE]
+    status, said = await ask(client, urls, "differences/1")
     assert (status, said["target"]) == (200, "/<b>")
-    status, said = await ask(client, doors, "differences/2")
+    status, said = await ask(client, urls, "differences/2")
     assert (status, said) == (404, {"error": "there is no difference 2, or no longer"})
 
 
@@ -97,19 +97,19 @@ async def test_one_example_is_told_by_its_number(doors: Doors, client: aiohttp.C
     ],
 )
 async def test_nonsense_is_400_with_a_reason(
-    doors: Doors, client: aiohttp.ClientSession, path: str, reason: str
+    urls: AdminUrls, client: aiohttp.ClientSession, path: str, reason: str
 ) -> None:
-    status, said = await ask(client, doors, path)
+    status, said = await ask(client, urls, path)
     assert status == 400
     assert isinstance(said["error"], str)
     assert reason in said["error"]
 
 
 async def test_what_cannot_be_told_is_422_with_a_reason(
-    doors: Doors, client: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+    urls: AdminUrls, client: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def refuse(_search: Search) -> tuple[Example, ...]:
         raise RefusedError("nothing is compared")
 
-    monkeypatch.setattr(doors.subject, "differences", refuse)
-    assert await ask(client, doors, "differences") == (422, {"error": "nothing is compared"})
+    monkeypatch.setattr(urls.proxy, "differences", refuse)
+    assert await ask(client, urls, "differences") == (422, {"error": "nothing is compared"})

@@ -1,4 +1,4 @@
-"""Connections of one door: how many, for how long, and who goes for another."""
+"""Connections of one listener: how many, for how long, and who goes for another."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Held(asyncio.Protocol):
         self.received += data
 
 
-class Door:
-    """A door with a clock of its own."""
+class AdminListener:
+    """A listener with a clock of its own."""
 
     def __init__(self) -> None:
         self.time = 100.0
@@ -71,9 +71,9 @@ class Door:
 
 
 @pytest.fixture
-async def door(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Door]:
+async def listener(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AdminListener]:
     monkeypatch.setattr(connections, "MOST", MOST)
-    made = Door()
+    made = AdminListener()
     yield made
     await made.close()
 
@@ -85,81 +85,83 @@ async def lost(reader: asyncio.StreamReader) -> bool:
         return True
 
 
-async def test_the_connection_that_has_waited_for_longest_goes_for_a_new_one(door: Door) -> None:
-    first = await door.connect()
+async def test_the_connection_that_has_waited_for_longest_goes_for_a_new_one(listener: AdminListener) -> None:
+    first = await listener.connect()
     for _ in range(MOST):
-        await door.connect()
+        await listener.connect()
     assert await lost(first)
-    assert len(door.connections) == MOST
-    assert door.ended == {"over_limit": 1, "timeout": 0}
+    assert len(listener.connections) == MOST
+    assert listener.ended == {"over_limit": 1, "timeout": 0}
 
 
-async def test_one_that_works_for_its_client_stays(door: Door) -> None:
-    await door.connect()
-    door.open[0].work()
-    second = await door.connect()
+async def test_one_that_works_for_its_client_stays(listener: AdminListener) -> None:
+    await listener.connect()
+    listener.open[0].work()
+    second = await listener.connect()
     for _ in range(MOST):
-        await door.connect()
+        await listener.connect()
     assert await lost(second)
-    assert not door.clients[0][0].at_eof()
+    assert not listener.clients[0][0].at_eof()
 
 
-async def test_where_all_work_a_new_connection_is_answered_503(door: Door) -> None:
+async def test_where_all_work_a_new_connection_is_answered_503(listener: AdminListener) -> None:
     for _ in range(MOST):
-        await door.connect()
-    for connection in door.open:
+        await listener.connect()
+    for connection in listener.open:
         connection.work()
-    answer = await (await door.connect()).read()
+    answer = await (await listener.connect()).read()
     assert answer.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
     assert answer.endswith(b'{"error": "too many connections; try again soon"}')
-    assert len(door.connections) == MOST
-    assert door.ended == {"over_limit": 1, "timeout": 0}
+    assert len(listener.connections) == MOST
+    assert listener.ended == {"over_limit": 1, "timeout": 0}
 
 
-async def test_descriptors_are_left_for_workers(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    await door.connect()
-    door.open[0].work()
-    monkeypatch.setattr(door.connections, "_last_descriptor", 0)
-    assert (await (await door.connect()).read()).startswith(b"HTTP/1.1 503 ")
+async def test_descriptors_are_left_for_workers(
+    listener: AdminListener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await listener.connect()
+    listener.open[0].work()
+    monkeypatch.setattr(listener.connections, "_last_descriptor", 0)
+    assert (await (await listener.connect()).read()).startswith(b"HTTP/1.1 503 ")
 
 
-async def test_a_head_must_end_in_time_however_slowly_it_comes(door: Door) -> None:
-    reader = await door.connect()
+async def test_a_head_must_end_in_time_however_slowly_it_comes(listener: AdminListener) -> None:
+    reader = await listener.connect()
     for byte in b"GET / HTT":
-        door.time += HEAD_S / 10
-        door.connections.end_overdue(door.time)
-        await door.send(0, bytes([byte]))
-    assert len(door.connections) == 1
-    door.time += HEAD_S / 10
-    door.connections.end_overdue(door.time)
+        listener.time += HEAD_S / 10
+        listener.connections.end_overdue(listener.time)
+        await listener.send(0, bytes([byte]))
+    assert len(listener.connections) == 1
+    listener.time += HEAD_S / 10
+    listener.connections.end_overdue(listener.time)
     assert await lost(reader)
-    assert door.ended == {"over_limit": 0, "timeout": 1}
+    assert listener.ended == {"over_limit": 0, "timeout": 1}
 
 
-async def test_an_idle_connection_has_longer_until_its_next_request_begins(door: Door) -> None:
-    reader = await door.connect()
-    [connection] = door.open
+async def test_an_idle_connection_has_longer_until_its_next_request_begins(listener: AdminListener) -> None:
+    reader = await listener.connect()
+    [connection] = listener.open
     connection.work()
-    door.connections.end_overdue(door.time + 1e9)
+    listener.connections.end_overdue(listener.time + 1e9)
     connection.wait(IDLE_S)
-    door.connections.end_overdue(door.time + IDLE_S - 1)
-    assert len(door.connections) == 1
-    await door.send(0, b"G")
-    door.connections.end_overdue(door.time + HEAD_S)
+    listener.connections.end_overdue(listener.time + IDLE_S - 1)
+    assert len(listener.connections) == 1
+    await listener.send(0, b"G")
+    listener.connections.end_overdue(listener.time + HEAD_S)
     assert await lost(reader)
 
 
-async def test_a_client_that_leaves_is_counted_out(door: Door) -> None:
-    await door.connect()
-    door.clients[0][1].close()
-    await until(lambda: not len(door.connections), "the client to leave")
-    assert door.ended == {"over_limit": 0, "timeout": 0}
+async def test_a_client_that_leaves_is_counted_out(listener: AdminListener) -> None:
+    await listener.connect()
+    listener.clients[0][1].close()
+    await until(lambda: not len(listener.connections), "the client to leave")
+    assert listener.ended == {"over_limit": 0, "timeout": 0}
 
 
-async def test_a_connection_that_goes_before_it_is_made_is_closed(door: Door) -> None:
+async def test_a_connection_that_goes_before_it_is_made_is_closed(listener: AdminListener) -> None:
     for _ in range(MOST + 1):  # all at once: they are accepted in one turn
-        door.clients.append(await asyncio.open_connection(*door.sock.getsockname()))
-        door.time += 1
-    await until(lambda: len(door.inner) > MOST, "all to be accepted")
-    assert await lost(door.clients[0][0])
-    assert len(door.connections) == MOST
+        listener.clients.append(await asyncio.open_connection(*listener.sock.getsockname()))
+        listener.time += 1
+    await until(lambda: len(listener.inner) > MOST, "all to be accepted")
+    assert await lost(listener.clients[0][0])
+    assert len(listener.connections) == MOST

@@ -10,29 +10,29 @@ import aiohttp
 import pytest
 
 from mirror_proxy.admin import rows
-from mirror_proxy.admin.subject import Snapshot, Steered
+from mirror_proxy.admin.interface import MirrorOverride, ProxySnapshot
 from mirror_proxy.config.model import Destination, MirrorPolicy, Route, VirtualHost
 from mirror_proxy.overrides import ALL_MIRRORS
 from mirror_proxy.telemetry.metrics import Report
-from tests.admin.conftest import CONFIG, Doors, Shop
+from tests.admin.conftest import CONFIG, AdminUrls, Shop
 
 V2, REPEAT = "rest/v2", "rest/repeat"
 
 
 async def patch(
-    doors: Doors, client: aiohttp.ClientSession, body: dict[str, Any], status: int = 200
+    urls: AdminUrls, client: aiohttp.ClientSession, body: dict[str, Any], status: int = 200
 ) -> dict[str, Any]:
-    async with client.patch(f"{doors.everything}/mirrors", json=body) as answer:
+    async with client.patch(f"{urls.everything}/mirrors", json=body) as answer:
         assert answer.status == status, await answer.text()
         found: dict[str, Any] = await answer.json()
         return found
 
 
 async def test_each_mirror_has_its_share_the_file_s_and_what_became_of_its_requests(
-    doors: Doors, client: aiohttp.ClientSession
+    urls: AdminUrls, client: aiohttp.ClientSession
 ) -> None:
-    doors.subject.mirrors[V2] = Steered(2.5, left_s=12.34)
-    async with client.get(f"{doors.everything}/mirrors") as answer:
+    urls.proxy.mirrors[V2] = MirrorOverride(2.5, left_s=12.34)
+    async with client.get(f"{urls.everything}/mirrors") as answer:
         found = await answer.json()
     assert found == {
         "mirrors": [
@@ -81,32 +81,32 @@ async def test_each_mirror_has_its_share_the_file_s_and_what_became_of_its_reque
     ],
 )
 async def test_what_is_asked_for_is_done(
-    doors: Doors, client: aiohttp.ClientSession, body: dict[str, Any], done: tuple[object, ...]
+    urls: AdminUrls, client: aiohttp.ClientSession, body: dict[str, Any], done: tuple[object, ...]
 ) -> None:
-    found = await patch(doors, client, body)
-    assert doors.subject.done == [done]
+    found = await patch(urls, client, body)
+    assert urls.proxy.done == [done]
     assert [row["name"] for row in found["mirrors"]] == (
         [body["mirror"]] if "mirror" in body else [V2, REPEAT]
     )
 
 
-async def test_the_answer_shows_what_holds_now(doors: Doors, client: aiohttp.ClientSession) -> None:
-    [row] = (await patch(doors, client, {"mirror": V2, "percent": 0.5, "ttl": "5m"}))["mirrors"]
+async def test_the_answer_shows_what_holds_now(urls: AdminUrls, client: aiohttp.ClientSession) -> None:
+    [row] = (await patch(urls, client, {"mirror": V2, "percent": 0.5, "ttl": "5m"}))["mirrors"]
     assert [row["percent"], row["file_percent"], row["overridden"], row["ends_in_s"]] == [0.5, 10, True, 300]
-    found = await patch(doors, client, {"paused": True})
+    found = await patch(urls, client, {"paused": True})
     assert found["all_paused"]
     assert [row["paused"] for row in found["mirrors"]] == [True, True]
-    found = await patch(doors, client, {"mirror": V2, "percent": None})
+    found = await patch(urls, client, {"mirror": V2, "percent": None})
     assert [row["percent"] for row in found["mirrors"]] == [10]
 
 
 async def test_a_mirror_that_does_not_exist_is_422_with_those_that_do(
-    doors: Doors, client: aiohttp.ClientSession
+    urls: AdminUrls, client: aiohttp.ClientSession
 ) -> None:
     for change in ({"percent": 5}, {"percent": None}, {"paused": True}):
-        found = await patch(doors, client, {"mirror": "rest/v3", **change}, status=422)
+        found = await patch(urls, client, {"mirror": "rest/v3", **change}, status=422)
         assert found == {"error": 'no mirror is named "rest/v3"', "mirrors": [REPEAT, V2]}
-    assert doors.subject.done == []
+    assert urls.proxy.done == []
 
 
 NUMBER = "percent must be a number from 0 to 100, or null for the file's"
@@ -150,13 +150,13 @@ ENDLESS = "what the files say has no end: leave out ttl"
     ],
 )
 async def test_nonsense_is_400_with_a_reason_and_changes_nothing(
-    doors: Doors, client: aiohttp.ClientSession, body: bytes, reason: str
+    urls: AdminUrls, client: aiohttp.ClientSession, body: bytes, reason: str
 ) -> None:
     headers = {"Content-Type": "application/json"}
-    async with client.patch(f"{doors.everything}/mirrors", data=body, headers=headers) as answer:
+    async with client.patch(f"{urls.everything}/mirrors", data=body, headers=headers) as answer:
         assert answer.status == 400
         assert (await answer.json())["error"].startswith(reason)
-    assert doors.subject.done == []
+    assert urls.proxy.done == []
 
 
 @pytest.mark.parametrize(
@@ -172,16 +172,16 @@ async def test_nonsense_is_400_with_a_reason_and_changes_nothing(
     ],
 )
 async def test_who_may_not_change_anything_does_not(
-    doors: Doors, client: aiohttp.ClientSession, tmp_path: Path, headers: dict[str, str], status: int
+    urls: AdminUrls, client: aiohttp.ClientSession, tmp_path: Path, headers: dict[str, str], status: int
 ) -> None:
     token = tmp_path / "token"
     token.write_text("secret\n")
-    doors.subject.require_token(str(token))
+    urls.proxy.require_token(str(token))
     shown = {"Content-Type": "application/json", **headers}
     body = b'{"paused": true}'
-    async with client.patch(f"{doors.everything}/mirrors", data=body, headers=shown) as answer:
+    async with client.patch(f"{urls.everything}/mirrors", data=body, headers=shown) as answer:
         assert answer.status == status
-    assert doors.subject.done == ([(ALL_MIRRORS, None, True, None)] if status == 200 else [])
+    assert urls.proxy.done == ([(ALL_MIRRORS, None, True, None)] if status == 200 else [])
 
 
 async def test_outcomes_of_a_thousand_mirrors_are_read_once() -> None:
@@ -204,6 +204,6 @@ async def test_outcomes_of_a_thousand_mirrors_are_read_once() -> None:
     report: Report = {
         "mirror_requests_total": Samples({(f"r{n}", f"r{n}/v2", "completed"): n for n in range(1000)})
     }
-    found: Any = rows.mirrors(rows.Standing(shop), Snapshot(report, [], []))
+    found: Any = rows.mirrors(rows.ConfigCopy(shop), ProxySnapshot(report, [], []))
     assert passes == 1
     assert [row["outcomes"] for row in found["mirrors"][:3]] == [{}, {"completed": 1}, {"completed": 2}]

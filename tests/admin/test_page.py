@@ -11,18 +11,18 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from mirror_proxy.admin.interface import RefusedError, RejectedReload
 from mirror_proxy.admin.page import handlers
 from mirror_proxy.admin.page.differences import MOST
-from mirror_proxy.admin.subject import Refusal, RefusedError
-from tests.admin.conftest import Doors, Shop
+from tests.admin.conftest import AdminUrls, Shop
 from tests.admin.test_compare import EXAMPLE
 
 HOSTILE = "<script>alert(1)</script>\"'>\u202e\x1b[31m"
 
 
-async def test_the_page_stands_without_scripts(doors: Doors, client: aiohttp.ClientSession) -> None:
-    doors.subject.weights["split"] = {"shop/v1": 7, "shop/v2": 3}
-    async with client.get(f"{doors.everything}/") as answer:
+async def test_the_page_stands_without_scripts(urls: AdminUrls, client: aiohttp.ClientSession) -> None:
+    urls.proxy.weights["split"] = {"shop/v1": 7, "shop/v2": 3}
+    async with client.get(f"{urls.everything}/") as answer:
         text = await answer.text()
     for said in (
         "LIVE",
@@ -37,12 +37,12 @@ async def test_the_page_stands_without_scripts(doors: Doors, client: aiohttp.Cli
 
 
 async def test_what_was_refused_and_that_it_leaves_is_said(
-    doors: Doors, client: aiohttp.ClientSession
+    urls: AdminUrls, client: aiohttp.ClientSession
 ) -> None:
     problems = tuple(f"a.yaml:{number}: {HOSTILE}" for number in range(20))
-    doors.subject.refusal = Refusal(problems, 1_700_000_000.0)
-    doors.subject.state = "DRAINING"
-    async with client.get(f"{doors.everything}/") as answer:
+    urls.proxy.refusal = RejectedReload(problems, 1_700_000_000.0)
+    urls.proxy.state = "DRAINING"
+    async with client.get(f"{urls.everything}/") as answer:
         text = await answer.text()
     assert "The last reload was refused" in text
     assert "2023-11-14 22:13:20 UTC" in text
@@ -54,10 +54,10 @@ async def test_what_was_refused_and_that_it_leaves_is_said(
 
 @pytest.mark.parametrize("path", ["/", "/differences", "/differences/1", "/differences/9", "/static/page.js"])
 async def test_nothing_on_a_page_may_do_anything_or_be_kept(
-    doors: Doors, client: aiohttp.ClientSession, path: str
+    urls: AdminUrls, client: aiohttp.ClientSession, path: str
 ) -> None:
-    doors.subject.examples = [EXAMPLE]
-    async with client.get(f"{doors.everything}{path}") as answer:
+    urls.proxy.examples = [EXAMPLE]
+    async with client.get(f"{urls.everything}{path}") as answer:
         headers = answer.headers
     policy = dict(part.strip().split(" ", 1) for part in headers["Content-Security-Policy"].split(";"))
     assert policy["default-src"] == "'none'"
@@ -69,11 +69,11 @@ async def test_nothing_on_a_page_may_do_anything_or_be_kept(
 
 
 async def test_the_page_has_neither_inline_scripts_nor_styles_nor_other_hosts(
-    doors: Doors, client: aiohttp.ClientSession
+    urls: AdminUrls, client: aiohttp.ClientSession
 ) -> None:
-    doors.subject.examples = [EXAMPLE]
+    urls.proxy.examples = [EXAMPLE]
     for path in ("/", "/differences", "/differences/1"):
-        async with client.get(f"{doors.everything}{path}") as answer:
+        async with client.get(f"{urls.everything}{path}") as answer:
             text = await answer.text()
         assert "<style" not in text
         assert " style=" not in text
@@ -85,8 +85,10 @@ KINDS = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "imag
 
 
 @pytest.mark.parametrize("name", KINDS)
-async def test_files_of_the_page_are_served(doors: Doors, client: aiohttp.ClientSession, name: str) -> None:
-    async with client.get(f"{doors.everything}/static/{name}") as answer:
+async def test_files_of_the_page_are_served(
+    urls: AdminUrls, client: aiohttp.ClientSession, name: str
+) -> None:
+    async with client.get(f"{urls.everything}/static/{name}") as answer:
         assert answer.status == 200
         assert answer.content_type == KINDS[name]
         assert await answer.read() == (handlers.STATIC / name).read_bytes()
@@ -105,8 +107,8 @@ async def test_files_of_the_page_are_served(doors: Doors, client: aiohttp.Client
         "PAGE.CSS",
     ],
 )
-async def test_nothing_else_is(doors: Doors, name: str) -> None:
-    host, port = doors.everything.removeprefix("http://").split(":")
+async def test_nothing_else_is(urls: AdminUrls, name: str) -> None:
+    host, port = urls.everything.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(f"GET /static/{name} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
     head, _, body = (await reader.read()).partition(b"\r\n\r\n")
@@ -119,30 +121,30 @@ async def test_nothing_else_is(doors: Doors, name: str) -> None:
 
 
 async def test_differences_come_in_pages_and_are_narrowed(
-    doors: Doors, client: aiohttp.ClientSession
+    urls: AdminUrls, client: aiohttp.ClientSession
 ) -> None:
-    doors.subject.examples = [replace(EXAMPLE, number=number, target=f"/{number}") for number in range(1, 61)]
-    async with client.get(f"{doors.everything}/differences?mirror=rest/v2&path=&kind=value") as answer:
+    urls.proxy.examples = [replace(EXAMPLE, number=number, target=f"/{number}") for number in range(1, 61)]
+    async with client.get(f"{urls.everything}/differences?mirror=rest/v2&path=&kind=value") as answer:
         text = await answer.text()
     numbers = [number for number in range(1, 61) if f'href="/differences/{number}"' in text]
     assert numbers == list(range(60 - MOST + 1, 61))
     assert 'href="/differences?mirror=rest%2Fv2&amp;kind=value&amp;before=36" rel="next"' in text
-    async with client.get(f"{doors.everything}/differences?before=11") as answer:
+    async with client.get(f"{urls.everything}/differences?before=11") as answer:
         text = await answer.text()
     assert [number for number in range(1, 61) if f'href="/differences/{number}"' in text] == list(
         range(1, 11)
     )
     assert 'rel="next"' not in text
     assert 'href="/differences?" rel="prev"' in text
-    async with client.get(f"{doors.everything}/differences?route=none") as answer:
+    async with client.get(f"{urls.everything}/differences?route=none") as answer:
         assert "There is none of what is asked for" in await answer.text()
 
 
 async def test_one_difference_has_the_request_and_both_answers(
-    doors: Doors, client: aiohttp.ClientSession
+    urls: AdminUrls, client: aiohttp.ClientSession
 ) -> None:
-    doors.subject.examples = [replace(EXAMPLE, request_id=HOSTILE, target=f"/{HOSTILE}")]
-    async with client.get(f"{doors.everything}/differences/1") as answer:
+    urls.proxy.examples = [replace(EXAMPLE, request_id=HOSTILE, target=f"/{HOSTILE}")]
+    async with client.get(f"{urls.everything}/differences/1") as answer:
         assert answer.status == 200
         text = await answer.text()
     assert "/&lt;script&gt;alert(1)&lt;/script&gt;&#34;&#39;&gt;\\u202e\\x1b[31m" in text
@@ -162,16 +164,16 @@ async def test_one_difference_has_the_request_and_both_answers(
     ],
 )
 async def test_nonsense_is_told_on_a_page(
-    doors: Doors, client: aiohttp.ClientSession, path: str, status: int, said: str
+    urls: AdminUrls, client: aiohttp.ClientSession, path: str, status: int, said: str
 ) -> None:
-    async with client.get(f"{doors.everything}{path}") as answer:
+    async with client.get(f"{urls.everything}{path}") as answer:
         assert answer.status == status
         assert answer.content_type == "text/html"
         assert said in await answer.text()
 
 
 async def test_that_nothing_is_compared_is_told_on_a_page(
-    doors: Doors, client: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+    urls: AdminUrls, client: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def refuse(*_: object) -> None:
         raise RefusedError("nothing is compared")
@@ -179,7 +181,7 @@ async def test_that_nothing_is_compared_is_told_on_a_page(
     monkeypatch.setattr(Shop, "differences", refuse)
     monkeypatch.setattr(Shop, "difference", refuse)
     for path in ("/differences", "/differences/1"):
-        async with client.get(f"{doors.everything}{path}") as answer:
+        async with client.get(f"{urls.everything}{path}") as answer:
             assert answer.status == 422
             assert "nothing is compared" in await answer.text()
 

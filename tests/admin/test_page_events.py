@@ -13,12 +13,12 @@ from itertools import count
 import aiohttp
 import pytest
 
+from mirror_proxy.admin.interface import RefusedError
 from mirror_proxy.admin.page import asking, handlers, live
 from mirror_proxy.admin.server import AdminServer
-from mirror_proxy.admin.subject import RefusedError
 from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.config.model import Compare, Share
-from tests.admin.conftest import Doors, Shop
+from tests.admin.conftest import AdminUrls, Shop
 
 HOSTILE = "<script>alert(1)</script>\"'>\u202e\x1b[31m"
 BOUND_S = 20.0
@@ -55,12 +55,12 @@ async def event(answer: aiohttp.ClientResponse) -> dict[str, str]:
 
 
 async def test_the_first_event_has_all_panels_and_later_ones_those_that_changed(
-    doors: Doors, client: aiohttp.ClientSession
+    urls: AdminUrls, client: aiohttp.ClientSession
 ) -> None:
-    async with follow(client, doors.everything) as stream:
+    async with follow(client, urls.everything) as stream:
         first = await event(stream)
         assert first.keys() == {"standing", "traffic", "controls", "ramps", "details", "compared", "workers"}
-        doors.subject.state = "DRAINING"
+        urls.proxy.state = "DRAINING"
         changed: dict[str, str] = {}
         while "standing" not in changed:
             changed |= await event(stream)
@@ -69,26 +69,26 @@ async def test_the_first_event_has_all_panels_and_later_ones_those_that_changed(
 
 
 async def test_mirrors_are_narrowed_by_what_a_reader_looks_for(
-    doors: Doors, client: aiohttp.ClientSession
+    urls: AdminUrls, client: aiohttp.ClientSession
 ) -> None:
-    async with client.get(f"{doors.everything}/events?find=nothing") as stream:
+    async with client.get(f"{urls.everything}/events?find=nothing") as stream:
         assert "No mirror has such a name" in (await event(stream))["controls"]
-    async with client.get(f"{doors.everything}/events?find=REST") as stream:
+    async with client.get(f"{urls.everything}/events?find=REST") as stream:
         assert "rest/v2" in (await event(stream))["controls"]
-    async with client.get(f"{doors.everything}/?find={HOSTILE}") as answer:
+    async with client.get(f"{urls.everything}/?find={HOSTILE}") as answer:
         assert "No mirror has such a name" in await answer.text()
 
 
 async def test_figures_of_late_are_those_since_somebody_looked(
-    doors: Doors, client: aiohttp.ClientSession
+    urls: AdminUrls, client: aiohttp.ClientSession
 ) -> None:
-    compare(doors.subject)
-    doors.subject.counted = Totals({("compared", "rest", "rest/v2"): 1_000})
-    async with follow(client, doors.everything) as always:
+    compare(urls.proxy)
+    urls.proxy.counted = Totals({("compared", "rest", "rest/v2"): 1_000})
+    async with follow(client, urls.everything) as always:
         assert "1\u202f000" in (await event(always))["compared"]
-        async with client.get(f"{doors.everything}/events?figures=recent") as late:
+        async with client.get(f"{urls.everything}/events?figures=recent") as late:
             await event(late)
-            doors.subject.counted = Totals({("compared", "rest", "rest/v2"): 1_234})
+            urls.proxy.counted = Totals({("compared", "rest", "rest/v2"): 1_234})
             said = ""
             while ">234<" not in said:
                 said = (await event(late)).get("compared", said)
@@ -97,18 +97,18 @@ async def test_figures_of_late_are_those_since_somebody_looked(
 
 
 async def test_one_more_page_than_may_be_followed_is_refused_until_another_is_closed(
-    doors: Doors, client: aiohttp.ClientSession
+    urls: AdminUrls, client: aiohttp.ClientSession
 ) -> None:
-    streams = [await client.get(f"{doors.everything}/events") for _ in range(live.MAX_STREAMS)]
+    streams = [await client.get(f"{urls.everything}/events") for _ in range(live.MAX_STREAMS)]
     for stream in streams:
         await event(stream)
-    async with client.get(f"{doors.everything}/events") as answer:
+    async with client.get(f"{urls.everything}/events") as answer:
         assert answer.status == 503
         assert "as many pages" in (await answer.json())["error"]
     streams.pop().close()
     async with asyncio.timeout(BOUND_S):
         while True:
-            async with client.get(f"{doors.everything}/events") as answer:
+            async with client.get(f"{urls.everything}/events") as answer:
                 if answer.status == 200:
                     break
     for stream in streams:
@@ -116,23 +116,23 @@ async def test_one_more_page_than_may_be_followed_is_refused_until_another_is_cl
 
 
 async def test_who_does_not_read_holds_nobody_and_is_let_go(
-    doors: Doors, client: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+    urls: AdminUrls, client: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(handlers, "_PATIENCE_S", 0.2)
+    monkeypatch.setattr(handlers, "_TIMEOUT_S", 0.2)
     monkeypatch.setattr(live, "MAX_STREAMS", 2)
-    compare(doors.subject)
+    compare(urls.proxy)
     with socket.socket() as lazy:
         lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        host, port = doors.everything.removeprefix("http://").split(":")
+        host, port = urls.everything.removeprefix("http://").split(":")
         lazy.connect((host, int(port)))
         lazy.send(f"GET /events HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
-        async with follow(client, doors.everything) as stream, asyncio.timeout(BOUND_S):
+        async with follow(client, urls.everything) as stream, asyncio.timeout(BOUND_S):
             await event(stream)
             status = 503
             for number in count():
-                doors.subject.counted = much(number)
+                urls.proxy.counted = much(number)
                 await event(stream)  # others have each event in its time
-                async with client.get(f"{doors.everything}/events") as answer:
+                async with client.get(f"{urls.everything}/events") as answer:
                     status = answer.status
                 if status == 200:
                     break
@@ -149,30 +149,30 @@ def much(number: int) -> Totals:
 
 async def test_streams_end_when_the_door_closes(client: aiohttp.ClientSession) -> None:
     sock = socket.create_server(("127.0.0.1", 0))
-    door = await AdminServer(Shop()).open(sock)
+    listener = await AdminServer(Shop()).open(sock)
     async with follow(client, f"http://127.0.0.1:{sock.getsockname()[1]}") as stream:
         await event(stream)
-        await door.close()
+        await listener.close()
         async with asyncio.timeout(BOUND_S):
             await stream.read()  # to its end, which is whole
 
 
 async def test_a_comparer_that_cannot_be_asked_is_said_and_hides_nothing_else(
-    doors: Doors, client: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+    urls: AdminUrls, client: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def refuse(_shop: Shop, _since: float) -> Totals:
         raise RefusedError(f"the store is away {HOSTILE}")
 
-    compare(doors.subject)
+    compare(urls.proxy)
     monkeypatch.setattr(Shop, "totals", refuse)
-    async with client.get(f"{doors.everything}/") as answer:
+    async with client.get(f"{urls.everything}/") as answer:
         text = await answer.text()
     assert "the store is away &lt;script&gt;" in text
     assert "completed" in text
 
 
 async def test_a_comparer_that_does_not_answer_is_waited_for_once_and_holds_no_page(
-    doors: Doors, client: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+    urls: AdminUrls, client: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = 0
     answer_now = asyncio.Event()
@@ -183,12 +183,12 @@ async def test_a_comparer_that_does_not_answer_is_waited_for_once_and_holds_no_p
         await answer_now.wait()
         return Totals({("compared", "rest", "rest/v2"): 4_321, ("requests", "r", "v1", "200"): 99})
 
-    compare(doors.subject)
-    monkeypatch.setattr(asking, "_PATIENCE_S", 0.01)
+    compare(urls.proxy)
+    monkeypatch.setattr(asking, "_TIMEOUT_S", 0.01)
     monkeypatch.setattr(Shop, "totals", hang)
-    async with follow(client, doors.everything) as stream:
+    async with follow(client, urls.everything) as stream:
         assert "completed" in (await event(stream))["details"]
-        doors.subject.state = "DRAINING"
+        urls.proxy.state = "DRAINING"
         while "DRAINING" not in (await event(stream)).get("standing", ""):
             pass
         assert asked == 1
@@ -200,7 +200,7 @@ async def test_a_comparer_that_does_not_answer_is_waited_for_once_and_holds_no_p
 
 
 async def test_a_comparer_that_took_its_time_is_let_alone_for_many_times_that(
-    doors: Doors, client: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+    urls: AdminUrls, client: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = 0
 
@@ -210,19 +210,19 @@ async def test_a_comparer_that_took_its_time_is_let_alone_for_many_times_that(
         await asyncio.sleep(0.01)  # the loop's clock is no finer than a millisecond
         return Totals()
 
-    compare(doors.subject)
+    compare(urls.proxy)
     monkeypatch.setattr(asking, "_REST", 1e9)
     monkeypatch.setattr(Shop, "totals", work)
-    async with follow(client, doors.everything) as stream:
+    async with follow(client, urls.everything) as stream:
         await event(stream)
         for number in range(20):
-            doors.subject.loaded = replace(doors.subject.loaded, generation=number)
+            urls.proxy.loaded = replace(urls.proxy.loaded, generation=number)
             while f"generation <b>{number}</b>" not in (await event(stream)).get("standing", ""):
                 pass
     assert asked == 1
 
 
-async def test_whether_there_are_events_may_be_asked(doors: Doors, client: aiohttp.ClientSession) -> None:
-    async with client.head(f"{doors.everything}/events") as answer:
+async def test_whether_there_are_events_may_be_asked(urls: AdminUrls, client: aiohttp.ClientSession) -> None:
+    async with client.head(f"{urls.everything}/events") as answer:
         assert answer.status == 200
         assert answer.content_type == "text/event-stream"

@@ -7,15 +7,15 @@ from typing import Any
 import aiohttp
 import pytest
 
-from mirror_proxy.admin.subject import Refusal, Steered
+from mirror_proxy.admin.interface import MirrorOverride, RejectedReload
 from mirror_proxy.overrides import ALL_MIRRORS
-from tests.admin.conftest import Doors
+from tests.admin.conftest import AdminUrls
 
 
 async def test_routes_show_conditions_and_the_file_s_weights_beside_the_present_ones(
-    doors: Doors, client: aiohttp.ClientSession
+    urls: AdminUrls, client: aiohttp.ClientSession
 ) -> None:
-    async with client.get(f"{doors.everything}/routes") as answer:
+    async with client.get(f"{urls.everything}/routes") as answer:
         split, rest = (await answer.json())["routes"]
     assert split == {
         "name": "split",
@@ -33,10 +33,10 @@ async def test_routes_show_conditions_and_the_file_s_weights_beside_the_present_
 
 
 async def test_the_config_dump_has_envoy_s_shape_and_the_weights_that_requests_meet(
-    doors: Doors, client: aiohttp.ClientSession
+    urls: AdminUrls, client: aiohttp.ClientSession
 ) -> None:
-    doors.subject.weights["split"] = {"shop/v2": 30}
-    async with client.get(f"{doors.everything}/config_dump") as answer:
+    urls.proxy.weights["split"] = {"shop/v2": 30}
+    async with client.get(f"{urls.everything}/config_dump") as answer:
         clusters, routes = (await answer.json())["configs"]
     assert clusters["@type"] == "type.googleapis.com/envoy.admin.v3.ClustersConfigDump"
     assert [one["cluster"]["name"] for one in clusters["dynamic_active_clusters"]] == ["c1", "c2"]
@@ -51,21 +51,24 @@ async def test_the_config_dump_has_envoy_s_shape_and_the_weights_that_requests_m
 
 
 @pytest.mark.parametrize(
-    ("steered", "fraction"),
+    ("mirror_override", "fraction"),
     [
         ({}, {"numerator": 100_000, "denominator": "MILLION"}),
-        ({"rest/v2": Steered(0.0001)}, {"numerator": 1, "denominator": "MILLION"}),
-        ({"rest/v2": Steered(0.57)}, {"numerator": 5700, "denominator": "MILLION"}),
-        ({"rest/v2": Steered(50.0, paused=True)}, {"numerator": 0, "denominator": "MILLION"}),
-        ({ALL_MIRRORS: Steered(paused=True)}, {"numerator": 0, "denominator": "MILLION"}),
+        ({"rest/v2": MirrorOverride(0.0001)}, {"numerator": 1, "denominator": "MILLION"}),
+        ({"rest/v2": MirrorOverride(0.57)}, {"numerator": 5700, "denominator": "MILLION"}),
+        ({"rest/v2": MirrorOverride(50.0, paused=True)}, {"numerator": 0, "denominator": "MILLION"}),
+        ({ALL_MIRRORS: MirrorOverride(paused=True)}, {"numerator": 0, "denominator": "MILLION"}),
     ],
     ids=["as the file says", "least", "more", "paused", "all paused"],
 )
 async def test_the_config_dump_shows_the_shares_that_mirrors_really_get(
-    doors: Doors, client: aiohttp.ClientSession, steered: dict[str, Steered], fraction: dict[str, Any]
+    urls: AdminUrls,
+    client: aiohttp.ClientSession,
+    mirror_override: dict[str, MirrorOverride],
+    fraction: dict[str, Any],
 ) -> None:
-    doors.subject.mirrors = steered
-    async with client.get(f"{doors.everything}/config_dump") as answer:
+    urls.proxy.mirrors = mirror_override
+    async with client.get(f"{urls.everything}/config_dump") as answer:
         [config] = (await answer.json())["configs"][1]["dynamic_route_configs"]
     route = config["route_config"]["virtual_hosts"][0]["routes"][1]["route"]
     [policy] = route["request_mirror_policies"]
@@ -73,10 +76,10 @@ async def test_the_config_dump_shows_the_shares_that_mirrors_really_get(
 
 
 async def test_a_refused_reload_stands_in_the_config_dump_with_its_problems_and_time(
-    doors: Doors, client: aiohttp.ClientSession
+    urls: AdminUrls, client: aiohttp.ClientSession
 ) -> None:
-    doors.subject.refusal = Refusal(("a.yaml:1: one", "a.yaml:2: two"), 1_700_000_001.5)
-    async with client.get(f"{doors.everything}/config_dump") as answer:
+    urls.proxy.refusal = RejectedReload(("a.yaml:1: one", "a.yaml:2: two"), 1_700_000_001.5)
+    async with client.get(f"{urls.everything}/config_dump") as answer:
         [config] = (await answer.json())["configs"][1]["dynamic_route_configs"]
     assert config["client_status"] == "NACKED"
     assert config["error_state"] == {

@@ -8,12 +8,12 @@ from typing import cast
 
 import pytest
 
+from mirror_proxy.admin.interface import ProxyInterface, ProxySnapshot
 from mirror_proxy.admin.scrapes import Page, Scrapes
-from mirror_proxy.admin.subject import Snapshot, Subject
 
 
 class Counting:
-    """A subject that has counted one more each time it is looked at, which takes `takes_s`."""
+    """A proxy that has counted one more each time it is looked at, which takes `takes_s`."""
 
     def __init__(self) -> None:
         self.looks = 0
@@ -21,22 +21,22 @@ class Counting:
         self.used_s = 0.0
         self.now = 100.0
 
-    async def snapshot(self) -> Snapshot:
+    async def snapshot(self) -> ProxySnapshot:
         self.looks += 1
-        return Snapshot({"downstream_connections_total": {(): self.looks}}, [], [])
+        return ProxySnapshot({"downstream_connections_total": {(): self.looks}}, [], [])
 
 
 class Scraped:
-    """Scrapes of such a subject."""
+    """Scrapes of such a proxy."""
 
     def __init__(self) -> None:
-        self.subject = Counting()
-        self.scrapes = Scrapes(cast("Subject", self.subject), lambda: self.subject.now, self._used)
+        self.proxy = Counting()
+        self.scrapes = Scrapes(cast("ProxyInterface", self.proxy), lambda: self.proxy.now, self._used)
 
     def _used(self) -> float:
         """Return what is known before a page is rendered, and after it."""
-        self.subject.used_s += self.subject.takes_s
-        return self.subject.used_s
+        self.proxy.used_s += self.proxy.takes_s
+        return self.proxy.used_s
 
     async def count(self, accept: str = "") -> int:
         return seen(await self.scrapes.page(accept))
@@ -64,30 +64,30 @@ async def test_a_short_rendering_is_made_anew_for_each_scrape(scraped: Scraped) 
 
 async def test_scrapes_at_the_same_time_share_one_rendering(scraped: Scraped) -> None:
     pages = await asyncio.gather(*(scraped.scrapes.page("") for _ in range(50)))
-    assert scraped.subject.looks == 1
+    assert scraped.proxy.looks == 1
     assert {seen(page) for page in pages} == {1}
 
 
 async def test_a_long_rendering_is_sent_again_for_as_long_as_it_took(scraped: Scraped) -> None:
-    scraped.subject.takes_s = 0.5
+    scraped.proxy.takes_s = 0.5
     assert await scraped.count() == 1
-    scraped.subject.now += 0.49
+    scraped.proxy.now += 0.49
     assert await scraped.count() == 1
-    scraped.subject.now += 0.02
+    scraped.proxy.now += 0.02
     assert await scraped.count() == 2
 
 
 async def test_no_page_is_sent_again_after_five_seconds(scraped: Scraped) -> None:
-    scraped.subject.takes_s = 60.0
+    scraped.proxy.takes_s = 60.0
     assert await scraped.count() == 1
-    scraped.subject.now += 4.9
+    scraped.proxy.now += 4.9
     assert await scraped.count() == 1
-    scraped.subject.now += 0.2
+    scraped.proxy.now += 0.2
     assert await scraped.count() == 2
 
 
 async def test_each_form_is_rendered_for_itself_and_only_a_few_are_remembered(scraped: Scraped) -> None:
-    scraped.subject.takes_s = 0.5
+    scraped.proxy.takes_s = 0.5
     kinds = [f"application/openmetrics-text; version={number}.0.0" for number in range(1, 20)]
     types = {(await scraped.scrapes.page(kind)).content_type for kind in kinds}
     assert len(types) == len(kinds)

@@ -26,8 +26,8 @@ from playwright.sync_api import (
     expect,
 )
 
+from mirror_proxy.admin.interface import ProxyInterface
 from mirror_proxy.admin.server import AdminServer
-from mirror_proxy.admin.subject import Subject
 from mirror_proxy.config.model import Config, Destination
 from tests.support.browser import chromium
 from tests.support.plane import NO_SHED, cluster_at
@@ -130,17 +130,17 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
 
 
 @contextmanager
-def serving(subject: Subject) -> Iterator[str]:
-    """Serve the admin server of `subject` on a loop in a thread; gives its address."""
+def serving(proxy: ProxyInterface) -> Iterator[str]:
+    """Serve the admin server of `proxy` on a loop in a thread; gives its address."""
     sock = socket.create_server(("127.0.0.1", 0))
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    door = asyncio.run_coroutine_threadsafe(AdminServer(subject).open(sock), loop).result(BOUND_S)
+    listener = asyncio.run_coroutine_threadsafe(AdminServer(proxy).open(sock), loop).result(BOUND_S)
     try:
         yield f"http://127.0.0.1:{sock.getsockname()[1]}"
     finally:
-        asyncio.run_coroutine_threadsafe(door.close(), loop).result(BOUND_S)
+        asyncio.run_coroutine_threadsafe(listener.close(), loop).result(BOUND_S)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from mirror_proxy.admin.subject import Loaded, Refusal
+from mirror_proxy.admin.interface import LoadedConfig, RejectedReload
 from mirror_proxy.comparison.diff.difference import Difference
 from mirror_proxy.comparison.diff.example import Example, Side
 from mirror_proxy.comparison.diff.totals import Totals
@@ -36,8 +36,8 @@ class HostileShop(Shop):
         )
         settings = replace(CONFIG.settings, compare=Compare(share=Share(10)))
         config = Config(settings, CONFIG.clusters, (VirtualHost("any", ("*",), (route,)),))
-        self.loaded = Loaded(config, 3, 0.0)
-        self.refusal = Refusal((f"a.yaml:1: {HOSTILE}",), 0.0)
+        self.loaded = LoadedConfig(config, 3, 0.0)
+        self.refusal = RejectedReload((f"a.yaml:1: {HOSTILE}",), 0.0)
         mirror = f"m{HOSTILE}"
         self.counted = Totals(
             {

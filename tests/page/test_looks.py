@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 from playwright.sync_api import Page, expect
 
-from mirror_proxy.admin.subject import Refusal, Steered
+from mirror_proxy.admin.interface import MirrorOverride, RejectedReload
 from mirror_proxy.comparison.diff.difference import Difference
 from mirror_proxy.comparison.diff.example import Example, Side
 from mirror_proxy.comparison.diff.totals import Totals
@@ -30,9 +30,9 @@ class FullShop(Shop):
         super().__init__()
         settings = replace(CONFIG.settings, compare=Compare(share=Share(10)))
         self.loaded = replace(self.loaded, config=replace(CONFIG, settings=settings))
-        self.refusal = Refusal((f"{LONG}: is wrong",), 0.0)
+        self.refusal = RejectedReload((f"{LONG}: is wrong",), 0.0)
         self.weights["split"] = {"shop/v1": 50, "shop/v2": 50}
-        self.mirrors["rest/v2"] = Steered(12.5, paused=True, left_s=90.0)
+        self.mirrors["rest/v2"] = MirrorOverride(12.5, paused=True, left_s=90.0)
         mirror = ("rest", "rest/v2")
         self.counted = Totals(
             {
@@ -244,7 +244,7 @@ def test_from_a_field_to_one_of_its_examples_and_back(open_page: Open, url: str)
 
 def test_that_all_is_paused_stands_where_it_is_seen_first(open_page: Open) -> None:
     shop = FullShop()
-    shop.mirrors[ALL_MIRRORS] = Steered(paused=True)
+    shop.mirrors[ALL_MIRRORS] = MirrorOverride(paused=True)
     with serving(shop) as url:
         page = open_page(url)
         expect(page.get_by_role("button", name="Resume all mirrors")).to_be_visible()

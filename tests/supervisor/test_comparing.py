@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from mirror_proxy.admin.subject import RefusedError
+from mirror_proxy.admin.interface import RefusedError
 from mirror_proxy.comparison.diff.example import Search
 from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.config.model import Compare, Config, FieldRule, Log, Settings, Share
-from mirror_proxy.supervisor import Patience
+from mirror_proxy.supervisor import Timeouts
 from mirror_proxy.supervisor.comparing import Comparing
 from tests.support import plane
 from tests.support.running_proxy import RunningProxy, config_for, is_alive, origin, running, until
@@ -223,7 +223,7 @@ async def test_only_so_many_questions_wait_for_a_comparer_and_each_for_a_while(
     async def nothing(before: Totals) -> tuple[Totals, Totals]:
         return Totals(), before
 
-    asked = Comparing(Patience(), nothing, Log)
+    asked = Comparing(Timeouts(), nothing, Log)
     with pytest.raises(RefusedError, match="nothing is compared"):
         await asked.differences(Search())
     await asked.settle(Settings(compare=compare_in(tmp_path)))

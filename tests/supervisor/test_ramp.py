@@ -1,4 +1,4 @@
-"""One ramp, with time that the test turns, a lever that notes its moves, and counts that a script makes."""
+"""One ramp, with time that the test turns, a setter that notes its steps, and counts that a script makes."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from mirror_proxy.admin.subject import RefusedError
+from mirror_proxy.admin.interface import RefusedError
 from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.config.model import Thresholds
 from mirror_proxy.ramp import plan
-from mirror_proxy.supervisor.ramp import Ramp, Reading, Time
+from mirror_proxy.supervisor.ramp import Clocks, Ramp, RampInput
 
 Counts = dict[tuple[str, ...], int]
 
@@ -31,7 +31,7 @@ PAIRS: Counts = {("compared", "r", "m"): 20}
 
 
 class Stage:
-    """A lever, a source of counts and a clock. `script` is run at each second; what is counted then is `rate`."""
+    """A setter, a source of counts and a clock. `script` is run at each second; what is counted then is `rate`."""
 
     def __init__(self, **more: object) -> None:
         self.now = 1000.0
@@ -45,7 +45,7 @@ class Stage:
         self._totals, self._pairs = Totals(), Totals()
         body = {"mirror": "m", "steps": [1, 50, 100], "every": "10s", **more}
         self.ramp = Ramp(
-            plan.read(body), self, self.read, Time(lambda: self.now, lambda: self.now, self.sleep)
+            plan.read(body), self, self.read, Clocks(lambda: self.now, lambda: self.now, self.sleep)
         )
 
     async def sleep(self, seconds: float) -> None:
@@ -58,9 +58,9 @@ class Stage:
         if done is not None:
             await done  # type: ignore[misc]
 
-    async def read(self) -> Reading:
+    async def read(self) -> RampInput:
         pairs = None if self.pairs is None else self._pairs
-        return Reading(self._totals, pairs, self.lag_s, Thresholds())
+        return RampInput(self._totals, pairs, self.lag_s, Thresholds())
 
     def at(self, second: int, **changes: object) -> None:
         """Let attributes of the stage change at a second."""
@@ -74,7 +74,7 @@ class Stage:
         await self.ramp.run()
         return [f"{event.time - 1000:g} {event.text}" for event in self.ramp.events]
 
-    # --- the lever ---
+    # --- the setter ---
 
     def lost(self) -> str:
         return self.lost_to
@@ -224,7 +224,7 @@ async def test_a_change_by_hand_is_seen_when_it_is_made() -> None:
 
     def change() -> None:
         stage.lost_to = "the percent of m was changed by hand"
-        stage.ramp.look()
+        stage.ramp.check_override()
         assert stage.ramp.state == "ended"
 
     stage.script[12] = change

@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from mirror_proxy.admin.subject import RefusedError, Snapshot
+from mirror_proxy.admin.interface import ProxySnapshot, RefusedError
 from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.config.model import Compare, Config, MirrorPolicy, Route, Settings, Share, VirtualHost
 from mirror_proxy.overrides import Runtime
@@ -53,12 +53,12 @@ class Proxy:
         self.steering = Steering(Runtime(), fleet)
         self.ramps = Ramps(self.steering, fleet, self.snapshot, self.totals)
 
-    async def snapshot(self) -> Snapshot:
+    async def snapshot(self) -> ProxySnapshot:
         report: Report = {
             "worker_loop_lag_seconds": {(): 0.1},
             "mirror_requests_total": {("r", "m0", "completed"): 7},
         }
-        return Snapshot(report, [], [])
+        return ProxySnapshot(report, [], [])
 
     async def totals(self, since: float) -> Totals:
         assert since > 0

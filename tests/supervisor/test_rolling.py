@@ -77,10 +77,10 @@ def test_other_admin_and_metrics_addresses_open_and_the_old_ones_close(tmp_path:
         assert ask(new, "/ready") == 200
         assert ask(metrics, "/ready") == 200
         assert ask(metrics, "/clusters") == 404
-        until(lambda: not accepts(old), "the old door to close")
+        until(lambda: not accepts(old), "the old listener to close")
         proxy.config = with_settings(proxy.config, admin=Admin(new))
         put(proxy, metrics=None)
-        until(lambda: not accepts(metrics), "the second door to close")
+        until(lambda: not accepts(metrics), "the second listener to close")
         assert ask(new, "/ready") == 200
         assert proxy.children() == workers
 

@@ -24,9 +24,9 @@ def pool() -> Iterator[SocketPool]:
 
 
 def test_every_slot_has_its_own_socket_on_the_same_port(pool: SocketPool) -> None:
-    allotment = pool.allot([Address("127.0.0.1", 0), Address("::1", 0)], 3)
-    pool.settle(allotment)
-    slots = allotment.slots
+    allocation = pool.allocate([Address("127.0.0.1", 0), Address("::1", 0)], 3)
+    pool.settle(allocation)
+    slots = allocation.slots
     assert [[len(sockets) for sockets in slot] for slot in slots] == [[1, 1]] * 3
     assert len({bound_address(slot[0][0]) for slot in slots}) == 1
     assert len({bound_address(slot[1][0]) for slot in slots}) == 1
@@ -34,9 +34,9 @@ def test_every_slot_has_its_own_socket_on_the_same_port(pool: SocketPool) -> Non
 
 
 def test_a_bound_socket_refuses_clients_until_a_worker_listens(pool: SocketPool) -> None:
-    allotment = pool.allot([Address("127.0.0.1", 0)], 1)
-    pool.settle(allotment)
-    [[[sock]]] = allotment.slots
+    allocation = pool.allocate([Address("127.0.0.1", 0)], 1)
+    pool.settle(allocation)
+    [[[sock]]] = allocation.slots
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(sock.getsockname()).close()
     sock.listen()
@@ -45,8 +45,8 @@ def test_a_bound_socket_refuses_clients_until_a_worker_listens(pool: SocketPool)
 
 def test_fewer_workers_take_over_the_sockets_of_those_that_leave(pool: SocketPool) -> None:
     anywhere = [Address("127.0.0.1", 0)]
-    pool.settle(pool.allot(anywhere, 5))
-    fewer = pool.allot(anywhere, 2)
+    pool.settle(pool.allocate(anywhere, 5))
+    fewer = pool.allocate(anywhere, 2)
     pool.settle(fewer)
     assert not fewer.fresh
     (one,), (two,) = fewer.slots
@@ -57,18 +57,18 @@ def test_fewer_workers_take_over_the_sockets_of_those_that_leave(pool: SocketPoo
 
 def test_more_workers_get_more_sockets_on_the_port_that_was_found(pool: SocketPool) -> None:
     anywhere = [Address("127.0.0.1", 0)]
-    pool.settle(pool.allot(anywhere, 1))
+    pool.settle(pool.allocate(anywhere, 1))
     port = pool.addresses[0].port
-    more = pool.allot(anywhere, 3)
+    more = pool.allocate(anywhere, 3)
     pool.settle(more)
     assert [bound_address(sock).port for ((sock,),) in more.slots] == [port] * 3
     assert len(more.fresh) == 2
 
 
 def test_another_address_is_bound_before_the_old_one_is_closed(pool: SocketPool) -> None:
-    before = pool.allot([Address("127.0.0.1", 0)], 1)
+    before = pool.allocate([Address("127.0.0.1", 0)], 1)
     pool.settle(before)
-    after = pool.allot([Address("::1", 0)], 1)
+    after = pool.allocate([Address("::1", 0)], 1)
     [[[old]]], [[[new]]] = before.slots, after.slots
     assert (old.fileno() >= 0, new.fileno() >= 0) == (True, True)
     pool.settle(after)
@@ -76,15 +76,15 @@ def test_another_address_is_bound_before_the_old_one_is_closed(pool: SocketPool)
 
 
 def test_what_was_bound_in_vain_is_closed_and_the_rest_stays(pool: SocketPool) -> None:
-    before = pool.allot([Address("127.0.0.1", 0)], 1)
+    before = pool.allocate([Address("127.0.0.1", 0)], 1)
     pool.settle(before)
     [[[old]]] = before.slots
-    in_vain = pool.allot([Address("127.0.0.1", 0), Address("::1", 0)], 2)
+    in_vain = pool.allocate([Address("127.0.0.1", 0), Address("::1", 0)], 2)
     pool.undo(in_vain)
     assert [sock.fileno() for sock in in_vain.fresh] == [-1, -1, -1]
     assert old.fileno() >= 0
     with pytest.raises(StartError):
-        pool.allot([Address("127.0.0.1", 0), Address("192.0.2.1", 80)], 2)
+        pool.allocate([Address("127.0.0.1", 0), Address("192.0.2.1", 80)], 2)
     assert old.fileno() >= 0
 
 
@@ -101,7 +101,7 @@ def test_a_port_shared_by_another_process_of_the_same_user_is_busy(
     busy = closing.enter_context(socket.create_server(("127.0.0.1", 0), reuse_port=True))
     address = Address(*busy.getsockname())
     with pytest.raises(StartError, match=f"listener {address}: the port is already in use"):
-        pool.allot([address], 1)
+        pool.allocate([address], 1)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from mirror_proxy.config.model import Settings, Tracing
 from mirror_proxy.supervisor import otlp, spans
 from mirror_proxy.supervisor.sockets import StartError
-from mirror_proxy.supervisor.spans import Outbox
+from mirror_proxy.supervisor.spans import SpanQueue
 from mirror_proxy.telemetry.span import Span
 from tests.support.plane import until
 from tests.support.recorder import recorder
@@ -21,8 +21,8 @@ def some(count: int) -> tuple[Span, ...]:
     return (Span("GET", "server", "1" * 32, "2" * 16, "", 1, 2, (("url.path", "/"),)),) * count
 
 
-def counts(outbox: Outbox) -> dict[str, float | list[float]]:
-    return {result: count for (result,), count in outbox.report()["spans_total"].items()}
+def counts(queue: SpanQueue) -> dict[str, float | list[float]]:
+    return {result: count for (result,), count in queue.report()["spans_total"].items()}
 
 
 async def test_what_there_is_no_room_for_is_dropped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,41 +30,41 @@ async def test_what_there_is_no_room_for_is_dropped_and_counted(monkeypatch: pyt
     with recorder() as collector:
         collector.release.clear()
         wanted = settings(collector.url)
-        outbox = Outbox(wanted)
-        outbox.offer(some(1), wanted)
+        queue = SpanQueue(wanted)
+        queue.offer(some(1), wanted)
         await until(lambda: collector.requests, "the collector to be asked")
-        outbox.offer(some(2), wanted)
-        outbox.offer(some(2), wanted)
-        assert counts(outbox) == {"exported": 0, "failed": 0, "dropped": 1}
+        queue.offer(some(2), wanted)
+        queue.offer(some(2), wanted)
+        assert counts(queue) == {"exported": 0, "failed": 0, "dropped": 1}
         collector.release.set()
-        await outbox.close(20.0)
-        assert counts(outbox) == {"exported": 4, "failed": 0, "dropped": 1}
+        await queue.close(20.0)
+        assert counts(queue) == {"exported": 4, "failed": 0, "dropped": 1}
 
 
 async def test_spans_that_come_when_they_go_nowhere_any_more_are_dropped_and_counted() -> None:
     with recorder() as collector:
-        outbox = Outbox(settings(collector.url))
-        outbox.offer(some(2), settings(""))
-        assert counts(outbox)["dropped"] == 2
-        await outbox.close(20.0)
+        queue = SpanQueue(settings(collector.url))
+        queue.offer(some(2), settings(""))
+        assert counts(queue)["dropped"] == 2
+        await queue.close(20.0)
         assert not collector.requests
 
 
 async def test_without_a_collector_there_is_nothing_to_count_or_close() -> None:
-    outbox = Outbox(Settings())
-    outbox.offer((), Settings())
-    assert outbox.report() == {}
-    await outbox.close(0.0)
+    queue = SpanQueue(Settings())
+    queue.offer((), Settings())
+    assert queue.report() == {}
+    await queue.close(0.0)
 
 
 async def test_a_collector_that_refuses_is_told_with_its_reason(caplog: pytest.LogCaptureFixture) -> None:
     with recorder() as collector:
         collector.status = 404
         wanted = settings(collector.url)
-        outbox = Outbox(wanted)
-        outbox.offer(some(1), wanted)
-        await outbox.close(20.0)
-    assert counts(outbox)["failed"] == 1
+        queue = SpanQueue(wanted)
+        queue.offer(some(1), wanted)
+        await queue.close(20.0)
+    assert counts(queue)["failed"] == 1
     [record] = caplog.records
     assert record.getMessage().startswith(f"spans cannot be exported endpoint={collector.url} error=")
     assert "404" in record.getMessage()

@@ -195,14 +195,14 @@ def test_the_kill_switch_holds_for_a_mirror_that_a_reload_adds(tmp_path: Path) -
 
 
 def test_the_kill_switch_does_not_wait_for_a_reload_that_hangs(tmp_path: Path) -> None:
-    with mirrored(tmp_path, workers=2) as proxy, ThreadPoolExecutor(2) as beside:
+    with mirrored(tmp_path, workers=2) as proxy, ThreadPoolExecutor(2) as thread:
         os.kill(proxy.workers()[0]["pid"], signal.SIGSTOP)
-        door = Address("127.0.0.1", free_port())
+        listener = Address("127.0.0.1", free_port())
         reloaded = with_mirrors(proxy.config, MirrorPolicy("new", "m"))
-        proxy.write(replace(reloaded, settings=replace(reloaded.settings, metrics=door)))
-        reload = beside.submit(proxy.change, "POST", "/reload")
-        until(partial(_listens, door), "the reload to have begun")
-        kill_switch = beside.submit(steer, proxy, paused=True)
+        proxy.write(replace(reloaded, settings=replace(reloaded.settings, metrics=listener)))
+        reload = thread.submit(proxy.change, "POST", "/reload")
+        until(partial(_listens, listener), "the reload to have begun")
+        kill_switch = thread.submit(steer, proxy, paused=True)
         until(lambda: proxy.metric("mirror_paused", mirror="mirror"), "the worker that can to obey")
         assert proxy.metric("config_generation") == 1
         assert reload.result()[0] == 200

@@ -40,12 +40,12 @@ ROOT = Path(__file__).parents[2]
 _SCRIPT = """
 import pickle, sys
 from pathlib import Path
-from mirror_proxy.supervisor import Patience, run
+from mirror_proxy.supervisor import Timeouts, run
 
 def load():
     return pickle.loads(Path(sys.argv[1]).read_bytes())
 
-sys.exit(run(load(), generation_source=load, patience=Patience(heartbeat_s=float(sys.argv[2]))))
+sys.exit(run(load(), generation_source=load, timeouts=Timeouts(heartbeat_s=float(sys.argv[2]))))
 """
 
 

@@ -1,6 +1,6 @@
 """Bodies of requests and answers; nonsense is told with its reason (`guard.explain` makes it a 400).
 
-An answer about every route may be megabytes: it is made beside the loop and written in pieces, so that it holds neither
+An answer about every route may be megabytes: a thread makes it, and it is written in pieces, so that it holds neither
 the loop, nor more memory than one piece for each client that is slow to read.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 from aiohttp import hdrs, web
 
 from mirror_proxy.admin import connections
-from mirror_proxy.admin.beside import Beside
+from mirror_proxy.admin.work_thread import WorkThread
 from mirror_proxy.config.problems import hinted
 
 JSON = "application/json; charset=utf-8"
@@ -22,27 +22,27 @@ TEXT = "text/plain; charset=utf-8"
 _PIECE_BYTES = 64 * 1024
 
 
-class NonsenseError(Exception):
+class InvalidRequestError(Exception):
     """What was sent is not what the path takes."""
 
 
 async def read(request: web.Request, keys: tuple[str, ...]) -> dict[str, Any]:
-    """Return what was sent, if it is an object with none but these keys; raises `NonsenseError`."""
+    """Return what was sent, if it is an object with none but these keys; raises `InvalidRequestError`."""
     try:
         value = json.loads(await _received(request))
     except (ValueError, RecursionError) as error:
-        raise NonsenseError(f"the body is not JSON: {error}") from error
+        raise InvalidRequestError(f"the body is not JSON: {error}") from error
     if not isinstance(value, dict):
-        raise NonsenseError("the body must be a JSON object")
+        raise InvalidRequestError("the body must be a JSON object")
     check_keys(value, keys)
     return value
 
 
 def check_keys(given: Iterable[str], known: tuple[str, ...]) -> None:
-    """Raise `NonsenseError` for a key that is not known."""
+    """Raise `InvalidRequestError` for a key that is not known."""
     for key in given:
         if key not in known:
-            raise NonsenseError(hinted(f'unknown key "{key}"', key, known))
+            raise InvalidRequestError(hinted(f'unknown key "{key}"', key, known))
 
 
 def answer(value: object, status: int = 200) -> web.Response:
@@ -50,11 +50,11 @@ def answer(value: object, status: int = 200) -> web.Response:
     return web.json_response(text=_written(value), status=status)
 
 
-async def answer_beside(
-    request: web.Request, beside: Beside, make: Callable[[], object]
+async def answer_in_thread(
+    request: web.Request, thread: WorkThread, make: Callable[[], object]
 ) -> web.StreamResponse:
-    """Answer what `make` returns as `answer` does, both made beside the loop. Raises `BusyError`."""
-    return await send(request, await beside.run(lambda: _written(make()).encode()), JSON)
+    """Answer what `make` returns as `answer` does, both made in a thread. Raises `BusyError`."""
+    return await send(request, await thread.run(lambda: _written(make()).encode()), JSON)
 
 
 async def send(request: web.Request, body: bytes, content_type: str) -> web.StreamResponse:

@@ -8,9 +8,9 @@ from typing import Any
 from aiohttp import web
 
 from mirror_proxy.admin import body, logs, ramps, rows
-from mirror_proxy.admin.beside import CHANGES as ANSWERS
-from mirror_proxy.admin.body import NonsenseError, answer
-from mirror_proxy.admin.guard import SUBJECT, Handler, problem
+from mirror_proxy.admin.body import InvalidRequestError, answer
+from mirror_proxy.admin.guard import PROXY, Handler, problem
+from mirror_proxy.admin.work_thread import CHANGES as ANSWERS
 from mirror_proxy.config import quantity
 from mirror_proxy.mirror.share import STEPS, is_in_steps
 from mirror_proxy.overrides import ALL_MIRRORS
@@ -38,15 +38,15 @@ async def set_weights(request: web.Request) -> web.StreamResponse:
 
     Destinations that are not named keep the weights they have; with `"weights": null` all have the file's again.
     """
-    subject = request.app[SUBJECT]
+    proxy = request.app[PROXY]
     route, weights, ttl_s = _read_weights(await body.read(request, _OF_ROUTE))
     if weights is None:
-        await subject.reset(route=route)
+        await proxy.reset(route=route)
     else:
-        await subject.set_weights(route, weights, ttl_s)
-    standing = rows.Standing(subject)
-    return await body.answer_beside(
-        request, request.app[ANSWERS], lambda: {"routes": rows.routes(standing, only=route)}
+        await proxy.set_weights(route, weights, ttl_s)
+    copy = rows.ConfigCopy(proxy)
+    return await body.answer_in_thread(
+        request, request.app[ANSWERS], lambda: {"routes": rows.routes(copy, only=route)}
     )
 
 
@@ -56,31 +56,31 @@ async def set_mirror(request: web.Request) -> web.StreamResponse:
     What is not named stays. With `"percent": null`, which is said alone, the file's holds again. Without `mirror` all
     are paused or resumed, also those that a reload adds.
     """
-    subject = request.app[SUBJECT]
+    proxy = request.app[PROXY]
     wanted = _read_mirror(await body.read(request, _OF_MIRROR))
     if wanted.is_reset:
-        await subject.reset(mirror=wanted.name)
+        await proxy.reset(mirror=wanted.name)
     else:
-        await subject.set_mirror(wanted.name, wanted.percent, wanted.paused, wanted.ttl_s)
+        await proxy.set_mirror(wanted.name, wanted.percent, wanted.paused, wanted.ttl_s)
     only = None if wanted.name == ALL_MIRRORS else wanted.name
-    snapshot, standing = await subject.snapshot(), rows.Standing(subject)
-    return await body.answer_beside(
-        request, request.app[ANSWERS], lambda: rows.mirrors(standing, snapshot, only)
+    snapshot, copy = await proxy.snapshot(), rows.ConfigCopy(proxy)
+    return await body.answer_in_thread(
+        request, request.app[ANSWERS], lambda: rows.mirrors(copy, snapshot, only)
     )
 
 
 async def reload(request: web.Request) -> web.Response:
     """Load the configuration again; answer once it is in force in every worker, or with what is wrong with it."""
-    subject = request.app[SUBJECT]
-    refused = await subject.reload()
+    proxy = request.app[PROXY]
+    refused = await proxy.reload()
     if refused is not None:
         return problem(422, "the configuration is refused", problems=refused.problems)
-    return answer({"generation": subject.loaded.generation})
+    return answer({"generation": proxy.loaded.generation})
 
 
 async def drain(request: web.Request) -> web.Response:
     """Begin to drain."""
-    request.app[SUBJECT].drain()
+    request.app[PROXY].drain()
     return answer({"state": "DRAINING"}, status=202)
 
 
@@ -99,32 +99,34 @@ CHANGES: tuple[Change, ...] = (
 def _read_weights(body: dict[str, Any]) -> tuple[str, dict[str, int] | None, float | None]:
     route, weights, ttl_s = body.get("route"), body.get("weights"), _read_ttl(body.get("ttl"))
     if not isinstance(route, str):
-        raise NonsenseError("route must be the name of a route")
+        raise InvalidRequestError("route must be the name of a route")
     if weights is None and "weights" in body:
         _refuse_ttl(ttl_s)
         return route, None, None
     if not isinstance(weights, dict) or not weights:
-        raise NonsenseError("weights must be an object of destinations and numbers, or null for the file's")
+        raise InvalidRequestError(
+            "weights must be an object of destinations and numbers, or null for the file's"
+        )
     for name, weight in weights.items():
         if type(weight) is not int or not 0 <= weight <= _MAX_WEIGHT:
-            raise NonsenseError(f"the weight of {name} must be a whole number from 0 to {_MAX_WEIGHT}")
+            raise InvalidRequestError(f"the weight of {name} must be a whole number from 0 to {_MAX_WEIGHT}")
     return route, weights, ttl_s
 
 
 def _read_mirror(body: dict[str, Any]) -> _Mirror:
     name, paused = body.get("mirror", ALL_MIRRORS), body.get("paused")
     if not isinstance(name, str):
-        raise NonsenseError("mirror must be the name of a mirror; leave it out to pause or resume all")
+        raise InvalidRequestError("mirror must be the name of a mirror; leave it out to pause or resume all")
     if "percent" not in body and "paused" not in body:
-        raise NonsenseError("say percent, or paused, or both")
+        raise InvalidRequestError("say percent, or paused, or both")
     if "percent" in body and name == ALL_MIRRORS:
-        raise NonsenseError("a percent is one mirror's: say which with mirror")
+        raise InvalidRequestError("a percent is one mirror's: say which with mirror")
     if "paused" in body and not isinstance(paused, bool):
-        raise NonsenseError("paused must be true or false")
+        raise InvalidRequestError("paused must be true or false")
     percent, ttl_s = _read_percent(body.get("percent")), _read_ttl(body.get("ttl"))
     is_reset = "percent" in body and percent is None
     if is_reset and "paused" in body:
-        raise NonsenseError("the file's percent is asked for by itself: leave out paused")
+        raise InvalidRequestError("the file's percent is asked for by itself: leave out paused")
     if percent is None and not paused:
         _refuse_ttl(ttl_s)
     return _Mirror(name, percent, is_reset, paused, ttl_s)
@@ -134,26 +136,26 @@ def _read_percent(percent: object) -> float | None:
     if percent is None:
         return None
     if isinstance(percent, bool) or not isinstance(percent, int | float) or not 0 <= percent <= 100:
-        raise NonsenseError("percent must be a number from 0 to 100, or null for the file's")
+        raise InvalidRequestError("percent must be a number from 0 to 100, or null for the file's")
     if not is_in_steps(percent):
-        raise NonsenseError(f"percent must be a multiple of {1 / STEPS:g}")
+        raise InvalidRequestError(f"percent must be a multiple of {1 / STEPS:g}")
     return percent
 
 
 def _refuse_ttl(ttl_s: float | None) -> None:
     if ttl_s is not None:
-        raise NonsenseError("what the files say has no end: leave out ttl")
+        raise InvalidRequestError("what the files say has no end: leave out ttl")
 
 
 def _read_ttl(ttl: object) -> float | None:
     if ttl is None:
         return None
     if not isinstance(ttl, str):
-        raise NonsenseError("ttl must be a duration such as 5m")
+        raise InvalidRequestError("ttl must be a duration such as 5m")
     try:
         ttl_s = quantity.duration(ttl)
     except ValueError as error:
-        raise NonsenseError(f"ttl: {error}") from error
+        raise InvalidRequestError(f"ttl: {error}") from error
     if ttl_s <= 0:
-        raise NonsenseError("ttl must be more than 0")
+        raise InvalidRequestError("ttl must be more than 0")
     return ttl_s

@@ -9,10 +9,10 @@ from typing import get_args
 
 from aiohttp import web
 
-from mirror_proxy.admin.beside import VIEWS
-from mirror_proxy.admin.body import NonsenseError, answer_beside, check_keys
-from mirror_proxy.admin.guard import SUBJECT, problem
-from mirror_proxy.admin.subject import Subject
+from mirror_proxy.admin.body import InvalidRequestError, answer_in_thread, check_keys
+from mirror_proxy.admin.guard import PROXY, problem
+from mirror_proxy.admin.interface import ProxyInterface
+from mirror_proxy.admin.work_thread import VIEWS
 from mirror_proxy.comparison.diff.difference import Kind
 from mirror_proxy.comparison.diff.example import Search
 from mirror_proxy.config import quantity
@@ -26,11 +26,11 @@ _SEARCH = ("since", "route", "mirror", "path", "kind", "before", "limit")
 
 async def report(request: web.Request) -> web.StreamResponse:
     """Answer the totals since `?since=1h` or a time (seconds since the epoch), and what they are judged by."""
-    subject, now = request.app[SUBJECT], time.time()
+    proxy, now = request.app[PROXY], time.time()
     check_keys(request.query, ("since",))
     since = _since(request.query, now)
-    totals = await subject.totals(since)
-    compare, named = subject.loaded.config.settings.compare, _mirrors(subject)
+    totals = await proxy.totals(since)
+    compare, named = proxy.loaded.config.settings.compare, _mirrors(proxy)
 
     def make() -> dict[str, object]:
         return {
@@ -43,13 +43,13 @@ async def report(request: web.Request) -> web.StreamResponse:
             "totals": totals.rows(),
         }
 
-    return await answer_beside(request, request.app[VIEWS], make)
+    return await answer_in_thread(request, request.app[VIEWS], make)
 
 
 async def differences(request: web.Request) -> web.StreamResponse:
     """Answer the newest examples: `?route=&mirror=&path=&kind=&since=&before=NUMBER&limit=N` narrow them."""
-    found = await request.app[SUBJECT].differences(read_search(request.query))
-    return await answer_beside(
+    found = await request.app[PROXY].differences(read_search(request.query))
+    return await answer_in_thread(
         request, request.app[VIEWS], lambda: {"differences": [asdict(example) for example in found]}
     )
 
@@ -60,18 +60,18 @@ async def difference(request: web.Request) -> web.StreamResponse:
     number = whole(written)
     if number is None:
         return problem(400, f'"{written}" is not the number of a difference')
-    found = await request.app[SUBJECT].difference(number)
+    found = await request.app[PROXY].difference(number)
     if found is None:
         return problem(404, f"there is no difference {number}, or no longer")
-    return await answer_beside(request, request.app[VIEWS], lambda: asdict(found))
+    return await answer_in_thread(request, request.app[VIEWS], lambda: asdict(found))
 
 
-def _mirrors(subject: Subject) -> list[str]:
+def _mirrors(proxy: ProxyInterface) -> list[str]:
     """Return the names of the mirrors in force; what is asked to learn noise is none."""
     return sorted(
         {
             mirror.name
-            for route in subject.loaded.config.routes()
+            for route in proxy.loaded.config.routes()
             for mirror in route.mirrors
             if not mirror.is_baseline
         }
@@ -79,14 +79,14 @@ def _mirrors(subject: Subject) -> list[str]:
 
 
 def read_search(query: Mapping[str, str]) -> Search:
-    """Read which examples are wanted. Raises `NonsenseError`."""
+    """Read which examples are wanted. Raises `InvalidRequestError`."""
     check_keys(query, _SEARCH)
     kind = query.get("kind")
     if kind is not None and kind not in _KINDS:
-        raise NonsenseError(f'kind must be one of {", ".join(_KINDS)}, not "{kind}"')
+        raise InvalidRequestError(f'kind must be one of {", ".join(_KINDS)}, not "{kind}"')
     before, limit = _number(query, "before"), _number(query, "limit")
     if limit is not None and not 1 <= limit <= MOST:
-        raise NonsenseError(f"limit must be from 1 to {MOST}")
+        raise InvalidRequestError(f"limit must be from 1 to {MOST}")
     texts = {key: query.get(key) for key in ("route", "mirror", "path")}
     since = _since(query, time.time())
     return Search(since, **texts, kind=kind, before=before, limit=limit or MOST // 2)
@@ -99,7 +99,7 @@ def _since(query: Mapping[str, str], now: float) -> float:
         number = float(written) if written.replace(".", "", 1).isdecimal() else None
         since = number if number is not None else now - quantity.duration(written)
     except ValueError as error:
-        raise NonsenseError(f"since: {error}; or seconds since the epoch") from error
+        raise InvalidRequestError(f"since: {error}; or seconds since the epoch") from error
     return max(0.0, min(since, now))
 
 
@@ -108,7 +108,7 @@ def _number(query: Mapping[str, str], key: str) -> int | None:
         return None
     number = whole(query[key])
     if number is None:
-        raise NonsenseError(f'{key} must be a whole number, not "{query[key]}"')
+        raise InvalidRequestError(f'{key} must be a whole number, not "{query[key]}"')
     return number
 
 

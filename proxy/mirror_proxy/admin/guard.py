@@ -1,7 +1,7 @@
 """What stands before the admin's pages: whose name it was asked by, who may do what, and errors that help.
 
-Counts are anybody's who reaches the door. To change something, or to see what was stored of requests and answers,
-takes the token where one is set, and this machine where none is.
+Anybody who reaches the listener may read counts. To change something, or to see what was stored of requests and
+answers, takes the token where one is set, and this machine where none is.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 
-from mirror_proxy.admin.beside import BusyError
-from mirror_proxy.admin.body import NonsenseError
-from mirror_proxy.admin.subject import RefusedError, Subject
+from mirror_proxy.admin.body import InvalidRequestError
+from mirror_proxy.admin.interface import ProxyInterface, RefusedError
+from mirror_proxy.admin.work_thread import BusyError
 from mirror_proxy.config.model import is_ip
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-SUBJECT = web.AppKey("subject", Subject)
-#: Whether the door can be reached from this machine only.
+PROXY = web.AppKey("proxy", ProxyInterface)
+#: Whether the listener can be reached from this machine only.
 IS_LOCAL = web.AppKey("is_local", bool)
 
 MAX_BODY_BYTES = 64 * 1024
@@ -56,7 +56,7 @@ async def explain(request: web.Request, handler: Handler) -> web.StreamResponse:
         return answer
     except web.HTTPRequestEntityTooLarge:
         return problem(413, f"a body may have at most {MAX_BODY_BYTES} bytes")
-    except NonsenseError as error:
+    except InvalidRequestError as error:
         return problem(400, str(error))
     except RefusedError as error:
         return problem(503 if isinstance(error, BusyError) else 422, str(error), **error.more)
@@ -81,7 +81,7 @@ def refusal(request: web.Request) -> web.Response | None:
     origin, site = request.headers.get(hdrs.ORIGIN), request.headers.get("Sec-Fetch-Site", "none")
     if site not in _OWN_SITES or (origin is not None and origin.partition("://")[2] != request.host):
         return problem(403, "a page of another origin may not change anything here")
-    token_file = request.app[SUBJECT].loaded.config.settings.admin.token_file
+    token_file = request.app[PROXY].loaded.config.settings.admin.token_file
     if token_file is not None:
         refused = _check_token(request, token_file, "changes need")
         if refused is not None:
@@ -99,7 +99,7 @@ def reader_refusal(request: web.Request) -> web.Response | None:
     With a token set, only who shows it may: also as a browser does that asked for a password. Without one, only this
     machine. A change is never taken on a password, which browsers send along by themselves.
     """
-    token_file = request.app[SUBJECT].loaded.config.settings.admin.token_file
+    token_file = request.app[PROXY].loaded.config.settings.admin.token_file
     if token_file is not None:
         return _check_token(request, token_file, "what was stored needs", _password_of(request))
     if not request.app[IS_LOCAL]:

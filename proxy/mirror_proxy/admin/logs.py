@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from mirror_proxy.admin.body import NonsenseError, answer, check_keys
-from mirror_proxy.admin.guard import SUBJECT
+from mirror_proxy.admin.body import InvalidRequestError, answer, check_keys
+from mirror_proxy.admin.guard import PROXY
 from mirror_proxy.config.model import LOG_LEVELS
 
 
 async def show(request: web.Request) -> web.Response:
     """Answer the level in force, the files' level, and the form."""
-    logs = request.app[SUBJECT].logs
+    logs = request.app[PROXY].logs
     log = logs.wanted()
     return answer({"level": log.level, "file_level": logs.of_files.level, "format": log.format})
 
@@ -22,6 +22,6 @@ async def set_level(request: web.Request) -> web.Response:
     level = request.query.get("level")
     if level not in LOG_LEVELS:
         found = "no level is given" if level is None else f'"{level}" is not a level'
-        raise NonsenseError(f"level: {found}; use {', '.join(LOG_LEVELS)}")
-    await request.app[SUBJECT].logs.set_level(level)
+        raise InvalidRequestError(f"level: {found}; use {', '.join(LOG_LEVELS)}")
+    await request.app[PROXY].logs.set_level(level)
     return await show(request)

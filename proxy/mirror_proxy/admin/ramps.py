@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from mirror_proxy.admin import body
-from mirror_proxy.admin.body import NonsenseError, answer
-from mirror_proxy.admin.guard import SUBJECT
+from mirror_proxy.admin.body import InvalidRequestError, answer
+from mirror_proxy.admin.guard import PROXY
 from mirror_proxy.overrides import Key
 from mirror_proxy.ramp import plan
 
@@ -26,14 +26,14 @@ async def start(request: web.Request) -> web.Response:
     try:
         wanted = plan.read(await body.read(request, plan.KEYS))
     except ValueError as error:
-        raise NonsenseError(str(error)) from error
-    await request.app[SUBJECT].ramps.start(wanted)
+        raise InvalidRequestError(str(error)) from error
+    await request.app[PROXY].ramps.start(wanted)
     return _rows(request)
 
 
 async def go(request: web.Request) -> web.Response:
     """Have a ramp that is held go on: `{"mirror": NAME}` or `{"route": NAME}`; answer all."""
-    await request.app[SUBJECT].ramps.go(_key(await body.read(request, _OF_ONE)))
+    await request.app[PROXY].ramps.go(_key(await body.read(request, _OF_ONE)))
     return _rows(request)
 
 
@@ -41,17 +41,17 @@ async def stop(request: web.Request) -> web.Response:
     """End a ramp, `?mirror=NAME` or `?route=NAME`, and go back to what was before, or with `&keep` not; answer all."""
     body.check_keys(request.query, _OF_STOP)
     if request.query.get("keep"):
-        raise NonsenseError("keep takes no value: it is there or not")
-    await request.app[SUBJECT].ramps.stop(_key(request.query), keep="keep" in request.query)
+        raise InvalidRequestError("keep takes no value: it is there or not")
+    await request.app[PROXY].ramps.stop(_key(request.query), keep="keep" in request.query)
     return _rows(request)
 
 
 def _rows(request: web.Request) -> web.Response:
-    return answer({"ramps": request.app[SUBJECT].ramps.rows()})
+    return answer({"ramps": request.app[PROXY].ramps.rows()})
 
 
 def _key(named: Mapping[str, object]) -> Key:
     try:
         return plan.key_of(named.get("mirror"), named.get("route"))
     except ValueError as error:
-        raise NonsenseError(str(error)) from error
+        raise InvalidRequestError(str(error)) from error

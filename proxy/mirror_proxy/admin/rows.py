@@ -1,6 +1,6 @@
 """What `/routes`, `/mirrors` and `/config_dump` show, made of the configuration in force and what overrides it.
 
-Of thousands of routes that takes long: a thread makes it of a `Standing`, which does not change under it.
+Of thousands of routes that takes long: a thread makes it of a `ConfigCopy`, which does not change under it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Protocol
 
-from mirror_proxy.admin.subject import Loaded, Refusal, Row, Snapshot, Steered
+from mirror_proxy.admin.interface import LoadedConfig, MirrorOverride, ProxySnapshot, RejectedReload, Row
 from mirror_proxy.config.model import Config, FieldMatch, Match, MirrorPolicy, Route, StringMatch, VirtualHost
 from mirror_proxy.mirror.share import MILLION, millionths
 from mirror_proxy.overrides import ALL_MIRRORS
@@ -21,61 +21,61 @@ from mirror_proxy.translate.envoy_route import route_configuration
 _TYPE = "type.googleapis.com/envoy.admin.v3"
 
 
-class Steerable(Protocol):
-    """What of a subject is shown here: a `Subject`, or how one stood."""
+class ConfigSource(Protocol):
+    """What is shown here of a proxy: a `ProxyInterface`, or a copy."""
 
     @property
-    def loaded(self) -> Loaded:
+    def loaded(self) -> LoadedConfig:
         """What is in force."""
 
     @property
-    def refusal(self) -> Refusal | None:
+    def refusal(self) -> RejectedReload | None:
         """What was refused since."""
 
     def weights_of(self, route: str) -> tuple[Mapping[str, int], float | None]:
         """Return the overridden weights of a route, and for how many seconds more."""
 
-    def steered(self, mirror: str) -> Steered:
+    def mirror_override(self, mirror: str) -> MirrorOverride:
         """Return what was set of a mirror by hand."""
 
 
-class Standing:
-    """How `subject` stood when this was made; any thread may read it."""
+class ConfigCopy:
+    """How `proxy` stood when this was made; any thread may read it."""
 
-    def __init__(self, subject: Steerable) -> None:
-        self.loaded = subject.loaded
-        self.refusal = subject.refusal
+    def __init__(self, proxy: ConfigSource) -> None:
+        self.loaded = proxy.loaded
+        self.refusal = proxy.refusal
         routes = list(self.loaded.config.routes())
         names = {mirror.name for route in routes for mirror in route.mirrors}
-        self._weights = {route.name: subject.weights_of(route.name) for route in routes}
-        self._steered = {name: subject.steered(name) for name in {*names, ALL_MIRRORS}}
+        self._weights = {route.name: proxy.weights_of(route.name) for route in routes}
+        self._mirror_overrides = {name: proxy.mirror_override(name) for name in {*names, ALL_MIRRORS}}
 
     def weights_of(self, route: str) -> tuple[Mapping[str, int], float | None]:
         """Return the weights that a route had in place of the file's."""
         return self._weights[route]
 
-    def steered(self, mirror: str) -> Steered:
+    def mirror_override(self, mirror: str) -> MirrorOverride:
         """Return what was set of a mirror by hand."""
-        return self._steered[mirror]
+        return self._mirror_overrides[mirror]
 
     @property
-    def mirrors(self) -> Mapping[str, Steered]:
+    def mirrors(self) -> Mapping[str, MirrorOverride]:
         """Return what was set of each mirror, and of `ALL_MIRRORS`."""
-        return self._steered
+        return self._mirror_overrides
 
 
-def routes(subject: Steerable, only: str | None = None) -> list[Row]:
+def routes(proxy: ConfigSource, only: str | None = None) -> list[Row]:
     """Return a row for each route, or those called `only`: its host, conditions and destinations."""
     return [
-        _route(subject, host, route)
-        for host in subject.loaded.config.virtual_hosts
+        _route(proxy, host, route)
+        for host in proxy.loaded.config.virtual_hosts
         for route in host.routes
         if only in {None, route.name}
     ]
 
 
-def _route(subject: Steerable, host: VirtualHost, route: Route) -> Row:
-    weights, left_s = subject.weights_of(route.name)
+def _route(proxy: ConfigSource, host: VirtualHost, route: Route) -> Row:
+    weights, left_s = proxy.weights_of(route.name)
     row: Row = {
         "name": route.name,
         "virtual_host": host.name,
@@ -98,7 +98,7 @@ def _route(subject: Steerable, host: VirtualHost, route: Route) -> Row:
     return row
 
 
-def mirrors(subject: Steerable, snapshot: Snapshot, only: str | None = None) -> Row:
+def mirrors(proxy: ConfigSource, snapshot: ProxySnapshot, only: str | None = None) -> Row:
     """Return a row for each mirror, or for the one called `only`: its share, and what became of its requests.
 
     `all_paused`: also those that a reload adds. `ends_in_s` is when a mirror's pause ends, or where it has none,
@@ -107,31 +107,30 @@ def mirrors(subject: Steerable, snapshot: Snapshot, only: str | None = None) -> 
     seen = {row["name"]: row for row in snapshot.mirrors}
     ends = _outcomes(snapshot.report)
     found = {
-        mirror.name: _mirror(subject, ends.get(mirror.name, {}), route.name, mirror)
-        | seen.get(mirror.name, {})
-        for route in subject.loaded.config.routes()
+        mirror.name: _mirror(proxy, ends.get(mirror.name, {}), route.name, mirror) | seen.get(mirror.name, {})
+        for route in proxy.loaded.config.routes()
         for mirror in route.mirrors
         if only in {None, mirror.name}
     }
-    return {"mirrors": list(found.values()), "all_paused": subject.steered(ALL_MIRRORS).paused}
+    return {"mirrors": list(found.values()), "all_paused": proxy.mirror_override(ALL_MIRRORS).paused}
 
 
-def _mirror(subject: Steerable, outcomes: Mapping[str, float], route: str, policy: MirrorPolicy) -> Row:
-    steered = subject.steered(policy.name)
+def _mirror(proxy: ConfigSource, outcomes: Mapping[str, float], route: str, policy: MirrorPolicy) -> Row:
+    mirror_override = proxy.mirror_override(policy.name)
     file_percent = round(policy.percent, 4)
     row: Row = {
         "name": policy.name,
         "route": route,
         "cluster": policy.cluster,
         "role": policy.role,
-        "percent": file_percent if steered.percent is None else steered.percent,
+        "percent": file_percent if mirror_override.percent is None else mirror_override.percent,
         "file_percent": file_percent,
-        "overridden": steered.percent is not None,
-        "paused": steered.paused,
+        "overridden": mirror_override.percent is not None,
+        "paused": mirror_override.paused,
         "outcomes": dict(sorted(outcomes.items())),
     }
-    if steered.left_s is not None:
-        row["ends_in_s"] = round(steered.left_s, 1)
+    if mirror_override.left_s is not None:
+        row["ends_in_s"] = round(mirror_override.left_s, 1)
     return row
 
 
@@ -170,14 +169,14 @@ def _string(match: StringMatch) -> str:
     return match.kind if match.kind == "present" else f"{match.kind} {match.value}{fold}"
 
 
-def config_dump(subject: Steerable) -> Row:
+def config_dump(proxy: ConfigSource) -> Row:
     """Return what is in force as Envoy's `/config_dump` does (api/envoy/admin/v3/config_dump_shared.proto).
 
     A reload that was refused is the routes' `error_state`, with a line in `details` for each problem.
     """
-    loaded, refusal = subject.loaded, subject.refusal
+    loaded, refusal = proxy.loaded, proxy.refusal
     since = _time(loaded.since)
-    config = _as_steered(subject)
+    config = _as_steered(proxy)
     version = {"version_info": str(loaded.generation), "last_updated": since}
     of_routes: Row = {**version, "route_config": route_configuration(config), "client_status": "ACKED"}
     if refusal is not None:
@@ -198,33 +197,33 @@ def config_dump(subject: Steerable) -> Row:
     }
 
 
-def _as_steered(subject: Steerable) -> Config:
+def _as_steered(proxy: ConfigSource) -> Config:
     """Return the configuration in force with the weights and shares that requests really meet."""
-    config = subject.loaded.config
+    config = proxy.loaded.config
     hosts = tuple(
-        dataclasses.replace(host, routes=tuple(_steered_route(subject, route) for route in host.routes))
+        dataclasses.replace(host, routes=tuple(_steered_route(proxy, route) for route in host.routes))
         for host in config.virtual_hosts
     )
     return dataclasses.replace(config, virtual_hosts=hosts)
 
 
-def _steered_route(subject: Steerable, route: Route) -> Route:
-    weights, _ = subject.weights_of(route.name)
+def _steered_route(proxy: ConfigSource, route: Route) -> Route:
+    weights, _ = proxy.weights_of(route.name)
     destinations = tuple(
         dataclasses.replace(one, weight=weights.get(one.name, one.weight)) for one in route.destinations
     )
-    mirrors = tuple(_steered_mirror(subject, mirror) for mirror in route.mirrors)
+    mirrors = tuple(_steered_mirror(proxy, mirror) for mirror in route.mirrors)
     return dataclasses.replace(route, destinations=destinations, mirrors=mirrors)
 
 
-def _steered_mirror(subject: Steerable, policy: MirrorPolicy) -> MirrorPolicy:
+def _steered_mirror(proxy: ConfigSource, policy: MirrorPolicy) -> MirrorPolicy:
     """One that is paused gets 0 of what there is."""
-    steered = subject.steered(policy.name)
-    if steered.paused:
+    mirror_override = proxy.mirror_override(policy.name)
+    if mirror_override.paused:
         return dataclasses.replace(policy, numerator=0)
-    if steered.percent is None:
+    if mirror_override.percent is None:
         return policy
-    return dataclasses.replace(policy, numerator=millionths(steered.percent), denominator=MILLION)
+    return dataclasses.replace(policy, numerator=millionths(mirror_override.percent), denominator=MILLION)
 
 
 def _time(seconds: float) -> str:

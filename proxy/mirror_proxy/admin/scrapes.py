@@ -11,9 +11,9 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from mirror_proxy.admin.beside import Beside
+from mirror_proxy.admin.interface import ProxyInterface
 from mirror_proxy.admin.shared import Shared
-from mirror_proxy.admin.subject import Subject
+from mirror_proxy.admin.work_thread import WorkThread
 from mirror_proxy.telemetry import exposition
 
 #: A page that takes less processor time than this is rendered for every scrape.
@@ -33,21 +33,21 @@ class Page:
 
 
 class Scrapes:
-    """The metrics of `subject`.
+    """The metrics of `proxy`.
 
     `now` is a monotonic clock; `used` returns the processor time of the current thread in seconds.
     """
 
     def __init__(
         self,
-        subject: Subject,
+        proxy: ProxyInterface,
         now: Callable[[], float] | None = None,
         used: Callable[[], float] = time.thread_time,
     ) -> None:
-        self._subject = subject
+        self._proxy = proxy
         self._used = used
         self._now = now or asyncio.get_running_loop().time
-        self._beside = Beside("metrics")
+        self._thread = WorkThread("metrics")
         self._forms: dict[str, _Form] = {}
 
     async def page(self, accept: str) -> Page:
@@ -61,18 +61,18 @@ class Scrapes:
 
     def close(self) -> None:
         """Stop rendering."""
-        self._beside.close()
+        self._thread.close()
 
     async def _render(self, accept: str) -> tuple[Page, float]:
         """Return a page, and the processor time of its rendering in seconds."""
-        report = (await self._subject.snapshot()).report
+        report = (await self._proxy.snapshot()).report
 
         def render() -> tuple[Page, float]:
             before = self._used()
             page = Page(*exposition.render(report, accept))
             return page, self._used() - before
 
-        return await self._beside.run(render)
+        return await self._thread.run(render)
 
 
 class _Form:

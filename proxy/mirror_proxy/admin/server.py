@@ -1,4 +1,4 @@
-"""The admin server's doors: everything, and only what probes and scrapers need."""
+"""The admin server's listeners: one with everything, one with only what probes and scrapers need."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ import socket
 from aiohttp import web
 
 from mirror_proxy.admin import changes, guard, views
-from mirror_proxy.admin.beside import CHANGES, DIFFERENCES, VIEWS, Beside
 from mirror_proxy.admin.connections import REASONS, Connections, timed
 from mirror_proxy.admin.errors import LOGGER
+from mirror_proxy.admin.interface import ProxyInterface
 from mirror_proxy.admin.page.live import LIVE, Live
 from mirror_proxy.admin.scrapes import Scrapes
-from mirror_proxy.admin.subject import Subject
+from mirror_proxy.admin.work_thread import CHANGES, DIFFERENCES, VIEWS, WorkThread
 from mirror_proxy.telemetry.metrics import Report
 
 _CLOSE_S = 1.0
 _LISTENERS = ("admin", "metrics")
-#: The work that is done beside the loop, each kind by a thread of its own.
+#: The kinds of work that are done in threads, one thread a kind.
 _KINDS = {VIEWS: "views", CHANGES: "the answers of changes", DIFFERENCES: "differences"}
 
 
-class Door:
-    """One open door; close it to be rid of its socket too."""
+class AdminListener:
+    """One open listener; closing it closes its socket too."""
 
     def __init__(self, sock: socket.socket, runner: web.AppRunner, connections: Connections) -> None:
         self._sock = sock
@@ -38,21 +38,21 @@ class Door:
 
 
 class AdminServer:
-    """Serves `subject` on sockets that already listen."""
+    """Serves `proxy` on sockets that already listen."""
 
-    def __init__(self, subject: Subject) -> None:
-        self._subject = subject
-        self._scrapes = Scrapes(subject)
-        self._beside = {key: Beside(what) for key, what in _KINDS.items()}
+    def __init__(self, proxy: ProxyInterface) -> None:
+        self._proxy = proxy
+        self._scrapes = Scrapes(proxy)
+        self._threads = {key: WorkThread(what) for key, what in _KINDS.items()}
         self._connections: dict[str, Connections] = {}
         self._ended = {name: dict.fromkeys(REASONS, 0) for name in _LISTENERS}
 
-    async def open(self, sock: socket.socket) -> Door:
-        """Open the door to everything."""
+    async def open(self, sock: socket.socket) -> AdminListener:
+        """Open the listener that has everything."""
         return await self._open("admin", sock, views.PAGES, changes.CHANGES)
 
-    async def open_probes(self, sock: socket.socket) -> Door:
-        """Open the door that has only what `views.PROBES` names."""
+    async def open_probes(self, sock: socket.socket) -> AdminListener:
+        """Open the listener that has only what `views.PROBES` names."""
         return await self._open("metrics", sock, views.PROBES, ())
 
     def report(self) -> Report:
@@ -68,10 +68,10 @@ class AdminServer:
         }
 
     def close(self) -> None:
-        """Do no more work beside the loop."""
+        """Start no more work in threads."""
         self._scrapes.close()
-        for beside in self._beside.values():
-            beside.close()
+        for thread in self._threads.values():
+            thread.close()
 
     async def _open(
         self,
@@ -79,16 +79,16 @@ class AdminServer:
         sock: socket.socket,
         pages: tuple[views.Page, ...],
         taken: tuple[changes.Change, ...],
-    ) -> Door:
+    ) -> AdminListener:
         is_local = ipaddress.ip_address(sock.getsockname()[0]).is_loopback
         guards = (guard.explain, guard.refuse_foreign_host) if is_local else (guard.explain,)
         app = web.Application(middlewares=(timed, *guards), client_max_size=guard.MAX_BODY_BYTES)
-        app[guard.SUBJECT] = self._subject
+        app[guard.PROXY] = self._proxy
         app[guard.IS_LOCAL] = is_local
         app[views.SCRAPES] = self._scrapes
-        for kind, beside in self._beside.items():
-            app[kind] = beside
-        app[LIVE] = live = Live(self._subject)
+        for kind, thread in self._threads.items():
+            app[kind] = thread
+        app[LIVE] = live = Live(self._proxy)
         app.on_shutdown.append(live.close)
         for path, page, _ in pages:
             if page is not None:
@@ -100,4 +100,4 @@ class AdminServer:
         assert runner.server is not None  # noqa: S101 - it is set up
         connections = Connections(sock, runner.server, self._ended[listener])
         self._connections[listener] = connections
-        return Door(sock, runner, connections)
+        return AdminListener(sock, runner, connections)

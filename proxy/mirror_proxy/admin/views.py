@@ -1,4 +1,4 @@
-"""The admin server's pages: each reads the subject and answers; none changes anything (see `changes`)."""
+"""The admin server's pages: each reads the proxy and answers; none changes anything (see `changes`)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from aiohttp import web
 
 from mirror_proxy.admin import compare, logs, ramps, rows
-from mirror_proxy.admin.beside import VIEWS
-from mirror_proxy.admin.body import TEXT, answer, answer_beside, send
-from mirror_proxy.admin.guard import SUBJECT, Handler, kept_private
+from mirror_proxy.admin.body import TEXT, answer, answer_in_thread, send
+from mirror_proxy.admin.guard import PROXY, Handler, kept_private
+from mirror_proxy.admin.interface import Row
 from mirror_proxy.admin.scrapes import Scrapes
-from mirror_proxy.admin.subject import Row
+from mirror_proxy.admin.work_thread import VIEWS
 
 SCRAPES = web.AppKey("scrapes", Scrapes)
 
@@ -23,7 +23,7 @@ Page = tuple[str, Handler | None, str]
 
 async def ready(request: web.Request) -> web.Response:
     """Answer 200 while the proxy serves, 503 while it starts or drains."""
-    state = request.app[SUBJECT].state
+    state = request.app[PROXY].state
     return web.Response(text=f"{state}\n", status=200 if state == "LIVE" else 503)
 
 
@@ -40,34 +40,34 @@ async def metrics(request: web.Request) -> web.StreamResponse:
 
 async def server_info(request: web.Request) -> web.Response:
     """Answer version, state, generation and processes."""
-    return answer(request.app[SUBJECT].server_info())
+    return answer(request.app[PROXY].server_info())
 
 
 async def clusters(request: web.Request) -> web.StreamResponse:
     """Answer every cluster and its endpoints: text like Envoy's, or `?format=json`."""
-    found = (await request.app[SUBJECT].snapshot()).clusters
+    found = (await request.app[PROXY].snapshot()).clusters
     if request.query.get("format") == "json":
-        return await answer_beside(request, request.app[VIEWS], lambda: {"clusters": found})
+        return await answer_in_thread(request, request.app[VIEWS], lambda: {"clusters": found})
     return await send(request, await request.app[VIEWS].run(lambda: _cluster_text(found)), TEXT)
 
 
 async def mirrors(request: web.Request) -> web.StreamResponse:
     """Answer every mirror, with its share, the file's, and what became of its requests so far."""
-    subject = request.app[SUBJECT]
-    snapshot, standing = await subject.snapshot(), rows.Standing(subject)
-    return await answer_beside(request, request.app[VIEWS], lambda: rows.mirrors(standing, snapshot))
+    proxy = request.app[PROXY]
+    snapshot, copy = await proxy.snapshot(), rows.ConfigCopy(proxy)
+    return await answer_in_thread(request, request.app[VIEWS], lambda: rows.mirrors(copy, snapshot))
 
 
 async def routes(request: web.Request) -> web.StreamResponse:
     """Answer every route and its destinations, with the file's weights and the present ones."""
-    standing = rows.Standing(request.app[SUBJECT])
-    return await answer_beside(request, request.app[VIEWS], lambda: {"routes": rows.routes(standing)})
+    copy = rows.ConfigCopy(request.app[PROXY])
+    return await answer_in_thread(request, request.app[VIEWS], lambda: {"routes": rows.routes(copy)})
 
 
 async def config_dump(request: web.Request) -> web.StreamResponse:
     """Answer the configuration in force in Envoy's shape, and what is wrong with one that was refused."""
-    standing = rows.Standing(request.app[SUBJECT])
-    return await answer_beside(request, request.app[VIEWS], lambda: rows.config_dump(standing))
+    copy = rows.ConfigCopy(request.app[PROXY])
+    return await answer_in_thread(request, request.app[VIEWS], lambda: rows.config_dump(copy))
 
 
 def _of_page(module: str, name: str) -> Handler:
@@ -82,7 +82,7 @@ def _of_page(module: str, name: str) -> Handler:
     return handle
 
 
-#: What kubelet and Prometheus may ask through the second door.
+#: What kubelet and Prometheus may ask through the second listener.
 PROBES: tuple[Page, ...] = (
     ("/ready", ready, "200 once a worker serves, 503 while starting and draining"),
     ("/healthz", healthz, "200 while the supervisor answers"),

@@ -24,7 +24,7 @@ from mirror_proxy.demo import board
 from mirror_proxy.demo.origin import Origin, serving
 from mirror_proxy.demo.screen import Screen
 from mirror_proxy.demo.traffic import Traffic
-from mirror_proxy.supervisor import Patience, sockets
+from mirror_proxy.supervisor import Timeouts, sockets
 from mirror_proxy.supervisor.core import Supervisor
 from mirror_proxy.supervisor.sockets import StartError
 from mirror_proxy.telemetry import log
@@ -84,7 +84,7 @@ class Stage:
         mirror = Origin(MIRROR, delay_ms=6, error_percent=4, wrong_percent=3)
         async with serving(primary) as v1, serving(secondary) as v1b, serving(mirror) as v2:
             config = self._config(v1, v1b, v2)
-            supervisor = Supervisor(config, lambda: config, Patience())
+            supervisor = Supervisor(config, lambda: config, Timeouts())
             playing = tasks.spawn(self._play(supervisor, seconds), "demo")
             try:
                 code = await supervisor.run()

@@ -14,14 +14,14 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeVar
 
 from mirror_proxy import control, tasks
-from mirror_proxy.admin.beside import Beside
+from mirror_proxy.admin.interface import RefusedError
 from mirror_proxy.admin.shared import Shared
-from mirror_proxy.admin.subject import RefusedError
+from mirror_proxy.admin.work_thread import WorkThread
 from mirror_proxy.comparison.diff.example import Example, Search
 from mirror_proxy.comparison.diff.totals import Key, Totals
 from mirror_proxy.config.model import Log, Settings
 from mirror_proxy.supervisor.comparer import ComparerProcess
-from mirror_proxy.supervisor.slot import Patience
+from mirror_proxy.supervisor.slot import Timeouts
 from mirror_proxy.telemetry.event import event
 from mirror_proxy.telemetry.metrics import Report, merge
 
@@ -51,17 +51,17 @@ class Comparing:
 
     def __init__(
         self,
-        patience: Patience,
+        timeouts: Timeouts,
         counted: Callable[[Totals], Awaitable[tuple[Totals, Totals]]],
         log: Callable[[], Log],
     ) -> None:
         self._log = log
         self._loop = asyncio.get_running_loop()
-        self._patience = patience
+        self._timeouts = timeouts
         self._counted = counted
         self._all = Shared(lambda: counted(Totals()), "counts")
         self._counting = asyncio.Lock()
-        self._reading = Beside("the comparer's answers")
+        self._reading = WorkThread("the comparer's answers")
         self._is_closed = False
         self._ends: tuple[socket.socket, socket.socket] | None = None
         self._order: control.Configure | None = None
@@ -98,7 +98,7 @@ class Comparing:
         process = self._process
         if process is None:
             return
-        patience_s = self._patience.heartbeat_s * _PATIENCE
+        patience_s = self._timeouts.heartbeat_s * _PATIENCE
         if now - process.last_heard > patience_s and not process.is_hung:
             _log.error(
                 event("comparer does not answer, killing it", comparer_pid=process.pid, silent_s=patience_s)
@@ -213,7 +213,7 @@ class Comparing:
                 _log.error(event("comparer cannot be started", error=error))
             else:
                 await self._keep_one(process)
-            is_young = self._loop.time() - process.started < self._patience.young_s
+            is_young = self._loop.time() - process.started < self._timeouts.young_s
             pause_s = self._longer(pause_s) if is_young else 0.0
             if self._order is not None:
                 await asyncio.sleep(pause_s)
@@ -266,7 +266,7 @@ class Comparing:
         return is_ready and self._loop.time() - process.last_heard > _SILENT_S
 
     def _longer(self, pause_s: float) -> float:
-        return min(max(pause_s * 2, self._patience.first_pause_s), self._patience.longest_pause_s)
+        return min(max(pause_s * 2, self._timeouts.first_pause_s), self._timeouts.longest_pause_s)
 
     def _pipe(self) -> tuple[socket.socket, socket.socket]:
         """Return the end that is written to and the one that is read from."""

@@ -19,29 +19,29 @@ from pathlib import Path
 from typing import Any
 
 from mirror_proxy import control, tasks
+from mirror_proxy.admin.interface import LoadedConfig, MirrorOverride, ProxySnapshot, RejectedReload, State
 from mirror_proxy.admin.shared import Shared
-from mirror_proxy.admin.subject import Loaded, Refusal, Snapshot, State, Steered
 from mirror_proxy.comparison.diff.example import Example, Search
 from mirror_proxy.comparison.diff.totals import Totals, of_report
 from mirror_proxy.config.model import Config, Settings
 from mirror_proxy.config.watcher import Watcher
 from mirror_proxy.overrides import Runtime
 from mirror_proxy.supervisor import banner, fitting, orphans
+from mirror_proxy.supervisor.admin_listeners import AdminListeners
 from mirror_proxy.supervisor.child import own_pids
 from mirror_proxy.supervisor.comparing import Comparing
-from mirror_proxy.supervisor.doors import Doors
+from mirror_proxy.supervisor.counters import WorkerCounters, merged_rows
 from mirror_proxy.supervisor.fitting import fitted
 from mirror_proxy.supervisor.fleet import Fleet
 from mirror_proxy.supervisor.logs import Logs
 from mirror_proxy.supervisor.niceness import yield_to_others
-from mirror_proxy.supervisor.process import Supply, WorkerProcess
+from mirror_proxy.supervisor.process import WorkerInputs, WorkerProcess
 from mirror_proxy.supervisor.ramps import Ramps
 from mirror_proxy.supervisor.reload import Reload, log_warnings
-from mirror_proxy.supervisor.slot import Patience
+from mirror_proxy.supervisor.slot import Timeouts
 from mirror_proxy.supervisor.sockets import StartError
-from mirror_proxy.supervisor.spans import Outbox, checked
+from mirror_proxy.supervisor.spans import SpanQueue, checked
 from mirror_proxy.supervisor.steering import Steering
-from mirror_proxy.supervisor.tally import Tally, merged_rows
 from mirror_proxy.telemetry import log
 from mirror_proxy.telemetry.event import event
 from mirror_proxy.telemetry.metrics import Report, merge
@@ -69,7 +69,7 @@ def run(
     *,
     generation_source: Callable[[], Config],
     watcher: Watcher | None = None,
-    patience: Patience | None = None,
+    timeouts: Timeouts | None = None,
 ) -> int:
     """Run the proxy until a signal ends it; returns the process's exit code.
 
@@ -81,17 +81,17 @@ def run(
     _raise_file_limit()
     sys.setswitchinterval(_SWITCH_S)
     try:
-        return asyncio.run(_run(fitted(config), generation_source, watcher, patience or Patience()))
+        return asyncio.run(_run(fitted(config), generation_source, watcher, timeouts or Timeouts()))
     except StartError as error:
         _log.error(event("proxy cannot start", error=error))
         return 1
 
 
 async def _run(
-    config: Config, source: Callable[[], Config], watcher: Watcher | None, patience: Patience
+    config: Config, source: Callable[[], Config], watcher: Watcher | None, timeouts: Timeouts
 ) -> int:
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, "beside", yield_to_others))
-    supervisor = Supervisor(config, source, patience, watcher)
+    supervisor = Supervisor(config, source, timeouts, watcher)
     try:
         return await supervisor.run()
     finally:
@@ -99,13 +99,13 @@ async def _run(
 
 
 class Supervisor:
-    """Puts the parts together, and is the admin server's `Subject`."""
+    """Puts the parts together, and is the admin server's `ProxyInterface`."""
 
     def __init__(
         self,
         config: Config,
         source: Callable[[], Config],
-        patience: Patience,
+        timeouts: Timeouts,
         watcher: Watcher | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
@@ -113,22 +113,22 @@ class Supervisor:
         self._stop: asyncio.Future[None] = loop.create_future()
         self._stop_now: asyncio.Future[None] = loop.create_future()
         self._started = time.monotonic()
-        self._spans = Outbox(config.settings)
-        self._tally = Tally()
+        self._spans = SpanQueue(config.settings)
+        self._counters = WorkerCounters()
         self._snapshots = Shared(self._take_snapshot, "snapshot")
         self.logs = Logs(config.settings.log, lambda: (*self._fleet.processes, *self._comparing.processes))
-        self._comparing = Comparing(patience, self._counted, self.logs.wanted)
+        self._comparing = Comparing(timeouts, self._counted, self.logs.wanted)
         pairs_of = self._comparing.pairs_of
-        supply = Supply(lambda: runtime.overrides, pairs_of, self._on_spans, self.logs.wanted)
-        self._fleet = Fleet(config, _mark_key(config.settings), patience, supply, self._tally)
-        self._doors = Doors(self)
+        inputs = WorkerInputs(lambda: runtime.overrides, pairs_of, self._on_spans, self.logs.wanted)
+        self._fleet = Fleet(config, _mark_key(config.settings), timeouts, inputs, self._counters)
+        self._admin_listeners = AdminListeners(self)
         self._steering = Steering(runtime, self._fleet)
         self.ramps = Ramps(self._steering, self._fleet, self.snapshot, self.totals)
         self._watcher = watcher or Watcher(())
         self._reload = Reload(
             lambda: fitted(checked(source())),
             self._fleet,
-            self._doors,
+            self._admin_listeners,
             self._comparing,
             self._keep_overrides,
             self._watcher,
@@ -138,7 +138,7 @@ class Supervisor:
         """Start, serve, drain; returns 0, or 1 when a second signal cut the drain short."""
         self._handle_signals()
         config = self._fleet.generation.config
-        await self._doors.settle(self._doors.bind(config.settings), config.settings)
+        await self._admin_listeners.settle(self._admin_listeners.bind(config.settings), config.settings)
         await self._comparing.settle(config.settings)
         tasks.spawn(self._watch(), "watch-workers")
         starting = tasks.spawn(self._start(), "start-workers")
@@ -167,8 +167,8 @@ class Supervisor:
         self._fleet.kill()
         await asyncio.gather(*(process.gone for process in self._fleet.processes))
         await self._comparing.close()
-        await self._doors.close()
-        self._tally.close()
+        await self._admin_listeners.close()
+        self._counters.close()
         await self._spans.close(0.0 if self._stop_now.done() else _FLUSH_S)
 
     # --- for the admin server ---
@@ -181,17 +181,17 @@ class Supervisor:
         return "LIVE" if self._fleet.is_serving else "INITIALIZING"
 
     @property
-    def loaded(self) -> Loaded:
+    def loaded(self) -> LoadedConfig:
         """What is in force."""
         now = self._fleet.generation
-        return Loaded(now.config, now.number, self._reload.since)
+        return LoadedConfig(now.config, now.number, self._reload.since)
 
     @property
-    def refusal(self) -> Refusal | None:
+    def refusal(self) -> RejectedReload | None:
         """What the last reload was refused for."""
         return self._reload.refusal
 
-    async def snapshot(self) -> Snapshot:
+    async def snapshot(self) -> ProxySnapshot:
         """Ask every worker how it stands; one that does not answer soon counts as it last said."""
         return await self._snapshots.get()
 
@@ -228,23 +228,23 @@ class Supervisor:
     async def set_weights(self, route: str, weights: Mapping[str, int], ttl_s: float | None) -> None:
         """Change weights of a route."""
         await self._steering.set_weights(route, weights, ttl_s)
-        self.ramps.look()
+        self.ramps.check_overrides()
 
-    def steered(self, mirror: str) -> Steered:
+    def mirror_override(self, mirror: str) -> MirrorOverride:
         """Return what was set of a mirror by hand."""
-        return self._steering.steered(mirror)
+        return self._steering.mirror_override(mirror)
 
     async def set_mirror(
         self, mirror: str, percent: float | None, paused: bool | None, ttl_s: float | None
     ) -> None:
         """Change a mirror's percent, or pause or resume it."""
         await self._steering.set_mirror(mirror, percent, paused, ttl_s)
-        self.ramps.look()
+        self.ramps.check_overrides()
 
     async def reset(self, *, route: str | None = None, mirror: str | None = None) -> None:
         """Have the files' weights or percent hold again."""
         await self._steering.reset(route=route, mirror=mirror)
-        self.ramps.look()
+        self.ramps.check_overrides()
 
     async def _keep_overrides(self) -> None:
         """After a reload, have in force what was set live, and what the files say where nothing was."""
@@ -264,7 +264,7 @@ class Supervisor:
         """Return one example."""
         return await self._comparing.difference(number)
 
-    async def reload(self) -> Refusal | None:
+    async def reload(self) -> RejectedReload | None:
         """Load the configuration again."""
         return await self._reload.reload()
 
@@ -276,17 +276,17 @@ class Supervisor:
     async def _snap(self) -> None:
         await asyncio.gather(*(process.snap(_SNAP_S) for process in self._fleet.processes))
 
-    async def _take_snapshot(self) -> Snapshot:
+    async def _take_snapshot(self) -> ProxySnapshot:
         await self._snap()
-        processes = self._fleet.processes  # those that have ended meanwhile are in the tally
+        processes = self._fleet.processes  # those that have ended meanwhile are in the counters
         own, settled = self._own_report(), self._settled(processes)
         clusters, mirrors = ([getattr(one, name) for one in processes] for name in ("clusters", "mirrors"))
 
-        def make(report: Report) -> Snapshot:
+        def make(report: Report) -> ProxySnapshot:
             merged = {**merge(report, own), **settled}
-            return Snapshot(merged, merged_rows(clusters, "name"), merged_rows(mirrors, "name"))
+            return ProxySnapshot(merged, merged_rows(clusters, "name"), merged_rows(mirrors, "name"))
 
-        return await self._tally.read((process.report for process in processes), make)
+        return await self._counters.read((process.report for process in processes), make)
 
     async def _counted(self, before: Totals) -> tuple[Totals, Totals]:
         """Return what workers have counted since the start, as far as it was heard, and what of it is not `before`."""
@@ -295,7 +295,7 @@ class Supervisor:
             counted = of_report(report)
             return counted, counted - before
 
-        return await self._tally.read((process.report for process in self._fleet.processes), make)
+        return await self._counters.read((process.report for process in self._fleet.processes), make)
 
     def _own_report(self) -> Report:
         """Return what the supervisor itself counts, and what it has heard of others than workers."""
@@ -306,7 +306,7 @@ class Supervisor:
             "log_dropped_total": {(): log.dropped()},
         }
         merge(report, self._spans.report())
-        merge(report, self._doors.report())
+        merge(report, self._admin_listeners.report())
         return merge(report, self._comparing.report)
 
     def _settled(self, processes: list[WorkerProcess]) -> Report:
@@ -336,7 +336,7 @@ class Supervisor:
             self._stop_now.set_result(None)
 
     def _announce(self, config: Config) -> None:
-        for line in banner.lines(config, version(), self._fleet.listening, self._doors.admin):
+        for line in banner.lines(config, version(), self._fleet.listening, self._admin_listeners.admin):
             _log.info(line)
         for line in fitting.lowered(config):
             _log.warning(line)

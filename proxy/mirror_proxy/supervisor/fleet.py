@@ -12,27 +12,32 @@ from collections.abc import Awaitable, Iterable, Sequence
 
 from mirror_proxy import control
 from mirror_proxy.config.model import Address, Config, Settings
+from mirror_proxy.supervisor.counters import WorkerCounters
 from mirror_proxy.supervisor.cpus import worker_count
-from mirror_proxy.supervisor.process import Generation, Supply, WorkerProcess
-from mirror_proxy.supervisor.slot import Patience, Slot
-from mirror_proxy.supervisor.sockets import Allotment, SlotSockets, SocketPool, StartError
-from mirror_proxy.supervisor.tally import Tally
+from mirror_proxy.supervisor.process import Generation, WorkerInputs, WorkerProcess
+from mirror_proxy.supervisor.slot import Slot, Timeouts
+from mirror_proxy.supervisor.sockets import SlotSockets, SocketAllocation, SocketPool, StartError
 
 
 class Fleet:
-    """Owns slots and sockets. `tally` knows the counts of workers that are gone."""
+    """Owns slots and sockets. `counters` knows the counts of workers that are gone."""
 
     def __init__(
-        self, config: Config, mark_key: bytes, patience: Patience, supply: Supply, tally: Tally
+        self,
+        config: Config,
+        mark_key: bytes,
+        timeouts: Timeouts,
+        inputs: WorkerInputs,
+        counters: WorkerCounters,
     ) -> None:
-        self._tally = tally
-        self._patience = patience
-        self._supply = supply
+        self._counters = counters
+        self._timeouts = timeouts
+        self._inputs = inputs
         self._pool = SocketPool()
         self._leaving: list[Slot] = []
         self._turn = asyncio.Lock()
         self._is_closed = False
-        self._first = self._pool.allot(_addresses(config.settings), _count(config.settings))
+        self._first = self._pool.allocate(_addresses(config.settings), _count(config.settings))
         self._pool.settle(self._first)
         self.generation = Generation(0, config, mark_key)
         self.restarts: dict[str, int] = {}  # by reason
@@ -65,10 +70,10 @@ class Fleet:
             if self._is_closed:
                 raise _draining()
             present, wanted = self.generation.config.settings, config.settings
-            allotment = None
+            allocation = None
             if needs_processes(present, wanted):
-                allotment = self._pool.allot(_addresses(wanted), _count(wanted))
-            await self._put_into_force(self._next(config), parts, allotment)
+                allocation = self._pool.allocate(_addresses(wanted), _count(wanted))
+            await self._put_into_force(self._next(config), parts, allocation)
 
     async def steer(self) -> None:
         """Have the overrides, as they are now, in force in every process that serves or will.
@@ -107,15 +112,15 @@ class Fleet:
             process.kill()
 
     async def _put_into_force(
-        self, generation: Generation, parts: tuple[bytes, ...], allotment: Allotment | None
+        self, generation: Generation, parts: tuple[bytes, ...], allocation: SocketAllocation | None
     ) -> None:
-        """Prepare everywhere, then commit or abandon everywhere; with an `allotment`, new workers take over.
+        """Prepare everywhere, then commit or abandon everywhere; with an `allocation`, new workers take over.
 
         The workers that they take over from get the generation too: their clients may ask once more.
         """
         number, settings = generation.number, generation.config.settings
         message = control.Prepare(number, settings, parts)
-        successors = self._successors(allotment)
+        successors = self._successors(allocation)
         problem = await _first_problem(
             [
                 *(slot.prepare(message) for slot in self.slots),
@@ -125,30 +130,32 @@ class Fleet:
         if problem is None and self._is_closed:
             problem = _draining()
         if problem is not None:
-            self._abandon(successors, allotment, settings.drain.grace_s)
+            self._abandon(successors, allocation, settings.drain.grace_s)
             raise problem
         self.generation = generation
         await asyncio.gather(*(slot.commit(generation) for slot in self.slots))
-        if allotment is not None:
+        if allocation is not None:
             self._take_over(list(successors), settings.drain.grace_s)
-            self._pool.settle(allotment)
+            self._pool.settle(allocation)
 
-    def _successors(self, allotment: Allotment | None) -> dict[Slot, SlotSockets]:
+    def _successors(self, allocation: SocketAllocation | None) -> dict[Slot, SlotSockets]:
         """Return the slots that get a new worker, with the sockets it gets; there may be new ones among them."""
-        if allotment is None:
+        if allocation is None:
             return {}
-        present = self.slots[: len(allotment.slots)]
-        fresh = [self._slot(index) for index in range(len(present), len(allotment.slots))]
+        present = self.slots[: len(allocation.slots)]
+        fresh = [self._slot(index) for index in range(len(present), len(allocation.slots))]
         self._leaving += fresh  # until they belong here
-        return dict(zip((*present, *fresh), allotment.slots, strict=True))
+        return dict(zip((*present, *fresh), allocation.slots, strict=True))
 
-    def _abandon(self, successors: Iterable[Slot], allotment: Allotment | None, grace_s: float) -> None:
+    def _abandon(
+        self, successors: Iterable[Slot], allocation: SocketAllocation | None, grace_s: float
+    ) -> None:
         for slot in self.slots:
             slot.abandon()
         for slot in successors:
             slot.abandon_worker(grace_s)
-        if allotment is not None and allotment is not self._first:
-            self._pool.undo(allotment)
+        if allocation is not None and allocation is not self._first:
+            self._pool.undo(allocation)
 
     def _take_over(self, slots: list[Slot], grace_s: float) -> None:
         for slot in slots:
@@ -163,10 +170,10 @@ class Fleet:
         return Generation(self.generation.number + 1, config, self.generation.mark_key)
 
     def _slot(self, index: int) -> Slot:
-        return Slot(index, self._patience, self._supply, self._on_gone, self.restarts)
+        return Slot(index, self._timeouts, self._inputs, self._on_gone, self.restarts)
 
     def _on_gone(self, process: WorkerProcess) -> None:
-        self._tally.retire(process.report)
+        self._counters.retire(process.report)
 
 
 def needs_processes(present: Settings, wanted: Settings) -> bool:

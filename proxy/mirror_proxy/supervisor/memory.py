@@ -24,7 +24,7 @@ _NO_LIMIT = 1 << 60
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
+class WorkerMemory:
     """What one worker may hold for shadows, and everything else."""
 
     buffered_bytes: int
@@ -46,12 +46,12 @@ def idle(workers: int, *, compares: bool) -> int:
     return SUPERVISOR + workers * WORKER + compares * COMPARER
 
 
-def share_out(left: int, workers: int, *, compares: bool) -> Allowance:
+def share_out(left: int, workers: int, *, compares: bool) -> WorkerMemory:
     """Share out what idle processes leave: a half to workers and, where they compare, a quarter to the comparer."""
     defaults = Memory()
     worker = left // (2 * workers)
     part = worker // 5 if compares else worker // 4
-    return Allowance(
+    return WorkerMemory(
         2 * part,
         Memory(
             heads_bytes=min(defaults.heads_bytes, part),

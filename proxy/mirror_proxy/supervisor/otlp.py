@@ -1,4 +1,4 @@
-"""Export spans to an OTLP/HTTP collector through the OpenTelemetry SDK: the one door to it.
+"""Export spans to an OTLP/HTTP collector through the OpenTelemetry SDK: its only importer.
 
 Importing this needs the extra `[otel]`. What the SDK reads from the environment holds, such as
 OTEL_EXPORTER_OTLP_HEADERS, OTEL_EXPORTER_OTLP_CERTIFICATE and OTEL_RESOURCE_ATTRIBUTES.
@@ -24,7 +24,7 @@ _KINDS = {"server": SpanKind.SERVER, "client": SpanKind.CLIENT}
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 
 
-class _Overheard(logging.Handler):
+class _ErrorCapture(logging.Handler):
     """Keeps the first thing the SDK says of a batch: why it fails; each batch of a dead collector would be logged."""
 
     first = ""
@@ -34,7 +34,7 @@ class _Overheard(logging.Handler):
         self.first = self.first or record.getMessage()
 
 
-_overheard = _Overheard()
+_overheard = _ErrorCapture()
 
 
 class Exporter:

@@ -31,7 +31,7 @@ class Generation:
 
 
 @dataclass(frozen=True, slots=True)
-class Supply:
+class WorkerInputs:
     """What else a worker starts with: the overrides as they are then, and the end of the comparer's pipe.
 
     `on_spans` takes the spans that it makes; `log` gives how it is to log.
@@ -50,9 +50,9 @@ class WorkerProcess(Child):
     never will.
     """
 
-    def __init__(self, slot: int, generation: Generation, supply: Supply) -> None:
-        super().__init__(supply.log)
-        self._supply = supply
+    def __init__(self, slot: int, generation: Generation, inputs: WorkerInputs) -> None:
+        super().__init__(inputs.log)
+        self._inputs = inputs
         self.slot = slot
         self.generation = generation
         self.state: State = "starting"
@@ -67,11 +67,11 @@ class WorkerProcess(Child):
         """Start the process on `sockets`; returns before it is ready. Raises `OSError`."""
         fds = tuple(tuple(sock.fileno() for sock in of_listener) for of_listener in sockets)
         made = self.generation
-        pairs = self._supply.pairs(made.config.settings)
+        pairs = self._inputs.pairs(made.config.settings)
         inherited = (*sum(fds, ()), *(() if pairs is None else (pairs,)))
         names = {"slot": self.slot, "generation": made.number}  # for `ps`
         await self._start("mirror_proxy.worker.worker", names, inherited, _ALLOCATOR)
-        overrides = self._supply.overrides()
+        overrides = self._inputs.overrides()
         self._pipe.send(control.Start(made.config, made.number, made.mark_key, fds, overrides, pairs))
 
     @property
@@ -138,10 +138,10 @@ class WorkerProcess(Child):
                 self._pipe.close()
             case control.Heartbeat(report, spans):
                 self.report = report
-                self._supply.on_spans(spans)
+                self._inputs.on_spans(spans)
             case control.Drained(report, spans):
                 self.report = report
-                self._supply.on_spans(spans)
+                self._inputs.on_spans(spans)
                 self._pipe.close()
             case control.Snapped():
                 self.report, self.clusters, self.mirrors = message.report, message.clusters, message.mirrors

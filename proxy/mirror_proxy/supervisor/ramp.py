@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from mirror_proxy.admin.subject import RefusedError, Row
+from mirror_proxy.admin.interface import RefusedError, Row
 from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.comparison.report.figures import LOOP_LAG, Figure
 from mirror_proxy.comparison.report.limits import Judged, say
@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class RampInput:
     """What the data plane has counted up to now, and the comparer; None: it cannot be asked, or nothing is compared.
 
     `lag_s` is what the slowest worker's loop was late by just now.
@@ -49,7 +49,7 @@ class Reading:
     thresholds: Thresholds
 
 
-class Lever(Protocol):
+class ShareSetter(Protocol):
     """What a ramp moves."""
 
     def lost(self) -> str:
@@ -66,7 +66,7 @@ class Lever(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Time:
+class Clocks:
     """The clocks a ramp goes by: a steady one, the calendar's (seconds since the epoch), and how to wait."""
 
     now: Callable[[], float] = time.monotonic
@@ -75,7 +75,7 @@ class Time:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class RampEvent:
     """A line of a ramp's log; numbers rise by one."""
 
     number: int
@@ -85,7 +85,7 @@ class Event:
 
 Measured = dict[str, Figure]
 #: Adds figures up where that holds nobody: of a thousand routes it takes tens of milliseconds.
-Beside = Callable[[Callable[[], Measured | None]], Awaitable[Measured | None]]
+OffLoop = Callable[[Callable[[], Measured | None]], Awaitable[Measured | None]]
 
 
 async def _here(work: Callable[[], Measured | None]) -> Measured | None:
@@ -93,31 +93,31 @@ async def _here(work: Callable[[], Measured | None]) -> Measured | None:
 
 
 class Ramp:
-    """Carries out `plan` with `lever`, judged by what `read` returns; `events` are the last of its log."""
+    """Carries out `plan` with `setter`, judged by what `read` returns; `events` are the last of its log."""
 
     def __init__(
         self,
         plan: Plan,
-        lever: Lever,
-        read: Callable[[], Awaitable[Reading]],
-        times: Time | None = None,
-        beside: Beside | None = None,
+        setter: ShareSetter,
+        read: Callable[[], Awaitable[RampInput]],
+        times: Clocks | None = None,
+        off_loop: OffLoop | None = None,
     ) -> None:
-        self._lever = lever
+        self._setter = setter
         self._read = read
-        self._beside = beside or _here
-        self._time = times or Time()
+        self._off_loop = off_loop or _here
+        self._time = times or Clocks()
         self._check_s = min(CHECK_S, plan.every_s / _CHECKS_A_STEP)
         self._step = 0  # none yet
         self._since = self._time.now()
-        self._begun = self._last = Reading(Totals(), None, 0.0, Thresholds())
+        self._begun = self._last = RampInput(Totals(), None, 0.0, Thresholds())
         self._before: Mapping[str, Figure] = {}
         self._judged: tuple[Judged, ...] = ()
         self._waits_for = ""
         self.plan = plan
         self.state: State = "running"
         self.begun = asyncio.Event()  # its first step is in force, or it waits for that
-        self.events: deque[Event] = deque(maxlen=_MOST_EVENTS)
+        self.events: deque[RampEvent] = deque(maxlen=_MOST_EVENTS)
 
     @property
     def is_over(self) -> bool:
@@ -153,9 +153,9 @@ class Ramp:
         else:
             await self._roll_back("stopped by hand")
 
-    def look(self) -> None:
+    def check_override(self) -> None:
         """End when something else is in force than what it put there."""
-        lost = "" if self.is_over else self._lever.lost()
+        lost = "" if self.is_over else self._setter.lost()
         if lost:
             self._end("ended", f"{lost}; the ramp leaves it at that")
 
@@ -199,7 +199,7 @@ class Ramp:
         percent, count = self.plan.steps[self._step], len(self.plan.steps)
         self._step += 1
         try:
-            await self._lever.move(percent)
+            await self._setter.move(percent)
         except RefusedError as error:
             self._end("ended", str(error))
             return
@@ -207,7 +207,7 @@ class Ramp:
             self._say(f"step {self._step} of {count}: {percent:g} %")
             self._watch(await self._read())
 
-    def _watch(self, reading: Reading) -> None:
+    def _watch(self, reading: RampInput) -> None:
         """Count from here on."""
         self._since = self._time.now()
         self._begun = self._last = reading
@@ -219,8 +219,8 @@ class Ramp:
     async def _check(self) -> None:
         reading = await self._read()
         begun, measure = self._begun, self._measure if self._step else self._measure_before
-        measured = await self._beside(lambda: measure(begun, reading))
-        self.look()  # nothing is awaited from here until the lever is moved
+        measured = await self._off_loop(lambda: measure(begun, reading))
+        self.check_override()  # nothing is awaited from here until the step is set
         if self.is_over or begun is not self._begun:
             return
         if not self._step:
@@ -232,12 +232,12 @@ class Ramp:
         else:
             await self._decide(self._judge(reading, measured))
 
-    def _measure(self, begun: Reading, now: Reading) -> Measured | None:
+    def _measure(self, begun: RampInput, now: RampInput) -> Measured | None:
         """Return the figures of what was counted since `begun`; None: the comparer has a new beginning since."""
         counted = _counted(begun, now)
         return None if counted is None else self.plan.target.measure(counted, now.thresholds)
 
-    def _measure_before(self, begun: Reading, now: Reading) -> Measured:
+    def _measure_before(self, begun: RampInput, now: RampInput) -> Measured:
         return self.plan.target.measure_before(now.totals - begun.totals, now.thresholds)
 
     async def _check_before(self, before: Measured) -> None:
@@ -253,9 +253,9 @@ class Ramp:
         else:
             self._waits_for = f"{fewest} samples, of at least {self.plan.min_samples}"
 
-    def _is_paused(self, reading: Reading) -> bool:
+    def _is_paused(self, reading: RampInput) -> bool:
         """Wait while the target gets nothing; the step begins anew after that."""
-        paused = self._lever.paused()
+        paused = self._setter.paused()
         if paused and self.state == "running":
             self.state = "waiting"
             self._say(f"waits {self._place}: {paused}")
@@ -265,7 +265,7 @@ class Ramp:
             self._watch(reading)
         return self.state == "waiting"
 
-    def _judge(self, reading: Reading, figures: Measured | None) -> tuple[Judged, ...]:
+    def _judge(self, reading: RampInput, figures: Measured | None) -> tuple[Judged, ...]:
         """Hold every guard against what was counted since the step began."""
         if figures is None:
             self._say("the comparer counts anew, and so does the step")
@@ -283,11 +283,11 @@ class Ramp:
         broken = [one for one in judged if one.outcome == "broken"]
         unsure = [one for one in judged if one.outcome == "undecided"]
         if broken:
-            await self._fail(_told(broken))
+            await self._fail(_reasons(broken))
         elif self._time.now() - self._since < self.plan.every_s:
             self._waits_for = ""
         elif unsure:
-            self._wait_for(_told(unsure))
+            self._wait_for(_reasons(unsure))
         elif self._step < len(self.plan.steps):
             await self._take_next()
         else:
@@ -305,9 +305,9 @@ class Ramp:
 
     async def _roll_back(self, why: str) -> None:
         self._end("rolled back", f"rolled back to what was there before: {why}", logging.WARNING)
-        told = await self._lever.restore()
-        if told:
-            self._say(told, logging.WARNING)
+        remark = await self._setter.restore()
+        if remark:
+            self._say(remark, logging.WARNING)
 
     def _wait_for(self, what: str) -> None:
         if not self._waits_for:
@@ -327,11 +327,11 @@ class Ramp:
 
     def _say(self, text: str, level: int = logging.INFO) -> None:
         number = self.events[-1].number + 1 if self.events else 1
-        self.events.append(Event(number, self._time.date(), text))
+        self.events.append(RampEvent(number, self._time.date(), text))
         _log.log(level, event("ramp", target=self.plan.target, status=text))
 
 
-def _counted(begun: Reading, now: Reading) -> Totals | None:
+def _counted(begun: RampInput, now: RampInput) -> Totals | None:
     """Return what was counted from `begun` on; None: the comparer has a new beginning since."""
     totals = now.totals - begun.totals
     if now.differences is None:
@@ -342,7 +342,7 @@ def _counted(begun: Reading, now: Reading) -> Totals | None:
     return totals + differences if all(count > 0 for count in differences.counts.values()) else None
 
 
-def _told(judged: Iterable[Judged]) -> str:
+def _reasons(judged: Iterable[Judged]) -> str:
     return "; ".join(f"{one.limit.text}: {one.why}" for one in judged)
 
 

@@ -10,15 +10,15 @@ import time
 from collections.abc import Awaitable, Callable
 
 from mirror_proxy import tasks
-from mirror_proxy.admin.beside import Beside
-from mirror_proxy.admin.subject import RefusedError, Row, Snapshot
+from mirror_proxy.admin.interface import ProxySnapshot, RefusedError, Row
+from mirror_proxy.admin.work_thread import WorkThread
 from mirror_proxy.comparison.diff.totals import OF_COMPARER, Totals, of_report
 from mirror_proxy.config.model import Config
 from mirror_proxy.overrides import Key
 from mirror_proxy.ramp.plan import Plan
 from mirror_proxy.supervisor.fleet import Fleet
-from mirror_proxy.supervisor.lever import Lever
-from mirror_proxy.supervisor.ramp import Ramp, Reading
+from mirror_proxy.supervisor.override_setter import OverrideSetter
+from mirror_proxy.supervisor.ramp import Ramp, RampInput
 from mirror_proxy.supervisor.steering import Steering
 from mirror_proxy.telemetry.metrics import Report
 
@@ -37,14 +37,14 @@ class Ramps:
         self,
         steering: Steering,
         fleet: Fleet,
-        snapshot: Callable[[], Awaitable[Snapshot]],
+        snapshot: Callable[[], Awaitable[ProxySnapshot]],
         totals: Callable[[float], Awaitable[Totals]],
     ) -> None:
         self._steering = steering
         self._fleet = fleet
         self._snapshot = snapshot
         self._totals = totals
-        self._beside = Beside("ramps")
+        self._thread = WorkThread("ramps")
         self._ramps: dict[Key, Ramp] = {}  # the last of each target, the newest at the end
 
     def rows(self) -> list[Row]:
@@ -65,8 +65,8 @@ class Ramps:
                 "nothing is compared, so there is no diff_rate: set compare.percent, or run with --compare"
             )
             raise RefusedError(message)
-        lever = Lever(plan, self._steering, self._config)
-        ramp = Ramp(plan, lever, self._reader(plan), beside=self._beside.run)
+        setter = OverrideSetter(plan, self._steering, self._config)
+        ramp = Ramp(plan, setter, self._reader(plan), off_loop=self._thread.run)
         self._ramps.pop(key, None)
         self._ramps[key] = ramp
         self._forget()
@@ -81,13 +81,13 @@ class Ramps:
         """End a ramp where it is (`keep`), or go back to what was there before. Raises `RefusedError`."""
         await self._find(key).stop(keep=keep)
 
-    def look(self) -> None:
+    def check_overrides(self) -> None:
         """End those whose target was changed by hand."""
         for ramp in self._ramps.values():
-            ramp.look()
+            ramp.check_override()
 
     def _under_way(self) -> list[Key]:
-        self.look()
+        self.check_overrides()
         return [key for key, ramp in self._ramps.items() if not ramp.is_over]
 
     def _find(self, key: Key) -> Ramp:
@@ -107,16 +107,16 @@ class Ramps:
 
     # --- what they are judged by ---
 
-    def _reader(self, plan: Plan) -> Callable[[], Awaitable[Reading]]:
+    def _reader(self, plan: Plan) -> Callable[[], Awaitable[RampInput]]:
         since = time.time()
 
-        async def read() -> Reading:
+        async def read() -> RampInput:
             heard = [process.lag_s for process in self._fleet.processes]
             report = (await self._snapshot()).report
             differences = await self._differences(since) if _needs_pairs(plan) else None
             lag_s = max((*heard, _lag_s(report)))  # each says what it was since the one before
-            totals = await self._beside.run(lambda: of_report(report))
-            return Reading(totals, differences, lag_s, self._config().settings.compare.thresholds)
+            totals = await self._thread.run(lambda: of_report(report))
+            return RampInput(totals, differences, lag_s, self._config().settings.compare.thresholds)
 
         return read
 

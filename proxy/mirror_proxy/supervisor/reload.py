@@ -11,12 +11,12 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 
 from mirror_proxy import control
-from mirror_proxy.admin.subject import Refusal
+from mirror_proxy.admin.interface import RejectedReload
 from mirror_proxy.config.model import Config, Settings
 from mirror_proxy.config.watcher import Watcher
 from mirror_proxy.supervisor import fitting
+from mirror_proxy.supervisor.admin_listeners import AdminListeners
 from mirror_proxy.supervisor.comparing import Comparing
-from mirror_proxy.supervisor.doors import Doors
 from mirror_proxy.supervisor.fleet import Fleet
 from mirror_proxy.supervisor.sockets import StartError
 from mirror_proxy.telemetry.event import event
@@ -34,20 +34,20 @@ class Reload:
         self,
         source: Callable[[], Config],
         fleet: Fleet,
-        doors: Doors,
+        listeners: AdminListeners,
         comparing: Comparing,
         keep_overrides: Callable[[], Awaitable[None]],
         watcher: Watcher,
     ) -> None:
         self._source = source
         self._fleet = fleet
-        self._doors = doors
+        self._admin_listeners = listeners
         self._comparing = comparing
         self._keep_overrides = keep_overrides
         self._watcher = watcher
         self._turn = asyncio.Lock()
         self._wanted = asyncio.Event()
-        self.refusal: Refusal | None = None
+        self.refusal: RejectedReload | None = None
         self.failures = 0
         self.since = time.time()  # when the configuration in force came into force
 
@@ -69,7 +69,7 @@ class Reload:
             self._wanted.clear()
             await self.reload()
 
-    async def reload(self) -> Refusal | None:
+    async def reload(self) -> RejectedReload | None:
         """Load the configuration and put it into force; returns once it is, or with what is wrong with it."""
         async with self._turn:
             try:
@@ -82,7 +82,7 @@ class Reload:
 
     def _refuse(self, error: Exception) -> None:
         problems = tuple((str(error) or repr(error)).splitlines())
-        self.refusal = Refusal(problems, time.time())
+        self.refusal = RejectedReload(problems, time.time())
         self.failures += 1
         number = self._fleet.generation.number
         for problem in problems:
@@ -106,7 +106,7 @@ class Reload:
         await self._put_into_force(config)
 
     async def _put_into_force(self, config: Config) -> None:
-        bound = self._doors.bind(config.settings)
+        bound = self._admin_listeners.bind(config.settings)
         try:
             await self._fleet.put_into_force(config)
         except BaseException:
@@ -114,7 +114,7 @@ class Reload:
             raise
         self.since = time.time()
         await self._comparing.settle(config.settings)
-        await self._doors.settle(bound, config.settings)
+        await self._admin_listeners.settle(bound, config.settings)
         await self._keep_overrides()
         self._fleet.send(control.ReloadCertificates())
         self._watcher.name(named_files(config))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from mirror_proxy import control, tasks
 from mirror_proxy.overrides import Override
-from mirror_proxy.supervisor.process import Generation, Supply, WorkerProcess
+from mirror_proxy.supervisor.process import Generation, WorkerInputs, WorkerProcess
 from mirror_proxy.supervisor.sockets import SlotSockets, StartError
 from mirror_proxy.telemetry.event import event
 
@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class Timeouts:
     """How long the supervisor waits for workers, in seconds."""
 
     heartbeat_s: float = 10.0  # without a word from a worker: it hangs
@@ -40,13 +40,13 @@ class Slot:
     def __init__(
         self,
         index: int,
-        patience: Patience,
-        supply: Supply,
+        timeouts: Timeouts,
+        inputs: WorkerInputs,
         on_gone: Callable[[WorkerProcess], None],
         restarts: dict[str, int],
     ) -> None:
-        self._patience = patience
-        self._supply = supply
+        self._timeouts = timeouts
+        self._inputs = inputs
         self._on_gone = on_gone
         self._restarts = restarts
         self._pause_s = 0.0
@@ -76,7 +76,7 @@ class Slot:
             if worker is None:
                 return
             try:
-                problem = await worker.prepare(message, self._patience.start_s)
+                problem = await worker.prepare(message, self._timeouts.start_s)
             except ProcessLookupError as error:
                 problem = str(error)
                 if not is_last and await self._comes_back():
@@ -98,8 +98,8 @@ class Slot:
             return
         if worker is not prepared and not await self._prepare_late(worker, message):
             return
-        order = control.Commit(generation.number, self._supply.overrides())
-        if not await worker.commit(order, generation, self._patience.answer_s):
+        order = control.Commit(generation.number, self._inputs.overrides())
+        if not await worker.commit(order, generation, self._timeouts.answer_s):
             await self._give_up(worker)
 
     def abandon(self) -> None:
@@ -112,7 +112,7 @@ class Slot:
     async def _prepare_late(self, worker: WorkerProcess, message: control.Prepare) -> bool:
         """Prepare a worker that took the place of one that had; without success its own successor starts right."""
         try:
-            problem = await worker.prepare(message, self._patience.start_s)
+            problem = await worker.prepare(message, self._timeouts.start_s)
         except ProcessLookupError:
             return False
         if problem is not None:
@@ -122,18 +122,18 @@ class Slot:
     async def _comes_back(self) -> bool:
         """Wait until the slot has a worker again; tell whether it has one in time."""
         try:
-            await asyncio.wait_for(self._is_back.wait(), self._patience.start_s)
+            await asyncio.wait_for(self._is_back.wait(), self._timeouts.start_s)
         except TimeoutError:
             return False
         return True
 
     async def steer(self) -> None:
         """Have the overrides, as they are now, in force in every process; one that does not obey is killed."""
-        overrides = self._supply.overrides()
+        overrides = self._inputs.overrides()
         await asyncio.gather(*(self._steer(process, overrides) for process in tuple(self.processes)))
 
     async def _steer(self, process: WorkerProcess, overrides: tuple[Override, ...]) -> None:
-        if not await process.steer(overrides, self._patience.answer_s):
+        if not await process.steer(overrides, self._timeouts.answer_s):
             await self._give_up(process)
 
     async def _give_up(self, process: WorkerProcess) -> None:
@@ -177,14 +177,14 @@ class Slot:
     def check(self, now: float) -> None:
         """Kill a worker that has not been heard for too long, and what is overdue with draining."""
         for process in self.processes:
-            is_silent = now - process.last_heard > self._patience.heartbeat_s
+            is_silent = now - process.last_heard > self._timeouts.heartbeat_s
             if process is self.worker and is_silent and not process.is_hung:
                 _log.error(
                     event(
                         "worker does not answer, killing it",
                         worker=self.index,
                         worker_pid=process.pid,
-                        silent_s=self._patience.heartbeat_s,
+                        silent_s=self._timeouts.heartbeat_s,
                     )
                 )
                 process.is_hung = True
@@ -197,7 +197,7 @@ class Slot:
     ) -> WorkerProcess:
         if self._is_closed:
             raise StartError("the proxy is draining")
-        process = WorkerProcess(self.index, generation, self._supply)
+        process = WorkerProcess(self.index, generation, self._inputs)
         if is_replacement:
             self._launching = process
         try:
@@ -207,9 +207,9 @@ class Slot:
         self.processes.add(process)
         process.gone.add_done_callback(lambda _: self._on_process_gone(process))
         try:
-            problem = await asyncio.wait_for(asyncio.shield(process.ready), self._patience.start_s)
+            problem = await asyncio.wait_for(asyncio.shield(process.ready), self._timeouts.start_s)
         except TimeoutError:
-            problem = f"it was not ready within {self._patience.start_s:g} s"
+            problem = f"it was not ready within {self._timeouts.start_s:g} s"
         if problem is not None:
             process.kill()
             raise StartError(f"worker {self.index} did not start: {problem}")
@@ -237,7 +237,7 @@ class Slot:
             )
         )
         age_s = asyncio.get_running_loop().time() - process.started
-        tasks.spawn(self._replace(is_young=age_s < self._patience.young_s), "replace-worker")
+        tasks.spawn(self._replace(is_young=age_s < self._timeouts.young_s), "replace-worker")
 
     async def _replace(self, *, is_young: bool) -> None:
         self._pause_s = self._longer_pause() if is_young else 0.0
@@ -267,5 +267,5 @@ class Slot:
             return
 
     def _longer_pause(self) -> float:
-        patience = self._patience
-        return min(max(self._pause_s * 2, patience.first_pause_s), patience.longest_pause_s)
+        timeouts = self._timeouts
+        return min(max(self._pause_s * 2, timeouts.first_pause_s), timeouts.longest_pause_s)

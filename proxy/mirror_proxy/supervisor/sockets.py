@@ -31,7 +31,7 @@ class StartError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Allotment:
+class SocketAllocation:
     """Who accepts where, for one configuration; `fresh` are the sockets that were bound for it."""
 
     slots: list[SlotSockets]
@@ -47,7 +47,7 @@ class SocketPool:
         self._bound: dict[_Place, list[socket.socket]] = {}
         self.addresses: list[Address] = []
 
-    def allot(self, addresses: Sequence[Address], slots: int) -> Allotment:
+    def allocate(self, addresses: Sequence[Address], slots: int) -> SocketAllocation:
         """Bind what is missing for `slots` workers on `addresses`; raises `StartError`, and binds nothing then.
 
         What it binds belongs to no one until `settle`; without that, `undo` it.
@@ -67,20 +67,20 @@ class SocketPool:
             raise
         shares = [_share_out(sockets, slots) for sockets in bound.values()]
         where = [bound_address(sockets[0]) for sockets in bound.values()]
-        return Allotment([tuple(mine) for mine in zip(*shares, strict=True)], fresh, bound, where)
+        return SocketAllocation([tuple(mine) for mine in zip(*shares, strict=True)], fresh, bound, where)
 
-    def settle(self, allotment: Allotment) -> None:
-        """Make `allotment` the present one; listeners that it lacks are closed."""
+    def settle(self, allocation: SocketAllocation) -> None:
+        """Make `allocation` the present one; listeners that it lacks are closed."""
         for place, sockets in self._bound.items():
-            if place not in allotment.bound:
+            if place not in allocation.bound:
                 _close(sockets)
-        self._bound = allotment.bound
-        self.addresses = allotment.addresses
+        self._bound = allocation.bound
+        self.addresses = allocation.addresses
 
     @staticmethod
-    def undo(allotment: Allotment) -> None:
-        """Close what was bound for `allotment`."""
-        _close(allotment.fresh)
+    def undo(allocation: SocketAllocation) -> None:
+        """Close what was bound for `allocation`."""
+        _close(allocation.fresh)
 
     def close(self) -> None:
         """Close everything."""

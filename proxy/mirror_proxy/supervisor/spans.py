@@ -52,7 +52,7 @@ def _exporter(settings: Settings) -> Exporter:
         raise StartError(f"spans cannot be exported: {error}") from error
 
 
-class Outbox:
+class SpanQueue:
     """Takes spans and has them exported to the collector that `settings` name, or those of a later `offer`.
 
     Raises `StartError` as `check` does.

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterable, Mapping
 
 from mirror_proxy import tasks
-from mirror_proxy.admin.subject import RefusedError, Steered
+from mirror_proxy.admin.interface import MirrorOverride, RefusedError
 from mirror_proxy.config.model import Config, Destination, Route
 from mirror_proxy.config.problems import hinted
 from mirror_proxy.overrides import ALL_MIRRORS, Key, Override, Pause, Percent, Runtime, Weights
@@ -38,15 +38,17 @@ class Steering:
         """Return the overridden weights of a route, and for how many seconds more (None: on)."""
         return self._runtime.weights_of(route), _left(self._runtime.ends_at(("weights", route)))
 
-    def steered(self, mirror: str) -> Steered:
+    def mirror_override(self, mirror: str) -> MirrorOverride:
         """Return what is overridden of a mirror, or with `ALL_MIRRORS`, whether all are paused."""
         percent = self._runtime.percent_of(mirror)
         pauses = [pause for pause in {Pause(mirror), Pause(ALL_MIRRORS)} if self._runtime.has(pause)]
         ends = [self._runtime.ends_at(pause.key) for pause in pauses]
         if not pauses:
-            return Steered(percent, paused=False, left_s=_left(self._runtime.ends_at(("percent", mirror))))
+            return MirrorOverride(
+                percent, paused=False, left_s=_left(self._runtime.ends_at(("percent", mirror)))
+            )
         lasting = [end for end in ends if end is not None]
-        return Steered(percent, paused=True, left_s=_left(max(lasting)) if lasting == ends else None)
+        return MirrorOverride(percent, paused=True, left_s=_left(max(lasting)) if lasting == ends else None)
 
     # --- what is asked for ---
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from mirror_proxy.admin.interface import LoadedConfig, ProxySnapshot
 from mirror_proxy.admin.page.history import Point
 from mirror_proxy.admin.page.moment import Moment
-from mirror_proxy.admin.subject import Loaded, Snapshot
 from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.config.model import (
     Address,
@@ -39,14 +39,14 @@ def moment(counts: dict[tuple[str, ...], int], **changes: Any) -> Moment:
         time=1_700_000_000.0,
         state="LIVE",
         info={"version": "1.2.3", "uptime_s": 60.0},
-        loaded=Loaded(config(MirrorPolicy("shop/v2", "c2", 10)), 3, 0.0),
+        loaded=LoadedConfig(config(MirrorPolicy("shop/v2", "c2", 10)), 3, 0.0),
         refusal=None,
-        snapshot=Snapshot(
+        snapshot=ProxySnapshot(
             {}, [], [{"name": "shop/v2", "in_flight": 2, "buffered_bytes": 0, "breaker": "closed"}]
         ),
         totals=Totals(counts),
         routes=(),
-        steered={},
+        mirror_override={},
         ramps=(),
         points=(Point(0.0, 0, 0, 0, 0),),
     )

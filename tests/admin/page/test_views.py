@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from mirror_proxy.admin.interface import MirrorOverride
 from mirror_proxy.admin.page import compared, controls, latency, outcomes, ramping, statuses, traffic
 from mirror_proxy.admin.page.history import Point
 from mirror_proxy.admin.page.moment import Past, Wanted
-from mirror_proxy.admin.subject import Steered
 from mirror_proxy.comparison.diff.totals import OTHER, Totals
 from mirror_proxy.config.model import MirrorPolicy, Settings
 from mirror_proxy.overrides import ALL_MIRRORS
@@ -121,8 +121,11 @@ def test_where_nothing_flows_the_curve_lies_on_the_ground() -> None:
 
 
 def test_a_mirror_stands_with_the_file_s_percent_and_what_was_made_of_it() -> None:
-    steered = {"shop/v2": Steered(percent=50.0, paused=True, left_s=9.0), ALL_MIRRORS: Steered()}
-    found = controls.of(moment({}, steered=steered))
+    mirror_override = {
+        "shop/v2": MirrorOverride(percent=50.0, paused=True, left_s=9.0),
+        ALL_MIRRORS: MirrorOverride(),
+    }
+    found = controls.of(moment({}, mirror_override=mirror_override))
     [mirror] = found.mirrors
     assert (mirror.percent, mirror.file_percent, mirror.is_set) == (50.0, 10.0, True)
     assert (mirror.is_paused, mirror.left_s, mirror.in_flight) == (True, 9.0, 2)

@@ -10,10 +10,10 @@ import asyncio
 import time
 
 from mirror_proxy import tasks
-from mirror_proxy.admin.subject import RefusedError, Subject
+from mirror_proxy.admin.interface import ProxyInterface, RefusedError
 from mirror_proxy.comparison.diff.totals import OF_COMPARER, Totals
 
-_PATIENCE_S = 1.0
+_TIMEOUT_S = 1.0
 _REST = 20
 _MOST_S = 60.0
 
@@ -22,10 +22,10 @@ _ASKED = OF_COMPARER | {"dropped"}
 
 
 class Asking:
-    """Asks `subject` for what was counted since the proxy's start."""
+    """Asks `proxy` for what was counted since the proxy's start."""
 
-    def __init__(self, subject: Subject) -> None:
-        self._subject = subject
+    def __init__(self, proxy: ProxyInterface) -> None:
+        self._proxy = proxy
         self._asked: asyncio.Task[None] | None = None
         self._due = 0.0
         self._told = Totals()
@@ -36,7 +36,7 @@ class Asking:
         if self._asked is None and _now() >= self._due:
             self._asked = tasks.spawn(self._ask(), "page-totals")
         if self._asked is not None:
-            await asyncio.wait([self._asked], timeout=_PATIENCE_S)
+            await asyncio.wait([self._asked], timeout=_TIMEOUT_S)
         return self._told, self._trouble
 
     def close(self) -> None:
@@ -46,10 +46,10 @@ class Asking:
 
     async def _ask(self) -> None:
         began = _now()
-        uptime = self._subject.server_info().get("uptime_s", 0.0)
+        uptime = self._proxy.server_info().get("uptime_s", 0.0)
         since = time.time() - (uptime if isinstance(uptime, int | float) else 0.0)
         try:
-            told = await self._subject.totals(since)
+            told = await self._proxy.totals(since)
         except RefusedError as error:
             self._trouble = str(error)
         else:

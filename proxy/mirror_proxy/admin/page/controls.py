@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mirror_proxy.admin.interface import MirrorOverride, Row
 from mirror_proxy.admin.page import ramping
 from mirror_proxy.admin.page.moment import Moment
-from mirror_proxy.admin.subject import Row, Steered
 from mirror_proxy.config.model import MirrorPolicy
 from mirror_proxy.overrides import ALL_MIRRORS
 
 #: So many mirrors, and so many routes, can be steered from one page; a reader finds others by their names.
 MOST = 40
-_NOTHING = Steered()
+_NOTHING = MirrorOverride()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +47,13 @@ class Controls:
 def of(moment: Moment) -> Controls:
     """Return what can be steered; a mirror that stands in several places of a route stands here once."""
     live = {row.get("name"): row for row in moment.snapshot.mirrors}
-    steered = moment.steered
+    mirror_override = moment.mirror_override
     ramped = {ramp.name for ramp in ramping.of(moment) if ramp.kind == "mirror" and not ramp.is_over}
     mirrors = {
         policy.name: _mirror(
             route,
             policy,
-            steered.get(policy.name, _NOTHING),
+            mirror_override.get(policy.name, _NOTHING),
             live.get(policy.name, {}),
             is_ramped=policy.name in ramped,
         )
@@ -64,7 +64,7 @@ def of(moment: Moment) -> Controls:
         for row in moment.routes
         if len(_destinations(row)) > 1 and moment.finds(name := str(row["name"]))
     }
-    all_mirrors = moment.steered.get(ALL_MIRRORS, _NOTHING)
+    all_mirrors = moment.mirror_override.get(ALL_MIRRORS, _NOTHING)
     return Controls(
         tuple(mirrors.values())[:MOST],
         tuple(shared.values())[:MOST],
@@ -74,17 +74,19 @@ def of(moment: Moment) -> Controls:
     )
 
 
-def _mirror(route: str, policy: MirrorPolicy, steered: Steered, row: Row, *, is_ramped: bool) -> Mirror:
+def _mirror(
+    route: str, policy: MirrorPolicy, mirror_override: MirrorOverride, row: Row, *, is_ramped: bool
+) -> Mirror:
     return Mirror(
         policy.name,
         route,
         policy.cluster,
-        policy.percent if steered.percent is None else steered.percent,
+        policy.percent if mirror_override.percent is None else mirror_override.percent,
         policy.percent,
-        steered.percent is not None,
+        mirror_override.percent is not None,
         is_ramped,
-        steered.paused,
-        steered.left_s,
+        mirror_override.paused,
+        mirror_override.left_s,
         _number(row, "in_flight"),
         _number(row, "buffered_bytes"),
         str(row.get("breaker", "closed")),

@@ -10,12 +10,12 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from mirror_proxy.admin import compare
-from mirror_proxy.admin.beside import DIFFERENCES, VIEWS
-from mirror_proxy.admin.body import NonsenseError
-from mirror_proxy.admin.guard import SUBJECT
+from mirror_proxy.admin.body import InvalidRequestError
+from mirror_proxy.admin.guard import PROXY
+from mirror_proxy.admin.interface import RefusedError
 from mirror_proxy.admin.page import sides
 from mirror_proxy.admin.page.pages import page
-from mirror_proxy.admin.subject import RefusedError
+from mirror_proxy.admin.work_thread import DIFFERENCES, VIEWS
 from mirror_proxy.comparison.diff.difference import Kind
 from mirror_proxy.comparison.diff.example import Example, Search
 from mirror_proxy.comparison.diff.sample import REDACTED
@@ -27,17 +27,17 @@ _NARROWING = ("route", "mirror", "path", "kind")
 
 async def newest(request: web.Request) -> web.Response:
     """Answer the newest examples that are asked for, `MOST` at once; `?before=NUMBER`: those before that one."""
-    subject = request.app[SUBJECT]
+    proxy = request.app[PROXY]
     query = {key: value for key, value in request.query.items() if value}
     try:
         search = replace(compare.read_search(query), limit=MOST + 1)
-    except NonsenseError as error:
-        return _sorry(400, str(error))
+    except InvalidRequestError as error:
+        return _error_page(400, str(error))
     try:
-        found = await subject.differences(search)
+        found = await proxy.differences(search)
     except RefusedError as error:
-        return _sorry(422, str(error))
-    config = subject.loaded.config
+        return _error_page(422, str(error))
+    config = proxy.loaded.config
     return await request.app[VIEWS].run(lambda: _newest(search, found, config))
 
 
@@ -45,11 +45,11 @@ async def one(request: web.Request) -> web.Response:
     """Answer one example: the request, how the answers differ, and both of them side by side."""
     number = compare.whole(request.match_info["number"])
     try:
-        example = None if number is None else await request.app[SUBJECT].difference(number)
+        example = None if number is None else await request.app[PROXY].difference(number)
     except RefusedError as error:
-        return _sorry(422, str(error))
+        return _error_page(422, str(error))
     if example is None:
-        return _sorry(404, "There is no such difference, or no longer.")
+        return _error_page(404, "There is no such difference, or no longer.")
     return await request.app[DIFFERENCES].run(lambda: _difference(example))
 
 
@@ -83,5 +83,5 @@ def _link(search: Search, before: int | None) -> str:
     return f"/differences?{urlencode({key: value for key, value in given.items() if value is not None})}"
 
 
-def _sorry(status: int, why: str) -> web.Response:
+def _error_page(status: int, why: str) -> web.Response:
     return page("sorry.html", status, code=status, why=why)

@@ -9,13 +9,13 @@ from pathlib import Path
 from aiohttp import hdrs, web
 
 from mirror_proxy.admin import connections
-from mirror_proxy.admin.beside import VIEWS
 from mirror_proxy.admin.guard import problem
 from mirror_proxy.admin.page import panels
 from mirror_proxy.admin.page.live import LIVE
 from mirror_proxy.admin.page.moment import Moment, Wanted
 from mirror_proxy.admin.page.pages import HEADERS, page
 from mirror_proxy.admin.views import PAGES
+from mirror_proxy.admin.work_thread import VIEWS
 
 STATIC = Path(__file__).parents[1] / "static"
 _KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -23,7 +23,7 @@ _KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 FILES = {path.name: path for path in STATIC.iterdir() if path.suffix in _KINDS}
 
 #: A browser that takes nothing for so long is let go; it asks again by itself.
-_PATIENCE_S = 10.0
+_TIMEOUT_S = 10.0
 _MOST_FIND = 200
 
 
@@ -35,7 +35,7 @@ async def index(request: web.Request) -> web.Response:
 
 
 def _page(moment: Moment, links: list[tuple[str, bool, str]]) -> web.Response:
-    """Made beside the loop, as the events are."""
+    """Made in a thread, as the events are."""
     return page("page.html", moment=moment, panels=panels.make(moment), links=links)
 
 
@@ -52,7 +52,7 @@ async def events(request: web.Request) -> web.StreamResponse:
         if request.method == hdrs.METH_HEAD:
             return response
         async for event in following:
-            async with asyncio.timeout(_PATIENCE_S):
+            async with asyncio.timeout(_TIMEOUT_S):
                 await response.write(event)
     except (TimeoutError, ConnectionResetError):
         response.force_close()

@@ -16,12 +16,12 @@ from aiohttp import web
 
 from mirror_proxy import tasks
 from mirror_proxy.admin import rows
-from mirror_proxy.admin.beside import Beside
+from mirror_proxy.admin.interface import ProxyInterface
 from mirror_proxy.admin.page.asking import Asking
 from mirror_proxy.admin.page.history import SPAN_S, History, Point
 from mirror_proxy.admin.page.moment import Moment, Past, Wanted, baselines
 from mirror_proxy.admin.shared import Shared
-from mirror_proxy.admin.subject import Subject
+from mirror_proxy.admin.work_thread import WorkThread
 from mirror_proxy.comparison.diff import totals
 from mirror_proxy.comparison.diff.totals import Totals
 
@@ -34,14 +34,14 @@ Draw = Callable[[Moment], Panels]
 
 
 class Live:
-    """What is seen of `subject`, by all who look at it through one door."""
+    """What is seen of `proxy`, by all who look at it through one listener."""
 
-    def __init__(self, subject: Subject) -> None:
-        self._subject = subject
-        self._beside = Beside("the page")
+    def __init__(self, proxy: ProxyInterface) -> None:
+        self._proxy = proxy
+        self._thread = WorkThread("the page")
         self._sight = Shared(self._see, "page-moment")
         self._history = History()
-        self._asking = Asking(subject)
+        self._asking = Asking(proxy)
         self._looking: asyncio.Task[None] | None = None
         self._until = 0.0
         self._moment: Moment | None = None
@@ -65,7 +65,7 @@ class Live:
         return moment
 
     async def follow(self, draw: Draw, wanted: Wanted) -> AsyncGenerator[bytes]:
-        """Yield an event with all panels, and one each time that some have changed, until the door closes.
+        """Yield an event with all panels, and one each time that some have changed, until the listener closes.
 
         They are drawn of each moment as this reader has `wanted` it.
         """
@@ -92,7 +92,7 @@ class Live:
         if self._looking is not None:
             self._looking.cancel()
         self._asking.close()
-        self._beside.close()
+        self._thread.close()
         self._tell()
 
     def _start(self) -> None:
@@ -113,41 +113,41 @@ class Live:
         news.set()
 
     async def _see(self) -> Moment:
-        """Look at the subject; what takes long of many routes is made beside the loop, one moment after another."""
-        subject = self._subject
-        snapshot = await subject.snapshot()
-        standing, now = rows.Standing(subject), time.time()
-        counted = await self._beside.run(lambda: totals.of_report(snapshot.report))
+        """Look at the proxy; what takes long of many routes is made in a thread, one moment after another."""
+        proxy = self._proxy
+        snapshot = await proxy.snapshot()
+        copy, now = rows.ConfigCopy(proxy), time.time()
+        counted = await self._thread.run(lambda: totals.of_report(snapshot.report))
         counted, trouble = await self._totals(counted)
         past = self._past()
-        state, info, ramps, time_s = subject.state, subject.server_info(), subject.ramps.rows(), _now()
+        state, info, ramps, time_s = proxy.state, proxy.server_info(), proxy.ramps.rows(), _now()
 
         def make() -> Moment:
-            points = self._remembered(time_s, counted, standing, is_whole=not trouble)
+            points = self._remembered(time_s, counted, copy, is_whole=not trouble)
             return Moment(
                 now,
                 state,
                 info,
-                standing.loaded,
-                standing.refusal,
+                copy.loaded,
+                copy.refusal,
                 snapshot,
                 counted,
-                tuple(rows.routes(standing)),
-                standing.mirrors,
+                tuple(rows.routes(copy)),
+                copy.mirrors,
                 tuple(ramps),
                 points,
                 trouble,
                 past,
             )
 
-        self._moment = await self._beside.run(make)
+        self._moment = await self._thread.run(make)
         return self._moment
 
     def _remembered(
-        self, time_s: float, counted: Totals, standing: rows.Standing, *, is_whole: bool
+        self, time_s: float, counted: Totals, copy: rows.ConfigCopy, *, is_whole: bool
     ) -> tuple[Point, ...]:
         """Return the points of the past, with one of what is counted now."""
-        self._history.add(time_s, counted, baselines(standing.loaded.config))
+        self._history.add(time_s, counted, baselines(copy.loaded.config))
         if is_whole:
             self._history.keep(time_s, counted)
         return self._history.points
@@ -161,18 +161,18 @@ class Live:
 
     async def _totals(self, counted: Totals) -> tuple[Totals, str]:
         """Return what the data plane has counted with what the comparer has, or why there is no more of that."""
-        if not self._subject.loaded.config.settings.compare.is_on:
+        if not self._proxy.loaded.config.settings.compare.is_on:
             return counted, ""
         told, trouble = await self._asking.told()
         return Totals({**counted.counts, **told.counts}), trouble
 
     async def _draw(self, draw: Draw, moment: Moment, wanted: Wanted) -> Panels:
-        """Draw each moment once for all who look for the same; beside the loop, for many routes take their time."""
+        """Draw each moment once for all who look for the same; in a thread, for many routes take their time."""
         async with self._drawing:
             if self._drawn_of is not moment:
                 self._drawn_of, self._drawn = moment, {}
             if wanted not in self._drawn:
-                self._drawn[wanted] = await self._beside.run(lambda: draw(replace(moment, wanted=wanted)))
+                self._drawn[wanted] = await self._thread.run(lambda: draw(replace(moment, wanted=wanted)))
             return self._drawn[wanted]
 
 

@@ -6,8 +6,15 @@ from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
+from mirror_proxy.admin.interface import (
+    LoadedConfig,
+    MirrorOverride,
+    ProxySnapshot,
+    RejectedReload,
+    Row,
+    State,
+)
 from mirror_proxy.admin.page.history import Point
-from mirror_proxy.admin.subject import Loaded, Refusal, Row, Snapshot, State, Steered
 from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.config.model import Config, MirrorPolicy
 
@@ -32,19 +39,19 @@ class Past:
 class Moment:
     """`time` is in seconds since the epoch; `totals` is since the proxy's start.
 
-    `steered` has what was set live of each mirror, and of `ALL_MIRRORS`. `trouble` says in one line why there is
+    `mirror_override` has what was set live of each mirror and of `ALL_MIRRORS`. `trouble` says in one line why there is
     nothing of the comparison, where answers are compared. `past` None: nobody has looked before.
     """
 
     time: float
     state: State
     info: Row
-    loaded: Loaded
-    refusal: Refusal | None
-    snapshot: Snapshot
+    loaded: LoadedConfig
+    refusal: RejectedReload | None
+    snapshot: ProxySnapshot
     totals: Totals
     routes: tuple[Row, ...]
-    steered: Mapping[str, Steered]
+    mirror_override: Mapping[str, MirrorOverride]
     ramps: tuple[Row, ...]
     points: tuple[Point, ...]
     trouble: str = ""

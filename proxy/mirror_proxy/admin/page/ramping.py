@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from mirror_proxy.admin.interface import Row
 from mirror_proxy.admin.page.moment import Moment
-from mirror_proxy.admin.subject import Row
 
 _MOST_EVENTS = 6
 _OVER = frozenset({"finished", "rolled back", "ended"})

@@ -65,7 +65,7 @@ def of(example: Example) -> Sides:
     left, right = (_lines(side.body) for side in (example.primary, example.shadow))
     is_aligned = len(left) <= MOST_LINES and len(right) <= MOST_LINES
     budget = Budget()
-    lines = tuple(_aligned(left, right, budget) if is_aligned else _beside(left, right, 0, 0))
+    lines = tuple(_aligned(left, right, budget) if is_aligned else _thread(left, right, 0, 0))
     headers = tuple(_headers(example.primary.fields, example.shadow.fields))
     return Sides(headers, lines, is_aligned, budget.is_spent)
 
@@ -98,7 +98,7 @@ def _aligned(left: list[str], right: list[str], budget: Budget) -> Iterator[Line
     for part in align(left, right, budget):
         mine, theirs = left[part.start : part.end], right[part.other_start : part.other_end]
         if part.is_same or not mine or not theirs:
-            yield from _beside(mine, theirs, part.start, part.other_start)
+            yield from _thread(mine, theirs, part.start, part.other_start)
         else:
             yield from _by_member(mine, theirs, part.start, part.other_start, budget)
 
@@ -109,7 +109,7 @@ def _by_member(
     """Yield lines that are not the same, a member of an object beside the one of that name."""
     mine, theirs = ([line.partition('": ')[0] for line in side] for side in (left, right))
     for part in align(mine, theirs, budget):
-        yield from _beside(
+        yield from _thread(
             left[part.start : part.end],
             right[part.other_start : part.other_end],
             before + part.start,
@@ -117,7 +117,7 @@ def _by_member(
         )
 
 
-def _beside(left: list[str], right: list[str], before: int, other_before: int) -> Iterator[Line]:
+def _thread(left: list[str], right: list[str], before: int, other_before: int) -> Iterator[Line]:
     """Yield line beside line; the numbers of those before are given."""
     for i, (one, other) in enumerate(zip_longest(left, right), 1):
         if one is None:

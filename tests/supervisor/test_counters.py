@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from mirror_proxy import control
-from mirror_proxy.supervisor.tally import Tally, merge_rows, merged_rows, retire
+from mirror_proxy.supervisor.counters import WorkerCounters, merge_rows, merged_rows, retire
 from mirror_proxy.telemetry.metrics import Report
 
 
@@ -62,20 +62,20 @@ def test_endpoints_are_merged_by_address() -> None:
 
 
 async def test_counts_of_workers_that_are_gone_are_kept_beside_those_of_the_living() -> None:
-    tally = Tally()
+    counters = WorkerCounters()
     one, other = (control.pack([{"requests_total": {("r", "d", "200"): count}}]) for count in (2, 3))
-    assert await tally.read([one, other], requests) == 5
-    tally.retire(one)
-    assert await tally.read([other], requests) == 5
-    assert await tally.read([], requests) == 2
-    tally.close()
+    assert await counters.read([one, other], requests) == 5
+    counters.retire(one)
+    assert await counters.read([other], requests) == 5
+    assert await counters.read([], requests) == 2
+    counters.close()
 
 
 async def test_parts_of_a_report_add_up() -> None:
-    tally = Tally()
+    counters = WorkerCounters()
     parts = control.pack({"requests_total": {("r", "d", str(200 + n)): 1}} for n in range(100))
-    assert await tally.read([parts, parts], requests) == 200
-    tally.close()
+    assert await counters.read([parts, parts], requests) == 200
+    counters.close()
 
 
 def requests(report: Report) -> object:

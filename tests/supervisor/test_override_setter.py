@@ -7,12 +7,12 @@ from typing import Any, cast
 
 import pytest
 
-from mirror_proxy.admin.subject import RefusedError
+from mirror_proxy.admin.interface import RefusedError
 from mirror_proxy.config.model import Config, Destination, MirrorPolicy, Route, Settings, VirtualHost
 from mirror_proxy.overrides import ALL_MIRRORS, Runtime
 from mirror_proxy.ramp.plan import read
 from mirror_proxy.supervisor.fleet import Fleet
-from mirror_proxy.supervisor.lever import Lever
+from mirror_proxy.supervisor.override_setter import OverrideSetter
 from mirror_proxy.supervisor.process import Generation
 from mirror_proxy.supervisor.steering import Steering
 
@@ -42,7 +42,7 @@ class Crew:
 
 
 class Bench:
-    """A lever for a mirror or for a canary of one route, and the overrides it moves."""
+    """A setter for a mirror or for a canary of one route, and the overrides it moves."""
 
     def __init__(self, *routes: Route, **target: Any) -> None:
         self.runtime = Runtime()
@@ -50,8 +50,8 @@ class Bench:
         self.steering = Steering(self.runtime, cast("Fleet", self.crew))
         self._target = target
 
-    def lever(self) -> Lever:
-        return Lever(read(self._target), self.steering, lambda: self.crew.generation.config)
+    def setter(self) -> OverrideSetter:
+        return OverrideSetter(read(self._target), self.steering, lambda: self.crew.generation.config)
 
 
 def canary(*routes: Route) -> Bench:
@@ -60,12 +60,12 @@ def canary(*routes: Route) -> Bench:
 
 async def test_a_mirror_s_percent_is_moved_and_given_back() -> None:
     bench = Bench(mirror="m")
-    lever = bench.lever()
+    setter = bench.setter()
     for percent in (1, 5):
-        await lever.move(percent)
+        await setter.move(percent)
         assert bench.runtime.percent_of("m") == percent
-        assert lever.lost() == ""
-    await lever.restore()
+        assert setter.lost() == ""
+    await setter.restore()
     assert bench.runtime.percent_of("m") is None
 
 
@@ -73,10 +73,10 @@ async def test_what_was_set_before_is_given_back_with_its_end() -> None:
     bench = Bench(mirror="m", steps=[10, 50])
     await bench.steering.set_mirror("m", 7, None, 100.0)
     until = bench.runtime.ends_at(("percent", "m"))
-    lever = bench.lever()
-    await lever.move(50)
+    setter = bench.setter()
+    await setter.move(50)
     assert bench.runtime.ends_at(("percent", "m")) is None
-    await lever.restore()
+    await setter.restore()
     assert bench.runtime.percent_of("m") == 7
     assert bench.runtime.ends_at(("percent", "m")) == until
 
@@ -84,9 +84,9 @@ async def test_what_was_set_before_is_given_back_with_its_end() -> None:
 async def test_what_was_set_before_is_not_given_back_when_its_time_is_over() -> None:
     bench = Bench(mirror="m", steps=[10, 50])
     await bench.steering.set_mirror("m", 7, None, -1.0)
-    lever = bench.lever()
-    await lever.move(50)
-    await lever.restore()
+    setter = bench.setter()
+    await setter.move(50)
+    await setter.restore()
     assert bench.runtime.percent_of("m") is None
 
 
@@ -94,9 +94,9 @@ async def test_what_was_set_before_is_not_given_back_when_its_time_is_over() -> 
 async def test_going_back_never_gives_more_than_there_was(ttl_s: float) -> None:
     bench = Bench(replace(ROUTE, mirrors=(MirrorPolicy("m", "c", 100),)), mirror="m", steps=[10, 50])
     await bench.steering.set_mirror("m", 7, None, ttl_s)
-    lever = bench.lever()
-    await lever.move(50)
-    told = await lever.restore()
+    setter = bench.setter()
+    await setter.move(50)
+    told = await setter.restore()
     assert bench.runtime.percent_of("m") == 7
     is_over = ttl_s < 0
     assert told == (
@@ -108,12 +108,12 @@ async def test_going_back_never_gives_more_than_there_was(ttl_s: float) -> None:
 async def test_a_reload_that_raises_the_file_s_share_does_not_raise_what_going_back_gives() -> None:
     mirror, split = Bench(mirror="m"), canary()
     for bench in (mirror, split):
-        lever = bench.lever()
-        await lever.move(5)
+        setter = bench.setter()
+        await setter.move(5)
         raised = (*DESTINATIONS[:1], replace(DESTINATIONS[1], weight=9), *DESTINATIONS[2:])
         bench.crew.reload(replace(ROUTE, destinations=raised, mirrors=(MirrorPolicy("m", "c", 25),)))
-        assert lever.lost() == ""
-        assert (await lever.restore()).startswith(
+        assert setter.lost() == ""
+        assert (await setter.restore()).startswith(
             "stays at 0 % until the proxy is restarted: the files would"
         )
     assert mirror.runtime.percent_of("m") == 0
@@ -122,53 +122,53 @@ async def test_a_reload_that_raises_the_file_s_share_does_not_raise_what_going_b
 
 async def test_a_lever_that_has_not_moved_gives_nothing_back() -> None:
     bench = Bench(mirror="m")
-    lever = bench.lever()
-    assert lever.lost() == ""
+    setter = bench.setter()
+    assert setter.lost() == ""
     await bench.steering.set_mirror("m", 7, None, None)
-    assert lever.lost() == "the percent of m changed before the first step"
-    await lever.restore()
+    assert setter.lost() == "the percent of m changed before the first step"
+    await setter.restore()
     assert bench.runtime.percent_of("m") == 7
 
 
 async def test_a_canary_s_weights_leave_the_others_their_proportion_of_the_file_s() -> None:
     bench = canary()
-    lever = bench.lever()
-    await lever.move(20)
+    setter = bench.setter()
+    await setter.move(20)
     assert bench.runtime.weights_of("shop") == {"shop/v1": 60, "shop/v2": 20, "shop/v3": 20}
     bench.crew.reload(replace(ROUTE, destinations=(*DESTINATIONS[:2], replace(DESTINATIONS[2], weight=3))))
-    assert lever.lost() == ""
-    await lever.move(50)
+    assert setter.lost() == ""
+    await setter.move(50)
     assert bench.runtime.weights_of("shop") == {"shop/v1": 25, "shop/v2": 50, "shop/v3": 25}
-    await lever.restore()
+    await setter.restore()
     assert bench.runtime.weights_of("shop") == {}
 
 
 async def test_the_same_value_set_by_hand_is_not_the_ramp_s_any_more() -> None:
     bench = Bench(mirror="m")
-    lever = bench.lever()
-    await lever.move(5)
+    setter = bench.setter()
+    await setter.move(5)
     await bench.steering.set_mirror("m", 5, None, None)
-    assert lever.lost() == "the percent of m changed by hand"
+    assert setter.lost() == "the percent of m changed by hand"
 
 
 async def test_all_mirrors_paused_is_a_pause_and_one_paused_by_name_is_a_loss() -> None:
     bench = Bench(mirror="m")
-    lever = bench.lever()
-    await lever.move(5)
+    setter = bench.setter()
+    await setter.move(5)
     await bench.steering.set_mirror(ALL_MIRRORS, None, True, None)
-    assert (lever.lost(), lever.paused()) == ("", "all mirrors are paused")
+    assert (setter.lost(), setter.paused()) == ("", "all mirrors are paused")
     await bench.steering.set_mirror(ALL_MIRRORS, None, False, None)
     await bench.steering.set_mirror("m", None, True, None)
-    assert (lever.lost(), lever.paused()) == ("m is paused by hand", "")
+    assert (setter.lost(), setter.paused()) == ("m is paused by hand", "")
     with pytest.raises(RefusedError, match="m is paused; resume it first"):
-        bench.lever()
+        bench.setter()
 
 
 async def test_a_canary_does_not_care_about_paused_mirrors() -> None:
     bench = canary()
-    lever = bench.lever()
+    setter = bench.setter()
     await bench.steering.set_mirror(ALL_MIRRORS, None, True, None)
-    assert (lever.lost(), lever.paused()) == ("", "")
+    assert (setter.lost(), setter.paused()) == ("", "")
 
 
 @pytest.mark.parametrize(
@@ -183,10 +183,10 @@ async def test_a_reload_that_changes_what_a_canary_is_part_of_is_a_loss(
     routes: tuple[Route, ...], reason: str
 ) -> None:
     bench = canary()
-    lever = bench.lever()
-    await lever.move(5)
+    setter = bench.setter()
+    await setter.move(5)
     bench.crew.reload(*routes)
-    assert lever.lost() == reason
+    assert setter.lost() == reason
 
 
 @pytest.mark.parametrize(
@@ -201,31 +201,31 @@ async def test_a_reload_that_changes_what_a_canary_is_part_of_is_a_loss(
 )
 async def test_a_canary_that_cannot_be_is_refused(routes: tuple[Route, ...], reason: str) -> None:
     with pytest.raises(RefusedError, match=reason):
-        canary(*routes).lever()
+        canary(*routes).setter()
 
 
 async def test_routes_of_one_name_that_are_alike_are_one() -> None:
     bench = canary(ROUTE, ROUTE)
-    await bench.lever().move(100)
+    await bench.setter().move(100)
     assert bench.runtime.weights_of("shop") == {"shop/v1": 0, "shop/v2": 100, "shop/v3": 0}
 
 
 async def test_one_that_has_more_than_the_first_step_is_refused_for_going_back_would_send_it_more() -> None:
     bench = Bench(mirror="m", steps=[7, 50])
     await bench.steering.set_mirror("m", 7, None, None)
-    bench.lever()
+    bench.setter()
     await bench.steering.set_mirror("m", 7.5, None, None)
     with pytest.raises(RefusedError, match=r"m has 7\.5 % already, .* first: mirror-proxy ctl percent m 7$"):
-        bench.lever()
+        bench.setter()
     full = Bench(replace(ROUTE, mirrors=(MirrorPolicy("m", "c", 100),)), mirror="m")
     with pytest.raises(RefusedError, match="m has 100 % already"):
-        full.lever()
+        full.setter()
 
 
 async def test_a_canary_s_share_is_of_the_weights_that_are_in_force() -> None:
     bench = canary()
     await bench.steering.set_weights("shop", {"shop/v2": 4}, None)
     with pytest.raises(RefusedError, match=r"shop shop/v2 has 50 % already, .* weights shop shop/v2=0$"):
-        bench.lever()
+        bench.setter()
     await bench.steering.set_weights("shop", {"shop/v1": 0, "shop/v2": 0}, None)
-    bench.lever()
+    bench.setter()

@@ -18,7 +18,7 @@ Row = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class ProxySnapshot:
     """How all workers together stand at one moment."""
 
     report: Report
@@ -27,7 +27,7 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadedConfig:
     """The configuration in force, its generation, and when it came into force (seconds since the epoch)."""
 
     config: Config
@@ -36,7 +36,7 @@ class Loaded:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RejectedReload:
     """The last reload that was refused, until one succeeds: its problems, a line each, and when it was."""
 
     problems: tuple[str, ...]
@@ -44,7 +44,7 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Steered:
+class MirrorOverride:
     """How an operator has a mirror stand.
 
     `percent` is in place of the file's (None: that holds). It is `paused` under its own name, or with all others.
@@ -92,7 +92,7 @@ class Logs(Protocol):
         """Log from `level` up; returns when every process does."""
 
 
-class Subject(Protocol):
+class ProxyInterface(Protocol):
     """A running proxy."""
 
     @property
@@ -108,14 +108,14 @@ class Subject(Protocol):
         """`LIVE` while at least one worker serves and no drain has begun."""
 
     @property
-    def loaded(self) -> Loaded:
+    def loaded(self) -> LoadedConfig:
         """What is in force."""
 
     @property
-    def refusal(self) -> Refusal | None:
+    def refusal(self) -> RejectedReload | None:
         """What was refused since."""
 
-    async def snapshot(self) -> Snapshot:
+    async def snapshot(self) -> ProxySnapshot:
         """Ask the workers; answers within a second even if one hangs."""
 
     def server_info(self) -> Row:
@@ -124,7 +124,7 @@ class Subject(Protocol):
     def weights_of(self, route: str) -> tuple[Mapping[str, int], float | None]:
         """Return the weights that a route has in place of the file's, and for how many seconds more (None: on)."""
 
-    def steered(self, mirror: str) -> Steered:
+    def mirror_override(self, mirror: str) -> MirrorOverride:
         """Return what was set of a mirror by hand (`runtime.ALL_MIRRORS`: whether all are paused)."""
 
     async def set_weights(self, route: str, weights: Mapping[str, int], ttl_s: float | None) -> None:
@@ -156,7 +156,7 @@ class Subject(Protocol):
     async def difference(self, number: int) -> Example | None:
         """Return one example. Raises `RefusedError` as `differences` does."""
 
-    async def reload(self) -> Refusal | None:
+    async def reload(self) -> RejectedReload | None:
         """Load the configuration again; returns when it is in force in every worker, or why it is not."""
 
     def drain(self) -> None:

@@ -1,4 +1,4 @@
-"""The admin server's doors: opened at start, and another opened, then the old one closed, when an address changes."""
+"""The admin server's listeners: opened at start; when an address changes, the new one opens before the old closes."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import socket
 from dataclasses import dataclass, field
 
 from mirror_proxy import tasks
-from mirror_proxy.admin.server import AdminServer, Door
-from mirror_proxy.admin.subject import Subject
+from mirror_proxy.admin.interface import ProxyInterface
+from mirror_proxy.admin.server import AdminListener, AdminServer
 from mirror_proxy.config.model import Address, Settings
 from mirror_proxy.supervisor import sockets
 from mirror_proxy.supervisor.sockets import StartError
@@ -15,8 +15,8 @@ from mirror_proxy.telemetry.metrics import Report
 
 
 @dataclass(slots=True)
-class Bound:
-    """Sockets that listen for doors that are not open yet, by the door's name."""
+class BoundSockets:
+    """Bound sockets of listeners that are not open yet, by the name of the listener."""
 
     sockets: dict[str, socket.socket] = field(default_factory=dict)
 
@@ -26,18 +26,18 @@ class Bound:
             sock.close()
 
 
-class Doors:
+class AdminListeners:
     """`admin`, and `metrics` where one is configured."""
 
-    def __init__(self, subject: Subject) -> None:
-        self._server = AdminServer(subject)
-        self._open: dict[str, Door] = {}
+    def __init__(self, proxy: ProxyInterface) -> None:
+        self._server = AdminServer(proxy)
+        self._open: dict[str, AdminListener] = {}
         self._wanted: dict[str, Address] = {}
         self.admin = Address("", 0)  # where it really is
 
-    def bind(self, settings: Settings) -> Bound:
-        """Listen where no door is open yet; raises `StartError`, and listens nowhere then."""
-        bound = Bound()
+    def bind(self, settings: Settings) -> BoundSockets:
+        """Listen where no listener is open yet; raises `StartError`, and listens nowhere then."""
+        bound = BoundSockets()
         try:
             for name, address in _addresses(settings).items():
                 if self._wanted.get(name) != address:
@@ -47,11 +47,13 @@ class Doors:
             raise
         return bound
 
-    async def settle(self, bound: Bound, settings: Settings) -> None:
-        """Open the doors that were bound for, and close those that are not wanted any more."""
+    async def settle(self, bound: BoundSockets, settings: Settings) -> None:
+        """Open the listeners of the bound sockets, and close those that are not wanted any more."""
         wanted = _addresses(settings)
-        unwanted = [door for name, door in self._open.items() if name in bound.sockets or name not in wanted]
-        self._open = {name: door for name, door in self._open.items() if door not in unwanted}
+        unwanted = [
+            listener for name, listener in self._open.items() if name in bound.sockets or name not in wanted
+        ]
+        self._open = {name: listener for name, listener in self._open.items() if listener not in unwanted}
         for name, sock in bound.sockets.items():
             if name == "admin":
                 self.admin = sockets.bound_address(sock)
@@ -59,17 +61,17 @@ class Doors:
             else:
                 self._open[name] = await self._server.open_probes(sock)
         self._wanted = wanted
-        for door in unwanted:  # not waited for: who asked for this may be waiting behind it
-            tasks.spawn(door.close(), "close-door")
+        for listener in unwanted:  # not waited for: who asked for this may be waiting behind it
+            tasks.spawn(listener.close(), "close-door")
 
     def report(self) -> Report:
-        """Count the connections of all doors."""
+        """Count the connections of all listeners."""
         return self._server.report()
 
     async def close(self) -> None:
         """Close all."""
-        for door in self._open.values():
-            await door.close()
+        for listener in self._open.values():
+            await listener.close()
         self._server.close()
 
 

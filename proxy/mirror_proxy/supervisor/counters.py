@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from mirror_proxy import control
-from mirror_proxy.admin.beside import Beside
+from mirror_proxy.admin.work_thread import WorkThread
 from mirror_proxy.telemetry.metrics import FAMILIES, Report, merge
 
 Row = dict[str, object]
@@ -55,24 +55,24 @@ def merged_rows(lists: Iterable[control.Parts], key: str) -> list[Row]:
     return merge_rows(([row for part in control.unpack(parts) for row in part] for parts in lists), key)
 
 
-class Tally:
+class WorkerCounters:
     """What workers have counted since the start of the proxy, added up by one thread, which owns what it knows.
 
     Of a thousand routes that takes tens of milliseconds, in which the supervisor's loop has to turn.
     """
 
     def __init__(self) -> None:
-        self._beside = Beside("counts")
+        self._thread = WorkThread("counts")
         self._retired: Report = {}
 
     def retire(self, last: control.Parts) -> None:
         """Keep the last counts of a worker that is gone: every `read` that is asked for from now on has them."""
-        self._beside.post(lambda: retire(self._retired, control.read_report(last)))
+        self._thread.post(lambda: retire(self._retired, control.read_report(last)))
 
     async def read(self, living: Iterable[control.Parts], make: Callable[[Report], T]) -> T:
         """Return what `make` makes of all that was counted, by those who are gone and those who live."""
         heard = tuple(living)
-        return await self._beside.run(lambda: make(self._sum(heard)))
+        return await self._thread.run(lambda: make(self._sum(heard)))
 
     def _sum(self, living: tuple[control.Parts, ...]) -> Report:
         report = merge({}, self._retired)
@@ -83,4 +83,4 @@ class Tally:
 
     def close(self) -> None:
         """Add up nothing more."""
-        self._beside.close()
+        self._thread.close()

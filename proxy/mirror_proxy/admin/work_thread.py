@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from aiohttp import web
 
-from mirror_proxy.admin.subject import RefusedError
+from mirror_proxy.admin.interface import RefusedError
 
 #: Calls that may wait for one thread, at most; a client whose call is rejected may retry.
 MOST_WAITING = 16
@@ -21,7 +21,7 @@ class BusyError(RefusedError):
     """The queue of this kind of work is full."""
 
 
-class Beside:
+class WorkThread:
     """One thread for one kind of work, run in order of arrival."""
 
     def __init__(self, kind: str) -> None:
@@ -57,8 +57,8 @@ class Beside:
 
 
 #: Responses to reads: a reader must not delay the response to a change.
-VIEWS = web.AppKey("views", Beside)
+VIEWS = web.AppKey("views", WorkThread)
 #: Responses to changes.
-CHANGES = web.AppKey("changes", Beside)
+CHANGES = web.AppKey("changes", WorkThread)
 #: Differences of two bodies.
-DIFFERENCES = web.AppKey("differences", Beside)
+DIFFERENCES = web.AppKey("differences", WorkThread)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from mirror_proxy.admin.subject import RefusedError
+from mirror_proxy.admin.interface import RefusedError
 from mirror_proxy.config.model import Config
 from mirror_proxy.overrides import ALL_MIRRORS, Override, Pause, Percent, Weights
 from mirror_proxy.ramp.plan import Plan
@@ -17,8 +17,8 @@ from mirror_proxy.ramp.target import Canary, Mirror
 from mirror_proxy.supervisor.steering import Steering, check_destinations, check_mirror, routes_called
 
 
-class Lever:
-    """The lever of one ramp; `config` is what is in force when it is called. Raises `RefusedError` for nonsense."""
+class OverrideSetter:
+    """Sets the steps of one ramp; `config` returns what is in force. Raises `RefusedError` for nonsense."""
 
     def __init__(self, plan: Plan, steering: Steering, config: Callable[[], Config]) -> None:
         self._target = plan.target
