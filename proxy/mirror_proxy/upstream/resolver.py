@@ -113,7 +113,7 @@ class Resolver:
             if self._channel is None:
                 self._channel = aiodns.DNSResolver(timeout=2.0, tries=2)
             name = self._names[host] = _Name()
-            name.task = tasks.spawn(self._keep(self._channel, host, name), f"resolve {host}")
+            name.task = tasks.spawn(self._keep(self._channel, host, name), "resolve")
         return name
 
     def introduce(self, cluster: Cluster) -> None:
