@@ -9,7 +9,7 @@ import pytest
 
 from mirror_proxy.config.loader import load
 from mirror_proxy.config.model import Compare, Config, Memory, Settings, Share
-from mirror_proxy.supervisor import memory
+from mirror_proxy.supervisor import machine
 from mirror_proxy.supervisor.fitting import fitted, lowered
 from mirror_proxy.supervisor.sockets import StartError
 
@@ -41,7 +41,7 @@ COMPARING = Compare(share=Share(1_000_000))
 
 
 def test_a_container_on_cgroup_v2_has_its_limit(tmp_path: Path) -> None:
-    assert memory.limit(limited(tmp_path, 128)) == 128 * MIB
+    assert machine.memory_limit(limited(tmp_path, 128)) == 128 * MIB
 
 
 def test_the_smallest_limit_up_the_tree_holds(tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_the_smallest_limit_up_the_tree_holds(tmp_path: Path) -> None:
     _write(tmp_path, "sys/fs/cgroup/kubepods/pod1/proxy/memory.max", "max\n")
     _write(tmp_path, "sys/fs/cgroup/kubepods/pod1/memory.max", "200\n")
     _write(tmp_path, "sys/fs/cgroup/kubepods/memory.max", "300\n")
-    assert memory.limit(tmp_path) == 200
+    assert machine.memory_limit(tmp_path) == 200
 
 
 def test_a_container_on_cgroup_v1_has_its_limit_where_only_the_end_of_its_path_is_mounted(
@@ -57,18 +57,18 @@ def test_a_container_on_cgroup_v1_has_its_limit_where_only_the_end_of_its_path_i
 ) -> None:
     _write(tmp_path, "proc/self/cgroup", "4:memory:/docker/0a1b\n3:cpuset:/docker/0a1b\n0::/docker/0a1b\n")
     _write(tmp_path, "sys/fs/cgroup/memory/memory.limit_in_bytes", "134217728\n")
-    assert memory.limit(tmp_path) == 128 * MIB
+    assert machine.memory_limit(tmp_path) == 128 * MIB
 
 
 @pytest.mark.parametrize("text", ["9223372036854771712\n", "-1\n", ""])
 def test_a_cgroup_v1_without_a_limit_has_none(tmp_path: Path, text: str) -> None:
     _write(tmp_path, "proc/self/cgroup", "4:memory:/\n")
     _write(tmp_path, "sys/fs/cgroup/memory/memory.limit_in_bytes", text)
-    assert memory.limit(tmp_path) is None
+    assert machine.memory_limit(tmp_path) is None
 
 
 def test_without_cgroups_there_is_no_limit_and_nothing_changes(tmp_path: Path) -> None:
-    assert memory.limit(tmp_path) is None
+    assert machine.memory_limit(tmp_path) is None
     assert fitted(config(), tmp_path) == config()
     assert not [line for line in map(str, lowered(config())) if "memory" in line]
 
@@ -87,7 +87,7 @@ def test_budgets_follow_what_idle_processes_leave(
 
 def test_workers_share_the_budgets(tmp_path: Path) -> None:
     one = fitted(config(workers=1), limited(tmp_path, 256)).settings
-    four = fitted(config(workers=4), limited(tmp_path, 256 + 3 * memory.WORKER // MIB)).settings
+    four = fitted(config(workers=4), limited(tmp_path, 256 + 3 * machine.WORKER // MIB)).settings
     assert four.max_buffered_bytes == pytest.approx(one.max_buffered_bytes / 4, rel=0.01)
     assert four.memory.heads_bytes == pytest.approx(one.memory.heads_bytes / 4, rel=0.01)
 
@@ -98,8 +98,8 @@ def test_workers_share_the_budgets(tmp_path: Path) -> None:
 def test_budgets_are_never_more_than_what_is_left(
     tmp_path: Path, mib: int, workers: int, compare: Compare
 ) -> None:
-    left = mib * MIB - memory.idle(workers, compares=compare.is_on)
-    if compare.is_on and left < memory.LEAST_TO_COMPARE:
+    left = mib * MIB - machine.idle_memory(workers, compares=compare.is_on)
+    if compare.is_on and left < machine.LEAST_TO_COMPARE:
         with pytest.raises(StartError):
             fitted(config(workers=workers, compare=compare), limited(tmp_path, mib))
         return

@@ -1,14 +1,29 @@
-"""The comparer's process, seen from the supervisor: what it is told, what it answers, how it stands."""
+"""The comparer, seen from the supervisor: kept alive while anything is compared; nobody ever waits for it long.
+
+The pipe that workers write pairs into belongs to the supervisor, so it outlives a comparer: what is in it when one
+dies is read by the next. Counts of the data plane that it has not written are sent to the next, too. So a comparer
+that dies or stops answering costs the pairs that it had read in the last second.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import logging
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, TypeVar
 
-from mirror_proxy import control
-from mirror_proxy.comparison.diff.example import Search
-from mirror_proxy.config.model import Log
+from mirror_proxy import control, tasks
+from mirror_proxy.admin.interface import RefusedError
+from mirror_proxy.admin.shared import Shared
+from mirror_proxy.admin.work_thread import WorkThread
+from mirror_proxy.comparison.diff.example import Example, Search
+from mirror_proxy.comparison.diff.totals import Key, Totals
+from mirror_proxy.config.model import Log, Settings
 from mirror_proxy.supervisor.child import Child
-from mirror_proxy.telemetry.metrics import Report
+from mirror_proxy.supervisor.slot import Timeouts
+from mirror_proxy.telemetry.event import event
+from mirror_proxy.telemetry.metrics import Report, merge
 
 
 class ComparerProcess(Child):
@@ -60,3 +75,266 @@ class ComparerProcess(Child):
                 self.counted = number
             case control.Told():
                 self._on_answer(control.Told, message.id, message)
+
+
+#: What is asked of the kernel for the pipe; it gives twice as much, but no more than twice net.core.wmem_max.
+PIPE_BYTES = 4 * 1024 * 1024
+COUNT_S = 2.0
+ANSWER_S = 5.0
+LEAVE_S = 2.0
+#: It gets the processor last, so it is waited for longer than a worker is.
+_PATIENCE = 3
+#: One that has not been heard for so long is asked nothing, and not waited for when the proxy leaves.
+_SILENT_S = 3.0
+_LOOK_S = 0.1
+_MAX_QUESTIONS = 16
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+
+class Comparing:
+    """The comparer of one proxy.
+
+    `counted` gives what the data plane has counted since the proxy's start, and that less the totals it is given;
+    `log` how the comparer is to log.
+    """
+
+    def __init__(
+        self,
+        timeouts: Timeouts,
+        counted: Callable[[Totals], Awaitable[tuple[Totals, Totals]]],
+        log: Callable[[], Log],
+    ) -> None:
+        self._log = log
+        self._loop = asyncio.get_running_loop()
+        self._timeouts = timeouts
+        self._counted = counted
+        self._all = Shared(lambda: counted(Totals()), "counts")
+        self._counting = asyncio.Lock()
+        self._reading = WorkThread("the comparer's answers")
+        self._is_closed = False
+        self._ends: tuple[socket.socket, socket.socket] | None = None
+        self._order: control.Configure | None = None
+        self._process: ComparerProcess | None = None
+        self._is_keeping = False
+        self._retired: Report = {}
+        self._restarts: dict[str, int] = {}
+        #: What the comparer was sent, and what its store has, since the start.
+        self._sent = self._kept = Totals()
+        self._number = 0
+        self._next_count = 0.0
+        self._questions = 0
+
+    def pairs_of(self, settings: Settings) -> int | None:
+        """Return the end of the pipe that a worker of `settings` writes pairs into; None: it compares nothing."""
+        return self._pipe()[0].fileno() if settings.compare.is_on else None
+
+    async def settle(self, settings: Settings) -> None:
+        """Compare as `settings` say, from now on."""
+        wanted = _order_of(settings)
+        if wanted is not None and self._order is None:
+            self._sent = self._kept = (await self._counted(Totals()))[0]
+        if self._is_closed:
+            return
+        was, self._order = self._order, wanted
+        if self._process is not None and wanted != was:
+            self._tell(self._process)
+        if wanted is not None and not self._is_keeping:
+            self._is_keeping = True
+            tasks.spawn(self._keep(), "keep-comparer")
+
+    def check(self, now: float) -> None:
+        """Look after a hung or overdue comparer, and send it what the data plane has counted."""
+        process = self._process
+        if process is None:
+            return
+        patience_s = self._timeouts.heartbeat_s * _PATIENCE
+        if now - process.last_heard > patience_s and not process.is_hung:
+            _log.error(
+                event("comparer does not answer, killing it", comparer_pid=process.pid, silent_s=patience_s)
+            )
+            process.is_hung = True
+            process.kill()
+        elif process.deadline is not None and now > process.deadline:
+            process.kill()
+        if now >= self._next_count and process.last_heard > self._next_count - COUNT_S:
+            self._next_count = now + COUNT_S
+            if not self._counting.locked():
+                tasks.spawn(self._count(process), "count")
+
+    @property
+    def report(self) -> Report:
+        """What comparers have counted since the proxy's start."""
+        report = merge({}, self._retired)
+        if self._process is not None:
+            merge(report, self._process.report)
+        restarts: Report = {
+            "comparer_restarts_total": {(why,): count for why, count in self._restarts.items()}
+        }
+        return merge(report, restarts)
+
+    def row(self) -> dict[str, object] | None:
+        """Describe the process for `/server_info`."""
+        process = self._process
+        if process is None:
+            return None
+        return {"pid": process.pid, "uptime_s": round(self._loop.time() - process.started, 1)}
+
+    @property
+    def processes(self) -> tuple[ComparerProcess, ...]:
+        """The comparer, if there is one."""
+        return (self._process,) if self._process is not None else ()
+
+    # --- questions ---
+
+    async def totals(self, since: float) -> Totals:
+        """Return all that was counted from the minute of `since` on; if nothing is compared, since the proxy's start.
+
+        Raises `RefusedError` when the comparer does not answer or its store fails.
+        """
+        if self._order is None:
+            return (await self._all.get())[0]
+        if self._process is not None:
+            await self._count(self._process)
+        return Totals(await self._ask(float(since), _added_up))
+
+    async def differences(self, search: Search) -> tuple[Example, ...]:
+        """Return examples. Raises `RefusedError` when nothing is compared, and as `totals` does."""
+        return await self._ask(search, tuple)
+
+    async def difference(self, number: int) -> Example | None:
+        """Return one example. Raises `RefusedError` as `differences` does."""
+        return await self._ask(number, lambda found: next(found, None))
+
+    async def _ask(self, about: float | Search, read: Callable[[Iterator[Any]], T]) -> T:
+        """Return what `read` makes of the comparer's answer."""
+        if self._order is None:
+            raise RefusedError("nothing is compared: set compare.percent, or run with --compare")
+        process = self._process
+        if process is None:
+            raise RefusedError("the comparer is being started; ask again in a moment")
+        if self._is_silent(process) or self._questions >= _MAX_QUESTIONS:
+            raise RefusedError("the comparer is behind; ask again in a moment")
+        self._questions += 1
+        try:
+            told = await process.ask(about, ANSWER_S)
+        finally:
+            self._questions -= 1
+        if told is None:
+            raise RefusedError("the comparer has not answered; ask again in a moment")
+        if told.problem:
+            raise RefusedError(told.problem)
+        answer = told.answer
+        return await self._reading.run(lambda: read(control.unpack(answer)))
+
+    # --- life ---
+
+    async def drain(self, grace_s: float) -> None:
+        """Let the comparer write what is left, for as long as it says something; returns within `grace_s`."""
+        process, self._order = self._process, None
+        self._is_closed = True
+        if process is None:
+            return
+        await self._count(process)
+        process.drain(grace_s)
+        until = self._loop.time() + grace_s
+        while not (process.gone.done() or self._is_silent(process) or self._loop.time() > until):
+            await asyncio.wait([process.gone], timeout=_LOOK_S)
+
+    async def close(self) -> None:
+        """End what is left."""
+        self._order = None
+        self._is_closed = True
+        self._reading.close()
+        if self._process is not None:
+            self._process.kill()
+            await asyncio.wait([self._process.gone])
+        for end in self._ends or ():
+            end.close()
+
+    async def _keep(self) -> None:
+        """Have a comparer, and another when it ends, until nothing is compared any more."""
+        pause_s = 0.0
+        while self._order is not None:
+            process = ComparerProcess(self._log)
+            try:
+                await process.spawn(self._pipe()[1].fileno())
+            except OSError as error:
+                _log.error(event("comparer cannot be started", error=error))
+            else:
+                await self._keep_one(process)
+            is_young = self._loop.time() - process.started < self._timeouts.young_s
+            pause_s = self._longer(pause_s) if is_young else 0.0
+            if self._order is not None:
+                await asyncio.sleep(pause_s)
+        self._is_keeping = False
+
+    async def _keep_one(self, process: ComparerProcess) -> None:
+        self._process = process
+        self._tell(process)
+        await asyncio.wait([process.gone])
+        self._process = None
+        self._see_what_is_kept(process)
+        self._sent = self._kept
+        merge(self._retired, process.report)
+        if process.deadline is None:
+            reason = "hung" if process.is_hung else "died"
+            self._restarts[reason] = self._restarts.get(reason, 0) + 1
+            _log.error(
+                event("comparer is gone, replacing it", comparer_pid=process.pid, exit=process.exit_text)
+            )
+
+    def _tell(self, process: ComparerProcess) -> None:
+        """Have it compare as is wanted now, or leave."""
+        if self._order is None:
+            process.drain(LEAVE_S)
+        else:
+            process.send(self._order)
+
+    async def _count(self, process: ComparerProcess) -> None:
+        """Send what the data plane has counted since the last time, unless the comparer is behind."""
+        async with self._counting:
+            if not self._takes_counts(process):
+                return
+            self._see_what_is_kept(process)
+            counted, news = await self._counted(self._sent)
+            if news.counts and self._takes_counts(process):
+                self._sent = counted
+                self._number += 1
+                process.send(control.Count(self._number, news))
+
+    def _takes_counts(self, process: ComparerProcess) -> bool:
+        return process is self._process and not process.is_behind and process.deadline is None
+
+    def _see_what_is_kept(self, process: ComparerProcess) -> None:
+        if process.counted == self._number:
+            self._kept = self._sent
+
+    def _is_silent(self, process: ComparerProcess) -> bool:
+        """Tell whether one that has said something once says nothing any more."""
+        is_ready = process.last_heard > process.started
+        return is_ready and self._loop.time() - process.last_heard > _SILENT_S
+
+    def _longer(self, pause_s: float) -> float:
+        return min(max(pause_s * 2, self._timeouts.first_pause_s), self._timeouts.longest_pause_s)
+
+    def _pipe(self) -> tuple[socket.socket, socket.socket]:
+        """Return the end that is written to and the one that is read from."""
+        if self._ends is None:
+            self._ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            self._ends[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, PIPE_BYTES)
+            for end in self._ends:
+                end.setblocking(False)
+        return self._ends
+
+
+def _added_up(tables: Iterator[Totals]) -> dict[Key, int]:
+    return {key: count for totals in tables for key, count in totals.counts.items()}
+
+
+def _order_of(settings: Settings) -> control.Configure | None:
+    if not settings.compare.is_on:
+        return None
+    return control.Configure(settings.compare, settings.name, settings.memory.comparer_bytes)

@@ -29,7 +29,7 @@ from mirror_proxy.overrides import Runtime
 from mirror_proxy.supervisor import banner, fitting, orphans
 from mirror_proxy.supervisor.admin_listeners import AdminListeners
 from mirror_proxy.supervisor.child import own_pids
-from mirror_proxy.supervisor.comparing import Comparing
+from mirror_proxy.supervisor.comparer import Comparing
 from mirror_proxy.supervisor.counters import WorkerCounters, merged_rows
 from mirror_proxy.supervisor.fitting import fitted
 from mirror_proxy.supervisor.fleet import Fleet

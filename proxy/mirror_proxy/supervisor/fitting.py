@@ -8,9 +8,8 @@ from pathlib import Path
 
 from mirror_proxy.config.model import Config, Memory
 from mirror_proxy.descriptors import limit_of_process, share_out
-from mirror_proxy.supervisor import memory
-from mirror_proxy.supervisor.cpus import worker_count
-from mirror_proxy.supervisor.memory import MIB
+from mirror_proxy.supervisor import machine
+from mirror_proxy.supervisor.machine import MIB, worker_count
 from mirror_proxy.supervisor.sockets import StartError
 from mirror_proxy.telemetry.event import Event, event
 
@@ -20,16 +19,16 @@ def fitted(config: Config, root: Path = Path("/")) -> Config:
 
     Raises `StartError` when there is too little for comparing.
     """
-    limit = memory.limit(root)
+    limit = machine.memory_limit(root)
     if limit is None:
         return config
     settings = config.settings
     workers = settings.workers or worker_count(root)
     compares = settings.compare.is_on
-    left = limit - memory.idle(workers, compares=compares)
-    if compares and left < memory.LEAST_TO_COMPARE:
+    left = limit - machine.idle_memory(workers, compares=compares)
+    if compares and left < machine.LEAST_TO_COMPARE:
         raise StartError(_too_little_to_compare(limit, workers))
-    allowance = memory.share_out(max(left, MIB), workers, compares=compares)
+    allowance = machine.share_out(max(left, MIB), workers, compares=compares)
     buffered = settings.max_buffered_bytes
     if not settings.is_buffer_given:
         buffered = min(buffered, allowance.buffered_bytes)
@@ -37,11 +36,11 @@ def fitted(config: Config, root: Path = Path("/")) -> Config:
 
 
 def _too_little_to_compare(limit: int, workers: int) -> str:
-    needed = memory.idle(workers, compares=True) + memory.LEAST_TO_COMPARE
+    needed = machine.idle_memory(workers, compares=True) + machine.LEAST_TO_COMPARE
     return (
         f"compare.percent: the memory limit of {limit // MIB} MiB is too small to compare; use at least "
-        f"{needed // MIB} MiB (supervisor {memory.SUPERVISOR // MIB}, {workers} x worker {memory.WORKER // MIB}, "
-        f"comparer {memory.COMPARER // MIB}, buffers {memory.LEAST_TO_COMPARE // MIB}), or set compare.percent to 0"
+        f"{needed // MIB} MiB (supervisor {machine.SUPERVISOR // MIB}, {workers} x worker {machine.WORKER // MIB}, "
+        f"comparer {machine.COMPARER // MIB}, buffers {machine.LEAST_TO_COMPARE // MIB}), or set compare.percent to 0"
     )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Iterable, Sequence
 from mirror_proxy import control
 from mirror_proxy.config.model import Address, Config, Settings
 from mirror_proxy.supervisor.counters import WorkerCounters
-from mirror_proxy.supervisor.cpus import worker_count
+from mirror_proxy.supervisor.machine import worker_count
 from mirror_proxy.supervisor.process import Generation, WorkerInputs, WorkerProcess
 from mirror_proxy.supervisor.slot import Slot, Timeouts
 from mirror_proxy.supervisor.sockets import SlotSockets, SocketAllocation, SocketPool, StartError

@@ -11,8 +11,7 @@ from collections.abc import Callable
 from mirror_proxy.admin.interface import RefusedError
 from mirror_proxy.config.model import Config
 from mirror_proxy.overrides import ALL_MIRRORS, Override, Pause, Percent, Weights
-from mirror_proxy.ramp.plan import Plan
-from mirror_proxy.ramp.shares import shares
+from mirror_proxy.ramp.plan import Plan, shares
 from mirror_proxy.ramp.target import Canary, Mirror
 from mirror_proxy.supervisor.steering import Steering, check_destinations, check_mirror, routes_called
 

@@ -16,7 +16,7 @@ from mirror_proxy.config.model import Config, Settings
 from mirror_proxy.config.watcher import Watcher
 from mirror_proxy.supervisor import fitting
 from mirror_proxy.supervisor.admin_listeners import AdminListeners
-from mirror_proxy.supervisor.comparing import Comparing
+from mirror_proxy.supervisor.comparer import Comparing
 from mirror_proxy.supervisor.fleet import Fleet
 from mirror_proxy.supervisor.sockets import StartError
 from mirror_proxy.telemetry.event import event

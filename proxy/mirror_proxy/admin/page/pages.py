@@ -1,14 +1,17 @@
-"""Pages: a template made into an answer, with the headers that keep what stands on it from doing anything."""
+"""Pages: a template made into an answer, with the headers that keep what stands on it from doing anything.
+
+What is shown comes from clients and upstreams: characters that hide, or turn text around, are written out.
+"""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from aiohttp import web
 
 from mirror_proxy import template
 from mirror_proxy.admin.page import words
-from mirror_proxy.admin.page.visible import written_out
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 
@@ -33,3 +36,21 @@ def page(name: str, status: int = 200, **values: object) -> web.Response:
 def render(name: str, **values: object) -> str:
     """Return a template with `values`, and the words for numbers, in it."""
     return written_out(template.render(TEMPLATES, name, **words.SAY, **values))
+
+
+#: Controls other than tab and line feed, marks and overrides of direction, what has no width, and lone surrogates.
+_HIDDEN = re.compile(
+    "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u00ad\\u061c\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u2069\\ufeff\\ufff9-\\ufffb"
+    "\\ud800-\\udfff]"
+)
+
+
+def written_out(text: str) -> str:
+    r"""Return `text` with its escape, `\x1b` or `\u202e`, for each character that is not seen; for a byte, `\xff`."""
+    return _HIDDEN.sub(lambda found: _escape(ord(found[0])), text)
+
+
+def _escape(code: int) -> str:
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that was no text (surrogateescape)
+        return f"\\x{code - 0xDC00:02x}"
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

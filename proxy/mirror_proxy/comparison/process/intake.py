@@ -11,7 +11,7 @@ from collections import deque
 
 MAX_DATAGRAMS = 20_000
 MAX_BYTES = 32 * 1024 * 1024
-#: Larger than what the kernel takes into such a pipe at once (see `supervisor.comparing`).
+#: Larger than what the kernel takes into such a pipe at once (see `supervisor.comparer`).
 _LARGEST = 4 * 1024 * 1024
 #: So many are read before the loop has its turn again.
 _AT_ONCE = 64

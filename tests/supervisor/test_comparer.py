@@ -20,7 +20,7 @@ from mirror_proxy.comparison.diff.example import Search
 from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.config.model import Compare, Config, FieldRule, Log, Settings, Share
 from mirror_proxy.supervisor import Timeouts
-from mirror_proxy.supervisor.comparing import Comparing
+from mirror_proxy.supervisor.comparer import Comparing
 from tests.support import plane
 from tests.support.running_proxy import RunningProxy, config_for, is_alive, origin, running, until
 
@@ -218,7 +218,7 @@ def test_a_comparer_whose_supervisor_dies_leaves(tmp_path: Path) -> None:
 async def test_only_so_many_questions_wait_for_a_comparer_and_each_for_a_while(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mirror_proxy.supervisor.comparing.ANSWER_S", 0.5)
+    monkeypatch.setattr("mirror_proxy.supervisor.comparer.ANSWER_S", 0.5)
 
     async def nothing(before: Totals) -> tuple[Totals, Totals]:
         return Totals(), before

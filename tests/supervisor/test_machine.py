@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror_proxy.supervisor.cpus import worker_count
+from mirror_proxy.supervisor.machine import worker_count
 
 
 def _write(root: Path, path: str, text: str) -> None:

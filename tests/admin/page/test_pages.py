@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from mirror_proxy.admin.page.visible import written_out
+from mirror_proxy.admin.page.pages import written_out
 
 
 @pytest.mark.parametrize(
