@@ -111,6 +111,6 @@ def test_the_module_is_the_command() -> None:
 
 
 def test_what_is_dear_is_not_imported_for_help() -> None:
-    code = "import sys, proxy.cli; print(sorted({'yaml', 'ssl', 'asyncio', 'aiohttp'} & set(sys.modules)))"
+    code = "import sys, mirror_proxy.cli; print(sorted({'yaml', 'ssl', 'asyncio', 'aiohttp'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout == "[]\n"

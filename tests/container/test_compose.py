@@ -91,7 +91,7 @@ def test_the_image_adds_at_most_60_mib_to_its_base(base: str, image: str) -> Non
 
 def test_the_image_holds_no_installer_and_no_tests(image: str) -> None:
     listing = docker("run", "--rm", "--entrypoint", "find", image, "/opt/mirror-proxy", "-name", "*.py")
-    assert "/proxy/cli/run.py" in listing
+    assert "/mirror_proxy/cli/run.py" in listing
     assert not re.findall(r"/site-packages/(?:pip|setuptools|tests|benchmarks)/", listing)
 
 

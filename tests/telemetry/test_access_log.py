@@ -166,7 +166,7 @@ def test_a_line_that_a_pipe_cannot_take_whole_is_dropped(tmp_path: Path, closing
 def test_a_full_disk_is_named_once_counted_and_recovered_from(
     tmp_path: Path, closing: ExitStack, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("INFO", "proxy")
+    caplog.set_level("INFO", "mirror_proxy")
     path = tmp_path / "log"
     path.symlink_to("/dev/full")
     log = _opened(closing, path)

@@ -24,7 +24,7 @@ TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 
 _HEAD = """
 import logging, sys
-from mirror_proxy.event import event, limited
+from mirror_proxy.telemetry.event import event, limited
 from mirror_proxy.telemetry import log
 ours = logging.getLogger("mirror_proxy.any")
 """
@@ -145,7 +145,7 @@ def test_a_long_line_is_cut_to_what_a_pipe_takes_whole() -> None:
 
 def test_a_line_that_cannot_be_rendered_is_said_and_harms_nobody() -> None:
     [failed, following] = lines("ours.info('%d', 'words'); ours.info('next')")
-    assert failed.startswith("ERROR worker-3 log line cannot be rendered logger=proxy.any line=")
+    assert failed.startswith("ERROR worker-3 log line cannot be rendered logger=mirror_proxy.any line=")
     assert following == "INFO worker-3 next"
 
 
