@@ -50,9 +50,9 @@ dialects.
 
 The walk of a pair, two responses to one request: `comparison.capture` sends it into a pipe that drops when it is full;
 `comparison.process` reads it in its own time, has `comparison.diff.differ` find how the two differ, counts that
-(`comparison.diff.totals` has the families) and writes it to the `comparison.store`. `comparison.report`, on the terminal
-or on the page, makes figures of the totals; `comparison.diff.noise` holds each field against pairs of one version. A
-`ramp` is judged by the same figures, step by step, and `supervisor.ramp` carries it out.
+(`comparison.diff.totals` has the families) and writes it to the `comparison.store`. `comparison.report`, on the
+terminal or on the page, makes figures of the totals; `comparison.diff.noise` holds each field against pairs of one
+version. A `ramp` is judged by the same figures, step by step, and `supervisor.ramp` carries it out.
 
 Start with `exchange.exchange`, then `mirror.shadow`; `config.model` is the contract between configuration and data
 plane. The version is the installed distribution's (`importlib.metadata`), and stands in pyproject.toml only.
