@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mirror_proxy.comparison.capture import captures, outlet
+from mirror_proxy.comparison.capture import capture, outlet
 from mirror_proxy.config.model import (
     Address,
     Compare,
@@ -78,7 +78,7 @@ async def test_baselines_are_asked_with_captured_requests_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     throws = iter([0, 50, 0, 99])
-    monkeypatch.setattr(captures, "_getrandbits", lambda _bits: next(throws))
+    monkeypatch.setattr(capture, "_getrandbits", lambda _bits: next(throws))
     v1, v2, secondary = await origin(), await origin(), await origin()
     config = configured(
         SECONDARY, REPEAT, compare=Compare(share=Share(50)), v1=v1, v2=v2, secondary=secondary

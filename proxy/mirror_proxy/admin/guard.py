@@ -1,7 +1,7 @@
-"""What stands before the admin's pages: whose name it was asked by, who may do what, and errors that help.
+"""Check each admin request before its handler: the Host it names, what its sender may do, and how errors are shown.
 
-Anybody who reaches the listener may read counts. To change something, or to see what was stored of requests and
-answers, takes the token where one is set, and this machine where none is.
+Every client of the listener may read counts. Changes, and stored requests and responses, need the admin token; without
+a configured token they are limited to clients on this machine.
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ class AdminServer:
             app.router.add_route(method, path, guard.guarded(change))
         runner = web.AppRunner(app, access_log=None, logger=LOGGER, shutdown_timeout=_CLOSE_S)
         await runner.setup()
-        assert runner.server is not None  # noqa: S101 - it is set up
+        assert runner.server is not None  # noqa: S101 - setup() has made it
         connections = Connections(sock, runner.server, self._ended[listener])
         self._connections[listener] = connections
         return AdminListener(sock, runner, connections)

@@ -50,7 +50,7 @@ def add_to(verbs: Verbs[argparse.ArgumentParser]) -> None:
 
 
 def _check(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    from mirror_proxy.check.outline import outline  # noqa: PLC0415  with the verb
+    from mirror_proxy.check.outline import outline  # noqa: PLC0415  only this command needs it
 
     loaded = load_and_warn(arguments, environ)
     document(outline(loaded.config))
@@ -64,8 +64,8 @@ def _check(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 def _can_export(loaded: Loaded) -> bool:
     """Tell whether what spans need is installed, and say so if not: run would not start."""
-    from mirror_proxy.supervisor import spans  # noqa: PLC0415  with the verb
-    from mirror_proxy.supervisor.sockets import StartError  # noqa: PLC0415  with the verb
+    from mirror_proxy.supervisor import spans  # noqa: PLC0415  only this command needs it
+    from mirror_proxy.supervisor.sockets import StartError  # noqa: PLC0415  only this command needs it
 
     try:
         spans.check(loaded.config.settings)
@@ -77,7 +77,7 @@ def _can_export(loaded: Loaded) -> bool:
 
 def _go_through(loaded: Loaded) -> set[str]:
     """Print the checklist; give the words its lines begin with."""
-    from mirror_proxy.check.checklist import checklist  # noqa: PLC0415  with the flag
+    from mirror_proxy.check.checklist import checklist  # noqa: PLC0415  only this flag needs it
 
     found = list(checklist(loaded.config, loaded.documents, show))
     show("")

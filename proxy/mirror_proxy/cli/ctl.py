@@ -97,7 +97,7 @@ def _lines(remote: Remote, arguments: argparse.Namespace) -> Iterable[str]:
 
 def connect(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Remote:
     """Return the proxy that `--admin` and `--token-file`, or their variables, name. Raises `UsageError`."""
-    from mirror_proxy.cli.remote import Remote  # noqa: PLC0415  with the verb
+    from mirror_proxy.cli.remote import Remote  # noqa: PLC0415  only this command needs it
 
     written = arguments.admin or environ.get(ADMIN) or DEFAULT_ADMIN
     try:

@@ -33,6 +33,6 @@ def add_to(verbs: Verbs[argparse.ArgumentParser]) -> None:
 
 
 def _demo(arguments: argparse.Namespace, _environ: Mapping[str, str]) -> int:
-    from mirror_proxy.demo import run_demo  # noqa: PLC0415  with the verb
+    from mirror_proxy.demo import run_demo  # noqa: PLC0415  only this command needs it
 
     return run_demo(arguments.listen, arguments.admin, arguments.seconds)

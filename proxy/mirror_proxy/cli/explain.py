@@ -41,9 +41,9 @@ def add_to(verbs: Verbs[argparse.ArgumentParser]) -> None:
 
 
 def _explain(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    import asyncio  # noqa: PLC0415  with the verb
+    import asyncio  # noqa: PLC0415  only this command needs it
 
-    from mirror_proxy.explain import asked, telling, verdict  # noqa: PLC0415  with the verb
+    from mirror_proxy.explain import asked, telling, verdict  # noqa: PLC0415  only this command needs it
 
     *arguments.files, method, url = ["", *arguments.words] if len(arguments.words) == 1 else arguments.words
     try:

@@ -72,7 +72,7 @@ def add_to(verbs: Verbs[argparse.ArgumentParser]) -> None:
 
 
 def _report(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    from mirror_proxy.cli import reporting  # noqa: PLC0415  with the verb
+    from mirror_proxy.cli import reporting  # noqa: PLC0415  only this command needs it
 
     return reporting.run(arguments, environ)
 
@@ -90,7 +90,7 @@ def _reader(read: Callable[[str], Any]) -> Callable[[str], Any]:
 
 
 def _limit(text: str) -> object:
-    from mirror_proxy.comparison.report.limits import parse  # noqa: PLC0415  with the flag
+    from mirror_proxy.comparison.report.limits import parse  # noqa: PLC0415  only this flag needs it
 
     return parse(text)
 

@@ -54,14 +54,14 @@ def add_to(verbs: Verbs[argparse.ArgumentParser]) -> None:
 
 
 def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    from mirror_proxy.config.watcher import Watcher  # noqa: PLC0415  with the verb
+    from mirror_proxy.config.watcher import Watcher  # noqa: PLC0415  only this command needs it
 
     watcher = Watcher(arguments.files)  # before they are read
     loaded = load(arguments, environ)
     if flags.Given(vars(arguments), environ, Problems()).is_on("print_config"):
         warn(loaded)
         return _print_config(loaded)
-    from mirror_proxy import supervisor  # noqa: PLC0415  with the verb
+    from mirror_proxy import supervisor  # noqa: PLC0415  only this command needs it
 
     return supervisor.run(
         loaded.config, generation_source=lambda: load(arguments, environ).config, watcher=watcher
@@ -69,7 +69,7 @@ def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _print_config(loaded: Loaded) -> int:
-    from mirror_proxy.config.document import dump  # noqa: PLC0415  with the flag
+    from mirror_proxy.config.document import dump  # noqa: PLC0415  only this flag needs it
 
     document(dump(loaded.documents))
     return OK

@@ -99,7 +99,7 @@ class Kept:
     """The store at `url`. What differs is judged by the thresholds that hold where none are set."""
 
     def __init__(self, url: str) -> None:
-        from mirror_proxy.comparison.store import Store, StoreError  # noqa: PLC0415  dear to import
+        from mirror_proxy.comparison.store import Store, StoreError  # noqa: PLC0415  slow to import
 
         self._error: type[Exception] = StoreError
         kind, _, file = url.partition(":///")

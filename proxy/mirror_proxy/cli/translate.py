@@ -55,7 +55,7 @@ def add_to(verbs: Verbs[argparse.ArgumentParser]) -> None:
 
 
 def _translate(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    from mirror_proxy.config.document import write  # noqa: PLC0415  with the verb
+    from mirror_proxy.config.document import write  # noqa: PLC0415  only this command needs it
 
     if arguments.to != ENVOY and arguments.host_match is None:
         arguments.host_match = "strict"  # the hosts as written, not those that one alone takes beside
@@ -72,8 +72,8 @@ def _translate(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int
 
 
 def _translation(arguments: argparse.Namespace, environ: Mapping[str, str], loaded: Loaded) -> Translation:
-    from mirror_proxy.translate import envoy, gateway_api, istio  # noqa: PLC0415  with the verb
-    from mirror_proxy.translate.translation import Translation  # noqa: PLC0415  with the verb
+    from mirror_proxy.translate import envoy, gateway_api, istio  # noqa: PLC0415  only this command needs it
+    from mirror_proxy.translate.translation import Translation  # noqa: PLC0415  only this command needs it
 
     if arguments.to == ENVOY:
         bootstrap, unsaid = envoy.bootstrap(loaded.config)

@@ -57,7 +57,7 @@ def warn(loaded: Loaded) -> None:
 
 def load(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Loaded:
     """Load the verb's files under its flags; raises ConfigError with every problem."""
-    from mirror_proxy.config import loader, overlay  # noqa: PLC0415  with the verb
+    from mirror_proxy.config import loader, overlay  # noqa: PLC0415  only this command needs it
 
     problems = Problems()
     given = flags.Given(vars(arguments), environ, problems)

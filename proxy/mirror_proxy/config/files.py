@@ -30,7 +30,7 @@ def log_path(path: str) -> str | None:
 
 def check_tls(cert: str | None, key: str | None, authorities: str | None, revoked: str | None = None) -> None:
     """Raise ValueError unless certificate and key belong together and the others are of use to OpenSSL."""
-    import ssl  # noqa: PLC0415  dear to import, and only TLS needs it
+    import ssl  # noqa: PLC0415  slow to import, and only TLS needs it
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:

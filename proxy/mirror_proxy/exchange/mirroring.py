@@ -60,7 +60,7 @@ def admit(exchange: Exchange, route: CompiledRoute, fields: bytes, data: bytes) 
 def _baseline_refusal(
     exchange: Exchange, capture: Capture | None, mirror: Mirror, is_loop: bool
 ) -> str | None:
-    """Say why a baseline is not asked. It has a throw of its own: its share is of the requests that are captured."""
+    """Return why a baseline gets no request. Its share is of captured requests, so it has a draw of its own."""
     if capture is None or not capture.is_for(mirror):
         return "paused" if mirror.paused else "not_sampled"
     return mirror.refusal(exchange.head, _getrandbits(64), exchange.started, is_loop)

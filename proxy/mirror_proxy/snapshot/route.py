@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mirror_proxy.comparison.capture.captures import Captures
+from mirror_proxy.comparison.capture.capture import Captures
 from mirror_proxy.config import model
 from mirror_proxy.config.model import HeaderOps
 from mirror_proxy.http1.mutation import Mutation

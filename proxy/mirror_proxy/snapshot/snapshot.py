@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from random import randrange
 from typing import Any
 
-from mirror_proxy.comparison.capture.captures import Captures
+from mirror_proxy.comparison.capture.capture import Captures
 from mirror_proxy.config import model
 from mirror_proxy.config.model import Settings, Share
 from mirror_proxy.mirror.loop import LoopGuard

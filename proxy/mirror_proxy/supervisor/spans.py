@@ -41,7 +41,7 @@ def check(settings: Settings) -> None:
 
 def _exporter(settings: Settings) -> Exporter:
     try:
-        from mirror_proxy.supervisor.otlp import Exporter  # noqa: PLC0415  with the setting
+        from mirror_proxy.supervisor.otlp import Exporter  # noqa: PLC0415  only this setting needs it
 
         return Exporter(settings.tracing.otlp_endpoint, settings.name)
     except ModuleNotFoundError as error:

@@ -19,7 +19,7 @@ from mirror_proxy.telemetry import trace
 from mirror_proxy.telemetry.span import Attributes, Span
 from mirror_proxy.telemetry.trace import Context
 
-#: So many spans are kept between two heartbeats. Pickling them takes a worker about 5 ms, which requests wait for.
+#: At most this many spans wait for a heartbeat. Pickling them blocks the worker's loop for about 5 ms.
 MOST_SPANS = 2048
 #: A longer trace state is left out of spans.
 _MAX_STATE = 512

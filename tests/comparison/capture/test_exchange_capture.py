@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from mirror_proxy import control
-from mirror_proxy.comparison.capture import captures
+from mirror_proxy.comparison.capture import capture
 from mirror_proxy.comparison.diff.pair import Pair
 from mirror_proxy.config.model import (
     Compare,
@@ -272,7 +272,7 @@ async def test_a_throw_of_its_own_decides_for_each_request(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     throws = iter([9, 10, 109, 55])
-    monkeypatch.setattr(captures, "_getrandbits", lambda _bits: next(throws))
+    monkeypatch.setattr(capture, "_getrandbits", lambda _bits: next(throws))
     served = await plane(compared(await origin(), await origin(), Compare(share=Share(10))), pairs=pipe.pairs)
     client = await connect(served)
     for number in range(4):
@@ -289,7 +289,7 @@ async def test_one_throw_serves_all_mirrors_of_a_request(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     throws = iter([99, 0])
-    monkeypatch.setattr(captures, "_getrandbits", lambda _bits: next(throws))
+    monkeypatch.setattr(capture, "_getrandbits", lambda _bits: next(throws))
     v1, v2 = await origin(), await origin()
     settings = {"compare": Compare(share=Share(10))}
     served = await plane(make_config(v1.port, v2.port, v2.port, settings=settings), pairs=pipe.pairs)

@@ -1,9 +1,9 @@
-"""The page at the admin address: how the proxy stands, live, with what steers it, and what differed.
+"""The page at the admin address: live figures, controls, and differences.
 
-`live` looks at the proxy once a second while somebody looks at the page, whoever and however many they are;
-`panels` makes HTML of what it saw; `handlers` answers browsers. What stands on a panel is made in the module called
-after it, from counts alone; templates/ has the words, static/ the style and the script. There is no build step and
-nothing comes from another host.
+`live` reads the proxy's state once a second for all open pages together, and not at all while none is open. `panels`
+renders that state as HTML, and `handlers` serves it. Each panel has a module of its name, which computes the panel from
+counts alone; templates/ holds the words, static/ the style and the script. There is no build step, and nothing is
+loaded from another host.
 
-All but `live` is imported when somebody first asks for the page: a proxy that nobody looks at has no templates.
+The first request for the page imports every module but `live`: a proxy whose page is never opened loads no templates.
 """

@@ -1,7 +1,7 @@
-"""Live: looks at the proxy once a second while somebody looks at the page, and tells all of them what changed.
+"""Read the proxy's state once a second while a page is open, and notify every open page of changes.
 
-A stream has no queue: it is told that there is news, and takes the newest state when it gets to it. One that is slow
-misses what came between, and holds nobody; how long it may take is its handler's business.
+A page's stream has no queue: it is notified, and reads the newest state when it is ready to write. A slow stream skips
+the states in between and delays no other stream; its handler bounds how long one write may take.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Draw = Callable[[Moment], Panels]
 
 
 class Live:
-    """What is seen of `proxy`, by all who look at it through one listener."""
+    """The state of `proxy` as the pages of one admin listener show it."""
 
     def __init__(self, proxy: ProxyInterface) -> None:
         self._proxy = proxy

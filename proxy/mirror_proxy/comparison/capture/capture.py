@@ -1,12 +1,14 @@
-"""One captured request: its primary's answer, and a pair for each shadow once both have ended."""
+"""Capture a share of a route's mirrored requests: both responses, and a pair for each shadow once both have ended."""
 
 from __future__ import annotations
 
+import random
 from time import time
 
 from mirror_proxy.comparison.capture.outlet import Outlet
 from mirror_proxy.comparison.capture.recording import Recording
 from mirror_proxy.comparison.diff.pair import Pair
+from mirror_proxy.config.model import Share
 from mirror_proxy.http1.request import RequestHead
 from mirror_proxy.http1.response import ResponseHead
 from mirror_proxy.mirror.policy import Mirror
@@ -15,6 +17,31 @@ from mirror_proxy.mirror.shadow import Shadow
 #: No more of a request's body is kept: as much as is shown of it.
 _MOST_OF_REQUEST = 16 * 1024
 _SAFE = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE"})
+
+_getrandbits = random.getrandbits
+
+
+class Captures:
+    """Decides for one route which requests are captured: `share` of them.
+
+    Each request has a draw of its own: the draw that chose its mirrors would favour some of them.
+    """
+
+    __slots__ = ("_denominator", "_numerator", "max_body_bytes", "outlet", "route")
+
+    def __init__(self, route: str, share: Share, max_body_bytes: int, outlet: Outlet) -> None:
+        """`max_body_bytes` is how much of each body is kept."""
+        self.route = route
+        self.max_body_bytes = max_body_bytes
+        self.outlet = outlet
+        self._numerator = share.numerator
+        self._denominator = share.denominator
+
+    def begin(self, head: RequestHead, fields: bytes, request_id: bytes, destination: str) -> Capture | None:
+        """Return a capture of the request if it is drawn; `fields` and `destination` are the primary's."""
+        if _getrandbits(64) % self._denominator >= self._numerator:
+            return None
+        return Capture(self, head, fields, request_id, destination)
 
 
 class Capture:
@@ -29,26 +56,21 @@ class Capture:
     )  # fmt: skip
 
     def __init__(
-        self,
-        head: RequestHead,
-        fields: bytes,
-        request_id: bytes,
-        way: tuple[str, str],
-        most: int,
-        outlet: Outlet,
+        self, captures: Captures, head: RequestHead, fields: bytes, request_id: bytes, destination: str
     ) -> None:
-        """`fields` is what the primary is sent, `way` its route and destination, `most` the bytes kept of each body."""
-        self._route, self._destination = way
+        """`fields` and `destination` are what the primary is sent and where."""
+        self._route = captures.route
+        self._most = captures.max_body_bytes
+        self._outlet = captures.outlet
         self._head = head
         self._target = head.target
+        self._destination = destination
         self._fields = fields
         self._request_id = request_id
-        self._most = most
-        self._outlet = outlet
         self._time = time()
         self._open = 0
         self._request: Recording | None = None
-        self.primary = Recording(outlet, most)
+        self.primary = Recording(self._outlet, self._most)
         self.primary.hold(len(self._target) + len(fields))
 
     def shadow(
