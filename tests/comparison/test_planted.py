@@ -132,8 +132,14 @@ async def be_client(proxy: RunningProxy, numbers: Iterator[int]) -> None:
 
 
 def compared(proxy: RunningProxy) -> int:
-    """Return how many pairs were compared: one with v2 and one with the second v1 for each request."""
-    totals = proxy.admin_json("/compare/report")["totals"]
+    """Return how many pairs were compared: one with v2 and one with the second v1 for each request.
+
+    A comparer that is behind refuses to say: on a busy machine that is no failure, it is asked again.
+    """
+    status, answer = proxy.change("GET", "/compare/report")
+    if status in {422, 503}:
+        return 0
+    totals = answer["totals"]
     assert not [row for row in totals if row[0] == "dropped"]
     return sum(row[-1] for row in totals if row[0] in {"compared", "noise_compared"})
 

@@ -1,5 +1,6 @@
 """The Docker engine and Compose as the container tests use them: by their command lines, as people do."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -8,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any, TypeVar
 
 ROOT = Path(__file__).parents[2]
@@ -43,7 +45,10 @@ def base_image() -> str:
         return STAND_IN
     if _succeeds("image", "inspect", DEFAULT_BASE) or _succeeds("pull", "-q", DEFAULT_BASE):
         return DEFAULT_BASE
-    _run([str(Path(__file__).with_name("base_image.sh")), STAND_IN], timeout_s=900)
+    with (Path(gettempdir()) / "mirror-proxy-base.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another process of these tests may be making it
+        if not _succeeds("image", "inspect", STAND_IN):
+            _run([str(Path(__file__).with_name("base_image.sh")), STAND_IN], timeout_s=900)
     return STAND_IN
 
 

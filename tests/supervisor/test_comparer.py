@@ -116,7 +116,7 @@ def test_a_comparer_that_is_killed_is_replaced_and_what_was_counted_is_still_the
 
 
 def test_a_comparer_that_stands_still_costs_nobody_anything_and_is_replaced(tmp_path: Path) -> None:
-    with comparing(tmp_path, v1=LARGE, heartbeat_s=5.0) as proxy:
+    with comparing(tmp_path, v1=LARGE, heartbeat_s=10.0) as proxy:
         ask(proxy, v1=LARGE)
         until_compared(proxy, 1)
         hung = comparer(proxy)
@@ -179,6 +179,7 @@ def test_a_file_system_that_is_read_only_is_said_once_and_compares_all_the_same(
         until_compared(proxy, 2)
         assert len(proxy.admin_json("/compare/differences")["differences"]) == 2
         assert count(proxy, "requests") == 2
+        proxy.wait_logged("WARNING comparer comparison store failed error=")
         assert proxy.stderr.count("WARNING comparer comparison store failed error=") == 1
         assert "until it can be, what is found stays in memory" in proxy.stderr
 

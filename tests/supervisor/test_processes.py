@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from tests.support.running_proxy import config_for, is_alive, origin, running, until
@@ -140,7 +141,10 @@ def test_signals_that_reach_the_whole_group_do_not_end_a_worker(tmp_path: Path) 
 
 
 def _sockets(pid: int) -> set[str]:
-    links = [str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir()]
+    links = set()
+    for path in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            links.add(str(path.readlink()))
     return {link for link in links if link.startswith("socket:")}
 
 
