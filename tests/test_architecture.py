@@ -27,6 +27,10 @@ LAYERS = [
 ]
 
 MOST_ENTRIES = 34
+#: What a wheel has beside modules.
+DATA = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"][
+    "mirror_proxy"
+]
 
 #: What a terminal or CI reads is made visible there; elsewhere a stream is only set up, or a log's.
 PRINTERS = {
@@ -133,3 +137,8 @@ def test_a_background_task_is_only_made_by_spawn() -> None:
 )
 def test_a_task_made_elsewhere_is_seen(text: str) -> None:
     assert names(text) & TASK_MAKERS
+
+
+def test_a_wheel_has_every_file_of_the_package() -> None:
+    files = {path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix not in {".py", ".pyc"}}
+    assert files - {path for pattern in DATA for path in PACKAGE.glob(pattern)} == set()

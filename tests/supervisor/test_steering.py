@@ -95,8 +95,7 @@ def test_an_override_outlives_reloads_rolled_workers_and_workers_that_die(tmp_pa
         reloaded = replace(proxy.config, virtual_hosts=(replace(host, routes=routes),))
         rolled = replace(reloaded, settings=replace(reloaded.settings, limits=Limits(max_headers=50)))
         for config in (reloaded, rolled):
-            proxy.write(config)
-            assert proxy.change("POST", "/reload")[0] == 200
+            proxy.reload(config)
             assert [proxy.ask() for _ in range(6)] == [(200, "v2")] * 6
         proxy.wait_logged('override stays in force, whatever the files say route=shop weights="shop/v1=0,')
         for row in proxy.workers():

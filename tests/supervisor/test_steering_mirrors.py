@@ -166,8 +166,7 @@ def test_what_was_steered_outlives_reloads_rolled_workers_and_workers_that_die(t
         reloaded = with_mirrors(proxy.config, replace(mirrors[0], numerator=70), mirrors[1], more)
         rolled = replace(reloaded, settings=replace(reloaded.settings, limits=Limits(max_headers=50)))
         for config in (reloaded, rolled):
-            proxy.write(config)
-            assert proxy.change("POST", "/reload")[0] == 200
+            proxy.reload(config)
             ask()
         stays = "override stays in force, whatever the files say"
         proxy.wait_logged(f"{stays} mirror=one percent=0\n", f"{stays} mirror=two paused=true\n")
@@ -221,8 +220,7 @@ def test_what_was_set_of_a_mirror_that_is_gone_is_dropped_and_said(tmp_path: Pat
         steer(proxy, mirror="mirror", percent=5, paused=True)
         with_another = with_mirrors(proxy.config, MirrorPolicy("other", "m"))
         for config in (with_another, proxy.config):
-            proxy.write(config)
-            assert proxy.change("POST", "/reload")[0] == 200
+            proxy.reload(config)
         row = row_of(proxy)
         assert [row["percent"], row["overridden"], row["paused"]] == [100, False, False]
         removed = "override is removed, its target is not configured any more mirror=mirror"

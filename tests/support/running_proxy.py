@@ -165,6 +165,14 @@ class RunningProxy:
         """Put another configuration where a reload will find it."""
         self._file.write_bytes(config if isinstance(config, bytes) else pickle.dumps(config))
 
+    def reload(self, config: Config) -> None:
+        """Have `config` loaded, and wait until workers that others replaced have left."""
+        self.write(config)
+        assert self.change("POST", "/reload")[0] == 200
+        until(
+            lambda: all(row["state"] == "serving" for row in self._worker_rows()), "replaced workers to leave"
+        )
+
     @property
     def stderr(self) -> str:
         return self._stderr.read_text()
@@ -215,8 +223,13 @@ class RunningProxy:
 
     def workers(self) -> list[dict[str, Any]]:
         """Return those that serve, by slot."""
-        rows = self.admin_json("/server_info")["workers"]
-        return sorted((row for row in rows if row["state"] == "serving"), key=lambda row: row["slot"])
+        return sorted(
+            (row for row in self._worker_rows() if row["state"] == "serving"), key=lambda row: row["slot"]
+        )
+
+    def _worker_rows(self) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = self.admin_json("/server_info")["workers"]
+        return rows
 
     def metric(self, name: str, **labels: str) -> float:
         """Return the sum of the samples called `name` that carry `labels`."""
