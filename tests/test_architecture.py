@@ -26,7 +26,7 @@ LAYERS = [
     for row in contract["layers"]
 ]
 
-MOST_ENTRIES = 34
+MOST_ENTRIES = 32
 #: What a wheel has beside modules.
 DATA = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"][
     "mirror_proxy"

@@ -15,7 +15,7 @@ Layers. A row imports from rows below it only, and packages in one row never imp
     routing  upstream  downstream  comparison.diff
     tasks  descriptors               background tasks; how many file descriptors each part may use
     telemetry                        counters, metrics, log, access log, traces
-    config  overrides  flow  backlog  clock  template  version
+    config  overrides  flow  clock  template
     http1  regex  text               HTTP/1.1 without sockets or clock; RE2's syntax; text for people
     errors
 
@@ -55,5 +55,17 @@ terminal or on the page, makes figures of the totals; `comparison.diff.noise` ho
 version. A `ramp` is judged by the same figures, step by step, and `supervisor.ramp` carries it out.
 
 Start with `exchange.exchange`, then `mirror.shadow`; `config.model` is the contract between configuration and data
-plane. The version is the installed distribution's (`importlib.metadata`), and stands in pyproject.toml only.
+plane. The version stands in pyproject.toml only.
 """
+
+from __future__ import annotations
+
+
+def version() -> str:
+    """Return the version of the installed distribution, `dev` where the package is not installed."""
+    from importlib import metadata  # noqa: PLC0415  importing it takes longer than all else here
+
+    try:
+        return metadata.version("mirror-proxy")
+    except metadata.PackageNotFoundError:
+        return "dev"

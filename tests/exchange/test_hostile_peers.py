@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mirror_proxy import backlog
+from mirror_proxy import flow
 from mirror_proxy.config.model import Breaker, Mirroring
 from mirror_proxy.downstream.connection import DownstreamConnection
 from mirror_proxy.http1.chunked import SLICE_LINES, ChunkedReader
@@ -70,11 +70,11 @@ def chunks_per_turn(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[int]]:
 
     def clock() -> float:
         nonlocal now
-        now += backlog.TURN_S
+        now += flow.TURN_S
         return now
 
     monkeypatch.setattr(ChunkedReader, "feed", counted)
-    monkeypatch.setattr(backlog, "perf_counter", clock)
+    monkeypatch.setattr(flow, "perf_counter", clock)
     yield seen
     turn = 100_000
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from mirror_proxy.backlog import Backlog
 from mirror_proxy.clock import DeadlineWheel
 from mirror_proxy.config.model import Address, Breaker, Endpoint, Mirroring, MirrorPolicy
+from mirror_proxy.flow import Backlog
 from mirror_proxy.http1.request import RequestHead, read_request
 from mirror_proxy.mirror.budget import Budget
 from mirror_proxy.mirror.policy import Mirror, Rate

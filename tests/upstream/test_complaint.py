@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from mirror_proxy.backlog import Backlog
 from mirror_proxy.clock import DeadlineWheel
 from mirror_proxy.config.model import Address
+from mirror_proxy.flow import Backlog
 from mirror_proxy.upstream.cluster import Cluster
 from mirror_proxy.upstream.complaint import EVERY_S, Complaint
 from tests.support.plane import cluster_at

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from mirror_proxy import errors
-from mirror_proxy.backlog import Backlog
 from mirror_proxy.clock import TICK_S, DeadlineWheel
 from mirror_proxy.config.model import Address, Balancer, OutlierDetection
+from mirror_proxy.flow import Backlog
 from mirror_proxy.upstream import outlier
 from mirror_proxy.upstream.cluster import Cluster
 from mirror_proxy.upstream.outlier import Monitor

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from mirror_proxy.backlog import Backlog
 from mirror_proxy.clock import DeadlineWheel
 from mirror_proxy.config.model import Address, Balancer, HashKey
 from mirror_proxy.errors import Failure
+from mirror_proxy.flow import Backlog
 from mirror_proxy.routing.sticky import hash_of
 from mirror_proxy.upstream.cluster import Cluster
 from mirror_proxy.upstream.connection import UpstreamConnection

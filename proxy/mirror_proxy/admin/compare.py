@@ -9,6 +9,7 @@ from typing import get_args
 
 from aiohttp import web
 
+from mirror_proxy import version
 from mirror_proxy.admin.body import InvalidRequestError, answer_in_thread, check_keys
 from mirror_proxy.admin.guard import PROXY, problem
 from mirror_proxy.admin.interface import ProxyInterface
@@ -16,7 +17,6 @@ from mirror_proxy.admin.work_thread import VIEWS
 from mirror_proxy.comparison.diff.difference import Kind
 from mirror_proxy.comparison.diff.example import Search
 from mirror_proxy.config import quantity
-from mirror_proxy.version import version
 
 #: An example holds two bodies; so many at once, and those before them with another question.
 MOST = 100

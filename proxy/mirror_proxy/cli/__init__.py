@@ -11,12 +11,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
+from mirror_proxy import version
 from mirror_proxy.cli import check, ctl, demo, explain, report, run, translate
 from mirror_proxy.cli.printing import complain, say
 from mirror_proxy.cli.verb import DISTRIBUTION, FAILED, USAGE, Verb, refuse
 from mirror_proxy.config import flags
 from mirror_proxy.config.problems import ConfigError, did_you_mean
-from mirror_proxy.version import version
 
 VERBS = (run, check, explain, translate, ctl, report, demo)
 ABOUT = """\

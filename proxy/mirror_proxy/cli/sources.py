@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
+from mirror_proxy import version
 from mirror_proxy.cli.action import RemoteError
 from mirror_proxy.cli.remote import Remote
 from mirror_proxy.comparison.diff.example import Example, Search, from_document
 from mirror_proxy.comparison.diff.totals import BY_FIELD, Totals, from_rows
 from mirror_proxy.comparison.report.findings import Reading
 from mirror_proxy.config.model import StoreLimits, Thresholds
-from mirror_proxy.version import version
 
 #: What a proxy answers while its comparer is behind, or is just being started.
 _REFUSED = 422

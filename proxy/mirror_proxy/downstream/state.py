@@ -13,12 +13,12 @@ from operator import itemgetter
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from mirror_proxy.backlog import Backlog
 from mirror_proxy.clock import DeadlineWheel
 from mirror_proxy.config.model import Settings
 from mirror_proxy.descriptors import Descriptors
 from mirror_proxy.downstream.heads import HeadBudget
 from mirror_proxy.downstream.stream import DownstreamStream
+from mirror_proxy.flow import Backlog
 from mirror_proxy.http1.request import RequestHead
 from mirror_proxy.telemetry.stats import DownstreamStats
 

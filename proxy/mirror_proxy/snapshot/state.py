@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from mirror_proxy.backlog import Backlog
 from mirror_proxy.clock import DeadlineWheel
 from mirror_proxy.comparison.capture.outlet import Outlet
 from mirror_proxy.config import model
 from mirror_proxy.descriptors import Descriptors
+from mirror_proxy.flow import Backlog
 from mirror_proxy.mirror.budget import Budget
 from mirror_proxy.mirror.policy import Mirror
 from mirror_proxy.mirror.shadow import Shadow

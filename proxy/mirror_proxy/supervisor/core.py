@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from mirror_proxy import control, tasks
+from mirror_proxy import control, tasks, version
 from mirror_proxy.admin.interface import LoadedConfig, MirrorOverride, ProxySnapshot, RejectedReload, State
 from mirror_proxy.admin.shared import Shared
 from mirror_proxy.comparison.diff.example import Example, Search
@@ -46,7 +46,6 @@ from mirror_proxy.telemetry import log
 from mirror_proxy.telemetry.event import event
 from mirror_proxy.telemetry.metrics import Report, merge
 from mirror_proxy.telemetry.span import Span
-from mirror_proxy.version import version
 
 _SNAP_S = 0.5
 _WATCH_S = 0.5

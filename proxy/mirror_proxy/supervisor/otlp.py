@@ -16,8 +16,8 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
+from mirror_proxy import version
 from mirror_proxy.telemetry.span import Span
-from mirror_proxy.version import version
 
 _PATH = "/v1/traces"
 _KINDS = {"server": SpanKind.SERVER, "client": SpanKind.CLIENT}

@@ -14,12 +14,12 @@ from time import monotonic
 from typing import NamedTuple, Protocol
 
 from mirror_proxy import errors, tasks
-from mirror_proxy.backlog import Backlog
 from mirror_proxy.clock import NEVER, DeadlineWheel
 from mirror_proxy.config import model
 from mirror_proxy.config.model import Address, HashKey, Settings
 from mirror_proxy.descriptors import UNLIMITED, Descriptors, is_exhaustion
 from mirror_proxy.errors import Failure
+from mirror_proxy.flow import Backlog
 from mirror_proxy.telemetry.stats import ClusterStats
 from mirror_proxy.upstream import tls
 from mirror_proxy.upstream.balancer import Balancer, balance

@@ -2,7 +2,7 @@
 
 Carries one exchange or shadow (its stream) at a time. Reads the response's head and follows its framing to
 the end; then the connection is put back or closed. Receiving never raises into the transport: an error becomes a
-`Failure` for the stream. Input that takes long to process is processed in slices (see `backlog`).
+`Failure` for the stream. Input that takes long to process is processed in slices (see `flow.Backlog`).
 """
 
 from __future__ import annotations

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from time import monotonic, perf_counter
 
 from mirror_proxy import tasks
-from mirror_proxy.backlog import Backlog
 from mirror_proxy.clock import DeadlineWheel
 from mirror_proxy.comparison.capture.outlet import Outlet
 from mirror_proxy.config.model import Config, ConfigPart, Listener, Settings
@@ -18,6 +17,7 @@ from mirror_proxy.downstream.connection import DownstreamConnection
 from mirror_proxy.downstream.listener import DownstreamListener
 from mirror_proxy.downstream.state import DownstreamState
 from mirror_proxy.exchange.exchange import Exchange
+from mirror_proxy.flow import Backlog
 from mirror_proxy.http1.request import RequestHead
 from mirror_proxy.mirror.loop import LoopGuard
 from mirror_proxy.mirror.shedding import Shedding
