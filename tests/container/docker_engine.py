@@ -33,18 +33,20 @@ def inspect(thing: str) -> dict[str, Any]:
 
 
 def is_running() -> bool:
-    """Tell whether a Docker engine answers."""
+    """Return whether a Docker engine answers."""
     return shutil.which("docker") is not None and _succeeds("version", "--format", "{{.Server.Version}}")
 
 
-def base_image() -> str:
-    """Give the image to build on: BASE_IMAGE, the default, or a stand-in made of Debian packages."""
+def base_image() -> str | None:
+    """Return the image to build on: BASE_IMAGE, the default, or a stand-in made of Debian packages, if any."""
     if chosen := os.environ.get("BASE_IMAGE"):
         return chosen
     if _succeeds("image", "inspect", STAND_IN):
         return STAND_IN
     if _succeeds("image", "inspect", DEFAULT_BASE) or _succeeds("pull", "-q", DEFAULT_BASE):
         return DEFAULT_BASE
+    if shutil.which("debootstrap") is None or os.geteuid():
+        return None
     with (Path(gettempdir()) / "mirror-proxy-base.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # another process of these tests may be making it
         if not _succeeds("image", "inspect", STAND_IN):

@@ -11,9 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.container.docker_engine import Compose, docker, eventually, inspect, is_running
-
-pytestmark = pytest.mark.skipif(not is_running(), reason="no Docker engine answers")
+from tests.container.docker_engine import Compose, docker, eventually, inspect
 
 MIB = 1024 * 1024
 CLIENTS = 4

@@ -14,11 +14,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import MakeOrigin
-from tests.container.docker_engine import docker, eventually, inspect, is_running
+from tests.container.docker_engine import docker, eventually, inspect
 from tests.support.client import Client, get, post
 from tests.support.plane import free_port
-
-pytestmark = pytest.mark.skipif(not is_running(), reason="no Docker engine answers")
 
 HALF_HEADS = 3_000
 HALF = b"GET / HTTP/1.1\r\nhost: shop\r\nx: " + b"a" * (64 * 1024 - 100)

@@ -15,9 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.container.docker_engine import ROOT, Compose, eventually, inspect, is_running
-
-pytestmark = pytest.mark.skipif(not is_running(), reason="no Docker engine answers")
+from tests.container.docker_engine import ROOT, Compose, eventually, inspect
 
 FOLDER = ROOT / "config/release"
 STEPS = FOLDER / "steps"
