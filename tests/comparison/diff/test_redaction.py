@@ -6,9 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror_proxy.comparison.diff.redaction import clean_body, clean_field, clean_text
+from mirror_proxy.comparison.diff.redaction import (
+    clean_body,
+    clean_field,
+    clean_text,
+    is_secret,
+    is_secret_header,
+)
 from mirror_proxy.comparison.diff.rules import Rules
-from mirror_proxy.comparison.diff.secret import is_secret, is_secret_header
 from mirror_proxy.config.model import Compare, FieldRule
 
 PLAIN = Rules(Compare(), "")

@@ -1,21 +1,25 @@
-"""The differ: a pair in, how its two answers differ out; and the pair as it may be kept and shown.
+"""Compare a pair: where its two responses differ, and the pair as it may be stored and shown.
 
-It raises nothing whatever the answers hold, and takes no more time and memory than their size and its bounds allow.
+No response makes this raise. Time and memory are limited by the size of the responses and by the bounds of each part.
 """
 
 from __future__ import annotations
 
-from mirror_proxy.comparison.diff.body_differ import compare_bodies
-from mirror_proxy.comparison.diff.content import read
-from mirror_proxy.comparison.diff.difference import Comparison, Difference
+from mirror_proxy.comparison.diff.content import Content, read
+from mirror_proxy.comparison.diff.difference import MAX_SAMPLE, Comparison, Difference, Kind
 from mirror_proxy.comparison.diff.example import Example
-from mirror_proxy.comparison.diff.findings import MAX_DIFFERENCES, Findings
+from mirror_proxy.comparison.diff.findings import Findings
 from mirror_proxy.comparison.diff.header import Field, fields_of, values_of
 from mirror_proxy.comparison.diff.header_differ import compare_fields
+from mirror_proxy.comparison.diff.json_differ import compare_json
+from mirror_proxy.comparison.diff.json_value import write
 from mirror_proxy.comparison.diff.pair import Answer, Pair
-from mirror_proxy.comparison.diff.ranking import ordered
+from mirror_proxy.comparison.diff.place import Place
+from mirror_proxy.comparison.diff.redaction import clean_body
 from mirror_proxy.comparison.diff.rules import Rules
+from mirror_proxy.comparison.diff.sample import samples
 from mirror_proxy.comparison.diff.showing import example_of
+from mirror_proxy.comparison.diff.text_differ import compare_bytes, compare_text, digest
 from mirror_proxy.config.model import Compare
 
 
@@ -29,19 +33,19 @@ class Differ:
         self._rules: dict[str, Rules] = {}
 
     def compare(self, pair: Pair) -> Comparison:
-        """Return what differs, the most telling first, and which bounds kept something from being compared."""
+        """Return what differs, the most significant first, and which bounds kept something from being compared."""
         rules, findings = self._rules_of(pair.route), Findings()
         primary, shadow = pair.primary, pair.shadow
         ours, theirs = fields_of(primary.fields), fields_of(shadow.fields)
         if primary.status != shadow.status:
             findings.add(Difference("status", "value", str(primary.status), str(shadow.status)))
         if not _are_same_bytes(primary, ours, shadow, theirs):
-            compare_bodies(read(primary, ours), read(shadow, theirs), rules, findings)
+            _compare_bodies(read(primary, ours), read(shadow, theirs), rules, findings)
         compare_fields(ours, theirs, rules, findings, has_bodies=pair.method != "HEAD")
-        return Comparison(ordered(findings.differences())[:MAX_DIFFERENCES], findings.bounds())
+        return findings.comparison()
 
     def example(self, pair: Pair, comparison: Comparison) -> Example:
-        """Return the pair with its differences, as it is stored: bodies decoded and cut, secrets gone."""
+        """Return the pair with its differences, as it is stored: bodies decoded and cut, secrets redacted."""
         return example_of(pair, comparison, self._rules_of(pair.route))
 
     def _rules_of(self, route: str) -> Rules:
@@ -55,3 +59,33 @@ def _are_same_bytes(one: Answer, its: list[Field], other: Answer, others: list[F
     if one.body != other.body or not one.is_whole or not other.is_whole:
         return False
     return values_of(its, "content-encoding") == values_of(others, "content-encoding")
+
+
+def _compare_bodies(primary: Content, shadow: Content, rules: Rules, findings: Findings) -> None:
+    """Compare JSON by its structure, other text by lines, everything else by digests."""
+    findings.capped |= primary.bounds | shadow.bounds
+    kinds = {primary.kind, shadow.kind}
+    if primary.json is not None and shadow.json is not None:
+        compare_json(primary.json, shadow.json, rules, findings)
+    elif "JSON" in kinds:
+        if not Place(rules).is_ignored:
+            _add_kinds("$", primary, shadow, rules, findings)
+    elif kinds == {"text", "binary"}:
+        _add_kinds("body", primary, shadow, rules, findings)
+    elif "binary" in kinds:
+        compare_bytes(primary, shadow, findings)
+    else:
+        compare_text(primary, shadow, rules, findings)
+
+
+def _add_kinds(path: str, primary: Content, shadow: Content, rules: Rules, findings: Findings) -> None:
+    kind: Kind = "missing" if not shadow.data else "type" if primary.data else "extra"
+    findings.add(Difference(path, kind, *samples(_shown(primary, rules), _shown(shadow, rules))))
+
+
+def _shown(content: Content, rules: Rules) -> str:
+    if content.json is not None:
+        return write(content.json.value, Place(rules), rules, MAX_SAMPLE)
+    if content.text:
+        return clean_body(content.text, rules, content.is_cut)
+    return digest(content.data) if content.data else ""

@@ -1,11 +1,14 @@
-"""Findings: differences as they are found, each place and kind once, and never too many."""
+"""Findings: the differences of one pair as they are found, each place and kind once, and a `Comparison` of them."""
 
 from __future__ import annotations
 
-from mirror_proxy.comparison.diff.difference import Difference, Kind
+from mirror_proxy.comparison.diff.difference import Comparison, Difference, Kind
 
 #: More differences of one pair are not kept.
 MAX_DIFFERENCES = 100
+
+#: The first tells most.
+_KINDS: tuple[Kind, ...] = ("type", "missing", "extra", "size", "value", "order")
 
 
 class Findings:
@@ -42,10 +45,18 @@ class Findings:
         while len(self._found) > count:
             self._found.popitem()
 
-    def differences(self) -> list[Difference]:
-        """Return what was found, in the order of finding."""
-        return list(self._found.values())
+    def comparison(self) -> Comparison:
+        """Return what was found, the most significant difference first; `many` is a bound if any was refused.
 
-    def bounds(self) -> frozenset[str]:
-        """Return `capped`, with `many` if differences were refused."""
-        return frozenset(self.capped | {"many"} if self._refused else self.capped)
+        The status comes first, then the body, then headers; each by kind, then path.
+        """
+        differences = sorted(self._found.values(), key=_rank)
+        return Comparison(
+            tuple(differences), frozenset(self.capped | {"many"} if self._refused else self.capped)
+        )
+
+
+def _rank(difference: Difference) -> tuple[int, int, str]:
+    path = difference.path
+    where = 0 if path == "status" else 2 if path.startswith("header ") else 1
+    return where, _KINDS.index(difference.kind), path

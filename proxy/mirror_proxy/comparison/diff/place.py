@@ -7,8 +7,8 @@ from functools import cached_property
 from typing import Any
 
 from mirror_proxy.comparison.diff.path import ANY, ITEM, Step, below
+from mirror_proxy.comparison.diff.redaction import is_secret, names_secret
 from mirror_proxy.comparison.diff.rules import Rules, Steps
-from mirror_proxy.comparison.diff.secret import is_secret, names_secret
 from mirror_proxy.config.model import Tolerance
 
 

@@ -1,19 +1,74 @@
-"""Redaction of text that is no JSON: headers, targets, forms, pages, and JSON that is broken.
+"""Redaction: which names mark a secret, and text without secrets. `place` and `json_value` redact JSON.
 
-A value is hidden for the name before it (`password=...`, `"token": ...`, `<secret>...`), for how it looks (a JSON web
-token, a password in an address), or because a pattern of the rules finds it. Line ends stay, so that lines keep their
-numbers.
+The name of a header, parameter or JSON member is read without case, hyphens and underscores. Secrets are compared all
+the same: to redact too much costs little, to redact too little is a leak.
+
+In headers, targets, forms, pages and broken JSON, a value is redacted for the name before it (`password=...`,
+`"token": ...`, `<secret>...`), for its form (a JSON web token, a password in a URL), or because a pattern of the rules
+matches. Line ends stay, so that lines keep their numbers.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from functools import lru_cache
 
 from mirror_proxy.comparison.diff.header import Field
 from mirror_proxy.comparison.diff.rules import Rules
 from mirror_proxy.comparison.diff.sample import REDACTED
-from mirror_proxy.comparison.diff.secret import is_secret, is_secret_header
 from mirror_proxy.text import visible
+
+#: Whole names, and what names end in: `client_secret`, `newPassword`, `X-Amz-Signature`; not `nextPageToken`.
+_WHOLE = frozenset(
+    (
+        "auth",
+        "cardnumber",
+        "cookie",
+        "credential",
+        "credentials",
+        "cvc",
+        "cvv",
+        "jwt",
+        "otp",
+        "pass",
+        "pin",
+        "pwd",
+        "setcookie",
+        "sig",
+        "ssn",
+        "token",
+    )
+)
+_ENDS = (
+    "accesskey",
+    "accesstoken",
+    "apikey",
+    "apitoken",
+    "authenticitytoken",
+    "authorization",
+    "authtoken",
+    "bearertoken",
+    "csrfmiddlewaretoken",
+    "csrftoken",
+    "idtoken",
+    "passphrase",
+    "passwd",
+    "password",
+    "privatekey",
+    "refreshtoken",
+    "secret",
+    "secretkey",
+    "securitytoken",
+    "sessid",
+    "sessionid",
+    "sessiontoken",
+    "signature",
+    "verificationtoken",
+    "xsrftoken",
+)
+#: A longer name marks no secret.
+_MAX_NAME = 100
 
 _IN_NAME = r"[A-Za-z0-9_.\[\]-]"
 #: A name, what may end it, and what sets the value off; an address within an address has all of that encoded. It is
@@ -52,6 +107,23 @@ _VALUES = {
 }
 
 
+def is_secret(name: str) -> bool:
+    """Tell whether what bears this name is to be hidden. Names of more than 100 characters are no such names."""
+    return len(name) <= _MAX_NAME and _is_secret(name)
+
+
+def is_secret_header(name: str) -> bool:
+    """Tell the same of a header, whose names say less: any token or key is hidden."""
+    return is_secret(name) or name.lower().endswith(("-token", "-key"))
+
+
+def names_secret(members: Mapping[str, object]) -> bool:
+    """Tell whether an object says that its `value` is to be hidden: `{"name": "DB_PASSWORD", "value": ...}`."""
+    return any(
+        isinstance(said, str) and is_secret_header(said) for said in (members.get("name"), members.get("key"))
+    )
+
+
 def clean_fields(fields: list[Field], rules: Rules) -> tuple[Field, ...]:
     """Return header fields without secrets, as they are shown."""
     return tuple((visible(name), visible(clean_field(name, value, rules))) for name, value in fields)
@@ -85,6 +157,12 @@ def clean_body(text: str, rules: Rules, is_cut: bool) -> str:
     if not is_cut or not rules.has_patterns:
         return clean
     return clean[:-_END] + _hidden(clean[-_END:])
+
+
+@lru_cache(maxsize=4096)
+def _is_secret(name: str) -> bool:
+    plain = re.sub(r"[-_ ]", "", name).lower()
+    return plain in _WHOLE or plain.endswith(_ENDS)
 
 
 def _without_named(text: str, rules: Rules) -> str:

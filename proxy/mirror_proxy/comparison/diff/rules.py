@@ -1,7 +1,7 @@
 """Rules: what may differ, what must not be kept, which arrays have no order, and how far numbers may be apart.
 
-Compiled once for each route from `config.model.Compare`. Whoever walks a body asks a `Place` (`compare.place`),
-which asks here once for each place.
+Compiled once for each route from `config.model.Compare`. A walk of a body looks the rules up once for each
+`place.Place`.
 """
 
 from __future__ import annotations

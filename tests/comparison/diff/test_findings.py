@@ -1,4 +1,4 @@
-"""Which difference tells most: status, then body, then headers; always the same one."""
+"""The order of differences: status, then body, then headers; always the same."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirror_proxy.comparison.diff.difference import Difference
-from mirror_proxy.comparison.diff.ranking import ordered
+from mirror_proxy.comparison.diff.findings import Findings
 
 IN_ORDER = (
     Difference("status", "value"),
@@ -25,4 +25,7 @@ IN_ORDER = (
 
 @given(shuffled=st.permutations(IN_ORDER))
 def test_the_order_is_the_same_however_they_are_found(shuffled: list[Difference]) -> None:
-    assert ordered(shuffled) == IN_ORDER
+    findings = Findings()
+    for difference in shuffled:
+        findings.add(difference)
+    assert findings.comparison().differences == IN_ORDER
