@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from mirror_proxy.config import kinds, kubernetes, loader
-from mirror_proxy.config.model import Config
+from mirror_proxy.config import kubernetes, loader
+from mirror_proxy.config.loader import check_loops
+from mirror_proxy.config.model import Address, Cluster, Config, Endpoint, Listener, Settings
+from mirror_proxy.config.node import Node, Place
 from mirror_proxy.config.options import Options
-from mirror_proxy.config.problems import ConfigError
+from mirror_proxy.config.problems import ConfigError, Mark, Problems
 
 SHOP = Path(__file__).parents[2] / "config/shop"
 EMPTY = "apiVersion: mirror-proxy.dev/v1\nkind: MirrorProxy\nmetadata: {name: p}\n"
@@ -111,11 +113,11 @@ def test_kinds_that_mean_nothing_here_are_named_once_and_left(load_route: Load) 
     )
 
 
-@pytest.mark.parametrize("kind", sorted(kinds.DIALECTS.keys() - {"MirrorProxy"}))
+@pytest.mark.parametrize("kind", sorted(loader.DIALECTS.keys() - {"MirrorProxy"}))
 def test_a_kind_that_is_read_is_not_among_the_ignored(kind: str) -> None:
-    assert kind not in kinds.IGNORED
-    assert kinds.is_foreign(kind, "example.com/v1") == (kind in kubernetes.VERSIONS)
-    assert not kinds.is_foreign(kind, next(iter(kinds.DIALECTS[kind])))
+    assert kind not in loader.IGNORED
+    assert loader.is_foreign(kind, "example.com/v1") == (kind in kubernetes.VERSIONS)
+    assert not loader.is_foreign(kind, next(iter(loader.DIALECTS[kind])))
 
 
 def test_short_names_are_completed_with_the_namespace_of_the_load(load: Load) -> None:
@@ -229,3 +231,34 @@ def test_the_model_is_imported_without_any_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("own", "endpoints", "is_loop"),
+    [
+        ("0.0.0.0", ["10.0.0.1", "127.0.0.1"], True),
+        ("0.0.0.0", ["localhost"], True),
+        ("::", ["::1"], True),
+        ("127.0.0.1", ["localhost"], True),
+        ("127.0.0.1", ["127.0.0.1"], True),
+        ("localhost", ["127.0.0.1"], True),
+        ("127.0.0.1", ["::1"], False),
+        ("10.0.0.1", ["localhost"], False),
+        ("0.0.0.0", ["10.0.0.1"], False),
+    ],
+)
+def test_a_cluster_that_leads_back_to_a_listener_is_refused(
+    own: str, endpoints: list[str], *, is_loop: bool
+) -> None:
+    problems = Problems()
+    cluster = Cluster("a", "a", tuple(Endpoint(Address(host, 8080)) for host in endpoints))
+    settings = Settings(listeners=(Listener(Address("10.9.9.9", 1)), Listener(Address(own, 8080))))
+    check_loops(settings, {"a": cluster}, {"a": Place(Node(None, Mark("f", 1)), problems)})
+    assert bool(problems.errors) is is_loop
+
+
+def test_another_port_is_no_loop() -> None:
+    problems = Problems()
+    cluster = Cluster("a", "a", (Endpoint(Address("127.0.0.1", 8081)),))
+    check_loops(Settings(), {"a": cluster}, {"a": Place(Node(None, Mark("f", 1)), problems)})
+    assert problems.errors == ()

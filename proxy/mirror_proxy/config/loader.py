@@ -1,7 +1,8 @@
 """Loader: files and overlay documents in, one valid `Config` out, or every problem at once.
 
-The door of the config room. An overlay (the documents that flags make) wins over files: its MirrorProxy is
-laid over the files' key by key, its other documents stand beside theirs.
+The entry point of `config`: `document` reads the files, each dialect reads its documents into rules and services,
+`registry` and `routes` make the model of those. An overlay (the documents that flags make) wins over files: its
+MirrorProxy is merged over the file's key by key, its other documents are added to theirs.
 """
 
 from __future__ import annotations
@@ -19,31 +20,49 @@ from mirror_proxy.config import kubernetes
 from mirror_proxy.config import settings as mirror_proxy
 from mirror_proxy.config.comparing import check_routes
 from mirror_proxy.config.document import Document
-from mirror_proxy.config.gateway_api import http_route, precedence
+from mirror_proxy.config.gateway_api import http_route, names, precedence
 from mirror_proxy.config.istio import destination_rule, service_entry, virtual_service
+from mirror_proxy.config.istio.names import VERSIONS
 from mirror_proxy.config.istio.standpoint import Standpoint
-from mirror_proxy.config.kinds import (
-    DESTINATION_RULE,
-    DIALECTS,
-    IGNORED,
-    ROUTING,
-    SERVICE_ENTRY,
-    VIRTUAL_SERVICE,
-    is_foreign,
-)
 from mirror_proxy.config.mirroring import Defaults, check_overrides
-from mirror_proxy.config.model import Config, Settings
+from mirror_proxy.config.model import Address, Cluster, Config, Settings
 from mirror_proxy.config.node import Node, Place, merge
 from mirror_proxy.config.options import Options
 from mirror_proxy.config.problems import Mark, Problem, Problems, did_you_mean
 from mirror_proxy.config.registry import Registry
 from mirror_proxy.config.routes import Routes
 from mirror_proxy.config.service import Service
-from mirror_proxy.config.validate import check_doors, check_loops
 
 DEFAULT_OPTIONS = Options()
 NO_ENVIRONMENT: Mapping[str, str] = MappingProxyType({})
 SUFFIX_VARIABLE = "DISABLE_SHADOW_HOST_SUFFIX"  # Istio's name
+WILDCARDS = frozenset(("0.0.0.0", "::"))
+LOOPBACKS = frozenset(("127.0.0.1", "::1", "localhost"))
+VIRTUAL_SERVICE = "VirtualService"
+DESTINATION_RULE = "DestinationRule"
+SERVICE_ENTRY = "ServiceEntry"
+DIALECTS: Mapping[str, Iterable[str]] = {
+    mirror_proxy.KIND: (mirror_proxy.API_VERSION,),
+    VIRTUAL_SERVICE: VERSIONS,
+    DESTINATION_RULE: VERSIONS,
+    SERVICE_ENTRY: VERSIONS,
+    http_route.KIND: names.VERSIONS,
+    **kubernetes.VERSIONS,
+}
+ROUTING = frozenset((VIRTUAL_SERVICE, http_route.KIND))  # those that say where requests go
+ISTIO = """
+    AuthorizationPolicy EnvoyFilter Gateway PeerAuthentication ProxyConfig RequestAuthentication Sidecar Telemetry
+    WasmPlugin WorkloadEntry WorkloadGroup
+"""
+GATEWAY_API = "BackendTLSPolicy GatewayClass GRPCRoute ListenerSet ReferenceGrant TCPRoute TLSRoute UDPRoute"
+KUBERNETES = """
+    ClusterRole ClusterRoleBinding ConfigMap CronJob CustomResourceDefinition DaemonSet Endpoints EndpointSlice
+    HorizontalPodAutoscaler Ingress IngressClass Job LimitRange MutatingWebhookConfiguration Namespace NetworkPolicy
+    Node PersistentVolume PersistentVolumeClaim PodDisruptionBudget PodMonitor PodTemplate PriorityClass ReplicaSet
+    ReplicationController ResourceQuota Role RoleBinding Secret ServiceAccount ServiceMonitor StorageClass
+    ValidatingWebhookConfiguration
+"""
+IGNORED = frozenset((*ISTIO.split(), *GATEWAY_API.split(), *KUBERNETES.split()))
 Rule = TypeVar("Rule")
 
 
@@ -131,6 +150,22 @@ def _known(found: Iterable[Document], problems: Problems) -> list[Document]:
     return list(known.values())
 
 
+def is_foreign(kind: str, api_version: str) -> bool:
+    """Tell whether a document is of an API group that is not read here.
+
+    A kind of Istio or Gateway API in another group is not foreign: a misspelt group is more likely. Other groups do
+    have kinds with Kubernetes' names.
+    """
+    if kind in kubernetes.VERSIONS:
+        return _group(api_version) not in map(_group, kubernetes.VERSIONS[kind])
+    groups = {_group(version) for versions in DIALECTS.values() for version in versions}
+    return kind not in DIALECTS and _group(api_version) not in groups
+
+
+def _group(api_version: str) -> str:
+    return api_version.rpartition("/")[0]
+
+
 def _settings_document(
     found: Iterable[Document], laid: Iterable[Document], environ: Mapping[str, str], problems: Problems
 ) -> Document | None:
@@ -183,7 +218,7 @@ def _compile(
     if settings_document and place:
         settings, defaults = mirror_proxy.read(place, settings_document.name)
         defaults = defaults.in_namespace(settings_document.namespace or options.namespace)
-        check_doors(settings, place.get("spec") or place)
+        _check_addresses(settings, place.get("spec") or place)
     rules = virtual_service.read_all(
         [document for document in routing if document.kind == VIRTUAL_SERVICE],
         problems,
@@ -224,3 +259,46 @@ def _read_all(
     """Read every document of a kind; those that cannot be read are reported and left out."""
     rules = (read(document, problems) for document in routing if document.kind == kind)
     return [rule for rule in rules if rule is not None]
+
+
+def _check_addresses(settings: Settings, place: Place) -> None:
+    """Report each pair of listener, admin and metrics addresses that cannot be bound together."""
+    bound = [(listener.address, f"listener {listener.address}") for listener in settings.listeners]
+    bound.append((settings.admin.address, f"admin {settings.admin.address}"))
+    if settings.metrics:
+        bound.append((settings.metrics, f"metrics {settings.metrics}"))
+    for index, (address, name) in enumerate(bound):
+        for other, other_name in bound[:index]:
+            if _clash(address, other):
+                place.refuse(f"{name} takes the address of {other_name}", "give each its own port")
+
+
+def _clash(one: Address, other: Address) -> bool:
+    if one.port != other.port or one.port == 0:
+        return False
+    hosts = {one.host, other.host}
+    return len(hosts) == 1 or len(hosts & WILDCARDS) == 1
+
+
+def check_loops(settings: Settings, clusters: Mapping[str, Cluster], places: Mapping[str, Place]) -> None:
+    """Report clusters that lead back to one of the proxy's own listeners."""
+    for name, cluster in clusters.items():
+        for listener in settings.listeners:
+            address = next(
+                (one.address for one in cluster.endpoints if _leads_to(one.address, listener.address)), None
+            )
+            if address is not None:
+                places[name].refuse(
+                    f"{address} is this proxy's own listener: requests would go round for ever",
+                    "listen on another port or name another upstream",
+                )
+
+
+def _leads_to(target: Address, own: Address) -> bool:
+    if target.port != own.port or own.port == 0:
+        return False
+    if own.host in WILDCARDS:
+        return target.host in LOOPBACKS | WILDCARDS
+    return target.host == own.host or (
+        "localhost" in (target.host, own.host) and {target.host, own.host} <= LOOPBACKS
+    )

@@ -1,7 +1,7 @@
-"""Settings: the MirrorProxy document, which says what Istio has no word for.
+"""Settings: the MirrorProxy document, for what Istio's documents cannot say.
 
-One table reads it, gives the flags their help and makes the JSON Schema; defaults are the model's, shown in
-the table's own units (a test holds the two together).
+`DOCUMENT`, at the end, reads it, gives the flags their help and makes the JSON Schema; the tables before it are its
+parts. Defaults are the model's, written in the units of a document (a test compares the two).
 """
 
 from __future__ import annotations
@@ -10,22 +10,27 @@ import json
 import sys
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from mirror_proxy.config import comparing, files
-from mirror_proxy.config.log import LOG
 from mirror_proxy.config.mirroring import MIRRORING, Defaults, read_overrides
 from mirror_proxy.config.model import (
+    LOG_FORMATS,
+    LOG_LEVELS,
     Admin,
     Drain,
     Http1,
     Limits,
     Listener,
     ListenerTls,
+    Log,
     Mirroring,
     Settings,
+    Tracing,
 )
 from mirror_proxy.config.node import Node, Place, grow
 from mirror_proxy.config.problems import Mark
+from mirror_proxy.config.sampling import SHARE
 from mirror_proxy.config.schema import (
     ADDRESS,
     BOOLEAN,
@@ -43,7 +48,6 @@ from mirror_proxy.config.schema import (
     size,
     whole,
 )
-from mirror_proxy.config.tracing import TRACING
 
 API_VERSION = "mirror-proxy.dev/v1"
 KIND = "MirrorProxy"
@@ -51,6 +55,65 @@ FORWARD_CLIENT_CERT = ("sanitize", "sanitizeSet", "appendForward", "forwardOnly"
 PATH_NORMALIZATIONS = ("none", "base", "merge_slashes", "decode_and_merge_slashes")
 
 FILE = Scalar(("string",), files.readable)
+
+
+def _collector(url: str) -> str:
+    parts = urlsplit(url)
+    if url and (parts.scheme not in {"http", "https"} or not parts.hostname):
+        raise ValueError(f'"{url}" is no URL of a collector; write such as http://otel:4318')
+    if "@" in parts.netloc:
+        raise ValueError(
+            "credentials have no place in a collector's URL; OTEL_EXPORTER_OTLP_HEADERS holds them"
+        )
+    return url
+
+
+TRACING = Record(
+    Tracing,
+    (
+        Field(
+            "otlpEndpoint",
+            "otlp_endpoint",
+            Scalar(("string",), _collector),
+            "An OTLP/HTTP collector, such as http://otel:4318.",
+            "",
+        ),
+        Field(
+            "sample",
+            "share",
+            Either(
+                {
+                    "string": Choice({"parent": Tracing().share}, besides="a percentage"),
+                    "number": SHARE,
+                    "integer": SHARE,
+                }
+            ),
+            "Which requests: those whose sender says so (parent), and this percentage of the others.",
+            "parent",
+        ),
+    ),
+)
+
+
+LOG = Record(
+    Log,
+    (
+        Field(
+            "format",
+            "format",
+            Choice({name: name for name in LOG_FORMATS}),
+            "Form of log lines: text or json.",
+            "text",
+        ),
+        Field(
+            "level",
+            "level",
+            Choice({name: name for name in LOG_LEVELS}),
+            "Least level to log: debug, info, warning or error.",
+            "info",
+        ),
+    ),
+)
 
 
 def _upgrade(name: str) -> str:
