@@ -51,10 +51,10 @@ async def test_messages_arrive_whole_and_in_order(ends: tuple[End, End]) -> None
     config = Config(Settings(), (cluster_at("c", Address("v1", 80)),), ())
     start = control.Start(config, 3, b"k" * 32, ((7,), (8, 9)))
     one.pipe.send(start)
-    one.pipe.send(control.Drain(2.5))
+    one.pipe.send(control.BeginDrain(2.5))
     two.pipe.send(control.Heartbeat((b"part", b"another")))
     assert await two.got.get() == start
-    assert await two.got.get() == control.Drain(2.5)
+    assert await two.got.get() == control.BeginDrain(2.5)
     assert await one.got.get() == control.Heartbeat((b"part", b"another"))
 
 
@@ -78,11 +78,11 @@ def test_a_configuration_travels_in_parts_that_make_the_whole() -> None:
 
 async def test_a_frame_may_come_byte_by_byte(raw: tuple[End, socket.socket]) -> None:
     end, sock = raw
-    body = pickle.dumps(control.Snap(4))
+    body = pickle.dumps(control.GetStatus(4))
     for byte in struct.pack("!I", len(body)) + body:
         sock.sendall(bytes([byte]))
         await asyncio.sleep(0)
-    assert await end.got.get() == control.Snap(4)
+    assert await end.got.get() == control.GetStatus(4)
 
 
 async def test_a_message_larger_than_the_sockets_buffer_arrives(ends: tuple[End, End]) -> None:

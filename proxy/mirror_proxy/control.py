@@ -1,14 +1,13 @@
-"""What the supervisor says to workers and the comparer, what they say to it, and the pipe they say it through.
+"""Messages between the supervisor and its workers and comparer, and the pipe that carries them.
 
-A message is a frozen dataclass; a frame is its pickle behind a four-byte length. Pickle is safe here and
-only here: both ends are this package, the worker is the supervisor's child, and the socket pair has no name
-that anyone else could open. A frame over `MAX_FRAME_BYTES`, or one that is not a message, closes the pipe; a
-closed pipe means the other side is gone.
+A message is a frozen dataclass; a frame is its pickle behind a four-byte length. Pickle is safe here and only here:
+both ends are this package, the worker is the supervisor's child, and no other process can open the socket pair. A frame
+over `MAX_FRAME_BYTES`, or one that is not a message, closes the pipe. A closed pipe means that the peer has ended.
 
-A reload takes two steps: every worker is sent `Prepare` and answers `Prepared` or `Rejected`; then all are sent
-`Commit`, answered by `Committed`, or all `Abandon`. The configuration travels in parts that are unpickled one by
-one (`parts_of`), because a worker that serves may not stand still for the whole of it. So do counts, rows and what the
-comparer knows (`pack`): whoever reads them unpickles them part by part, beside its loop.
+A reload takes two steps. The supervisor sends `Prepare` to every worker, which answers `Prepared` or `Rejected`. Then
+it sends either `Commit` to all, answered by `Committed`, or `Abandon` to all. The configuration travels in parts
+(`parts_of`) that are unpickled one by one, because a worker that serves must not block its loop for the whole of it.
+Counters, rows and the comparer's results travel in parts too (`pack`); their receiver unpickles them in a thread.
 """
 
 from __future__ import annotations
@@ -30,10 +29,10 @@ from mirror_proxy.telemetry.metrics import Report, merge
 from mirror_proxy.telemetry.span import Span
 
 MAX_FRAME_BYTES = 64 * 1024 * 1024
-#: What is left of a frame for everything beside the parts of a configuration is plenty.
+#: Parts of one configuration; the rest of the frame is for everything else in its message.
 MAX_CONFIG_BYTES = MAX_FRAME_BYTES - 1024 * 1024
 HEARTBEAT_S = 1.0
-#: So many clusters or routes are unpickled at a stretch, in about a tenth of a millisecond.
+#: Clusters or routes of one part: unpickling it takes about 0.1 ms.
 PART_SIZE = 4
 
 Item = TypeVar("Item")
@@ -47,10 +46,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Serve `config`, steered by `overrides`.
+    """Serve `config` with `overrides`.
 
-    `sockets` are inherited descriptors, bound: for each listener, in their order, those to accept on. `pairs` is the
-    end of the comparer's pipe that datagrams of `compare.pair` are written to (None: nothing is compared).
+    `sockets` are inherited descriptors of bound sockets: those to accept on, by listener, in the order of the
+    listeners. `pairs` is the end of the comparer's pipe that datagrams of `comparison.diff.pair` are written to; None:
+    nothing is compared.
     """
 
     config: Config
@@ -63,7 +63,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Prepare:
-    """Compile this generation beside the present one; `parts` are for `part_from`."""
+    """Compile this generation while the present one serves; `parts` are for `part_from`."""
 
     generation: int
     settings: Settings
@@ -72,7 +72,7 @@ class Prepare:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """Put what was prepared into force, steered by `overrides`."""
+    """Serve with the prepared generation and `overrides` from now on."""
 
     generation: int
     overrides: tuple[Override, ...]
@@ -80,41 +80,41 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Abandon:
-    """Drop what was prepared."""
+    """Drop the prepared generation."""
 
     generation: int
 
 
 @dataclass(frozen=True, slots=True)
-class Steer:
-    """Have exactly `overrides` in force, and answer with a `Steered` of the same `id`."""
+class SetOverrides:
+    """Apply exactly `overrides`; answered by `OverridesSet` with the same `id`."""
 
     id: int
     overrides: tuple[Override, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Drain:
-    """Stop accepting, finish what is in flight within `grace_s`, and leave."""
+class BeginDrain:
+    """Stop accepting, finish what is in flight within `grace_s`, and exit."""
 
     grace_s: float
 
 
 @dataclass(frozen=True, slots=True)
-class Snap:
-    """Send a `Snapped` with the same `id`, now."""
+class GetStatus:
+    """Report now; answered by `Status` with the same `id`."""
 
     id: int
 
 
 @dataclass(frozen=True, slots=True)
 class ReopenLog:
-    """Open the access log's path anew: what was open has been renamed."""
+    """Open the path of the access log again: the open file was renamed."""
 
 
 @dataclass(frozen=True, slots=True)
 class SetLog:
-    """Log in this form and from this level up, from now on; answer with a `LogSet` of the same `id`."""
+    """Log in this format and from this level from now on; answered by `LogSet` with the same `id`."""
 
     id: int
     log: Log
@@ -122,31 +122,31 @@ class SetLog:
 
 @dataclass(frozen=True, slots=True)
 class ReloadCertificates:
-    """Read the listeners' certificates again; connections that are open keep theirs."""
+    """Read the listeners' certificates again; open connections keep theirs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The worker accepts."""
+    """The worker accepts connections."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The worker cannot start; `problem` says why in one line."""
+    """The worker cannot start; `problem` is the reason in one line."""
 
     problem: str
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What was sent with `Prepare` is compiled."""
+    """The generation of `Prepare` is compiled."""
 
     generation: int
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """It cannot be compiled; `problem` says why in one line."""
+    """The generation of `Prepare` cannot be compiled; `problem` is the reason in one line."""
 
     generation: int
     problem: str
@@ -154,36 +154,36 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """Every request that begins from now on meets this generation."""
+    """Every later request is served with this generation."""
 
     generation: int
 
 
 @dataclass(frozen=True, slots=True)
-class Steered:
-    """Every request that begins from now on meets the overrides of the `Steer` of that `id`."""
+class OverridesSet:
+    """Every later request is served with the overrides of the `SetOverrides` of this `id`."""
 
     id: int
 
 
 @dataclass(frozen=True, slots=True)
 class LogSet:
-    """Every line from now on is logged as the `SetLog` of that `id` wants it."""
+    """Every later line is logged as the `SetLog` of this `id` says."""
 
     id: int
 
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """The worker's or comparer's loop turns; sent every `HEARTBEAT_S`. `spans` are those that ended since the last."""
+    """The loop of the worker or comparer turns; sent every `HEARTBEAT_S`. `spans` ended since the last heartbeat."""
 
     report: Parts
     spans: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Snapped:
-    """The answer to `Snap`: counters, and lists of rows that `/clusters` and `/mirrors` show."""
+class Status:
+    """The worker's counters, and the rows of `/clusters` and `/mirrors`; the answer to `GetStatus`."""
 
     id: int
     report: Parts
@@ -193,7 +193,7 @@ class Snapped:
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """Nothing is in flight any more; these are the last counters and spans."""
+    """Nothing is in flight; these are the last counters and spans."""
 
     report: Parts
     spans: tuple[Span, ...] = ()
@@ -201,9 +201,9 @@ class Drained:
 
 @dataclass(frozen=True, slots=True)
 class Configure:
-    """To the comparer: compare so from now on. `name` is the proxy's, which its own store is called by.
+    """Compare as `compare` says from now on (to the comparer).
 
-    `buffered_bytes`: what pairs and examples may take that wait.
+    `name` is the name of the proxy, which its store has too. `buffered_bytes` limits pairs and examples that wait.
     """
 
     compare: Compare
@@ -212,63 +212,74 @@ class Configure:
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
-    """To the comparer: keep what the data plane has counted since the last time, and say `Counted` when it is kept."""
+class StoreCounts:
+    """Add `counts`, the data plane's since the last message, to the store (to the comparer)."""
 
     id: int
     counts: Totals
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
-    """What came with the `Count` of that `id`, and with every one before, is in the store."""
+class CountsStored:
+    """The counts of the `StoreCounts` of this `id`, and of all before, are in the store."""
 
     id: int
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """To the comparer: answer with a `Told` of the same `id`; `about` is a time (see `Told`), search or number."""
+class Query:
+    """Read the store (to the comparer): totals since a time, examples of a search, or the example of a number.
 
-    id: int
-    about: float | Search | int
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """The comparer's answer: tables of `Totals`, which add up, since that time; or the examples that were searched for.
-
-    `problem` says in one line why there is no answer.
+    Answered by `QueryResult` with the same `id`.
     """
 
     id: int
-    answer: Parts
+    selection: float | Search | int
+
+
+@dataclass(frozen=True, slots=True)
+class QueryResult:
+    """Tables of `Totals`, which add up, or examples; `problem` is the reason in one line why there are none."""
+
+    id: int
+    parts: Parts
     problem: str = ""
 
 
-ToWorker = Start | Prepare | Commit | Abandon | Steer | Drain | Snap | SetLog | ReopenLog | ReloadCertificates
-ToComparer = Configure | Count | Ask | SetLog | Drain
+ToWorker = (
+    Start
+    | Prepare
+    | Commit
+    | Abandon
+    | SetOverrides
+    | BeginDrain
+    | GetStatus
+    | SetLog
+    | ReopenLog
+    | ReloadCertificates
+)
+ToComparer = Configure | StoreCounts | Query | SetLog | BeginDrain
 ToSupervisor = (
     Ready
     | Failed
     | Prepared
     | Rejected
     | Committed
-    | Steered
+    | OverridesSet
     | LogSet
     | Heartbeat
-    | Snapped
-    | Counted
-    | Told
+    | Status
+    | CountsStored
+    | QueryResult
     | Drained
 )
 Message = ToWorker | ToComparer | ToSupervisor
 
 
 def parts_of(config: Config) -> tuple[bytes, ...]:
-    """Pickle what a configuration has beside its settings in parts of `PART_SIZE` clusters or routes.
+    """Pickle all of a configuration but its settings, in parts of `PART_SIZE` clusters or routes.
 
-    Raises `ValueError` for more than fits into a frame, of which a worker would hang up.
+    Raises `ValueError` if the parts exceed `MAX_CONFIG_BYTES`: a worker would close the pipe.
     """
     clusters: Iterator[ConfigPart] = ((some, ()) for some in _batches(config.clusters))
     hosts: Iterator[ConfigPart] = (((), some) for some in _host_batches(config.virtual_hosts))
@@ -282,7 +293,7 @@ def parts_of(config: Config) -> tuple[bytes, ...]:
 
 
 def part_from(pickled: bytes) -> ConfigPart:
-    """Return a part: clusters come first; routes of one virtual host may come in several."""
+    """Unpickle a part: clusters come first; the routes of one virtual host may be in several parts."""
     return cast("ConfigPart", pickle.loads(pickled))  # noqa: S301 both ends are ours, see the module's docstring
 
 
@@ -292,12 +303,12 @@ def pack(parts: Iterable[object]) -> Parts:
 
 
 def unpack(parts: Parts) -> Iterator[Any]:
-    """Yield what was packed, unpickled when it is asked for."""
+    """Yield the packed values; each is unpickled when it is taken."""
     return map(pickle.loads, parts)  # both ends are ours, see the module's docstring
 
 
 def read_report(parts: Parts) -> Report:
-    """Return the report that was packed in parts."""
+    """Unpickle the parts of a report and merge them."""
     report: Report = {}
     for part in unpack(parts):
         merge(report, part)
@@ -311,14 +322,14 @@ def _batches(items: tuple[Item, ...]) -> Iterator[tuple[Item, ...]]:
 
 def _host_batches(hosts: tuple[VirtualHost, ...]) -> Iterator[tuple[VirtualHost, ...]]:
     batch: list[VirtualHost] = []
-    held = 0
+    size = 0
     for host in hosts:
         for routes in list(_batches(host.routes)) or [()]:
-            if held + len(routes) > PART_SIZE:
+            if size + len(routes) > PART_SIZE:
                 yield tuple(batch)
-                batch, held = [], 0
+                batch, size = [], 0
             batch.append(replace(host, routes=routes))
-            held += len(routes)
+            size += len(routes)
     yield tuple(batch)
 
 
@@ -336,7 +347,7 @@ class Pipe(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def send(self, message: Message) -> None:
-        """Queue `message`; on a closed pipe this does nothing, for `on_closed` has told."""
+        """Queue `message`; does nothing on a closed pipe, whose owner `on_closed` has notified."""
         if self._transport is not None and not self._transport.is_closing():
             body = _dump(message)
             self._transport.write(_LENGTH.pack(len(body)) + body)
@@ -347,7 +358,7 @@ class Pipe(asyncio.Protocol):
         return self._transport is not None and self._transport.get_write_buffer_size() > 0
 
     def close(self) -> None:
-        """Hang up once everything sent has gone out."""
+        """Close the pipe after all queued messages are sent."""
         if self._transport is not None:
             self._transport.close()
 
@@ -356,7 +367,7 @@ class Pipe(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but its base class
 
     def data_received(self, data: bytes) -> None:
-        """Hand on every frame that is whole (asyncio)."""
+        """Pass on every complete frame (asyncio)."""
         self._received += data
         while len(self._received) >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(self._received)
@@ -372,7 +383,7 @@ class Pipe(asyncio.Protocol):
                 return
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 whatever the reason, it is closed
-        """Tell the owner (asyncio)."""
+        """Notify the owner (asyncio)."""
         self._on_closed()
 
     def _deliver(self, body: bytes) -> bool:

@@ -34,7 +34,7 @@ class Crew:
     def __init__(self, *routes: Route) -> None:
         self.generation = Generation(1, config(*routes), b"")
 
-    async def steer(self) -> None:
+    async def apply_overrides(self) -> None:
         """There is nobody to tell."""
 
     def reload(self, *routes: Route) -> None:

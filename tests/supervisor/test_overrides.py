@@ -30,7 +30,7 @@ class Crew:
         host = VirtualHost("v", ("*",), routes)
         self.generation = Generation(1, Config(Settings(), (), (host,)), b"")
 
-    async def steer(self) -> None:
+    async def apply_overrides(self) -> None:
         """There is nobody to tell."""
 
 

@@ -39,7 +39,7 @@ class Crew:
         self.generation = Generation(1, CONFIG, b"")
         self.processes = [Process()]
 
-    async def steer(self) -> None:
+    async def apply_overrides(self) -> None:
         """There is nobody to tell."""
 
 

@@ -91,20 +91,20 @@ class Comparer:
             self.pairs.send(dump(one))
 
     async def totals(self, since: float = 0.0) -> Totals:
-        told = await self.ask(since)
-        assert not told.problem
-        return sum(control.unpack(told.answer), Totals())
+        result = await self.ask(since)
+        assert not result.problem
+        return sum(control.unpack(result.parts), Totals())
 
     async def examples(self, search: Search | None = None) -> tuple[Example, ...]:
-        told = await self.ask(search or Search())
-        assert not told.problem
-        return tuple(control.unpack(told.answer))
+        result = await self.ask(search or Search())
+        assert not result.problem
+        return tuple(control.unpack(result.parts))
 
-    async def ask(self, about: float | Search) -> control.Told:
+    async def ask(self, selection: float | Search) -> control.QueryResult:
         self._numbers += 1
         number = self._numbers
-        self.pipe.send(control.Ask(number, about))
-        return await self.hears(control.Told, lambda told: told.id == number)
+        self.pipe.send(control.Query(number, selection))
+        return await self.hears(control.QueryResult, lambda result: result.id == number)
 
     async def counts(self, *key: str, at_least: int = 1) -> int:
         """Wait until so many are counted, and return how many are."""
@@ -131,7 +131,7 @@ class Comparer:
         await self.closed.wait()
 
     async def leave(self, grace_s: float = 10.0) -> control.Drained:
-        self.pipe.send(control.Drain(grace_s))
+        self.pipe.send(control.BeginDrain(grace_s))
         drained = await self.hears(control.Drained)
         await self.ends()
         return drained

@@ -68,10 +68,10 @@ class Held:
 
     def count(self) -> Samples:
         """Return what it has counted of requests."""
-        self.send(control.Snap(1))
-        snapped = self.receive_until(control.Snapped)
-        assert isinstance(snapped, control.Snapped)
-        return control.read_report(snapped.report)["requests_total"]
+        self.send(control.GetStatus(1))
+        status = self.receive_until(control.Status)
+        assert isinstance(status, control.Status)
+        return control.read_report(status.report)["requests_total"]
 
     def ask(self) -> None:
         with socket.create_connection(self.address) as client:
@@ -125,15 +125,15 @@ def test_a_worker_says_ready_beats_answers_and_drains() -> None:
         with socket.create_connection(held.address) as client:
             client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
             assert client.recv(100).startswith(b"HTTP/1.1 503 ")
-            held.send(control.Snap(7))
-            snapped = held.receive_until(control.Snapped)
-            assert isinstance(snapped, control.Snapped)
-            assert snapped.id == 7
-            assert control.read_report(snapped.report)["requests_total"] == {("r", "p", "503"): 1}
-            assert [row["name"] for rows in control.unpack(snapped.clusters) for row in rows] == ["p"]
-            assert snapped.mirrors == ()
+            held.send(control.GetStatus(7))
+            status = held.receive_until(control.Status)
+            assert isinstance(status, control.Status)
+            assert status.id == 7
+            assert control.read_report(status.report)["requests_total"] == {("r", "p", "503"): 1}
+            assert [row["name"] for rows in control.unpack(status.clusters) for row in rows] == ["p"]
+            assert status.mirrors == ()
         held.receive_until(control.Heartbeat)
-        held.send(control.Drain(5.0))
+        held.send(control.BeginDrain(5.0))
         drained = held.receive_until(control.Drained)
         assert isinstance(drained, control.Drained)
         assert control.read_report(drained.report)["requests_total"] == {("r", "p", "503"): 1}
@@ -179,12 +179,12 @@ def test_a_generation_that_is_abandoned_cannot_be_committed() -> None:
 def test_a_worker_is_steered_before_it_serves_and_while_it_does() -> None:
     with held_worker() as held:
         held.start()
-        held.send(control.Steer(5, (Weights("r", (("p", 0), ("q", 1))),)))
-        assert held.receive() == control.Steered(5)
+        held.send(control.SetOverrides(5, (Weights("r", (("p", 0), ("q", 1))),)))
+        assert held.receive() == control.OverridesSet(5)
         assert held.receive() == control.Ready()
         held.ask()
-        held.send(control.Steer(6, ()))
-        assert held.receive_until(control.Steered) == control.Steered(6)
+        held.send(control.SetOverrides(6, ()))
+        assert held.receive_until(control.OverridesSet) == control.OverridesSet(6)
         held.ask()
         assert held.count() == {("r", "q", "503"): 1, ("r", "p", "503"): 1}
 
@@ -266,7 +266,7 @@ def test_a_worker_that_has_drained_lets_the_supervisor_hang_up() -> None:
     with held_worker() as held:
         held.start()
         held.receive_until(control.Ready)
-        held.send(control.Drain(1.0))
+        held.send(control.BeginDrain(1.0))
         held.receive_until(control.Drained)
         for _ in range(
             3

@@ -29,7 +29,7 @@ from mirror_proxy.telemetry.metrics import Report, merge
 class ComparerProcess(Child):
     """A comparer. `report` is the latest that was heard; from `deadline` on it is overdue with leaving.
 
-    `counted` is the number of the latest `control.Count` that is in its store.
+    `counted` is the number of the latest `control.StoreCounts` that is in its store.
     """
 
     def __init__(self, log: Callable[[], Log]) -> None:
@@ -47,7 +47,7 @@ class ComparerProcess(Child):
         """Whether it has yet to read what it was sent."""
         return self._pipe.is_behind
 
-    def send(self, message: control.Configure | control.Count) -> None:
+    def send(self, message: control.Configure | control.StoreCounts) -> None:
         """Tell it something it does not answer."""
         self._pipe.send(message)
 
@@ -55,13 +55,13 @@ class ComparerProcess(Child):
         """Let it compare and write what it has, and leave within `grace_s`."""
         if self.deadline is None:
             self.deadline = self._loop.time() + grace_s
-            self._pipe.send(control.Drain(grace_s))
+            self._pipe.send(control.BeginDrain(grace_s))
 
-    async def ask(self, about: float | Search, timeout_s: float) -> control.Told | None:
-        """Ask it what `control.Ask` asks; None: it has not answered."""
+    async def query(self, selection: float | Search, timeout_s: float) -> control.QueryResult | None:
+        """Return the result of a `control.Query`; None: no answer within `timeout_s`."""
         number = next(self._ids)
-        told = await self._ask(control.Ask(number, about), (control.Told, number), timeout_s)
-        return told if isinstance(told, control.Told) else None
+        result = await self._ask(control.Query(number, selection), (control.QueryResult, number), timeout_s)
+        return result if isinstance(result, control.QueryResult) else None
 
     def hear(self, message: control.Message) -> None:
         """Take what the comparer says."""
@@ -71,10 +71,10 @@ class ComparerProcess(Child):
             case control.Drained(report):
                 self.report = control.read_report(report)
                 self._pipe.close()
-            case control.Counted(number):
+            case control.CountsStored(number):
                 self.counted = number
-            case control.Told():
-                self._on_answer(control.Told, message.id, message)
+            case control.QueryResult():
+                self._on_answer(control.QueryResult, message.id, message)
 
 
 #: What is asked of the kernel for the pipe; it gives twice as much, but no more than twice net.core.wmem_max.
@@ -87,7 +87,7 @@ _PATIENCE = 3
 #: One that has not been heard for so long is asked nothing, and not waited for when the proxy leaves.
 _SILENT_S = 3.0
 _LOOK_S = 0.1
-_MAX_QUESTIONS = 16
+_MAX_QUERIES = 16
 
 T = TypeVar("T")
 
@@ -125,7 +125,7 @@ class Comparing:
         self._sent = self._kept = Totals()
         self._number = 0
         self._next_count = 0.0
-        self._questions = 0
+        self._queries = 0
 
     def pairs_of(self, settings: Settings) -> int | None:
         """Return the end of the pipe that a worker of `settings` writes pairs into; None: it compares nothing."""
@@ -187,7 +187,7 @@ class Comparing:
         """The comparer, if there is one."""
         return (self._process,) if self._process is not None else ()
 
-    # --- questions ---
+    # --- queries ---
 
     async def totals(self, since: float) -> Totals:
         """Return all that was counted from the minute of `since` on; if nothing is compared, since the proxy's start.
@@ -198,36 +198,36 @@ class Comparing:
             return (await self._all.get())[0]
         if self._process is not None:
             await self._count(self._process)
-        return Totals(await self._ask(float(since), _added_up))
+        return Totals(await self._query(float(since), _added_up))
 
     async def differences(self, search: Search) -> tuple[Example, ...]:
         """Return examples. Raises `RefusedError` when nothing is compared, and as `totals` does."""
-        return await self._ask(search, tuple)
+        return await self._query(search, tuple)
 
     async def difference(self, number: int) -> Example | None:
         """Return one example. Raises `RefusedError` as `differences` does."""
-        return await self._ask(number, lambda found: next(found, None))
+        return await self._query(number, lambda found: next(found, None))
 
-    async def _ask(self, about: float | Search, read: Callable[[Iterator[Any]], T]) -> T:
-        """Return what `read` makes of the comparer's answer."""
+    async def _query(self, selection: float | Search, read: Callable[[Iterator[Any]], T]) -> T:
+        """Return what `read` makes of the comparer's result."""
         if self._order is None:
             raise RefusedError("nothing is compared: set compare.percent, or run with --compare")
         process = self._process
         if process is None:
             raise RefusedError("the comparer is being started; ask again in a moment")
-        if self._is_silent(process) or self._questions >= _MAX_QUESTIONS:
+        if self._is_silent(process) or self._queries >= _MAX_QUERIES:
             raise RefusedError("the comparer is behind; ask again in a moment")
-        self._questions += 1
+        self._queries += 1
         try:
-            told = await process.ask(about, ANSWER_S)
+            result = await process.query(selection, ANSWER_S)
         finally:
-            self._questions -= 1
-        if told is None:
+            self._queries -= 1
+        if result is None:
             raise RefusedError("the comparer has not answered; ask again in a moment")
-        if told.problem:
-            raise RefusedError(told.problem)
-        answer = told.answer
-        return await self._reading.run(lambda: read(control.unpack(answer)))
+        if result.problem:
+            raise RefusedError(result.problem)
+        parts = result.parts
+        return await self._reading.run(lambda: read(control.unpack(parts)))
 
     # --- life ---
 
@@ -303,7 +303,7 @@ class Comparing:
             if news.counts and self._takes_counts(process):
                 self._sent = counted
                 self._number += 1
-                process.send(control.Count(self._number, news))
+                process.send(control.StoreCounts(self._number, news))
 
     def _takes_counts(self, process: ComparerProcess) -> bool:
         return process is self._process and not process.is_behind and process.deadline is None

@@ -47,7 +47,7 @@ from mirror_proxy.telemetry.event import event
 from mirror_proxy.telemetry.metrics import Report, merge
 from mirror_proxy.telemetry.span import Span
 
-_SNAP_S = 0.5
+_REFRESH_S = 0.5
 _WATCH_S = 0.5
 #: What leaving waits for a collector to take the last spans.
 _FLUSH_S = 1.0
@@ -252,7 +252,7 @@ class Supervisor:
 
     async def totals(self, since: float) -> Totals:
         """Return all that was counted, up to now."""
-        await self._snap()
+        await self._refresh()
         return await self._comparing.totals(since)
 
     async def differences(self, search: Search) -> tuple[Example, ...]:
@@ -272,11 +272,11 @@ class Supervisor:
         if not self._stop.done():
             self._stop.set_result(None)
 
-    async def _snap(self) -> None:
-        await asyncio.gather(*(process.snap(_SNAP_S) for process in self._fleet.processes))
+    async def _refresh(self) -> None:
+        await asyncio.gather(*(process.refresh(_REFRESH_S) for process in self._fleet.processes))
 
     async def _take_snapshot(self) -> ProxySnapshot:
-        await self._snap()
+        await self._refresh()
         processes = self._fleet.processes  # those that have ended meanwhile are in the counters
         own, settled = self._own_report(), self._settled(processes)
         clusters, mirrors = ([getattr(one, name) for one in processes] for name in ("clusters", "mirrors"))

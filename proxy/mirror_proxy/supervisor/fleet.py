@@ -75,18 +75,18 @@ class Fleet:
                 allocation = self._pool.allocate(_addresses(wanted), _count(wanted))
             await self._put_into_force(self._next(config), parts, allocation)
 
-    async def steer(self) -> None:
-        """Have the overrides, as they are now, in force in every process that serves or will.
+    async def apply_overrides(self) -> None:
+        """Apply the present overrides in every process that serves or is about to.
 
-        Those that serve do so at once: a reload that is under way may take its time, and a pause may not.
+        Processes that serve apply them at once: a pause must not wait for the end of a reload.
         """
         if self._turn.locked():
-            await self._steer()
+            await self._apply_overrides()
         async with self._turn:
-            await self._steer()
+            await self._apply_overrides()
 
-    async def _steer(self) -> None:
-        await asyncio.gather(*(slot.steer() for slot in (*self.slots, *self._leaving)))
+    async def _apply_overrides(self) -> None:
+        await asyncio.gather(*(slot.apply_overrides() for slot in (*self.slots, *self._leaving)))
 
     def send(self, message: control.ToWorker) -> None:
         """Tell all processes something they do not answer."""

@@ -91,13 +91,13 @@ class WorkerProcess(Child):
         if self.state != "draining":
             self.state = "draining"
             self.deadline = self._loop.time() + grace_s
-            self._pipe.send(control.Drain(grace_s))
+            self._pipe.send(control.BeginDrain(grace_s))
 
-    async def snap(self, timeout_s: float) -> None:
-        """Refresh `report`, `clusters` and `mirrors`; after `timeout_s` what was heard last has to do."""
+    async def refresh(self, timeout_s: float) -> None:
+        """Refresh `report`, `clusters` and `mirrors`; without an answer within `timeout_s` they stay as they are."""
         if self.state != "starting":
             number = next(self._ids)
-            await self._ask(control.Snap(number), (control.Snapped, number), timeout_s)
+            await self._ask(control.GetStatus(number), (control.Status, number), timeout_s)
 
     async def prepare(self, message: control.Prepare, timeout_s: float) -> str | None:
         """Have a generation compiled beside the present one; returns why it cannot be.
@@ -118,13 +118,11 @@ class WorkerProcess(Child):
             self.generation = generation
         return answer is not None
 
-    async def steer(self, overrides: tuple[Override, ...], timeout_s: float) -> bool:
-        """Have exactly `overrides` in force; tell whether it has said that they are."""
+    async def set_overrides(self, overrides: tuple[Override, ...], timeout_s: float) -> bool:
+        """Apply exactly `overrides`; return whether the worker has confirmed that within `timeout_s`."""
         number = next(self._ids)
-        return (
-            await self._ask(control.Steer(number, overrides), (control.Steered, number), timeout_s)
-            is not None
-        )
+        message = control.SetOverrides(number, overrides)
+        return await self._ask(message, (control.OverridesSet, number), timeout_s) is not None
 
     def hear(self, message: control.Message) -> None:
         """Take what the worker says."""
@@ -143,11 +141,11 @@ class WorkerProcess(Child):
                 self.report = report
                 self._inputs.on_spans(spans)
                 self._pipe.close()
-            case control.Snapped():
+            case control.Status():
                 self.report, self.clusters, self.mirrors = message.report, message.clusters, message.mirrors
-                self._on_answer(control.Snapped, message.id, message)
-            case control.Steered():
-                self._on_answer(control.Steered, message.id, message)
+                self._on_answer(control.Status, message.id, message)
+            case control.OverridesSet():
+                self._on_answer(control.OverridesSet, message.id, message)
             case control.Prepared() | control.Rejected():
                 self._on_answer(control.Prepared, message.generation, message)
             case control.Committed():

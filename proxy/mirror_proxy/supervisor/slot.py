@@ -127,13 +127,13 @@ class Slot:
             return False
         return True
 
-    async def steer(self) -> None:
-        """Have the overrides, as they are now, in force in every process; one that does not obey is killed."""
+    async def apply_overrides(self) -> None:
+        """Apply the present overrides in every process; a process that does not confirm them is killed."""
         overrides = self._inputs.overrides()
-        await asyncio.gather(*(self._steer(process, overrides) for process in tuple(self.processes)))
+        await asyncio.gather(*(self._set_overrides(process, overrides) for process in tuple(self.processes)))
 
-    async def _steer(self, process: WorkerProcess, overrides: tuple[Override, ...]) -> None:
-        if not await process.steer(overrides, self._timeouts.answer_s):
+    async def _set_overrides(self, process: WorkerProcess, overrides: tuple[Override, ...]) -> None:
+        if not await process.set_overrides(overrides, self._timeouts.answer_s):
             await self._give_up(process)
 
     async def _give_up(self, process: WorkerProcess) -> None:

@@ -114,7 +114,7 @@ class Steering:
         """Put `override` into force, unchecked, to end at `until` by the loop's clock."""
         self._runtime.set(override, until)
         self._changed.set()
-        await self._fleet.steer()
+        await self._fleet.apply_overrides()
 
     async def drop(self, override: Override) -> None:
         """End what has the key of `override`."""
@@ -140,14 +140,14 @@ class Steering:
         for override in overrides:
             self._runtime.set(override, until)
         self._changed.set()
-        await self._fleet.steer()
+        await self._fleet.apply_overrides()
 
     async def _drop(self, overrides: Iterable[Override]) -> None:
         """End what has the keys of `overrides`."""
         dropped = list(overrides)
         if dropped:
             self._runtime.drop(dropped)
-            await self._fleet.steer()
+            await self._fleet.apply_overrides()
 
     async def _end_in_time(self) -> None:
         while True:

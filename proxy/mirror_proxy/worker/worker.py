@@ -142,15 +142,15 @@ class Worker:
             report = await _packed(plane.report_parts())
             self._pipe.send(control.Heartbeat(report, plane.take_spans()))
 
-    async def _snap(self, plane: DataPlane, number: int) -> None:
+    async def _send_status(self, plane: DataPlane, number: int) -> None:
         async with self._counting:
             parts = (plane.report_parts(), plane.cluster_parts(), plane.mirror_parts())
-            self._pipe.send(control.Snapped(number, *[await _packed(some) for some in parts]))
+            self._pipe.send(control.Status(number, *[await _packed(some) for some in parts]))
 
     def _on_message(self, message: control.Message) -> None:
         if isinstance(message, control.Start):
             self._starting.set_result(message)
-        elif isinstance(message, control.Drain):
+        elif isinstance(message, control.BeginDrain):
             self._begin_leaving(message.grace_s)
         elif isinstance(message, control.SetLog):
             log.set_form(message.log.format, message.log.level)
@@ -163,11 +163,11 @@ class Worker:
 
     def _on_request(self, plane: DataPlane, message: control.Message) -> None:
         match message:
-            case control.Snap(id=number):
-                tasks.spawn(self._snap(plane, number), "snap")
-            case control.Steer(id=number):
+            case control.GetStatus(id=number):
+                tasks.spawn(self._send_status(plane, number), "send-status")
+            case control.SetOverrides(id=number):
                 plane.steer(message.overrides)
-                self._pipe.send(control.Steered(number))
+                self._pipe.send(control.OverridesSet(number))
             case control.Prepare():
                 self._preparing = tasks.spawn(self._prepare(plane, message), "prepare")
             case control.Commit(generation=number) if number == self._prepared:

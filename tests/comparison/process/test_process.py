@@ -43,8 +43,8 @@ async def test_a_difference_is_counted_and_an_example_of_it_is_kept(url: str) ->
         [difference] = newest.differences
         assert (difference.path, difference.primary, difference.shadow) == ("$.price", "1", "2")
         assert (newest.number, oldest.number) == (2, 1)
-        told = await comparer.ask(oldest.number)
-        assert list(control.unpack(told.answer)) == [oldest]
+        result = await comparer.ask(oldest.number)
+        assert list(control.unpack(result.parts)) == [oldest]
 
 
 async def test_two_answers_of_one_version_are_counted_as_noise_and_not_kept(url: str) -> None:
@@ -62,9 +62,9 @@ async def test_what_the_data_plane_counts_is_kept_beside_it(url: str) -> None:
     async with comparing(compare_in(url)) as comparer:
         requests = ("requests", "shop", "v1", "200")
         for number in (1, 2):
-            comparer.pipe.send(control.Count(number, Totals({requests: 5})))
+            comparer.pipe.send(control.StoreCounts(number, Totals({requests: 5})))
         assert (await comparer.totals()).counts == {requests: 10}
-        await comparer.hears(control.Counted, lambda counted: counted.id == 2)
+        await comparer.hears(control.CountsStored, lambda counted: counted.id == 2)
         await _expect(url, requests, 10)
 
 
@@ -94,7 +94,7 @@ async def test_what_is_in_the_pipe_is_compared_and_written_before_it_leaves(url:
         await comparer.hears(control.Ready)
         os.kill(comparer.process.pid, signal.SIGSTOP)
         sent = _fill(comparer.pairs, CHANGED)
-        comparer.pipe.send(control.Drain(10.0))
+        comparer.pipe.send(control.BeginDrain(10.0))
         os.kill(comparer.process.pid, signal.SIGCONT)
         drained = await comparer.leave()
         assert control.read_report(drained.report)["compare_pairs_total"] == {

@@ -97,7 +97,7 @@ class Keeper:
                 await self._write(self._store)
 
     async def answer(self, about: float | Search) -> Totals | tuple[Example, ...] | Example | None:
-        """Answer what `control.Ask` asks about (a whole number is an example's), as of now. Raises `StoreError`."""
+        """Answer what `control.Query` asks about (a whole number is an example's), as of now. Raises `StoreError`."""
         async with self._turn:
             await self._settle()
             if self._store is None:

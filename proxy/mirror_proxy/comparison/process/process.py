@@ -143,15 +143,15 @@ class Comparer:
         match message:
             case control.Configure():
                 self._configure(message)
-            case control.Count(number, counts):
+            case control.StoreCounts(number, counts):
                 self._keeper.count(number, counts)
-            case control.Ask():
+            case control.Query():
                 tasks.spawn(self._answer(message), "answer")
             case control.SetLog(number, wanted):
                 log.set_form(wanted.format, wanted.level)
                 _log.debug(event("log level is set", to=wanted.level))
                 self._pipe.send(control.LogSet(number))
-            case control.Drain(grace_s):
+            case control.BeginDrain(grace_s):
                 self._leave(grace_s)
 
     def _configure(self, message: control.Configure) -> None:
@@ -165,16 +165,16 @@ class Comparer:
             self._pipe.send(control.Ready())
             self._beat()
 
-    async def _answer(self, message: control.Ask) -> None:
+    async def _answer(self, message: control.Query) -> None:
         try:
-            answer = await self._keeper.answer(message.about)
+            answer = await self._keeper.answer(message.selection)
         except StoreError as error:
-            self._pipe.send(control.Told(message.id, (), str(error)))
+            self._pipe.send(control.QueryResult(message.id, (), str(error)))
         else:
-            self._pipe.send(control.Told(message.id, control.pack(pieces(answer))))
+            self._pipe.send(control.QueryResult(message.id, control.pack(pieces(answer))))
 
     def _on_written(self, number: int) -> None:
-        self._pipe.send(control.Counted(number))
+        self._pipe.send(control.CountsStored(number))
 
     def _on_closed(self) -> None:
         self._closed.set()
