@@ -139,6 +139,19 @@ def test_a_task_made_elsewhere_is_seen(text: str) -> None:
     assert names(text) & TASK_MAKERS
 
 
+def test_only_an_exchange_writes_an_exchange() -> None:
+    writers = {
+        name
+        for name, path in MODULES.items()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.ctx, ast.Store | ast.Del)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "exchange"
+    }
+    assert writers == set()
+
+
 def test_a_wheel_has_every_file_of_the_package() -> None:
     files = {path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix not in {".py", ".pyc"}}
     assert files - {path for pattern in DATA for path in PACKAGE.glob(pattern)} == set()

@@ -27,15 +27,15 @@ The walk of one request, to be read in this order:
      2. `exchange.exchange` begins with the present `snapshot`, and ends with the same one.
      3. `routing.table` finds the route; one draw, of chance or of who asks (`routing.sticky`), picks the
         destination (`routing.split`) and serves all mirrors.
-     4. `exchange.filters`: what redirects or answers by itself does so here; a fault, a preflight. The rest is sent on.
+     4. `exchange.filters` decides on a redirect, a direct response, an injected fault or a preflight.
      5. `exchange.headers` makes the changes that route and destination want.
      6. `upstream.cluster` takes a kept connection to an endpoint (`upstream.balancer`) or makes one; the head goes out.
      7. `exchange.mirroring` asks each mirror: `mirror.policy` admits the request, or names the outcome that says why
         not.
      8. `mirror.request` writes the head of the shadow request, and `mirror.shadow` sends it, on connections of its own.
      9. Pieces of the body go to the primary, and by reference to each shadow that keeps up.
-    10. `exchange.retrying` follows an attempt that failed with another, until something has gone to the client. Mirrors
-        are not asked again.
+    10. `upstream.retry` decides if a failed attempt is followed by another, which sends the body from
+        `exchange.replay`, until something has gone to the client. Mirrors get nothing again.
     11. The primary's response flows back; pressure from the client slows it, nothing from a mirror does.
     12. `exchange.exchange` finishes exactly once: it counts (`telemetry.stats`), writes to the access log
         (`worker.records`), and records spans where traces are exported (`worker.spans`).

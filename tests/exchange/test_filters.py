@@ -217,7 +217,7 @@ async def test_a_delayed_upload_is_not_taken_in_without_bound(
     await until(lambda: served.count("downstream_requests_active"), "the request")
     [connection] = served.inner._downstream.connections
     await until(lambda: connection._valve.reasons, "the client to be paused")
-    assert connection._stream.pending.size < 1_000_000
+    assert connection._stream._pending.size < 1_000_000
     assert (await client.response()).status == 200
     assert v1.requests[0].body == body
 

@@ -6,7 +6,16 @@ from collections import Counter
 
 import pytest
 
-from mirror_proxy.config.model import Address, Balancer, Destination, HashKey, MirrorPolicy, Route
+from mirror_proxy.config.model import (
+    Address,
+    Balancer,
+    CorsPolicy,
+    Destination,
+    HashKey,
+    MirrorPolicy,
+    Route,
+    StringMatch,
+)
 from mirror_proxy.overrides import Percent
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import get
@@ -147,3 +156,14 @@ async def test_a_cookie_without_a_time_to_live_is_never_made(
     config = make_config(v1.port, cluster={"balancer": Balancer("hash", HashKey("cookie", "side"))})
     response = await (await connect(await plane(config))).ask(get())
     assert (response.status, response.get(b"set-cookie")) == (200, None)
+
+
+async def test_a_response_to_another_origin_sets_the_sticky_cookie_too(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect
+) -> None:
+    v1 = await origin()
+    cors = CorsPolicy((StringMatch("exact", "https://a.com"),))
+    config = make_config(v1.port, settings={"sticky": HashKey("cookie", "user", 0.0, "/")}, cors=cors)
+    response = await (await connect(await plane(config))).ask(get(b"/", b"origin: https://a.com"))
+    assert response.get(b"access-control-allow-origin") == b"https://a.com"
+    assert (response.get(b"set-cookie") or b"").startswith(b"user=")

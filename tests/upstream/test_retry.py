@@ -9,13 +9,7 @@ import pytest
 from mirror_proxy import errors
 from mirror_proxy.config.model import RetryPolicy
 from mirror_proxy.errors import Failure
-from mirror_proxy.upstream.retry import (
-    IDEMPOTENT,
-    back_off_s,
-    reason_to_retry,
-    reason_to_retry_status,
-    watches_status,
-)
+from mirror_proxy.upstream.retry import IDEMPOTENT, Retry, decide, decide_on_response, watches_status
 
 FAILURES = [value for value in vars(errors).values() if isinstance(value, Failure)]
 CONNECT = [errors.CONNECT_FAILURE, errors.CONNECT_TIMEOUT]
@@ -41,7 +35,15 @@ def policy(*words: str, attempts: int = 2, codes: tuple[int, ...] = ()) -> Retry
 
 
 def after(failure: Failure, rules: RetryPolicy, method: bytes = b"POST", retries: int = 0) -> str | None:
-    return reason_to_retry(rules, failure, method, is_stale=False, retries=retries)
+    return reason_of(decide(rules, failure, method, is_stale=False, retries=retries))
+
+
+def after_response(rules: RetryPolicy, status: int, fields: bytes, *, retries: int = 0) -> str | None:
+    return reason_of(decide_on_response(rules, status, fields, retries=retries))
+
+
+def reason_of(retry: Retry | None) -> str | None:
+    return retry.reason if retry is not None else None
 
 
 def words_for(failure: Failure) -> list[str]:
@@ -78,7 +80,7 @@ def test_a_broken_or_late_response_is_worth_another_try_for_these_words(failure:
 @pytest.mark.parametrize("failure", OTHER, ids=_kind)
 @pytest.mark.parametrize("reused", [False, True])
 def test_no_other_failure_is_tried_again_whatever_the_policy(failure: Failure, reused: bool) -> None:
-    assert reason_to_retry(policy(*WORDS), failure, b"GET", is_stale=reused, retries=0) is None
+    assert decide(policy(*WORDS), failure, b"GET", is_stale=reused, retries=0) is None
 
 
 @pytest.mark.parametrize("failure", FAILURES, ids=_kind)
@@ -88,8 +90,8 @@ def test_a_route_without_attempts_tries_nothing_again(failure: Failure) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_reset_on_a_kept_connection_is_worth_another_try_for_idempotent_methods(method: bytes) -> None:
-    reason = reason_to_retry(policy(attempts=0), errors.RESET, method, is_stale=True, retries=0)
-    assert reason == ("stale_connection" if method in IDEMPOTENT else None)
+    retry = decide(policy(attempts=0), errors.RESET, method, is_stale=True, retries=0)
+    assert retry == (("stale_connection", 0.0) if method in IDEMPOTENT else None)
 
 
 def test_idempotent_methods_are_those_of_rfc_9110() -> None:
@@ -107,33 +109,31 @@ def test_idempotent_methods_are_those_of_rfc_9110() -> None:
 )
 def test_a_word_says_which_statuses_are_tried_again(word: str, statuses: list[int], reason: str) -> None:
     rules = policy(word, codes=(404, 503))
-    reasons = {status: reason_to_retry_status(rules, status, b"\r\n", retries=1) for status in STATUSES}
+    reasons = {status: after_response(rules, status, b"\r\n", retries=1) for status in STATUSES}
     assert {status: found for status, found in reasons.items() if found} == dict.fromkeys(statuses, reason)
     assert watches_status(rules)
 
 
 def test_status_codes_count_only_with_their_word() -> None:
-    assert reason_to_retry_status(policy("reset", codes=(503,)), 503, b"\r\n", retries=0) is None
+    assert after_response(policy("reset", codes=(503,)), 503, b"\r\n", retries=0) is None
 
 
 def test_no_status_is_tried_again_once_the_attempts_are_used_up() -> None:
-    assert reason_to_retry_status(policy("5xx"), 503, b"\r\n", retries=2) is None
-    assert reason_to_retry_status(policy("5xx", attempts=0), 503, b"\r\n", retries=0) is None
+    assert after_response(policy("5xx"), 503, b"\r\n", retries=2) is None
+    assert after_response(policy("5xx", attempts=0), 503, b"\r\n", retries=0) is None
 
 
 @pytest.mark.parametrize("name", [b"x-envoy-ratelimited", b"X-Envoy-RateLimited"])
 def test_a_response_of_a_rate_limit_is_only_tried_again_by_its_own_word(name: bytes) -> None:
     fields = b"\r\ncontent-length: 0\r\n" + name + b": true\r\n"
-    assert reason_to_retry_status(policy("5xx", "retriable-4xx"), 503, fields, retries=0) is None
-    assert reason_to_retry_status(policy("envoy-ratelimited"), 429, fields, retries=0) == "ratelimited"
-    assert reason_to_retry_status(policy("envoy-ratelimited"), 429, b"\r\n", retries=0) is None
+    assert after_response(policy("5xx", "retriable-4xx"), 503, fields, retries=0) is None
+    assert after_response(policy("envoy-ratelimited"), 429, fields, retries=0) == "ratelimited"
+    assert after_response(policy("envoy-ratelimited"), 429, b"\r\n", retries=0) is None
 
 
 @pytest.mark.parametrize("word", sorted(set(WORDS) - {"5xx", "gateway-error", "retriable-4xx"}))
 def test_by_no_other_word_does_a_status_lead_to_a_retry(word: str) -> None:
-    statuses = [
-        status for status in STATUSES if reason_to_retry_status(policy(word), status, b"\r\n", retries=0)
-    ]
+    statuses = [status for status in STATUSES if after_response(policy(word), status, b"\r\n", retries=0)]
     assert statuses == []
     assert watches_status(policy(word)) == (word in {"retriable-status-codes", "envoy-ratelimited"})
 
@@ -148,6 +148,11 @@ def test_istios_default_looks_at_no_status() -> None:
 def test_the_wait_is_a_random_share_of_envoys_back_off(retries: int, bases: int, base_s: float) -> None:
     random.seed(retries)
     most_s = bases * base_s
-    waits = [back_off_s(RetryPolicy(back_off_s=base_s), retries) for _ in range(500)]
+    rules = RetryPolicy(attempts=99, back_off_s=base_s)
+    found = [
+        decide(rules, errors.CONNECT_FAILURE, b"GET", is_stale=False, retries=retries) for _ in range(500)
+    ]
+    waits = [retry.wait_s for retry in found if retry is not None]
+    assert len(waits) == 500
     assert 0.0 <= min(waits) < most_s * 0.05
     assert most_s * 0.95 < max(waits) <= most_s

@@ -1,77 +1,59 @@
-"""What a route does with a request before it sends it on, or in place of that.
+"""What a route does before it forwards a request, or instead: step 4 of the walk.
 
-In Envoy's order, that of Istio's filters: a redirect or an answer of our own; a delay, then an abort, each drawn for
-itself; a preflight. What is answered here reaches no upstream and no mirror.
+In the order of Envoy's filters as Istio arranges them: a redirect or direct response; an injected delay, then an
+injected abort, each with a draw of its own; a CORS preflight. A request that is answered here reaches no upstream
+and no mirror.
 """
 
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from mirror_proxy import flow
-from mirror_proxy.config.model import DirectResponse, Share
-from mirror_proxy.errors import Failure
-from mirror_proxy.exchange import mirroring
+from mirror_proxy.config.model import Share
 from mirror_proxy.routing.redirect import Redirect
 from mirror_proxy.routing.view import RequestView
-
-if TYPE_CHECKING:
-    from mirror_proxy.exchange.exchange import Exchange
-    from mirror_proxy.snapshot.route import CompiledRoute
+from mirror_proxy.snapshot.route import CompiledRoute
 
 _getrandbits = random.getrandbits
 
 
-def begin(exchange: Exchange, route: CompiledRoute, fields: bytes, data: bytes) -> None:
-    """Answer the request, hold it for a while, or send it on; `fields` as routes look at them."""
-    if route.answer is not None:
-        _answer(exchange, route.answer, fields)
-        return
-    fault = route.fault
-    if fault is not None and fault.delay is not None and _fires(fault.delay):
-        exchange.was_held = exchange.is_held = True
-        exchange.hold(data)
-        exchange.later(fault.delay_s, _on_delay_end, exchange, route, fields)
-    else:
-        _go_on(exchange, route, fields, data)
+class Answer(NamedTuple):
+    """A response of the proxy itself; `is_changed`: the route's header changes apply to it."""
+
+    status: int
+    body: bytes = b""
+    lines: Sequence[bytes] = ()
+    flag: str = ""
+    is_changed: bool = True
 
 
-def _on_delay_end(exchange: Exchange, route: CompiledRoute, fields: bytes) -> None:
-    exchange.is_held = False
-    exchange.client.resume(flow.CONNECTING)
-    if exchange.trace is not None:
-        exchange.trace.begin_attempt()
-    _go_on(exchange, route, fields, exchange.take_pending())
+class Delay(NamedTuple):
+    """The request waits this long first."""
+
+    wait_s: float
 
 
-def _go_on(exchange: Exchange, route: CompiledRoute, fields: bytes, data: bytes) -> None:
-    fault = route.fault
-    if fault is not None and fault.abort is not None and _fires(fault.abort):
-        failure = Failure("fault_abort", fault.abort_status, "FI", b"fault filter abort", "no_primary")
-        mirroring.refuse(exchange, route, "no_primary")
-        exchange.reply(failure)
-        return
-    if route.cors is not None:
-        view = RequestView(exchange.head, fields, exchange.client)
-        lines = route.cors.preflight(view)
-        if lines is not None:
-            mirroring.refuse(exchange, route, "no_primary")
-            exchange.answer(200, b"", [line for _, line in lines])
-            return
-        exchange.late_fields = route.cors.response(view)
-    exchange.forward(route, fields, data)
-
-
-def _answer(exchange: Exchange, answer: Redirect | DirectResponse, fields: bytes) -> None:
-    """Redirect, or answer as configured; the route's changes apply to the response."""
-    mutations = exchange.destination.response_mutations
+def begin(route: CompiledRoute, view: RequestView) -> Answer | Delay | None:
+    """Decide what comes first; after a `Delay`, and for None, `resume` decides on the rest."""
+    answer = route.answer
     if isinstance(answer, Redirect):
-        location = answer.location(RequestView(exchange.head, fields, exchange.client))
-        exchange.answer(answer.status, b"", [b"location: " + location], mutations)
-    else:
-        exchange.answer(answer.status, answer.body, [], mutations)
+        return Answer(answer.status, lines=[b"location: " + answer.location(view)])
+    if answer is not None:
+        return Answer(answer.status, answer.body)
+    fault = route.fault
+    return Delay(fault.delay_s) if fault is not None and _is_drawn(fault.delay) else None
 
 
-def _fires(share: Share) -> bool:
-    return _getrandbits(64) % share.denominator < share.numerator
+def resume(route: CompiledRoute, view: RequestView) -> Answer | None:
+    """Decide on an injected abort and a preflight; None: forward the request."""
+    fault = route.fault
+    if fault is not None and _is_drawn(fault.abort):
+        return Answer(fault.abort_status, b"fault filter abort", flag="FI")
+    lines = route.cors.preflight(view) if route.cors is not None else None
+    return Answer(200, lines=[line for _, line in lines], is_changed=False) if lines is not None else None
+
+
+def _is_drawn(share: Share | None) -> bool:
+    return share is not None and _getrandbits(64) % share.denominator < share.numerator

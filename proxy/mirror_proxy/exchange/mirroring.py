@@ -1,14 +1,16 @@
-"""Which mirrors copy a request: steps 7 and 8 of the walk, in one piece for every mirror of its route."""
+"""Which mirrors get a shadow of a request: steps 7 and 8 of the walk, for every mirror of its route."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mirror_proxy.mirror.shadow import Shadow
 
 if TYPE_CHECKING:
     from mirror_proxy.comparison.capture.capture import Capture
+    from mirror_proxy.comparison.capture.recording import Recording
     from mirror_proxy.exchange.exchange import Exchange
     from mirror_proxy.mirror.policy import Mirror
     from mirror_proxy.snapshot.route import CompiledRoute
@@ -16,15 +18,21 @@ if TYPE_CHECKING:
 _getrandbits = random.getrandbits
 
 
-def admit(exchange: Exchange, route: CompiledRoute, fields: bytes, data: bytes) -> None:
-    """Start a shadow for each mirror that takes the request; count why the others do not. The route has mirrors."""
+#: A mirror's name, and the outcome that says why it gets no shadow.
+Refusal = tuple[str, str]
+
+
+def begin(
+    exchange: Exchange, route: CompiledRoute, fields: bytes, data: bytes
+) -> tuple[Sequence[Shadow], Sequence[Refusal], Recording | None]:
+    """Start a shadow for each mirror that takes the request, and count why the others do not.
+
+    Returns the shadows; the refusals, where a finished exchange is reported; and the recording that is to get the
+    primary's response, if the request is captured. `fields` are the primary's, `data` the body so far.
+    """
     snapshot, head = exchange.snapshot, exchange.head
-    if exchange.client.downstream.draining:
-        refuse(exchange, route, "draining")
-        return
-    if route.mirrors[0].budget.is_shedding:  # one for all mirrors of the worker
-        refuse(exchange, route, "shed")
-        return
+    shadows: list[Shadow] = []
+    refusals: list[Refusal] = []
     is_loop = (head.mark is not None or head.via is not None) and snapshot.loops.is_loop(
         head.mark, head.via, exchange.started
     )
@@ -39,22 +47,18 @@ def admit(exchange: Exchange, route: CompiledRoute, fields: bytes, data: bytes) 
         if refusal is not None:
             mirror.count(refusal)
             if snapshot.on_finish is not None:
-                exchange.refusals = [*(exchange.refusals or ()), (mirror.config.name, refusal)]
+                refusals.append((mirror.config.name, refusal))
             continue
-        if captures is not None and exchange.shadows is None:
+        if captures is not None and not shadows:
             capture = captures.begin(head, fields, exchange.request_id, exchange.destination.name)
         branch = exchange.trace.branch() if exchange.trace is not None else None
         wire = mirror.form.write(head, fields, exchange.client.local_ip, branch)
         make = Shadow if capture is None else capture.shadow
         shadow = make(mirror, head, wire, exchange.request_id, exchange.started)
         shadow.branch = branch
-        if exchange.shadows is None:
-            exchange.shadows = [shadow]
-        else:
-            exchange.shadows.append(shadow)
+        shadows.append(shadow)
         shadow.begin(data, exchange.request_done)
-    if capture is not None:
-        exchange.recording = capture.primary
+    return shadows, refusals, capture.primary if capture is not None else None
 
 
 def _baseline_refusal(
@@ -66,10 +70,8 @@ def _baseline_refusal(
     return mirror.refusal(exchange.head, _getrandbits(64), exchange.started, is_loop)
 
 
-def refuse(exchange: Exchange, route: CompiledRoute, outcome: str) -> None:
-    """Count a request that no mirror is asked about, for every mirror of its route."""
-    if exchange.client.downstream.draining:
-        outcome = "draining"
+def refuse(route: CompiledRoute, outcome: str) -> list[Refusal]:
+    """Count a request that no mirror gets, for every mirror of its route."""
     for mirror in route.mirrors:
         mirror.count(outcome)
-    exchange.refusals = [(mirror.config.name, outcome) for mirror in route.mirrors]
+    return [(mirror.config.name, outcome) for mirror in route.mirrors]

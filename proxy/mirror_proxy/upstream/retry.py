@@ -1,6 +1,6 @@
-"""Whether an attempt is worth another: the one table.
+"""Decide if a failed attempt is followed by another: the one table.
 
-| what happened                     | tried again when                                              | reason           |
+| failure                           | retried when                                                  | reason           |
 |-----------------------------------|---------------------------------------------------------------|------------------|
 | no connection                     | `connect-failure`, or a word of the row below; any method     | connect_failure  |
 | reset, malformed response         | `reset`, `5xx`, `gateway-error`                               | reset            |
@@ -24,6 +24,7 @@ apply. A body is sent again only from what was kept of it (`limits.retryBufferBy
 from __future__ import annotations
 
 import random
+from typing import NamedTuple
 
 from mirror_proxy import errors
 from mirror_proxy.config.model import RetryPolicy
@@ -54,29 +55,43 @@ _BY_FAILURE = {
 #: Envoy's cap on the back-off, in base intervals.
 _MAX_BASES = 10
 
+STALE = "stale_connection"
 
-def reason_to_retry(
+
+class Retry(NamedTuple):
+    """Another attempt: the `reason`, as metrics name it, and the time to wait before."""
+
+    reason: str
+    wait_s: float
+
+
+def decide(
     policy: RetryPolicy, failure: Failure, method: bytes, *, is_stale: bool, retries: int
-) -> str | None:
-    """Say why to try again after a failure before the response's head, or None.
+) -> Retry | None:
+    """Decide on a retry after a failure before the response's head.
 
-    `retries` were made already, without `stale_connection`. `errors.TIMEOUT` stands for a try's own timeout here.
+    `retries` were made already, without those for `STALE`. `errors.TIMEOUT` stands for a try's own timeout here.
     """
     if is_stale and failure in _ON_STALE and method in IDEMPOTENT:
-        return "stale_connection"
+        return Retry(STALE, 0.0)
     words, reason = _BY_FAILURE.get(failure, (frozenset(), None))
-    return reason if retries < policy.attempts and policy.on & words else None
+    if reason is None or retries >= policy.attempts or not policy.on & words:
+        return None
+    return Retry(reason, _back_off_s(policy, retries))
 
 
 def watches_status(policy: RetryPolicy) -> bool:
-    """Tell whether any status can lead to a retry: if not, `reason_to_retry_status` need not be asked."""
+    """Tell whether any status can lead to a retry: if not, `decide_on_response` need not be called."""
     return policy.attempts > 0 and bool(policy.on & _ON_STATUS)
 
 
-def reason_to_retry_status(policy: RetryPolicy, status: int, fields: bytes, *, retries: int) -> str | None:
-    """Say why to try again after a response's head, or None; `fields` as in `ResponseHead`."""
-    if retries >= policy.attempts:
-        return None
+def decide_on_response(policy: RetryPolicy, status: int, fields: bytes, *, retries: int) -> Retry | None:
+    """Decide on a retry after a response's head; `fields` as in `ResponseHead`."""
+    reason = _reason_in_response(policy, status, fields) if retries < policy.attempts else None
+    return Retry(reason, _back_off_s(policy, retries)) if reason is not None else None
+
+
+def _reason_in_response(policy: RetryPolicy, status: int, fields: bytes) -> str | None:
     on = policy.on
     if b"\r\nx-envoy-ratelimited:" in fields.lower():
         return "ratelimited" if "envoy-ratelimited" in on else None
@@ -87,6 +102,6 @@ def reason_to_retry_status(policy: RetryPolicy, status: int, fields: bytes, *, r
     return "retriable_status" if listed else None
 
 
-def back_off_s(policy: RetryPolicy, retries: int) -> float:
-    """Seconds to wait before the retry after `retries` others: a random share of (2^n - 1) bases, at most ten."""
+def _back_off_s(policy: RetryPolicy, retries: int) -> float:
+    """Return the back-off in seconds after `retries` retries: a random share of 2^n - 1 bases, at most of ten."""
     return random.uniform(0.0, policy.back_off_s * min((1 << (retries + 1)) - 1, _MAX_BASES))  # noqa: S311 - jitter

@@ -32,8 +32,8 @@ class Journal:
         """Write the line of a client's exchange, with each mirror's admission: `sent` or why not."""
         head, route = exchange.head, exchange.route
         target = exchange.original_target or head.target
-        mirrors = dict(exchange.refusals or ())
-        for shadow in exchange.shadows or ():
+        mirrors = dict(exchange.refusals)
+        for shadow in exchange.shadows:
             mirrors[shadow.mirror.config.name] = "sent"
         self._write(
             {
@@ -93,7 +93,7 @@ def _detail(rule: str) -> dict[str, str]:
 
 
 def _flags(exchange: Exchange) -> str | None:
-    flags = ("DI" if exchange.was_held else "", exchange.flag)
+    flags = ("DI" if exchange.was_delayed else "", exchange.flag)
     return ",".join(filter(None, flags)) or None
 
 
