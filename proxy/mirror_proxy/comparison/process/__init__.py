@@ -1,7 +1,7 @@
-"""Comparer: the one process that lays answers side by side, at the lowest priority, so that nobody waits for it.
+"""Comparer: the one process that compares responses, at the lowest priority, so that no request waits for it.
 
-Workers write pairs into a pipe that drops when it is full; `intake` reads them as long as there is room, `desk` takes
-one after another: `compare` finds how they differ, `book` counts that, `picker` says which are worth keeping.
-`keeper` writes counts and examples into the `store` once a second, with `memory` for what is not written yet, or
-cannot be; `answer` keeps what is told within bounds. `process` ties them together and speaks with the supervisor.
+Workers write pairs into a pipe that drops when it is full. `pair_reader` reads them while it has room; `pair_comparer`
+compares one after another, `counts` the differences, and selects which pairs are stored as examples. `store_writer`
+writes counts and examples into the `comparison.store` once a second, from a `memory_store` that also answers while no
+database does; `query_result` limits the size of answers. `process` starts all of them and speaks with the supervisor.
 """

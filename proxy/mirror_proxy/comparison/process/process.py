@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from mirror_proxy import control, tasks
-from mirror_proxy.comparison.process.answer import pieces
-from mirror_proxy.comparison.process.desk import Desk
-from mirror_proxy.comparison.process.intake import Intake
-from mirror_proxy.comparison.process.keeper import Keeper
+from mirror_proxy.comparison.process.pair_comparer import PairComparer
+from mirror_proxy.comparison.process.pair_reader import PairReader
+from mirror_proxy.comparison.process.query_result import pieces
+from mirror_proxy.comparison.process.store_writer import StoreWriter
 from mirror_proxy.comparison.store import StoreError
 from mirror_proxy.control import Pipe
 from mirror_proxy.telemetry import log
@@ -69,9 +69,9 @@ class Comparer:
 
     def __init__(self, pairs: socket.socket) -> None:
         self._pipe = Pipe(self._on_message, self._on_closed)
-        self._intake = Intake(pairs)
-        self._keeper = Keeper(time.time, self._on_written)
-        self._desk = Desk(self._keeper, time.time)
+        self._reader = PairReader(pairs)
+        self._writer = StoreWriter(time.time, self._on_written)
+        self._comparer = PairComparer(self._writer, time.time)
         self._leaving: asyncio.Future[float] = asyncio.Future()
         self._closed = asyncio.Event()
         self._is_configured = False
@@ -87,34 +87,34 @@ class Comparer:
         if self._is_configured:
             await self._work_off(until)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._keeper.close(), max(0.0, until - time.monotonic()))
+                await asyncio.wait_for(self._writer.close(), max(0.0, until - time.monotonic()))
         self._pipe.send(control.Drained(control.pack([self._report()])))
         # What is sent into a closed pipe would cost it what we said last.
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._closed.wait(), _FLUSH_S)
         self._pipe.close()
-        self._intake.close()
+        self._reader.close()
 
     async def _work(self) -> None:
         while True:
-            await self._intake.has_some.wait()
+            await self._reader.has_some.wait()
             self._work_a_slice(SLICE_S)
             await asyncio.sleep(0)
 
     def _work_a_slice(self, slice_s: float) -> None:
         end = time.perf_counter() + slice_s
         while time.perf_counter() < end:
-            datagram = self._intake.take()
+            datagram = self._reader.take()
             if datagram is None:
                 return
-            self._desk.handle(datagram)
+            self._comparer.compare(datagram)
 
     async def _work_off(self, until: float) -> None:
         """Compare what the pipe still holds, as far as there is time."""
-        self._intake.read()
-        while self._intake.has_some.is_set() and time.monotonic() < until:
+        self._reader.read()
+        while self._reader.has_some.is_set() and time.monotonic() < until:
             self._work_a_slice(SLICE_S)
-            self._intake.read()
+            self._reader.read()
             await asyncio.sleep(0)
 
     def _beat(self) -> None:
@@ -127,14 +127,14 @@ class Comparer:
 
     async def _write(self) -> None:
         try:
-            await self._keeper.write()
+            await self._writer.write()
         finally:
             self._is_writing = False
 
     def _report(self) -> Report:
         return {
-            **self._desk.report(),
-            "compare_store_failures_total": {(): self._keeper.failures},
+            **self._comparer.report(),
+            "compare_store_failures_total": {(): self._writer.failures},
             "task_failures_total": {(name,): count for name, count in tasks.failures.items()},
             "log_dropped_total": {(): log.dropped()},
         }
@@ -144,7 +144,7 @@ class Comparer:
             case control.Configure():
                 self._configure(message)
             case control.StoreCounts(number, counts):
-                self._keeper.count(number, counts)
+                self._writer.count(number, counts)
             case control.Query():
                 tasks.spawn(self._answer(message), "answer")
             case control.SetLog(number, wanted):
@@ -155,19 +155,19 @@ class Comparer:
                 self._leave(grace_s)
 
     def _configure(self, message: control.Configure) -> None:
-        self._desk.configure(message.compare)
-        self._intake.max_bytes = message.buffered_bytes // 2
-        self._keeper.bound(message.buffered_bytes // 2)
-        self._keeper.settle(message.compare, message.name)
+        self._comparer.configure(message.compare)
+        self._reader.max_bytes = message.buffered_bytes // 2
+        self._writer.set_example_bytes(message.buffered_bytes // 2)
+        self._writer.configure(message.compare, message.name)
         if not self._is_configured:
             self._is_configured = True
-            self._intake.open()
+            self._reader.open()
             self._pipe.send(control.Ready())
             self._beat()
 
     async def _answer(self, message: control.Query) -> None:
         try:
-            answer = await self._keeper.answer(message.selection)
+            answer = await self._writer.query(message.selection)
         except StoreError as error:
             self._pipe.send(control.QueryResult(message.id, (), str(error)))
         else:

@@ -1,6 +1,6 @@
-"""The intake: the end of the pipe that pairs come out of. It reads as long as there is room for what waits here.
+"""Read pairs from the end of the pipe, while there is room for those that wait here.
 
-A comparer that is slow lets the pipe fill; then workers drop and count, and nobody waits.
+A comparer that is slow lets the pipe fill; then workers drop pairs and count them, and no request waits.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ _LARGEST = 4 * 1024 * 1024
 _AT_ONCE = 64
 
 
-class Intake:
-    """Datagrams, in their order; `has_some` is set while any waits here. `max_bytes` is passed by one at most."""
+class PairReader:
+    """Datagrams in order; `has_some` is set while any waits here. At most one datagram exceeds `max_bytes`."""
 
     def __init__(self, end: socket.socket) -> None:
         end.setblocking(False)
@@ -33,13 +33,13 @@ class Intake:
         self.has_some = asyncio.Event()
 
     def open(self) -> None:
-        """Read from now on."""
+        """Start reading."""
         if not self._is_reading and not self._is_ended and self._has_room:
             self._is_reading = True
             self._loop.add_reader(self._end.fileno(), self.read)
 
     def close(self) -> None:
-        """Read no more."""
+        """Stop reading, and close the socket."""
         self._pause()
         self._end.close()
 

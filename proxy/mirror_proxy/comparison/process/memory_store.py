@@ -1,4 +1,4 @@
-"""Memory: counts by minute and the newest examples, until a database has them, or instead of one."""
+"""A store in memory: counts by minute and the newest examples, until a database has them, or instead of one."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Batch:
     examples: tuple[Example, ...]
 
 
-class Memory:
-    """Answers as a `Store` does, within bounds: what is too much is forgotten, the oldest first."""
+class MemoryStore:
+    """Answers as a `Store` does. Beyond its bounds, old minutes are joined and the oldest examples dropped."""
 
     def __init__(self) -> None:
         self._counts: dict[int, Counter[Key]] = {}
@@ -57,7 +57,7 @@ class Memory:
 
     def differences(self, search: Search) -> list[Example]:
         """Return the examples that are searched for."""
-        found = (one for one in reversed(self._examples) if _is_wanted(one, search))
+        found = (one for one in reversed(self._examples) if _matches(one, search))
         return [one for one, _ in zip(found, range(search.limit), strict=False)]
 
     def difference(self, number: int) -> Example | None:
@@ -65,7 +65,7 @@ class Memory:
         return next((one for one in self._examples if one.number == number), None)
 
     def take(self) -> list[Batch]:
-        """Return everything, and forget it."""
+        """Remove everything and return it."""
         batches = [Batch(minute * _MINUTE_S, counted, ()) for minute, counted in sorted(self._counts.items())]
         if self._examples:
             batches.append(Batch(self._examples[-1].time, {}, tuple(self._examples)))
@@ -74,7 +74,7 @@ class Memory:
         return batches
 
     def put_back(self, batches: Iterable[Batch]) -> None:
-        """Have again what was taken."""
+        """Put back what `take` returned."""
         for batch in batches:
             self.add(batch.counts, (), batch.time)
             self._examples.extendleft(reversed(batch.examples))
@@ -96,7 +96,7 @@ class Memory:
             self._counts[next_one].update(self._counts.pop(oldest))
 
 
-def _is_wanted(example: Example, search: Search) -> bool:
+def _matches(example: Example, search: Search) -> bool:
     places: Iterator[bool] = (
         search.path in {None, one.path} and search.kind in {None, one.kind} for one in example.differences
     )

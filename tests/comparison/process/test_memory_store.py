@@ -8,19 +8,19 @@ import pytest
 from mirror_proxy.comparison.diff.difference import Difference
 from mirror_proxy.comparison.diff.example import Search, Side
 from mirror_proxy.comparison.diff.totals import Totals
-from mirror_proxy.comparison.process import memory
-from mirror_proxy.comparison.process.memory import MAX_EXAMPLES, Memory
+from mirror_proxy.comparison.process import memory_store
+from mirror_proxy.comparison.process.memory_store import MAX_EXAMPLES, MemoryStore
 from tests.support.comparer import EXAMPLE, NOW
 
 KEY = ("compared", "shop", "v2")
 
 
-def numbers(held: Memory, **wanted: Any) -> list[int]:
+def numbers(held: MemoryStore, **wanted: Any) -> list[int]:
     return [one.number for one in held.differences(Search(**wanted))]
 
 
 def test_counts_are_told_from_the_minute_that_is_asked_for() -> None:
-    held = Memory()
+    held = MemoryStore()
     for count, now in ((1, NOW), (2, NOW + 59), (4, NOW + 60)):
         held.add({KEY: count}, (), now)
     assert held.totals(NOW + 30) == Totals({KEY: 7})
@@ -42,7 +42,7 @@ def test_counts_are_told_from_the_minute_that_is_asked_for() -> None:
     ],
 )
 def test_examples_are_found_as_in_a_store(wanted: dict[str, Any], found: list[int]) -> None:
-    held = Memory()
+    held = MemoryStore()
     extra = (Difference("$.new", "extra", "", "1"), Difference("status", "value", "200", "500"))
     last = replace(EXAMPLE, differences=extra, time=NOW + 1)
     held.add({}, [EXAMPLE, replace(EXAMPLE, mirror="v3"), replace(EXAMPLE, route="home"), last], NOW)
@@ -50,22 +50,22 @@ def test_examples_are_found_as_in_a_store(wanted: dict[str, Any], found: list[in
 
 
 def test_an_example_is_found_by_its_number() -> None:
-    held = Memory()
+    held = MemoryStore()
     held.add({}, [EXAMPLE], NOW)
     assert held.difference(1) == replace(EXAMPLE, number=1)
     assert held.difference(2) is None
 
 
 def test_of_too_many_examples_the_newest_are_kept() -> None:
-    held = Memory()
+    held = MemoryStore()
     held.add({}, [EXAMPLE] * (MAX_EXAMPLES + 3), NOW)
     found = numbers(held, limit=10_000)
     assert (len(found), found[0], found[-1]) == (MAX_EXAMPLES, MAX_EXAMPLES + 3, 4)
 
 
 def test_examples_together_hold_no_more_bytes_than_they_may(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "MAX_EXAMPLE_BYTES", 100_000)
-    held = Memory()
+    monkeypatch.setattr(memory_store, "MAX_EXAMPLE_BYTES", 100_000)
+    held = MemoryStore()
     large = replace(EXAMPLE, primary=Side(200, 1.0, (), "x" * 40_000))
     held.add({}, [large] * 3, NOW)
     assert numbers(held) == [3, 2]
@@ -75,8 +75,8 @@ def test_examples_together_hold_no_more_bytes_than_they_may(monkeypatch: pytest.
 
 
 def test_of_too_many_counts_the_oldest_minutes_become_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "MAX_KEYS", 10)
-    held = Memory()
+    monkeypatch.setattr(memory_store, "MAX_KEYS", 10)
+    held = MemoryStore()
     for minute in range(100):
         held.add({(*KEY, str(number)): 1 for number in range(5)}, (), NOW + 60 * minute)
     assert held.totals(0).count("compared") == 500
@@ -85,7 +85,7 @@ def test_of_too_many_counts_the_oldest_minutes_become_one(monkeypatch: pytest.Mo
 
 
 def test_what_was_taken_can_be_put_back_before_what_came_since() -> None:
-    held = Memory()
+    held = MemoryStore()
     held.add({KEY: 1}, [EXAMPLE], NOW)
     taken = held.take()
     assert held.totals(0) == Totals()

@@ -1,4 +1,4 @@
-"""Answers to the supervisor's questions, of a size that fits through the control pipe whatever was counted."""
+"""Results of the supervisor's queries, of a size that fits through the control pipe whatever was counted."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _PAGE = 20
 _KEYS = 1_000
 
 
-class Source(Protocol):
-    """A store, or a memory."""
+class ExampleSource(Protocol):
+    """A database or a memory store."""
 
     def differences(self, search: Search) -> list[Example]:
         """Return the examples that are searched for."""
@@ -39,26 +39,26 @@ def fold(totals: Totals) -> Totals:
     return Totals(dict(folded))
 
 
-def pieces(told: Totals | tuple[Example, ...] | Example | None) -> Iterator[Totals | Example]:
-    """Cut an answer into what is pickled at a time: tables of some keys that add up, or examples."""
-    if isinstance(told, Totals):
-        rest = iter(told.counts.items())
+def pieces(result: Totals | tuple[Example, ...] | Example | None) -> Iterator[Totals | Example]:
+    """Split a result into parts that are pickled one by one: tables of some keys that add up, or examples."""
+    if isinstance(result, Totals):
+        rest = iter(result.counts.items())
         while some := dict(islice(rest, _KEYS)):
             yield Totals(some)
-    elif isinstance(told, Example):
-        yield told
+    elif isinstance(result, Example):
+        yield result
     else:
-        yield from told or ()
+        yield from result or ()
 
 
-def found(source: Source, search: Search) -> tuple[Example, ...]:
+def search(source: ExampleSource, wanted: Search) -> tuple[Example, ...]:
     """Return the examples that are searched for, or the first of them when they are too many or too large."""
     examples: list[Example] = []
     size = 0
-    left = min(search.limit, MAX_EXAMPLES)
-    before = search.before
+    left = min(wanted.limit, MAX_EXAMPLES)
+    before = wanted.before
     while left > 0 and size < MAX_BYTES:
-        page = source.differences(replace(search, before=before, limit=min(left, _PAGE)))
+        page = source.differences(replace(wanted, before=before, limit=min(left, _PAGE)))
         if not page:
             break
         examples += page

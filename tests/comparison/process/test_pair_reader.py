@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from mirror_proxy.comparison.process import intake
-from mirror_proxy.comparison.process.intake import Intake
+from mirror_proxy.comparison.process import pair_reader
+from mirror_proxy.comparison.process.pair_reader import PairReader
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
     reader.close()
 
 
-async def all_of(taken: Intake, count: int) -> list[bytes]:
+async def all_of(taken: PairReader, count: int) -> list[bytes]:
     """Take so many datagrams, waiting for each."""
     found: list[bytes] = []
     while len(found) < count:
@@ -30,7 +30,7 @@ async def all_of(taken: Intake, count: int) -> list[bytes]:
 
 async def test_datagrams_come_out_whole_and_in_order(ends: tuple[socket.socket, socket.socket]) -> None:
     writer, reader = ends
-    taken = Intake(reader)
+    taken = PairReader(reader)
     taken.open()
     sent = [b"1", b"2" * 100_000, b"3"]
     for one in sent:
@@ -45,9 +45,9 @@ async def test_datagrams_come_out_whole_and_in_order(ends: tuple[socket.socket, 
 async def test_no_more_is_read_than_has_room_and_the_rest_waits_in_the_pipe(
     ends: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch, name: str, bound: int
 ) -> None:
-    monkeypatch.setattr(intake, name, bound)
+    monkeypatch.setattr(pair_reader, name, bound)
     writer, reader = ends
-    taken = Intake(reader)
+    taken = PairReader(reader)
     taken.open()
     sent = [b"%100d" % number for number in range(50)]
     for one in sent:
@@ -61,7 +61,7 @@ async def test_no_more_is_read_than_has_room_and_the_rest_waits_in_the_pipe(
 
 async def test_when_every_writer_is_gone_it_reads_no_more(ends: tuple[socket.socket, socket.socket]) -> None:
     writer, reader = ends
-    taken = Intake(reader)
+    taken = PairReader(reader)
     taken.open()
     writer.send(b"last")
     writer.close()
