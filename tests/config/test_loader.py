@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mirror_proxy.config import kubernetes, loader
+from mirror_proxy.config import loader
+from mirror_proxy.config.kubernetes import service as kubernetes
 from mirror_proxy.config.loader import check_loops
 from mirror_proxy.config.model import Address, Cluster, Config, Endpoint, Listener, Settings
 from mirror_proxy.config.node import Node, Place

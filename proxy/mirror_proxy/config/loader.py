@@ -16,14 +16,14 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from mirror_proxy.config import document as documents
-from mirror_proxy.config import kubernetes
 from mirror_proxy.config import settings as mirror_proxy
 from mirror_proxy.config.comparing import check_routes
 from mirror_proxy.config.document import Document
 from mirror_proxy.config.gateway_api import http_route, names, precedence
 from mirror_proxy.config.istio import destination_rule, service_entry, virtual_service
 from mirror_proxy.config.istio.names import VERSIONS
-from mirror_proxy.config.istio.standpoint import Standpoint
+from mirror_proxy.config.istio.proxy_node import ProxyNode
+from mirror_proxy.config.kubernetes import service as kubernetes
 from mirror_proxy.config.mirroring import Defaults, check_overrides
 from mirror_proxy.config.model import Address, Cluster, Config, Settings
 from mirror_proxy.config.node import Node, Place, merge
@@ -222,7 +222,7 @@ def _compile(
     rules = virtual_service.read_all(
         [document for document in routing if document.kind == VIRTUAL_SERVICE],
         problems,
-        Standpoint.of(options, settings.listeners),
+        ProxyNode.of(options, settings.listeners),
     )
     rules += precedence.host_rules(_read_all(http_route.KIND, http_route.read, routing, problems))
     policies = _read_all(DESTINATION_RULE, destination_rule.read, routing, problems)
@@ -247,7 +247,7 @@ def _services(routing: Sequence[Document], problems: Problems) -> list[Service]:
     """Return the hosts that documents define, those of ServiceEntries first."""
     read = _read_all(SERVICE_ENTRY, service_entry.read, routing, problems)
     entries = service_entry.merged(service for services in read for service in services)
-    return [*entries, *kubernetes.read(routing, problems)]
+    return [*entries, *kubernetes.read_all(routing, problems)]
 
 
 def _read_all(

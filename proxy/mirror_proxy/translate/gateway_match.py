@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from mirror_proxy.config.gateway_api.matches import EVERY_PATH, METHODS, PATH_RULES
-from mirror_proxy.config.gateway_api.precedence import particularity
+from mirror_proxy.config.gateway_api.precedence import specificity
 from mirror_proxy.config.model import FieldMatch, Match, StringMatch
 from mirror_proxy.translate.translation import Message, present
 
@@ -131,7 +131,7 @@ def out_of_order(tried: Sequence[tuple[str, Match]]) -> Iterator[tuple[str, str]
 
     `tried` holds each match with its route's name. Only pairs whose matches can take one request count.
     """
-    numbers = sorted(range(len(tried)), key=lambda number: particularity(tried[number][1]))
+    numbers = sorted(range(len(tried)), key=lambda number: specificity(tried[number][1]))
     earlier: list[int] = []
     for number in numbers:
         name, match = tried[number]

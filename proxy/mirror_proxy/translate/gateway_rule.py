@@ -6,8 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 
-from mirror_proxy.config.gateway_api.cors import ANY_ORIGIN, ORIGIN_PATTERN
-from mirror_proxy.config.gateway_api.filters import FULL, PREFIX
+from mirror_proxy.config.gateway_api.filters import ANY_ORIGIN, FULL, ORIGIN_PATTERN, PREFIX
 from mirror_proxy.config.model import (
     STATUS_CODES,
     Cluster,

@@ -15,7 +15,7 @@ from mirror_proxy.config.rules import HostRule, RouteRule
 
 Rules = Callable[..., list[HostRule]]
 Rule = Callable[..., RouteRule]
-Told = Callable[..., list[str]]
+Messages = Callable[..., list[str]]
 
 HEAD = """\
 apiVersion: gateway.networking.k8s.io/v1
@@ -51,7 +51,7 @@ def route_rule(host_rules: Rules) -> Rule:
 
 
 @pytest.fixture
-def refusals(tmp_path: Path) -> Told:
+def refusals(tmp_path: Path) -> Messages:
     """Return the problems of a text, without file and object."""
 
     def refuse(text: str) -> list[str]:
@@ -62,7 +62,7 @@ def refusals(tmp_path: Path) -> Told:
 
 
 @pytest.fixture
-def rule_refusals(refusals: Told) -> Told:
+def rule_refusals(refusals: Messages) -> Messages:
     """Return the problems of one rule, with the path below it."""
 
     def refuse(fields: str, backend: str = BACKEND) -> list[str]:
@@ -75,7 +75,7 @@ def rule_refusals(refusals: Told) -> Told:
 
 
 @pytest.fixture
-def warnings(tmp_path: Path) -> Told:
+def warnings(tmp_path: Path) -> Messages:
     """Return the warnings of one rule, with the path below it."""
 
     def warn(fields: str, backend: str = BACKEND) -> list[str]:

@@ -1,4 +1,4 @@
-"""Filters of an HTTPRoute: header changes, redirects, rewrites, mirrors, and what is refused of them."""
+"""Filters of an HTTPRoute: header changes, redirects, rewrites, mirrors, CORS, and what is refused of them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from mirror_proxy.config.model import HeaderOps, Match, Redirect, Rewrite, StringMatch
+from mirror_proxy.config.model import CorsPolicy, HeaderOps, Match, Redirect, Rewrite, StringMatch
 from mirror_proxy.config.rules import RouteRule
 
 Rule = Callable[..., RouteRule]
-Told = Callable[..., list[str]]
+Messages = Callable[..., list[str]]
 
 
 def filters(kind: str, value: str, before: str = "") -> str:
@@ -55,7 +55,7 @@ def test_headers_of_request_and_response_are_changed(route_rule: Rule) -> None:
         ("{sets: []}", 'sets: unknown field "sets"; did you mean "set"?'),
     ],
 )
-def test_a_header_change_that_cannot_be_is_refused(rule_refusals: Told, value: str, message: str) -> None:
+def test_a_header_change_that_cannot_be_is_refused(rule_refusals: Messages, value: str, message: str) -> None:
     [problem] = rule_refusals(filters("RequestHeaderModifier", value))
     assert problem.removeprefix("filters[0].requestHeaderModifier").lstrip(".: ") == message
 
@@ -128,7 +128,9 @@ def test_what_comes_before_every_path_ends_with_a_slash(
         "matches: [{path: {value: /a}}, {path: {value: /b}}]",
     ],
 )
-def test_a_prefix_is_replaced_only_where_there_is_one(rule_refusals: Told, kind: str, matches: str) -> None:
+def test_a_prefix_is_replaced_only_where_there_is_one(
+    rule_refusals: Messages, kind: str, matches: str
+) -> None:
     change = "{path: {type: ReplacePrefixMatch, replacePrefixMatch: /b}}"
     backend = "" if kind == "RequestRedirect" else "backendRefs: [{name: v1, port: 1}]\n"
     assert rule_refusals(filters(kind, change, matches), backend) == [
@@ -179,7 +181,7 @@ def test_a_prefix_is_replaced_only_where_there_is_one(rule_refusals: Told, kind:
         ),
     ],
 )
-def test_a_path_change_that_cannot_be_is_refused(rule_refusals: Told, change: str, message: str) -> None:
+def test_a_path_change_that_cannot_be_is_refused(rule_refusals: Messages, change: str, message: str) -> None:
     [problem] = rule_refusals(filters("URLRewrite", f"{{path: {change}}}", prefix("/a")))
     assert problem.removeprefix("filters[0].urlRewrite.path").lstrip(".: ").startswith(message)
 
@@ -200,12 +202,12 @@ def test_a_path_change_that_cannot_be_is_refused(rule_refusals: Told, change: st
     ],
 )
 def test_a_redirect_that_the_api_server_refuses_is_refused(
-    rule_refusals: Told, value: str, message: str
+    rule_refusals: Messages, value: str, message: str
 ) -> None:
     assert rule_refusals(filters("RequestRedirect", value), "") == [f"filters[0].requestRedirect.{message}"]
 
 
-def test_a_redirect_has_no_backend(rule_refusals: Told) -> None:
+def test_a_redirect_has_no_backend(rule_refusals: Messages) -> None:
     assert rule_refusals(filters("RequestRedirect", "{scheme: https}")) == [
         ": RequestRedirect filter must not be used together with backendRefs"
     ]
@@ -239,7 +241,7 @@ def test_a_rule_has_several_mirrors(route_rule: Rule) -> None:
     assert [mirror.target.label for mirror in route.mirrors] == ["v2", "v3.other.svc.cluster.local"]
 
 
-def test_a_share_below_one_in_a_million_is_told(warnings: Told) -> None:
+def test_a_share_below_one_in_a_million_is_told(warnings: Messages) -> None:
     fraction = "fraction: {numerator: 1, denominator: 2000000}"
     assert warnings(filters("RequestMirror", f"{{backendRef: {{name: v2, port: 81}}, {fraction}}}")) == [
         "filters[0].requestMirror.fraction: is less than one in a million: nothing is mirrored"
@@ -289,7 +291,7 @@ REF = "backendRef: {name: v2, port: 81}"
         ("{backendRef: {name: v2, port: 80, weight: 1}}", 'backendRef.weight: unknown field "weight"'),
     ],
 )
-def test_a_mirror_that_cannot_be_is_refused(rule_refusals: Told, value: str, message: str) -> None:
+def test_a_mirror_that_cannot_be_is_refused(rule_refusals: Messages, value: str, message: str) -> None:
     [problem] = rule_refusals(filters("RequestMirror", value))
     assert problem.removeprefix("filters[0].requestMirror").lstrip(".: ") == message
 
@@ -307,13 +309,13 @@ def test_a_mirror_that_cannot_be_is_refused(rule_refusals: Told, value: str, mes
         ("ExternalAuth", "externalAuth"),
     ],
 )
-def test_a_filter_says_what_its_type_names(rule_refusals: Told, kind: str, key: str) -> None:
+def test_a_filter_says_what_its_type_names(rule_refusals: Messages, kind: str, key: str) -> None:
     assert rule_refusals(f"filters: [{{type: {kind}}}]") == [
         f"filters[0]: filter.{key} must be specified for {kind} filter.type"
     ]
 
 
-def test_a_filter_says_nothing_else(rule_refusals: Told) -> None:
+def test_a_filter_says_nothing_else(rule_refusals: Messages) -> None:
     fields = "filters: [{type: CORS, cors: {}, urlRewrite: {hostname: a}}]"
     assert rule_refusals(fields) == [
         "filters[0]: filter.urlRewrite must be nil if the filter.type is not URLRewrite"
@@ -323,7 +325,7 @@ def test_a_filter_says_nothing_else(rule_refusals: Told) -> None:
 @pytest.mark.parametrize(
     ("kind", "key"), [("ExtensionRef", "extensionRef"), ("ExternalAuth", "externalAuth")]
 )
-def test_a_filter_that_is_not_here_is_not_skipped(rule_refusals: Told, kind: str, key: str) -> None:
+def test_a_filter_that_is_not_here_is_not_skipped(rule_refusals: Messages, kind: str, key: str) -> None:
     assert rule_refusals(f"filters: [{{type: {kind}, {key}: {{name: a}}}}]") == [
         f"filters[0]: {kind}: this proxy has no such filter, and a filter must not be skipped"
     ]
@@ -338,20 +340,83 @@ def test_a_filter_that_is_not_here_is_not_skipped(rule_refusals: Told, kind: str
         ("CORS", "cors: {}"),
     ],
 )
-def test_a_filter_stands_once(rule_refusals: Told, kind: str, value: str) -> None:
+def test_a_filter_stands_once(rule_refusals: Messages, kind: str, value: str) -> None:
     item = f"{{type: {kind}, {value}}}"
     assert rule_refusals(f"filters: [{item}, {item}]") == [f"filters: {kind} filter cannot be repeated"]
 
 
-def test_a_rule_rewrites_or_redirects(rule_refusals: Told) -> None:
+def test_a_rule_rewrites_or_redirects(rule_refusals: Messages) -> None:
     items = "[{type: RequestRedirect, requestRedirect: {}}, {type: URLRewrite, urlRewrite: {}}]"
     assert rule_refusals(f"filters: {items}", "") == [
         "filters: May specify either httpRouteFilterRequestRedirect or httpRouteFilterRequestRewrite, but not both"
     ]
 
 
-def test_too_many_filters_are_refused(rule_refusals: Told) -> None:
+def test_too_many_filters_are_refused(rule_refusals: Messages) -> None:
     item = "{type: RequestMirror, requestMirror: {backendRef: {name: a, port: 1}}}"
     assert rule_refusals(f"filters: [{', '.join([item] * 17)}]") == [
         "filters: Too many: 17: must have at most 16 items"
+    ]
+
+
+ANY_ORIGIN = StringMatch("regex", r"[a-zA-Z][a-zA-Z0-9+.-]*://[^/\s?#]+")
+
+
+def cors_filter(value: str) -> str:
+    return f"filters: [{{type: CORS, cors: {value}}}]"
+
+
+def test_cross_origin_rules_are_read_as_istio_reads_them(route_rule: Rule) -> None:
+    value = (
+        "{allowOrigins: ['https://a.example', 'https://*.b.example', 'https://*'], allowMethods: [GET, PUT],"
+        " allowHeaders: [X-A], exposeHeaders: [X-B, X-C], allowCredentials: true, maxAge: 60}"
+    )
+    assert route_rule(cors_filter(value)).cors == CorsPolicy(
+        allow_origins=(
+            StringMatch("exact", "https://a.example"),
+            StringMatch("regex", r"https://.*\.b\.example"),
+            StringMatch("prefix", "https://"),
+        ),
+        allow_methods="GET,PUT",
+        allow_headers="X-A",
+        expose_headers="X-B,X-C",
+        max_age="60",
+        allow_credentials=True,
+        forward_unmatched=False,
+    )
+
+
+def test_cross_origin_rules_have_defaults(route_rule: Rule) -> None:
+    assert route_rule(cors_filter("{allowOrigins: ['*']}")).cors == CorsPolicy(
+        allow_origins=(ANY_ORIGIN,), max_age="5", forward_unmatched=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("{allowOrigins: ['*', 'https://a']}", "AllowOrigins cannot contain '*' alongside other origins"),
+        ("{allowMethods: ['*', GET]}", "AllowMethods cannot contain '*' alongside other methods"),
+        ("{allowHeaders: ['*', a]}", "AllowHeaders cannot contain '*' alongside other methods"),
+        (
+            "{allowOrigins: [a.example]}",
+            'allowOrigins[0]: "a.example" is not an origin, such as https://shop.example.com',
+        ),
+        ("{maxAge: 0}", "maxAge: must be in the range 1..2147483647 (it is 0)"),
+        (
+            "{allowMethods: [FETCH]}",
+            'allowMethods[0]: "FETCH" is not one of GET, HEAD, POST, PUT, DELETE, CONNECT, OPTIONS, TRACE, PATCH, *',
+        ),
+    ],
+)
+def test_cross_origin_rules_that_cannot_be_are_refused(
+    rule_refusals: Messages, value: str, message: str
+) -> None:
+    [problem] = rule_refusals(cors_filter(value))
+    assert problem.removeprefix("filters[0].cors").lstrip(".: ").startswith(message)
+
+
+def test_a_star_beside_credentials_is_told(warnings: Messages) -> None:
+    assert warnings(cors_filter("{allowHeaders: ['*'], allowCredentials: true}")) == [
+        "filters[0].cors.allowHeaders: beside allowCredentials a browser takes * for a name; list them"
     ]

@@ -11,7 +11,7 @@ from mirror_proxy.config.rules import HostRule, RouteRule
 
 Rules = Callable[..., list[HostRule]]
 Rule = Callable[..., RouteRule]
-Told = Callable[..., list[str]]
+Messages = Callable[..., list[str]]
 
 HEAD = "apiVersion: gateway.networking.k8s.io/v1beta1\nkind: HTTPRoute\nmetadata: {name: shop}\n"
 RULES = "rules: [{backendRefs: [{name: v1, port: 80}]}]"
@@ -118,7 +118,7 @@ def test_without_rules_the_answer_is_500(host_rules: Rules) -> None:
     assert (route.name, route.direct_response) == ("shop[0]", DirectResponse(500))
 
 
-def test_what_is_not_sent_is_not_mirrored(warnings: Told, route_rule: Rule) -> None:
+def test_what_is_not_sent_is_not_mirrored(warnings: Messages, route_rule: Rule) -> None:
     mirror = "filters: [{type: RequestMirror, requestMirror: {backendRef: {name: v2, port: 80}}}]"
     assert route_rule(mirror, "").mirrors == ()
     [warning] = warnings(mirror, "")
@@ -157,7 +157,7 @@ def test_timeouts_bound_the_whole_and_each_try(
         ("{requests: 5s}", 'unknown field "requests"; did you mean "request"?'),
     ],
 )
-def test_a_timeout_that_cannot_be_is_refused(rule_refusals: Told, timeouts: str, message: str) -> None:
+def test_a_timeout_that_cannot_be_is_refused(rule_refusals: Messages, timeouts: str, message: str) -> None:
     [problem] = rule_refusals(f"timeouts: {timeouts}")
     assert problem.endswith(f": {message}")
 
@@ -180,11 +180,11 @@ def test_retries_are_those_of_istio_and_of_the_codes(route_rule: Rule) -> None:
         ("{codes: [200]}", "retry.codes[0]: must be in the range 400..599 (it is 200)"),
     ],
 )
-def test_a_retry_that_cannot_be_is_refused(rule_refusals: Told, retry: str, message: str) -> None:
+def test_a_retry_that_cannot_be_is_refused(rule_refusals: Messages, retry: str, message: str) -> None:
     assert rule_refusals(f"retry: {retry}") == [message]
 
 
-def test_session_persistence_is_ignored_aloud(warnings: Told) -> None:
+def test_session_persistence_is_ignored_aloud(warnings: Messages) -> None:
     [warning] = warnings("sessionPersistence: {type: Cookie}")
     assert warning.startswith("sessionPersistence: ignored: sessions are not kept to a backend; ")
 
@@ -220,11 +220,11 @@ def test_session_persistence_is_ignored_aloud(warnings: Told) -> None:
         ),
     ],
 )
-def test_a_backend_that_cannot_be_is_refused(rule_refusals: Told, backend: str, message: str) -> None:
+def test_a_backend_that_cannot_be_is_refused(rule_refusals: Messages, backend: str, message: str) -> None:
     assert message in rule_refusals("", f"  backendRefs: [{backend}]\n")
 
 
-def test_too_many_backends_are_refused(rule_refusals: Told) -> None:
+def test_too_many_backends_are_refused(rule_refusals: Messages) -> None:
     items = ", ".join(["{name: a, port: 1}"] * 17)
     assert rule_refusals("", f"  backendRefs: [{items}]\n") == [
         "backendRefs: Too many: 17: must have at most 16 items"
@@ -265,11 +265,11 @@ def test_too_many_backends_are_refused(rule_refusals: Told) -> None:
         ),
     ],
 )
-def test_a_route_that_the_api_server_refuses_is_refused(refusals: Told, text: str, message: str) -> None:
+def test_a_route_that_the_api_server_refuses_is_refused(refusals: Messages, text: str, message: str) -> None:
     assert refusals(spec(text)) == [message]
 
 
-def test_too_many_matches_in_all_are_refused(refusals: Told) -> None:
+def test_too_many_matches_in_all_are_refused(refusals: Messages) -> None:
     rule = f"{{matches: [{', '.join(['{}'] * 64)}]}}"
     assert refusals(spec(f"rules: [{rule}, {rule}, {{}}]")) == [
         (

@@ -10,7 +10,7 @@ from mirror_proxy.config.model import FieldMatch, Match, StringMatch
 from mirror_proxy.config.rules import RouteRule
 
 Rule = Callable[..., RouteRule]
-Told = Callable[..., list[str]]
+Messages = Callable[..., list[str]]
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_several_matches_are_alternatives(route_rule: Rule) -> None:
     assert [match.path and match.path.value for match in route.matches] == ["/a", "/b"]
 
 
-def test_of_headers_with_one_name_the_first_counts(route_rule: Rule, warnings: Told) -> None:
+def test_of_headers_with_one_name_the_first_counts(route_rule: Rule, warnings: Messages) -> None:
     fields = "matches: [{headers: [{name: Foo, value: a}, {name: foo, value: b}]}]"
     [match] = route_rule(fields).matches
     assert match.headers == (FieldMatch("foo", StringMatch("exact", "a")),)
@@ -104,7 +104,9 @@ WHERE = "matches[0].path: "
         ),
     ],
 )
-def test_a_path_that_the_api_server_refuses_is_refused(rule_refusals: Told, path: str, message: str) -> None:
+def test_a_path_that_the_api_server_refuses_is_refused(
+    rule_refusals: Messages, path: str, message: str
+) -> None:
     assert rule_refusals(f"matches: [{{path: {path}}}]") == [WHERE + message]
 
 
@@ -124,7 +126,7 @@ def test_a_path_that_the_api_server_refuses_is_refused(rule_refusals: Told, path
     ],
 )
 def test_a_match_that_the_api_server_refuses_is_refused(
-    rule_refusals: Told, match: str, message: str
+    rule_refusals: Messages, match: str, message: str
 ) -> None:
     [problem] = rule_refusals(f"matches: [{{{match}}}]")
     assert problem.startswith(f"matches[0].{message}")
@@ -138,7 +140,7 @@ def test_a_match_that_the_api_server_refuses_is_refused(
         ("queryParams: [{name: a, type: RegularExpression, value: '(a'}]", "queryParams[0]"),
     ],
 )
-def test_a_pattern_that_re2_refuses_is_refused(rule_refusals: Told, match: str, place: str) -> None:
+def test_a_pattern_that_re2_refuses_is_refused(rule_refusals: Messages, match: str, place: str) -> None:
     [problem] = rule_refusals(f"matches: [{{{match}}}]")
     assert problem.startswith(f"matches[0].{place}: ")
     assert "is not a regular expression of RE2: missing" in problem
@@ -148,20 +150,20 @@ def test_a_pattern_that_re2_refuses_is_refused(rule_refusals: Told, match: str, 
     ("field", "most"),
     [("path: {{value: /{0}}}", 1024), ("headers: [{{name: a, value: {0}}}]", 4096)],
 )
-def test_a_value_that_is_too_long_is_refused(rule_refusals: Told, field: str, most: int) -> None:
+def test_a_value_that_is_too_long_is_refused(rule_refusals: Messages, field: str, most: int) -> None:
     [problem] = rule_refusals(f"matches: [{{{field.format('a' * (most + 1))}}}]")
     assert problem.endswith(f"Too long: may not be more than {most} bytes")
 
 
 @pytest.mark.parametrize(("field", "place"), [("headers", "headers"), ("queryParams", "queryParams")])
-def test_too_many_conditions_are_refused(rule_refusals: Told, field: str, place: str) -> None:
+def test_too_many_conditions_are_refused(rule_refusals: Messages, field: str, place: str) -> None:
     items = ", ".join(f"{{name: a{index}, value: b}}" for index in range(17))
     assert rule_refusals(f"matches: [{{{field}: [{items}]}}]") == [
         f"matches[0].{place}: Too many: 17: must have at most 16 items"
     ]
 
 
-def test_too_many_matches_are_refused(rule_refusals: Told) -> None:
+def test_too_many_matches_are_refused(rule_refusals: Messages) -> None:
     assert rule_refusals(f"matches: [{', '.join(['{}'] * 65)}]") == [
         "matches: Too many: 65: must have at most 64 items"
     ]

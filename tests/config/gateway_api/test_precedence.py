@@ -1,4 +1,4 @@
-"""Precedence: the most particular match is tried first, whatever rule and document it stands in."""
+"""Precedence: the most specific match is tried first, whatever rule and document it stands in."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from mirror_proxy.config.problems import ConfigError
 
 Write = Callable[..., str]
 Http = Callable[..., tuple[Route, ...]]
-Told = Callable[..., list[str]]
+Messages = Callable[..., list[str]]
 
 TO_V1 = "route: [{destination: {host: v1, port: {number: 80}}}]"
 
@@ -62,7 +62,7 @@ def route(http: Http) -> Callable[..., Route]:
 
 
 @pytest.fixture
-def refused(write: Write) -> Told:
+def refused(write: Write) -> Messages:
     """Return what is wrong with documents, without file and object."""
 
     def refuse(text: str, **options: Any) -> list[str]:
@@ -74,7 +74,7 @@ def refused(write: Write) -> Told:
 
 
 @pytest.fixture
-def warned(config: Callable[..., Config]) -> Told:
+def warned(config: Callable[..., Config]) -> Messages:
     """Return what documents are warned of, without file and object."""
     return lambda text, **options: [_short(warning) for warning in config(text, **options).warnings]
 

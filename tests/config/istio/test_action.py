@@ -1,4 +1,4 @@
-"""Rewrites, redirects and direct responses: what they become, and what is refused."""
+"""Rewrites, redirects, direct responses, faults, retries and CORS: what they become, and what is refused."""
 
 from __future__ import annotations
 
@@ -6,8 +6,19 @@ from collections.abc import Callable
 
 import pytest
 
-from mirror_proxy.config.model import Config, DirectResponse, Redirect, Rewrite, Route
-from tests.config.istio.conftest import Http, Told, routed, virtual_service
+from mirror_proxy.config.model import (
+    Config,
+    CorsPolicy,
+    DirectResponse,
+    Fault,
+    Redirect,
+    RetryPolicy,
+    Rewrite,
+    Route,
+    Share,
+    StringMatch,
+)
+from tests.config.istio.conftest import Http, Messages, routed, virtual_service
 
 One = Callable[..., Route]
 BASE64 = "aGVsbG8="
@@ -172,18 +183,227 @@ MATCH = "HTTPRewrite.UriRegexRewrite.Match"
         ),
     ],
 )  # fmt: skip
-def test_a_wrong_action_is_refused_in_istios_words(refused: Told, field: str, problem: str) -> None:
+def test_a_wrong_action_is_refused_in_istios_words(refused: Messages, field: str, problem: str) -> None:
     item = routed(field) if field.startswith("rewrite") else f"- {field}"
     assert refused(virtual_service(item)) == [f"spec.http[0].{problem}"]
 
 
-def test_a_body_that_is_not_base64_is_refused(refused: Told) -> None:
+def test_a_body_that_is_not_base64_is_refused(refused: Messages) -> None:
     (problem,) = refused(virtual_service("- directResponse: {status: 200, body: {bytes: '?'}}"))
     assert problem.startswith("spec.http[0].directResponse.body.bytes: is not base64: ")
 
 
-def test_a_large_direct_response_is_warned_of(warned: Told) -> None:
+def test_a_large_direct_response_is_warned_of(warned: Messages) -> None:
     body = "a" * (100 * 1024 + 1)
     assert warned(virtual_service(f"- directResponse: {{status: 200, body: {{string: {body}}}}}")) == [
         "spec.http[0].directResponse: large direct_responses may impact control plane performance"
     ]
+
+
+MILLION = 1_000_000
+NONE = Share(0, MILLION)
+
+
+@pytest.mark.parametrize(
+    ("fault", "read"),
+    [
+        ("{delay: {fixedDelay: 2s}}", Fault(delay=NONE, delay_s=2.0)),
+        (
+            "{delay: {fixedDelay: 2s, percentage: {value: 0.57}}}",
+            Fault(delay=Share(5699, MILLION), delay_s=2.0),
+        ),
+        ("{delay: {fixed_delay: 2s, percent: 10}}", Fault(delay=Share(10, 100), delay_s=2.0)),
+        (
+            "{delay: {fixedDelay: 2s, percent: 10, percentage: {}}}",
+            Fault(delay=NONE, delay_s=2.0),
+        ),
+        ("{delay: {percentage: {value: 1}}}", Fault()),
+        ("{abort: {httpStatus: 500}}", Fault(abort=NONE, abort_status=500)),
+        (
+            "{abort: {httpStatus: 429, percentage: {value: 100}}, delay: {fixedDelay: 1s}}",
+            Fault(abort=Share(MILLION, MILLION), abort_status=429, delay=NONE, delay_s=1.0),
+        ),
+    ],
+)
+def test_a_fault_is_read(route: Callable[..., Route], fault: str, read: Fault) -> None:
+    assert route(f"fault: {fault}").fault == read
+
+
+def test_an_abort_that_does_not_say_how_does_nothing_and_is_warned_of(
+    route: Callable[..., Route], warned: Messages
+) -> None:
+    fields = "fault: {abort: {percentage: {value: 1}}}"
+    assert route(fields).fault == Fault()
+    assert warned(virtual_service(routed(fields))) == [
+        "spec.http[0].fault.abort: abort configured, but error type not set"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fault", "problem"),
+    [
+        ("{}", ": HTTP fault injection must have an abort and/or a delay"),
+        *(
+            (
+                f"{{abort: {{httpStatus: 500, percentage: {{value: {value}}}}}}}",
+                f".abort.percentage.value: percentage {shown} is neither 0.0, nor in range [0.0001, 100.0]",
+            )
+            for value, shown in (("101", "101"), ("-0.5", "-0.5"), ("0.00005", "5e-05"))
+        ),
+        ("{delay: {fixedDelay: 1s, percent: 101}}", ".delay.percent: percentage 101 is not in range 0..100"),
+        ("{delay: {fixedDelay: 0s}}", ".delay.fixedDelay: duration must be greater than 1ms"),
+        ("{delay: {exponentialDelay: 1s}}", ".delay.exponentialDelay: exponentialDelay not supported yet"),
+        ("{abort: {httpStatus: 100}}", ".abort.httpStatus: HTTP status 100 is not in range 200-599"),
+        (
+            "{abort: {http2Error: a}}",
+            ".abort.http2Error: HTTP/2 abort fault injection not supported yet",
+        ),
+        (
+            "{abort: {grpcStatus: NONE}}",
+            (
+                '.abort.grpcStatus: gRPC status "NONE" is not supported.'
+                " See https://github.com/grpc/grpc/blob/master/doc/statuscodes.md for a list of supported codes,"
+                " for example 'NOT_FOUND'"
+            ),
+        ),
+        (
+            "{abort: {grpcStatus: NOT_FOUND}}",
+            ".abort.grpcStatus: gRPC needs HTTP/2, which this proxy does not speak; write httpStatus",
+        ),
+    ],
+)
+def test_a_wrong_fault_is_refused_in_istios_words(refused: Messages, fault: str, problem: str) -> None:
+    assert refused(virtual_service(routed(f"fault: {fault}"))) == [f"spec.http[0].fault{problem}"]
+
+
+CODES = "retriable-status-codes"
+DEFAULT = frozenset(("connect-failure", "refused-stream", "unavailable", "cancelled"))
+
+
+@pytest.mark.parametrize(
+    ("retries", "policy"),
+    [
+        ("~", RetryPolicy(2, on=DEFAULT)),
+        ("{}", RetryPolicy(0)),
+        ("{attempts: 0}", RetryPolicy(0)),
+        ("{attempts: 3}", RetryPolicy(3, on=DEFAULT)),
+        ("{attempts: 1, retryOn: ''}", RetryPolicy(1, on=DEFAULT)),
+        ("{attempts: 1, retryOn: '5xx,reset'}", RetryPolicy(1, on=frozenset(("5xx", "reset")))),
+        (
+            "{attempts: 1, retryOn: 'connect-failure,503,429'}",
+            RetryPolicy(1, on=frozenset(("connect-failure", CODES)), status_codes=frozenset((503, 429))),
+        ),
+        (
+            "{attempts: 1, perTryTimeout: 2s, backoff: 50ms, retryIgnorePreviousHosts: false}",
+            RetryPolicy(1, 2.0, ignore_previous_hosts=False, back_off_s=0.05),
+        ),
+        ("{attempts: 1, per_try_timeout: 2s, retryRemoteLocalities: true}", RetryPolicy(1, 2.0)),
+    ],
+)
+def test_retries_are_read(config: Callable[..., Config], retries: str, policy: RetryPolicy) -> None:
+    loaded = config(virtual_service(routed(f"retries: {retries}")))
+    assert loaded.virtual_hosts[0].routes[0].retries == policy
+
+
+@pytest.mark.parametrize(
+    ("retries", "problem"),
+    [
+        ("{attempts: -1}", ".attempts: attempts cannot be negative"),
+        *(
+            (f"{{{field}}}", ": http retry policy configured when attempts are set to 0 (disabled)")
+            for field in ("perTryTimeout: 1s", "retryOn: 5xx", "retryRemoteLocalities: false")
+        ),
+        ("{attempts: 1, retryOn: 'reset, 5xx'}", '.retryOn: " 5xx" is not a valid retryOn policy'),
+        ("{attempts: 1, retryOn: 'reset,'}", '.retryOn: "" is not a valid retryOn policy'),
+        ("{attempts: 1, retryOn: '599'}", '.retryOn: "599" is not a valid retryOn policy'),
+        ("{attempts: 1, retryOn: never}", '.retryOn: "never" is not a valid retryOn policy'),
+        ("{attempts: 1, perTryTimeout: 0s}", ".perTryTimeout: duration must be greater than 1ms"),
+        ("{attempts: 1, backoff: 1us}", ".backoff: only durations to ms precision are supported"),
+        ("{attempts: a}", '.attempts: must be of type integer: "string"'),
+    ],
+)
+def test_wrong_retries_are_refused_in_istios_words(refused: Messages, retries: str, problem: str) -> None:
+    assert refused(virtual_service(routed(f"retries: {retries}"))) == [f"spec.http[0].retries{problem}"]
+
+
+HASHED = """
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: v1}
+spec: {host: v1, trafficPolicy: {loadBalancer: {consistentHash: {useSourceIp: true}}}}
+---
+"""
+
+
+def test_where_a_hash_says_which_host_it_is_a_retry_may_go_to_it_again(
+    config: Callable[..., Config],
+) -> None:
+    def route_of(text: str) -> Route:
+        return config(text).virtual_hosts[0].routes[0]
+
+    text = virtual_service(routed(""))
+    assert route_of(text).retries.ignore_previous_hosts
+    assert not route_of(HASHED + text).retries.ignore_previous_hosts
+
+
+@pytest.mark.parametrize(
+    ("cors", "policy"),
+    [
+        ("{}", CorsPolicy()),
+        (
+            "{allowOrigins: [{exact: 'https://a'}, {prefix: 'https://b'}, {regex: 'https://.*'}]}",
+            CorsPolicy(
+                allow_origins=(
+                    StringMatch("exact", "https://a"),
+                    StringMatch("prefix", "https://b"),
+                    StringMatch("regex", "https://.*"),
+                )
+            ),
+        ),
+        ("{allowOrigin: ['*']}", CorsPolicy(allow_origins=(StringMatch("exact", "*"),))),
+        ("{allowOrigin: [a], allowOrigins: []}", CorsPolicy()),
+        (
+            (
+                "{allowMethods: [GET, POST], allowHeaders: [X-A, '*'], exposeHeaders: [x-b], maxAge: 24h,"
+                " allowCredentials: true, unmatchedPreflights: IGNORE}"
+            ),
+            CorsPolicy(
+                (), "GET,POST", "X-A,*", "x-b", "86400", allow_credentials=True, forward_unmatched=False
+            ),
+        ),
+        ("{allow_methods: [PUT], unmatched_preflights: FORWARD}", CorsPolicy(allow_methods="PUT")),
+    ],
+)
+def test_a_policy_is_read(route: Callable[..., Route], cors: str, policy: CorsPolicy) -> None:
+    assert route(f"corsPolicy: {cors}").cors == policy
+
+
+@pytest.mark.parametrize(
+    ("cors", "problem"),
+    [
+        ("{allowMethods: [FETCH]}", '.allowMethods[0]: "FETCH" is not a supported HTTP method'),
+        ("{allowOrigins: [{}]}", ".allowOrigins[0]: '' is not a valid match type for CORS allow origins"),
+        (
+            "{allowOrigins: [{exact: ''}]}",
+            ".allowOrigins[0]: '' is not a valid match type for CORS allow origins",
+        ),
+        (
+            "{allowOrigins: [{regex: '['}]}",
+            (
+                '.allowOrigins[0]: "corsPolicy.allowOrigins": error parsing regexp: missing ]: [;'
+                " Istio uses RE2 style regex-based match (https://github.com/google/re2/wiki/Syntax)"
+            ),
+        ),
+        ("{allowHeaders: [a b]}", ".allowHeaders[0]: header name a b is not a valid header name"),
+        ("{exposeHeaders: ['']}", ".exposeHeaders[0]: header name cannot be empty"),
+        ("{maxAge: 1500ms}", ".maxAge: max_age duration is accurate only to seconds precision"),
+        ("{max_age: 1500ms}", ".max_age: max_age duration is accurate only to seconds precision"),
+        ("{maxAge: 0s}", ".maxAge: duration must be greater than 1ms"),
+        (
+            "{unmatchedPreflights: DROP}",
+            '.unmatchedPreflights: "DROP" is not one of UNSPECIFIED, FORWARD, IGNORE',
+        ),
+    ],
+)
+def test_a_wrong_policy_is_refused_in_istios_words(refused: Messages, cors: str, problem: str) -> None:
+    assert refused(virtual_service(routed(f"corsPolicy: {cors}"))) == [f"spec.http[0].corsPolicy{problem}"]

@@ -17,7 +17,7 @@ from mirror_proxy.config.model import (
     Share,
     StringMatch,
 )
-from tests.config.istio.conftest import Told, routed, virtual_service
+from tests.config.istio.conftest import Messages, routed, virtual_service
 
 Routes = Callable[..., tuple[Route, ...]]
 LEFT_OUT = "left out of shop: its match is no part of what route shop[0] takes"
@@ -159,7 +159,7 @@ def test_a_match_that_is_no_part_of_the_roots_is_left_out_with_a_warning(
     ],
 )
 def test_a_delegate_that_cannot_be_reached_is_refused(
-    refused: Told, spec: str, root: str, problem: str
+    refused: Messages, spec: str, root: str, problem: str
 ) -> None:
     text = virtual_service(f"- {{{root}}}") + delegate(routed(""), spec)
     assert f"spec.http[0].delegate: {problem}" in refused(text)
@@ -178,11 +178,11 @@ def test_a_delegate_exported_to_the_roots_namespace_is_reached(config: Callable[
         ("tcp: [{}]", "spec.tcp: delegate virtual service must have no tcp route specified"),
     ],
 )
-def test_a_delegate_says_nothing_of_its_own_reach(refused: Told, spec: str, problem: str) -> None:
+def test_a_delegate_says_nothing_of_its_own_reach(refused: Messages, spec: str, problem: str) -> None:
     assert problem in refused(virtual_service(f"- {{{DELEGATE}}}") + delegate(routed(""), spec))
 
 
-def test_a_delegate_does_not_delegate(refused: Told) -> None:
+def test_a_delegate_does_not_delegate(refused: Messages) -> None:
     leaves = "- {delegate: {name: x}}"
     assert "spec.http[0]: delegate HTTP route cannot contain delegate" in refused(
         virtual_service(f"- {{{DELEGATE}}}") + delegate(leaves)
@@ -190,7 +190,7 @@ def test_a_delegate_does_not_delegate(refused: Told) -> None:
 
 
 def test_a_delegate_that_nobody_names_is_warned_of_and_refused_when_there_is_nothing_else(
-    warned: Told, refused: Told
+    warned: Messages, refused: Messages
 ) -> None:
     lone = "has no hosts, and no other VirtualService delegates to it"
     assert warned(virtual_service(routed("")) + delegate(routed("")))[0].endswith(f"team/team: {lone}")

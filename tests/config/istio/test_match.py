@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mirror_proxy.config.model import FieldMatch, Match, StringMatch
-from tests.config.istio.conftest import Http, Told, routed, virtual_service
+from tests.config.istio.conftest import Http, Messages, routed, virtual_service
 
 LONG = "a" * 1025
 SYNTAX = "Istio uses RE2 style regex-based match (https://github.com/google/re2/wiki/Syntax)"
@@ -62,7 +62,7 @@ def test_a_block_becomes_a_match(http: Http, block: str, match: Match) -> None:
     assert route.matches == (match,)
 
 
-def test_snake_case_is_read_with_a_warning_and_camel_case_wins(http: Http, warned: Told) -> None:
+def test_snake_case_is_read_with_a_warning_and_camel_case_wins(http: Http, warned: Messages) -> None:
     block = "match: [{ignore_uri_case: false, ignoreUriCase: true, uri: {exact: /a}}]"
     (route,) = http(routed(block))
     assert route.matches[0].path == StringMatch("exact", "/a", ignore_case=True)
@@ -71,7 +71,9 @@ def test_snake_case_is_read_with_a_warning_and_camel_case_wins(http: Http, warne
     ]
 
 
-def test_a_regex_of_a_star_tests_for_presence_where_a_mesh_would_refuse_it(http: Http, warned: Told) -> None:
+def test_a_regex_of_a_star_tests_for_presence_where_a_mesh_would_refuse_it(
+    http: Http, warned: Messages
+) -> None:
     fields = routed("match: [{headers: {a: {regex: '*'}}}]")
     assert http(fields)[0].matches == (Match(headers=(FieldMatch("a", StringMatch("present")),)),)
     (warning,) = warned(virtual_service(fields))
@@ -138,7 +140,7 @@ def test_a_regex_of_a_star_tests_for_presence_where_a_mesh_would_refuse_it(http:
         ),
     ],
 )
-def test_a_wrong_block_is_refused_in_istios_words(refused: Told, block: str, problem: str) -> None:
+def test_a_wrong_block_is_refused_in_istios_words(refused: Messages, block: str, problem: str) -> None:
     assert f"spec.http[0].match[0]{problem}" in refused(virtual_service(routed(f"match: [{block}]")))
 
 
@@ -155,7 +157,7 @@ def test_a_wrong_block_is_refused_in_istios_words(refused: Told, block: str, pro
         ("[web]", "this proxy checks no JWT, and cannot route by its claims (key: @request.auth.claims[a])"),
     ],
 )
-def test_claims_are_not_routed_by(refused: Told, gateways: str, problem: str) -> None:
+def test_claims_are_not_routed_by(refused: Messages, gateways: str, problem: str) -> None:
     spec = f"hosts: [v1]\n  gateways: {gateways}"
     text = virtual_service(routed("match: [{withoutHeaders: {'@request.auth.claims[a]': {}}}]"), spec=spec)
     assert refused(text) == [f"spec.http[0].match[0]: {problem}"]
@@ -199,7 +201,7 @@ def test_a_block_for_another_proxy_is_left_out_and_its_rule_with_it(
     assert [route.name for route in routes] == (["special"] if is_meant else ["rest"])
 
 
-def test_a_block_for_another_port_is_warned_of(warned: Told) -> None:
+def test_a_block_for_another_port_is_warned_of(warned: Messages) -> None:
     assert warned(virtual_service(TWO_WAYS % "port: 80")) == [
         (
             "spec.http[0].match[0]: match left out: its port 80 is not 8080;"
@@ -221,7 +223,7 @@ def test_what_comes_after_a_block_that_takes_everything_is_left_out(http: Http) 
     assert route.matches == (Match(path=StringMatch("exact", "/a")), Match(path=StringMatch("prefix", "/")))
 
 
-def test_a_legacy_gateway_name_is_warned_of(warned: Told) -> None:
+def test_a_legacy_gateway_name_is_warned_of(warned: Messages) -> None:
     text = virtual_service(routed(""), spec="hosts: [v1]\n  gateways: [web.ns.svc.cluster.local]")
     assert warned(text) == [
         (

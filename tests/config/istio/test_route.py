@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from mirror_proxy.config.model import Config, Destination, HeaderOps, Rewrite, Route
-from tests.config.istio.conftest import TO_V1, Http, Told, routed, virtual_service
+from tests.config.istio.conftest import TO_V1, Http, Messages, routed, virtual_service
 
 One = Callable[..., Route]
 
@@ -122,7 +122,7 @@ def test_a_doubled_percent_sign_is_one(route: One, value: str, read: str) -> Non
         ('"a\\x01"', "header value configuration 'a\\x01' is invalid"),
     ],
 )
-def test_a_wrong_header_value_is_refused(refused: Told, value: str, problem: str) -> None:
+def test_a_wrong_header_value_is_refused(refused: Messages, value: str, problem: str) -> None:
     fields = f"headers: {{response: {{set: {{a: {value}}}}}}}"
     assert refused(virtual_service(routed(fields))) == [f"spec.http[0].headers.response.set.a: {problem}"]
 
@@ -144,7 +144,7 @@ def test_a_wrong_header_value_is_refused(refused: Told, value: str, problem: str
         ("response", "{set: {Content-Length: '1'}}", "the proxy itself frames each message"),
     ],
 )
-def test_a_wrong_header_name_is_refused(refused: Told, side: str, change: str, problem: str) -> None:
+def test_a_wrong_header_name_is_refused(refused: Messages, side: str, change: str, problem: str) -> None:
     (found,) = refused(virtual_service(routed(f"headers: {{{side}: {change}}}")))
     assert found.endswith(problem)
 
@@ -191,11 +191,11 @@ REWRITE = "rewrite: {uri: /a}"
         (f"name: r, {TO_V1}, delegate: {{name: a}}", "root HTTP route r must not specify route"),
     ],
 )
-def test_what_contradicts_itself_is_refused(refused: Told, item: str, problem: str) -> None:
+def test_what_contradicts_itself_is_refused(refused: Messages, item: str, problem: str) -> None:
     assert f"spec.http[0]: {problem}" in refused(virtual_service(f"- {{{item}}}"))
 
 
-def test_all_contradictions_are_told_at_once(refused: Told) -> None:
+def test_all_contradictions_are_told_at_once(refused: Messages) -> None:
     assert len(refused(virtual_service(f"- {{{REDIRECT}, {TO_V1}, {FAULT}, {REWRITE}}}\n- {{}}"))) == 4
 
 
@@ -243,12 +243,12 @@ def test_all_contradictions_are_told_at_once(refused: Told) -> None:
         (f"{TO_V1}, delegates: {{}}", 'delegates: unknown field "delegates"; did you mean "delegate"?'),
     ],
 )
-def test_a_wrong_part_is_refused(refused: Told, item: str, problem: str) -> None:
+def test_a_wrong_part_is_refused(refused: Messages, item: str, problem: str) -> None:
     assert f"spec.http[0].{problem}" in refused(virtual_service(f"- {{{item}}}"))
 
 
 def test_a_mirror_beside_an_answer_of_the_proxys_own_does_nothing_and_is_warned_of(
-    http: Http, warned: Told
+    http: Http, warned: Messages
 ) -> None:
     text = f"- {{{REDIRECT}, mirror: {{host: v2}}}}"
     assert http(text)[0].mirrors == ()
@@ -260,14 +260,14 @@ def test_a_mirror_beside_an_answer_of_the_proxys_own_does_nothing_and_is_warned_
 @pytest.mark.parametrize(
     "percent", ["mirrorPercentage: {value: 1}", "mirrorPercentage: {}", "mirror_percent: 1"]
 )
-def test_a_percentage_of_no_mirror_does_nothing_and_is_warned_of(warned: Told, percent: str) -> None:
+def test_a_percentage_of_no_mirror_does_nothing_and_is_warned_of(warned: Messages, percent: str) -> None:
     mirrors = "mirrors: [{destination: {host: v2, port: {number: 80}}}]"
     assert warned(virtual_service(f"- {{{TO_V1}, {percent}, {mirrors}}}"))[-1] == (
         "spec.http[0]: mirrorPercentage has no effect without mirror; each of mirrors has a percentage of its own"
     )
 
 
-def test_a_mirror_that_is_one_of_the_destinations_is_warned_of(warned: Told) -> None:
+def test_a_mirror_that_is_one_of_the_destinations_is_warned_of(warned: Messages) -> None:
     text = weighted(", weight: 9", ", weight: 1") + "  mirror: {host: v2, port: {number: 80}}"
     assert warned(virtual_service(text)) == [
         "spec.http[0].mirror: the mirror shop[0]/v2 is one of the route's own destinations, v2:80"

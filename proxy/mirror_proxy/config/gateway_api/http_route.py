@@ -22,7 +22,7 @@ from mirror_proxy.config.gateway_api.names import (
     VERSIONS,
     AtMost,
 )
-from mirror_proxy.config.gateway_api.precedence import Block, HttpRoute, Rule
+from mirror_proxy.config.gateway_api.precedence import HttpRoute, HttpRouteRule, RuleMatch
 from mirror_proxy.config.istio.headers import then
 from mirror_proxy.config.istio.names import SERVICE_SUFFIX
 from mirror_proxy.config.model import (
@@ -108,13 +108,13 @@ def _rule(place: Place, matches: tuple[Match, ...] = EVERY_REQUEST, **values: An
     if place.get("backendRefs") and "destinations" not in values:
         return INVALID
     filters: Filters = values.get("filters", NO_FILTERS)
-    blocks = [Block(match, (match,)) for match in matches or EVERY_REQUEST]
+    rule_matches = [RuleMatch(match, (match,)) for match in matches or EVERY_REQUEST]
     redirect, redirected = filters.one("RequestRedirect", (None, None))
     rewrite, rewritten = filters.one("URLRewrite", NO_HOST_CHANGE)
     for name, change in (("RequestRedirect", redirected), ("URLRewrite", rewritten)):
         if change and change[0] == PREFIX:
-            blocks = [_segmented(name, matches or EVERY_REQUEST, change[1])]
-            change = (PREFIX, _replacement(blocks[0], change[1]))  # noqa: PLW2901  with its slashes put right
+            rule_matches = [_segmented(name, matches or EVERY_REQUEST, change[1])]
+            change = (PREFIX, _replacement(rule_matches[0], change[1]))  # noqa: PLW2901  with its slashes put right
         if change and redirect:
             redirect = _redirected(redirect, change)
         elif change:
@@ -135,7 +135,7 @@ def _rule(place: Place, matches: tuple[Match, ...] = EVERY_REQUEST, **values: An
         redirect=redirect,
         cors=filters.one("CORS"),
     )
-    return Rule(_with_destinations(route, values), tuple(blocks))
+    return HttpRouteRule(_with_destinations(route, values), tuple(rule_matches))
 
 
 def _with_destinations(route: RouteRule, values: dict[str, Any]) -> RouteRule:
@@ -170,8 +170,8 @@ def _redirected(redirect: Redirect, change: PathChange) -> Redirect:
     return replace(redirect, path=path) if kind == FULL else replace(redirect, prefix=path)
 
 
-def _segmented(name: str, matches: tuple[Match, ...], replacement: str) -> Block:
-    """Return the one block of a rule that replaces a prefix.
+def _segmented(name: str, matches: tuple[Match, ...], replacement: str) -> RuleMatch:
+    """Return the one match of a rule that replaces a prefix.
 
     A prefix that goes without replacement leaves the slash: `/a` and `/a/` become `/`, and `/a/b` is `/b`.
     """
@@ -181,15 +181,15 @@ def _segmented(name: str, matches: tuple[Match, ...], replacement: str) -> Block
             f"When using {name} filter with path.replacePrefixMatch, exactly one PathPrefix match must be specified"
         )
     if match.path == EVERY_PATH or replacement.strip("/"):
-        return Block(match, (match,))
+        return RuleMatch(match, (match,))
     prefix = match.path.value
     paths = (StringMatch("exact", prefix), StringMatch("prefix", f"{prefix}/"))
-    return Block(match, tuple(replace(match, path=path) for path in paths))
+    return RuleMatch(match, tuple(replace(match, path=path) for path in paths))
 
 
-def _replacement(block: Block, replacement: str) -> str:
-    """Return what comes in place of all that the block's conditions take of the path."""
-    ends_with_slash = block.written.path == EVERY_PATH or not replacement.strip("/")
+def _replacement(rule_match: RuleMatch, replacement: str) -> str:
+    """Return the replacement for everything that the match's conditions take of the path."""
+    ends_with_slash = rule_match.written.path == EVERY_PATH or not replacement.strip("/")
     return replacement.removesuffix("/") + ("/" if ends_with_slash else "")
 
 
@@ -273,11 +273,13 @@ def read(document: Document, problems: Problems) -> HttpRoute | None:
     spec = DOCUMENT.read(place)
     if spec is INVALID:
         return None
-    rules: tuple[Rule, ...] = spec.get("rules", ())
+    rules: tuple[HttpRouteRule, ...] = spec.get("rules", ())
     written = place.at("spec").get("rules")
     if written is None:
         rules = (
-            Rule(RouteRule(place, direct_response=NO_BACKEND), (Block(EVERY_REQUEST[0], EVERY_REQUEST),)),
+            HttpRouteRule(
+                RouteRule(place, direct_response=NO_BACKEND), (RuleMatch(EVERY_REQUEST[0], EVERY_REQUEST),)
+            ),
         )
     else:
         _check_rules(written, rules)
@@ -291,8 +293,8 @@ def read(document: Document, problems: Problems) -> HttpRoute | None:
     )
 
 
-def _check_rules(place: Place, rules: tuple[Rule, ...]) -> None:
-    if sum(len(rule.blocks) for rule in rules) > MAX_MATCHES:
+def _check_rules(place: Place, rules: tuple[HttpRouteRule, ...]) -> None:
+    if sum(len(rule.matches) for rule in rules) > MAX_MATCHES:
         place.refuse(
             "While 16 rules and 64 matches per rule are allowed,"
             " the total number of matches across all rules in a route must be less than 128"
@@ -316,7 +318,7 @@ def _hosts_of(spec: dict[str, Any], namespace: str) -> tuple[str, ...]:
     return (*services, *(spec.get("hosts") or ("*",)))
 
 
-def _in_document(rule: Rule, index: int, document: Document) -> Rule:
+def _in_document(rule: HttpRouteRule, index: int, document: Document) -> HttpRouteRule:
     """Return a rule with a name, and its short hosts completed with the namespace of its document."""
     route = rule.route
     return replace(

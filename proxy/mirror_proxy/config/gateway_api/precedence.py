@@ -1,6 +1,6 @@
-"""Precedence: in which order the rules of all HTTPRoutes are tried, host by host.
+"""Precedence: the order in which the rules of all HTTPRoutes are tried, host by host.
 
-The most particular match comes first, whatever document it stands in. Sources: kubernetes-sigs/gateway-api
+The most specific match comes first, in whichever document it is. Sources: kubernetes-sigs/gateway-api
 apis/v1/httproute_types.go (HTTPRouteRule.matches), istio pilot/pkg/config/kube/gateway/conversion.go
 (`sortHTTPRoutes`: regular expressions after prefixes) and route.go (`SortVHostRoutes`: what takes all, last).
 """
@@ -20,19 +20,19 @@ NEVER = "~"  # sorts after every timestamp
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
-    """One match as written, and the blocks of conditions it becomes."""
+class RuleMatch:
+    """One match as written, and the model's matches that it becomes."""
 
     written: Match
     conditions: tuple[Match, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """One rule: what becomes of a request (`route`, without matches) that one of its blocks takes."""
+class HttpRouteRule:
+    """One rule: what becomes of a request (`route`, without matches) that one of its matches takes."""
 
     route: RouteRule
-    blocks: tuple[Block, ...]
+    matches: tuple[RuleMatch, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +44,16 @@ class HttpRoute:
     namespace: str
     created: str
     hosts: tuple[str, ...]
-    rules: tuple[Rule, ...]
+    rules: tuple[HttpRouteRule, ...]
 
     @property
     def age(self) -> tuple[str, str]:
-        """What decides between equally particular matches: the oldest, then the first by name."""
+        """The order of equally specific matches: the oldest, then the first by name."""
         return self.created or NEVER, f"{self.namespace}/{self.name}"
 
 
-def particularity(match: Match) -> tuple[int, ...]:
-    """Return how particular a match is; the smaller, the earlier it is tried."""
+def specificity(match: Match) -> tuple[int, ...]:
+    """Return how specific a match is; the smaller, the earlier it is tried."""
     path = match.path
     return (
         int(match.is_catch_all),
@@ -87,11 +87,11 @@ def _host_rule(hosts: Sequence[str], routes: Sequence[HttpRoute]) -> HostRule:
     )
 
 
-def _ordered(rules: Sequence[Rule]) -> Iterator[RouteRule]:
+def _ordered(rules: Sequence[HttpRouteRule]) -> Iterator[RouteRule]:
     """Yield each rule at the place of its matches; one whose matches are tried apart is yielded in parts."""
     tried = sorted(
-        ((rule, number, block) for rule in rules for number, block in enumerate(rule.blocks)),
-        key=lambda trial: particularity(trial[2].written),
+        ((rule, number, match) for rule in rules for number, match in enumerate(rule.matches)),
+        key=lambda trial: specificity(trial[2].written),
     )
     runs = [list(run) for _, run in itertools.groupby(tried, key=lambda trial: id(trial[0]))]
     parts: dict[int, int] = {}
@@ -100,5 +100,5 @@ def _ordered(rules: Sequence[Rule]) -> Iterator[RouteRule]:
     for run in runs:
         rule, number, _ = run[0]
         name = rule.route.name if parts[id(rule)] == 1 else f"{rule.route.name}.{number}"
-        matches = tuple(match for _, _, block in run for match in block.conditions)
+        matches = tuple(one for _, _, match in run for one in match.conditions)
         yield replace(rule.route, name=name, matches=matches)

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TypeVar
 
-from mirror_proxy.config.istio.match import Block
-from mirror_proxy.config.istio.route import HttpRoute
+from mirror_proxy.config.istio.match import MatchRequest
+from mirror_proxy.config.istio.route import IstioRoute
 from mirror_proxy.config.model import StringMatch
 
 V = TypeVar("V")
@@ -21,32 +21,34 @@ INHERITED = (
 )
 
 
-def merge(root: HttpRoute, leaf: HttpRoute) -> HttpRoute | None:
+def merge(root: IstioRoute, leaf: IstioRoute) -> IstioRoute | None:
     """Return the delegate's route within the root's, or None when their matches exclude each other."""
-    blocks = _blocks(root.blocks, leaf.blocks)
-    if blocks is None:
+    match_requests = _match_requests(root.match_requests, leaf.match_requests)
+    if match_requests is None:
         return None
     inherited = {key: getattr(root, key) for key in INHERITED if getattr(leaf, key) is None}
-    return replace(leaf, name=_joined(root.name, leaf.name), blocks=blocks, **inherited)
+    return replace(leaf, name=_joined(root.name, leaf.name), match_requests=match_requests, **inherited)
 
 
 def _joined(root: str, leaf: str) -> str:
     return "-".join(filter(None, (root, leaf)))
 
 
-def _blocks(roots: tuple[Block, ...], leaves: tuple[Block, ...]) -> tuple[Block, ...] | None:
+def _match_requests(
+    roots: tuple[MatchRequest, ...], leaves: tuple[MatchRequest, ...]
+) -> tuple[MatchRequest, ...] | None:
     if not (roots and leaves):
         return roots or leaves
-    merged: list[Block] = []
+    merged: list[MatchRequest] = []
     for leaf in leaves:
-        found = [_block(root, leaf) for root in roots if not _excludes(root, leaf)]
+        found = [_match_request(root, leaf) for root in roots if not _excludes(root, leaf)]
         if not found:
             return None
         merged += found
     return tuple(merged)
 
 
-def _block(root: Block, leaf: Block) -> Block:
+def _match_request(root: MatchRequest, leaf: MatchRequest) -> MatchRequest:
     return replace(
         leaf,
         name=_joined(root.name, leaf.name),
@@ -70,7 +72,7 @@ def _laid_over(
     return tuple(sorted({**dict(lower), **dict(upper)}.items(), key=lambda pair: pair[0]))
 
 
-def _excludes(root: Block, leaf: Block) -> bool:
+def _excludes(root: MatchRequest, leaf: MatchRequest) -> bool:
     """Tell whether the leaf may take a request that the root does not (`hasConflict`)."""
     return (
         any(_is_wider(one, other) for one, other in _pairs(root, leaf))
@@ -82,7 +84,7 @@ def _excludes(root: Block, leaf: Block) -> bool:
     )
 
 
-def _pairs(root: Block, leaf: Block) -> Iterator[tuple[StringMatch | None, StringMatch | None]]:
+def _pairs(root: MatchRequest, leaf: MatchRequest) -> Iterator[tuple[StringMatch | None, StringMatch | None]]:
     yield root.uri, leaf.uri
     yield root.scheme, leaf.scheme
     yield root.method, leaf.method

@@ -1,4 +1,8 @@
-"""Fields: what the tables of Istio's kinds share: durations, texts, fields not acted on here, and presence."""
+"""Fields: the types that the tables of Istio's kinds share: durations, texts, StringMatch, ignored fields, presence.
+
+Messages are istiod's. Sources: istio/api StringMatch, istio pkg/config/validation/virtualservice.go
+(`validateStringMatch`), pilot/pkg/networking/core/route/route.go (`canBeConvertedToPresentMatch`).
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,15 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from mirror_proxy.config.model import StringMatch
 from mirror_proxy.config.node import Place
-from mirror_proxy.config.schema import Scalar, duration
+from mirror_proxy.config.schema import INVALID, TEXT, Field, Record, Scalar, duration
+from mirror_proxy.regex import Pattern, PatternError
 
 LONGEST_S = 2**63 // 10**9  # Go's time.Duration holds no more
+MAX_REGEX = 1024
+SYNTAX = "Istio uses RE2 style regex-based match (https://github.com/google/re2/wiki/Syntax)"
+PRESENT = StringMatch("present")
 
 
 def go_duration(least_s: float = 0.001) -> Scalar:
@@ -38,7 +47,7 @@ NAME = Scalar(("string",), _printable)  # it stands in headers, logs and metrics
 
 @dataclass(frozen=True, slots=True)
 class Unheeded:
-    """A field without effect here, which is said."""
+    """A field without effect here; it is accepted with a warning."""
 
     message: str = "has no effect here"
 
@@ -60,3 +69,48 @@ def is_written(place: Place, *keys: str) -> bool:
 @functools.cache
 def _snake(key: str) -> str:
     return re.sub(r"[A-Z]", lambda found: f"_{found[0].lower()}", key)
+
+
+def check_regex(text: str, where: str) -> str:
+    """Return a regular expression that RE2 takes; raise ValueError in istiod's words."""
+    if len(text) > MAX_REGEX:
+        raise ValueError(f'"{where}": regex is too large, max length allowed is {MAX_REGEX}')
+    try:
+        Pattern(text)
+    except PatternError as error:
+        raise ValueError(f'"{where}": error parsing regexp: {error}; {SYNTAX}') from error
+    return text
+
+
+def string_match(where: str, *, empty_prefix: bool = False, star: str = "") -> Record:
+    """Return the type of a StringMatch, read as the model's; one without a condition is `present`.
+
+    `where` is what messages call it. With `star` (`taken` or `warned`) the regex `*`, which is none, tests for
+    presence; istiod's admission refuses it where it is warned of.
+    """
+
+    def build(place: Place, **values: str) -> Any:
+        if len(values) > 1:
+            place.refuse(
+                "must validate one and only one schema (oneOf)", "give one of exact, prefix and regex"
+            )
+            return INVALID
+        for kind, text in values.items():
+            return _one(place, kind, text)
+        return PRESENT
+
+    def _one(place: Place, kind: str, text: str) -> StringMatch:
+        if kind == "prefix" and not text and not empty_prefix:
+            raise ValueError(f'"{where}": prefix string match should not be empty')
+        if kind == "regex" and not text:
+            raise ValueError(f'"{where}": regex string match should not be empty')
+        if kind == "regex" and text == "*" and star:
+            if star == "warned":
+                place.warn("a mesh would refuse the regex *, here it tests for presence", "write {} instead")
+            return PRESENT
+        if kind == "regex":
+            check_regex(text, where)
+        return StringMatch(kind, text)
+
+    fields = tuple(Field(kind, kind, TEXT) for kind in ("exact", "prefix", "regex"))
+    return Record(build, fields, placed=True)

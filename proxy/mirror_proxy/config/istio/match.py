@@ -1,7 +1,7 @@
-"""Match: one block of conditions of a route, as written, and the model's Match that it becomes.
+"""Match: one item of a route's `match`, as written, and the model's Match that it becomes.
 
 Conditions on the proxy rather than on the request (port, gateways, sourceLabels, sourceNamespace) are decided
-here, from its `Standpoint`. Sources: istio/api HTTPMatchRequest, istio pkg/config/validation/virtualservice.go
+here, from its `ProxyNode`. Sources: istio/api HTTPMatchRequest, istio pkg/config/validation/virtualservice.go
 (`validateHTTPRouteMatchRequest`), pilot/pkg/networking/core/route/route.go (`TranslateRouteMatch`).
 """
 
@@ -12,11 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mirror_proxy.config.headers import TOKEN
-from mirror_proxy.config.istio.fields import NAME
-from mirror_proxy.config.istio.gateway import GATEWAYS
+from mirror_proxy.config.istio.fields import NAME, PRESENT, string_match
 from mirror_proxy.config.istio.names import LABELS, is_label, port_number
-from mirror_proxy.config.istio.standpoint import Standpoint
-from mirror_proxy.config.istio.text import PRESENT, string_match
+from mirror_proxy.config.istio.proxy_node import GATEWAYS, ProxyNode
 from mirror_proxy.config.model import FieldMatch, Match, StringMatch
 from mirror_proxy.config.node import Place
 from mirror_proxy.config.schema import BOOLEAN, INVALID, Field, Ignored, Record, Scalar
@@ -27,8 +25,8 @@ PSEUDO_HEADERS = frozenset((":method", ":scheme", ":authority", ":path", ":statu
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
-    """One item of `match`, as written; all of it must hold."""
+class MatchRequest:
+    """One item of `match`, as written (Istio's HTTPMatchRequest); all its conditions must hold."""
 
     place: Place
     name: str = ""
@@ -47,19 +45,19 @@ class Block:
 
     @property
     def conditions(self) -> tuple[Any, ...]:
-        """All that makes it differ from another block: everything but name and place."""
+        """Everything that makes it differ from another item: all but name and place."""
         return (
             *(self.uri, self.scheme, self.method, self.authority, self.headers, self.without_headers),
             *(self.query, self.ignores_case, self.port, self.source_labels, self.source_namespace),
             self.gateways,
         )
 
-    def seen_from(self, standpoint: Standpoint) -> Match | None:
-        """Return what it asks of a request, or None when it is not meant for this proxy; reports why not."""
-        if not self._is_meant_for(standpoint):
+    def for_proxy(self, proxy: ProxyNode) -> Match | None:
+        """Return its conditions on a request, or None when it is not meant for this proxy; reports why not."""
+        if not self._is_meant_for(proxy):
             return None
-        if self.port and self.port not in standpoint.ports:
-            ports = " or ".join(map(str, standpoint.ports))
+        if self.port and self.port not in proxy.ports:
+            ports = " or ".join(map(str, proxy.ports))
             self.place.warn(
                 f"match left out: its port {self.port} is not {ports}",
                 "--service-port says which port of the service this proxy stands for",
@@ -77,25 +75,25 @@ class Block:
                 *(FieldMatch(name.lower(), value, invert=True) for name, value in self.without_headers),
             ),
             query=tuple(FieldMatch(name, value) for name, value in self.query),
-            port=self.port if len(standpoint.ports) > 1 and self.port else None,
+            port=self.port if len(proxy.ports) > 1 and self.port else None,
         )
 
     @property
     def claims(self) -> tuple[str, ...]:
-        """The claims of a JWT that it asks for."""
+        """The claims of a JWT in its conditions."""
         return tuple(name for name, _ in (*self.headers, *self.without_headers) if name.startswith(CLAIMS))
 
-    def _is_meant_for(self, standpoint: Standpoint) -> bool:
+    def _is_meant_for(self, proxy: ProxyNode) -> bool:
         if self.gateways:
-            return standpoint.is_any_of(self.gateways)
-        if self.source_labels and standpoint.labels is None:
+            return proxy.is_any_of(self.gateways)
+        if self.source_labels and proxy.labels is None:
             self.place.at("sourceLabels" if self.place.get("sourceLabels") else "source_labels").refuse(
                 "sourceLabels are compared with the proxy's own labels, and it was not told any",
                 "give --workload-labels K=V,...",
             )
-        if not standpoint.bears(self.source_labels):
+        if not proxy.bears(self.source_labels):
             return False
-        return self.source_namespace in {"", standpoint.namespace}
+        return self.source_namespace in {"", proxy.namespace}
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,14 +152,14 @@ def _port(number: int) -> int:
     return port_number(number) if number else 0
 
 
-def _block(place: Place, **values: Any) -> Block:
+def _match_request(place: Place, **values: Any) -> MatchRequest:
     if values.get("uri") == PRESENT:
         del values["uri"]
-    return Block(place, **values)
+    return MatchRequest(place, **values)
 
 
-BLOCK = Record(
-    _block,
+MATCH_REQUEST = Record(
+    _match_request,
     (
         Field("name", "name", NAME),
         Field("uri", "uri", string_match("uri", empty_prefix=True)),

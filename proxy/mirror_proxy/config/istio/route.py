@@ -11,8 +11,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mirror_proxy.config.istio.action import DIRECT_RESPONSE, FROM_REQUEST_PORT, REDIRECT, REWRITE
-from mirror_proxy.config.istio.cors import CORS
+from mirror_proxy.config.istio.action import (
+    CORS,
+    DIRECT_RESPONSE,
+    FAULT,
+    FROM_REQUEST_PORT,
+    REDIRECT,
+    RETRIES,
+    REWRITE,
+)
 from mirror_proxy.config.istio.destination import (
     DESTINATIONS,
     MIRROR_PERCENT,
@@ -20,14 +27,11 @@ from mirror_proxy.config.istio.destination import (
     MIRRORS,
     TARGET,
 )
-from mirror_proxy.config.istio.fault import FAULT
 from mirror_proxy.config.istio.fields import NAME, go_duration
-from mirror_proxy.config.istio.gateway import full_name
 from mirror_proxy.config.istio.headers import HEADERS, Headers, then
-from mirror_proxy.config.istio.match import BLOCK, Block
+from mirror_proxy.config.istio.match import MATCH_REQUEST, MatchRequest
 from mirror_proxy.config.istio.names import HUNDRED
-from mirror_proxy.config.istio.retries import RETRIES
-from mirror_proxy.config.istio.standpoint import Standpoint
+from mirror_proxy.config.istio.proxy_node import ProxyNode, full_name
 from mirror_proxy.config.model import (
     CorsPolicy,
     DirectResponse,
@@ -54,12 +58,12 @@ class DelegateRef:
 
 
 @dataclass(frozen=True, slots=True)
-class HttpRoute:
-    """One item of `spec.http`; None is not written."""
+class IstioRoute:
+    """One item of `spec.http` (Istio's HTTPRoute); None is not written."""
 
     place: Place
     name: str = ""
-    blocks: tuple[Block, ...] = ()
+    match_requests: tuple[MatchRequest, ...] = ()
     destinations: tuple[DestinationRef, ...] = ()
     redirect: Redirect | None = None
     direct_response: DirectResponse | None = None
@@ -75,17 +79,17 @@ class HttpRoute:
     cors: CorsPolicy | None = None
     headers: Headers | None = None
 
-    def in_namespace(self, namespace: str) -> HttpRoute:
+    def in_namespace(self, namespace: str) -> IstioRoute:
         """Return it with its short hosts and gateways completed by the namespace of its document."""
-        blocks = tuple(
+        match_requests = tuple(
             replace(one, gateways=tuple(full_name(name, namespace) for name in one.gateways))
             if one.gateways
             else one
-            for one in self.blocks
+            for one in self.match_requests
         )
         return replace(
             self,
-            blocks=blocks,
+            match_requests=match_requests,
             destinations=tuple(
                 replace(one, target=replace(one.target, namespace=namespace)) for one in self.destinations
             ),
@@ -101,14 +105,14 @@ class HttpRoute:
             yield MirrorRef(self.mirror, *(self.mirror_percentage or self.mirror_percent or whole))
         yield from self.mirrors or ()
 
-    def seen_from(self, standpoint: Standpoint, name: str) -> RouteRule | None:
-        """Return the rule called `name` that it is for this proxy, or None when none of its blocks is meant for it."""
-        matches = _matches(self.blocks, standpoint)
-        if self.blocks and not matches:
+    def for_proxy(self, proxy: ProxyNode, name: str) -> RouteRule | None:
+        """Return the rule called `name` that it is for this proxy, or None when no item of `match` is meant for it."""
+        matches = _matches(self.match_requests, proxy)
+        if self.match_requests and not matches:
             return None
         headers = self.headers or Headers()
         rewrite = self.rewrite or Rewrite()
-        redirect = self.redirect and _redirect_from(self.redirect, standpoint)
+        redirect = self.redirect and _redirect_from(self.redirect, proxy)
         rule = RouteRule(
             place=self.place,
             name=name,
@@ -140,11 +144,11 @@ class HttpRoute:
             mirror.target.place.warn("mirrors nothing: the route answers by itself")
 
 
-def _matches(blocks: tuple[Block, ...], standpoint: Standpoint) -> tuple[Match, ...]:
-    """Return what the blocks ask for, up to the first that takes everything."""
+def _matches(match_requests: tuple[MatchRequest, ...], proxy: ProxyNode) -> tuple[Match, ...]:
+    """Return the matches of the items meant for this proxy, up to the first that takes everything."""
     matches: list[Match] = []
-    for block in blocks:
-        match = block.seen_from(standpoint)
+    for match_request in match_requests:
+        match = match_request.for_proxy(proxy)
         if match is not None:
             matches.append(match)
             if match.is_catch_all:
@@ -152,10 +156,10 @@ def _matches(blocks: tuple[Block, ...], standpoint: Standpoint) -> tuple[Match, 
     return tuple(matches)
 
 
-def _redirect_from(redirect: Redirect, standpoint: Standpoint) -> Redirect:
+def _redirect_from(redirect: Redirect, proxy: ProxyNode) -> Redirect:
     """Return a redirect whose port is a number, dropped where the scheme implies it."""
-    port = standpoint.ports[0] if redirect.port == FROM_REQUEST_PORT else redirect.port
-    scheme = redirect.scheme or ("https" if standpoint.is_tls else "http")
+    port = proxy.ports[0] if redirect.port == FROM_REQUEST_PORT else redirect.port
+    scheme = redirect.scheme or ("https" if proxy.is_tls else "http")
     return replace(redirect, port=None if port == DEFAULT_PORTS[scheme] else port)
 
 
@@ -186,10 +190,10 @@ def _route(place: Place, **values: Any) -> Any:
     if "mirrorPercent" in written:
         at = place.get("mirrorPercent") or place.get("mirror_percent") or place
         at.warn('using deprecated setting "mirrorPercent", use "mirrorPercentage" instead')
-    is_whole = ("match" not in written or "blocks" in values) and (
+    is_whole = ("match" not in written or "match_requests" in values) and (
         "route" not in written or "destinations" in values
     )
-    return HttpRoute(place, **values) if is_whole and not wrong else INVALID
+    return IstioRoute(place, **values) if is_whole and not wrong else INVALID
 
 
 def _contradictions(written: set[str], values: dict[str, Any]) -> Iterator[str]:
@@ -232,7 +236,9 @@ def _wrong_authorities(values: dict[str, Any]) -> Iterator[str]:
 
 def _wrong_prefixes(values: dict[str, Any]) -> Iterator[str]:
     redirect = values.get("redirect")
-    kinds = {block.uri.kind for block in values.get("blocks", ()) if block.uri}
+    kinds = {
+        match_request.uri.kind for match_request in values.get("match_requests", ()) if match_request.uri
+    }
     if redirect and redirect.prefix and kinds - {"prefix"}:
         yield "redirect prefix_rewrite requires all URI matches to use prefix match type"
 
@@ -241,7 +247,7 @@ ROUTE = Record(
     _route,
     (
         Field("name", "name", NAME),
-        Field("match", "blocks", ListOf(BLOCK, null='must be of type object: "null"')),
+        Field("match", "match_requests", ListOf(MATCH_REQUEST, null='must be of type object: "null"')),
         Field("route", "destinations", DESTINATIONS),
         Field("redirect", "redirect", REDIRECT),
         Field("directResponse", "direct_response", DIRECT_RESPONSE),

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from mirror_proxy.config.document import Document
 from mirror_proxy.config.istio.delegate import merge
 from mirror_proxy.config.istio.fields import NAME
-from mirror_proxy.config.istio.gateway import GATEWAYS, full_name
 from mirror_proxy.config.istio.names import is_label, whole_document, wildcard_host
-from mirror_proxy.config.istio.reach import warn_of_unreachable
-from mirror_proxy.config.istio.route import ROUTE, DelegateRef, HttpRoute
-from mirror_proxy.config.istio.standpoint import MESH, Standpoint
+from mirror_proxy.config.istio.proxy_node import GATEWAYS, MESH, ProxyNode, full_name
+from mirror_proxy.config.istio.route import ROUTE, DelegateRef, IstioRoute
+from mirror_proxy.config.istio.unreachable import warn_of_unreachable
 from mirror_proxy.config.node import Place
 from mirror_proxy.config.problems import Problems
 from mirror_proxy.config.rules import HostRule, RouteRule
@@ -37,7 +36,7 @@ class VirtualService:
     hosts: tuple[str, ...] = ()
     gateways: tuple[str, ...] = MESH_ONLY
     exported: tuple[str, ...] = ()
-    routes: tuple[HttpRoute, ...] = ()
+    routes: tuple[IstioRoute, ...] = ()
 
     def delegate_key(self, delegate: DelegateRef) -> Key:
         """Return namespace and name of the VirtualService that one of its routes refers to."""
@@ -48,7 +47,7 @@ class VirtualService:
         return not self.exported or not {"*", namespace}.isdisjoint(self.exported)
 
 
-def read_all(documents: Iterable[Document], problems: Problems, standpoint: Standpoint) -> list[HostRule]:
+def read_all(documents: Iterable[Document], problems: Problems, proxy: ProxyNode) -> list[HostRule]:
     """Read VirtualServices into the rules that they are for this proxy, or report what is wrong with them."""
     services = [service for one in documents if (service := read(one, problems)) is not None]
     delegates = {(one.namespace, one.name): one for one in services if not one.hosts}
@@ -56,7 +55,7 @@ def read_all(documents: Iterable[Document], problems: Problems, standpoint: Stan
     for unused in (one for key, one in delegates.items() if key not in used):
         report = unused.place.warn if any(one.hosts for one in services) else unused.place.at("spec").refuse
         report("has no hosts, and no other VirtualService delegates to it")
-    rules = (_host_rule(one, delegates, standpoint) for one in services if one.hosts)
+    rules = (_host_rule(one, delegates, proxy) for one in services if one.hosts)
     return [rule for rule in rules if rule is not None]
 
 
@@ -156,28 +155,32 @@ def _check_delegate(service: VirtualService, spec: Place) -> None:
 
 
 def _check_claims(service: VirtualService) -> None:
-    for block in (block for route in service.routes for block in route.blocks):
-        for claim in block.claims:
+    for match_request in (
+        match_request for route in service.routes for match_request in route.match_requests
+    ):
+        for claim in match_request.claims:
             if MESH in service.gateways:
                 written = service.place.at("spec").get("gateways")
                 gateways = " ".join(str(item.node.value) for item in written.items()) if written else ""
-                block.place.refuse(
+                match_request.place.refuse(
                     f"JWT claim based routing (key: {claim}) is only supported for gateway,"
                     f" found no gateways: [{gateways}]"
                 )
             else:
-                block.place.refuse(f"this proxy checks no JWT, and cannot route by its claims (key: {claim})")
+                match_request.place.refuse(
+                    f"this proxy checks no JWT, and cannot route by its claims (key: {claim})"
+                )
 
 
 def _host_rule(
-    service: VirtualService, delegates: Mapping[Key, VirtualService], standpoint: Standpoint
+    service: VirtualService, delegates: Mapping[Key, VirtualService], proxy: ProxyNode
 ) -> HostRule | None:
     """Return the rule that a VirtualService is for this proxy, or None when it is none."""
-    if not standpoint.is_any_of(service.gateways):
+    if not proxy.is_any_of(service.gateways):
         bound = ", ".join(service.gateways)
-        service.place.warn(f"left out: it is bound to {bound}, and the proxy acts as {standpoint.gateway}")
+        service.place.warn(f"left out: it is bound to {bound}, and the proxy acts as {proxy.gateway}")
         return None
-    routes = _rules(service, delegates, standpoint)
+    routes = _rules(service, delegates, proxy)
     if not routes:
         service.place.warn("left out: none of its routes is meant for this proxy")
         return None
@@ -194,12 +197,12 @@ def _host_rule(
 
 
 def _rules(
-    service: VirtualService, delegates: Mapping[Key, VirtualService], standpoint: Standpoint
+    service: VirtualService, delegates: Mapping[Key, VirtualService], proxy: ProxyNode
 ) -> tuple[RouteRule, ...]:
     """Return the routes in order, up to the first that takes everything."""
     rules: list[RouteRule] = []
     for name, route in _flattened(service, delegates):
-        rule = route.seen_from(standpoint, name)
+        rule = route.for_proxy(proxy, name)
         if rule is not None:
             rules.append(rule)
             if rule.is_catch_all:
@@ -209,7 +212,7 @@ def _rules(
 
 def _flattened(
     service: VirtualService, delegates: Mapping[Key, VirtualService]
-) -> Iterator[tuple[str, HttpRoute]]:
+) -> Iterator[tuple[str, IstioRoute]]:
     """Iterate over routes and their names, each delegate's in place of the route that names it."""
     for index, route in enumerate(service.routes):
         name = route.name or f"{service.name}[{index}]"

@@ -1,16 +1,53 @@
-"""Gateways by name, as VirtualServices refer to them: `mesh`, `<name>`, `<namespace>/<name>` or a legacy FQDN.
+"""ProxyNode: the gateway, namespace, labels and ports that a VirtualService's conditions on the proxy match.
 
-Sources: istio pkg/config/validation/validation.go (`validateGatewayNames`), pilot/pkg/model/config.go
-(`resolveGatewayName`).
+A mesh evaluates them when it generates a proxy's routes (`sourceMatchHTTP` in
+pilot/pkg/networking/core/route/route.go). A VirtualService refers to gateways as `mesh`, `<name>`,
+`<namespace>/<name>` or a legacy FQDN: istio pkg/config/validation/validation.go (`validateGatewayNames`),
+pilot/pkg/model/config.go (`resolveGatewayName`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from mirror_proxy.config.istio.names import check_domain, is_label
+from mirror_proxy.config.model import Listener
 from mirror_proxy.config.node import Place
+from mirror_proxy.config.options import Options
 from mirror_proxy.config.schema import INVALID, TEXT, ListOf
+
+MESH = "mesh"
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyNode:
+    """The proxy. `gateway` None: the mesh's sidecar and every gateway at once; `labels` None: unknown."""
+
+    gateway: str | None = None
+    namespace: str = "default"
+    labels: tuple[tuple[str, str], ...] | None = None
+    ports: tuple[int, ...] = ()
+    is_tls: bool = False
+
+    @classmethod
+    def of(cls, options: Options, listeners: Sequence[Listener]) -> ProxyNode:
+        """Return the node of a proxy with these listeners."""
+        own = dict.fromkeys(listener.address.port for listener in listeners)
+        ports = own if options.service_port is None else (options.service_port,)
+        return cls(
+            options.acts_as, options.namespace, options.workload_labels, tuple(ports),
+            any(listener.tls for listener in listeners),
+        )  # fmt: skip
+
+    def is_any_of(self, gateways: Iterable[str]) -> bool:
+        """Tell whether the proxy is one of these (`mesh` or `<namespace>/<name>`)."""
+        return self.gateway is None or self.gateway in gateways
+
+    def bears(self, labels: Iterable[tuple[str, str]]) -> bool:
+        """Tell whether the proxy has all of these labels."""
+        return set(labels) <= set(self.labels or ())
 
 
 class _Gateway:

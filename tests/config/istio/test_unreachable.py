@@ -1,10 +1,10 @@
-"""Reach: rules and matches that no request gets to are warned of as `istioctl analyze` does."""
+"""Unreachable: rules and matches that no request gets to are warned of as `istioctl analyze` does."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.config.istio.conftest import Told, routed, virtual_service
+from tests.config.istio.conftest import Messages, routed, virtual_service
 
 A = "match: [{uri: {prefix: /a}}]"
 
@@ -73,6 +73,6 @@ def rules(*fields: str) -> str:
     ],
 )
 def test_what_no_request_gets_to_is_warned_of(
-    warned: Told, fields: tuple[str, ...], warnings: list[str]
+    warned: Messages, fields: tuple[str, ...], warnings: list[str]
 ) -> None:
     assert warned(rules(*fields)) == [f"spec.http{warning}" for warning in warnings]

@@ -1,4 +1,4 @@
-"""Reach: warnings of rules and matches that no request gets to (IST0130 and IST0131 of `istioctl analyze`).
+"""Unreachable: warnings of rules and matches that no request gets to (IST0130 and IST0131 of `istioctl analyze`).
 
 Source: istio pkg/config/validation/validation.go (`analyzeUnreachableHTTPRules`, `coveredValidation`).
 """
@@ -9,28 +9,28 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mirror_proxy.config.istio.match import Block, Named
-from mirror_proxy.config.istio.route import HttpRoute
+from mirror_proxy.config.istio.match import MatchRequest, Named
+from mirror_proxy.config.istio.route import IstioRoute
 from mirror_proxy.config.model import StringMatch
 
 
 @dataclass(frozen=True, slots=True)
-class _Spot:
-    """One block and how warnings call it and its rule."""
+class _NamedMatch:
+    """One item of `match`, and the names of it and its rule in warnings."""
 
     rule: str
     match: str
-    block: Block
+    match_request: MatchRequest
 
 
-def warn_of_unreachable(routes: Sequence[HttpRoute]) -> None:
+def warn_of_unreachable(routes: Sequence[IstioRoute]) -> None:
     """Warn of each rule and match of one VirtualService that those before it leave nothing to."""
-    open_rule: HttpRoute | None = None
+    open_rule: IstioRoute | None = None
     taken: dict[tuple[Any, ...], str] = {}
-    spots: list[_Spot] = []
+    named: list[_NamedMatch] = []
     for number, route in enumerate(routes):
         rule = _shown(route.name, number)
-        if not route.blocks:
+        if not route.match_requests:
             if open_rule:
                 _warn_of_rule(route, rule, "only the last rule can have no matches")
             open_rule = route
@@ -40,58 +40,58 @@ def warn_of_unreachable(routes: Sequence[HttpRoute]) -> None:
             fresh = list(_fresh(route, rule, taken))
             if not fresh:
                 _warn_of_rule(route, rule, "all matches used by prior rules")
-            spots += fresh
-    _warn_of_covered(spots)
+            named += fresh
+    _warn_of_covered(named)
 
 
 def _shown(name: str, number: int) -> str:
     return f'"{name}"' if name else f"#{number}"
 
 
-def _warn_of_rule(route: HttpRoute, rule: str, reason: str) -> None:
+def _warn_of_rule(route: IstioRoute, rule: str, reason: str) -> None:
     route.place.warn(f"virtualService rule {rule} not used ({reason})")
 
 
-def _warn_of_match(spot: _Spot, match: str, other: str) -> None:
-    spot.block.place.warn(
-        f"virtualService rule {spot.rule} match {match} is not used"
+def _warn_of_match(one: _NamedMatch, match: str, other: str) -> None:
+    one.match_request.place.warn(
+        f"virtualService rule {one.rule} match {match} is not used"
         f" (duplicate/overlapping match in rule {other})"
     )
 
 
-def _fresh(route: HttpRoute, rule: str, taken: dict[tuple[Any, ...], str]) -> Iterator[_Spot]:
-    """Iterate over the blocks that no earlier one repeats; warn of the others."""
-    for number, block in enumerate(route.blocks):
-        spot = _Spot(rule, _shown(block.name, number), block)
-        if block.conditions in taken:
-            _warn_of_match(spot, spot.match, taken[block.conditions])
+def _fresh(route: IstioRoute, rule: str, taken: dict[tuple[Any, ...], str]) -> Iterator[_NamedMatch]:
+    """Iterate over the items of `match` that repeat no earlier one; warn of the others."""
+    for number, match_request in enumerate(route.match_requests):
+        one = _NamedMatch(rule, _shown(match_request.name, number), match_request)
+        if match_request.conditions in taken:
+            _warn_of_match(one, one.match, taken[match_request.conditions])
         else:
-            taken[block.conditions] = rule
-            yield spot
+            taken[match_request.conditions] = rule
+            yield one
 
 
-def _warn_of_covered(spots: Sequence[_Spot]) -> None:
+def _warn_of_covered(named: Sequence[_NamedMatch]) -> None:
     """Warn of each prefix that an earlier, shorter one takes everything from."""
-    by_prefix: dict[str, list[_Spot]] = {}
-    for spot in spots:
-        prefix = _prefix(spot.block)
+    by_prefix: dict[str, list[_NamedMatch]] = {}
+    for one in named:
+        prefix = _prefix(one.match_request)
         for end in range(1, len(prefix)):
             for earlier in by_prefix.get(prefix[:end], ()):
-                if _covers(earlier.block, spot.block):
+                if _covers(earlier.match_request, one.match_request):
                     _warn_of_match(
-                        spot,
-                        f"{spot.match} of prefix {prefix}",
+                        one,
+                        f"{one.match} of prefix {prefix}",
                         f"{earlier.match} of prefix {prefix[:end]} on {earlier.rule}",
                     )
         if prefix:
-            by_prefix.setdefault(prefix, []).append(spot)
+            by_prefix.setdefault(prefix, []).append(one)
 
 
-def _prefix(block: Block) -> str:
-    return block.uri.value if block.uri and block.uri.kind == "prefix" else ""
+def _prefix(match_request: MatchRequest) -> str:
+    return match_request.uri.value if match_request.uri and match_request.uri.kind == "prefix" else ""
 
 
-def _covers(one: Block, other: Block) -> bool:
+def _covers(one: MatchRequest, other: MatchRequest) -> bool:
     return (
         one.port == other.port
         and _key(one.method, "GET").startswith(_key(other.method, "GET"))
