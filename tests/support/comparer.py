@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from mirror_proxy import control
 from mirror_proxy.comparison.diff.difference import Difference
 from mirror_proxy.comparison.diff.example import Example, Search, Side
-from mirror_proxy.comparison.diff.pair import Answer, Kind, Pair, dump
+from mirror_proxy.comparison.diff.pair import CapturedResponse, Kind, Pair, dump
 from mirror_proxy.comparison.diff.totals import Key, Totals
 from mirror_proxy.config.model import Compare, Share
 from mirror_proxy.control import Pipe
@@ -30,8 +30,8 @@ EXAMPLE = Example(
 T = TypeVar("T", bound=control.Message)
 
 
-def answer(body: bytes = b'{"a": 1}', status: int = 200, fields: bytes = JSON) -> Answer:
-    return Answer(status, fields, body, len(body), 0.001)
+def answer(body: bytes = b'{"a": 1}', status: int = 200, fields: bytes = JSON) -> CapturedResponse:
+    return CapturedResponse(status, fields, body, len(body), 0.001)
 
 
 def pair(primary: bytes = b'{"a": 1}', shadow: bytes = b'{"a": 1}', **changes: Any) -> Pair:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mirror_proxy.comparison.capture.capture import Captures
+from mirror_proxy.comparison.capture.capture import CapturePolicy
 from mirror_proxy.config import model
 from mirror_proxy.config.model import HeaderOps
 from mirror_proxy.http1.mutation import Mutation
@@ -58,7 +58,7 @@ class CompiledRoute:
         split: Split[CompiledDestination],
         mirrors: tuple[Mirror, ...],
         turn: Turn | None,
-        captures: Captures | None,
+        captures: CapturePolicy | None,
     ) -> None:
         self.name = config.name
         self.split = split
@@ -93,7 +93,7 @@ def compile_route(
     clusters: Mapping[str, Cluster],
     mirrors: tuple[Mirror, ...],
     turn: Turn | None,
-    captures: Captures | None,
+    captures: CapturePolicy | None,
 ) -> list[tuple[model.Match | None, CompiledRoute]]:
     """Compile a route, once for each block of conditions that leads to it (None: it takes everything)."""
     destinations = [_destination(one, config, clusters) for one in config.destinations]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from random import randrange
 from typing import Any
 
-from mirror_proxy.comparison.capture.capture import Captures
+from mirror_proxy.comparison.capture.capture import CapturePolicy
 from mirror_proxy.config import model
 from mirror_proxy.config.model import Settings, Share
 from mirror_proxy.mirror.loop import LoopGuard
@@ -125,13 +125,13 @@ class Compiler:
         self._snapshot.splits.setdefault(route.name, []).append(split)
         return compiled
 
-    def _captures_of(self, route: model.Route, mirrors: tuple[Mirror, ...]) -> Captures | None:
+    def _captures_of(self, route: model.Route, mirrors: tuple[Mirror, ...]) -> CapturePolicy | None:
         """Return what decides whether a mirrored request is captured; None: none is, and no baseline waits for one."""
-        compare, outlet = self._snapshot.settings.compare, self._holdings.outlet
-        share = compare.share_of(route.name) if outlet.is_open and mirrors else Share(0)
+        compare, pair_sender = self._snapshot.settings.compare, self._holdings.pair_sender
+        share = compare.share_of(route.name) if pair_sender.is_open and mirrors else Share(0)
         if not share.numerator and not any(mirror.is_baseline for mirror in mirrors):
             return None
-        return Captures(route.name, share, compare.max_body_bytes, outlet)
+        return CapturePolicy(route.name, share, compare.max_body_bytes, pair_sender)
 
     def _turn_of(self, route: model.Route) -> Turn | None:
         """Return what draws the route's mirrors exactly, one wherever the route stands; None: they are not."""

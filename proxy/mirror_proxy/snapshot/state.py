@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from mirror_proxy.clock import DeadlineWheel
-from mirror_proxy.comparison.capture.outlet import Outlet
+from mirror_proxy.comparison.capture.pair_sender import PairSender
 from mirror_proxy.config import model
 from mirror_proxy.descriptors import Descriptors
 from mirror_proxy.flow import Backlog
@@ -53,7 +53,7 @@ class Holdings:
         backlog: Backlog,
         mark_key: bytes,
         on_shadow_end: Callable[[Shadow], None] | None,
-        outlet: Outlet,
+        pair_sender: PairSender,
         descriptors: Descriptors,
     ) -> None:
         self.wheel = wheel
@@ -61,7 +61,7 @@ class Holdings:
         descriptors.close_idle = self.close_idle
         self._backlog = backlog
         self.budget = Budget(0)
-        self.outlet = outlet
+        self.pair_sender = pair_sender
         self.clusters: dict[str, Cluster] = {}
         self.mirrors: dict[Labels, Mirror] = {}
         self.destinations: dict[Labels, DestinationStats] = {}
@@ -103,7 +103,7 @@ class Holdings:
     def adopt(self, held: Held, settings: model.Settings) -> list[Cluster]:
         """Make `held` the present under `settings`; return the clusters that it lacks, which are to be closed."""
         self.budget.limit = settings.max_buffered_bytes
-        self.outlet.bound(settings.memory.captures_bytes)
+        self.pair_sender.set_limit(settings.memory.captures_bytes)
         for cluster in held.clusters.values():
             cluster.apply(settings)
         gone = [cluster for name, cluster in self.clusters.items() if held.clusters.get(name) is not cluster]
@@ -172,4 +172,4 @@ class Holdings:
         """Close every idle connection, and the way to the comparer."""
         for _, cluster in self.all_clusters():
             cluster.close()
-        self.outlet.close()
+        self.pair_sender.close()

@@ -10,7 +10,7 @@ from time import monotonic, perf_counter
 
 from mirror_proxy import tasks
 from mirror_proxy.clock import DeadlineWheel
-from mirror_proxy.comparison.capture.outlet import Outlet
+from mirror_proxy.comparison.capture.pair_sender import PairSender
 from mirror_proxy.config.model import Config, ConfigPart, Listener, Settings
 from mirror_proxy.descriptors import Descriptors, limit_of_process, share_out
 from mirror_proxy.downstream.connection import DownstreamConnection
@@ -78,7 +78,7 @@ class DataPlane:
         on_shadow_end = self._journal.on_shadow if self._journal is not None else None
         self._descriptors = Descriptors(share_out(limit_of_process(), settings.limits.max_connections))
         self._holdings = Holdings(
-            self._wheel, backlog, mark_key, on_shadow_end, Outlet(pairs), self._descriptors
+            self._wheel, backlog, mark_key, on_shadow_end, PairSender(pairs), self._descriptors
         )
         self._shedding = Shedding(settings.shed)
         self._wheel.observer = self._on_tick
@@ -245,7 +245,7 @@ class DataPlane:
     @property
     def captured_bytes(self) -> int:
         """What is kept in memory of answers that are to be compared."""
-        return self._holdings.outlet.held
+        return self._holdings.pair_sender.held
 
     def report(self) -> Report:
         """Read every counter (see `telemetry.metrics.FAMILIES`)."""
@@ -265,7 +265,7 @@ class DataPlane:
         if self._access_log is not None:
             report["access_log_dropped_total"] = {(): self._access_log.dropped}
         report["descriptors_exhausted_total"] = {(): self._descriptors.exhausted}
-        dropped = self._holdings.outlet.dropped
+        dropped = self._holdings.pair_sender.dropped
         report["compare_dropped_total"] = {(reason,): count for reason, count in dropped.items()}
         report["task_failures_total"] = {(name,): count for name, count in tasks.failures.items()}
         report["log_dropped_total"] = {(): log.dropped()}

@@ -6,7 +6,7 @@ from typing import cast
 
 import pytest
 
-from mirror_proxy.comparison.capture.outlet import Outlet
+from mirror_proxy.comparison.capture.pair_sender import PairSender
 from mirror_proxy.comparison.capture.recording import Recording
 from mirror_proxy.http1.response import ResponseHead, read_response
 
@@ -19,51 +19,51 @@ def head(raw: bytes = PLAIN) -> ResponseHead:
 
 
 def test_a_body_is_kept_up_to_the_bound_and_its_size_in_full() -> None:
-    recording = Recording(Outlet(None), 5)
+    recording = Recording(PairSender(None), 5)
     recording.begin(head(), b"", False)
     recording.add(b"abc", False)
     recording.add(b"def", True)
-    answer = recording.answer(0.5)
-    assert (answer.body, answer.size, answer.duration_s) == (b"abcde", 6, 0.5)
-    assert answer.fields == b"x: y\r\ncontent-length: 6\r\n"
+    response = recording.response(0.5)
+    assert (response.body, response.size, response.duration_s) == (b"abcde", 6, 0.5)
+    assert response.fields == b"x: y\r\ncontent-length: 6\r\n"
 
 
 def test_a_body_that_came_with_the_head_is_taken_once() -> None:
-    recording = Recording(Outlet(None), 100)
+    recording = Recording(PairSender(None), 100)
     recording.begin(head(), b"abcdef", True)
     recording.add(b"abcdef", True)
-    assert recording.answer(0.0).body == b"abcdef"
+    assert recording.response(0.0).body == b"abcdef"
 
 
 def test_of_a_large_piece_no_more_is_held_than_is_kept() -> None:
     for most in (100, 3):
-        recording = Recording(Outlet(None), most)
+        recording = Recording(PairSender(None), most)
         recording.begin(head(), cast("bytes", memoryview(b"xabcdef")[1:]), True)  # as framing.cut does
-        body = recording.answer(0.0).body
+        body = recording.response(0.0).body
         assert body == b"abcdef"[:most]
         assert type(body) is bytes
 
 
 @pytest.mark.parametrize(("raw", "size"), [(PLAIN, 6), (CHUNKED, 1)])
 def test_a_body_that_was_cut_off_is_never_whole(raw: bytes, size: int) -> None:
-    recording = Recording(Outlet(None), 100)
+    recording = Recording(PairSender(None), 100)
     recording.begin(head(raw), b"", False)
-    answer = recording.answer(0.0)
-    assert (answer.size, answer.is_whole) == (size, False)
+    response = recording.response(0.0)
+    assert (response.size, response.is_whole) == (size, False)
 
 
 def test_more_than_the_worker_may_hold_is_let_go_of_at_once() -> None:
-    outlet = Outlet(None)
-    outlet.limit = 1000
-    recording, other = Recording(outlet, 5000), Recording(outlet, 5000)
+    pair_sender = PairSender(None)
+    pair_sender.limit = 1000
+    recording, other = Recording(pair_sender, 5000), Recording(pair_sender, 5000)
     other.begin(head(), b"", False)
-    before = outlet.held
+    before = pair_sender.held
     recording.begin(head(), b"", False)
     recording.add(bytes(2000), False)
     recording.add(bytes(2000), True)
     assert recording.is_lost
-    assert outlet.held == before
+    assert pair_sender.held == before
     assert not other.is_lost
     other.release()
     other.release()
-    assert outlet.held == 0
+    assert pair_sender.held == 0

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mirror_proxy.comparison.diff.differ import Differ
 from mirror_proxy.comparison.diff.difference import Comparison, Difference
-from mirror_proxy.comparison.diff.pair import Answer, Pair
+from mirror_proxy.comparison.diff.pair import CapturedResponse, Pair
 from mirror_proxy.config.model import Compare
 
 PLAIN = Compare()
@@ -25,11 +25,13 @@ VALUES = st.recursive(
 )
 
 
-def answer(body: bytes = b"", fields: bytes = b"", status: int = 200, size: int | None = None) -> Answer:
-    return Answer(status, fields, body, len(body) if size is None else size, 0.25)
+def answer(
+    body: bytes = b"", fields: bytes = b"", status: int = 200, size: int | None = None
+) -> CapturedResponse:
+    return CapturedResponse(status, fields, body, len(body) if size is None else size, 0.25)
 
 
-def pair(primary: Answer, shadow: Answer, **given: Any) -> Pair:
+def pair(primary: CapturedResponse, shadow: CapturedResponse, **given: Any) -> Pair:
     request: dict[str, Any] = {
         "kind": "mirror",
         "route": "shop",
@@ -46,18 +48,20 @@ def pair(primary: Answer, shadow: Answer, **given: Any) -> Pair:
     return Pair(**request | given, primary=primary, shadow=shadow)
 
 
-def sent(value: object) -> Answer:
+def sent(value: object) -> CapturedResponse:
     """Answer with a value as JSON."""
     return answer(json.dumps(value).encode(), JSON)
 
 
-def cut(value: object, kept: int, more: int = 1_000_000) -> Answer:
+def cut(value: object, kept: int, more: int = 1_000_000) -> CapturedResponse:
     """Answer with JSON of which only the first `kept` bytes were captured."""
     body = json.dumps(value).encode()[:kept]
     return answer(body, JSON, size=kept + more)
 
 
-def compared(primary: Answer, shadow: Answer, rules: Compare = PLAIN, **given: Any) -> Comparison:
+def compared(
+    primary: CapturedResponse, shadow: CapturedResponse, rules: Compare = PLAIN, **given: Any
+) -> Comparison:
     return Differ(rules).compare(pair(primary, shadow, **given))
 
 

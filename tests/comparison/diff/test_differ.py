@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from mirror_proxy.comparison.diff.differ import Differ
 from mirror_proxy.comparison.diff.difference import MAX_SAMPLE, Difference
 from mirror_proxy.comparison.diff.findings import MAX_DIFFERENCES
-from mirror_proxy.comparison.diff.pair import Answer
+from mirror_proxy.comparison.diff.pair import CapturedResponse
 from mirror_proxy.comparison.diff.showing import MAX_SHOWN
 from mirror_proxy.comparison.report.notes import CAPPED
 from mirror_proxy.config.model import Compare, FieldRule, Tolerance
@@ -102,7 +102,7 @@ BLOCKS = st.binary(max_size=60) | st.lists(
 
 
 @st.composite
-def answers(draw: st.DrawFn) -> Answer:
+def answers(draw: st.DrawFn) -> CapturedResponse:
     body: bytes = draw(PACKERS)(draw(BODIES))
     fields = f"Content-Type: {draw(MEDIA)}\r\nContent-Encoding: {draw(CODINGS)}\r\n".encode()
     kept = draw(st.integers(0, len(body))) if draw(st.booleans()) else len(body)
@@ -112,7 +112,7 @@ def answers(draw: st.DrawFn) -> Answer:
 
 @given(primary=answers(), shadow=answers(), rules=st.sampled_from([PLAIN, RULES]), target=st.text())
 def test_whatever_a_pair_holds_it_is_compared_and_shown(
-    primary: Answer, shadow: Answer, rules: Compare, target: str
+    primary: CapturedResponse, shadow: CapturedResponse, rules: Compare, target: str
 ) -> None:
     differ, both = Differ(rules), pair(primary, shadow, target=target)
     found = differ.compare(both)
@@ -129,12 +129,14 @@ def test_whatever_a_pair_holds_it_is_compared_and_shown(
 
 
 @given(one=answers(), rules=st.sampled_from([PLAIN, RULES]))
-def test_an_answer_does_not_differ_from_itself(one: Answer, rules: Compare) -> None:
+def test_an_answer_does_not_differ_from_itself(one: CapturedResponse, rules: Compare) -> None:
     assert compared(one, one, rules).differences == ()
 
 
 @given(primary=answers(), shadow=answers(), rules=st.sampled_from([PLAIN, RULES]))
-def test_the_other_way_round_the_same_places_differ(primary: Answer, shadow: Answer, rules: Compare) -> None:
+def test_the_other_way_round_the_same_places_differ(
+    primary: CapturedResponse, shadow: CapturedResponse, rules: Compare
+) -> None:
     turned: dict[str, Any] = {"missing": "extra", "extra": "missing"}
     there = {
         (one.path, turned.get(one.kind, one.kind)) for one in compared(primary, shadow, rules).differences

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from mirror_proxy.comparison.diff.pair import Answer, Pair, dump, load
+from mirror_proxy.comparison.diff.pair import CapturedResponse, Pair, dump, load
 
 
 def test_what_was_dumped_is_loaded() -> None:
-    first = Answer(200, b"x: 1\r\n", b"body", 4, 0.25)
-    second = Answer(500, b"", b"beg", 900, 1.5)
+    first = CapturedResponse(200, b"x: 1\r\n", b"body", 4, 0.25)
+    second = CapturedResponse(500, b"", b"beg", 900, 1.5)
     pair = Pair(
         "noise",
         "r",

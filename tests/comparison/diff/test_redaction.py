@@ -13,15 +13,15 @@ from mirror_proxy.comparison.diff.redaction import (
     is_secret,
     is_secret_header,
 )
-from mirror_proxy.comparison.diff.rules import Rules
+from mirror_proxy.comparison.diff.rules import CompareRules
 from mirror_proxy.config.model import Compare, FieldRule
 
-PLAIN = Rules(Compare(), "")
+PLAIN = CompareRules(Compare(), "")
 SECRET = "s3cr3t-VALUE"
 
 
-def redacting(**rule: str) -> Rules:
-    return Rules(Compare(redact=(FieldRule(**rule),)), "")
+def redacting(**rule: str) -> CompareRules:
+    return CompareRules(Compare(redact=(FieldRule(**rule),)), "")
 
 
 @pytest.mark.parametrize(

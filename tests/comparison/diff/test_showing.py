@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mirror_proxy.comparison.diff.differ import Differ
 from mirror_proxy.comparison.diff.example import Example, Side
-from mirror_proxy.comparison.diff.pair import Answer
+from mirror_proxy.comparison.diff.pair import CapturedResponse
 from mirror_proxy.comparison.diff.showing import MAX_SHOWN
 from mirror_proxy.config.model import Compare, FieldRule
 from tests.comparison.diff.pairs import JSON, PLAIN, VALUES, answer, cut, pair, sent
@@ -20,12 +20,14 @@ from tests.comparison.diff.pairs import JSON, PLAIN, VALUES, answer, cut, pair, 
 SECRET = "s3cr3t-VALUE"
 
 
-def example(primary: Answer, shadow: Answer, rules: Compare = PLAIN, **given: object) -> Example:
+def example(
+    primary: CapturedResponse, shadow: CapturedResponse, rules: Compare = PLAIN, **given: object
+) -> Example:
     differ, both = Differ(rules), pair(primary, shadow, **given)
     return differ.example(both, differ.compare(both))
 
 
-def side(shown: Answer, rules: Compare = PLAIN) -> Side:
+def side(shown: CapturedResponse, rules: Compare = PLAIN) -> Side:
     return example(shown, answer(), rules).primary
 
 
@@ -140,7 +142,7 @@ def test_a_long_body_is_cut_and_says_so() -> None:
         ),
     ],
 )
-def test_what_is_not_shown_is_said_and_why(shown: Answer, note: str) -> None:
+def test_what_is_not_shown_is_said_and_why(shown: CapturedResponse, note: str) -> None:
     assert side(shown).note.startswith(note)
 
 
@@ -166,7 +168,7 @@ RULES = Compare(
 )
 
 
-def secretive(name: str, value: object, where: int) -> Answer:
+def secretive(name: str, value: object, where: int) -> CapturedResponse:
     """Answer with the secret below a name, at some place, whole or broken or cut."""
     inner = {name: [SECRET, value], "open": f"<<{SECRET}>>", "other": value}
     text = json.dumps([{"a": inner}, {"b": inner}][where % 2] if where % 3 else inner)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mirror_proxy.comparison.capture.outlet import Outlet
+from mirror_proxy.comparison.capture.pair_sender import PairSender
 from mirror_proxy.comparison.diff.example import Example, Search
 from mirror_proxy.comparison.diff.totals import Key, Totals
 from mirror_proxy.comparison.report import notes
@@ -85,7 +85,7 @@ def test_caps_drops_and_a_missing_baseline_are_named() -> None:
 
 
 def test_every_reason_to_drop_a_pair_has_its_words() -> None:
-    assert set(Outlet(None).dropped) <= set(notes.DROPPED)
+    assert set(PairSender(None).dropped) <= set(notes.DROPPED)
 
 
 def test_statuses_beyond_the_most_frequent_are_one() -> None:

@@ -1,6 +1,6 @@
-"""Capture: two answers to one request, kept by reference until both are there, then handed to the comparer.
+"""Capture: keep two responses to one request by reference until both have ended, then send them to the comparer.
 
-A request that is captured has one `Capture`, the answer of its primary and of each shadow one `Recording`; what
-decides is a route's `Captures`, and where it all ends is the worker's `Outlet`. Nothing here waits, reads a body or
-compares: what does not fit is dropped and counted.
+A route's `CapturePolicy` decides which requests are captured. Such a request has one `Capture`, and the response of
+its primary and of each shadow one `Recording`; the worker's `PairSender` sends the pairs. Nothing here waits, reads a
+body or compares: pairs that do not fit are dropped and counted.
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from time import time
 
-from mirror_proxy.comparison.capture.outlet import Outlet
+from mirror_proxy.comparison.capture.pair_sender import PairSender
 from mirror_proxy.comparison.capture.recording import Recording
 from mirror_proxy.comparison.diff.pair import Pair
 from mirror_proxy.config.model import Share
@@ -21,19 +21,19 @@ _SAFE = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE"})
 _getrandbits = random.getrandbits
 
 
-class Captures:
+class CapturePolicy:
     """Decides for one route which requests are captured: `share` of them.
 
     Each request has a draw of its own: the draw that chose its mirrors would favour some of them.
     """
 
-    __slots__ = ("_denominator", "_numerator", "max_body_bytes", "outlet", "route")
+    __slots__ = ("_denominator", "_numerator", "max_body_bytes", "pair_sender", "route")
 
-    def __init__(self, route: str, share: Share, max_body_bytes: int, outlet: Outlet) -> None:
+    def __init__(self, route: str, share: Share, max_body_bytes: int, pair_sender: PairSender) -> None:
         """`max_body_bytes` is how much of each body is kept."""
         self.route = route
         self.max_body_bytes = max_body_bytes
-        self.outlet = outlet
+        self.pair_sender = pair_sender
         self._numerator = share.numerator
         self._denominator = share.denominator
 
@@ -45,23 +45,23 @@ class Captures:
 
 
 class Capture:
-    """What the comparer is told of one request; begun with its first shadow, over when the last has settled.
+    """One request and its responses, from its first shadow until the last shadow has ended.
 
     `primary` is for the exchange to fill.
     """
 
     __slots__ = (
-        "_destination", "_fields", "_head", "_most", "_open", "_outlet", "_request", "_request_id", "_route", "_target",
-        "_time", "primary",
+        "_destination", "_fields", "_head", "_most", "_open", "_pair_sender", "_request", "_request_id", "_route",
+        "_target", "_time", "primary",
     )  # fmt: skip
 
     def __init__(
-        self, captures: Captures, head: RequestHead, fields: bytes, request_id: bytes, destination: str
+        self, captures: CapturePolicy, head: RequestHead, fields: bytes, request_id: bytes, destination: str
     ) -> None:
         """`fields` and `destination` are what the primary is sent and where."""
         self._route = captures.route
         self._most = captures.max_body_bytes
-        self._outlet = captures.outlet
+        self._pair_sender = captures.pair_sender
         self._head = head
         self._target = head.target
         self._destination = destination
@@ -70,39 +70,39 @@ class Capture:
         self._time = time()
         self._open = 0
         self._request: Recording | None = None
-        self.primary = Recording(self._outlet, self._most)
+        self.primary = Recording(self._pair_sender, self._most)
         self.primary.hold(len(self._target) + len(fields))
 
     def shadow(
         self, mirror: Mirror, head: RequestHead, wire: bytes, request_id: bytes, started: float
     ) -> CapturedShadow:
-        """Make a shadow whose answer is kept."""
+        """Return a shadow whose response is recorded."""
         self._open += 1
-        recording = Recording(self._outlet, self._most)
+        recording = Recording(self._pair_sender, self._most)
         shadow = CapturedShadow(self, recording, mirror, head, wire, request_id, started)
         shadow.is_first = self._open == 1
         return shadow
 
-    def hear(self, data: bytes, end: bool) -> None:
-        """Keep the request's body; one shadow tells of it, since each is offered all."""
+    def add_request_body(self, data: bytes, end: bool) -> None:
+        """Record the request's body; only the first shadow calls this, as each shadow is offered all of it."""
         if not self._open:
             return
         if self._request is None:
             if not data:
                 return
-            self._request = Recording(self._outlet, min(self._most, _MOST_OF_REQUEST))
+            self._request = Recording(self._pair_sender, min(self._most, _MOST_OF_REQUEST))
             self._request.begin_request(self._head)
         self._request.add(data, end)
 
     def is_for(self, baseline: Mirror) -> bool:
-        """Tell whether a baseline is asked as well: a repeat of the destination that answers, and of safe methods."""
+        """Tell whether a baseline gets the request; a repeat only of the destination that responds, of safe methods."""
         if self.primary.is_lost:
             return False
         config = baseline.config
         return config.role != "repeat" or (config.repeats == self._destination and self._head.method in _SAFE)
 
     def settle(self, shadow: CapturedShadow) -> None:
-        """Both have ended: send the pair if there is one, and let go of what was kept for it."""
+        """Both have ended: send the pair if there is one, and release what was kept for it."""
         if shadow.outcome == "completed":
             self._deliver(shadow)
         shadow.recording.release()
@@ -114,15 +114,15 @@ class Capture:
 
     def _deliver(self, shadow: CapturedShadow) -> None:
         if not self.primary.is_whole:
-            self._outlet.drop("no_answer")
+            self._pair_sender.drop("no_answer")
         elif self.primary.is_lost or shadow.recording.is_lost:
-            self._outlet.drop("over_buffer")
+            self._pair_sender.drop("over_buffer")
         else:
-            self._outlet.send(self._pair(shadow))
+            self._pair_sender.send(self._pair(shadow))
 
     def _pair(self, shadow: CapturedShadow) -> Pair:
         mirror = shadow.mirror
-        request = self._request.answer(0.0) if self._request is not None else None
+        request = self._request.response(0.0) if self._request is not None else None
         return Pair(
             "noise" if mirror.is_baseline else "mirror",
             self._route,
@@ -135,13 +135,13 @@ class Capture:
             request.body if request is not None else b"",
             request.size if request is not None else 0,
             self._destination,
-            self.primary.answer(shadow.primary_duration_s),
-            shadow.recording.answer(shadow.duration_s),
+            self.primary.response(shadow.primary_duration_s),
+            shadow.recording.response(shadow.duration_s),
         )
 
 
 class CapturedShadow(Shadow):
-    """A shadow whose answer is kept until its primary's is there, and the other way round."""
+    """A shadow whose response is kept until the primary's has ended, and the other way round."""
 
     __slots__ = ("_capture", "_has_primary_ended", "is_first", "recording")
 
@@ -164,17 +164,17 @@ class CapturedShadow(Shadow):
     def begin(self, data: bytes, end: bool) -> None:
         """Send what there is of the request, and keep it."""
         if self.is_first:
-            self._capture.hear(data, end)
+            self._capture.add_request_body(data, end)
         super().begin(data, end)
 
     def offer(self, data: bytes, end: bool) -> None:
         """Send more of the request, and keep it."""
         if self.is_first:
-            self._capture.hear(data, end)
+            self._capture.add_request_body(data, end)
         super().offer(data, end)
 
     def on_primary_end(self, status: int, duration_s: float) -> None:
-        """The exchange has ended, with an answer or without."""
+        """The exchange has ended, with a response or without."""
         super().on_primary_end(status, duration_s)
         self._has_primary_ended = True
         if self.outcome:
@@ -200,7 +200,7 @@ class CapturedShadow(Shadow):
             self.recording.release()
 
     def _pair(self) -> None:
-        """A baseline is no mirror whose answers are set against the primary's for people."""
+        """Count no paired latency or status for a baseline."""
         if not self.mirror.is_baseline:
             super()._pair()
 

@@ -5,8 +5,8 @@ The body of a request is kept in the same way.
 
 from __future__ import annotations
 
-from mirror_proxy.comparison.capture.outlet import Outlet
-from mirror_proxy.comparison.diff.pair import Answer
+from mirror_proxy.comparison.capture.pair_sender import PairSender
+from mirror_proxy.comparison.diff.pair import CapturedResponse
 from mirror_proxy.flow import Pieces
 from mirror_proxy.http1.request import RequestHead
 from mirror_proxy.http1.response import ResponseHead
@@ -19,11 +19,11 @@ class Recording:
     """
 
     __slots__ = (
-        "_body", "_fields", "_held", "_length", "_most", "_outlet", "_size", "_status", "is_lost", "is_whole",
+        "_body", "_fields", "_held", "_length", "_most", "_pair_sender", "_size", "_status", "is_lost", "is_whole",
     )  # fmt: skip
 
-    def __init__(self, outlet: Outlet, most: int) -> None:
-        self._outlet = outlet
+    def __init__(self, pair_sender: PairSender, most: int) -> None:
+        self._pair_sender = pair_sender
         self._most = most
         self._status = self._size = self._held = 0
         self._length = -1
@@ -56,24 +56,24 @@ class Recording:
             self._body.add(kept)
             self.hold(len(kept))
 
-    def answer(self, duration_s: float) -> Answer:
+    def response(self, duration_s: float) -> CapturedResponse:
         """Return what was kept; of a body that was cut off, the size is as said in its head, or the least it can be."""
         size = self._size if self.is_whole else max(self._length, self._size + 1)
-        return Answer(self._status, self._fields[2:], bytes(self._body.joined()), size, duration_s)
+        return CapturedResponse(self._status, self._fields[2:], bytes(self._body.joined()), size, duration_s)
 
     def hold(self, size: int) -> None:
         """Account for `size` more bytes; give the response up when that is too much."""
         if self.is_lost:
             return
-        outlet = self._outlet
+        pair_sender = self._pair_sender
         self._held += size
-        outlet.held += size
-        if outlet.held > outlet.limit:
+        pair_sender.held += size
+        if pair_sender.held > pair_sender.limit:
             self.release()
             self.is_lost = True
 
     def release(self) -> None:
         """Let go of what was kept."""
-        self._outlet.held -= self._held
+        self._pair_sender.held -= self._held
         self._held = 0
         self._body = Pieces()

@@ -10,7 +10,7 @@ from typing import Literal
 from mirror_proxy.comparison.diff.decoding import decode
 from mirror_proxy.comparison.diff.header import Field, values_of
 from mirror_proxy.comparison.diff.json_value import Json, TooDeepError, parse, parse_cut
-from mirror_proxy.comparison.diff.pair import Answer
+from mirror_proxy.comparison.diff.pair import CapturedResponse
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +45,19 @@ _BEGINS_AS_JSON = re.compile(r"\s*+[\[{]")
 _CHARSETS = frozenset(("utf-8", "us-ascii", "iso-8859-1", "windows-1252"))
 
 
-def read(answer: Answer, fields: list[Field]) -> Content:
-    """Return what an answer's body is."""
+def read(response: CapturedResponse, fields: list[Field]) -> Content:
+    """Return what the body of a response is."""
     codings, media = (", ".join(values_of(fields, f"content-{what}")) for what in ("encoding", "type"))
-    decoded = decode(answer.body, codings, answer.is_whole)
-    bounds = set[str]() if answer.is_whole else {"truncated"}
-    is_cut = decoded.bound == "bomb" or not answer.is_whole
+    decoded = decode(response.body, codings, response.is_whole)
+    bounds = set[str]() if response.is_whole else {"truncated"}
+    is_cut = decoded.bound == "bomb" or not response.is_whole
     if decoded.bound:
         bounds.add(decoded.bound)
     text, json = "", None
     if decoded.bound not in ("encoding", "unknown_coding"):
         text = _text(decoded.body, media.lower(), is_cut, bounds)
         json = _json(text, media.lower(), is_cut, bounds)
-    return Content(decoded.body, answer.size, text, json, is_cut, bool(codings), frozenset(bounds))
+    return Content(decoded.body, response.size, text, json, is_cut, bool(codings), frozenset(bounds))
 
 
 def _text(data: bytes, media: str, is_cut: bool, bounds: set[str]) -> str:

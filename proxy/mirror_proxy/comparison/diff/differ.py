@@ -13,10 +13,10 @@ from mirror_proxy.comparison.diff.header import Field, fields_of, values_of
 from mirror_proxy.comparison.diff.header_differ import compare_fields
 from mirror_proxy.comparison.diff.json_differ import compare_json
 from mirror_proxy.comparison.diff.json_value import write
-from mirror_proxy.comparison.diff.pair import Answer, Pair
-from mirror_proxy.comparison.diff.place import Place
+from mirror_proxy.comparison.diff.pair import CapturedResponse, Pair
+from mirror_proxy.comparison.diff.place import JsonPlace
 from mirror_proxy.comparison.diff.redaction import clean_body
-from mirror_proxy.comparison.diff.rules import Rules
+from mirror_proxy.comparison.diff.rules import CompareRules
 from mirror_proxy.comparison.diff.sample import samples
 from mirror_proxy.comparison.diff.showing import example_of
 from mirror_proxy.comparison.diff.text_differ import compare_bytes, compare_text, digest
@@ -30,7 +30,7 @@ class Differ:
 
     def __init__(self, compare: Compare) -> None:
         self._compare = compare
-        self._rules: dict[str, Rules] = {}
+        self._rules: dict[str, CompareRules] = {}
 
     def compare(self, pair: Pair) -> Comparison:
         """Return what differs, the most significant first, and which bounds kept something from being compared."""
@@ -48,27 +48,29 @@ class Differ:
         """Return the pair with its differences, as it is stored: bodies decoded and cut, secrets redacted."""
         return example_of(pair, comparison, self._rules_of(pair.route))
 
-    def _rules_of(self, route: str) -> Rules:
+    def _rules_of(self, route: str) -> CompareRules:
         if route not in self._rules:
-            self._rules[route] = Rules(self._compare, route)
+            self._rules[route] = CompareRules(self._compare, route)
         return self._rules[route]
 
 
-def _are_same_bytes(one: Answer, its: list[Field], other: Answer, others: list[Field]) -> bool:
+def _are_same_bytes(
+    one: CapturedResponse, its: list[Field], other: CapturedResponse, others: list[Field]
+) -> bool:
     """Tell, without a look into them, whether two bodies are whole and the same: most are."""
     if one.body != other.body or not one.is_whole or not other.is_whole:
         return False
     return values_of(its, "content-encoding") == values_of(others, "content-encoding")
 
 
-def _compare_bodies(primary: Content, shadow: Content, rules: Rules, findings: Findings) -> None:
+def _compare_bodies(primary: Content, shadow: Content, rules: CompareRules, findings: Findings) -> None:
     """Compare JSON by its structure, other text by lines, everything else by digests."""
     findings.capped |= primary.bounds | shadow.bounds
     kinds = {primary.kind, shadow.kind}
     if primary.json is not None and shadow.json is not None:
         compare_json(primary.json, shadow.json, rules, findings)
     elif "JSON" in kinds:
-        if not Place(rules).is_ignored:
+        if not JsonPlace(rules).is_ignored:
             _add_kinds("$", primary, shadow, rules, findings)
     elif kinds == {"text", "binary"}:
         _add_kinds("body", primary, shadow, rules, findings)
@@ -78,14 +80,14 @@ def _compare_bodies(primary: Content, shadow: Content, rules: Rules, findings: F
         compare_text(primary, shadow, rules, findings)
 
 
-def _add_kinds(path: str, primary: Content, shadow: Content, rules: Rules, findings: Findings) -> None:
+def _add_kinds(path: str, primary: Content, shadow: Content, rules: CompareRules, findings: Findings) -> None:
     kind: Kind = "missing" if not shadow.data else "type" if primary.data else "extra"
     findings.add(Difference(path, kind, *samples(_shown(primary, rules), _shown(shadow, rules))))
 
 
-def _shown(content: Content, rules: Rules) -> str:
+def _shown(content: Content, rules: CompareRules) -> str:
     if content.json is not None:
-        return write(content.json.value, Place(rules), rules, MAX_SAMPLE)
+        return write(content.json.value, JsonPlace(rules), rules, MAX_SAMPLE)
     if content.text:
         return clean_body(content.text, rules, content.is_cut)
     return digest(content.data) if content.data else ""

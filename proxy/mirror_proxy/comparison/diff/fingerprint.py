@@ -7,8 +7,8 @@ from typing import Any
 
 from mirror_proxy.comparison.diff.json_value import MAX_DEPTH, LongNumber
 from mirror_proxy.comparison.diff.path import ITEM
-from mirror_proxy.comparison.diff.place import Place
-from mirror_proxy.comparison.diff.rules import Rules
+from mirror_proxy.comparison.diff.place import JsonPlace
+from mirror_proxy.comparison.diff.rules import CompareRules
 from mirror_proxy.config.model import Compare
 
 #: Of how many values of one pair fingerprints are taken; beyond that, items are not looked for elsewhere.
@@ -20,7 +20,7 @@ class Fingerprints:
 
     __slots__ = ("_known", "_left", "_rules")
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: CompareRules) -> None:
         self._rules = rules
         self._known: dict[int, bytes] = {}
         self._left = MAX_VALUES
@@ -30,7 +30,7 @@ class Fingerprints:
         """Tell whether there were too many values; then no fingerprint means anything."""
         return self._left < 0
 
-    def of(self, value: Any, place: Place) -> bytes:
+    def of(self, value: Any, place: JsonPlace) -> bytes:
         """Return the fingerprint of `value`, which is at `place`; what may differ below has no part in it."""
         self._left -= 1
         if self._left < 0:
@@ -43,7 +43,7 @@ class Fingerprints:
             self._known[id(value)] = known
         return known
 
-    def _of_many(self, value: dict[str, Any] | list[Any], place: Place) -> bytes:
+    def _of_many(self, value: dict[str, Any] | list[Any], place: JsonPlace) -> bytes:
         if isinstance(value, list):
             there = place.below(ITEM)
             items = [] if there.is_ignored else [self.of(item, there) for item in value]
@@ -56,7 +56,7 @@ class Fingerprints:
         return _digest(b"{", [part for member in members for part in member])
 
 
-def scalar(value: Any, rules: Rules) -> bytes:
+def scalar(value: Any, rules: CompareRules) -> bytes:
     """Return the fingerprint of a text, number, boolean or null: no longer than it is written."""
     if isinstance(value, str):
         return b'"' + _text(rules.without_ignored(value))
@@ -103,4 +103,4 @@ def _text(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-_NO_RULES = Rules(Compare(), "")
+_NO_RULES = CompareRules(Compare(), "")

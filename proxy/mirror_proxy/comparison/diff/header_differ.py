@@ -8,7 +8,7 @@ from mirror_proxy.comparison.diff.difference import Difference
 from mirror_proxy.comparison.diff.findings import Findings
 from mirror_proxy.comparison.diff.header import Field
 from mirror_proxy.comparison.diff.redaction import clean_field
-from mirror_proxy.comparison.diff.rules import Rules
+from mirror_proxy.comparison.diff.rules import CompareRules
 from mirror_proxy.comparison.diff.sample import samples
 from mirror_proxy.text import visible
 
@@ -53,7 +53,7 @@ _MAX_NAME = 100
 
 
 def compare_fields(
-    primary: list[Field], shadow: list[Field], rules: Rules, findings: Findings, has_bodies: bool
+    primary: list[Field], shadow: list[Field], rules: CompareRules, findings: Findings, has_bodies: bool
 ) -> None:
     """Add what differs to `findings`; the order of lines is nothing. `has_bodies` is false after HEAD.
 
@@ -66,7 +66,7 @@ def compare_fields(
             _compare(name, ours.get(name, []), theirs.get(name, []), rules, findings)
 
 
-def _compare(name: str, ours: list[str], theirs: list[str], rules: Rules, findings: Findings) -> None:
+def _compare(name: str, ours: list[str], theirs: list[str], rules: CompareRules, findings: Findings) -> None:
     path = f"header {visible(name[:_MAX_NAME])}"
     if not theirs:
         findings.add(Difference(path, "missing", *_shown(name, ours, theirs, rules)))
@@ -83,12 +83,12 @@ def _are_same(name: str, ours: list[str], theirs: list[str]) -> bool:
     return name != "set-cookie" and ", ".join(ours) == ", ".join(theirs)
 
 
-def _shown(name: str, ours: list[str], theirs: list[str], rules: Rules) -> tuple[str, str]:
+def _shown(name: str, ours: list[str], theirs: list[str], rules: CompareRules) -> tuple[str, str]:
     clean = ([clean_field(name, value, rules) for value in side] for side in (ours, theirs))
     return samples(*(", ".join(side) for side in clean))
 
 
-def _is_ignored(name: str, rules: Rules) -> bool:
+def _is_ignored(name: str, rules: CompareRules) -> bool:
     return name in IGNORED or name in rules.ignored_headers or name.startswith(IGNORED_STARTS)
 
 

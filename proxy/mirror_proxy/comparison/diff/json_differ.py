@@ -15,18 +15,18 @@ from mirror_proxy.comparison.diff.findings import Findings
 from mirror_proxy.comparison.diff.fingerprint import Fingerprints, deep, scalar
 from mirror_proxy.comparison.diff.json_value import MAX_DEPTH, Json, LongNumber, write
 from mirror_proxy.comparison.diff.path import ITEM
-from mirror_proxy.comparison.diff.place import Place
-from mirror_proxy.comparison.diff.rules import Rules, is_within
+from mirror_proxy.comparison.diff.place import JsonPlace
+from mirror_proxy.comparison.diff.rules import CompareRules, is_within
 from mirror_proxy.comparison.diff.sample import REDACTED, samples
 
 #: More values of one pair are not looked at.
 MAX_VALUES = 100_000
 
 
-def compare_json(primary: Json, shadow: Json, rules: Rules, findings: Findings) -> None:
+def compare_json(primary: Json, shadow: Json, rules: CompareRules, findings: Findings) -> None:
     """Add what differs to `findings`."""
     walk = _Walk(rules, findings, primary.open | shadow.open)
-    walk.compare(primary.value, shadow.value, Place(rules))
+    walk.compare(primary.value, shadow.value, JsonPlace(rules))
 
 
 class _Walk:
@@ -34,14 +34,14 @@ class _Walk:
 
     __slots__ = ("_findings", "_left", "_open", "_prints", "_rules")
 
-    def __init__(self, rules: Rules, findings: Findings, open_: frozenset[int]) -> None:
+    def __init__(self, rules: CompareRules, findings: Findings, open_: frozenset[int]) -> None:
         self._rules = rules
         self._findings = findings
         self._open = open_
         self._prints = Fingerprints(rules)
         self._left = MAX_VALUES
 
-    def compare(self, primary: Any, shadow: Any, place: Place) -> bool:
+    def compare(self, primary: Any, shadow: Any, place: JsonPlace) -> bool:
         if place.is_ignored or not self._may_go_on():
             return True
         kind = _type(primary)
@@ -62,7 +62,7 @@ class _Walk:
             self._findings.capped.add("many")
         return self._left >= 0
 
-    def _objects(self, primary: dict[str, Any], shadow: dict[str, Any], place: Place) -> bool:
+    def _objects(self, primary: dict[str, Any], shadow: dict[str, Any], place: JsonPlace) -> bool:
         is_same = True
         for name in sorted(primary.keys() | shadow.keys()):
             if self._left < 0:
@@ -79,11 +79,11 @@ class _Walk:
             is_same &= same
         return is_same
 
-    def _may_lack(self, value: dict[str, Any], there: Place) -> bool:
+    def _may_lack(self, value: dict[str, Any], there: JsonPlace) -> bool:
         """Tell whether it is nothing that a member is not in `value`: it may differ, or have been cut off."""
         return there.is_ignored or id(value) in self._open or not self._may_go_on()
 
-    def _arrays(self, primary: list[Any], shadow: list[Any], place: Place) -> bool:
+    def _arrays(self, primary: list[Any], shadow: list[Any], place: JsonPlace) -> bool:
         if place.below(ITEM).is_ignored:
             return True
         if id(primary) in self._open or id(shadow) in self._open:
@@ -94,7 +94,7 @@ class _Walk:
             return self._sizes(primary, shadow, place)
         return self._items(primary, shadow, place)
 
-    def _items(self, primary: list[Any], shadow: list[Any], place: Place) -> bool:
+    def _items(self, primary: list[Any], shadow: list[Any], place: JsonPlace) -> bool:
         """Compare item by item; if the same ones are only in other places, that is all there is to tell."""
         there, before = place.below(ITEM), self._findings.mark()
         pairs = zip(primary, shadow, strict=True)
@@ -104,7 +104,7 @@ class _Walk:
             self._differ(place, "order", primary, shadow)
         return not differing
 
-    def _beginnings(self, primary: list[Any], shadow: list[Any], place: Place) -> bool:
+    def _beginnings(self, primary: list[Any], shadow: list[Any], place: JsonPlace) -> bool:
         """Compare arrays of which one was cut, or both: it has no fewer items than are here."""
         counts = [f"{len(side)} items{' or more' * (id(side) in self._open)}" for side in (primary, shadow)]
         shorter = min(primary, shadow, key=len)
@@ -114,13 +114,13 @@ class _Walk:
         is_same = place.is_unordered or self._each(primary, shadow, place.below(ITEM))
         return is_same and not is_longer
 
-    def _each(self, primary: Iterable[Any], shadow: Iterable[Any], there: Place) -> bool:
+    def _each(self, primary: Iterable[Any], shadow: Iterable[Any], there: JsonPlace) -> bool:
         is_same = True
         for one, other in zip(primary, shadow, strict=False):
             is_same &= self.compare(one, other, there)
         return is_same
 
-    def _are_same_items(self, differing: list[tuple[Any, Any]], there: Place) -> bool:
+    def _are_same_items(self, differing: list[tuple[Any, Any]], there: JsonPlace) -> bool:
         """Tell whether items that differ from those in their places are all in the places of others."""
         if len(differing) < 2:
             return False
@@ -130,7 +130,7 @@ class _Walk:
         ours = self._printed([one for one, _ in differing], there)
         return not self._prints.is_spent and Counter(ours) == Counter(theirs)
 
-    def _sizes(self, primary: list[Any], shadow: list[Any], place: Place) -> bool:
+    def _sizes(self, primary: list[Any], shadow: list[Any], place: JsonPlace) -> bool:
         there = place.below(ITEM)
         self._tell(place, "size", *(f"{len(side)} items" for side in (primary, shadow)))
         ours, theirs = self._printed(primary, there), self._printed(shadow, there)
@@ -142,7 +142,7 @@ class _Walk:
         self._each(primary[start : len(primary) - end], shadow[start : len(shadow) - end], there)
         return False
 
-    def _sets(self, primary: list[Any], shadow: list[Any], place: Place) -> bool:
+    def _sets(self, primary: list[Any], shadow: list[Any], place: JsonPlace) -> bool:
         """Compare arrays without order: what is in both is the same; of the rest, what looks most alike is compared."""
         there = place.below(ITEM)
         if len(primary) != len(shadow):
@@ -156,10 +156,10 @@ class _Walk:
         other = self._sorted(_without(shadow, theirs, common), there)
         return self._each(mine, other, there) and len(primary) == len(shadow)
 
-    def _printed(self, items: list[Any], there: Place) -> list[bytes]:
+    def _printed(self, items: list[Any], there: JsonPlace) -> list[bytes]:
         return [self._prints.of(item, there) for item in items]
 
-    def _sorted(self, items: list[Any], there: Place) -> list[Any]:
+    def _sorted(self, items: list[Any], there: JsonPlace) -> list[Any]:
         """Numbers by their value, all else as it is written."""
         return sorted(
             items,
@@ -170,7 +170,7 @@ class _Walk:
             ),
         )
 
-    def _is_same(self, primary: Any, shadow: Any, place: Place) -> bool:
+    def _is_same(self, primary: Any, shadow: Any, place: JsonPlace) -> bool:
         if primary == shadow:
             return True
         if isinstance(primary, LongNumber) or isinstance(shadow, LongNumber):
@@ -179,16 +179,16 @@ class _Walk:
             return True
         return scalar(primary, self._rules) == scalar(shadow, self._rules)
 
-    def _differ(self, place: Place, kind: Kind, primary: Any, shadow: Any) -> bool:
+    def _differ(self, place: JsonPlace, kind: Kind, primary: Any, shadow: Any) -> bool:
         """Tell of a difference, and so that what was compared is not the same."""
         if self._findings.wants(place.path, kind):
             self._tell(place, kind, *samples(self._text(primary, place), self._text(shadow, place)))
         return False
 
-    def _tell(self, place: Place, kind: Kind, primary: str, shadow: str) -> None:
+    def _tell(self, place: JsonPlace, kind: Kind, primary: str, shadow: str) -> None:
         self._findings.add(Difference(place.path, kind, primary, shadow))
 
-    def _text(self, value: Any, place: Place) -> str:
+    def _text(self, value: Any, place: JsonPlace) -> str:
         if value is _NOTHING:
             return ""
         return REDACTED if place.is_redacted else write(value, place, self._rules, MAX_SAMPLE)

@@ -14,9 +14,9 @@ from math import inf, isfinite
 from typing import Any, NoReturn
 
 from mirror_proxy.comparison.diff.path import ITEM
-from mirror_proxy.comparison.diff.place import Place
+from mirror_proxy.comparison.diff.place import JsonPlace
 from mirror_proxy.comparison.diff.redaction import clean_text
-from mirror_proxy.comparison.diff.rules import Rules
+from mirror_proxy.comparison.diff.rules import CompareRules
 from mirror_proxy.comparison.diff.sample import REDACTED
 
 #: What is nested deeper than this is not followed.
@@ -90,7 +90,7 @@ def _closed(text: str) -> tuple[str, str]:
     return text[:end], "".join(reversed(closing))
 
 
-def write(value: Any, place: Place, rules: Rules, limit: int, indent: int | None = None) -> str:
+def write(value: Any, place: JsonPlace, rules: CompareRules, limit: int, indent: int | None = None) -> str:
     """Return `value`, which is at `place`, as JSON text without secrets: all, or a little over `limit` characters.
 
     A single text is written whole, however long.
@@ -110,11 +110,11 @@ class _Cleaning:
 
     __slots__ = ("_left", "_rules")
 
-    def __init__(self, rules: Rules, limit: int) -> None:
+    def __init__(self, rules: CompareRules, limit: int) -> None:
         self._rules = rules
         self._left = limit
 
-    def of(self, value: Any, place: Place) -> Any:
+    def of(self, value: Any, place: JsonPlace) -> Any:
         self._left -= 1
         if place.is_redacted:
             return REDACTED
@@ -128,7 +128,7 @@ class _Cleaning:
         clean = self._rules.redacted(plain)
         return value if clean == plain else clean
 
-    def _of_many(self, value: dict[str, Any] | list[Any], place: Place) -> Any:
+    def _of_many(self, value: dict[str, Any] | list[Any], place: JsonPlace) -> Any:
         if isinstance(value, list):
             there = place.below(ITEM)
             return [self.of(item, there) for item in islice(value, self._left)]

@@ -1,4 +1,4 @@
-"""A pair: one request and two answers to it, as a worker captured them and the comparer reads them."""
+"""A pair: one request and two responses to it, as a worker captured them and the comparer reads them."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import Literal
 
-#: Of a mirror and its primary; or of two answers of one version (a secondary's, a repeat's), which shows noise.
+#: Of a mirror and its primary; or of two responses of one version (a secondary's, a repeat's), which shows noise.
 Kind = Literal["mirror", "noise"]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A response as it came from its upstream, before the proxy changed anything of it.
+class CapturedResponse:
+    """A response as its upstream sent it, before the proxy changed any of it.
 
-    `fields` is the block of header lines, each ending in CRLF; `body` the beginning of the body, of whose
-    `size` bytes in all no more were kept than the cap; `duration_s` runs from the request's head to the end.
+    `fields` is the block of header lines, each ending in CRLF; `body` the beginning of the body, up to a limit, and
+    `size` the length of all of it; `duration_s` runs from the request's head to the end.
     """
 
     status: int
@@ -27,15 +27,15 @@ class Answer:
 
     @property
     def is_whole(self) -> bool:
-        """Tell whether the whole body was kept."""
+        """Tell whether the whole body was captured."""
         return len(self.body) == self.size
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two answers to one request. `time` is in seconds since the epoch; `fields` is what the primary was sent.
+    """Two responses to one request. `time` is in seconds since the epoch; `fields` are those the primary was sent.
 
-    `body` is the beginning of the request's own, of `size` bytes in all, as an `Answer` has its.
+    `body` is the beginning of the request's body, and `size` its length, as in a `CapturedResponse`.
     """
 
     kind: Kind
@@ -49,8 +49,8 @@ class Pair:
     body: bytes
     size: int
     destination: str
-    primary: Answer
-    shadow: Answer
+    primary: CapturedResponse
+    shadow: CapturedResponse
 
 
 def dump(pair: Pair) -> bytes:
@@ -64,10 +64,10 @@ def dump(pair: Pair) -> bytes:
 def load(datagram: bytes) -> Pair:
     """Return what `dump` was given; both ends of the pipe are this package's, and nobody else can open it."""
     parts = pickle.loads(datagram)  # noqa: S301 see above
-    own, half = len(_OWN), len(_OWN) + len(_ANSWER)
-    return Pair(*parts[:own], *(Answer(*answer) for answer in (parts[own:half], parts[half:])))
+    own, half = len(_OWN), len(_OWN) + len(_RESPONSE)
+    return Pair(*parts[:own], *(CapturedResponse(*response) for response in (parts[own:half], parts[half:])))
 
 
-_ANSWER = tuple(one.name for one in fields(Answer))
+_RESPONSE = tuple(one.name for one in fields(CapturedResponse))
 _OWN = tuple(one.name for one in fields(Pair) if one.name not in ("primary", "shadow"))
-_parts_of = attrgetter(*_OWN, *(f"{side}.{name}" for side in ("primary", "shadow") for name in _ANSWER))
+_parts_of = attrgetter(*_OWN, *(f"{side}.{name}" for side in ("primary", "shadow") for name in _RESPONSE))

@@ -1,4 +1,4 @@
-"""A place in a JSON body, and what the rules say about it: found out once, though a thousand items have it."""
+"""A place in a JSON body, and the rules that apply to it: looked up once, though a thousand items share it."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Any
 
 from mirror_proxy.comparison.diff.path import ANY, ITEM, Step, below
 from mirror_proxy.comparison.diff.redaction import is_secret, names_secret
-from mirror_proxy.comparison.diff.rules import Rules, Steps
+from mirror_proxy.comparison.diff.rules import CompareRules, Steps
 from mirror_proxy.config.model import Tolerance
 
 
-class Place:
-    """`steps` lead here from the whole body. All items of an array share one place.
+class JsonPlace:
+    """A place that `steps` lead to from the whole body. All items of an array share one place.
 
-    What is said of a place holds for all below it; only that an array has no order is said of that array alone.
+    A rule about a place applies to everything below it; only `unordered` applies to that array alone.
     """
 
-    def __init__(self, rules: Rules, above: Place | None = None, step: Step = ITEM) -> None:
+    def __init__(self, rules: CompareRules, above: JsonPlace | None = None, step: Step = ITEM) -> None:
         self._rules = rules
         self._above = above
-        self._below: dict[Step, Place] = {}
+        self._below: dict[Step, JsonPlace] = {}
         self.steps: tuple[Step, ...] = (*above.steps, step) if above is not None else ()
         self.is_ignored: bool = self._is_in(rules.ignored_paths) or (above is not None and above.is_ignored)
 
@@ -59,19 +59,19 @@ class Place:
         """How many steps lead here."""
         return len(self.steps)
 
-    def member(self, name: str, *objects: Any) -> Place:
+    def member(self, name: str, *objects: Any) -> JsonPlace:
         """Return the place of a member of `objects`, any of which may say that its `value` is a secret."""
         if name != "value" or not any(names_secret(one) for one in objects):
             return self.below(name)
-        hidden = Place(self._rules, self, name)
+        hidden = JsonPlace(self._rules, self, name)
         hidden.is_redacted = True
         return hidden
 
-    def below(self, step: Step) -> Place:
+    def below(self, step: Step) -> JsonPlace:
         """Return the place one step on."""
         place = self._below.get(step)
         if place is None:
-            place = self._below[step] = Place(self._rules, self, step)
+            place = self._below[step] = JsonPlace(self._rules, self, step)
         return place
 
     def _is_in(self, paths: Iterable[Steps]) -> bool:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from mirror_proxy.comparison.diff.header import Field
-from mirror_proxy.comparison.diff.rules import Rules
+from mirror_proxy.comparison.diff.rules import CompareRules
 from mirror_proxy.comparison.diff.sample import REDACTED
 from mirror_proxy.text import visible
 
@@ -124,19 +124,19 @@ def names_secret(members: Mapping[str, object]) -> bool:
     )
 
 
-def clean_fields(fields: list[Field], rules: Rules) -> tuple[Field, ...]:
+def clean_fields(fields: list[Field], rules: CompareRules) -> tuple[Field, ...]:
     """Return header fields without secrets, as they are shown."""
     return tuple((visible(name), visible(clean_field(name, value, rules))) for name, value in fields)
 
 
-def clean_field(name: str, value: str, rules: Rules) -> str:
+def clean_field(name: str, value: str, rules: CompareRules) -> str:
     """Return the value of a header without secrets."""
     if is_secret_header(name) or name in rules.redacted_headers:
         return REDACTED
     return clean_text(value, rules)
 
 
-def clean_text(text: str, rules: Rules) -> str:
+def clean_text(text: str, rules: CompareRules) -> str:
     """Return text without secrets."""
     text = rules.redacted(_without_named(text, rules))
     for look in _LOOKS:
@@ -146,7 +146,7 @@ def clean_text(text: str, rules: Rules) -> str:
     return _TAG.sub(lambda match: _tag(match[0], rules), text)
 
 
-def clean_body(text: str, rules: Rules, is_cut: bool) -> str:
+def clean_body(text: str, rules: CompareRules, is_cut: bool) -> str:
     """Return a body that could not be read as JSON without secrets.
 
     At the end of one that is cut, part of a secret may stand, which no pattern finds: that end is hidden.
@@ -165,7 +165,7 @@ def _is_secret(name: str) -> bool:
     return plain in _WHOLE or plain.endswith(_ENDS)
 
 
-def _without_named(text: str, rules: Rules) -> str:
+def _without_named(text: str, rules: CompareRules) -> str:
     pieces, at = [], 0
     for match in _NAME.finditer(text):
         if match.start() < at or not _is_hidden(match[1], rules):
@@ -177,19 +177,19 @@ def _without_named(text: str, rules: Rules) -> str:
     return "".join([*pieces, text[at:]])
 
 
-def _named(match: re.Match[str], rules: Rules) -> str:
+def _named(match: re.Match[str], rules: CompareRules) -> str:
     if not _is_hidden(match[1], rules):
         return match[0]
     return match[0][: -len(match[2])] + _hidden(match[2])
 
 
-def _tag(text: str, rules: Rules) -> str:
+def _tag(text: str, rules: CompareRules) -> str:
     if not any(_is_hidden(name, rules) for name in _TAG_NAME.findall(text)):
         return text
     return _TAG_VALUE.sub(lambda match: match[1] + _hidden(match[2]), text)
 
 
-def _is_hidden(name: str, rules: Rules) -> bool:
+def _is_hidden(name: str, rules: CompareRules) -> bool:
     """Tell whether a name, or the last part of one such as `user[password]`, is a secret's."""
     if is_secret(name) or name in rules.redacted_names:
         return True

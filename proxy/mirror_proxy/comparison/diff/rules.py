@@ -1,7 +1,7 @@
-"""Rules: what may differ, what must not be kept, which arrays have no order, and how far numbers may be apart.
+"""CompareRules: what may differ, what must not be kept, which arrays have no order, and how far numbers may be apart.
 
 Compiled once for each route from `config.model.Compare`. A walk of a body looks the rules up once for each
-`place.Place`.
+`place.JsonPlace`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from mirror_proxy.regex import Pattern
 Steps = tuple[RuleStep, ...]
 
 
-class Rules:
-    """The rules of one route.
+class CompareRules:
+    """The rules of one route, of what to ignore, redact, treat as unordered, or compare with a tolerance.
 
     A path cannot be followed in JSON that is broken: there, all that follows one of `redacted_names` is hidden, and
     everything if `hides_bodies`.

@@ -8,10 +8,10 @@ from mirror_proxy.comparison.diff.difference import Comparison
 from mirror_proxy.comparison.diff.example import Example, Side
 from mirror_proxy.comparison.diff.header import fields_of, values_of
 from mirror_proxy.comparison.diff.json_value import write
-from mirror_proxy.comparison.diff.pair import Answer, Pair
-from mirror_proxy.comparison.diff.place import Place
+from mirror_proxy.comparison.diff.pair import CapturedResponse, Pair
+from mirror_proxy.comparison.diff.place import JsonPlace
 from mirror_proxy.comparison.diff.redaction import clean_body, clean_fields, clean_text
-from mirror_proxy.comparison.diff.rules import Rules
+from mirror_proxy.comparison.diff.rules import CompareRules
 from mirror_proxy.comparison.diff.text_differ import digest
 from mirror_proxy.text import visible
 
@@ -22,9 +22,9 @@ MAX_SHOWN = 16 * 1024
 _MAX_READ = 4 * MAX_SHOWN
 
 
-def example_of(pair: Pair, comparison: Comparison, rules: Rules) -> Example:
+def example_of(pair: Pair, comparison: Comparison, rules: CompareRules) -> Example:
     """Return what is kept of a pair."""
-    request = _side(Answer(0, pair.fields, pair.body, pair.size, 0.0), rules)
+    request = _side(CapturedResponse(0, pair.fields, pair.body, pair.size, 0.0), rules)
     return Example(
         time=pair.time,
         route=pair.route,
@@ -42,36 +42,36 @@ def example_of(pair: Pair, comparison: Comparison, rules: Rules) -> Example:
     )
 
 
-def _side(answer: Answer, rules: Rules) -> Side:
-    fields = fields_of(answer.fields)
-    content = read(answer, fields)
+def _side(response: CapturedResponse, rules: CompareRules) -> Side:
+    fields = fields_of(response.fields)
+    content = read(response, fields)
     body = _body(content, rules)
-    notes = _notes(answer, content, ", ".join(values_of(fields, "content-encoding")))
+    notes = _notes(response, content, ", ".join(values_of(fields, "content-encoding")))
     if len(body) > MAX_SHOWN:
         body = body[:MAX_SHOWN]
         notes.append(f"only the first {MAX_SHOWN} characters are shown")
     return Side(
-        status=answer.status,
-        duration_ms=answer.duration_s * 1_000,
+        status=response.status,
+        duration_ms=response.duration_s * 1_000,
         fields=clean_fields(fields, rules),
         body=body,
         note="; ".join(notes),
     )
 
 
-def _body(content: Content, rules: Rules) -> str:
+def _body(content: Content, rules: CompareRules) -> str:
     if content.json is not None:
-        text = write(content.json.value, Place(rules), rules, MAX_SHOWN, indent=2)
+        text = write(content.json.value, JsonPlace(rules), rules, MAX_SHOWN, indent=2)
     else:
         is_cut = content.is_cut or len(content.text) > _MAX_READ
         text = clean_body(content.text[:_MAX_READ], rules, is_cut)
     return visible(text[: MAX_SHOWN + 1], keep="\n\t")
 
 
-def _notes(answer: Answer, content: Content, codings: str) -> list[str]:
+def _notes(response: CapturedResponse, content: Content, codings: str) -> list[str]:
     """Say what of the body is not shown, and why."""
     notes = {
-        "truncated": f"{len(answer.body)} of {answer.size} bytes were captured",
+        "truncated": f"{len(response.body)} of {response.size} bytes were captured",
         "bomb": f"decompresses to more than {MAX_DECODED} bytes, the first of which were read",
         "unknown_coding": f"its Content-Encoding is not decoded: {visible(codings[:100])}",
         "encoding": "it is not encoded as its headers say",

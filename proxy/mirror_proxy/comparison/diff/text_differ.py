@@ -12,7 +12,7 @@ from mirror_proxy.comparison.diff.content import Content
 from mirror_proxy.comparison.diff.difference import Difference, Kind
 from mirror_proxy.comparison.diff.findings import Findings
 from mirror_proxy.comparison.diff.redaction import clean_body
-from mirror_proxy.comparison.diff.rules import Rules
+from mirror_proxy.comparison.diff.rules import CompareRules
 from mirror_proxy.comparison.diff.sample import common_length, samples
 
 #: A sample has no more lines than this.
@@ -21,7 +21,7 @@ _MAX_LINES = 3
 _END = 2048
 
 
-def compare_text(primary: Content, shadow: Content, rules: Rules, findings: Findings) -> None:
+def compare_text(primary: Content, shadow: Content, rules: CompareRules, findings: Findings) -> None:
     """Add to `findings` whether the lines differ, or what was not captured must: the sizes tell."""
     ours, theirs = _comparable(primary, shadow, rules)
     if ours == theirs:
@@ -61,7 +61,7 @@ def _compare_sizes(primary: Content, shadow: Content, findings: Findings) -> Non
         findings.add(Difference("body", "size", f"{primary.size} bytes", f"{shadow.size} bytes"))
 
 
-def _comparable(primary: Content, shadow: Content, rules: Rules) -> tuple[str, str]:
+def _comparable(primary: Content, shadow: Content, rules: CompareRules) -> tuple[str, str]:
     """Return both texts as they are compared: as far as both are here, each line with an end."""
     sides = [rules.without_ignored(side.text) for side in (primary, shadow)]
     cuts = [len(text) for text, side in zip(sides, (primary, shadow), strict=True) if side.is_cut]
@@ -85,7 +85,7 @@ def _is_line_start(text: str, at: int, start: int) -> bool:
     return at == start or text[at - 1] == "\n"
 
 
-def _lines(content: Content, first: int, count: int, compared: str, rules: Rules) -> str:
+def _lines(content: Content, first: int, count: int, compared: str, rules: CompareRules) -> str:
     """Return lines as they may be shown, from number `first` on, if patterns have left the lines where they were."""
     clean = clean_body(content.text, rules, content.is_cut)
     if not content.is_cut and f"{clean}\n".count("\n") != compared.count("\n"):

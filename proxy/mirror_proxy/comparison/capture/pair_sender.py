@@ -1,4 +1,4 @@
-"""A worker's end of the comparer's pipe: pairs go out by it or are dropped, and nobody waits for it."""
+"""A worker's end of the comparer's pipe: pairs are sent at once or dropped; no request waits for the pipe."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ import socket
 
 from mirror_proxy.comparison.diff.pair import Pair, dump
 
-#: What all captures of a worker may keep in memory together.
+#: All captures of a worker together keep at most this in memory.
 MAX_HELD_BYTES = 16 * 1024 * 1024
 
 
-class Outlet:
-    """Takes the pairs of one worker, and keeps account of what captures hold.
+class PairSender:
+    """Sends the pairs of one worker, and counts the bytes that captures keep in memory.
 
     Each shadow of a captured request that completed becomes one datagram, or one of `dropped`, by reason:
 
-    - `no_answer`: the primary's answer did not come to its end, or was the proxy's own.
-    - `over_buffer`: all captures together held as much as they may.
+    - `no_answer`: the primary's response did not end, or was the proxy's own.
+    - `over_buffer`: all captures together reached their limit of memory.
     - `pipe_full`: the comparer is behind.
     - `too_large`: the pipe takes no datagram of that size.
-    - `no_comparer`: nobody reads the pipe.
+    - `no_comparer`: no process reads the pipe.
     """
 
     __slots__ = ("_pairs", "dropped", "held", "limit")
 
     def __init__(self, pairs: socket.socket | None) -> None:
-        """`pairs` does not block, and keeps the bounds of what is written to it; None: there is no comparer."""
+        """`pairs` does not block and sends each write as one datagram; None: there is no comparer."""
         self._pairs = pairs
         self.held = 0
         self.limit = MAX_HELD_BYTES
@@ -34,11 +34,11 @@ class Outlet:
 
     @property
     def is_open(self) -> bool:
-        """Tell whether pairs lead anywhere."""
+        """Tell whether there is a comparer to send pairs to."""
         return self._pairs is not None
 
     def send(self, pair: Pair) -> None:
-        """Hand a pair to the comparer if it takes it now."""
+        """Send a pair to the comparer, or drop it if that would block."""
         if self._pairs is None:
             self.drop("no_comparer")
             return
@@ -49,8 +49,8 @@ class Outlet:
         except OSError as error:
             self.drop("too_large" if error.errno == errno.EMSGSIZE else "no_comparer")
 
-    def bound(self, held_bytes: int) -> None:
-        """Let captures keep no more than `held_bytes`."""
+    def set_limit(self, held_bytes: int) -> None:
+        """Let captures keep at most `held_bytes` in memory."""
         self.limit = min(MAX_HELD_BYTES, held_bytes)
 
     def drop(self, reason: str) -> None:
@@ -58,7 +58,7 @@ class Outlet:
         self.dropped[reason] += 1
 
     def close(self) -> None:
-        """Send nothing any more."""
+        """Close the pipe."""
         if self._pairs is not None:
             self._pairs.close()
             self._pairs = None

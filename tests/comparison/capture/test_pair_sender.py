@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from mirror_proxy.comparison.capture import outlet
+from mirror_proxy.comparison.capture import pair_sender
 from mirror_proxy.config.model import Mirroring
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import get, post
@@ -82,7 +82,7 @@ async def test_all_captures_together_hold_no_more_than_they_may(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     go = asyncio.Event()
-    monkeypatch.setattr(outlet, "MAX_HELD_BYTES", 150_000)
+    monkeypatch.setattr(pair_sender, "MAX_HELD_BYTES", 150_000)
     served = await plane(compared(await origin(LARGE), await origin(answering_after(go))), pairs=pipe.pairs)
     clients = [await connect(served) for _ in range(4)]
     for client in clients:
