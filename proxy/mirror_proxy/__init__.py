@@ -52,7 +52,7 @@ The walk of a pair, two responses to one request: `comparison.capture` sends it 
 `comparison.process` reads it in its own time, has `comparison.diff.differ` find how the two differ, counts that
 (`comparison.diff.totals` has the families) and writes it to the `comparison.store`. `comparison.report`, on the
 terminal or on the page, makes figures of the totals; `comparison.diff.noise` holds each field against pairs of one
-version. A `ramp` is judged by the same figures, step by step, and `supervisor.ramp` carries it out.
+version. A `ramp` is judged by the same figures, step by step, and `ramp.run` carries it out.
 
 Start with `exchange.exchange`, then `mirror.shadow`; `config.model` is the contract between configuration and data
 plane. The version stands in pyproject.toml only.

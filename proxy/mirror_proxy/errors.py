@@ -1,13 +1,21 @@
-"""What can go wrong on the way of a request, and what the client gets for it.
+"""Expected failures: of an upstream, of a message, of an operator's request.
 
-Edit here, and only here, when a fault needs another status, flag or text: this table is the one place that
-knows. Statuses, response flags and wording follow Envoy (`source/common/router/router.cc`,
-`source/common/http/utility.cc`, `docs/.../access_log/usage`: response flags).
+The table of upstream failures is the one place that has the status, flag and text that a client gets. Statuses,
+response flags and wording follow Envoy (`source/common/router/router.cc`, `source/common/http/utility.cc`,
+`docs/.../access_log/usage`: response flags).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+
+class RefusedError(Exception):
+    """An operator's request cannot be met, and nothing has changed; `more` lists, by name, what is possible."""
+
+    def __init__(self, message: str, **more: object) -> None:
+        super().__init__(message)
+        self.more = more
 
 
 class BadMessageError(Exception):

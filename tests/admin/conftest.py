@@ -13,7 +13,6 @@ from mirror_proxy.admin.interface import (
     LoadedConfig,
     MirrorOverride,
     ProxySnapshot,
-    RefusedError,
     RejectedReload,
     Row,
     State,
@@ -38,6 +37,7 @@ from mirror_proxy.config.model import (
     StringMatch,
     VirtualHost,
 )
+from mirror_proxy.errors import RefusedError
 from mirror_proxy.overrides import ALL_MIRRORS, Key
 from mirror_proxy.ramp.plan import Plan
 
@@ -79,7 +79,7 @@ class Ladder:
     async def start(self, plan: Plan) -> None:
         self.done.append(plan)
 
-    async def go(self, key: Key) -> None:
+    async def resume(self, key: Key) -> None:
         self._know(key)
         self.done.append(("go", key))
 

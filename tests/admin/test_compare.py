@@ -7,10 +7,10 @@ from dataclasses import replace
 import aiohttp
 import pytest
 
-from mirror_proxy.admin.interface import RefusedError
 from mirror_proxy.comparison.diff.difference import Difference
 from mirror_proxy.comparison.diff.example import Example, Search, Side
 from mirror_proxy.comparison.diff.totals import Totals, from_rows
+from mirror_proxy.errors import RefusedError
 from tests.admin.conftest import AdminUrls
 
 TOTALS = Totals({("compared", "rest", "rest/v2"): 7, ("field", "rest", "rest/v2", "$.a", "value"): 3})

@@ -11,9 +11,10 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from mirror_proxy.admin.interface import RefusedError, RejectedReload
+from mirror_proxy.admin.interface import RejectedReload
 from mirror_proxy.admin.page import handlers
 from mirror_proxy.admin.page.differences import MOST
+from mirror_proxy.errors import RefusedError
 from tests.admin.conftest import AdminUrls, Shop
 from tests.admin.test_compare import EXAMPLE
 

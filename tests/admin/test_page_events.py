@@ -13,11 +13,11 @@ from itertools import count
 import aiohttp
 import pytest
 
-from mirror_proxy.admin.interface import RefusedError
 from mirror_proxy.admin.page import asking, handlers, live
 from mirror_proxy.admin.server import AdminServer
 from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.config.model import Compare, Share
+from mirror_proxy.errors import RefusedError
 from tests.admin.conftest import AdminUrls, Shop
 
 HOSTILE = "<script>alert(1)</script>\"'>\u202e\x1b[31m"

@@ -10,9 +10,9 @@ from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.comparison.report.figures import LOOP_LAG, Figure
 from mirror_proxy.config.model import Thresholds
 from mirror_proxy.ramp.guard import guards_for
-from mirror_proxy.ramp.target import Canary, Mirror
+from mirror_proxy.ramp.target import CanaryTarget, MirrorTarget
 
-MIRROR, CANARY = Mirror("m"), Canary("shop", "shop/v2")
+MIRROR, CANARY = MirrorTarget("m"), CanaryTarget("shop", "shop/v2")
 BEFORE = {"primary_p99": Figure("primary_p99", 0.1, 1000)}
 
 

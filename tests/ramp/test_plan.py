@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirror_proxy.ramp.plan import key_of, read, shares
-from mirror_proxy.ramp.target import Canary, Mirror
+from mirror_proxy.ramp.target import CanaryTarget, MirrorTarget
 
 MIRROR = {"mirror": "m"}
 CANARY = {"route": "shop", "destination": "shop/v2"}
@@ -17,7 +17,7 @@ CANARY = {"route": "shop", "destination": "shop/v2"}
 
 def test_a_mirror_alone_gets_the_usual_steps_guards_and_patience() -> None:
     plan = read(MIRROR)
-    assert plan.target == Mirror("m")
+    assert plan.target == MirrorTarget("m")
     assert plan.steps == (1, 5, 25, 100)
     assert plan.every_s == 600
     assert [guard.limit.text for guard in plan.guards] == ["mirror_error_rate>5%", "loop_lag>250ms"]
@@ -27,7 +27,7 @@ def test_a_mirror_alone_gets_the_usual_steps_guards_and_patience() -> None:
 
 def test_a_canary_is_guarded_by_what_clients_get_from_it() -> None:
     plan = read(CANARY)
-    assert plan.target == Canary("shop", "shop/v2")
+    assert plan.target == CanaryTarget("shop", "shop/v2")
     assert [guard.limit.text for guard in plan.guards] == ["primary_error_rate>5%", "loop_lag>250ms"]
 
 
@@ -84,8 +84,8 @@ def test_nonsense_is_refused_with_a_reason(body: dict[str, object], reason: str)
 
 
 def test_a_ramp_is_known_by_its_mirror_or_by_its_route() -> None:
-    assert key_of("m", None) == Mirror("m").key
-    assert key_of(None, "shop") == Canary("shop", "shop/v2").key
+    assert key_of("m", None) == MirrorTarget("m").key
+    assert key_of(None, "shop") == CanaryTarget("shop", "shop/v2").key
     for neither in ((None, None), ("m", "shop"), (1, None)):
         with pytest.raises(ValueError, match="say whose ramp"):
             key_of(*neither)

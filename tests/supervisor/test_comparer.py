@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from mirror_proxy.admin.interface import RefusedError
 from mirror_proxy.comparison.diff.example import Search
 from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.config.model import Compare, Config, FieldRule, Log, Settings, Share
+from mirror_proxy.errors import RefusedError
 from mirror_proxy.supervisor import Timeouts
 from mirror_proxy.supervisor.comparer import Comparing
 from tests.support import plane

@@ -88,7 +88,7 @@ CHANGES: tuple[Change, ...] = (
     ("PATCH", "/routes", set_weights),
     ("PATCH", "/mirrors", set_mirror),
     ("POST", "/ramp", ramps.start),
-    ("PATCH", "/ramp", ramps.go),
+    ("PATCH", "/ramp", ramps.resume),
     ("DELETE", "/ramp", ramps.stop),
     ("POST", "/logging", logs.set_level),
     ("POST", "/reload", reload),

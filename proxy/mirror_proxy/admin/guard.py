@@ -17,9 +17,10 @@ from urllib.parse import urlsplit
 from aiohttp import hdrs, web
 
 from mirror_proxy.admin.body import InvalidRequestError
-from mirror_proxy.admin.interface import ProxyInterface, RefusedError
+from mirror_proxy.admin.interface import ProxyInterface
 from mirror_proxy.admin.work_thread import BusyError
 from mirror_proxy.config.model import is_ip
+from mirror_proxy.errors import RefusedError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -56,37 +56,29 @@ class MirrorOverride:
     left_s: float | None = None
 
 
-class RefusedError(Exception):
-    """What was asked for cannot be; nothing has changed. `more` says what could be, by name."""
-
-    def __init__(self, message: str, **more: object) -> None:
-        super().__init__(message)
-        self.more = more
-
-
-class Ramps(Protocol):
-    """The ramps of a running proxy, each known by the key of what it overrides."""
+class RampInterface(Protocol):
+    """The ramps of a running proxy, each known by the key of its override."""
 
     def rows(self) -> list[Row]:
-        """Describe those that are under way, and the last of each target that is over."""
+        """Describe the ramps that are under way, and of each other target the last."""
 
     async def start(self, plan: Plan) -> None:
-        """Begin a ramp; returns when its first step is in force. Raises `RefusedError`."""
+        """Start a ramp; returns when its first step is in force. Raises `RefusedError`."""
 
-    async def go(self, key: Key) -> None:
-        """Have a ramp that is held go on. Raises `RefusedError`."""
+    async def resume(self, key: Key) -> None:
+        """Resume a ramp that is held. Raises `RefusedError`."""
 
     async def stop(self, key: Key, *, keep: bool) -> None:
-        """End a ramp where it is (`keep`), or go back to what was there before. Raises `RefusedError`."""
+        """End a ramp at its present step (`keep`), or roll it back. Raises `RefusedError`."""
 
 
-class Logs(Protocol):
-    """The log of a running proxy; `of_files` is how its files have it."""
+class LogInterface(Protocol):
+    """The log of a running proxy; `of_files` are the settings of its files."""
 
     of_files: Log
 
     def wanted(self) -> Log:
-        """Return how all processes log."""
+        """Return the settings of all processes."""
 
     async def set_level(self, level: str) -> None:
         """Log from `level` up; returns when every process does."""
@@ -96,12 +88,12 @@ class ProxyInterface(Protocol):
     """A running proxy."""
 
     @property
-    def logs(self) -> Logs:
-        """What all processes log."""
+    def logs(self) -> LogInterface:
+        """The log of all processes."""
 
     @property
-    def ramps(self) -> Ramps:
-        """What raises percents and weights by itself."""
+    def ramps(self) -> RampInterface:
+        """Ramps of percents and weights."""
 
     @property
     def state(self) -> State:

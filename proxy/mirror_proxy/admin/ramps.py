@@ -31,9 +31,9 @@ async def start(request: web.Request) -> web.Response:
     return _rows(request)
 
 
-async def go(request: web.Request) -> web.Response:
-    """Have a ramp that is held go on: `{"mirror": NAME}` or `{"route": NAME}`; answer all."""
-    await request.app[PROXY].ramps.go(_key(await body.read(request, _OF_ONE)))
+async def resume(request: web.Request) -> web.Response:
+    """Resume a ramp that is held: `{"mirror": NAME}` or `{"route": NAME}`; answer all."""
+    await request.app[PROXY].ramps.resume(_key(await body.read(request, _OF_ONE)))
     return _rows(request)
 
 

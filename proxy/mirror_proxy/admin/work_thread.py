@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from aiohttp import web
 
-from mirror_proxy.admin.interface import RefusedError
+from mirror_proxy.errors import RefusedError
 
 #: Calls that may wait for one thread, at most; a client whose call is rejected may retry.
 MOST_WAITING = 16

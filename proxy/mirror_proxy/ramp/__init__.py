@@ -1,4 +1,5 @@
-"""Ramp: more traffic in steps, with guards that stop it; the plan, what it is judged by, and the weights of a step.
+"""Ramp: raise a mirror's percent, or the weight of a route's destination, step by step, with guards that stop it.
 
-Nothing here waits or looks at a clock: `supervisor.ramp` carries a plan out.
+`plan` reads what a ramp does, of which `target`, and with which `guard`s. `run` carries one plan out, through the
+`override` that it sets. `manager` has all ramps of a proxy; the supervisor gives it what a ramp reads.
 """

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from mirror_proxy.comparison.report import limits
 from mirror_proxy.comparison.report.figures import LOOP_LAG, Figure
 from mirror_proxy.comparison.report.limits import Judged, Limit
-from mirror_proxy.ramp.target import Canary, Target
+from mirror_proxy.ramp.target import CanaryTarget, Target
 
 #: What guards a ramp that is given none, by what it ramps; one that is given takes the place of one on its figure.
 MIRROR_GUARDS = ("mirror_error_rate>5%", "loop_lag>250ms")
@@ -49,7 +49,7 @@ def guards_for(target: Target, given: Iterable[str]) -> tuple[Guard, ...]:
 
 
 def _usual(target: Target) -> tuple[str, ...]:
-    return CANARY_GUARDS if isinstance(target, Canary) else MIRROR_GUARDS
+    return CANARY_GUARDS if isinstance(target, CanaryTarget) else MIRROR_GUARDS
 
 
 def _read(text: str, target: Target) -> Guard:

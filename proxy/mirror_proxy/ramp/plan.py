@@ -11,7 +11,7 @@ from mirror_proxy.config import quantity
 from mirror_proxy.mirror import share
 from mirror_proxy.overrides import Key
 from mirror_proxy.ramp.guard import Guard, guards_for
-from mirror_proxy.ramp.target import Canary, Mirror, Target
+from mirror_proxy.ramp.target import CanaryTarget, MirrorTarget, Target
 
 OnFail = Literal["rollback", "hold"]
 
@@ -63,25 +63,25 @@ def read(body: Mapping[str, object]) -> Plan:
 def key_of(mirror: object, route: object) -> Key:
     """Return the key of a mirror's ramp or of a route's; raises `ValueError` unless it is one of them."""
     if isinstance(mirror, str) and route is None:
-        return Mirror(mirror).key
+        return MirrorTarget(mirror).key
     if isinstance(route, str) and mirror is None:
-        return Canary(route, "").key
+        return CanaryTarget(route, "").key
     raise ValueError("say whose ramp: the name of a mirror, or of a route")
 
 
 def _target(body: Mapping[str, object]) -> Target:
     mirror, route, destination = body.get("mirror"), body.get("route"), body.get("destination")
     if isinstance(mirror, str) and route is None and destination is None:
-        return Mirror(mirror)
+        return MirrorTarget(mirror)
     if isinstance(route, str) and isinstance(destination, str) and mirror is None:
-        return Canary(route, destination)
+        return CanaryTarget(route, destination)
     raise ValueError("a ramp is of a mirror, or of a route and its destination, each by name")
 
 
 def _steps(value: object, target: Target) -> tuple[float, ...]:
     if not isinstance(value, list) or not 1 <= len(value) <= _MOST:
         raise ValueError(f"steps must be a list of 1 to {_MOST} percents")
-    finest = 1 if isinstance(target, Canary) else share.STEPS
+    finest = 1 if isinstance(target, CanaryTarget) else share.STEPS
     for step in value:
         if type(step) not in {int, float} or not 0 < step <= 100:
             raise ValueError("each step must be a number above 0 and up to 100")

@@ -11,7 +11,7 @@ from mirror_proxy.overrides import Key
 
 
 @dataclass(frozen=True, slots=True)
-class Mirror:
+class MirrorTarget:
     """A mirror, by its name; a ramp raises its percent."""
 
     name: str
@@ -43,7 +43,7 @@ class Mirror:
 
 
 @dataclass(frozen=True, slots=True)
-class Canary:
+class CanaryTarget:
     """A destination of a route; a ramp raises its weight, and the others share what is left of 100."""
 
     route: str
@@ -81,4 +81,4 @@ class Canary:
         return figures(Totals(of_route), thresholds)
 
 
-Target = Mirror | Canary
+Target = MirrorTarget | CanaryTarget

@@ -5,7 +5,7 @@
 admin addresses. `slot` keeps one worker alive on its sockets, `process` is a worker seen from outside, `sockets`
 and `machine` are what it starts from, `fitting` fits a configuration to the machine, `counters` adds up workers'
 counts. `comparer` keeps the comparer alive; `child` is what both
-kinds of process are. `ramps` has each `ramp` steer by itself, through an `override_setter`. `spans` queues what workers
+kinds of process are. `spans` queues what workers
 traced, and `otlp` exports it. As process 1 of a container it reaps `orphans`. It runs on plain asyncio: nothing here
 is per request.
 """

@@ -14,12 +14,12 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeVar
 
 from mirror_proxy import control, tasks
-from mirror_proxy.admin.interface import RefusedError
 from mirror_proxy.admin.shared import Shared
 from mirror_proxy.admin.work_thread import WorkThread
 from mirror_proxy.comparison.diff.example import Example, Search
 from mirror_proxy.comparison.diff.totals import Key, Totals
 from mirror_proxy.config.model import Log, Settings
+from mirror_proxy.errors import RefusedError
 from mirror_proxy.supervisor.child import Child
 from mirror_proxy.supervisor.slot import Timeouts
 from mirror_proxy.telemetry.event import event

@@ -21,11 +21,13 @@ from typing import Any
 from mirror_proxy import control, tasks, version
 from mirror_proxy.admin.interface import LoadedConfig, MirrorOverride, ProxySnapshot, RejectedReload, State
 from mirror_proxy.admin.shared import Shared
+from mirror_proxy.admin.work_thread import WorkThread
 from mirror_proxy.comparison.diff.example import Example, Search
 from mirror_proxy.comparison.diff.totals import Totals, of_report
 from mirror_proxy.config.model import Config, Settings
 from mirror_proxy.config.watcher import Watcher
 from mirror_proxy.overrides import Runtime
+from mirror_proxy.ramp.manager import RampManager, RampSources
 from mirror_proxy.supervisor import banner, fitting, orphans
 from mirror_proxy.supervisor.admin_listeners import AdminListeners
 from mirror_proxy.supervisor.child import own_pids
@@ -36,7 +38,6 @@ from mirror_proxy.supervisor.fleet import Fleet
 from mirror_proxy.supervisor.logs import Logs
 from mirror_proxy.supervisor.niceness import yield_to_others
 from mirror_proxy.supervisor.process import WorkerInputs, WorkerProcess
-from mirror_proxy.supervisor.ramps import Ramps
 from mirror_proxy.supervisor.reload import Reload, log_warnings
 from mirror_proxy.supervisor.slot import Timeouts
 from mirror_proxy.supervisor.sockets import StartError
@@ -122,7 +123,7 @@ class Supervisor:
         self._fleet = Fleet(config, _mark_key(config.settings), timeouts, inputs, self._counters)
         self._admin_listeners = AdminListeners(self)
         self._steering = Steering(runtime, self._fleet)
-        self.ramps = Ramps(self._steering, self._fleet, self.snapshot, self.totals)
+        self.ramps = RampManager(self._steering, self._ramp_sources(), WorkThread("ramps").run)
         self._watcher = watcher or Watcher(())
         self._reload = Reload(
             lambda: fitted(checked(source())),
@@ -271,6 +272,17 @@ class Supervisor:
         """Begin to drain, as at the first SIGTERM."""
         if not self._stop.done():
             self._stop.set_result(None)
+
+    def _ramp_sources(self) -> RampSources:
+        async def report() -> Report:
+            return (await self.snapshot()).report
+
+        return RampSources(
+            lambda: self._fleet.generation.config,
+            lambda: (process.lag_s for process in self._fleet.processes),
+            report,
+            self.totals,
+        )
 
     async def _refresh(self) -> None:
         await asyncio.gather(*(process.refresh(_REFRESH_S) for process in self._fleet.processes))

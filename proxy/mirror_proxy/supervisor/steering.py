@@ -10,9 +10,10 @@ import logging
 from collections.abc import Iterable, Mapping
 
 from mirror_proxy import tasks
-from mirror_proxy.admin.interface import MirrorOverride, RefusedError
-from mirror_proxy.config.model import Config, Destination, Route
-from mirror_proxy.config.problems import hinted
+from mirror_proxy.admin.interface import MirrorOverride
+from mirror_proxy.config.lookup import check_destinations, check_mirror, mirror_names, routes_named
+from mirror_proxy.config.model import Config, Destination
+from mirror_proxy.errors import RefusedError
 from mirror_proxy.overrides import ALL_MIRRORS, Key, Override, Pause, Percent, Runtime, Weights
 from mirror_proxy.supervisor.fleet import Fleet
 from mirror_proxy.telemetry.event import event
@@ -170,8 +171,8 @@ class _Known:
     """What overrides may be about, by name: there may be one for each of thousands of mirrors."""
 
     def __init__(self, config: Config) -> None:
-        self._mirrors = {ALL_MIRRORS, *_names(config, takes_percent=False)}
-        self._take_percent = set(_names(config, takes_percent=True))
+        self._mirrors = {ALL_MIRRORS, *mirror_names(config, takes_percent=False)}
+        self._take_percent = set(mirror_names(config, takes_percent=True))
         self._destinations: dict[str, list[Destination]] = {}
         for route in config.routes():
             self._destinations.setdefault(route.name, []).extend(route.destinations)
@@ -193,41 +194,8 @@ def _leaves_any(destinations: Iterable[Destination], weights: Mapping[str, int])
     return any(weights.get(one.name, one.weight) for one in destinations)
 
 
-def routes_called(config: Config, name: str) -> list[Route]:
-    """Return every route of this name; raises `RefusedError` when there is none."""
-    routes = [route for route in config.routes() if route.name == name]
-    if not routes:
-        known = sorted({route.name for route in config.routes()})
-        raise RefusedError(hinted(f'there is no route "{name}"', name, known), routes=known)
-    return routes
-
-
-def check_destinations(route: str, names: Iterable[str], known: list[str]) -> None:
-    """Raise `RefusedError` for a name that is not among the `known` of a route's destinations."""
-    for name in names:
-        if name not in known:
-            message = f'the route "{route}" has no destination "{name}"'
-            raise RefusedError(hinted(message, name, known), destinations=known)
-
-
 def _destinations(config: Config, name: str) -> list[Destination]:
-    return [one for route in routes_called(config, name) for one in route.destinations]
-
-
-def check_mirror(config: Config, name: str, *, takes_percent: bool) -> None:
-    """Raise `RefusedError` unless there is a mirror of this name, and it takes what is asked."""
-    known = _names(config, takes_percent=takes_percent)
-    if name in known:
-        return
-    if name in _names(config, takes_percent=False):
-        message = f'"{name}" is asked for comparing only and has no percent; it can be paused'
-        raise RefusedError(message, mirrors=known)
-    raise RefusedError(hinted(f'no mirror is named "{name}"', name, known), mirrors=known)
-
-
-def _names(config: Config, *, takes_percent: bool) -> list[str]:
-    mirrors = (one for route in config.routes() for one in route.mirrors)
-    return sorted({one.name for one in mirrors if not (one.is_baseline and takes_percent)})
+    return [one for route in routes_named(config, name) for one in route.destinations]
 
 
 # --- how it is said ---

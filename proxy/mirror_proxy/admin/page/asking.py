@@ -10,8 +10,9 @@ import asyncio
 import time
 
 from mirror_proxy import tasks
-from mirror_proxy.admin.interface import ProxyInterface, RefusedError
+from mirror_proxy.admin.interface import ProxyInterface
 from mirror_proxy.comparison.diff.totals import OF_COMPARER, Totals
+from mirror_proxy.errors import RefusedError
 
 _TIMEOUT_S = 1.0
 _REST = 20

@@ -12,7 +12,6 @@ from aiohttp import web
 from mirror_proxy.admin import compare
 from mirror_proxy.admin.body import InvalidRequestError
 from mirror_proxy.admin.guard import PROXY
-from mirror_proxy.admin.interface import RefusedError
 from mirror_proxy.admin.page import sides
 from mirror_proxy.admin.page.pages import page
 from mirror_proxy.admin.work_thread import DIFFERENCES, VIEWS
@@ -20,6 +19,7 @@ from mirror_proxy.comparison.diff.difference import Kind
 from mirror_proxy.comparison.diff.example import Example, Search
 from mirror_proxy.comparison.diff.sample import REDACTED
 from mirror_proxy.config.model import Config
+from mirror_proxy.errors import RefusedError
 
 MOST = 25
 _NARROWING = ("route", "mirror", "path", "kind")

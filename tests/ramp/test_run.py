@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from mirror_proxy.admin.interface import RefusedError
 from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.config.model import Thresholds
+from mirror_proxy.errors import RefusedError
 from mirror_proxy.ramp import plan
-from mirror_proxy.supervisor.ramp import Clocks, Ramp, RampInput
+from mirror_proxy.ramp.run import Clocks, Ramp, RampInput
 
 Counts = dict[tuple[str, ...], int]
 
@@ -174,7 +174,7 @@ async def test_a_ramp_may_be_held_by_a_broken_guard_until_it_is_told_to_go_on() 
     stage = Stage(on_fail="hold")
     stage.at(10, rate=BAD)
     stage.at(30, rate=WELL)
-    stage.script[40] = stage.ramp.go
+    stage.script[40] = stage.ramp.resume
     assert await stage.run() == [
         "0 step 1 of 3: 1 %",
         "10 step 2 of 3: 50 %",
@@ -189,7 +189,7 @@ async def test_a_ramp_may_be_held_by_a_broken_guard_until_it_is_told_to_go_on() 
 async def test_what_is_still_broken_holds_again() -> None:
     stage = Stage(on_fail="hold")
     stage.rate = BAD
-    stage.script[10] = stage.ramp.go
+    stage.script[10] = stage.ramp.resume
     stage.script[20] = lambda: stage.ramp.stop(keep=False)
     assert texts(await stage.run()) == [
         "step 1 of 3: 1 %",
@@ -204,7 +204,7 @@ async def test_what_is_still_broken_holds_again() -> None:
 async def test_one_that_is_not_held_cannot_be_told_to_go_on() -> None:
     stage = Stage()
     with pytest.raises(RefusedError, match="the ramp of m is not held: it is running"):
-        await stage.ramp.go()
+        await stage.ramp.resume()
 
 
 async def test_a_change_by_hand_ends_it_where_it_is() -> None:

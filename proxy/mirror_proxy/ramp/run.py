@@ -1,11 +1,11 @@
-"""One ramp on its way: it takes the steps of its plan, watches each, and stops when a guard is broken.
+"""Run one ramp: take the steps of its plan, judge each by the guards, and stop when a guard is broken.
 
-A step is over once it has lasted its time, every guard's figure has its samples, and no guard is broken. So too
-little traffic holds a ramp where it is, and its log says what it waits for. A guard is judged over what was counted
-since the present step began.
+A step ends when it has lasted its time, the figure of every guard has enough samples, and no guard is broken. With too
+little traffic a ramp stays at its step, and its log says what it waits for. A guard is judged by what was counted since
+the present step began.
 
-Whoever changes by hand what the ramp changes has taken over: the ramp sees that the override in force is not its
-own, and ends without a move.
+An operator who changes the same override by hand takes over: the ramp sees that the override in force is not its own,
+and ends without a further change.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
-from mirror_proxy.admin.interface import RefusedError, Row
 from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.comparison.report.figures import LOOP_LAG, Figure
 from mirror_proxy.comparison.report.limits import Judged, say
 from mirror_proxy.config.model import Thresholds
+from mirror_proxy.errors import RefusedError
 from mirror_proxy.ramp.plan import Plan
 from mirror_proxy.telemetry.event import event
 
 State = Literal["running", "waiting", "held", "finished", "rolled back", "ended"]
 
-#: What a worker says of its lag is the worst since it last said so, each second: seldom asked, some would be missed.
+#: A worker reports its worst lag since its last report, once a second: a longer interval would miss some.
 CHECK_S = 1.0
 _CHECKS_A_STEP = 4
 _MOST_EVENTS = 100
@@ -38,9 +38,9 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RampInput:
-    """What the data plane has counted up to now, and the comparer; None: it cannot be asked, or nothing is compared.
+    """The totals of the data plane and of the comparer (None: it does not answer, or no guard needs it).
 
-    `lag_s` is what the slowest worker's loop was late by just now.
+    `lag_s` is the latest loop lag of the slowest worker.
     """
 
     totals: Totals
@@ -50,24 +50,24 @@ class RampInput:
 
 
 class ShareSetter(Protocol):
-    """What a ramp moves."""
+    """The override of a ramp (see `override`)."""
 
     def lost(self) -> str:
-        """Say why what is in force is not the ramp's any more; empty while it is."""
+        """Return why the override in force is no longer the ramp's; empty while it is."""
 
     def paused(self) -> str:
-        """Say why the target gets nothing for now, whatever the step; empty while it gets its share."""
+        """Return why the target receives no requests at present; empty while it does."""
 
     async def move(self, percent: float) -> None:
-        """Put a step into force; returns when every worker uses it. Raises `RefusedError`."""
+        """Set the override of a step; returns when every worker uses it. Raises `RefusedError`."""
 
     async def restore(self) -> str:
-        """Put into force what was there before the first step; return what is to be known of it, if anything."""
+        """Restore what was in force before the first step; return a remark for the log, or nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clocks:
-    """The clocks a ramp goes by: a steady one, the calendar's (seconds since the epoch), and how to wait."""
+    """The clocks of a ramp: monotonic, seconds since the epoch, and a sleep."""
 
     now: Callable[[], float] = time.monotonic
     date: Callable[[], float] = time.time
@@ -84,61 +84,67 @@ class RampEvent:
 
 
 Measured = dict[str, Figure]
-#: Adds figures up where that holds nobody: of a thousand routes it takes tens of milliseconds.
-OffLoop = Callable[[Callable[[], Measured | None]], Awaitable[Measured | None]]
+T = TypeVar("T")
 
 
-async def _here(work: Callable[[], Measured | None]) -> Measured | None:
+class Offload(Protocol):
+    """Runs `work` without blocking the loop: the figures of a thousand routes take tens of milliseconds."""
+
+    async def __call__(self, work: Callable[[], T], /) -> T:
+        """Return what `work` returns."""
+
+
+async def _inline(work: Callable[[], T], /) -> T:
     return work()
 
 
 class Ramp:
-    """Carries out `plan` with `setter`, judged by what `read` returns; `events` are the last of its log."""
+    """Carries out `plan` with `setter`; guards judge what `read` returns. `events` are the end of its log."""
 
     def __init__(
         self,
         plan: Plan,
         setter: ShareSetter,
         read: Callable[[], Awaitable[RampInput]],
-        times: Clocks | None = None,
-        off_loop: OffLoop | None = None,
+        clocks: Clocks | None = None,
+        offload: Offload | None = None,
     ) -> None:
         self._setter = setter
         self._read = read
-        self._off_loop = off_loop or _here
-        self._time = times or Clocks()
+        self._offload = offload or _inline
+        self._clocks = clocks or Clocks()
         self._check_s = min(CHECK_S, plan.every_s / _CHECKS_A_STEP)
         self._step = 0  # none yet
-        self._since = self._time.now()
+        self._since = self._clocks.now()
         self._begun = self._last = RampInput(Totals(), None, 0.0, Thresholds())
         self._before: Mapping[str, Figure] = {}
         self._judged: tuple[Judged, ...] = ()
         self._waits_for = ""
         self.plan = plan
         self.state: State = "running"
-        self.begun = asyncio.Event()  # its first step is in force, or it waits for that
+        self.begun = asyncio.Event()  # set when the first step is in force, or the ramp waits for it
         self.events: deque[RampEvent] = deque(maxlen=_MOST_EVENTS)
 
     @property
     def is_over(self) -> bool:
-        """Tell whether it moves nothing any more."""
+        """Whether the ramp changes nothing any more."""
         return self.state in {"finished", "rolled back", "ended"}
 
     async def run(self) -> None:
-        """Take step after step; returns when it is over."""
+        """Take step after step; returns when the ramp is over."""
         try:
             await self._begin()
             self.begun.set()
             while not self.is_over:
-                await self._time.sleep(self._check_s)
+                await self._clocks.sleep(self._check_s)
                 await self._check()
         finally:
             self.begun.set()
             if not self.is_over:
                 self._end("ended", "it was cut short")
 
-    async def go(self) -> None:
-        """Go on at the step where it is held, which begins anew. Raises `RefusedError` when it is not held."""
+    async def resume(self) -> None:
+        """Begin the step at which the ramp is held anew. Raises `RefusedError` if the ramp is not held."""
         reading = await self._read()
         if self.state != "held":
             raise RefusedError(f"the ramp of {self.plan.target} is not held: it is {self.state}")
@@ -147,21 +153,21 @@ class Ramp:
         self._watch(reading)
 
     async def stop(self, *, keep: bool) -> None:
-        """End it at its present step (`keep`), or go back to what was there before."""
+        """End at the present step (`keep`), or roll back."""
         if keep:
             self._end("ended", f"stopped by hand {self._place}")
         else:
             await self._roll_back("stopped by hand")
 
     def check_override(self) -> None:
-        """End when something else is in force than what it put there."""
+        """End if the override in force is not the ramp's."""
         lost = "" if self.is_over else self._setter.lost()
         if lost:
             self._end("ended", f"{lost}; the ramp leaves it at that")
 
-    def row(self) -> Row:
-        """Describe it for people and programs."""
-        plan, for_s = self.plan, self._time.now() - self._since
+    def row(self) -> dict[str, object]:
+        """Describe the ramp as `/ramp` shows it."""
+        plan, for_s = self.plan, self._clocks.now() - self._since
         judged = [*self._judged, *[None] * (len(plan.guards) - len(self._judged))]
         return {
             **plan.target.row(),
@@ -208,8 +214,8 @@ class Ramp:
             self._watch(await self._read())
 
     def _watch(self, reading: RampInput) -> None:
-        """Count from here on."""
-        self._since = self._time.now()
+        """Count from `reading` on."""
+        self._since = self._clocks.now()
         self._begun = self._last = reading
         self._judged = ()
         self._waits_for = ""
@@ -219,7 +225,7 @@ class Ramp:
     async def _check(self) -> None:
         reading = await self._read()
         begun, measure = self._begun, self._measure if self._step else self._measure_before
-        measured = await self._off_loop(lambda: measure(begun, reading))
+        measured = await self._offload(lambda: measure(begun, reading))
         self.check_override()  # nothing is awaited from here until the step is set
         if self.is_over or begun is not self._begun:
             return
@@ -233,7 +239,7 @@ class Ramp:
             await self._decide(self._judge(reading, measured))
 
     def _measure(self, begun: RampInput, now: RampInput) -> Measured | None:
-        """Return the figures of what was counted since `begun`; None: the comparer has a new beginning since."""
+        """Return the figures of what was counted since `begun`; None: the comparer counts anew since then."""
         counted = _counted(begun, now)
         return None if counted is None else self.plan.target.measure(counted, now.thresholds)
 
@@ -241,7 +247,7 @@ class Ramp:
         return self.plan.target.measure_before(now.totals - begun.totals, now.thresholds)
 
     async def _check_before(self, before: Measured) -> None:
-        """Begin with the steps once what they are to be compared with is known."""
+        """Take the first step once the figures that multiples refer to have enough samples."""
         names = {guard.limit.name for guard in self.plan.guards if guard.is_multiple}
         fewest = min(before[name].samples for name in names)
         if fewest >= self.plan.min_samples:
@@ -254,7 +260,7 @@ class Ramp:
             self._waits_for = f"{fewest} samples, of at least {self.plan.min_samples}"
 
     def _is_paused(self, reading: RampInput) -> bool:
-        """Wait while the target gets nothing; the step begins anew after that."""
+        """Wait while the target receives no requests; the step begins anew after that."""
         paused = self._setter.paused()
         if paused and self.state == "running":
             self.state = "waiting"
@@ -266,7 +272,7 @@ class Ramp:
         return self.state == "waiting"
 
     def _judge(self, reading: RampInput, figures: Measured | None) -> tuple[Judged, ...]:
-        """Hold every guard against what was counted since the step began."""
+        """Judge every guard by what was counted since the step began."""
         if figures is None:
             self._say("the comparer counts anew, and so does the step")
             self._watch(reading)
@@ -284,7 +290,7 @@ class Ramp:
         unsure = [one for one in judged if one.outcome == "undecided"]
         if broken:
             await self._fail(_reasons(broken))
-        elif self._time.now() - self._since < self.plan.every_s:
+        elif self._clocks.now() - self._since < self.plan.every_s:
             self._waits_for = ""
         elif unsure:
             self._wait_for(_reasons(unsure))
@@ -314,7 +320,7 @@ class Ramp:
             self._say(f"stays {self._place}: {what}")
         self._waits_for = what
 
-    # --- what is told ---
+    # --- log ---
 
     @property
     def _place(self) -> str:
@@ -327,12 +333,12 @@ class Ramp:
 
     def _say(self, text: str, level: int = logging.INFO) -> None:
         number = self.events[-1].number + 1 if self.events else 1
-        self.events.append(RampEvent(number, self._time.date(), text))
+        self.events.append(RampEvent(number, self._clocks.date(), text))
         _log.log(level, event("ramp", target=self.plan.target, status=text))
 
 
 def _counted(begun: RampInput, now: RampInput) -> Totals | None:
-    """Return what was counted from `begun` on; None: the comparer has a new beginning since."""
+    """Return what was counted since `begun`; None: the comparer counts anew since then."""
     totals = now.totals - begun.totals
     if now.differences is None:
         return totals
@@ -346,7 +352,7 @@ def _reasons(judged: Iterable[Judged]) -> str:
     return "; ".join(f"{one.limit.text}: {one.why}" for one in judged)
 
 
-def _guard_row(text: str, judged: Judged | None) -> Row:
+def _guard_row(text: str, judged: Judged | None) -> dict[str, object]:
     if judged is None:
         return {"limit": text, "outcome": "undecided", "value": None, "samples": 0, "why": "not judged yet"}
     figure = judged.figure

@@ -7,15 +7,16 @@ from typing import cast
 
 import pytest
 
-from mirror_proxy.admin.interface import ProxySnapshot, RefusedError
+from mirror_proxy.admin.work_thread import WorkThread
 from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.config.model import Compare, Config, MirrorPolicy, Route, Settings, Share, VirtualHost
+from mirror_proxy.errors import RefusedError
 from mirror_proxy.overrides import Runtime
 from mirror_proxy.ramp import plan
-from mirror_proxy.ramp.target import Mirror
+from mirror_proxy.ramp.manager import RampManager, RampSources
+from mirror_proxy.ramp.target import MirrorTarget
 from mirror_proxy.supervisor.fleet import Fleet
 from mirror_proxy.supervisor.process import Generation
-from mirror_proxy.supervisor.ramps import Ramps
 from mirror_proxy.supervisor.steering import Steering
 from mirror_proxy.telemetry.metrics import Report
 
@@ -25,19 +26,11 @@ CONFIG = Config(
 )
 
 
-class Process:
-    """A worker, of which only the last report is known."""
-
-    def __init__(self) -> None:
-        self.lag_s = 0.3
-
-
 class Crew:
     """A fleet whose workers are never asked."""
 
     def __init__(self) -> None:
         self.generation = Generation(1, CONFIG, b"")
-        self.processes = [Process()]
 
     async def apply_overrides(self) -> None:
         """There is nobody to tell."""
@@ -49,16 +42,16 @@ class Proxy:
     def __init__(self) -> None:
         self.crew = Crew()
         self.told: Totals | None = Totals({("compared", "r", "m0"): 200})
-        fleet = cast("Fleet", self.crew)
-        self.steering = Steering(Runtime(), fleet)
-        self.ramps = Ramps(self.steering, fleet, self.snapshot, self.totals)
+        self.steering = Steering(Runtime(), cast("Fleet", self.crew))
+        sources = RampSources(lambda: self.crew.generation.config, lambda: [0.3], self.report, self.totals)
+        self.thread = WorkThread("ramps")
+        self.ramps = RampManager(self.steering, sources, self.thread.run)
 
-    async def snapshot(self) -> ProxySnapshot:
-        report: Report = {
+    async def report(self) -> Report:
+        return {
             "worker_loop_lag_seconds": {(): 0.1},
             "mirror_requests_total": {("r", "m0", "completed"): 7},
         }
-        return ProxySnapshot(report, [], [])
 
     async def totals(self, since: float) -> Totals:
         assert since > 0
@@ -74,7 +67,7 @@ class Proxy:
 
 
 def key(number: int) -> tuple[str, str]:
-    return Mirror(f"m{number}").key
+    return MirrorTarget(f"m{number}").key
 
 
 async def test_a_target_has_one_ramp_at_a_time_and_the_last_one_is_shown() -> None:
@@ -118,7 +111,7 @@ async def test_what_is_not_under_way_can_neither_go_on_nor_be_stopped() -> None:
     proxy = Proxy()
     await proxy.start(1)
     with pytest.raises(RefusedError, match="no ramp of m0 is under way") as refused:
-        await proxy.ramps.go(key(0))
+        await proxy.ramps.resume(key(0))
     assert refused.value.more == {"ramps": ["m1"]}
     with pytest.raises(RefusedError, match="no ramp of m0 is under way"):
         await proxy.ramps.stop(key(0), keep=False)

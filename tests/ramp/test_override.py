@@ -7,12 +7,12 @@ from typing import Any, cast
 
 import pytest
 
-from mirror_proxy.admin.interface import RefusedError
 from mirror_proxy.config.model import Config, Destination, MirrorPolicy, Route, Settings, VirtualHost
+from mirror_proxy.errors import RefusedError
 from mirror_proxy.overrides import ALL_MIRRORS, Runtime
+from mirror_proxy.ramp.override import OverrideSetter
 from mirror_proxy.ramp.plan import read
 from mirror_proxy.supervisor.fleet import Fleet
-from mirror_proxy.supervisor.override_setter import OverrideSetter
 from mirror_proxy.supervisor.process import Generation
 from mirror_proxy.supervisor.steering import Steering
 
