@@ -178,8 +178,8 @@ def url(tmp_path: Path) -> str:
     """Fill a store with what the rich report is made of, and three examples."""
     address = f"sqlite:///{tmp_path}/store.db"
     store = Store(address, StoreLimits())
-    store.add(rich().reading.totals.counts, [], time.time())
-    for found in rich().findings[0].fields[:3]:
+    store.add(rich().data.totals.counts, [], time.time())
+    for found in rich().mirrors[0].fields[:3]:
         store.add({}, found.examples, time.time())
     store.close()
     return address

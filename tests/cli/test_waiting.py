@@ -8,7 +8,7 @@ import pytest
 from mirror_proxy.cli.sources import SourceError, between
 from mirror_proxy.cli.waiting import Progress, patiently, settled, wait
 from mirror_proxy.comparison.diff.totals import Key, Totals
-from mirror_proxy.comparison.report.findings import Reading
+from mirror_proxy.comparison.report.report import ReportData
 from mirror_proxy.config.model import Thresholds
 
 
@@ -109,8 +109,8 @@ def failing(times: int, *, is_passing: bool = True) -> Callable[[], int]:
     return ask
 
 
-def reading(until: float, counts: dict[Key, int]) -> Reading:
-    return Reading("here", "1", 0.0, until, Totals(counts), Thresholds())
+def reading(until: float, counts: dict[Key, int]) -> ReportData:
+    return ReportData("here", "1", 0.0, until, Totals(counts), Thresholds())
 
 
 FIELD = ("field", "r", "m", "$.a", "value")

@@ -16,8 +16,8 @@ from mirror_proxy.cli.sources import Source, SourceError
 from mirror_proxy.cli.verb import DISTRIBUTION, FAILED, OK, UNDECIDED, USAGE
 from mirror_proxy.comparison.diff.example import Example, Search
 from mirror_proxy.comparison.diff.totals import Totals
-from mirror_proxy.comparison.report import document, findings, junit, markdown, text, verdict
-from mirror_proxy.comparison.report.findings import Reading, Report, Wanted
+from mirror_proxy.comparison.report import document, junit, markdown, text, verdict
+from mirror_proxy.comparison.report.report import Report, ReportData, ReportOptions, make_report, mirror_names
 from mirror_proxy.config.problems import did_you_mean
 
 
@@ -59,22 +59,24 @@ def _source(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Source
 
 
 def _read(source: Source, arguments: argparse.Namespace) -> Report:
-    wanted = Wanted(arguments.mirror, tuple(arguments.fail_on), arguments.min_samples, arguments.examples)
+    options = ReportOptions(
+        arguments.mirror, tuple(arguments.fail_on), arguments.min_samples, arguments.examples
+    )
     if arguments.for_s or arguments.requests:
-        reading = _wait(source, wanted, arguments)
+        data = _wait(source, options, arguments)
     else:
-        reading = waiting.patiently(lambda: source.read(arguments.since))
-    _check_mirror(reading, wanted)
-    return findings.make(reading, wanted, _lenient(source))
+        data = waiting.patiently(lambda: source.read(arguments.since))
+    _check_mirror(data, options)
+    return make_report(data, options, _lenient(source))
 
 
-def _wait(source: Source, wanted: Wanted, arguments: argparse.Namespace) -> Reading:
+def _wait(source: Source, options: ReportOptions, arguments: argparse.Namespace) -> ReportData:
     """Return what was counted while this waited."""
     first = waiting.patiently(lambda: source.read(0.0))
     if first.mirrors:
-        _check_mirror(first, wanted)
+        _check_mirror(first, options)
 
-    def last() -> Reading:
+    def last() -> ReportData:
         return sources.between(first, source.read(since=first.since))
 
     progress = waiting.Progress(sys.stderr)
@@ -82,18 +84,18 @@ def _wait(source: Source, wanted: Wanted, arguments: argparse.Namespace) -> Read
         waiting.wait(lambda: last().totals.count("requests"), progress, arguments.for_s, arguments.requests)
     except KeyboardInterrupt as error:
         raise SourceError("nothing is told: the wait was broken off") from error
-    return waiting.settled(last, lambda reading: _compared(reading.totals))
+    return waiting.settled(last, lambda data: _compared(data.totals))
 
 
 def _compared(totals: Totals) -> int:
     return totals.count("compared") + totals.count("noise_compared")
 
 
-def _check_mirror(reading: Reading, wanted: Wanted) -> None:
-    known = findings.names(reading)
-    if wanted.mirror is not None and wanted.mirror not in known:
-        hint = did_you_mean(wanted.mirror, known) or f"known: {', '.join(known) or 'none'}"
-        raise UsageError(f'--mirror: there is no mirror "{wanted.mirror}"; {hint}')
+def _check_mirror(data: ReportData, options: ReportOptions) -> None:
+    known = mirror_names(data)
+    if options.mirror is not None and options.mirror not in known:
+        hint = did_you_mean(options.mirror, known) or f"known: {', '.join(known) or 'none'}"
+        raise UsageError(f'--mirror: there is no mirror "{options.mirror}"; {hint}')
 
 
 def _lenient(source: Source) -> Callable[[Search], Sequence[Example]]:

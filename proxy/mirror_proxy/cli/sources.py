@@ -14,7 +14,7 @@ from mirror_proxy.cli.action import RemoteError
 from mirror_proxy.cli.remote import Remote
 from mirror_proxy.comparison.diff.example import Example, Search, from_document
 from mirror_proxy.comparison.diff.totals import BY_FIELD, Totals, from_rows
-from mirror_proxy.comparison.report.findings import Reading
+from mirror_proxy.comparison.report.report import ReportData
 from mirror_proxy.config.model import StoreLimits, Thresholds
 
 #: What a proxy answers while its comparer is behind, or is just being started.
@@ -33,7 +33,7 @@ class SourceError(Exception):
 class Source(Protocol):
     """Something to read reports from."""
 
-    def read(self, ago_s: float | None = None, since: float = 0.0) -> Reading:
+    def read(self, ago_s: float | None = None, since: float = 0.0) -> ReportData:
         """Return what was counted in the last `ago_s` seconds, or since a time. Raises `SourceError`."""
 
     def look(self, search: Search) -> Sequence[Example]:
@@ -49,12 +49,12 @@ class Proxy:
     def __init__(self, remote: Remote, name: str) -> None:
         self._remote, self._name = remote, name
 
-    def read(self, ago_s: float | None = None, since: float = 0.0) -> Reading:
+    def read(self, ago_s: float | None = None, since: float = 0.0) -> ReportData:
         """Ask for totals. What compares nothing has counts since its start only, and says so."""
         asked = f"{ago_s * 1000:.0f}ms" if ago_s is not None else f"{since:.3f}"
         held = self._get("/compare/report", {"since": asked})
         try:
-            reading = Reading(
+            data = ReportData(
                 self._name,
                 str(held["version"]),
                 _minute(float(held["since"])),
@@ -64,8 +64,8 @@ class Proxy:
                 tuple(map(str, held["mirrors"])),
             )
             if held["is_comparing"]:
-                return reading
-            return replace(reading, since=reading.until - float(self._get("/server_info", {})["uptime_s"]))
+                return data
+            return replace(data, since=data.until - float(self._get("/server_info", {})["uptime_s"]))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise self._unreadable() from error
 
@@ -112,7 +112,7 @@ class Kept:
         parts = urlsplit(url)
         self._name = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"  # without a password
 
-    def read(self, ago_s: float | None = None, since: float = 0.0) -> Reading:
+    def read(self, ago_s: float | None = None, since: float = 0.0) -> ReportData:
         """Add up what was counted."""
         now = time.time()
         begin = max(0.0, now - ago_s) if ago_s is not None else since
@@ -120,7 +120,7 @@ class Kept:
             totals = self._store.totals(begin)
         except self._error as error:
             raise SourceError(str(error)) from error
-        return Reading(self._name, version(), _minute(begin), now, totals, Thresholds())
+        return ReportData(self._name, version(), _minute(begin), now, totals, Thresholds())
 
     def look(self, search: Search) -> Sequence[Example]:
         """Find examples."""
@@ -139,8 +139,8 @@ def _minute(since: float) -> float:
     return since // 60 * 60
 
 
-def between(first: Reading, last: Reading) -> Reading:
-    """Return what was counted from one reading to another with the same beginning.
+def between(first: ReportData, last: ReportData) -> ReportData:
+    """Return what was counted from `first` to `last`, which have the same beginning.
 
     A field that is counted under another name by now, since there are too many, may have lost counts: they are left
     out. Raises `SourceError` when anything else was counted anew.

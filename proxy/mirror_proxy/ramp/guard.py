@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from mirror_proxy.comparison.report import limits
 from mirror_proxy.comparison.report.figures import LOOP_LAG, Figure
-from mirror_proxy.comparison.report.limits import Judged, Limit
+from mirror_proxy.comparison.report.limits import Limit, LimitResult
 from mirror_proxy.ramp.target import CanaryTarget, Target
 
 #: What guards a ramp that is given none, by what it ramps; one that is given takes the place of one on its figure.
@@ -32,7 +32,9 @@ class Guard:
     limit: Limit
     is_multiple: bool = False
 
-    def judge(self, figures: Mapping[str, Figure], before: Mapping[str, Figure], min_samples: int) -> Judged:
+    def judge(
+        self, figures: Mapping[str, Figure], before: Mapping[str, Figure], min_samples: int
+    ) -> LimitResult:
         """Hold it against the figures of a step. Raises `KeyError` when one it needs is not among them."""
         limit = self.limit
         if self.is_multiple:

@@ -20,7 +20,7 @@ from typing import Literal, Protocol, TypeVar
 
 from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.comparison.report.figures import LOOP_LAG, Figure
-from mirror_proxy.comparison.report.limits import Judged, say
+from mirror_proxy.comparison.report.limits import LimitResult, format_figure
 from mirror_proxy.config.model import Thresholds
 from mirror_proxy.errors import RefusedError
 from mirror_proxy.ramp.plan import Plan
@@ -118,7 +118,7 @@ class Ramp:
         self._since = self._clocks.now()
         self._begun = self._last = RampInput(Totals(), None, 0.0, Thresholds())
         self._before: Mapping[str, Figure] = {}
-        self._judged: tuple[Judged, ...] = ()
+        self._judged: tuple[LimitResult, ...] = ()
         self._waits_for = ""
         self.plan = plan
         self.state: State = "running"
@@ -253,7 +253,8 @@ class Ramp:
         if fewest >= self.plan.min_samples:
             self._before = before
             self._say(
-                "before: " + ", ".join(f"{name} {say(name, before[name].value)}" for name in sorted(names))
+                "before: "
+                + ", ".join(f"{name} {format_figure(name, before[name].value)}" for name in sorted(names))
             )
             await self._take_next()
         else:
@@ -271,7 +272,7 @@ class Ramp:
             self._watch(reading)
         return self.state == "waiting"
 
-    def _judge(self, reading: RampInput, figures: Measured | None) -> tuple[Judged, ...]:
+    def _judge(self, reading: RampInput, figures: Measured | None) -> tuple[LimitResult, ...]:
         """Judge every guard by what was counted since the step began."""
         if figures is None:
             self._say("the comparer counts anew, and so does the step")
@@ -285,7 +286,7 @@ class Ramp:
         )
         return self._judged
 
-    async def _decide(self, judged: tuple[Judged, ...]) -> None:
+    async def _decide(self, judged: tuple[LimitResult, ...]) -> None:
         broken = [one for one in judged if one.outcome == "broken"]
         unsure = [one for one in judged if one.outcome == "undecided"]
         if broken:
@@ -348,11 +349,11 @@ def _counted(begun: RampInput, now: RampInput) -> Totals | None:
     return totals + differences if all(count > 0 for count in differences.counts.values()) else None
 
 
-def _reasons(judged: Iterable[Judged]) -> str:
+def _reasons(judged: Iterable[LimitResult]) -> str:
     return "; ".join(f"{one.limit.text}: {one.why}" for one in judged)
 
 
-def _guard_row(text: str, judged: Judged | None) -> dict[str, object]:
+def _guard_row(text: str, judged: LimitResult | None) -> dict[str, object]:
     if judged is None:
         return {"limit": text, "outcome": "undecided", "value": None, "samples": 0, "why": "not judged yet"}
     figure = judged.figure

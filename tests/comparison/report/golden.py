@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mirror_proxy.comparison.report import document, html, junit, markdown, text
-from mirror_proxy.comparison.report.findings import Report
+from mirror_proxy.comparison.report.report import Report
 from tests.comparison.report.reports import REPORTS
 
 GOLDEN = Path(__file__).parent / "golden"

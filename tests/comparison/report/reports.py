@@ -8,8 +8,8 @@ from math import exp
 from mirror_proxy.comparison.diff.difference import Difference, Kind
 from mirror_proxy.comparison.diff.example import Example, Search, Side
 from mirror_proxy.comparison.diff.totals import Key, Totals
-from mirror_proxy.comparison.report.findings import Reading, Report, Wanted, make
 from mirror_proxy.comparison.report.limits import parse
+from mirror_proxy.comparison.report.report import Report, ReportData, ReportOptions, make_report
 from mirror_proxy.config.model import Thresholds
 
 UNTIL = 1_795_000_000.0
@@ -126,16 +126,18 @@ def rich() -> Report:
     ):
         counts |= _field("shop/v2", path, kind, differed, leading, noisy)
     limits = ("diff_rate>1%", "mirror_error_rate>2%", "p99_delta>50ms")
-    reading = Reading(
+    reading = ReportData(
         "127.0.0.1:9901", "1.2.3", SINCE, UNTIL, Totals(counts), Thresholds(), ("shop/v2", "shop/v3")
     )
-    return make(reading, Wanted(limits=tuple(map(parse, limits)), min_samples=500, examples=2), look)
+    return make_report(
+        reading, ReportOptions(limits=tuple(map(parse, limits)), min_samples=500, examples=2), look
+    )
 
 
 def empty() -> Report:
     """Return a report of a proxy without mirrors, since its beginning."""
-    reading = Reading("127.0.0.1:9901", "1.2.3", 0.0, UNTIL, Totals(), Thresholds())
-    return make(reading, Wanted(), look)
+    reading = ReportData("127.0.0.1:9901", "1.2.3", 0.0, UNTIL, Totals(), Thresholds())
+    return make_report(reading, ReportOptions(), look)
 
 
 def hostile() -> Report:
@@ -159,8 +161,8 @@ def hostile() -> Report:
         words = (HOSTILE,) * 6
         return [Example(UNTIL, *words, ((HOSTILE, HOSTILE),), side, side, (one,), 1, HOSTILE * 300, HOSTILE)]
 
-    reading = Reading(HOSTILE, HOSTILE, SINCE, UNTIL, Totals(counts), Thresholds())
-    return make(reading, Wanted(limits=(parse("diff_rate>1%"),)), find)
+    reading = ReportData(HOSTILE, HOSTILE, SINCE, UNTIL, Totals(counts), Thresholds())
+    return make_report(reading, ReportOptions(limits=(parse("diff_rate>1%"),)), find)
 
 
 REPORTS = {"rich": rich, "empty": empty, "hostile": hostile}

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from mirror_proxy.comparison.diff.totals import Key, Totals
 from mirror_proxy.comparison.report import document, junit, markdown, text, verdict, words
-from mirror_proxy.comparison.report.findings import Reading, Report, Wanted, make
 from mirror_proxy.comparison.report.limits import parse
+from mirror_proxy.comparison.report.report import Report, ReportData, ReportOptions, make_report
 from mirror_proxy.config.model import Thresholds
 from tests.comparison.report.golden import FORMATS, GOLDEN
 from tests.comparison.report.reports import HOSTILE, REPORTS, empty, hostile, rich
@@ -102,9 +102,9 @@ def test_junit_fails_where_the_exit_code_does() -> None:
 
 def test_fields_that_differ_pass_where_no_limit_is_broken() -> None:
     found = rich()
-    [v2, _] = found.findings
+    [v2, _] = found.mirrors
     [limit] = [one for one in v2.limits if one.outcome == "ok"]
-    kept = type(found)(found.reading, found.wanted, (type(v2)(**_with(v2, limits=(limit,))),), ())
+    kept = type(found)(found.data, found.options, (type(v2)(**_with(v2, limits=(limit,))),), ())
     suites = ET.fromstring(junit.render(kept))
     assert suites.findall(".//failure") == []
     assert len(suites.findall(".//testcase[@classname='field']/system-out")) == 3
@@ -116,7 +116,7 @@ def _with(findings: object, **changes: object) -> dict[str, Any]:
 
 def test_limits_on_nothing_are_skipped() -> None:
     found = empty()
-    limited = type(found)(found.reading, type(found.wanted)(limits=(parse("diff_rate>1%"),)), (), ())
+    limited = type(found)(found.data, type(found.options)(limits=(parse("diff_rate>1%"),)), (), ())
     [suite] = ET.fromstring(junit.render(limited)).findall("testsuite")
     assert (suite.get("tests"), suite.get("skipped")) == ("1", "1")
     [case] = suite.findall("testcase")
@@ -133,8 +133,8 @@ def crowded() -> Report:
         counts["field", "r", "m", f"$.a{place:03}", "value"] = 500
         counts["field", "r", "m", f"$.n{place:03}", "value"] = 500
         counts["noise_field", "r", f"$.n{place:03}", "value"] = 500
-    reading = Reading("here", "1", 0.0, 100.0, Totals(counts), Thresholds())
-    return make(reading, Wanted(), lambda _: ())
+    reading = ReportData("here", "1", 0.0, 100.0, Totals(counts), Thresholds())
+    return make_report(reading, ReportOptions(), lambda _: ())
 
 
 @pytest.mark.parametrize(
@@ -210,11 +210,15 @@ def test_a_short_time_is_written_in_the_unit_that_suits_it(seconds: float | None
 
 def test_where_no_field_differs_for_sure_the_verdict_says_so() -> None:
     counts: dict[Key, int] = {("compared", "r", "m"): 1000, ("noise_compared", "r"): 1000}
-    alike = make(Reading("here", "1", 0.0, 1.0, Totals(counts), Thresholds()), Wanted(), lambda _: ())
+    alike = make_report(
+        ReportData("here", "1", 0.0, 1.0, Totals(counts), Thresholds()), ReportOptions(), lambda _: ()
+    )
     assert verdict.word(alike) == "NO DIFFERENCE"
     assert verdict.line(alike) == "m: no field differs for sure in 1 000 pairs"
     counts["field", "r", "m", "$.a", "value"] = 2
-    unsure = make(Reading("here", "1", 0.0, 1.0, Totals(counts), Thresholds()), Wanted(), lambda _: ())
+    unsure = make_report(
+        ReportData("here", "1", 0.0, 1.0, Totals(counts), Thresholds()), ReportOptions(), lambda _: ()
+    )
     assert verdict.word(unsure) == "UNSURE"
     assert verdict.line(unsure) == "m: no field differs for sure in 1 000 pairs; 1 field may"
 
@@ -225,15 +229,15 @@ def test_why_a_limit_is_undecided_is_told_to_the_end() -> None:
         ("noise_compared", "r"): 1000,
         ("field", "r", "m", "$.a", "value"): 2,
     }
-    wanted = Wanted(limits=(parse("diff_rate>0.1%"),))
-    found = make(Reading("here", "1", 0.0, 1.0, Totals(counts), Thresholds()), wanted, lambda _: ())
+    wanted = ReportOptions(limits=(parse("diff_rate>0.1%"),))
+    found = make_report(ReportData("here", "1", 0.0, 1.0, Totals(counts), Thresholds()), wanted, lambda _: ())
     said = "0 % of 1 000 samples; up to 0.2 % with fields that are unsure yet"
     assert f"undecided  diff_rate>0.1%  m       {said}\n" in text.render(found)
 
 
 def test_without_limits_the_verdict_says_what_was_found() -> None:
     found = rich()
-    without = type(found)(found.reading, type(found.wanted)(), found.findings, ())
+    without = type(found)(found.data, type(found.options)(), found.mirrors, ())
     assert verdict.word(without) == "DIFFERENT"
     assert verdict.line(without) == (
         "shop/v2: 3 fields differ, in 1.96 % of 5 000 pairs; 1 more may; shop/v3: nothing was compared"

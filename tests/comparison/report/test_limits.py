@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirror_proxy.comparison.report.figures import LOOP_LAG, NAMES, RATES, TIMES, Figure
-from mirror_proxy.comparison.report.limits import Judged, judge, parse, say
+from mirror_proxy.comparison.report.limits import LimitResult, format_figure, judge, parse
 
 RELATIONS = {">": float.__gt__, ">=": float.__ge__, "<": float.__lt__, "<=": float.__le__}
 relations = st.sampled_from(sorted(RELATIONS))
@@ -13,7 +13,7 @@ hundredths = st.integers(0, 10_000)
 shares = st.integers(0, 9_999)  # a 1 without a unit may be meant as 1%
 
 
-def held(text: str, value: float | None, samples: int = 100, at_most: float | None = None) -> Judged:
+def held(text: str, value: float | None, samples: int = 100, at_most: float | None = None) -> LimitResult:
     limit = parse(text)
     return judge(limit, {limit.name: Figure(limit.name, value, samples, at_most)}, 100)
 
@@ -115,4 +115,4 @@ def test_a_limit_that_more_samples_might_show_to_be_broken_is_undecided() -> Non
     ],
 )
 def test_figures_are_written_for_people(name: str, value: float | None, said: str) -> None:
-    assert say(name, value) == said
+    assert format_figure(name, value) == said

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from mirror_proxy.comparison.diff.noise import judge
 from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.comparison.report.figures import Figure, figures
-from mirror_proxy.comparison.report.pictures import HEIGHT, WIDTH, Histogram, histogram, intervals
+from mirror_proxy.comparison.report.pictures import HEIGHT, WIDTH, DeltaHistogram, histogram, intervals
 from mirror_proxy.config.model import Thresholds
 from mirror_proxy.telemetry.delta import MOST
 
@@ -16,7 +16,7 @@ counts = st.dictionaries(st.integers(-MOST, MOST), st.integers(1, 10_000), min_s
 _CHARACTER = 7.5
 
 
-def drawn(deltas: dict[int, int]) -> Histogram:
+def drawn(deltas: dict[int, int]) -> DeltaHistogram:
     totals = Totals({("delta", "m", str(bucket)): number for bucket, number in deltas.items()})
     picture = histogram(deltas, figures(totals, Thresholds()))
     assert picture is not None

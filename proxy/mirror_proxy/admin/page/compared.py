@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from mirror_proxy.admin.page import outcomes
 from mirror_proxy.admin.page.moment import Moment, baselines
 from mirror_proxy.comparison.diff.totals import OTHER, Totals
-from mirror_proxy.comparison.report.fields import Field, fields
+from mirror_proxy.comparison.report.fields import JudgedField, fields
 from mirror_proxy.comparison.report.figures import Figure, figures
 from mirror_proxy.comparison.report.notes import CAPPED, DROPPED
 
@@ -21,7 +21,7 @@ MOST_FIELDS = 40
 class Row:
     """A field that was judged, and where examples of it are."""
 
-    field: Field
+    field: JudgedField
     link: str
 
 
@@ -74,7 +74,7 @@ def of(moment: Moment) -> Compared:
     )
 
 
-def _link(field: Field) -> str:
+def _link(field: JudgedField) -> str:
     wanted = {"route": field.route, "mirror": field.mirror, "path": field.path, "kind": field.kind}
     if field.path == OTHER:
         del wanted["path"], wanted["kind"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mirror_proxy.admin.page.moment import Moment
-from mirror_proxy.comparison.report.statuses import matrix
+from mirror_proxy.comparison.report.tables import status_matrix
 
 #: Beyond so many statuses on a side, the rest are one.
 MOST = 12
@@ -41,7 +41,7 @@ def of(moment: Moment) -> list[Matrix]:
 
 def _matrix(mirror: str, counts: dict[tuple[str, str], int]) -> Matrix:
     total = sum(counts.values())
-    laid_out = matrix(counts, MOST)
+    laid_out = status_matrix(counts, MOST)
     rows = tuple(
         (
             primary,

@@ -22,7 +22,7 @@ from dataclasses import asdict
 from typing import Any
 
 from mirror_proxy.comparison.report import verdict
-from mirror_proxy.comparison.report.findings import Findings, Found, Report
+from mirror_proxy.comparison.report.report import FieldWithExamples, MirrorReport, Report
 from mirror_proxy.telemetry.delta import middle_of
 
 
@@ -33,13 +33,13 @@ def render(report: Report) -> str:
 
 def document(report: Report) -> dict[str, Any]:
     """Return what JSON is made of."""
-    reading = report.reading
+    data = report.data
     return {
         "verdict": report.outcome,
-        "source": reading.source,
-        "version": reading.version,
-        "since": reading.since,
-        "until": reading.until,
+        "source": data.source,
+        "version": data.version,
+        "since": data.since,
+        "until": data.until,
         "limits": [
             {
                 "limit": judged.limit.text,
@@ -51,12 +51,12 @@ def document(report: Report) -> dict[str, Any]:
             }
             for mirror, judged in report.limits
         ],
-        "mirrors": [_mirror(one) for one in report.findings],
+        "mirrors": [_mirror(one) for one in report.mirrors],
         "notes": list(report.notes),
     }
 
 
-def _mirror(findings: Findings) -> dict[str, Any]:
+def _mirror(findings: MirrorReport) -> dict[str, Any]:
     return {
         "name": findings.mirror,
         "routes": list(findings.routes),
@@ -81,7 +81,7 @@ def _mirror(findings: Findings) -> dict[str, Any]:
     }
 
 
-def _field(found: Found) -> dict[str, Any]:
+def _field(found: FieldWithExamples) -> dict[str, Any]:
     field = found.field
     return {
         **{key: getattr(field, key) for key in ("route", "path", "kind", "differed", "leading", "compared")},

@@ -13,7 +13,7 @@ _ORDER = ("reported", "unsure", "noise")
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class JudgedField:
     """One field of one route's answers, as a mirror gave them.
 
     It differed in `differed` of `compared` pairs, and in `noisy` of `noise_compared` pairs of one version; `leading`
@@ -34,7 +34,7 @@ class Field:
     judgement: Judgement
 
 
-def fields(totals: Totals, thresholds: Thresholds, mirror: str | None = None) -> list[Field]:
+def fields(totals: Totals, thresholds: Thresholds, mirror: str | None = None) -> list[JudgedField]:
     """Judge every field of a mirror (None: of all); those to be reported first, and the most frequent of them."""
     compared, baselines = dict(totals.of("compared")), dict(totals.of("noise_compared"))
     leading, noisy = dict(totals.of("leading")), dict(totals.of("noise_field"))
@@ -48,7 +48,7 @@ def fields(totals: Totals, thresholds: Thresholds, mirror: str | None = None) ->
         judgement = noise.judge(differed, pairs, of_noise, baseline, thresholds)
         real = _real(judgement) if baseline >= thresholds.min_samples else 1.0
         counts = (differed, leading.get(key, 0), pairs, of_noise, baseline)
-        found.append(Field(route, name, path, kind, *counts, real, judgement))
+        found.append(JudgedField(route, name, path, kind, *counts, real, judgement))
     return sorted(found, key=_rank)
 
 
@@ -59,7 +59,7 @@ def _real(judgement: Judgement) -> float:
     return max(0.0, 1 - (judgement.noise_rate or 0.0) / judgement.raw_rate)
 
 
-def _rank(field: Field) -> tuple[int, float, int, int, tuple[str, ...]]:
+def _rank(field: JudgedField) -> tuple[int, float, int, int, tuple[str, ...]]:
     """Of fields that always differ together, the one that leads comes first: a status before what it changes."""
     place = (field.mirror, field.route, field.path, field.kind)
     verdict = _ORDER.index(field.judgement.verdict)

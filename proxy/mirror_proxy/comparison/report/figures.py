@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from mirror_proxy.comparison.diff.totals import Key, Totals
-from mirror_proxy.comparison.report.fields import Field, fields
+from mirror_proxy.comparison.report.fields import JudgedField, fields
 from mirror_proxy.config.model import Thresholds
 from mirror_proxy.telemetry import delta
 from mirror_proxy.telemetry.metrics import LATENCY_BUCKETS
@@ -103,13 +103,13 @@ def _diff_rate(totals: Totals, thresholds: Thresholds, mirror: str | None) -> Fi
     return Figure("diff_rate", sure / compared, compared, likely / compared)
 
 
-def _real_pairs(found: Iterable[Field]) -> float:
+def _real_pairs(found: Iterable[JudgedField]) -> float:
     """Return how many pairs differ in one of these fields at least, without the part that noise explains.
 
     No pair is counted twice: either each under its leading field, or those of the one field that differs most.
     """
 
-    def place(field: Field) -> tuple[str, str]:
+    def place(field: JudgedField) -> tuple[str, str]:
         return field.route, field.mirror
 
     pairs = 0.0

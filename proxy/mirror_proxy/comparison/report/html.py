@@ -12,8 +12,8 @@ from pathlib import Path
 from mirror_proxy.comparison.diff.example import Example, Fields, Side
 from mirror_proxy.comparison.report import pictures, tables, verdict, words
 from mirror_proxy.comparison.report.figures import PERCENTILES
-from mirror_proxy.comparison.report.findings import Findings, Found, Report
-from mirror_proxy.comparison.report.statuses import matrix
+from mirror_proxy.comparison.report.report import FieldWithExamples, MirrorReport, Report
+from mirror_proxy.comparison.report.tables import status_matrix
 from mirror_proxy.comparison.report.words import count, rate
 from mirror_proxy.telemetry.outcome import FAILURES
 from mirror_proxy.template import render as render_template
@@ -36,9 +36,9 @@ Values = dict[str, object]
 
 def render(report: Report) -> str:
     """Return the report as an HTML document."""
-    reading = report.reading
+    data = report.data
     style = render_template(TEMPLATES, "report.css")
-    tone = report.outcome if report.wanted.limits else "plain"
+    tone = report.outcome if report.options.limits else "plain"
     return render_template(
         TEMPLATES,
         "report.html",
@@ -46,9 +46,9 @@ def render(report: Report) -> str:
         word=verdict.word(report),
         line=words.line(verdict.line(report), _MAX_PATH),
         tone=tone,
-        version=words.line(reading.version),
-        source=words.line(reading.source),
-        span=words.period(reading.since, reading.until),
+        version=words.line(data.version),
+        source=words.line(data.source),
+        span=words.period(data.since, data.until),
         notes=[visible(note) for note in report.notes],
         limits=[
             {
@@ -62,14 +62,14 @@ def render(report: Report) -> str:
             for mirror, judged in report.limits
         ],
         mirrors=[
-            _mirror(findings) | {"id": f"mirror-{place}"} for place, findings in enumerate(report.findings)
+            _mirror(findings) | {"id": f"mirror-{place}"} for place, findings in enumerate(report.mirrors)
         ],
         width=pictures.WIDTH,
         height=pictures.HEIGHT,
     )
 
 
-def _mirror(findings: Findings) -> Values:
+def _mirror(findings: MirrorReport) -> Values:
     numbers = findings.figures
     marks = [f"{name} {words.seconds(numbers[f'{name}_delta'].value)}" for name in PERCENTILES]
     samples = words.counted(numbers["p50_delta"].samples, "pair")
@@ -101,8 +101,8 @@ def _mirror(findings: Findings) -> Values:
     }
 
 
-def _statuses(findings: Findings) -> Values:
-    laid_out = matrix(findings.statuses, _STATUSES)
+def _statuses(findings: MirrorReport) -> Values:
+    laid_out = status_matrix(findings.statuses, _STATUSES)
     total = sum(findings.statuses.values())
     return {
         "across": [words.line(status, 20) for status in laid_out.across],
@@ -130,7 +130,7 @@ def _tone(is_alike: bool, number: int, total: int) -> str:
     return f"changed level-{level}"
 
 
-def _outcomes(findings: Findings) -> list[Values]:
+def _outcomes(findings: MirrorReport) -> list[Values]:
     total = sum(findings.outcomes.values())
     return [
         {
@@ -148,7 +148,7 @@ def _outcomes(findings: Findings) -> list[Values]:
     ]
 
 
-def _field(found: Found) -> Values:
+def _field(found: FieldWithExamples) -> Values:
     field, judged = found.field, found.field.judgement
     raw, noise = pictures.intervals(judged)
     said = "no baseline" if judged.noise_rate is None else f"noise {rate(judged.noise_rate)}"

@@ -9,24 +9,24 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 from mirror_proxy.comparison.report import verdict, words
-from mirror_proxy.comparison.report.findings import Findings, Found, Report
-from mirror_proxy.comparison.report.limits import Judged
+from mirror_proxy.comparison.report.limits import LimitResult
+from mirror_proxy.comparison.report.report import FieldWithExamples, MirrorReport, Report
 from mirror_proxy.text import visible
 
 
 def render(report: Report) -> str:
     """Return the report as an XML document."""
     suites = ET.Element("testsuites", name="mirror-proxy report")
-    if not report.findings:
+    if not report.mirrors:
         suites.append(_of_nothing(report))
-    for findings in report.findings:
+    for findings in report.mirrors:
         suites.append(_suite(report, findings))
     ET.indent(suites)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(suites, encoding="unicode")}\n'
 
 
 def _of_nothing(report: Report) -> ET.Element:
-    limits = report.wanted.limits
+    limits = report.options.limits
     number = str(len(limits))
     suite = ET.Element("testsuite", name="no mirror", tests=number, failures="0", skipped=number, errors="0")
     for limit in limits:
@@ -35,7 +35,7 @@ def _of_nothing(report: Report) -> ET.Element:
     return suite
 
 
-def _suite(report: Report, findings: Findings) -> ET.Element:
+def _suite(report: Report, findings: MirrorReport) -> ET.Element:
     is_over = any(one.outcome == "broken" and one.limit.name == "diff_rate" for one in findings.limits)
     cases = [
         *(_of_limit(judged) for judged in findings.limits),
@@ -58,13 +58,13 @@ def _suite(report: Report, findings: Findings) -> ET.Element:
     return suite
 
 
-def _properties(report: Report, findings: Findings) -> list[tuple[str, str]]:
+def _properties(report: Report, findings: MirrorReport) -> list[tuple[str, str]]:
     """Return figures as plain numbers: rates from 0 to 1, times in seconds."""
-    reading = report.reading
+    data = report.data
     return [
-        ("source", words.line(reading.source)),
-        ("version", words.line(reading.version)),
-        ("until", words.moment(reading.until)),
+        ("source", words.line(data.source)),
+        ("version", words.line(data.version)),
+        ("until", words.moment(data.until)),
         ("compared", str(findings.compared)),
         *(
             (name, f"{figure.value:.6g}")
@@ -74,7 +74,7 @@ def _properties(report: Report, findings: Findings) -> list[tuple[str, str]]:
     ]
 
 
-def _of_limit(judged: Judged) -> ET.Element:
+def _of_limit(judged: LimitResult) -> ET.Element:
     case = ET.Element("testcase", classname="limit", name=judged.limit.text, time="0")
     if judged.outcome == "broken":
         ET.SubElement(case, "failure", type="limit", message=f"it was {judged.why}")
@@ -83,7 +83,7 @@ def _of_limit(judged: Judged) -> ET.Element:
     return case
 
 
-def _of_field(found: Found, *, is_failure: bool) -> ET.Element:
+def _of_field(found: FieldWithExamples, *, is_failure: bool) -> ET.Element:
     field = found.field
     name = words.line(f"{field.route} {field.path} ({field.kind})")
     case = ET.Element("testcase", classname="field", name=name, time="0")
@@ -95,7 +95,7 @@ def _of_field(found: Found, *, is_failure: bool) -> ET.Element:
     return case
 
 
-def _examples(found: Found) -> list[str]:
+def _examples(found: FieldWithExamples) -> list[str]:
     field = found.field
     return [
         f"#{example.number} {words.line(f'{example.method} {example.target}')}"

@@ -1,6 +1,6 @@
-"""Limits: what a figure may not be, as people write it (`diff_rate>1%`), and whether it is.
+"""Limits on figures, as people write them (`diff_rate>1%`), and whether they are exceeded.
 
-A limit says what is too much: it is broken when it is true. With too few samples it is neither broken nor kept.
+A limit states what is too much: it is broken when it is true. With too few samples it is undecided.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ _FORM = re.compile(r"\s*(\w+)\s*(>=|<=|>|<)\s*(-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """Too much is a figure called `name` that is `relation` `bound` (a share from 0 to 1, or seconds)."""
+    """A limit that is exceeded when the figure `name` is `relation` `bound` (a share from 0 to 1, or seconds)."""
 
     text: str
     name: str
     relation: str
     bound: float
 
-    def holds(self, value: float) -> bool:
-        """Tell whether `value` is too much."""
+    def is_exceeded(self, value: float) -> bool:
+        """Tell whether `value` exceeds the limit."""
         return _RELATIONS[self.relation](value, self.bound)
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """A limit, the figure it was held against, and what came of it; `why` is one line for people."""
+class LimitResult:
+    """A limit, the figure it was compared with, and the outcome; `why` is one line for people."""
 
     limit: Limit
     figure: Figure
@@ -59,14 +59,14 @@ def parse(text: str, names: Collection[str] = NAMES) -> Limit:
     return Limit(text.strip(), name, relation, read(text, float(number), unit))
 
 
-def judge(limit: Limit, figures: Mapping[str, Figure], min_samples: int) -> Judged:
-    """Hold a limit against its figure. Raises `KeyError` when there is no such figure."""
+def judge(limit: Limit, figures: Mapping[str, Figure], min_samples: int) -> LimitResult:
+    """Compare a limit with its figure. Raises `KeyError` if there is no such figure."""
     figure = figures[limit.name]
     outcome, why = _judge(limit, figure, min_samples)
-    return Judged(limit, figure, outcome, why)
+    return LimitResult(limit, figure, outcome, why)
 
 
-def say(name: str, value: float | None) -> str:
+def format_figure(name: str, value: float | None) -> str:
     """Write a figure's value for people: `1.25 %`, `-3.2 ms`; `-` when there is none."""
     return words.rate(value) if name in RATES else words.seconds(value)
 
@@ -75,11 +75,14 @@ def _judge(limit: Limit, figure: Figure, min_samples: int) -> tuple[Outcome, str
     samples = words.counted(figure.samples, "sample")
     if figure.value is None or figure.samples < min_samples:
         return "undecided", f"{samples}, of at least {max(1, min_samples)}"
-    said = f"{say(limit.name, figure.value)} of {samples}"
-    if limit.holds(figure.value):
+    said = f"{format_figure(limit.name, figure.value)} of {samples}"
+    if limit.is_exceeded(figure.value):
         return "broken", said
-    if figure.at_most is not None and limit.holds(figure.at_most):
-        return "undecided", f"{said}; up to {say(limit.name, figure.at_most)} with fields that are unsure yet"
+    if figure.at_most is not None and limit.is_exceeded(figure.at_most):
+        return (
+            "undecided",
+            f"{said}; up to {format_figure(limit.name, figure.at_most)} with fields that are unsure yet",
+        )
     return "ok", said
 
 

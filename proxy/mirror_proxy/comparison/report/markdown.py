@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from mirror_proxy.comparison.report import tables, verdict, words
 from mirror_proxy.comparison.report.figures import PERCENTILES
-from mirror_proxy.comparison.report.findings import Findings, Found, Report
-from mirror_proxy.comparison.report.statuses import matrix
+from mirror_proxy.comparison.report.report import FieldWithExamples, MirrorReport, Report
+from mirror_proxy.comparison.report.tables import status_matrix
 from mirror_proxy.comparison.report.words import count, rate
 
 _SIGNS = {"ok": "✅", "broken": "❌", "undecided": "❔"}
@@ -43,8 +43,8 @@ def _entity(character: str) -> str:
 
 
 def _lines(report: Report) -> Iterator[str]:
-    reading = report.reading
-    sign = _SIGNS[report.outcome] if report.wanted.limits else "🔍"
+    data = report.data
+    sign = _SIGNS[report.outcome] if report.options.limits else "🔍"
     yield f"## {sign} mirror-proxy: {verdict.word(report).lower()}"
     if report.limits:
         yield from ("", f"**{verdict.line(report)}**")
@@ -53,16 +53,16 @@ def _lines(report: Report) -> Iterator[str]:
             for mirror, judged in report.limits
         ]
         yield from _table(("", "limit", "mirror", "it was"), rows)
-    elif not report.findings:
+    elif not report.mirrors:
         yield from ("", f"**{verdict.line(report)}**")
-    for one in report.findings:
+    for one in report.mirrors:
         yield from _of_mirror(one)
     yield ""
-    yield f"_{words.period(reading.since, reading.until)}, from_ {code(reading.source)}"
+    yield f"_{words.period(data.since, data.until)}, from_ {code(data.source)}"
     yield from _notes(report.notes)
 
 
-def _of_mirror(findings: Findings) -> Iterator[str]:
+def _of_mirror(findings: MirrorReport) -> Iterator[str]:
     yield from ("", f"### {code(findings.mirror)}", "")
     yield f"**{verdict.summary(findings)}**"
     yield from _notes(findings.notes)
@@ -75,7 +75,7 @@ def _of_mirror(findings: Findings) -> Iterator[str]:
         yield from ("", f"Noise, which differs within one version as well: {named}{more}")
     yield from _figures(findings)
     if findings.statuses:
-        laid_out = matrix(findings.statuses, _STATUSES)
+        laid_out = status_matrix(findings.statuses, _STATUSES)
         rows = [
             (f"**{code(status)}**", *(count(number) if number else "" for number in row))
             for status, row in laid_out.rows
@@ -89,7 +89,7 @@ def _of_mirror(findings: Findings) -> Iterator[str]:
         yield from _table(("outcome", "requests", "share"), rows, is_numeric=True)
 
 
-def _fields(heading: str, found: Sequence[Found]) -> Iterator[str]:
+def _fields(heading: str, found: Sequence[FieldWithExamples]) -> Iterator[str]:
     if not found:
         return
     more = f" ({_FIELDS} of {count(len(found))})" if len(found) > _FIELDS else ""
@@ -107,7 +107,7 @@ def _fields(heading: str, found: Sequence[Found]) -> Iterator[str]:
     yield from _table(("field", "route", "differs", "noise", "for example"), rows)
 
 
-def _example(found: Found) -> str:
+def _example(found: FieldWithExamples) -> str:
     for example, one in found.differences():
         primary, shadow = (
             code(words.sample(text, one.kind, side))
@@ -117,7 +117,7 @@ def _example(found: Found) -> str:
     return ""
 
 
-def _figures(findings: Findings) -> Iterator[str]:
+def _figures(findings: MirrorReport) -> Iterator[str]:
     sides = ("primary", "mirror", "mirror less primary, paired")
     times = tables.times(findings.figures)
     errors = [*(share for share, _ in tables.errors(findings.figures)), ""]

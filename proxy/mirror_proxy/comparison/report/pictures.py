@@ -24,7 +24,7 @@ _LABEL = 104.0
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class HistogramBar:
     """A bin's bar; `side` says where its differences lie: the mirror is `faster`, `slower` or the `same`."""
 
     x: float
@@ -36,7 +36,7 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class HistogramMark:
     """A line at `x` with a label; `anchor` is SVG's: where the label lies from `label_x` and `label_y`."""
 
     x: float
@@ -47,18 +47,18 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Histogram:
+class DeltaHistogram:
     """The paired difference; its axis grows with the size of a difference, to either side of 0."""
 
-    bars: tuple[Bar, ...]
-    ticks: tuple[Mark, ...]
-    marks: tuple[Mark, ...]
+    bars: tuple[HistogramBar, ...]
+    ticks: tuple[HistogramMark, ...]
+    marks: tuple[HistogramMark, ...]
     top: float = _TOP
     bottom: float = _BOTTOM
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
+class RateInterval:
     """A rate and the ends of its confidence interval, from 0 to 100 of what there is to see."""
 
     low: float
@@ -71,7 +71,7 @@ class Interval:
         return max(0.5, self.high - self.low)
 
 
-def histogram(deltas: Mapping[int, int], figures: Mapping[str, Figure]) -> Histogram | None:
+def histogram(deltas: Mapping[int, int], figures: Mapping[str, Figure]) -> DeltaHistogram | None:
     """Draw the paired differences, counted by bucket of `telemetry.delta`; None: there are none."""
     if not deltas:
         return None
@@ -95,21 +95,23 @@ def histogram(deltas: Mapping[int, int], figures: Mapping[str, Figure]) -> Histo
         for name in PERCENTILES
         if (value := figures[f"{name}_delta"].value) is not None
     ]
-    return Histogram(placed, ticks, _marks(found))
+    return DeltaHistogram(placed, ticks, _marks(found))
 
 
-def intervals(judgement: Judgement) -> tuple[Interval, Interval | None]:
+def intervals(judgement: Judgement) -> tuple[RateInterval, RateInterval | None]:
     """Draw a field's raw rate, and that of its noise, on one scale; None: there is no baseline."""
     has_noise = judgement.noise_rate is not None
     most = max(judgement.raw_high, judgement.noise_high if has_noise else 0.0) or 1.0
-    raw = Interval(*(100 * end / most for end in (judgement.raw_low, judgement.raw_rate, judgement.raw_high)))
+    raw = RateInterval(
+        *(100 * end / most for end in (judgement.raw_low, judgement.raw_rate, judgement.raw_high))
+    )
     if judgement.noise_rate is None:
         return raw, None
     ends = judgement.noise_low, judgement.noise_rate, judgement.noise_high
-    return raw, Interval(*(100 * end / most for end in ends))
+    return raw, RateInterval(*(100 * end / most for end in ends))
 
 
-def _bars(deltas: Mapping[int, int], size: int, scale: float) -> list[Bar]:
+def _bars(deltas: Mapping[int, int], size: int, scale: float) -> list[HistogramBar]:
     """Return bars whose `x` is still a bucket. No bin holds both sides of 0, where the middle one lies."""
     bins: dict[int, int] = {}
     for bucket, number in deltas.items():
@@ -127,28 +129,28 @@ def _bars(deltas: Mapping[int, int], size: int, scale: float) -> list[Bar]:
         side = "slower" if place > 0 else "faster" if place < 0 else "same"
         left = place * size - size / 2
         width = max(1.0, size * scale - 0.6)
-        found.append(Bar(left, _BOTTOM - height, width, height, side, label))
+        found.append(HistogramBar(left, _BOTTOM - height, width, height, side, label))
     return found
 
 
-def _apart(places: Iterable[tuple[float, str]]) -> tuple[Mark, ...]:
+def _apart(places: Iterable[tuple[float, str]]) -> tuple[HistogramMark, ...]:
     """Keep each tick that is not too near to one before it."""
-    kept: list[Mark] = []
+    kept: list[HistogramMark] = []
     for x, label in places:
         edge = 18.0 if _LEFT + 18.0 <= x <= _RIGHT - 18.0 else 0.0
         if edge and all(abs(x - mark.x) >= _APART for mark in kept):
-            kept.append(Mark(x, label, label_x=x, label_y=HEIGHT - 6))
+            kept.append(HistogramMark(x, label, label_x=x, label_y=HEIGHT - 6))
     return tuple(kept)
 
 
-def _marks(found: Sequence[tuple[float, str]]) -> tuple[Mark, ...]:
+def _marks(found: Sequence[tuple[float, str]]) -> tuple[HistogramMark, ...]:
     """Place the labels, a row each, so that none lies across another mark's line, which begins in its label's row.
 
     Where the last is far to the right, labels lie to the left of their lines, if there is room.
     """
     is_left = bool(found) and found[-1][0] > WIDTH * 0.6
-    after = [Mark(x, label, "start", x + 4) for x, label in found if not is_left or x <= _LABEL]
-    before = [Mark(x, label, "end", x - 4) for x, label in found if is_left and x > _LABEL]
+    after = [HistogramMark(x, label, "start", x + 4) for x, label in found if not is_left or x <= _LABEL]
+    before = [HistogramMark(x, label, "end", x - 4) for x, label in found if is_left and x > _LABEL]
     return tuple(
         replace(mark, label_y=12 + row * _ROW) for row, mark in enumerate([*after, *reversed(before)])
     )

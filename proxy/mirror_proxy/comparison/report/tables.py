@@ -1,11 +1,24 @@
-"""Tables: the figures that every format shows in rows, as words."""
+"""Tables that several formats show: latencies, error rates, and the matrix of status codes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
+from mirror_proxy.comparison.diff.totals import OTHER
 from mirror_proxy.comparison.report import words
 from mirror_proxy.comparison.report.figures import PERCENTILES, Figure
+
+
+@dataclass(frozen=True, slots=True)
+class StatusMatrix:
+    """How often the primary had one status and the mirror another.
+
+    Each row has a status of the primary, and a count for each status of the mirror in `across`.
+    """
+
+    across: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[int, ...]], ...]
 
 
 def times(figures: Mapping[str, Figure]) -> list[tuple[str, ...]]:
@@ -25,3 +38,29 @@ def errors(figures: Mapping[str, Figure]) -> list[tuple[str, str]]:
         (words.rate(figures[name].value), words.count(figures[name].samples))
         for name in ("primary_error_rate", "mirror_error_rate")
     ]
+
+
+def status_matrix(pairs: Mapping[tuple[str, str], int], most: int) -> StatusMatrix:
+    """Return the matrix of (primary's, mirror's) statuses; on each side, all but the `most` frequent are `OTHER`."""
+    down = _frequent(((primary, number) for (primary, _), number in pairs.items()), most)
+    across = _frequent(((shadow, number) for (_, shadow), number in pairs.items()), most)
+    cells: dict[tuple[str, str], int] = {}
+    for (primary, shadow), number in pairs.items():
+        place = primary if primary in down else OTHER, shadow if shadow in across else OTHER
+        cells[place] = cells.get(place, 0) + number
+    lines = sorted({primary for primary, _ in cells}, key=_rank_of_status)
+    columns = tuple(sorted({shadow for _, shadow in cells}, key=_rank_of_status))
+    return StatusMatrix(
+        columns, tuple((line, tuple(cells.get((line, column), 0) for column in columns)) for line in lines)
+    )
+
+
+def _frequent(counted: Iterable[tuple[str, int]], most: int) -> set[str]:
+    sums: dict[str, int] = {}
+    for status, number in counted:
+        sums[status] = sums.get(status, 0) + number
+    return set(sorted(sums, key=lambda status: (-sums[status], status))[:most])
+
+
+def _rank_of_status(status: str) -> tuple[bool, str]:
+    return status == OTHER, status

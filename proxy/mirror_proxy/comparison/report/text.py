@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from mirror_proxy.comparison.report import tables, verdict, words
 from mirror_proxy.comparison.report.figures import PERCENTILES
-from mirror_proxy.comparison.report.findings import Findings, Found, Report
-from mirror_proxy.comparison.report.statuses import matrix
+from mirror_proxy.comparison.report.report import FieldWithExamples, MirrorReport, Report
+from mirror_proxy.comparison.report.tables import status_matrix
 from mirror_proxy.comparison.report.words import count, rate
 from mirror_proxy.text import visible
 
@@ -27,12 +27,12 @@ def render(report: Report) -> str:
 
 
 def _lines(report: Report) -> Iterator[str]:
-    reading = report.reading
+    data = report.data
     yield words.line(f"{verdict.word(report)}  {verdict.line(report)}", _WIDTH)
     yield ""
-    span = f" ({words.span(reading.until - reading.since)})" if reading.since else ""
-    yield words.line(f"mirror-proxy {reading.version} at {reading.source}", _WIDTH)
-    yield f"{words.period(reading.since, reading.until)}{span}"
+    span = f" ({words.span(data.until - data.since)})" if data.since else ""
+    yield words.line(f"mirror-proxy {data.version} at {data.source}", _WIDTH)
+    yield f"{words.period(data.since, data.until)}{span}"
     for note in report.notes:
         yield from _wrapped(f"! {visible(note)}")
     if report.limits:
@@ -42,11 +42,11 @@ def _lines(report: Report) -> Iterator[str]:
             for mirror, judged in report.limits
         ]
         yield from _table(("result", "fails when", "mirror", "it was"), rows, widest=_WIDTH)
-    for one in report.findings:
+    for one in report.mirrors:
         yield from _of_mirror(one)
 
 
-def _of_mirror(findings: Findings) -> Iterator[str]:
+def _of_mirror(findings: MirrorReport) -> Iterator[str]:
     yield ""
     title = words.line(f"mirror {findings.mirror}", _WIDTH)
     yield from (title, "=" * len(title))
@@ -64,7 +64,7 @@ def _of_mirror(findings: Findings) -> Iterator[str]:
     yield from _outcomes(findings)
 
 
-def _fields(heading: str, found: Sequence[Found], most: int) -> Iterator[str]:
+def _fields(heading: str, found: Sequence[FieldWithExamples], most: int) -> Iterator[str]:
     if not found:
         return
     yield from ("", heading)
@@ -85,7 +85,7 @@ def _fields(heading: str, found: Sequence[Found], most: int) -> Iterator[str]:
         yield f"  and {count(len(found) - most)} more"
 
 
-def _examples(found: Found) -> Iterator[str]:
+def _examples(found: FieldWithExamples) -> Iterator[str]:
     for example, one in found.differences():
         statuses = f"{example.primary.status} -> {example.shadow.status}"
         primary = words.sample(one.primary, one.kind, "primary", _SAMPLE)
@@ -95,7 +95,7 @@ def _examples(found: Found) -> Iterator[str]:
         yield f"        {primary}  ->  {shadow}"
 
 
-def _figures(findings: Findings) -> Iterator[str]:
+def _figures(findings: MirrorReport) -> Iterator[str]:
     sides = ("primary", "mirror", "mirror less primary, paired")
     yield from ("", "time until answered")
     times = [(side, *row) for side, row in zip(sides, tables.times(findings.figures), strict=True)]
@@ -105,16 +105,16 @@ def _figures(findings: Findings) -> Iterator[str]:
     yield from _table(("", "rate", "samples"), errors, indent="  ")
 
 
-def _statuses(findings: Findings) -> Iterator[str]:
+def _statuses(findings: MirrorReport) -> Iterator[str]:
     if not findings.statuses:
         return
     yield from ("", "statuses: the primary's down, the mirror's across")
-    laid_out = matrix(findings.statuses, _STATUSES)
+    laid_out = status_matrix(findings.statuses, _STATUSES)
     rows = [(status, *(count(number) if number else "." for number in row)) for status, row in laid_out.rows]
     yield from _table(("", *laid_out.across), rows, indent="  ")
 
 
-def _outcomes(findings: Findings) -> Iterator[str]:
+def _outcomes(findings: MirrorReport) -> Iterator[str]:
     total = sum(findings.outcomes.values())
     if not total:
         return

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mirror_proxy.comparison.report import words
-from mirror_proxy.comparison.report.findings import Findings, Report
 from mirror_proxy.comparison.report.limits import Outcome
+from mirror_proxy.comparison.report.report import MirrorReport, Report
 
 WORDS: dict[Outcome, str] = {"ok": "kept", "broken": "broken", "undecided": "undecided"}
 _OUTCOMES: dict[Outcome, str] = {"ok": "PASSED", "broken": "FAILED", "undecided": "UNDECIDED"}
@@ -12,21 +12,21 @@ _OUTCOMES: dict[Outcome, str] = {"ok": "PASSED", "broken": "FAILED", "undecided"
 
 def word(report: Report) -> str:
     """Say in a word or two what came of it; without limits nothing is passed or failed."""
-    if report.wanted.limits:
+    if report.options.limits:
         return _OUTCOMES[report.outcome]
-    if any(one.judged("reported") for one in report.findings):
+    if any(one.judged("reported") for one in report.mirrors):
         return "DIFFERENT"
-    if any(one.judged("unsure") for one in report.findings):
+    if any(one.judged("unsure") for one in report.mirrors):
         return "UNSURE"
-    return "NO DIFFERENCE" if any(one.compared for one in report.findings) else "NOT COMPARED"
+    return "NO DIFFERENCE" if any(one.compared for one in report.mirrors) else "NOT COMPARED"
 
 
 def line(report: Report) -> str:
     """Say the same in one line."""
-    if not report.findings:
+    if not report.mirrors:
         return "nothing was mirrored"
-    if not report.wanted.limits:
-        return "; ".join(f"{one.mirror}: {summary(one)}" for one in report.findings)
+    if not report.options.limits:
+        return "; ".join(f"{one.mirror}: {summary(one)}" for one in report.mirrors)
     outcomes = [judged.outcome for _, judged in report.limits]
     broken, undecided, total = outcomes.count("broken"), outcomes.count("undecided"), len(outcomes)
     limits = words.counted(total, "limit")
@@ -37,7 +37,7 @@ def line(report: Report) -> str:
     return "; ".join(said) or f"{limits} kept"
 
 
-def summary(findings: Findings) -> str:
+def summary(findings: MirrorReport) -> str:
     """Say in one line how a mirror's answers differ."""
     pairs = words.counted(findings.compared, "pair")
     if not findings.compared:

@@ -1,4 +1,4 @@
-"""Findings: all that a report says, in whatever format: of each mirror what differed, how it did, and the verdict."""
+"""Report: what every format shows, of each mirror its figures, fields, limits and notes, and the verdict."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from mirror_proxy.comparison.diff.difference import Difference
 from mirror_proxy.comparison.diff.example import Example, Search
 from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.comparison.report import notes
-from mirror_proxy.comparison.report.fields import Field, fields
+from mirror_proxy.comparison.report.fields import JudgedField, fields
 from mirror_proxy.comparison.report.figures import Figure, figures, mirrors
-from mirror_proxy.comparison.report.limits import Judged, Limit, Outcome, judge
+from mirror_proxy.comparison.report.limits import Limit, LimitResult, Outcome, judge
 from mirror_proxy.config.model import Thresholds
 
-#: So many fields of a mirror, the foremost, have examples.
+#: Only the first fields of a mirror have examples.
 MOST_WITH_EXAMPLES = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What a report is made of: counts from `since` to `until` (seconds since the epoch), read from `source`.
+class ReportData:
+    """The data of a report: counts from `since` to `until` (seconds since the epoch), read from `source`.
 
-    `mirrors` are those in force, beside those that anything was counted of.
+    `mirrors` are those of the configuration; those that were counted are added.
     """
 
     source: str
@@ -35,8 +35,8 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a report is to tell: of which mirror (None: all), held against what, with how many examples of a field."""
+class ReportOptions:
+    """What a report contains: which mirror (None: all), which limits, and how many examples of a field."""
 
     mirror: str | None = None
     limits: tuple[Limit, ...] = ()
@@ -45,10 +45,10 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FieldWithExamples:
     """A field, and examples of how it differed, the newest first."""
 
-    field: Field
+    field: JudgedField
     examples: tuple[Example, ...] = ()
 
     def differences(self) -> list[tuple[Example, Difference]]:
@@ -63,22 +63,22 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
-    """What was found of one mirror. `statuses` has primary's and mirror's; `deltas` buckets of `telemetry.delta`."""
+class MirrorReport:
+    """The report of one mirror. `statuses` has primary's and mirror's; `deltas` buckets of `telemetry.delta`."""
 
     mirror: str
     routes: tuple[str, ...]
     figures: Mapping[str, Figure]
-    limits: tuple[Judged, ...]
+    limits: tuple[LimitResult, ...]
     compared: int
     differing: int
-    fields: tuple[Found, ...]
+    fields: tuple[FieldWithExamples, ...]
     statuses: Mapping[tuple[str, str], int]
     outcomes: Mapping[str, int]
     deltas: Mapping[int, int]
     notes: tuple[str, ...]
 
-    def judged(self, verdict: str) -> list[Found]:
+    def judged(self, verdict: str) -> list[FieldWithExamples]:
         """Return the fields with a verdict of `compare.noise`."""
         return [found for found in self.fields if found.field.judgement.verdict == verdict]
 
@@ -87,54 +87,54 @@ class Findings:
 class Report:
     """A report; `outcome` is that of all limits together, and `ok` without any."""
 
-    reading: Reading
-    wanted: Wanted
-    findings: tuple[Findings, ...]
+    data: ReportData
+    options: ReportOptions
+    mirrors: tuple[MirrorReport, ...]
     notes: tuple[str, ...]
 
     @property
-    def limits(self) -> list[tuple[str, Judged]]:
-        """Every limit with the mirror it was held against."""
-        return [(one.mirror, judged) for one in self.findings for judged in one.limits]
+    def limits(self) -> list[tuple[str, LimitResult]]:
+        """Every limit with the mirror it was applied to."""
+        return [(one.mirror, judged) for one in self.mirrors for judged in one.limits]
 
     @property
     def outcome(self) -> Outcome:
-        """A broken limit says more than an undecided one."""
+        """Return the worst: a broken limit counts more than an undecided one."""
         outcomes = {judged.outcome for _, judged in self.limits}
-        if self.wanted.limits and not self.findings:
+        if self.options.limits and not self.mirrors:
             return "undecided"
         worst: tuple[Outcome, ...] = ("broken", "undecided")
         return next((outcome for outcome in worst if outcome in outcomes), "ok")
 
 
-Look = Callable[[Search], Sequence[Example]]
+FindExamples = Callable[[Search], Sequence[Example]]
 
 
-def names(reading: Reading) -> list[str]:
-    """Return the names of all mirrors there is something to say of, or might be."""
-    return sorted({*reading.mirrors, *mirrors(reading.totals)})
+def mirror_names(data: ReportData) -> list[str]:
+    """Return the names of all mirrors that are configured or were counted."""
+    return sorted({*data.mirrors, *mirrors(data.totals)})
 
 
-def make(reading: Reading, wanted: Wanted, look: Look) -> Report:
-    """Make the report; `look` finds examples, and may raise what it likes."""
+def make_report(data: ReportData, options: ReportOptions, find: FindExamples) -> Report:
+    """Make the report; `find` finds examples. What it raises is not caught."""
     found = tuple(
-        _of_mirror(reading, wanted, look, name) for name in names(reading) if wanted.mirror in {None, name}
+        _of_mirror(data, options, find, name) for name in mirror_names(data) if options.mirror in {None, name}
     )
-    return Report(reading, wanted, found, notes.of_all(reading.totals))
+    return Report(data, options, found, notes.of_all(data.totals))
 
 
-def _of_mirror(reading: Reading, wanted: Wanted, look: Look, name: str) -> Findings:
-    totals, thresholds = reading.totals, reading.thresholds
+def _of_mirror(data: ReportData, options: ReportOptions, find: FindExamples, name: str) -> MirrorReport:
+    totals, thresholds = data.totals, data.thresholds
     numbers = figures(totals, thresholds, name)
     judged = fields(totals, thresholds, name)
-    return Findings(
+    return MirrorReport(
         mirror=name,
         routes=tuple(sorted({key[0] for key, _ in totals.of("outcome") if key[1] == name})),
         figures=numbers,
-        limits=tuple(judge(limit, numbers, wanted.min_samples) for limit in wanted.limits),
+        limits=tuple(judge(limit, numbers, options.min_samples) for limit in options.limits),
         compared=sum(number for key, number in totals.of("compared") if key[1] == name),
         differing=sum(number for key, number in totals.of("differing") if key[1] == name),
-        fields=tuple(_with_examples(judged, reading.since, wanted.examples, look)),
+        fields=tuple(_with_examples(judged, data.since, options.examples, find)),
         statuses={(primary, shadow): number for (primary, shadow), number in totals.of("status_pair", name)},
         outcomes=_outcomes(totals, name),
         deltas={int(bucket): number for (bucket,), number in sorted(totals.of("delta", name))},
@@ -142,13 +142,15 @@ def _of_mirror(reading: Reading, wanted: Wanted, look: Look, name: str) -> Findi
     )
 
 
-def _with_examples(judged: Sequence[Field], since: float, most: int, look: Look) -> list[Found]:
-    """Look for examples of the foremost fields; of noise there is nothing to see."""
+def _with_examples(
+    judged: Sequence[JudgedField], since: float, most: int, find: FindExamples
+) -> list[FieldWithExamples]:
+    """Find examples of the first fields; noise needs none."""
     found = []
     for place, field in enumerate(judged):
-        is_told = most > 0 and place < MOST_WITH_EXAMPLES and field.judgement.verdict != "noise"
+        has_examples = most > 0 and place < MOST_WITH_EXAMPLES and field.judgement.verdict != "noise"
         search = Search(since, field.route, field.mirror, field.path, field.kind, limit=most)
-        found.append(Found(field, tuple(look(search)) if is_told else ()))
+        found.append(FieldWithExamples(field, tuple(find(search)) if has_examples else ()))
     return found
 
 

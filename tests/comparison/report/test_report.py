@@ -6,9 +6,9 @@ from mirror_proxy.comparison.capture.pair_sender import PairSender
 from mirror_proxy.comparison.diff.example import Example, Search
 from mirror_proxy.comparison.diff.totals import Key, Totals
 from mirror_proxy.comparison.report import notes
-from mirror_proxy.comparison.report.findings import MOST_WITH_EXAMPLES, Reading, Wanted, make
 from mirror_proxy.comparison.report.limits import parse
-from mirror_proxy.comparison.report.statuses import matrix
+from mirror_proxy.comparison.report.report import MOST_WITH_EXAMPLES, ReportData, ReportOptions, make_report
+from mirror_proxy.comparison.report.tables import status_matrix
 from mirror_proxy.config.model import Thresholds
 from tests.comparison.report.reports import look, rich
 
@@ -18,28 +18,30 @@ NO_BASELINE = (
 )
 
 
-def reading(counts: dict[Key, int], *mirrors: str) -> Reading:
-    return Reading("here", "1", 50.0, 100.0, Totals(counts), Thresholds(), mirrors)
+def reading(counts: dict[Key, int], *mirrors: str) -> ReportData:
+    return ReportData("here", "1", 50.0, 100.0, Totals(counts), Thresholds(), mirrors)
 
 
 def test_a_mirror_in_force_is_reported_though_nothing_was_counted_of_it() -> None:
-    found = make(reading({("compared", "r", "gone"): 1}, "new"), Wanted(), look)
-    assert [one.mirror for one in found.findings] == ["gone", "new"]
-    only = make(reading({("compared", "r", "gone"): 1}, "new"), Wanted("new"), look)
-    assert [one.mirror for one in only.findings] == ["new"]
+    found = make_report(reading({("compared", "r", "gone"): 1}, "new"), ReportOptions(), look)
+    assert [one.mirror for one in found.mirrors] == ["gone", "new"]
+    only = make_report(reading({("compared", "r", "gone"): 1}, "new"), ReportOptions("new"), look)
+    assert [one.mirror for one in only.mirrors] == ["new"]
 
 
 def test_a_broken_limit_says_more_than_an_undecided_one() -> None:
     assert rich().outcome == "broken"
     few: dict[Key, int] = {("outcome", "r", "m", "timeout"): 5}
     limits = (parse("mirror_error_rate>1%"),)
-    assert make(reading(few), Wanted(limits=limits), look).outcome == "undecided"
-    assert make(reading(few), Wanted(limits=limits, min_samples=5), look).outcome == "broken"
+    assert make_report(reading(few), ReportOptions(limits=limits), look).outcome == "undecided"
+    assert make_report(reading(few), ReportOptions(limits=limits, min_samples=5), look).outcome == "broken"
 
 
 def test_where_nothing_was_mirrored_limits_are_undecided() -> None:
-    assert make(reading({}), Wanted(limits=(parse("diff_rate>1%"),)), look).outcome == "undecided"
-    assert make(reading({}), Wanted(), look).outcome == "ok"
+    assert (
+        make_report(reading({}), ReportOptions(limits=(parse("diff_rate>1%"),)), look).outcome == "undecided"
+    )
+    assert make_report(reading({}), ReportOptions(), look).outcome == "ok"
 
 
 def test_examples_are_looked_for_of_the_foremost_fields_and_of_no_noise() -> None:
@@ -53,10 +55,10 @@ def test_examples_are_looked_for_of_the_foremost_fields_and_of_no_noise() -> Non
         asked.append(search)
         return ()
 
-    make(reading(counts), Wanted(examples=2), find)
+    make_report(reading(counts), ReportOptions(examples=2), find)
     assert len(asked) == MOST_WITH_EXAMPLES
     assert asked[0] == Search(50.0, "r", "m", "$.a00", "value", limit=2)
-    make(reading(counts), Wanted(examples=0), find)
+    make_report(reading(counts), ReportOptions(examples=0), find)
     assert len(asked) == MOST_WITH_EXAMPLES
 
 
@@ -72,8 +74,8 @@ def test_caps_drops_and_a_missing_baseline_are_named() -> None:
         ("field", "r", "m", "(other)", "value"): 1,
         ("dropped", "too_large"): 1,
     }
-    found = make(reading(counts), Wanted("m"), look)
-    assert found.findings[0].notes == (
+    found = make_report(reading(counts), ReportOptions("m"), look)
+    assert found.mirrors[0].notes == (
         "Of route s 39 pairs were compared, of the 100 that it takes to judge a field.",
         NO_BASELINE,
         "The baseline of route s has 10 pairs of the 100 that it takes to tell noise.",
@@ -93,7 +95,7 @@ def test_statuses_beyond_the_most_frequent_are_one() -> None:
         ("410", "404"): 7,
         ("200", "200"): 9_000,
     }
-    laid_out = matrix(pairs, 4)
+    laid_out = status_matrix(pairs, 4)
     assert laid_out.across == ("200", "400", "401", "404", "(other)")
     assert [status for status, _ in laid_out.rows] == ["200", "410"]
     assert sum(sum(row) for _, row in laid_out.rows) == sum(pairs.values())
