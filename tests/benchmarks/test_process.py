@@ -45,6 +45,7 @@ def test_a_root_that_has_ended_has_an_empty_tree() -> None:
     assert descendants(5, {}) == []
 
 
+@pytest.mark.slow
 def test_a_childs_cpu_and_memory_count_and_kill_ends_it_too(tmp_path: Path) -> None:
     tree = ProcessTree([sys.executable, "-c", PARENT_OF_BUSY_CHILD], tmp_path / "log")
     try:

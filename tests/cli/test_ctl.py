@@ -18,6 +18,7 @@ from tests.support.plane import free_port
 Capture = pytest.CaptureFixture[str]
 
 
+@pytest.mark.slow
 def test_a_proxy_is_seen_and_steered(tmp_path: Path, capsys: Capture) -> None:
     with shop(tmp_path) as proxy:
         assert proxy.ask() == (200, "v1")
@@ -47,6 +48,7 @@ def test_a_proxy_is_seen_and_steered(tmp_path: Path, capsys: Capture) -> None:
         assert proxy.ask() == (200, "v2")
 
 
+@pytest.mark.slow
 def test_weights_are_shown_and_status_tells_of_those_set_live(tmp_path: Path, capsys: Capture) -> None:
     with shop(tmp_path) as proxy:
         assert ctl(proxy, "weights") == 0
@@ -75,6 +77,7 @@ def test_weights_are_shown_and_status_tells_of_those_set_live(tmp_path: Path, ca
         assert capsys.readouterr().err.splitlines()[0] == 'there is no route "shpo"; did you mean "shop"?'
 
 
+@pytest.mark.slow
 def test_what_is_refused_is_told_and_the_exit_code_is_1(tmp_path: Path, capsys: Capture) -> None:
     with shop(tmp_path) as proxy:
         assert ctl(proxy, "weights", "shpo", "shop/v1=0") == 1
@@ -95,6 +98,7 @@ def test_what_is_refused_is_told_and_the_exit_code_is_1(tmp_path: Path, capsys: 
         assert proxy.wait() == 0
 
 
+@pytest.mark.slow
 def test_the_token_is_shown_from_its_file(tmp_path: Path, capsys: Capture) -> None:
     token, wrong = tmp_path / "token", tmp_path / "wrong"
     token.write_text("secret\n")

@@ -11,6 +11,7 @@ from tests.cli.shop import ctl, shop
 Capture = pytest.CaptureFixture[str]
 
 
+@pytest.mark.slow
 def test_the_level_is_shown_changed_and_part_of_the_status(tmp_path: Path, capsys: Capture) -> None:
     with shop(tmp_path) as proxy:
         said = []
@@ -26,6 +27,7 @@ def test_the_level_is_shown_changed_and_part_of_the_status(tmp_path: Path, capsy
         )
 
 
+@pytest.mark.slow
 def test_a_level_that_does_not_exist_is_a_usage_error(tmp_path: Path, capsys: Capture) -> None:
     with shop(tmp_path) as proxy:
         for words, reason in (

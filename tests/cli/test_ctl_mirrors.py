@@ -45,6 +45,7 @@ def status(proxy: RunningProxy, capsys: Capture) -> list[str]:
     return [line for line in said(proxy, capsys, "status") if "; see " in line]
 
 
+@pytest.mark.slow
 def test_a_percent_is_set_shown_beside_the_file_s_and_taken_back(tmp_path: Path, capsys: Capture) -> None:
     with shop(tmp_path, V2) as proxy:
         assert said(proxy, capsys, "mirrors")[1].split() == [
@@ -89,6 +90,7 @@ def test_a_percent_is_set_shown_beside_the_file_s_and_taken_back(tmp_path: Path,
         assert status(proxy, capsys) == []
 
 
+@pytest.mark.slow
 def test_the_edit_that_makes_a_percent_last_is_the_one_for_where_the_mirror_is_written(
     tmp_path: Path, capsys: Capture
 ) -> None:
@@ -123,6 +125,7 @@ def test_a_mirror_that_a_reload_takes_away_meanwhile_is_told(rows: list[dict[str
         percent(cast("Remote", Gone(*rows)), ["a/b", "5"], None)
 
 
+@pytest.mark.slow
 def test_a_mirror_is_paused_and_resumed(tmp_path: Path, capsys: Capture) -> None:
     with shop(tmp_path, V2, V3) as proxy:
         until = "until resume shop/shop/v3, or until the proxy is restarted"
@@ -141,6 +144,7 @@ def test_a_mirror_is_paused_and_resumed(tmp_path: Path, capsys: Capture) -> None
         assert said(proxy, capsys, "mirrors")[1].split()[4] == "yes"
 
 
+@pytest.mark.slow
 def test_the_kill_switch_pauses_all_and_who_was_paused_before_stays_so(
     tmp_path: Path, capsys: Capture
 ) -> None:
@@ -161,6 +165,7 @@ def test_the_kill_switch_pauses_all_and_who_was_paused_before_stays_so(
         ]
 
 
+@pytest.mark.slow
 def test_a_mirror_that_does_not_exist_is_told_with_those_that_do(tmp_path: Path, capsys: Capture) -> None:
     with shop(tmp_path, V2, V3) as proxy:
         for words in (("percent", "shop/v2", "5"), ("pause", "shop/v2"), ("resume", "shop/v2")):

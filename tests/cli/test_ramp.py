@@ -53,6 +53,7 @@ def texts(said: str) -> list[str]:
     return [line for line in lines if not line.startswith("stays")]
 
 
+@pytest.mark.slow
 def test_a_ramp_is_started_shown_and_stopped(tmp_path: Path, capsys: Capture) -> None:
     with shop(tmp_path) as proxy:
         assert ctl(proxy, "ramp") == 0
@@ -84,6 +85,7 @@ def test_a_ramp_is_started_shown_and_stopped(tmp_path: Path, capsys: Capture) ->
         assert not route["overridden"]
 
 
+@pytest.mark.slow
 def test_options_may_stand_between_words(tmp_path: Path, capsys: Capture) -> None:
     with shop(tmp_path) as proxy:
         for words in (
@@ -100,6 +102,7 @@ def test_options_may_stand_between_words(tmp_path: Path, capsys: Capture) -> Non
     assert "unrecognized arguments: --evry" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_one_that_is_followed_to_its_last_step_says_what_to_write(tmp_path: Path, capsys: Capture) -> None:
     with shop(tmp_path) as proxy:
         assert ctl(proxy, "ramp", "mirror", "50", "100", *QUICK, "--follow") == 0
@@ -113,6 +116,7 @@ def test_one_that_is_followed_to_its_last_step_says_what_to_write(tmp_path: Path
         assert "    - destination: {host: shop, subset: v2}\n      weight: 100\n" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("on_fail", "state"), [("rollback", "rolled back"), ("hold", "held")])
 def test_one_that_fails_makes_the_exit_code_1(
     tmp_path: Path, capsys: Capture, on_fail: str, state: str
@@ -124,6 +128,7 @@ def test_one_that_fails_makes_the_exit_code_1(
         assert said.err == f"the ramp of mirror is {state}\n"
 
 
+@pytest.mark.slow
 def test_one_that_is_held_goes_on_when_it_is_told_to(tmp_path: Path, capsys: Capture) -> None:
     with shop(tmp_path, status=500) as proxy:
         assert ctl(proxy, "ramp", "mirror", "50", *QUICK, "--on-fail", "hold") == 0
@@ -136,6 +141,7 @@ def test_one_that_is_held_goes_on_when_it_is_told_to(tmp_path: Path, capsys: Cap
         assert said[3].startswith("held at 50 %: ")
 
 
+@pytest.mark.slow
 def test_who_stops_following_does_not_stop_the_ramp(tmp_path: Path) -> None:
     def leave(_seconds: float) -> None:
         raise KeyboardInterrupt
@@ -151,6 +157,7 @@ def test_who_stops_following_does_not_stop_the_ramp(tmp_path: Path) -> None:
         assert proxy.admin_json("/ramp")["ramps"][0]["state"] == "running"
 
 
+@pytest.mark.slow
 def test_what_is_refused_is_told(tmp_path: Path, capsys: Capture) -> None:
     with shop(tmp_path) as proxy:
         for words, said in (

@@ -49,6 +49,7 @@ def mirrored(folder: Path, requests: int) -> Iterator[RunningProxy]:
         yield proxy
 
 
+@pytest.mark.slow
 def test_a_proxy_that_compares_nothing_tells_of_times_statuses_and_outcomes(
     tmp_path: Path, capsys: Capture
 ) -> None:
@@ -66,6 +67,7 @@ def test_a_proxy_that_compares_nothing_tells_of_times_statuses_and_outcomes(
         assert mirror["figures"]["mirror_error_rate"] == {"value": 0.0, "samples": 20}
 
 
+@pytest.mark.slow
 def test_limits_set_the_exit_code(tmp_path: Path, capsys: Capture) -> None:
     kept, broken, unknown = "mirror_error_rate>1%", "primary_p50>=0", "diff_rate>1%"
     with mirrored(tmp_path, 20) as proxy:
@@ -88,6 +90,7 @@ def test_limits_set_the_exit_code(tmp_path: Path, capsys: Capture) -> None:
         ]
 
 
+@pytest.mark.slow
 def test_what_is_told_after_waiting_happened_meanwhile(tmp_path: Path, capsys: Capture) -> None:
     with mirrored(tmp_path, 20) as proxy:
         is_over = threading.Event()
@@ -119,6 +122,7 @@ def test_what_is_told_after_waiting_happened_meanwhile(tmp_path: Path, capsys: C
         assert document["mirrors"][0]["figures"]["primary_error_rate"]["samples"] == 0
 
 
+@pytest.mark.slow
 def test_a_fault_of_v2_is_told_with_examples_to_who_may_see_them(tmp_path: Path, capsys: Capture) -> None:
     token = tmp_path / "token"
     token.write_text("secret\n")
@@ -157,6 +161,7 @@ def _counted(proxy: RunningProxy, family: str) -> int:
     return sum(row[-1] for row in answer["totals"] if row[0] == family) if status == 200 else 0
 
 
+@pytest.mark.slow
 def test_a_wait_that_is_broken_off_says_so_and_tells_nothing(tmp_path: Path) -> None:
     with mirrored(tmp_path, 1) as proxy:
         address = str(proxy.config.settings.admin.address)
@@ -264,6 +269,7 @@ def test_hostile_names_do_not_reach_the_terminal_as_they_are(tmp_path: Path, cap
 # --- what cannot be ---
 
 
+@pytest.mark.slow
 def test_a_mirror_that_is_not_there_is_told_at_once_with_those_that_are(
     tmp_path: Path, capsys: Capture
 ) -> None:
@@ -286,6 +292,7 @@ def test_what_cannot_be_read_or_written_is_told(url: str, tmp_path: Path, capsys
     assert capsys.readouterr().err == f"{tmp_path}: cannot be written: Is a directory\n"
 
 
+@pytest.mark.slow
 def test_where_standard_output_takes_no_more_that_is_told(url: str) -> None:
     command = [sys.executable, "-m", "mirror_proxy", "report", "--store", url, "--format", "html"]
     reading, writing = os.pipe()

@@ -19,6 +19,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from mirror_proxy.config.model import (
     Address,
     Cluster,
@@ -35,6 +37,8 @@ from mirror_proxy.config.model import (
 )
 from tests.support.plane import NO_SHED
 from tests.support.running_proxy import ROOT, RunningProxy, config_for, running, until
+
+pytestmark = pytest.mark.slow
 
 REQUESTS, AT_ONCE, CLIENTS, ONE_IN = 10_000, 250, 8, 200
 ROUTES = ("cart", "checkout")

@@ -70,6 +70,7 @@ def spoilt(draw: st.DrawFn) -> list[Any]:
     return documents
 
 
+@pytest.mark.slow
 @given(spoilt())
 def test_no_document_breaks_the_loader(
     tmp_path_factory: pytest.TempPathFactory, documents: list[Any]

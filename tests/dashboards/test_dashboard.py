@@ -113,6 +113,7 @@ def filled_in(query: str) -> str:
     return query
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in queries() if name not in EMPTY])
 def test_a_query_gives_data(server: Prometheus, name: str) -> None:
     query = filled_in(queries()[name])
@@ -123,11 +124,13 @@ def test_a_query_gives_data(server: Prometheus, name: str) -> None:
     assert set(re.findall(r"{{(\w+)}}", legend)) <= samples[0]["metric"].keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(EMPTY))
 def test_a_query_about_troubles_gives_none_while_there_are_none(server: Prometheus, name: str) -> None:
     assert server.ask(filled_in(queries()[name])) == []
 
 
+@pytest.mark.slow
 def test_the_variables_find_the_job_and_the_mirror(server: Prometheus) -> None:
     found = {}
     for variable in dashboard()["templating"]["list"]:
@@ -138,6 +141,7 @@ def test_the_variables_find_the_job_and_the_mirror(server: Prometheus) -> None:
     assert found == {"job": {"mirror-proxy"}, "mirror": {"mirror", "r/repeat"}}
 
 
+@pytest.mark.slow
 def test_a_healthy_proxy_sets_off_no_alert(server: Prometheus) -> None:
     assert server.ask("ALERTS") == []
     assert server.ask("up")[0]["value"][1] == "1"

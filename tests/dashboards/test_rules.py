@@ -26,6 +26,7 @@ def promtool(*words: str, folder: Path = ROOT) -> subprocess.CompletedProcess[st
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [
@@ -41,11 +42,13 @@ def test_promtool_is_content(words: tuple[str, ...]) -> None:
     assert "SUCCESS" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ALERTS)
 def test_the_unit_tests_notice_an_alert_that_never_fires(name: str, tmp_path: Path) -> None:
     assert not passes_with(name, f"vector(0) > 1 and ({ALERTS[name]['expr']})", tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ALERTS)
 def test_the_unit_tests_notice_an_alert_that_fires_without_its_fault(name: str, tmp_path: Path) -> None:
     loosened = re.sub(r" (> [\d.]+|== 0)(?=\s|$)", " >= 0", ALERTS[name]["expr"])

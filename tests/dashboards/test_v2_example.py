@@ -20,6 +20,8 @@ from mirror_proxy.mirror.loop import mark_value
 from tests.support.plane import NO_SHED, free_port
 from tests.support.running_proxy import BOUND_S, ROOT, RunningProxy, config_for, running, until
 
+pytestmark = pytest.mark.slow
+
 SHOP = ROOT / "config/v2/shop.py"
 KEY = b"a key of the proxy and of v2"
 

@@ -18,6 +18,10 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 BOUND_S = 30.0
 COMMAND = [sys.executable, "-m", "mirror_proxy", "demo", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]

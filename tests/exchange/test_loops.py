@@ -17,6 +17,8 @@ from tests.support.client import get
 from tests.support.origin import Origin
 from tests.support.plane import NO_SHED, Plane, free_port, make_config, until
 
+pytestmark = pytest.mark.slow
+
 REMOVED = ("x-mirror-proxy-via", "x-mirror-proxy-shadow")
 
 

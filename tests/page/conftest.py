@@ -29,7 +29,6 @@ from playwright.sync_api import (
 from mirror_proxy.admin.interface import ProxyInterface
 from mirror_proxy.admin.server import AdminServer
 from mirror_proxy.config.model import Config, Destination
-from tests.support.browser import chromium
 from tests.support.plane import NO_SHED, cluster_at
 from tests.support.running_proxy import BOUND_S, Origin, RunningProxy, config_for, origin, running, until
 
@@ -37,12 +36,6 @@ expect.set_options(timeout=BOUND_S * 1000)
 
 #: Opens a page in a browser that is as the options say; nothing on it may fail.
 Open = Callable[..., Page]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from tests.release.release import BASE, PROXY, STEPS, V2
 from tests.support.running_proxy import BOUND_S, RunningProxy, config_for, origin, running, until
 from tests.support.traffic import Traffic, traffic
 
+pytestmark = pytest.mark.slow
+
 MIRROR = "everyone/shop/v2"
 
 

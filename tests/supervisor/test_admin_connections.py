@@ -14,6 +14,8 @@ from mirror_proxy.config.model import Address
 from tests.support.plane import free_port
 from tests.support.running_proxy import RunningProxy, config_for, origin, running, until
 
+pytestmark = pytest.mark.slow
+
 MANY = 400
 
 

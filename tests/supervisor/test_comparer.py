@@ -24,6 +24,8 @@ from mirror_proxy.supervisor.comparer import Comparing
 from tests.support import plane
 from tests.support.running_proxy import RunningProxy, config_for, is_alive, origin, running, until
 
+pytestmark = pytest.mark.slow
+
 ONE, TWO = b'{"price": 1}', b'{"price": 2}'
 LARGE = b'{"price": 1, "text": "%s"}' % (b"x" * 60_000)
 

@@ -11,6 +11,8 @@ import pytest
 from mirror_proxy.config.model import Address, Config
 from tests.support.running_proxy import Origin, RunningProxy, config_for, origin, running, until
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = """\
 apiVersion: mirror-proxy.dev/v1
 kind: MirrorProxy

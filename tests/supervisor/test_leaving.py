@@ -5,8 +5,12 @@ import socket
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from mirror_proxy.config.model import Drain, Limits
 from tests.support.running_proxy import BOUND_S, config_for, is_alive, origin, running, until
+
+pytestmark = pytest.mark.slow
 
 
 def test_sigterm_finishes_what_is_in_flight_and_exits_with_0(tmp_path: Path) -> None:

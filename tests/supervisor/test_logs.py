@@ -19,6 +19,8 @@ from mirror_proxy.config.model import Address, Compare, Config, Log, Share
 from tests.support.plane import free_port
 from tests.support.running_proxy import RunningProxy, config_for, is_alive, origin, running, until
 
+pytestmark = pytest.mark.slow
+
 PIPE_BYTES = 4096
 
 

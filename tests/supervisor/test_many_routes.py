@@ -14,6 +14,8 @@ from mirror_proxy.config.model import Destination, Match, MirrorPolicy, Route, S
 from tests.support.plane import cluster_at
 from tests.support.running_proxy import RunningProxy, config_for, origin, running, until
 
+pytestmark = pytest.mark.slow
+
 COUNT = 500
 
 

@@ -14,6 +14,8 @@ import pytest
 from mirror_proxy.supervisor.orphans import reap
 from tests.support.running_proxy import RunningProxy, config_for, is_alive, origin, until
 
+pytestmark = pytest.mark.slow
+
 PR_SET_CHILD_SUBREAPER = 36
 
 #: A supervisor that gets orphans as process 1 does: `cat`, whose shell has ended, lives until its input ends.

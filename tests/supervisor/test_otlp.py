@@ -21,6 +21,8 @@ from tests.support.plane import free_port
 from tests.support.recorder import Recorder, recorder
 from tests.support.running_proxy import ROOT, RunningProxy, config_for, running, until
 
+pytestmark = pytest.mark.slow
+
 EXTRA = 'tracing.otlpEndpoint needs the extra: pip install "mirror-proxy[otel]"'
 LOGGED_EXTRA = EXTRA.replace('"', '\\"')
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import cast
 
+import pytest
+
 from mirror_proxy.config.model import Config, Destination, MirrorPolicy, Route, Settings, VirtualHost
 from mirror_proxy.overrides import ALL_MIRRORS, Override, Pause, Percent, Runtime, Weights
 from mirror_proxy.supervisor.fleet import Fleet
@@ -34,6 +36,7 @@ class Crew:
         """There is nobody to tell."""
 
 
+@pytest.mark.slow
 async def test_a_reload_keeps_the_overrides_that_hold_and_walks_the_routes_once_for_all_of_them() -> None:
     routes = Walked(
         Route(f"r{n}", (Destination("v1", "c"), Destination("v2", "c")), (MirrorPolicy(f"m{n}", "c", 1, 1),))

@@ -6,7 +6,11 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
+
 from tests.support.running_proxy import config_for, is_alive, origin, running, until
+
+pytestmark = pytest.mark.slow
 
 
 def test_all_workers_together_answer_for_what_each_has_served(tmp_path: Path) -> None:

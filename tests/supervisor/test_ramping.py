@@ -15,6 +15,8 @@ from tests.support.plane import cluster_at
 from tests.support.running_proxy import RunningProxy, config_for, origin, running, until
 from tests.support.traffic import traffic
 
+pytestmark = pytest.mark.slow
+
 #: Short steps; how busy this machine is at the moment is not what is tested.
 QUICK = {"every": "200ms", "min_samples": 10, "steps": [20, 60, 100]}
 MIRROR = {**QUICK, "mirror": "mirror", "guards": ["loop_lag>60s", "mirror_error_rate>50%"]}

@@ -8,11 +8,15 @@ import ssl
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from mirror_proxy.config.model import Address, Config, Listener, ListenerTls, MirrorPolicy, Route
 from tests.support.certificates import Authority
 from tests.support.plane import cluster_at, free_port
 from tests.support.running_proxy import RunningProxy, config_for, origin, running, until
 from tests.support.traffic import traffic
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_changed_configuration_goes_into_the_workers_that_serve_and_cuts_nothing(tmp_path: Path) -> None:

@@ -8,10 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from mirror_proxy.config.model import Address, Admin, Config, Limits, Listener, ListenerTls
 from tests.support.plane import free_port
 from tests.support.running_proxy import BOUND_S, RunningProxy, config_for, origin, running, until
 from tests.support.traffic import traffic
+
+pytestmark = pytest.mark.slow
 
 
 def test_another_listener_is_served_by_new_workers_and_the_old_one_finishes(tmp_path: Path) -> None:

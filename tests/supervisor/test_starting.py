@@ -11,6 +11,8 @@ from mirror_proxy.supervisor import banner
 from tests.support.plane import cluster_at, free_port
 from tests.support.running_proxy import config_for, origin, running, until
 
+pytestmark = pytest.mark.slow
+
 HERE = Address("127.0.0.1", 1)
 IN_USE = "the port is already in use; stop what uses it or choose another port"
 

@@ -11,10 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from mirror_proxy.config.model import Address, Config, Destination, Limits, Route, VirtualHost
 from tests.support.plane import cluster_at
 from tests.support.running_proxy import RunningProxy, config_for, origin, running, until
 from tests.support.traffic import traffic
+
+pytestmark = pytest.mark.slow
 
 BLUE, GREEN = {"shop/v1": 100, "shop/v2": 0}, {"shop/v1": 0, "shop/v2": 100}
 

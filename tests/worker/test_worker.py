@@ -15,6 +15,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
 
+import pytest
+
 from mirror_proxy import control
 from mirror_proxy.comparison.diff.pair import load
 from mirror_proxy.config.model import (
@@ -32,6 +34,8 @@ from mirror_proxy.overrides import Weights
 from mirror_proxy.telemetry.metrics import Samples
 from tests.support.pair_pipe import ALL
 from tests.support.plane import cluster_at, make_config
+
+pytestmark = pytest.mark.slow
 
 BOUND_S = 20.0
 ROOT = Path(__file__).parents[2]

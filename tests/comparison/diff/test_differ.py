@@ -148,6 +148,7 @@ def bomb(value: bytes, times: int) -> bytes:
     return gzip.compress(value * times)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "body",
     [

@@ -18,6 +18,8 @@ from mirror_proxy.comparison.store import Store
 from mirror_proxy.config.model import FieldRule, StoreLimits
 from tests.support.comparer import answer, compare_in, comparing, field, noise, pair
 
+pytestmark = pytest.mark.slow
+
 ONE, TWO = b'{"price": 1, "name": "n"}', b'{"price": 2, "name": "n"}'
 CHANGED = pair(ONE, TWO)
 

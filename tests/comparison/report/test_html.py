@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +12,6 @@ from playwright.sync_api import Browser
 
 from mirror_proxy.comparison.report import html
 from tests.comparison.report.reports import HOSTILE, REPORTS
-from tests.support.browser import chromium
 
 STYLE = (html.TEMPLATES / "report.css").read_text()
 #: The ink and the paper that it stands on.
@@ -114,12 +112,6 @@ def _luminance(colour: str) -> float:
 
 
 # --- in a browser ---
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pages

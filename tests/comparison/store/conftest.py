@@ -10,9 +10,6 @@ import pytest
 
 from mirror_proxy.comparison.store import Store
 from mirror_proxy.config.model import StoreLimits
-from tests.support.postgres import postgres, postgres_url
-
-__all__ = ["postgres", "postgres_url"]
 
 OpenStore = Callable[..., Store]
 
@@ -22,7 +19,7 @@ def sqlite_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/state/store.db"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def url(request: pytest.FixtureRequest) -> str:
     """Give each kind of database in turn, empty."""
     chosen: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")

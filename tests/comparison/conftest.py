@@ -1,4 +1,4 @@
-"""A database that several comparers share."""
+"""A PostgreSQL server, and a database of its own for each test."""
 
 from __future__ import annotations
 
