@@ -16,7 +16,7 @@ import pytest
 
 from mirror_proxy.config.model import Address, Config, Mirroring
 from mirror_proxy.descriptors import Descriptors, Shares, is_exhaustion, share_out
-from mirror_proxy.supervisor import fitting
+from mirror_proxy.supervisor import machine
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import Client, get, post
 from tests.support.origin import OK, Visit
@@ -90,15 +90,15 @@ def test_shadows_are_refused_before_requests_are() -> None:
 
 def test_limits_that_are_lowered_are_said_with_their_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     config = make_config(1, 2, limits={"max_connections": 300}, mirroring=Mirroring(max_in_flight=100))
-    monkeypatch.setattr(fitting, "limit_of_process", lambda: 256)
-    connections, in_flight = map(str, fitting.lowered(config))
+    monkeypatch.setattr(machine, "limit_of_process", lambda: 256)
+    connections, in_flight = map(str, machine.lowered(config))
     assert connections.endswith("configured=300 effective=72 nofile=256")
     assert connections.startswith("limits.maxConnections is lowered to fit RLIMIT_NOFILE ")
     assert in_flight.startswith(
         "mirroring.maxInFlight is lowered to fit RLIMIT_NOFILE, for all mirrors of a worker configured=100 effective=24"
     )
-    monkeypatch.setattr(fitting, "limit_of_process", lambda: 4096)
-    assert list(fitting.lowered(config)) == []
+    monkeypatch.setattr(machine, "limit_of_process", lambda: 4096)
+    assert list(machine.lowered(config)) == []
 
 
 # --- the budget, in a worker ---

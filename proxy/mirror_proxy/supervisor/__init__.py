@@ -1,13 +1,17 @@
 """The supervisor: the one process that owns sockets, workers and configuration generations.
 
-`run` is the only entry point. `core` puts the parts together and answers signals and the admin server; `reload` loads,
-`fleet` puts a generation into force in all workers or in none, `steering` keeps live overrides, `admin_listeners` the
-admin addresses. `slot` keeps one worker alive on its sockets, `process` is a worker seen from outside, `sockets`
-and `machine` are what it starts from, `fitting` fits a configuration to the machine, `counters` adds up workers'
-counts. `comparer` keeps the comparer alive; `child` is what both
-kinds of process are. `spans` queues what workers
-traced, and `otlp` exports it. As process 1 of a container it reaps `orphans`. It runs on plain asyncio: nothing here
-is per request.
+`run` is the only entry point. `core` puts the parts together and handles signals and the admin server's requests. In
+the order of their dependencies:
+
+    sockets, machine, child    listening sockets; processors and memory; a child process of either kind
+    process, slot, fleet       one worker; the worker of a slot, replaced when it ends; all slots on one generation
+    counters, spans, otlp      the workers' counters added up; their spans, queued and exported
+    comparer                   the comparer, replaced when it ends
+    steering, logs             overrides and the log level that operators set while the proxy runs
+    admin_listeners, reload    the addresses of the admin server; loading a configuration again
+    banner                     the first lines of the log
+
+The supervisor runs on plain asyncio: nothing here is per request.
 """
 
 from mirror_proxy.supervisor.core import run

@@ -1,22 +1,28 @@
-"""A child process, seen from the supervisor: spawn it, hear it, ask it, know when it is gone."""
+"""A child process of the supervisor: start it, send it messages and receive its answers, notice its end.
+
+In a container the supervisor may be process 1, which orphaned processes become children of. It reaps them one by one:
+waiting for any child would take the exit status of its own.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
+from pathlib import Path
 
 from mirror_proxy import control
 from mirror_proxy.config.model import Log
 from mirror_proxy.control import Pipe
 
-#: Children that are running, or have ended and are not waited for yet: those of this module, by process id.
-#: One whose end we could not watch is not among them: it is reaped as an orphan is.
+#: Process ids of the children of this module that run, or have ended and are not waited for yet. A child whose end
+#: could not be watched is not among them: it is reaped as an orphan.
 own_pids: set[int] = set()
 
 
@@ -129,6 +135,16 @@ class Child:
             self.gone.set_result(None)
 
 
+def reap_orphans(own: Container[int] = own_pids, proc: Path = Path("/proc/self/task")) -> int:
+    """Wait for every child that has ended and is not among `own`; return their number."""
+    reaped = 0
+    for pid in _children(proc):
+        if pid not in own:
+            with contextlib.suppress(ChildProcessError):  # it was waited for meanwhile
+                reaped += os.waitpid(pid, os.WNOHANG)[0] == pid
+    return reaped
+
+
 def _popen(
     module: str, options: Mapping[str, int | str], fds: tuple[int, ...], environ: Mapping[str, str]
 ) -> subprocess.Popen[bytes]:
@@ -140,3 +156,12 @@ def _popen(
         stdin=subprocess.DEVNULL,
         env={**environ, **os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
+
+
+def _children(proc: Path) -> list[int]:
+    """Return the children of every thread of this process."""
+    found: list[int] = []
+    for file in proc.glob("*/children"):
+        with contextlib.suppress(OSError):  # the thread has ended
+            found += map(int, file.read_text("ascii").split())
+    return found

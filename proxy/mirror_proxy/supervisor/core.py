@@ -28,15 +28,14 @@ from mirror_proxy.config.model import Config, Settings
 from mirror_proxy.config.watcher import Watcher
 from mirror_proxy.overrides import Runtime
 from mirror_proxy.ramp.manager import RampManager, RampSources
-from mirror_proxy.supervisor import banner, fitting, orphans
+from mirror_proxy.supervisor import banner
 from mirror_proxy.supervisor.admin_listeners import AdminListeners
-from mirror_proxy.supervisor.child import own_pids
+from mirror_proxy.supervisor.child import reap_orphans
 from mirror_proxy.supervisor.comparer import Comparing
 from mirror_proxy.supervisor.counters import WorkerCounters, merged_rows
-from mirror_proxy.supervisor.fitting import fitted
 from mirror_proxy.supervisor.fleet import Fleet
 from mirror_proxy.supervisor.logs import Logs
-from mirror_proxy.supervisor.niceness import yield_to_others
+from mirror_proxy.supervisor.machine import fitted, lowered, yield_to_others
 from mirror_proxy.supervisor.process import WorkerInputs, WorkerProcess
 from mirror_proxy.supervisor.reload import Reload, log_warnings
 from mirror_proxy.supervisor.slot import Timeouts
@@ -349,7 +348,7 @@ class Supervisor:
     def _announce(self, config: Config) -> None:
         for line in banner.lines(config, version(), self._fleet.listening, self._admin_listeners.admin):
             _log.info(line)
-        for line in fitting.lowered(config):
+        for line in lowered(config):
             _log.warning(line)
         _log.info(event("ready", workers=len(self._fleet.slots)))
 
@@ -361,7 +360,7 @@ class Supervisor:
             late_s = loop.time() - due  # while we were stopped ourselves, nobody could be heard
             self._fleet.check(loop.time() - late_s)
             self._comparing.check(loop.time() - late_s)
-            orphans.reap(own_pids)
+            reap_orphans()
 
     async def _drain(self) -> int:
         """Leave as the drain settings say; returns the exit code."""

@@ -14,10 +14,10 @@ from mirror_proxy import control
 from mirror_proxy.admin.interface import RejectedReload
 from mirror_proxy.config.model import Config, Settings
 from mirror_proxy.config.watcher import Watcher
-from mirror_proxy.supervisor import fitting
 from mirror_proxy.supervisor.admin_listeners import AdminListeners
 from mirror_proxy.supervisor.comparer import Comparing
 from mirror_proxy.supervisor.fleet import Fleet
+from mirror_proxy.supervisor.machine import lowered
 from mirror_proxy.supervisor.sockets import StartError
 from mirror_proxy.telemetry.event import event
 
@@ -119,7 +119,7 @@ class Reload:
         self._fleet.send(control.ReloadCertificates())
         self._watcher.name(named_files(config))
         _log.info(event("configuration is reloaded", generation=self._fleet.generation.number))
-        for line in fitting.lowered(config):
+        for line in lowered(config):
             _log.warning(line)
 
 

@@ -13,7 +13,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from mirror_proxy.config.model import Config, Settings
-from mirror_proxy.supervisor.niceness import yield_to_others
+from mirror_proxy.supervisor.machine import yield_to_others
 from mirror_proxy.supervisor.sockets import StartError
 from mirror_proxy.telemetry.event import event
 from mirror_proxy.telemetry.metrics import Report

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror_proxy.supervisor.orphans import reap
+from mirror_proxy.supervisor.child import reap_orphans
 from tests.support.running_proxy import RunningProxy, config_for, is_alive, origin, until
 
 pytestmark = pytest.mark.slow
@@ -59,9 +59,9 @@ def subreaper() -> Iterator[None]:
 def test_an_orphan_is_reaped_and_an_own_child_is_not() -> None:
     orphan = int(subprocess.check_output(["sh", "-c", "sleep 0 >/dev/null & echo $!"]))
     with subprocess.Popen(["sh", "-c", "exit 7"]) as own:
-        until(lambda: reap({own.pid}) and not is_there(orphan), "the orphan to be reaped")
+        until(lambda: reap_orphans({own.pid}) and not is_there(orphan), "the orphan to be reaped")
         until(lambda: not is_alive(own.pid), "the own child to end")
-        assert reap({own.pid}) == 0
+        assert reap_orphans({own.pid}) == 0
         assert own.wait() == 7
 
 
