@@ -39,8 +39,7 @@ PRINTERS = {
     "cli/reporting.py",
     "config/settings.py",
     "demo/origin.py",
-    "demo/screen.py",
-    "demo/stage.py",
+    "demo/session.py",
 }
 
 TASK_MAKERS = {"create_task", "ensure_future", "TaskGroup"}

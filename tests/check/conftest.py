@@ -1,4 +1,4 @@
-"""Places for the checklist to try: sockets that listen, plain or with TLS."""
+"""Endpoints for the checklist to probe: sockets that listen, plain or with TLS."""
 
 from __future__ import annotations
 

@@ -1,12 +1,14 @@
-"""The checklist, on real sockets."""
+"""The checklist and its probes, on real sockets, and Services that bypass the proxy."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from mirror_proxy.check.checklist import Finding, checklist
+from mirror_proxy.check.checklist import Finding, bypasses, checklist, probe, probe_all
+from mirror_proxy.config import document
 from mirror_proxy.config.model import (
     Address,
     Cluster,
@@ -18,9 +20,12 @@ from mirror_proxy.config.model import (
     OutlierDetection,
     Route,
     Settings,
+    UpstreamTls,
     VirtualHost,
 )
+from mirror_proxy.config.problems import Problems
 from tests.check.conftest import Listen
+from tests.support.certificates import Authority
 from tests.support.plane import cluster_at, free_port
 
 SAFE = Mirroring(methods=frozenset({"GET"}))
@@ -54,7 +59,7 @@ def findings(made: Config) -> list[Finding]:
 
 
 def worded(made: Config, word: str) -> list[str]:
-    return [str(finding) for finding in findings(made) if finding.word == word]
+    return [str(finding) for finding in findings(made) if finding.status == word]
 
 
 def test_what_is_well_is_said_line_by_line(listen: Listen) -> None:
@@ -171,3 +176,130 @@ def test_a_destination_that_gets_nothing_is_not_tried(listen: Listen) -> None:
 def test_what_is_bold_is_a_warning(listen: Listen, changes: dict[str, object], said: str) -> None:
     policy = replace(POLICY, **changes)  # type: ignore[arg-type]  # MirrorPolicy's own fields
     assert worded(config(listen(), listen(), policy), "warning") == [f"warning    {said}"]
+
+
+def test_what_listens_is_reached_and_what_its_name_stands_for_is_known(listen: Listen) -> None:
+    address = listen()
+    probed = probe(cluster_at("v1", address), address)
+    assert not probed.failure
+    assert probed.resolved == {("127.0.0.1", address.port)}
+
+
+def test_what_does_not_listen_is_not_and_the_reason_is_the_kernels() -> None:
+    address = Address("127.0.0.1", free_port())
+    probed = probe(cluster_at("v1", address), address)
+    assert probed.failure == "cannot be connected to: Connection refused"
+    assert not probed.is_unresolved
+
+
+def test_a_name_that_means_nothing_is_told_from_a_place_that_is_down() -> None:
+    address = Address("v2.invalid", 80)
+    probed = probe(cluster_at("v2", address), address)
+    assert probed.is_unresolved
+    assert probed.failure.startswith("does not resolve: ")
+
+
+def test_tls_is_spoken_and_its_certificate_checked_where_the_cluster_does(
+    listen: Listen, tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path)
+    address = listen(authority.server("shop.test"))
+
+    def failure(**tls: str) -> str:
+        return probe(cluster_at("v1", address, tls=UpstreamTls(**tls)), address).failure  # type: ignore[arg-type]
+
+    assert not failure(sni="shop.test", ca_file=authority.file)
+    assert failure(ca_file=authority.file) == (
+        "TLS fails: IP address mismatch, certificate is not valid for '127.0.0.1'."
+    )
+    assert failure(sni="shop.test") == "TLS fails: unable to get local issuer certificate"
+
+
+def test_every_endpoint_of_every_cluster_is_tried_and_the_watcher_told(listen: Listen) -> None:
+    here, there = listen(), Address("127.0.0.1", free_port())
+    told: list[str] = []
+    probed = probe_all([cluster_at("a", here, there), cluster_at("b", here)], told.append)
+    assert {where: bool(one.failure) for where, one in probed.items()} == {
+        ("a", here): False,
+        ("a", there): True,
+        ("b", here): False,
+    }
+    assert len(told) == 3
+    assert told[-1].startswith("3/3 127.0.0.1:")
+
+
+@pytest.mark.parametrize("sni", ["a..b", "." * 3])
+def test_a_server_name_that_cannot_be_one_is_a_failure_not_a_crash(
+    listen: Listen, tmp_path: Path, sni: str
+) -> None:
+    authority = Authority(tmp_path)
+    address = listen(authority.server("shop.test"))
+    tls = UpstreamTls(sni=sni, ca_file=authority.file)
+    assert probe(cluster_at("v1", address, tls=tls), address).failure.startswith("TLS fails: ")
+
+
+WORKLOADS = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: shop-v1}
+spec: {template: {metadata: {labels: {app: shop, version: v1}}}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: shop-v2, labels: {app: shop, version: v2}}
+spec: {}
+"""
+SERVICE = """
+---
+apiVersion: v1
+kind: Service
+metadata: {name: shop, namespace: %s}
+spec: {selector: %s, ports: [{port: 80}]}
+"""
+
+
+FQDN = "shop.default.svc.cluster.local"
+
+
+def found(
+    tmp_path: Path,
+    service: str,
+    mirror: str = "shop-v2",
+    names: tuple[str, str] = ("p", "m@shop/v2"),
+    primary: str = "shop-v1.default.svc",
+) -> list[tuple[str, str, str]]:
+    path = tmp_path / "f.yaml"
+    path.write_text(WORKLOADS + service)
+    clusters = (cluster_at(names[0], Address(primary, 8080)), cluster_at(names[1], Address(mirror, 8080)))
+    destinations = (Destination("shop/v1", names[0], 1), Destination("other", "gone", 0))
+    routes = (Route("r", destinations, (MirrorPolicy("r/shop/v2", names[1]),)),)
+    config = Config(Settings(), clusters, (VirtualHost("v", ("*",), routes),))
+    return list(bypasses(document.read([str(path)], Problems()), config))
+
+
+def test_a_service_that_selects_both_versions_is_a_way_past_the_proxy(tmp_path: Path) -> None:
+    assert found(tmp_path, SERVICE % ("default", "{app: shop}")) == [
+        ("Service default/shop", "shop/v1", "r/shop/v2")
+    ]
+
+
+def test_two_subsets_of_its_host_are_behind_a_service_wherever_they_are_served(tmp_path: Path) -> None:
+    names = (f"outbound|80|v1|{FQDN}", f"outbound|80|v2|{FQDN}@r/shop/v2")
+    there = {"primary": "10.0.0.1", "mirror": "10.0.0.2", "names": names}
+    assert len(found(tmp_path, SERVICE % ("default", "{app: shop}"), **there)) == 1  # type: ignore[arg-type]
+    assert found(tmp_path, SERVICE % ("default", "{}"), **there) == []  # type: ignore[arg-type]
+    assert found(tmp_path, SERVICE % ("other", "{app: shop}"), **there) == []  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("namespace", "selector"),
+    [("default", "{app: shop, version: v1}"), ("other", "{app: shop}"), ("default", "{}")],
+    ids=["one version", "another namespace", "no selector"],
+)
+def test_another_is_not(tmp_path: Path, namespace: str, selector: str) -> None:
+    assert found(tmp_path, SERVICE % (namespace, selector)) == []
+
+
+def test_a_version_that_clients_are_routed_to_anyway_is_no_secret(tmp_path: Path) -> None:
+    names = (f"outbound|80|v2|{FQDN}", f"outbound|80|v2|{FQDN}@r/shop/v2")
+    assert found(tmp_path, SERVICE % ("default", "{app: shop}"), names=names) == []

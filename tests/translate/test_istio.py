@@ -17,7 +17,7 @@ from mirror_proxy.config.options import Options
 from mirror_proxy.config.problems import Problems
 from mirror_proxy.routing.rewrite import path_change
 from mirror_proxy.translate import istio
-from mirror_proxy.translate.canonical import canonical
+from mirror_proxy.translate.istio import canonical
 from mirror_proxy.translate.istio_route import percentage
 from mirror_proxy.translate.translation import Translation
 from tests.support.plain_routing import plain_routing
@@ -130,7 +130,7 @@ ROUTES = {
 def written(loaded: Loaded) -> list[dict[str, Any]]:
     """Write every virtual host from the model alone."""
     clusters = {cluster.name: cluster for cluster in loaded.config.clusters}
-    return [istio.virtual_service(host, clusters, Translation()) for host in loaded.config.virtual_hosts]
+    return [istio.virtual_service_of(host, clusters, Translation()) for host in loaded.config.virtual_hosts]
 
 
 @pytest.mark.parametrize("routes", ROUTES.values(), ids=ROUTES)

@@ -1,5 +1,5 @@
-"""Advice: what a configuration means and whether it is wise, told to people before anything is served.
+"""Advice: describe a configuration, and warn of risks, before anything is served.
 
-`words` says the model's parts in words, `outline` puts a whole configuration in a table, `checklist` looks at
-what the files cannot know: whether v1 and v2 are there, and apart from each other (`reach`).
+`words` puts parts of the model into words, `outline` a whole configuration into a table; `checklist` finds what files
+cannot know: whether v1 and v2 accept connections, at addresses of their own, and are reached through the proxy only.
 """

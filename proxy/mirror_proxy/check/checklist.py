@@ -1,46 +1,57 @@
-"""Checklist: what to know before traffic is let in, and what the files alone cannot tell."""
+"""Checklist: what to know before traffic is let in, and the files alone cannot say.
+
+Every endpoint is probed with plain blocking sockets, many at once: the command line has nothing else to do. Services
+that bypass the proxy are found in the documents.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import socket
+import ssl
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from mirror_proxy.check import words
 from mirror_proxy.check.outline import addresses
-from mirror_proxy.check.reach import Reached, reach_all
-from mirror_proxy.check.ways_in import ways_in
 from mirror_proxy.config.document import Document
+from mirror_proxy.config.istio.names import fqdn
 from mirror_proxy.config.model import Address, Cluster, Config, Destination, MirrorPolicy, Route
+from mirror_proxy.config.node import plain
+from mirror_proxy.upstream.tls import client_context
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-#: More than this is a bold first step.
+#: A larger percentage is a warning on a first rollout.
 FIRST_PERCENT = 10
 
-Word = Literal["ok", "warning", "problem", "unchecked"]
+Status = Literal["ok", "warning", "problem", "unchecked"]
+MAX_CONNECT_S = 3.0
+AT_ONCE = 16
+WORKLOADS = ("Deployment", "StatefulSet", "Pod")
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One line of the checklist; `hint` says what to do."""
 
-    word: Word
+    status: Status
     text: str
     hint: str = ""
 
     def __str__(self) -> str:
-        return f"{self.word:9}  {self.text}; {self.hint}" if self.hint else f"{self.word:9}  {self.text}"
+        return f"{self.status:9}  {self.text}; {self.hint}" if self.hint else f"{self.status:9}  {self.text}"
 
 
 def checklist(
     config: Config, documents: Sequence[Document], on_progress: Callable[[str], None]
 ) -> Iterator[Finding]:
-    """Go through the list, from here: run it where the proxy will run."""
-    checks = _Checks(config, reach_all(config.clusters, on_progress))
+    """Yield the findings, as seen from this machine: run it where the proxy will run."""
+    checks = _Checks(config, probe_all(config.clusters, on_progress))
     yield from checks.destinations()
     yield from checks.mirrors()
-    for service, primary, mirror in ways_in(documents, config):
+    for service, primary, mirror in bypasses(documents, config):
         yield Finding(
             "warning",
             f"{service} leads to {primary} and to mirror {mirror}: outside a mesh, its clients reach v2",
@@ -52,54 +63,54 @@ def checklist(
 class _Checks:
     """The checks that look at clusters."""
 
-    def __init__(self, config: Config, reached: Mapping[tuple[str, Address], Reached]) -> None:
+    def __init__(self, config: Config, results: Mapping[tuple[str, Address], ProbeResult]) -> None:
         self._routes = list(config.routes())
         self._clusters = {cluster.name: cluster for cluster in config.clusters}
-        self._reached = reached
+        self._results = results
 
     def destinations(self) -> Iterator[Finding]:
-        """Primaries: something stands behind each, and it can be connected to."""
+        """Check primaries: each has endpoints, and they accept connections."""
         seen: set[str] = set()
         for route in self._routes:
             for destination, weight in zip(route.destinations, words.shares(route.destinations), strict=True):
                 if weight and destination.cluster not in seen:
                     seen.add(destination.cluster)
-                    yield from self._reach(destination.name, destination.cluster, "clients would get 503")
+                    yield from self._probe(destination.name, destination.cluster, "clients would get 503")
 
     def mirrors(self) -> Iterator[Finding]:
-        """Mirrors: there, apart from the primary, begun small, and spared writes."""
+        """Check mirrors: endpoints, separation from the primary, first percentage, and methods that write."""
         for route in self._routes:
             for mirror in route.mirrors:
-                yield from self._reach(f"mirror {mirror.name}", mirror.cluster, "no copy would arrive")
+                yield from self._probe(f"mirror {mirror.name}", mirror.cluster, "no copy would arrive")
                 if not mirror.is_baseline:
-                    yield from self._apart(route, mirror)
+                    yield from self._separation(route, mirror)
                     yield _share(mirror)
                 elif mirror.role == "secondary":
-                    yield from self._second(route, mirror)
+                    yield from self._secondary(route, mirror)
                 if mirror.role != "repeat":
                     yield _writes(mirror)
 
-    def _reach(self, name: str, cluster_name: str, loss: str) -> Iterator[Finding]:
+    def _probe(self, name: str, cluster_name: str, loss: str) -> Iterator[Finding]:
         cluster = self._clusters[cluster_name]
         yield from self._ejection(name, cluster)
         if not cluster.endpoints:
             yield Finding("problem", f"{name} is served nowhere, so {loss}", "see the warnings above")
         for endpoint in cluster.endpoints:
-            reached = self._reached[cluster.name, endpoint.address]
+            result = self._results[cluster.name, endpoint.address]
             where = f"{name} at {endpoint.address}"
-            if not reached.failure:
+            if not result.failure:
                 how = "speaks TLS" if cluster.tls else "accepts connections"
                 yield Finding("ok", f"{where} {how}")
-            elif reached.is_unresolved:
+            elif result.is_unresolved:
                 hint = "run this where the proxy will run, or start what bears the name"
-                yield Finding("problem", f"{where} {reached.failure}, so {loss}", hint)
+                yield Finding("problem", f"{where} {result.failure}, so {loss}", hint)
             else:
                 yield Finding(
-                    "problem", f"{where} {reached.failure}, so {loss}", "start it, or correct its address"
+                    "problem", f"{where} {result.failure}, so {loss}", "start it, or correct its address"
                 )
 
     def _ejection(self, name: str, cluster: Cluster) -> Iterator[Finding]:
-        """Tell of outlier detection that may take out less than one of the endpoints, as in Envoy."""
+        """Warn of outlier detection whose maximum is less than one endpoint, as in Envoy."""
         count = len(self._resolved(cluster))
         most = cluster.outlier.max_ejection_percent if cluster.outlier else 100
         if count > 1 and count * most < 100:
@@ -108,14 +119,14 @@ class _Checks:
             )
             yield Finding("warning", text, f"set maxEjectionPercent to {math.ceil(100 / count)} or more")
 
-    def _apart(self, route: Route, mirror: MirrorPolicy) -> Iterator[Finding]:
-        """Compare where a mirror is with where its primaries are."""
+    def _separation(self, route: Route, mirror: MirrorPolicy) -> Iterator[Finding]:
+        """Compare the addresses of a mirror with those of its primaries."""
         own = self._resolved(self._clusters[mirror.cluster])
         shared = [one for one in route.destinations if own & self._resolved(self._clusters[one.cluster])]
         if not own:
             return
         if not shared:
-            yield Finding("ok", f"mirror {mirror.name} is apart from {_named(route.destinations)}")
+            yield Finding("ok", f"mirror {mirror.name} is apart from {_names(route.destinations)}")
             return
         where = addresses(self._clusters[mirror.cluster])
         if len(shared) == len(route.destinations):
@@ -123,12 +134,12 @@ class _Checks:
             yield Finding("problem", text, "give v2 an address of its own")
         else:
             text = (
-                f"mirror {mirror.name} also gets copies of what {_named(shared)} answers, at the same place"
+                f"mirror {mirror.name} also gets copies of what {_names(shared)} answers, at the same place"
             )
             yield Finding("warning", text, "fine while v2 can take a request twice; else take the mirror out")
 
-    def _second(self, route: Route, secondary: MirrorPolicy) -> Iterator[Finding]:
-        """Tell of a second v1 that is v2: all that differs would be noise."""
+    def _secondary(self, route: Route, secondary: MirrorPolicy) -> Iterator[Finding]:
+        """Report a secondary that is v2 itself: every difference would count as noise."""
         own = self._resolved(self._clusters[secondary.cluster])
         for mirror in route.mirrors:
             if not mirror.is_baseline and own & self._resolved(self._clusters[mirror.cluster]):
@@ -137,7 +148,7 @@ class _Checks:
                 yield Finding("problem", text, "let compare.noise.secondary (--secondary) be a second v1")
 
     def _resolved(self, cluster: Cluster) -> frozenset[tuple[str, int]]:
-        known = [self._reached[cluster.name, endpoint.address].resolved for endpoint in cluster.endpoints]
+        known = [self._results[cluster.name, endpoint.address].resolved for endpoint in cluster.endpoints]
         return frozenset().union(*known)
 
 
@@ -161,5 +172,125 @@ def _writes(mirror: MirrorPolicy) -> Finding:
     return Finding("warning", text, "give v2 data of its own, or set mirroring.methods (--methods) to safe")
 
 
-def _named(destinations: Sequence[Destination]) -> str:
+def _names(destinations: Sequence[Destination]) -> str:
     return ", ".join(one.name for one in destinations)
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeResult:
+    """The result of one probe: the addresses that the name resolves to, and the reason why none accepts, if so.
+
+    `is_unresolved`: the name does not resolve, now and on this machine.
+    """
+
+    resolved: frozenset[tuple[str, int]]
+    failure: str = ""
+    is_unresolved: bool = False
+
+
+def probe_all(
+    clusters: Iterable[Cluster], on_progress: Callable[[str], None]
+) -> dict[tuple[str, Address], ProbeResult]:
+    """Probe every endpoint of every cluster; return the results by cluster name and address."""
+    targets = [(cluster, endpoint.address) for cluster in clusters for endpoint in cluster.endpoints]
+    results: dict[tuple[str, Address], ProbeResult] = {}
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        tried = {pool.submit(probe, cluster, address): (cluster, address) for cluster, address in targets}
+        for done in as_completed(tried):
+            cluster, address = tried[done]
+            results[cluster.name, address] = done.result()
+            on_progress(f"{len(results)}/{len(targets)} {address}")
+    return results
+
+
+def probe(cluster: Cluster, address: Address) -> ProbeResult:
+    """Resolve `address`, connect to the first result that accepts, and speak TLS where the cluster does."""
+    try:
+        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        return ProbeResult(frozenset(), f"does not resolve: {error.strerror or error}", is_unresolved=True)
+    resolved = frozenset((str(where[0]), int(where[1])) for *_, where in found)
+    failure = "no address"
+    for family, kind, number, _, where in found:
+        try:
+            with socket.socket(family, kind, number) as connection:
+                connection.settimeout(min(cluster.connect_timeout_s, MAX_CONNECT_S))
+                connection.connect(where)
+                return ProbeResult(resolved, _handshake(connection, cluster))
+        except OSError as error:
+            failure = f"cannot be connected to: {error.strerror or error}"
+    return ProbeResult(resolved, failure)
+
+
+def _handshake(connection: socket.socket, cluster: Cluster) -> str:
+    """Speak TLS where the cluster does; return why that fails, or an empty string."""
+    if cluster.tls is None:
+        return ""
+    name = cluster.tls.sni or cluster.host
+    try:
+        name.encode("idna")  # first: where wrap_socket finds it wrong, it leaks its socket
+        client_context(cluster.tls).wrap_socket(connection, server_hostname=name).close()
+    except (ssl.SSLError, OSError, ValueError) as error:
+        return f"TLS fails: {getattr(error, 'verify_message', '') or getattr(error, 'reason', '') or error}"
+    return ""
+
+
+def bypasses(documents: Sequence[Document], config: Config) -> Iterator[tuple[str, str, str]]:
+    """Yield each Service that selects a primary and its mirror, with the names of the two.
+
+    In a mesh the VirtualService applies to such a Service; outside one its virtual address spreads clients over both.
+    A version that serves clients anyway is left out.
+    """
+    services = [_Service(document, documents) for document in documents if document.kind == "Service"]
+    clusters = {cluster.name: cluster for cluster in config.clusters}
+    for route in config.routes():
+        for mirror in (one for one in route.mirrors if not one.is_baseline):
+            behind = clusters[mirror.cluster]
+            for primary, cluster in _primaries(route, clusters):
+                if _host_and_subset(cluster) == _host_and_subset(behind):
+                    continue
+                for service in services:
+                    if service.leads_to(cluster) and service.leads_to(behind):
+                        yield service.subject, primary, mirror.name
+
+
+def _primaries(route: Route, clusters: Mapping[str, Cluster]) -> Iterator[tuple[str, Cluster]]:
+    for destination, weight in zip(route.destinations, words.shares(route.destinations), strict=True):
+        if weight:
+            yield destination.name, clusters[destination.cluster]
+
+
+def _host_and_subset(cluster: Cluster) -> tuple[str, ...]:
+    """Return the last two parts of `outbound|<port>|<subset>|<host>`, without the name of a mirror."""
+    return tuple(cluster.name.partition("@")[0].split("|")[-2:])
+
+
+class _Service:
+    """A Service, and the workloads that it selects."""
+
+    def __init__(self, document: Document, documents: Sequence[Document]) -> None:
+        self.subject = document.subject
+        self._host = fqdn(document.name, document.namespace)
+        self._selector: Mapping[str, Any] = _spec(document).get("selector") or {}
+        near = [one for one in documents if one.kind in WORKLOADS and one.namespace == document.namespace]
+        self._workloads = {one.name for one in near if self._selects(_labels(one))}
+
+    def leads_to(self, cluster: Cluster) -> bool:
+        """Tell whether it selects a cluster's workloads: those of its host, and those that bear an endpoint's name."""
+        names = {endpoint.address.host.partition(".")[0] for endpoint in cluster.endpoints}
+        is_its_host = bool(self._selector) and _host_and_subset(cluster)[-1] == self._host
+        return is_its_host or bool(names & self._workloads)
+
+    def _selects(self, labels: Mapping[str, Any]) -> bool:
+        wanted = self._selector.items()
+        return bool(wanted) and all(labels.get(key) == value for key, value in wanted)
+
+
+def _labels(workload: Document) -> Mapping[str, Any]:
+    root = plain(workload.root)
+    holder = root if workload.kind == "Pod" else (_spec(workload).get("template") or {})
+    return (holder.get("metadata") or {}).get("labels") or {}
+
+
+def _spec(document: Document) -> Mapping[str, Any]:
+    return plain(document.root).get("spec") or {}

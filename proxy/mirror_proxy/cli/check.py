@@ -76,10 +76,10 @@ def _can_export(loaded: Loaded) -> bool:
 
 
 def _go_through(loaded: Loaded) -> set[str]:
-    """Print the checklist; give the words its lines begin with."""
+    """Print the checklist; return the statuses in it."""
     from mirror_proxy.check.checklist import checklist  # noqa: PLC0415  only this flag needs it
 
     found = list(checklist(loaded.config, loaded.documents, show))
     show("")
     say("", *map(str, found))
-    return {finding.word for finding in found}
+    return {finding.status for finding in found}

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mirror_proxy.cli import log_level, mirrors, ramp, table, weights
+from mirror_proxy.cli import mirrors, printing, ramp, weights
 from mirror_proxy.cli.action import Action, RemoteError, UsageError, only
 from mirror_proxy.cli.printing import complain, say
 from mirror_proxy.cli.verb import DISTRIBUTION, FAILED, OK, USAGE, Verbs, add_parser
 from mirror_proxy.comparison.report.words import span
 from mirror_proxy.config import flags, quantity
+from mirror_proxy.config.model import LOG_LEVELS
 
 if TYPE_CHECKING:
     from mirror_proxy.cli.remote import Remote
+
 
 ABOUT = f"""\
 See how a running proxy stands, and steer it. A change has taken effect in every worker when the command returns.
@@ -50,6 +52,7 @@ arguments.
 """
 ADMIN, TOKEN = f"{flags.PREFIX}ADMIN", f"{flags.PREFIX}ADMIN_TOKEN_FILE"
 DEFAULT_ADMIN = "127.0.0.1:9901"
+_LOGGING = "/logging"
 
 
 def add_to(verbs: Verbs[argparse.ArgumentParser]) -> None:
@@ -112,7 +115,7 @@ def connect(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Remote
     return Remote(address, token)
 
 
-# --- what can be done ---
+# --- actions ---
 
 
 def _status(remote: Remote, words: Sequence[str], ttl: str | None) -> list[str]:
@@ -130,14 +133,39 @@ def _status(remote: Remote, words: Sequence[str], ttl: str | None) -> list[str]:
         f"generation  {info['generation']}",
         f"uptime      {span(info['uptime_s'])}",
         f"listening   {', '.join(info['listeners'])}",
-        *table.lines(("worker", "pid", "state", "generation", "uptime"), rows),
+        *printing.table(("worker", "pid", "state", "generation", "uptime"), rows),
         *(f"weights of {name} are set live; see weights {name}" for name in dict.fromkeys(steered)),
         *mirrors.steered(remote),
-        *log_level.override(remote),
+        *_log_level_override(remote),
         *ramp.under_way(remote),
         *(("the last reload was refused:",) if refused else ()),
         *(f"  {problem}" for problem in refused),
     ]
+
+
+def _log_level(remote: Remote, words: Sequence[str], ttl: str | None) -> list[str]:
+    """Show the level of the log, or change it."""
+    only(words[1:], ttl)
+    if not words:
+        return [_log_level_line(remote.get(_LOGGING))]
+    [level] = words
+    if level not in LOG_LEVELS:
+        raise UsageError(f'log-level: "{level}" is not a level; use {", ".join(LOG_LEVELS)}')
+    return [_log_level_line(remote.change("POST", f"{_LOGGING}?level={level}"))]
+
+
+def _log_level_override(remote: Remote) -> Iterator[str]:
+    """Say of `status` that the level was changed live."""
+    row = remote.get(_LOGGING)
+    if row["level"] != row["file_level"]:
+        yield f"{_log_level_line(row)}; see log-level"
+
+
+def _log_level_line(row: Mapping[str, str]) -> str:
+    level, of_files = row["level"], row["file_level"]
+    return (
+        f"log level {level}" if level == of_files else f"log level {level} in place of the files' {of_files}"
+    )
 
 
 def _reload(remote: Remote, words: Sequence[str], ttl: str | None) -> list[str]:
@@ -158,7 +186,7 @@ ACTIONS: dict[str, Action] = {
     "pause": mirrors.pause,
     "resume": mirrors.resume,
     "weights": weights.weights,
-    "log-level": log_level.log_level,
+    "log-level": _log_level,
     "reload": _reload,
     "drain": _drain,
 }

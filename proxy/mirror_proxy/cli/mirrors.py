@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mirror_proxy.cli import table
+from mirror_proxy.cli import printing
 from mirror_proxy.cli.action import UsageError, end, gone, only
 from mirror_proxy.cli.weights import FILE
 from mirror_proxy.comparison.report.words import span
@@ -25,7 +25,7 @@ def mirrors(remote: Remote, words: Sequence[str], ttl: str | None) -> list[str]:
     if not found["mirrors"]:
         return [*said, "there are no mirrors"]
     head = ("mirror", "percent", "file", "paused", "ends in", "in flight", "breaker", "outcomes")
-    return [*table.lines(head, map(_cells, found["mirrors"])), *said]
+    return [*printing.table(head, map(_cells, found["mirrors"])), *said]
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[object, ...]:
@@ -67,7 +67,7 @@ def percent(remote: Remote, words: Sequence[str], ttl: str | None) -> list[str]:
         raise gone(name)
     [row] = found
     cells = (name, _share(row, "file_percent"), before.get(name, "-"), _share(row, "percent"))
-    said = table.lines(("mirror", "file", "before", "now"), [cells])
+    said = printing.table(("mirror", "file", "before", "now"), [cells])
     if row["paused"]:
         said.append(f"it is paused all the same; see resume {name}")
     if wanted is None:

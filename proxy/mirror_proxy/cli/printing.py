@@ -1,13 +1,13 @@
-"""Printing: the only way to standard output and standard error, which terminals and CIs read.
+"""Printing: the only way to standard output and standard error, which terminals and CI systems read.
 
-Names, paths and messages come from files, upstreams and the store. Whatever is in them, a line stays one line, moves no
-cursor and gives no CI a command; a document keeps its lines, and what it says to who parses it.
+Names, paths and messages come from files, upstreams and the store. Whatever they contain, a line stays one line, moves
+no cursor and gives CI no command; a document keeps its lines and what a parser reads in it.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from mirror_proxy.text import as_line, disarmed
 
@@ -39,3 +39,23 @@ def show(text: str) -> None:
 
 def _written(lines: Iterable[str]) -> str:
     return "".join(f"{as_line(line)}\n" for line in lines)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]], indent: str = "") -> list[str]:
+    """Return `head` and `rows` as lines, each column as wide as its widest cell; numbers stand to the right."""
+    cells = [list(map(str, row)) for row in rows]
+    columns = list(zip(head, *cells, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    is_number = [bool(cells) and all(_is_number(cell) for cell in column[1:]) for column in columns]
+    return [
+        indent
+        + "  ".join(
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(row, widths, is_number, strict=True)
+        ).rstrip()
+        for row in (list(head), *cells)
+    ]
+
+
+def _is_number(text: str) -> bool:
+    return text.replace(".", "", 1).removesuffix("%").rstrip().isdigit()

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from mirror_proxy.cli import mirrors, table, weights
+from mirror_proxy.cli import mirrors, printing, weights
 from mirror_proxy.cli.action import RemoteError, UsageError
 from mirror_proxy.comparison.report.words import span
 
@@ -205,7 +205,7 @@ def _shown(ramps: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         if row["waits_for"]:
             yield f"  waits for more samples: {row['waits_for']}"
         cells = [(guard["limit"], guard["outcome"], guard["why"]) for guard in row["guards"]]
-        yield from table.lines(("guard", "outcome", "of this step"), cells, "  ")
+        yield from printing.table(("guard", "outcome", "of this step"), cells, "  ")
         yield from (f"  {_event(one)}" for one in row["log"])
 
 

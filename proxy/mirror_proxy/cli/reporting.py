@@ -1,4 +1,7 @@
-"""`mirror-proxy report` at work: where it reads, how long it waits, what it writes, and the exit code."""
+"""Run `mirror-proxy report`: read a source, wait for traffic if asked to, judge, write, and return the exit code.
+
+Apart from `report`, which parses: only this command needs to import the comparison.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +9,34 @@ import argparse
 import io
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TextIO, TypeVar
 
-from mirror_proxy.cli import ctl, printing, sources, waiting
+from mirror_proxy.cli import ctl, printing, sources
 from mirror_proxy.cli.action import UsageError
 from mirror_proxy.cli.printing import complain, say
 from mirror_proxy.cli.sources import Source, SourceError
 from mirror_proxy.cli.verb import DISTRIBUTION, FAILED, OK, UNDECIDED, USAGE
 from mirror_proxy.comparison.diff.example import Example, Search
 from mirror_proxy.comparison.diff.totals import Totals
-from mirror_proxy.comparison.report import document, junit, markdown, text, verdict
+from mirror_proxy.comparison.report import document, junit, markdown, text, verdict, words
 from mirror_proxy.comparison.report.report import Report, ReportData, ReportOptions, make_report, mirror_names
 from mirror_proxy.config.problems import did_you_mean
 
+_READ_EVERY_S = 1.0
+#: Attempts to read a source that fails for the moment.
+_ATTEMPTS = 5
+#: Reads after the wait, while pairs are still being compared.
+_SETTLING_READS = 5
+_BAR = 30
+_STEPS = 10
+T = TypeVar("T")
+
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Read, wait if that is asked for, judge and write; returns the exit code."""
+    """Make and write the report; return the exit code."""
     try:
         _check(arguments)
         source = _source(arguments, environ)
@@ -65,26 +79,26 @@ def _read(source: Source, arguments: argparse.Namespace) -> Report:
     if arguments.for_s or arguments.requests:
         data = _wait(source, options, arguments)
     else:
-        data = waiting.patiently(lambda: source.read(arguments.since))
+        data = with_retries(lambda: source.read(arguments.since))
     _check_mirror(data, options)
     return make_report(data, options, _lenient(source))
 
 
 def _wait(source: Source, options: ReportOptions, arguments: argparse.Namespace) -> ReportData:
-    """Return what was counted while this waited."""
-    first = waiting.patiently(lambda: source.read(0.0))
+    """Wait, and return the counts of that time."""
+    first = with_retries(lambda: source.read(0.0))
     if first.mirrors:
         _check_mirror(first, options)
 
-    def last() -> ReportData:
+    def since_first() -> ReportData:
         return sources.between(first, source.read(since=first.since))
 
-    progress = waiting.Progress(sys.stderr)
+    progress = Progress(sys.stderr)
     try:
-        waiting.wait(lambda: last().totals.count("requests"), progress, arguments.for_s, arguments.requests)
+        wait(lambda: since_first().totals.count("requests"), progress, arguments.for_s, arguments.requests)
     except KeyboardInterrupt as error:
         raise SourceError("nothing is told: the wait was broken off") from error
-    return waiting.settled(last, lambda data: _compared(data.totals))
+    return settled(since_first, lambda data: _compared(data.totals))
 
 
 def _compared(totals: Totals) -> int:
@@ -99,14 +113,14 @@ def _check_mirror(data: ReportData, options: ReportOptions) -> None:
 
 
 def _lenient(source: Source) -> Callable[[Search], Sequence[Example]]:
-    """Look for examples; a report without them is better than none, so why there are none is told once."""
+    """Return a search that reports its first failure, then finds nothing: a report can do without examples."""
     failed: list[SourceError] = []
 
     def look(search: Search) -> Sequence[Example]:
         if failed:
             return ()
         try:
-            return waiting.patiently(lambda: source.look(search))
+            return with_retries(lambda: source.look(search))
         except SourceError as error:
             failed.append(error)
             complain(f"there are no examples: {error}")
@@ -150,3 +164,91 @@ def _render(report: Report, form: str) -> str:
         "markdown": markdown.render,
     }
     return makers[form](report)
+
+
+class Progress:
+    """A bar on a terminal; elsewhere a line for every tenth of the way."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._is_terminal = stream.isatty()
+        self._last_step = -1
+
+    def show(self, share: float, said: str) -> None:
+        """Show how far it is (0 to 1), and a few words."""
+        percent = f"{min(1.0, share) * 100:3.0f} %"
+        if self._is_terminal:
+            bar = "#" * round(_BAR * min(1.0, share))
+            self._write(f"\r\x1b[K[{bar:.<{_BAR}}] {percent}  {said}")
+        elif int(share * _STEPS) > self._last_step:
+            self._last_step = int(share * _STEPS)
+            self._write(f"{percent}  {said}\n")
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        if self._is_terminal:
+            self._write("\r\x1b[K")
+
+    def _write(self, text: str) -> None:
+        self._stream.write(text)
+        self._stream.flush()
+
+
+def wait(
+    count: Callable[[], int],
+    progress: Progress,
+    for_s: float | None,
+    requests: int | None,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Return after `for_s` seconds, or once `count` reaches `requests`, whichever is first.
+
+    Raises `SourceError` as `with_retries` does.
+    """
+    begun = clock()
+    try:
+        while True:
+            found = with_retries(count, sleep)
+            passed_s = clock() - begun
+            share = max(passed_s / for_s if for_s else 0.0, found / requests if requests else 0.0)
+            progress.show(share, _said(found, passed_s, for_s, requests))
+            if share >= 1:
+                return
+            sleep(min(_READ_EVERY_S, for_s - passed_s) if for_s else _READ_EVERY_S)
+    finally:
+        progress.close()
+
+
+def settled(
+    read: Callable[[], T], size: Callable[[T], int], sleep: Callable[[float], None] = time.sleep
+) -> T:
+    """Return the result of `read` once its size has stopped growing: the last pairs may still be compared.
+
+    Under traffic it never stops, so the wait is short. Raises `SourceError` as `with_retries` does.
+    """
+    found = with_retries(read, sleep)
+    for _ in range(_SETTLING_READS):
+        sleep(_READ_EVERY_S)
+        before, found = found, with_retries(read, sleep)
+        if size(found) == size(before):
+            break
+    return found
+
+
+def with_retries(read: Callable[[], T], sleep: Callable[[float], None] = time.sleep) -> T:
+    """Return the result of `read`; retry while it fails with an error that passes. Raises `SourceError`."""
+    for _ in range(_ATTEMPTS):
+        try:
+            return read()
+        except SourceError as error:
+            if not error.is_passing:
+                raise
+            sleep(_READ_EVERY_S)
+    return read()
+
+
+def _said(found: int, passed_s: float, for_s: float | None, requests: int | None) -> str:
+    enough = f" of {words.count(requests)}" if requests else ""
+    left = f", {words.span(for_s - passed_s)} left" if for_s else f" in {words.span(passed_s)}"
+    return f"{words.count(found)}{enough} requests{left}"

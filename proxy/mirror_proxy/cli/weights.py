@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mirror_proxy.cli import table
+from mirror_proxy.cli import printing
 from mirror_proxy.cli.action import UsageError, end, unknown
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def weights(remote: Remote, words: Sequence[str], ttl: str | None) -> list[str]:
             (one["name"], one["file_weight"], before.get(one["name"], "-"), one["weight"])
             for one in row["destinations"]
         ]
-        said += table.lines((f"route {route}", "file", "before", "now"), rows)
+        said += printing.table((f"route {route}", "file", "before", "now"), rows)
         said += [] if is_reset else [end(row, "weights"), "", *edit(row)]
     return said
 
@@ -52,7 +52,7 @@ def _in_force(remote: Remote, words: Sequence[str], ttl: str | None) -> list[str
     for row in rows:
         if row["destinations"] and row["name"] in (words or known):
             cells = [(one["name"], one["file_weight"], one["weight"]) for one in row["destinations"]]
-            said += table.lines((f"route {row['name']}", "file", "now"), cells)
+            said += printing.table((f"route {row['name']}", "file", "now"), cells)
             said += [end(row, "weights")] if row["overridden"] else []
     return said or ["there are no weights"]
 

@@ -1,7 +1,6 @@
 """The demo: v1, v2, the proxy between them, a little traffic, and what was mirrored, live.
 
-Stands between the roof and the supervisor: `stage` puts `origin` (v1 and v2), `traffic` and the proxy on one
-loop, `board` turns the proxy's counters into a table and `screen` shows it.
+`session` runs `origin` (v1 and v2), `traffic` and the proxy on one loop; `display` shows the proxy's counters.
 """
 
 from __future__ import annotations
@@ -11,6 +10,6 @@ from mirror_proxy.config.model import Address
 
 def run_demo(listen: Address, admin: Address, seconds: float | None) -> int:
     """Run the demo for `seconds`, or until a signal; returns the exit code."""
-    from mirror_proxy.demo import stage  # noqa: PLC0415  an origin in a container needs none of it
+    from mirror_proxy.demo import session  # noqa: PLC0415  an origin in a container needs none of it
 
-    return stage.run(listen, admin, seconds)
+    return session.run(listen, admin, seconds)

@@ -1,7 +1,7 @@
 """A small origin to put behind the proxy: `python -m mirror_proxy.demo.origin --name v1 --listen 0.0.0.0:8080`.
 
-Answers any method and path with JSON that names its version, and counts what it was asked. It stands in for
-a real v1 and v2 in the demo, docker-compose.yml and config/kubernetes; a v2 may be told to be imperfect.
+It responds to any method and path with JSON that names its version, and counts requests. It is v1 and v2 in the demo,
+docker-compose.yml and config/kubernetes; options make a v2 slow or wrong.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ MARK = "x-mirror-proxy-shadow"
 
 _CLOSE_S = 5.0
 _log = logging.getLogger("mirror_proxy.demo.origin")  # __name__ is __main__ here
-_dice = random.Random()  # noqa: S311 nothing here is a secret
+_random = random.Random()  # noqa: S311 nothing here is a secret
 
 
 class Origin:
-    """One version's answers, and how many it gave; `delay_ms` is the mean of what it takes longer.
+    """One version's server, with counters; `delay_ms` is the mean of a random delay.
 
-    Of its answers `error_percent` have the status 500, and `wrong_percent` a price that is not right.
+    `error_percent` of its responses have the status 500, `wrong_percent` a wrong price.
     """
 
     def __init__(
@@ -46,14 +46,14 @@ class Origin:
         self.shadows = 0
 
     def application(self) -> web.Application:
-        """Build the application that answers for this version."""
+        """Return the application that serves this version."""
         app = web.Application()
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/__counts", self._counts)
-        app.router.add_route("*", "/{path:.*}", self._answer)
+        app.router.add_route("*", "/{path:.*}", self._respond)
         return app
 
-    async def _answer(self, request: web.Request) -> web.Response:
+    async def _respond(self, request: web.Request) -> web.Response:
         is_shadow = MARK in request.headers
         self.requests += 1
         self.shadows += is_shadow
@@ -61,11 +61,11 @@ class Origin:
         async for piece in request.content.iter_any():
             body_bytes += len(piece)
         if self._delay_ms:
-            await asyncio.sleep(_dice.expovariate(1000 / self._delay_ms))
+            await asyncio.sleep(_random.expovariate(1000 / self._delay_ms))
         is_error, is_wrong = (
-            _dice.random() * 100 < percent for percent in (self._error_percent, self._wrong_percent)
+            _random.random() * 100 < percent for percent in (self._error_percent, self._wrong_percent)
         )
-        answer = {
+        body = {
             "version": self._name,
             "method": request.method,
             "path": request.path,
@@ -74,7 +74,7 @@ class Origin:
             "price": 9.9 if not is_wrong else 9,
             "answered_at": datetime.now(UTC).isoformat(),
         }
-        return web.json_response(answer, status=500 if is_error else 200)
+        return web.json_response(body, status=500 if is_error else 200)
 
     async def _counts(self, _request: web.Request) -> web.Response:
         return web.json_response({"requests": self.requests, "shadows": self.shadows})

@@ -17,10 +17,9 @@ from mirror_proxy.config.loader import Loaded
 from mirror_proxy.config.model import Cluster, Match, VirtualHost
 from mirror_proxy.config.options import Options
 from mirror_proxy.config.settings import KIND as SETTINGS
-from mirror_proxy.translate.canonical import canonical
 from mirror_proxy.translate.gateway_match import out_of_order
 from mirror_proxy.translate.gateway_rule import HOSTNAME, Rules
-from mirror_proxy.translate.istio import GATEWAY, of_http_routes
+from mirror_proxy.translate.istio import GATEWAY, canonical, of_http_routes
 from mirror_proxy.translate.services import Services
 from mirror_proxy.translate.translation import (
     Message,

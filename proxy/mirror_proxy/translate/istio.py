@@ -1,24 +1,28 @@
-"""Istio's documents of a configuration: what `kubectl apply` takes when there is a mesh.
+"""Istio's documents of a configuration, as `kubectl apply` takes them.
 
-Documents that are Istio's or Kubernetes' stay as they are, but for their spelling. An HTTPRoute becomes a
-VirtualService for each of its virtual hosts. What lies outside the mesh, and what `--endpoint` says, becomes a
-ServiceEntry. What is this proxy's own is not said.
+Documents of Istio and Kubernetes stay as they are, in canonical spelling: keys in lowerCamelCase, Istio's version `v1`,
+without null and without the fields that a server adds. An HTTPRoute becomes a VirtualService for each of its virtual
+hosts. A host outside the mesh, and an `--endpoint`, becomes a ServiceEntry. Settings of this proxy are left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
+from mirror_proxy.config.document import Document
 from mirror_proxy.config.gateway_api import http_route, precedence
+from mirror_proxy.config.istio import destination_rule, service_entry, virtual_service
 from mirror_proxy.config.istio.names import fqdn
 from mirror_proxy.config.loader import Loaded
 from mirror_proxy.config.model import Cluster, VirtualHost, is_ip
+from mirror_proxy.config.node import Node, plain
 from mirror_proxy.config.options import Options
 from mirror_proxy.config.problems import Problems
 from mirror_proxy.config.rules import HostRule
+from mirror_proxy.config.schema import ListOf, MapOf, Record, Type, camel
 from mirror_proxy.config.settings import KIND as SETTINGS
-from mirror_proxy.translate.canonical import VERSION, canonical
 from mirror_proxy.translate.istio_route import http_routes
 from mirror_proxy.translate.services import Labels, items_of, rules_for, subsets_of
 from mirror_proxy.translate.translation import (
@@ -44,6 +48,13 @@ WHYS = {
     "spec.forwardClientCert": "gatewayTopology.forwardClientCertDetails in a ProxyConfig says it",
     "spec.pathNormalization": "meshConfig.pathNormalization says it for the whole mesh",
 }
+TABLES: Mapping[str, Type] = {
+    "VirtualService": virtual_service.DOCUMENT,
+    "DestinationRule": destination_rule.DOCUMENT,
+    "ServiceEntry": service_entry.DOCUMENT,
+}
+VERSION = "networking.istio.io/v1"
+OF_THE_SERVER = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid")
 
 
 def documents(loaded: Loaded, options: Options) -> Translation:
@@ -59,10 +70,10 @@ def documents(loaded: Loaded, options: Options) -> Translation:
     taken = {(document.kind, document.namespace, document.name) for document in loaded.documents}
     own, shared = of_http_routes(loaded)
     for host in own:
-        translation.documents.append(virtual_service(host, clusters, translation, taken))
+        translation.documents.append(virtual_service_of(host, clusters, translation, taken))
     for host in shared:
         translation.leave_out(host.name, "rules of an HTTPRoute for hosts that a VirtualService has too")
-    _Places(loaded, options, translation).add()
+    _ServiceEntries(loaded, options, translation).add()
     if any(route.mirrors for route in loaded.config.routes()):
         translation.note(
             "A mesh mirrors without this proxy's safety (timeout, maxInFlight, maxLagBytes, breaker):"
@@ -95,7 +106,7 @@ def _alone(rules: Sequence[HostRule]) -> tuple[str, ...]:
     return ("*",) if len(rules) == 1 else ()
 
 
-def virtual_service(
+def virtual_service_of(
     host: VirtualHost,
     clusters: Mapping[str, Cluster],
     translation: Translation,
@@ -129,8 +140,8 @@ def virtual_service(
     }
 
 
-class _Places:
-    """Where hosts are served, as far as the documents do not say so."""
+class _ServiceEntries:
+    """ServiceEntries for the hosts that no document defines."""
 
     def __init__(self, loaded: Loaded, options: Options, translation: Translation) -> None:
         self._documents = loaded.documents
@@ -224,3 +235,35 @@ class _Places:
                 "spec": spec,
             }
         )
+
+
+def canonical(document: Document) -> dict[str, Any]:
+    """Return a document that loads as the given one does."""
+    table = TABLES.get(document.kind)
+    written: dict[str, Any] = _renamed(table, document.root) if table else plain(document.root)
+    if table:
+        written["apiVersion"] = VERSION
+    written.pop("status", None)
+    for key in OF_THE_SERVER:
+        written["metadata"].pop(key, None)
+    return written
+
+
+def _renamed(table: Type | None, node: Node) -> Any:
+    """Return a node's value with each key as its table has it."""
+    if isinstance(table, Record) and isinstance(node.value, dict):
+        return _record(table, node.value)
+    if isinstance(table, ListOf) and isinstance(node.value, list):
+        return [_renamed(table.item, item) for item in node.value]
+    if isinstance(table, MapOf) and isinstance(node.value, dict):
+        return {key: _renamed(table.value, child) for key, child in node.value.items()}
+    return plain(node)
+
+
+def _record(table: Record, written: Mapping[str, Node]) -> dict[str, Any]:
+    renamed: dict[str, Any] = {}
+    for name, child in written.items():
+        known = table.by_name.get(name) or table.by_name.get(camel(name))
+        if child.value is not None and known and (name == known.key or known.key not in renamed):
+            renamed[known.key] = _renamed(known.kind, child)
+    return renamed

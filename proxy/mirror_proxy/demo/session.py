@@ -1,8 +1,7 @@
-"""The demo put together on one loop: three origins, the supervisor as `run` starts it, traffic, and a screen.
+"""A session of the demo on one loop: three origins, the supervisor as `run` starts it, traffic, and the display.
 
-The proxy is the real one, with a worker process and the configuration that its flags make. v2 is a little
-slower than v1 and wrong now and then, so that there is something to see. The second v1 shows which differences are
-noise.
+The proxy is the real one, with a worker process and the configuration that its flags make. v2 is a little slower than
+v1 and sometimes wrong, so that there is something to see. The second v1 shows which differences are noise.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ from mirror_proxy import tasks
 from mirror_proxy.config import flags, loader, overlay, settings
 from mirror_proxy.config.model import Address, Config
 from mirror_proxy.config.problems import ConfigError, Problems
-from mirror_proxy.demo import board
+from mirror_proxy.demo import display
+from mirror_proxy.demo.display import Display
 from mirror_proxy.demo.origin import Origin, serving
-from mirror_proxy.demo.screen import Screen
-from mirror_proxy.demo.traffic import Traffic
+from mirror_proxy.demo.traffic import TrafficGenerator
 from mirror_proxy.supervisor import Timeouts, sockets
 from mirror_proxy.supervisor.core import Supervisor
 from mirror_proxy.supervisor.sockets import StartError
@@ -35,7 +34,7 @@ from mirror_proxy.text import as_line
 
 PERCENT = 50
 PRIMARY, MIRROR = "v1", "v2"
-OWN_WORDS = ("$.version", "$.shadow")
+VERSION_FIELDS = ("$.version", "$.shadow")
 
 _POLL_S = 0.05
 _EVERY_S = 1.0
@@ -48,8 +47,8 @@ def run(listen: Address, admin: Address, seconds: float | None) -> int:
     log.start("demo")
     try:
         with tempfile.TemporaryDirectory(prefix="mirror-proxy-demo-") as folder:
-            stage = Stage(_with_port(listen), _with_port(admin), Path(folder) / "access.log")
-            return asyncio.run(stage.run(seconds))
+            session = DemoSession(_with_port(listen), _with_port(admin), Path(folder) / "access.log")
+            return asyncio.run(session.run(seconds))
     except ConfigError as error:
         sys.stderr.write(f"{as_line(str(error))}\n")
         return 2
@@ -59,23 +58,23 @@ def run(listen: Address, admin: Address, seconds: float | None) -> int:
 
 
 def _with_port(address: Address) -> Address:
-    """Return `address` with a free port in the place of port 0, so that it can be told."""
+    """Return `address` with a free port in place of port 0, so that the port is known."""
     if address.port:
         return address
     with sockets.listen(address, "demo") as sock:
         return sockets.bound_address(sock)
 
 
-class Stage:
-    """Everything the demo runs, and where its pieces meet."""
+class DemoSession:
+    """Everything that the demo runs."""
 
     def __init__(self, listen: Address, admin: Address, access_log: Path) -> None:
         self._listen = listen
         self._admin = admin
         self._access_log = access_log
         self._out = Lines(sys.stdout.fileno())
-        self._screen = Screen(self._out.offer, is_live=sys.stdout.isatty())
-        self._traffic = Traffic(f"http://{listen}", PRIMARY)
+        self._display = Display(self._out.offer, is_live=sys.stdout.isatty())
+        self._traffic = TrafficGenerator(f"http://{listen}", PRIMARY)
 
     async def run(self, seconds: float | None) -> int:
         """Run until a signal or for `seconds`; returns the supervisor's exit code."""
@@ -85,19 +84,19 @@ class Stage:
         async with serving(primary) as v1, serving(secondary) as v1b, serving(mirror) as v2:
             config = self._config(v1, v1b, v2)
             supervisor = Supervisor(config, lambda: config, Timeouts())
-            playing = tasks.spawn(self._play(supervisor, seconds), "demo")
+            shown = tasks.spawn(self._show_traffic(supervisor, seconds), "demo")
             try:
                 code = await supervisor.run()
                 report = (await supervisor.snapshot()).report  # what reads counters ends with the supervisor
             finally:
-                playing.cancel()
+                shown.cancel()
                 await supervisor.close()
             self._conclude(report)
             self._out.close(_FLUSH_S)
             return code
 
     def _config(self, v1: Address, v1b: Address, v2: Address) -> Config:
-        """Load what the flags of `mirror-proxy run` would, and what each version says of itself is no difference."""
+        """Load the configuration of these flags of `mirror-proxy run`, with the fields that name a version ignored."""
         arguments = {
             "primary": f"http://{v1}",
             "mirror": [f"http://{v2}"],
@@ -113,37 +112,37 @@ class Stage:
         }
         given = flags.Given(arguments, {}, Problems())
         ignored = settings.skeleton(
-            {"compare": {"ignore": [{"path": path} for path in OWN_WORDS]}}, overlay.COMMAND_LINE
+            {"compare": {"ignore": [{"path": path} for path in VERSION_FIELDS]}}, overlay.COMMAND_LINE
         )
         return loader.load(overlay=[*overlay.documents(given, ()), ignored])
 
-    async def _play(self, supervisor: Supervisor, seconds: float | None) -> None:
-        """Let traffic flow and show what comes of it, from when the proxy serves until it drains."""
-        while supervisor.state == "INITIALIZING":  # noqa: ASYNC110 it tells its state, not its changes
+    async def _show_traffic(self, supervisor: Supervisor, seconds: float | None) -> None:
+        """Send traffic and display the counters, from when the proxy serves until it drains."""
+        while supervisor.state == "INITIALIZING":  # noqa: ASYNC110 it has a state, and no event for changes
             await asyncio.sleep(_POLL_S)
         self._introduce()
-        logging.getLogger("mirror_proxy").addHandler(self._screen)
+        logging.getLogger("mirror_proxy").addHandler(self._display)
         await asyncio.gather(
-            self._traffic.flow(lambda: supervisor.state == "LIVE"), self._show(supervisor, seconds)
+            self._traffic.run(lambda: supervisor.state == "LIVE"), self._refresh(supervisor, seconds)
         )
 
-    async def _show(self, supervisor: Supervisor, seconds: float | None) -> None:
+    async def _refresh(self, supervisor: Supervisor, seconds: float | None) -> None:
         started = time.monotonic()
         left_s = math.inf if seconds is None else seconds
         while supervisor.state == "LIVE" and left_s > 0:
             await asyncio.sleep(min(_EVERY_S, left_s))
             elapsed_s = time.monotonic() - started
             report = (await supervisor.snapshot()).report
-            if self._screen.is_live:
-                self._screen.refresh([f"{elapsed_s:.0f} s", *board.table(report)])
+            if self._display.is_live:
+                self._display.refresh([f"{elapsed_s:.0f} s", *display.table(report)])
             else:
-                self._screen.say(f"{elapsed_s:.0f} s: {board.line(report)}")
+                self._display.say(f"{elapsed_s:.0f} s: {display.line(report)}")
             left_s -= _EVERY_S
         if supervisor.state == "LIVE":
             signal.raise_signal(signal.SIGTERM)
 
     def _introduce(self) -> None:
-        self._screen.say(
+        self._display.say(
             "",
             f"{PERCENT} % of the requests to http://{self._listen} are copied to {MIRROR}; try, meanwhile:",
             f"  curl http://{self._listen}/hello",
@@ -155,8 +154,8 @@ class Stage:
 
     def _conclude(self, report: Report) -> None:
         traffic = self._traffic
-        self._screen.say(
+        self._display.say(
             "",
-            *board.table(report),
-            f"{'clients':<10}  {traffic.answers} answers, all from {PRIMARY}; {traffic.failures} failures",
+            *display.table(report),
+            f"{'clients':<10}  {traffic.responses} answers, all from {PRIMARY}; {traffic.failures} failures",
         )

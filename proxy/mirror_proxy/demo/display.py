@@ -1,10 +1,13 @@
-"""What the demo shows: the proxy's counters as a small table, or as one line for a log.
+"""Display: the proxy's counters as a table refreshed in place on a terminal, as plain lines anywhere else.
 
-Reads the merged `Report` that `/metrics` is made of, for one route with one destination and one mirror; who else is
-asked, to learn of noise, is left out.
+Reads the merged `Report` that `/metrics` is made of, for one route with one destination and one mirror; baselines are
+left out.
 """
 
 from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
 
 from mirror_proxy.telemetry.metrics import LATENCY_BUCKETS, Report
 from mirror_proxy.telemetry.quantile import quantile
@@ -13,8 +16,39 @@ _MIRROR = "mirror"  # as the command line calls it
 _HEADINGS = ("", "answers", "p50", "p99")
 
 
+class Display(logging.Handler):
+    """Writes whole lines to `offer`, without the end of the last one.
+
+    As a log handler it notices lines logged below the refreshed lines, and leaves both in place.
+    """
+
+    def __init__(self, offer: Callable[[bytes], None], *, is_live: bool) -> None:
+        super().__init__()
+        self._offer = offer
+        self._refreshed_lines = 0
+        self.is_live = is_live
+
+    def say(self, *lines: str) -> None:
+        """Write lines that stay."""
+        self._refreshed_lines = 0
+        self._write("", lines)
+
+    def refresh(self, lines: Sequence[str]) -> None:
+        """Write `lines` over those of the last refresh."""
+        back = f"\x1b[{self._refreshed_lines}F\x1b[J" if self._refreshed_lines else ""
+        self._refreshed_lines = len(lines)
+        self._write(back, lines)
+
+    def emit(self, record: logging.LogRecord) -> None:  # noqa: ARG002 that there is one is enough
+        """Note that the refreshed lines are no longer the last (logging)."""
+        self._refreshed_lines = 0
+
+    def _write(self, back: str, lines: Sequence[str]) -> None:
+        self._offer((back + "\n".join(lines)).encode())
+
+
 def table(report: Report) -> list[str]:
-    """Render who answered how fast, what became of each request's copy, and how the statuses pair up."""
+    """Render counts and latencies of primary and mirror, outcomes of shadow requests, and pairs of statuses."""
     rows = (
         _HEADINGS,
         ("primary", *_speeds(report, "request_duration_seconds")),

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
+from mirror_proxy.cli.reporting import Progress, settled, wait, with_retries
 from mirror_proxy.cli.sources import SourceError, between
-from mirror_proxy.cli.waiting import Progress, patiently, settled, wait
 from mirror_proxy.comparison.diff.totals import Key, Totals
 from mirror_proxy.comparison.report.report import ReportData
 from mirror_proxy.config.model import Thresholds
@@ -84,15 +84,15 @@ def test_a_log_is_told_every_tenth_of_the_way() -> None:
 
 
 def test_a_source_that_fails_for_a_moment_is_asked_again() -> None:
-    assert patiently(failing(5), Clock().sleep) == 6
+    assert with_retries(failing(5), Clock().sleep) == 6
     with pytest.raises(SourceError):
-        patiently(failing(6), Clock().sleep)
+        with_retries(failing(6), Clock().sleep)
 
 
 def test_a_source_that_will_not_come_back_is_not_waited_for() -> None:
     clock = Clock()
     with pytest.raises(SourceError):
-        patiently(failing(1, is_passing=False), clock.sleep)
+        with_retries(failing(1, is_passing=False), clock.sleep)
     assert clock.now == 100
 
 
