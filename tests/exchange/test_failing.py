@@ -175,82 +175,9 @@ async def test_a_malformed_chunk_in_a_response_breaks_the_client_s(
         await client.reader.readexactly(1)
 
 
-async def test_a_route_s_timeout_is_answered_504_and_ends_the_attempt(
-    origin: MakeOrigin, plane: MakePlane, connect: Connect
-) -> None:
-    v1 = await origin(_read_on)
-    client = await connect(await plane(v1, timeout_s=0.05))
-    for request in (get(), post(b"x" * 10)):
-        response = await client.ask(request)
-        assert (response.status, response.body) == (504, b"upstream request timeout")
-    await until(lambda: not v1.open, "the attempts to be given up")
-
-
 async def _read_on(visit: Visit) -> None:
     await visit.request()
     await visit.gone()
-
-
-async def test_a_route_s_timeout_begins_with_the_end_of_the_request(
-    origin: MakeOrigin, plane: MakePlane, connect: Connect
-) -> None:
-    v1 = await origin(_read_on)
-    client = await connect(await plane(v1, timeout_s=0.1))
-    started = asyncio.get_running_loop().time()
-    await client.send(post(b"ab")[:-1])
-    await until(lambda: asyncio.get_running_loop().time() > started + 0.3, "three times the timeout")
-    assert (await client.ask(b"b")).status == 504
-
-
-async def test_a_route_s_timeout_that_passes_mid_response_breaks_it(
-    origin: MakeOrigin, plane: MakePlane, connect: Connect
-) -> None:
-    async def stop_half_way(visit: Visit) -> None:
-        await visit.request()
-        await visit.send(OK[:-1])
-        await visit.gone()
-
-    client = await connect(await plane(await origin(stop_half_way), timeout_s=0.05))
-    await client.send(get())
-    with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
-        await client.response()
-
-
-async def test_a_route_s_timeout_also_ends_a_wait_for_a_connection(
-    origin: MakeOrigin, plane: MakePlane, connect: Connect
-) -> None:
-    v1 = await origin(_read_on)
-    served = await plane(v1, cluster={"max_connections": 1}, timeout_s=0.3)
-    first, second, third = [await connect(served) for _ in range(3)]
-    await first.send(post(b"ab")[:-1])
-    await until(lambda: v1.requests, "the connection to be taken")
-    await third.send(post(b"ab")[:-1])
-    await until(lambda: served.count("downstream_requests_active") == 2, "the upload to wait")
-    await third.send(b"b")
-    assert (await second.ask(get())).status == 504
-    assert (await asyncio.wait_for(third.response(), 5.0)).status == 504
-
-
-async def test_a_per_try_timeout_is_answered_504(
-    origin: MakeOrigin, plane: MakePlane, connect: Connect
-) -> None:
-    v1 = await origin(_read_on)
-    client = await connect(await plane(v1, retries=RetryPolicy(2, per_try_timeout_s=0.05), timeout_s=30.0))
-    assert (await client.ask(get())).status == 504
-    assert len(v1.requests) == 1
-
-
-async def test_a_per_try_timeout_does_not_run_while_the_client_uploads(
-    origin: MakeOrigin, plane: MakePlane, connect: Connect
-) -> None:
-    v1 = await origin()
-    client = await connect(await plane(v1, retries=RetryPolicy(2, per_try_timeout_s=0.1), timeout_s=30.0))
-    await client.send(post(b"abc")[:-2])
-    await until(lambda: v1.requests, "the head")
-    started = asyncio.get_running_loop().time()
-    await client.send(b"b")
-    await until(lambda: asyncio.get_running_loop().time() > started + 0.3, "three times the timeout")
-    assert (await client.ask(b"c")).status == 200
 
 
 async def _serve_once(visit: Visit) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 import logging
@@ -12,9 +11,9 @@ import pytest
 
 from mirror_proxy.config.model import Address, Breaker, Mirroring, MirrorPolicy
 from tests.conftest import Connect, MakeOrigin, MakePlane
-from tests.support.client import Client, get, post
+from tests.support.client import get, post
 from tests.support.origin import OK, Visit, stall
-from tests.support.plane import MARK_KEY, Plane, cluster_at, free_port, local_cluster, make_config, until
+from tests.support.plane import MARK_KEY, cluster_at, free_port, local_cluster, make_config, until
 
 
 async def _read_on(visit: Visit) -> None:
@@ -29,44 +28,6 @@ async def test_completed(origin: MakeOrigin, plane: MakePlane, connect: Connect)
         await client.ask(get())
     await served.ended("completed", 3)
     assert sum(served.histogram("mirror_duration_seconds", "mirror")) == 3
-
-
-async def test_timeout(origin: MakeOrigin, plane: MakePlane, connect: Connect) -> None:
-    v2 = await origin(_read_on)
-    served = await plane(await origin(), v2, mirroring=Mirroring(timeout_s=0.05))
-    assert (await (await connect(served)).ask(get())).status == 200
-    await served.ended("timeout")
-    await until(lambda: not v2.open, "the copy to be given up")
-
-
-async def test_a_mirror_s_time_begins_with_the_end_of_the_request(
-    origin: MakeOrigin, plane: MakePlane, connect: Connect
-) -> None:
-    loop = asyncio.get_running_loop()
-    served = await plane(await origin(), await origin(), mirroring=Mirroring(timeout_s=0.1))
-    client = await connect(served)
-    await client.send(post(b"ab")[:-1])
-    started = loop.time()
-    await until(lambda: loop.time() > started + 0.3, "three times the timeout")
-    assert (await client.ask(b"b")).status == 200
-    await served.ended("completed")
-
-
-async def test_an_upload_over_a_kept_connection_outlives_that_connection_s_idle_time(
-    origin: MakeOrigin, plane: MakePlane, connect: Connect
-) -> None:
-    loop = asyncio.get_running_loop()
-    v1, v2 = await origin(), await origin()
-    mirror = local_cluster("mirror", v2.port, idle_timeout_s=0.1)
-    served = await plane(make_config(v1.port, mirror))
-    client = await connect(served)
-    await client.ask(get())
-    await served.ended("completed")
-    await client.send(post(b"ab")[:-1])
-    started = loop.time()
-    await until(lambda: loop.time() > started + 0.3, "three times the idle time")
-    assert (await client.ask(b"b")).status == 200
-    await served.ended("completed", 2)
 
 
 async def test_connect_error(origin: MakeOrigin, plane: MakePlane, connect: Connect) -> None:
@@ -103,22 +64,6 @@ async def test_lagged(origin: MakeOrigin, plane: MakePlane, connect: Connect) ->
     assert v1.requests[0].body == body
     await served.ended("lagged")
     assert served.count("mirror_buffered_bytes", "mirror") == 0
-
-
-async def test_a_lagging_mirror_never_holds_more_than_its_bound(
-    origin: MakeOrigin, plane: MakePlane, connect: Connect
-) -> None:
-    v1, v2 = await origin(), await origin(stall)
-    served = await plane(v1, v2, mirroring=Mirroring(max_lag_bytes=1 << 20, timeout_s=0.5))
-    client = await connect(served)
-    most = 0.0
-    await client.send(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n" % (24 << 20))
-    for _ in range(24 * 4):
-        await client.send(bytes(1 << 18))
-        most = max(most, served.count("mirror_buffered_bytes", "mirror"))
-    assert (await client.response()).status == 200
-    assert 0 < most <= 1 << 20
-    await served.ended("lagged")
 
 
 async def test_over_buffer(origin: MakeOrigin, plane: MakePlane, connect: Connect) -> None:
@@ -202,25 +147,6 @@ async def test_a_foreign_mark_is_taken_out_and_the_request_mirrored(
     assert v2.requests[0].get(b"x-mirror-proxy-shadow") != mark
 
 
-async def test_over_in_flight(origin: MakeOrigin, plane: MakePlane, connect: Connect) -> None:
-    served = await plane(
-        await origin(), await origin(_read_on), mirroring=Mirroring(max_in_flight=2, timeout_s=0.3)
-    )
-    client = await connect(served)
-    for _ in range(5):
-        assert (await client.ask(get())).status == 200
-    assert served.outcomes() == {"over_in_flight": 3, "in flight": 2}
-    await until(lambda: served.outcomes() == {"over_in_flight": 3, "timeout": 2}, "the others")
-
-
-async def test_over_rate(origin: MakeOrigin, plane: MakePlane, connect: Connect) -> None:
-    served = await plane(await origin(), await origin(), mirroring=Mirroring(max_per_second=0.001))
-    client = await connect(served)
-    for _ in range(3):
-        await client.ask(get())
-    await until(lambda: served.outcomes() == {"completed": 1, "over_rate": 2}, "all three")
-
-
 async def test_no_endpoint_and_a_living_primary(
     origin: MakeOrigin, plane: MakePlane, connect: Connect
 ) -> None:
@@ -286,42 +212,6 @@ async def test_a_primary_that_is_overloaded_still_leaves_every_copy_accounted_fo
     first.reset()
     await until(lambda: not served.count("mirror_in_flight", "mirror"), "every copy to end")
     assert not any(request.method == b"POST" and request.is_complete for request in v2.requests)
-
-
-async def test_a_breaker_opens_probes_and_closes(
-    origin: MakeOrigin, plane: MakePlane, connect: Connect, caplog: pytest.LogCaptureFixture
-) -> None:
-    port = free_port()
-    served = await plane(await origin(), port, mirroring=Mirroring(breaker=Breaker(3, 0.2)))
-    client = await connect(served)
-    with caplog.at_level(logging.WARNING):
-        for number in range(1, 4):
-            assert (await client.ask(get())).status == 200
-            await served.ended("connect_error", number)
-        assert served.count("mirror_breaker_open", "mirror") == 1
-        for _ in range(2):
-            assert (await client.ask(get())).status == 200
-        assert served.outcomes() == {"connect_error": 3, "breaker_open": 2}
-        await _probe(client, served, {"connect_error": 4})
-        assert served.count("mirror_breaker_open", "mirror") == 1
-        v2 = await origin(OK, port=port)
-        await _probe(client, served, {"completed": 1})
-    assert served.count("mirror_breaker_open", "mirror") == 0
-    assert len(v2.requests) == 1
-    await client.ask(get())
-    await until(lambda: served.outcomes().get("completed") == 2, "the breaker to let all through")
-
-
-async def _probe(client: Client, served: Plane, expected: dict[str, float]) -> None:
-    """Ask until an outcome shows: the breaker has let its probe through."""
-
-    def is_there() -> bool:
-        return expected.items() <= served.outcomes().items()
-
-    async with asyncio.timeout(10):
-        while not is_there():
-            assert (await client.ask(get())).status == 200
-            await asyncio.sleep(0.01)
 
 
 async def test_a_status_is_no_failure_for_the_breaker(

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from mirror_proxy.config.model import Address, Balancer, RetryPolicy
-from mirror_proxy.exchange import exchange
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import chunked, get, post
 from tests.support.message import Message
 from tests.support.origin import OK, Script, Visit, answering
-from tests.support.plane import cluster_at, free_port, make_config, settled, until
+from tests.support.plane import cluster_at, free_port, make_config, until
 
 BUSY = b"HTTP/1.1 503 Busy\r\ncontent-length: 4\r\nx-who: v1\r\n\r\nbusy"
 
@@ -167,64 +164,6 @@ async def test_a_reset_is_tried_again_when_the_policy_says_so(
     await served.ended("completed")
 
 
-async def test_a_try_that_takes_too_long_is_given_up_for_another(
-    origin: MakeOrigin, plane: MakePlane, connect: Connect
-) -> None:
-    async def serve(visit: Visit) -> None:
-        await visit.request()
-        if visit.number < 2:
-            await visit.gone()
-        else:
-            await visit.send(OK)
-
-    v1, v2 = await origin(serve), await origin()
-    served = await plane(v1, v2, retries=policy("gateway-error", per_try_timeout_s=0.1), timeout_s=20.0)
-    assert (await (await connect(served)).ask(post(b"x"))).status == 200
-    assert served.count("upstream_retries_total", "v1", "per_try_timeout") == 2
-    await served.ended("completed")
-    assert len(v2.requests) == 1
-
-
-async def test_a_try_that_takes_too_long_is_answered_504_without_another(
-    origin: MakeOrigin, plane: MakePlane, connect: Connect
-) -> None:
-    async def serve(visit: Visit) -> None:
-        await visit.request()
-        await visit.gone()
-
-    v1 = await origin(serve)
-    served = await plane(v1, retries=policy("connect-failure", per_try_timeout_s=0.05))
-    response = await (await connect(served)).ask(get())
-    assert (response.status, response.body) == (504, b"upstream request timeout")
-    assert len(v1.requests) == 1
-
-
-async def test_the_route_s_timeout_holds_over_all_tries(
-    origin: MakeOrigin, plane: MakePlane, connect: Connect
-) -> None:
-    async def serve(visit: Visit) -> None:
-        await visit.request()
-        await visit.gone()
-
-    v1 = await origin(serve)
-    retries = policy("5xx", attempts=10_000, per_try_timeout_s=0.05)
-    response = await (await connect(await plane(v1, retries=retries, timeout_s=0.4))).ask(get())
-    assert (response.status, response.body) == (504, b"upstream request timeout")
-    assert 1 < len(v1.requests) < 20
-
-
-async def test_the_route_s_timeout_does_not_wait_for_a_back_off(
-    origin: MakeOrigin, plane: MakePlane, connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("random.uniform", lambda _, most: most)
-    v1 = await origin(BUSY)
-    slow = RetryPolicy(1, on=frozenset({"5xx"}), back_off_s=3600.0)
-    served = await plane(v1, retries=slow, timeout_s=0.1)
-    response = await (await connect(served)).ask(get())
-    assert (response.status, response.body) == (504, b"upstream request timeout")
-    assert len(v1.requests) == 1
-
-
 @pytest.mark.parametrize("ignores", [True, False])
 async def test_an_endpoint_that_failed_is_avoided_when_the_policy_says_so(
     origin: MakeOrigin, plane: MakePlane, connect: Connect, ignores: bool
@@ -248,42 +187,3 @@ async def test_what_never_got_a_connection_is_tried_as_often_as_the_policy_says(
     served = await plane(free_port(), retries=policy("connect-failure", attempts=5))
     assert (await (await connect(served)).ask(post(b"x"))).status == 503
     assert served.count("upstream_connect_failures_total", "v1") == 6
-
-
-async def test_a_client_that_leaves_between_tries_ends_them(
-    origin: MakeOrigin, plane: MakePlane, connect: Connect
-) -> None:
-    v1 = await origin(BUSY)
-    retries = RetryPolicy(1000, on=frozenset({"5xx"}), back_off_s=0.05)
-    served = await plane(v1, retries=retries)
-    client = await connect(served)
-    await client.send(get())
-    await until(lambda: len(v1.requests) > 1, "a second try")
-    client.reset()
-    await until(lambda: not served.count("downstream_requests_active"), "the request to end")
-    await settled(lambda: len(v1.requests))
-    assert served.count("requests_total", "r", "v1", "0") == 1
-
-
-async def test_a_request_that_has_waited_for_a_connection_too_long_waits_no_more(
-    origin: MakeOrigin, plane: MakePlane, connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    go = asyncio.Event()
-
-    async def answer_late(visit: Visit) -> None:
-        await visit.request()
-        await go.wait()
-        await visit.send(OK)
-        await visit.request()  # none
-
-    v1 = await origin(answer_late)
-    served = await plane(v1, cluster={"max_connections": 1}, retries=policy(per_try_timeout_s=60.0))
-    first, second = await connect(served), await connect(served)
-    await first.send(get())
-    await until(lambda: v1.requests, "the first")
-    monkeypatch.setattr(exchange, "STREAM_IDLE_S", 0.02)
-    assert (await second.ask(get())).status == 504
-    go.set()
-    assert (await first.response()).status == 200
-    await settled(lambda: len(v1.requests))
-    assert len(v1.requests) == 1

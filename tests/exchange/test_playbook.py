@@ -1,0 +1,915 @@
+"""The life of a request, phase by phase: bytes and time go in; writes, shadows, records and counts come out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mirror_proxy.config.model import (
+    Address,
+    Breaker,
+    Cluster,
+    Config,
+    CorsPolicy,
+    DirectResponse,
+    Fault,
+    HeaderOps,
+    Mirroring,
+    MirrorPolicy,
+    Redirect,
+    RetryPolicy,
+    Rewrite,
+    Share,
+    StringMatch,
+)
+from mirror_proxy.overrides import Percent
+from tests.support.plane import cluster_at, make_config
+from tests.support.playbook import HIGH_WATER, MARK_KEY, Peer, Playbook
+
+ALWAYS = Share(1, 1)
+GET = b"GET /a HTTP/1.1\r\nhost: shop\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+#: Of a request with a body of ten bytes, the head and six of them.
+UPLOAD = b"POST /a HTTP/1.1\r\nhost: shop\r\ncontent-length: 10\r\n\r\n012345"
+IDLE_S = 300.0
+TICKS_S = 0.05
+
+Open = Callable[..., Playbook]
+
+
+@pytest.fixture
+def playbook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
+    """Start a data plane with a primary `v1` and a mirror; what it leaves over fails the test."""
+    with ExitStack() as stack:
+
+        def start(config: Config | None = None, **changes: Any) -> Playbook:
+            made = Playbook(config or with_mirror(**changes), tmp_path, monkeypatch)
+            stack.callback(lambda: made.is_closed or made.close())
+            return made
+
+        yield start
+
+
+def at(name: str, number: int, **changes: Any) -> Cluster:
+    return cluster_at(name, Address(f"10.0.0.{number}", 80), **changes)
+
+
+def with_mirror(*, mirror_cluster: dict[str, Any] | None = None, **changes: Any) -> Config:
+    return make_config(at("v1", 1), at("mirror", 2, **(mirror_cluster or {})), **changes)
+
+
+def without_mirror(**changes: Any) -> Config:
+    return make_config(at("v1", 1), **changes)
+
+
+def head_of(data: bytes) -> tuple[bytes, dict[bytes, bytes], bytes]:
+    """Split a message into its first line, its fields by lower-case name, and its body."""
+    head, _, body = data.partition(b"\r\n\r\n")
+    first, *lines = head.split(b"\r\n")
+    return first, {line.partition(b":")[0].lower(): line.partition(b":")[2].strip() for line in lines}, body
+
+
+def status_of(data: bytes) -> int:
+    return int(data.split(b" ", 2)[1])
+
+
+def reason_of(data: bytes) -> tuple[int, bytes]:
+    """Return the status and the end of the text of a response of the proxy itself."""
+    return status_of(data), head_of(data)[2].rpartition(b": ")[2]
+
+
+# --- decide ---
+
+
+def test_request_and_response_pass_and_a_shadow_follows(playbook: Open) -> None:
+    book = playbook()
+    client = book.client(GET)
+    first, fields, body = head_of(book.upstreams["v1"].last.got())
+    assert (first, fields[b"host"], body) == (b"GET /a HTTP/1.1", b"shop", b"")
+    assert fields[b"x-forwarded-for"] == b"192.0.2.1"
+    assert head_of(book.upstreams["mirror"].last.got())[1][b"host"] == b"shop-shadow"
+    book.pass_time(0.1)
+    book.upstreams["v1"].last.send(OK)
+    assert client.got() == OK
+    book.pass_time(0.2)
+    book.upstreams["mirror"].last.send(b"HTTP/1.1 500 Oh\r\ncontent-length: 3\r\n\r\nbad")
+    assert book.outcomes() == {"completed": 1}
+    request, shadow = book.close()
+    assert (request["status"], request["duration_ms"], request["mirrors"]) == (200, 100.0, {"mirror": "sent"})
+    assert (request["route"], request["destination"], request["upstream"]) == ("r", "v1", "10.0.0.1:80")
+    assert (shadow["status"], shadow["duration_ms"], shadow["reply_bytes"]) == (500, 300.0, 3)
+    assert shadow["request_id"] == request["request_id"]
+    assert book.count("status_pairs_total", "mirror", "200", "500") == 1
+
+
+def test_path_with_a_nul_is_answered_400(playbook: Open) -> None:
+    book = playbook(without_mirror())
+    client = book.client(b"GET /%00 HTTP/1.1\r\nhost: shop\r\n\r\n")
+    assert status_of(client.got()) == 400
+    assert not book.upstreams["v1"].connections
+
+
+def test_request_without_a_route_is_answered_404(playbook: Open) -> None:
+    config = without_mirror()
+    [host] = config.virtual_hosts
+    book = playbook(replace(config, virtual_hosts=(replace(host, domains=("other",)),)))
+    assert status_of(book.client(GET).got()) == 404
+    [record] = book.close()
+    assert (record["status"], record["flag"], record["route"]) == (404, "NR", None)
+
+
+def test_redirect_is_answered_without_an_upstream(playbook: Open) -> None:
+    book = playbook(without_mirror(redirect=Redirect(path="/b", status=302)))
+    first, fields, _ = head_of(book.client(GET).got())
+    assert (first, fields[b"location"]) == (b"HTTP/1.1 302 Found", b"http://shop/b")
+
+
+def test_direct_response_gets_the_route_s_header_changes(playbook: Open) -> None:
+    changes = HeaderOps(set=(("x-by", "route"),))
+    book = playbook(without_mirror(direct_response=DirectResponse(418, b"tea"), response_headers=changes))
+    _, fields, body = head_of(book.client(GET).got())
+    assert (fields[b"x-by"], body) == (b"route", b"tea")
+
+
+def test_delay_holds_the_request_back_for_its_time(playbook: Open) -> None:
+    book = playbook(fault=Fault(delay=ALWAYS, delay_s=2.0))
+    client = book.client(GET)
+    book.pass_time(1.9)
+    assert not book.upstreams["v1"].connections
+    book.pass_time(0.1)
+    book.upstreams["v1"].last.send(OK)
+    book.upstreams["mirror"].last.send(OK)
+    assert client.got() == OK
+    request, _ = book.close()
+    assert (request["flag"], request["duration_ms"]) == ("DI", 2000.0)
+
+
+def test_client_that_leaves_during_a_delay_counts_as_client_aborted(playbook: Open) -> None:
+    book = playbook(fault=Fault(delay=ALWAYS, delay_s=2.0))
+    book.client(GET).finish()
+    book.pass_time(3.0)
+    assert book.outcomes() == {"client_aborted": 1}
+    assert not book.upstreams["v1"].connections
+
+
+def test_timeout_runs_from_the_end_of_a_delay(playbook: Open) -> None:
+    book = playbook(without_mirror(fault=Fault(delay=ALWAYS, delay_s=5.0), timeout_s=1.0))
+    client = book.client(GET)
+    book.pass_time(5.9)
+    assert client.got() == b""
+    book.pass_time(0.1 + TICKS_S)
+    assert status_of(client.got()) == 504
+    assert len(book.upstreams["v1"].connections) == 1
+
+
+def test_body_that_arrives_during_a_delay_goes_to_primary_and_shadow(playbook: Open) -> None:
+    book = playbook(fault=Fault(delay=ALWAYS, delay_s=2.0))
+    client = book.client(UPLOAD)
+    client.send(b"6789")
+    book.pass_time(2.0)
+    for side in book.upstreams.values():
+        assert side.last.got().endswith(b"0123456789")
+        side.last.send(OK)
+    assert client.got() == OK
+
+
+def test_client_is_paused_when_much_of_its_body_waits_for_a_delay(playbook: Open) -> None:
+    book = playbook(without_mirror(fault=Fault(delay=ALWAYS, delay_s=2.0)))
+    client = book.client(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n")
+    client.send(bytes(HIGH_WATER + 1))
+    assert client.transport.is_reading_paused
+    client.send(bytes(100_000 - HIGH_WATER - 1))
+    book.pass_time(2.0)
+    assert book.upstreams["v1"].last.got().endswith(bytes(100_000))
+    book.upstreams["v1"].last.send(OK)
+    assert client.got() == OK
+
+
+def test_abort_is_answered_without_upstream_or_mirror(playbook: Open) -> None:
+    book = playbook(fault=Fault(abort=ALWAYS, abort_status=418))
+    assert reason_of(book.client(GET).got()) == (418, b"fault filter abort")
+    assert book.outcomes() == {"no_primary": 1}
+    assert book.close()[0]["flag"] == "FI"
+
+
+def test_preflight_is_answered_without_upstream_or_mirror(playbook: Open) -> None:
+    book = playbook(cors=CorsPolicy((StringMatch("exact", "https://a.com"),), allow_methods="PUT"))
+    preflight = GET.replace(b"GET", b"OPTIONS")[:-2] + (
+        b"origin: https://a.com\r\naccess-control-request-method: PUT\r\n\r\n"
+    )
+    _, fields, _ = head_of(book.client(preflight).got())
+    assert fields[b"access-control-allow-methods"] == b"PUT"
+    assert book.outcomes() == {"no_primary": 1}
+
+
+def test_rewritten_request_is_logged_with_its_original_path(playbook: Open) -> None:
+    book = playbook(without_mirror(rewrite=Rewrite(path="/new/")))
+    book.client(GET)
+    first, fields, _ = head_of(book.upstreams["v1"].last.got())
+    assert (first, fields[b"x-envoy-original-path"]) == (b"GET /new/a HTTP/1.1", b"/a")
+    book.upstreams["v1"].last.send(OK)
+    assert book.close()[0]["path"] == "/a"
+
+
+# --- send ---
+
+
+def test_next_request_reuses_both_connections(playbook: Open) -> None:
+    book = playbook()
+    client = book.client()
+    for _ in range(3):
+        client.send(GET)
+        for side in ("mirror", "v1"):
+            book.upstreams[side].last.send(OK)
+    assert client.got() == OK * 3
+    assert [len(side.connections) for side in book.upstreams.values()] == [1, 1]
+
+
+def test_pipelined_requests_are_answered_in_order(playbook: Open) -> None:
+    book = playbook(without_mirror())
+    client = book.client(GET + GET.replace(b"/a", b"/b"))
+    v1 = book.upstreams["v1"].last
+    assert v1.got().startswith(b"GET /a")
+    v1.send(OK)
+    assert v1.got().startswith(b"GET /b")
+    v1.send(OK)
+    assert client.got() == OK * 2
+
+
+def test_body_streams_to_primary_and_shadow_as_it_arrives(playbook: Open) -> None:
+    book = playbook()
+    client = book.client(UPLOAD)
+    sides = [book.upstreams[name].last for name in ("v1", "mirror")]
+    assert [side.got()[-6:] for side in sides] == [b"012345"] * 2
+    client.send(b"6789")
+    assert [side.got() for side in sides] == [b"6789"] * 2
+    for side in sides:
+        side.send(OK)
+    assert client.got() == OK
+    assert book.close()[0]["received_bytes"] == 10
+
+
+def test_slow_primary_pauses_the_client_and_a_slow_mirror_does_not(playbook: Open) -> None:
+    book = playbook(mirroring=Mirroring(max_lag_bytes=1 << 20))
+    client = book.client(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 400000\r\n\r\n")
+    v1, mirror = (book.upstreams[name].last for name in ("v1", "mirror"))
+    mirror.stop_reading()
+    client.send(bytes(200_000))
+    assert not client.transport.is_reading_paused
+    assert book.count("mirror_buffered_bytes", "mirror") == 200_000
+    v1.stop_reading()
+    client.send(bytes(HIGH_WATER + 1))
+    assert client.transport.is_reading_paused
+    v1.read_on()
+    assert not client.transport.is_reading_paused
+    client.send(bytes(200_000 - HIGH_WATER - 1))
+    v1.send(OK)
+    assert client.got() == OK
+    mirror.read_on()
+    mirror.send(OK)
+    assert book.outcomes() == {"completed": 1}
+
+
+def test_client_is_paused_while_a_body_waits_for_a_connection(playbook: Open) -> None:
+    book = playbook(without_mirror(timeout_s=5.0, cluster={"max_connections": 1}))
+    first = book.client(GET)
+    second = book.client(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n")
+    second.send(bytes(HIGH_WATER + 1))
+    assert second.transport.is_reading_paused
+    v1 = book.upstreams["v1"].last
+    v1.send(OK)
+    assert first.got() == OK
+    assert not second.transport.is_reading_paused
+    second.send(bytes(100_000 - HIGH_WATER - 1))
+    v1.send(OK)
+    assert second.got() == OK
+
+
+def test_refused_connection_is_retried_twice_then_answered_503(playbook: Open) -> None:
+    book = playbook()
+    book.upstreams["v1"].refuses = True
+    client = book.client(GET)
+    book.upstreams["mirror"].last.send(OK)
+    book.pass_time(1.0)
+    assert reason_of(client.got()) == (503, b"remote connection failure")
+    assert book.count("upstream_retries_total", "v1", "connect_failure") == 2
+    record = next(line for line in book.close() if line["kind"] == "request")
+    assert (record["flag"], record["mirrors"]) == ("UF", {"mirror": "sent"})
+
+
+def test_retry_sends_the_body_that_has_arrived_meanwhile(playbook: Open) -> None:
+    book = playbook(without_mirror())
+    book.upstreams["v1"].refuses = True
+    client = book.client(UPLOAD)
+    book.upstreams["v1"].refuses = False
+    client.send(b"6789")
+    book.pass_time(0.1)
+    assert book.upstreams["v1"].last.got().endswith(b"0123456789")
+    book.upstreams["v1"].last.send(OK)
+    assert client.got() == OK
+
+
+def test_connect_timeout_is_answered_503(playbook: Open) -> None:
+    book = playbook(without_mirror(cluster={"connect_timeout_s": 1.0}, retries=RetryPolicy(0)))
+    book.upstreams["v1"].is_silent = True
+    client = book.client(GET)
+    book.pass_time(0.9)
+    assert client.got() == b""
+    book.pass_time(0.2)
+    assert reason_of(client.got()) == (503, b"connection timeout")
+
+
+def test_request_over_the_pending_cap_is_answered_503_and_not_mirrored(playbook: Open) -> None:
+    book = playbook(cluster={"max_connections": 1, "max_pending": 0})
+    book.client(GET)
+    second = book.client(GET)
+    data = second.got()
+    assert reason_of(data) == (503, b"overflow")
+    assert head_of(data)[1][b"x-envoy-overloaded"] == b"true"
+    assert book.outcomes() == {"no_primary": 1}
+    for side in book.upstreams.values():
+        side.last.send(OK)
+
+
+def test_retry_on_a_status_drops_the_first_response(playbook: Open) -> None:
+    policy = RetryPolicy(1, on=frozenset({"5xx"}))
+    book = playbook(retries=policy)
+    client = book.client(GET)
+    book.upstreams["mirror"].last.send(OK)
+    book.upstreams["v1"].last.send(b"HTTP/1.1 503 No\r\ncontent-length: 0\r\n\r\n")
+    book.pass_time(0.1)
+    assert client.got() == b""
+    book.upstreams["v1"].last.send(OK)
+    assert client.got() == OK
+    assert book.outcomes() == {"completed": 1}
+
+
+def test_retry_is_refused_when_the_body_is_not_kept(playbook: Open) -> None:
+    policy = RetryPolicy(1, on=frozenset({"5xx"}))
+    book = playbook(without_mirror(retries=policy, limits={"retry_buffer_bytes": 9}))
+    client = book.client(UPLOAD + b"6789")
+    book.upstreams["v1"].last.send(b"HTTP/1.1 503 No\r\ncontent-length: 0\r\n\r\n")
+    assert status_of(client.got()) == 503
+    assert book.count("upstream_retry_refused_total", "v1") == 1
+
+
+def test_request_on_a_connection_the_upstream_has_closed_is_sent_again_at_once(playbook: Open) -> None:
+    book = playbook(without_mirror(retries=RetryPolicy(0)))
+    client = book.client(GET)
+    book.upstreams["v1"].last.send(OK)
+    client.send(GET)
+    book.upstreams["v1"].last.reset()
+    assert len(book.upstreams["v1"].connections) == 2
+    book.upstreams["v1"].last.send(OK)
+    assert client.got() == OK * 2
+    assert book.count("upstream_retries_total", "v1", "stale_connection") == 1
+
+
+def test_reset_of_a_new_connection_is_answered_503(playbook: Open) -> None:
+    book = playbook(without_mirror())
+    client = book.client(GET)
+    book.upstreams["v1"].last.reset()
+    assert reason_of(client.got()) == (503, b"connection termination")
+    assert book.close()[0]["flag"] == "UC"
+
+
+# --- time ---
+
+
+def test_timeout_runs_from_the_end_of_the_request(playbook: Open) -> None:
+    book = playbook(without_mirror(timeout_s=1.0))
+    client = book.client(UPLOAD)
+    book.pass_time(10.0)
+    client.send(b"6789")
+    book.pass_time(0.9)
+    assert client.got() == b""
+    book.pass_time(0.1 + TICKS_S)
+    assert reason_of(client.got()) == (504, b"upstream request timeout")
+    assert book.upstreams["v1"].last.is_closed
+    assert book.close()[0]["flag"] == "UT"
+
+
+def test_timeout_gets_the_route_s_header_changes(playbook: Open) -> None:
+    changes = HeaderOps(set=(("x-by", "route"),))
+    book = playbook(without_mirror(timeout_s=1.0, response_headers=changes))
+    client = book.client(GET)
+    book.pass_time(1.0 + TICKS_S)
+    assert head_of(client.got())[1][b"x-by"] == b"route"
+
+
+def test_timeout_within_a_response_breaks_it_off(playbook: Open) -> None:
+    book = playbook(without_mirror(timeout_s=1.0))
+    client = book.client(GET)
+    book.upstreams["v1"].last.send(OK[:-1])
+    book.pass_time(1.0 + TICKS_S)
+    assert client.got() == OK[:-1]
+    client.finish()
+    assert client.is_closed
+    assert book.close()[0]["flag"] == "UT"
+
+
+def test_timeout_ends_a_wait_for_a_connection(playbook: Open) -> None:
+    book = playbook(without_mirror(timeout_s=1.0, cluster={"max_connections": 1}))
+    first, second, third = book.client(UPLOAD), book.client(GET), book.client(UPLOAD)
+    third.send(b"6789")
+    book.pass_time(1.0 + TICKS_S)
+    assert [status_of(client.got()) for client in (second, third)] == [504, 504]
+    first.send(b"6789")
+    book.upstreams["v1"].last.send(OK)
+    assert first.got() == OK
+
+
+def test_per_try_timeout_is_followed_by_other_attempts_and_no_other_shadow(playbook: Open) -> None:
+    policy = RetryPolicy(2, per_try_timeout_s=1.0, on=frozenset({"gateway-error"}))
+    book = playbook(retries=policy, timeout_s=10.0)
+    client = book.client(UPLOAD + b"6789")
+    book.upstreams["mirror"].last.send(OK)
+    book.pass_time(2.4)
+    assert len(book.upstreams["v1"].connections) == 3
+    assert book.upstreams["v1"].last.got().endswith(b"0123456789")
+    book.upstreams["v1"].last.send(OK)
+    assert client.got() == OK
+    assert book.count("upstream_retries_total", "v1", "per_try_timeout") == 2
+    assert book.outcomes() == {"completed": 1}
+
+
+def test_per_try_timeout_without_another_attempt_is_answered_504(playbook: Open) -> None:
+    policy = RetryPolicy(2, per_try_timeout_s=1.0, on=frozenset({"connect-failure"}))
+    book = playbook(without_mirror(retries=policy, timeout_s=10.0))
+    client = book.client(GET)
+    book.pass_time(1.0 + TICKS_S)
+    assert reason_of(client.got()) == (504, b"upstream request timeout")
+    assert len(book.upstreams["v1"].connections) == 1
+
+
+def test_per_try_timeout_does_not_run_while_the_client_uploads(playbook: Open) -> None:
+    policy = RetryPolicy(2, per_try_timeout_s=1.0, on=frozenset({"reset"}))
+    book = playbook(without_mirror(retries=policy, timeout_s=30.0))
+    client = book.client(UPLOAD)
+    book.pass_time(10.0)
+    client.send(b"6789")
+    book.upstreams["v1"].last.send(OK)
+    assert client.got() == OK
+
+
+def test_timeout_holds_over_all_attempts(playbook: Open) -> None:
+    policy = RetryPolicy(10_000, per_try_timeout_s=1.0, on=frozenset({"5xx"}))
+    book = playbook(without_mirror(retries=policy, timeout_s=5.0))
+    client = book.client(GET)
+    book.pass_time(5.0 + TICKS_S)
+    assert reason_of(client.got()) == (504, b"upstream request timeout")
+    assert 3 <= len(book.upstreams["v1"].connections) <= 5
+
+
+def test_client_that_leaves_between_attempts_ends_them(playbook: Open) -> None:
+    policy = RetryPolicy(1000, on=frozenset({"5xx"}), back_off_s=1.0)
+    book = playbook(without_mirror(retries=policy))
+    client = book.client(GET)
+    book.upstreams["v1"].last.send(b"HTTP/1.1 503 No\r\ncontent-length: 0\r\n\r\n")
+    client.reset()
+    book.pass_time(60.0)
+    assert len(book.upstreams["v1"].connections) == 1
+    assert book.count("requests_total", "r", "v1", "0") == 1
+
+
+def test_wait_for_a_connection_is_ended_after_the_idle_time(playbook: Open) -> None:
+    book = playbook(without_mirror(cluster={"max_connections": 1}, limits={"idle_timeout_s": 2 * IDLE_S}))
+    first = book.client(UPLOAD)
+    second = book.client(GET)
+    book.pass_time(IDLE_S - 1.0)
+    first.send(b"67")
+    book.pass_time(1.0 + TICKS_S)
+    assert reason_of(second.got()) == (504, b"stream timeout")
+    first.send(b"89")
+    book.upstreams["v1"].last.send(OK)
+    assert first.got() == OK
+
+
+def test_retry_waits_no_longer_than_the_timeout(playbook: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("random.uniform", lambda _, most: most)
+    policy = RetryPolicy(9, on=frozenset({"5xx"}), back_off_s=100.0)
+    book = playbook(without_mirror(retries=policy, timeout_s=1.0))
+    client = book.client(GET)
+    book.upstreams["v1"].last.send(b"HTTP/1.1 503 No\r\ncontent-length: 0\r\n\r\n")
+    book.pass_time(1.0 + TICKS_S)
+    assert status_of(client.got()) == 504
+    assert len(book.upstreams["v1"].connections) == 1
+
+
+def test_stream_without_progress_is_ended_after_the_idle_time(playbook: Open) -> None:
+    book = playbook(without_mirror(limits={"idle_timeout_s": 2 * IDLE_S}))
+    client = book.client(GET)
+    book.pass_time(IDLE_S + TICKS_S)
+    assert reason_of(client.got()) == (504, b"stream timeout")
+    assert book.close()[0]["flag"] == "SI"
+
+
+def test_upload_that_stops_is_answered_408(playbook: Open) -> None:
+    book = playbook(limits={"idle_timeout_s": 5.0})
+    client = book.client(UPLOAD)
+    book.pass_time(5.0 + TICKS_S)
+    assert status_of(client.got()) == 408
+    assert book.outcomes() == {"client_aborted": 1}
+    assert book.upstreams["mirror"].last.is_closed
+    book.pass_time(2.0)
+    assert client.is_closed
+
+
+def test_client_that_stops_reading_is_disconnected_after_the_idle_time(playbook: Open) -> None:
+    book = playbook(without_mirror(limits={"idle_timeout_s": 5.0}))
+    client = book.client(GET)
+    client.stop_reading()
+    v1 = book.upstreams["v1"].last
+    v1.send(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n" + bytes(200_000))
+    assert v1.transport.is_reading_paused
+    book.pass_time(5.0 + TICKS_S)
+    assert client.is_reset
+    assert v1.is_closed
+
+
+# --- return ---
+
+
+@pytest.mark.parametrize(
+    ("response", "expected"),
+    [
+        (OK, OK),
+        (
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\no\r\n1\r\nk\r\n0\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        ),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", b"HTTP/1.1 204 No Content\r\n\r\n"),
+        (b"HTTP/1.1 304 Not Modified\r\netag: x\r\n\r\n", b"HTTP/1.1 304 Not Modified\r\netag: x\r\n\r\n"),
+        (
+            b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n" + OK,
+            b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n" + OK,
+        ),
+    ],
+    ids=["length", "chunked", "204", "304", "103"],
+)
+def test_response_is_framed_for_the_client_however_it_is_split(
+    playbook: Open, response: bytes, expected: bytes
+) -> None:
+    book = playbook(without_mirror())
+    client = book.client(GET)
+    book.upstreams["v1"].last.send(response)
+    whole = client.got()
+    assert whole == expected
+    client.send(GET)
+    for number in range(len(response)):
+        book.upstreams["v1"].last.send(response[number : number + 1])
+    assert unchunked(client.got()) == unchunked(expected)
+
+
+def unchunked(data: bytes) -> bytes:
+    """Join the chunks of a message: where they are cut does not matter."""
+    head, _, body = data.rpartition(b"transfer-encoding: chunked\r\n\r\n")
+    payload = b""
+    while head and body:
+        size, _, rest = body.partition(b"\r\n")
+        payload, body = payload + rest[: int(size, 16)], rest[int(size, 16) + 2 :]
+    return head + (payload if head else body)
+
+
+def test_response_without_length_is_chunked_and_ends_with_its_connection(playbook: Open) -> None:
+    book = playbook(without_mirror())
+    client = book.client(GET)
+    book.upstreams["v1"].last.send(b"HTTP/1.1 200 OK\r\n\r\nok")
+    book.upstreams["v1"].last.finish()
+    assert client.got() == b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
+    assert not client.is_closed
+
+
+def test_response_to_http_1_0_ends_with_the_client_s_connection(playbook: Open) -> None:
+    book = playbook(without_mirror())
+    client = book.client(b"GET / HTTP/1.0\r\nhost: a\r\nconnection: keep-alive\r\n\r\n")
+    book.upstreams["v1"].last.send(
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
+    )
+    assert client.got() == b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nok"
+    assert client.is_closed
+
+
+def test_slow_client_pauses_the_primary(playbook: Open) -> None:
+    book = playbook(without_mirror())
+    client = book.client(GET)
+    client.stop_reading()
+    v1 = book.upstreams["v1"].last
+    v1.send(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n" + bytes(90_000))
+    assert v1.transport.is_reading_paused
+    client.read_on()
+    assert not v1.transport.is_reading_paused
+    v1.send(bytes(10_000))
+    assert len(head_of(client.got())[2]) == 100_000
+
+
+@pytest.mark.parametrize("garbage", [b"what?\r\n\r\n", b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n"])
+def test_malformed_response_is_answered_502(playbook: Open, garbage: bytes) -> None:
+    book = playbook(without_mirror())
+    client = book.client(GET)
+    book.upstreams["v1"].last.send(garbage)
+    assert reason_of(client.got()) == (502, b"protocol error")
+    assert book.upstreams["v1"].last.is_closed
+    assert book.close()[0]["flag"] == "UPE"
+
+
+@pytest.mark.parametrize(
+    ("framing", "is_reset"),
+    [(b"content-length: 9\r\n", False), (b"transfer-encoding: chunked\r\n", False), (b"", True)],
+    ids=["length", "chunked", "until close"],
+)
+def test_response_cut_off_by_the_primary_is_cut_off_for_the_client(
+    playbook: Open, framing: bytes, is_reset: bool
+) -> None:
+    book = playbook(without_mirror())
+    old = framing == b""
+    client = book.client(GET.replace(b"1.1", b"1.0") if old else GET)
+    body = b"2\r\nok\r\n" if b"chunked" in framing else b"ok"
+    book.upstreams["v1"].last.send(b"HTTP/1.1 200 OK\r\n" + framing + b"\r\n" + body)
+    book.upstreams["v1"].last.reset()
+    assert client.got().endswith(body)
+    assert client.is_reset is is_reset
+    client.finish()
+    assert client.is_closed
+    assert book.close()[0]["flag"] == "UC"
+
+
+def test_upgrade_becomes_a_tunnel_that_nobody_mirrors(playbook: Open) -> None:
+    book = playbook()
+    client = book.client(GET[:-2] + b"connection: upgrade\r\nupgrade: websocket\r\n\r\n")
+    v1 = book.upstreams["v1"].last
+    assert head_of(v1.got())[1][b"upgrade"] == b"websocket"
+    v1.send(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\nhello")
+    assert client.got().endswith(b"\r\n\r\nhello")
+    client.send(b"ping")
+    assert v1.got() == b"ping"
+    client.finish()
+    assert v1.has_fin
+    v1.send(b"bye")
+    v1.finish()
+    assert client.got() == b"bye"
+    assert book.outcomes() == {"upgrade": 1}
+    [record] = book.close()
+    assert (record["status"], record["received_bytes"], record["sent_bytes"]) == (101, 4, 8)
+
+
+def test_upgrade_that_nobody_asked_for_is_answered_502(playbook: Open) -> None:
+    book = playbook(without_mirror())
+    client = book.client(GET)
+    book.upstreams["v1"].last.send(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n")
+    assert status_of(client.got()) == 502
+
+
+# --- the client leaves ---
+
+
+def test_client_that_leaves_within_its_request_aborts_primary_and_shadow(playbook: Open) -> None:
+    book = playbook()
+    book.client(UPLOAD).finish()
+    assert [side.last.is_closed for side in book.upstreams.values()] == [True, True]
+    assert book.outcomes() == {"client_aborted": 1}
+    assert book.close()[-1]["flag"] == "DC"
+
+
+def test_client_that_leaves_before_the_response_does_not_abort_the_shadow(playbook: Open) -> None:
+    book = playbook()
+    book.client(GET).finish()
+    assert book.upstreams["v1"].last.is_closed
+    book.upstreams["mirror"].last.send(OK)
+    assert book.outcomes() == {"completed": 1}
+
+
+def test_malformed_body_aborts_primary_and_shadow(playbook: Open) -> None:
+    book = playbook()
+    client = book.client(b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n")
+    client.send(b"zz\r\n")
+    assert status_of(client.got()) == 400
+    assert [side.last.is_closed for side in book.upstreams.values()] == [True, True]
+    assert book.outcomes() == {"client_aborted": 1}
+    record = next(line for line in book.close() if line["kind"] == "request")
+    assert (record["flag"], record["status"]) == ("DPE", 400)
+
+
+# --- shadows ---
+
+
+def ask(book: Playbook, client: Peer, request: bytes = GET) -> None:
+    """Have the primary answer one request."""
+    client.send(request)
+    book.upstreams["v1"].last.send(OK)
+    assert client.got() == OK
+
+
+def test_upload_on_a_kept_connection_outlives_its_idle_time(playbook: Open) -> None:
+    book = playbook(mirror_cluster={"idle_timeout_s": 5.0}, cluster={"idle_timeout_s": 5.0})
+    client = book.client()
+    ask(book, client)
+    book.upstreams["mirror"].last.send(OK)
+    client.send(UPLOAD)
+    book.pass_time(30.0)
+    ask(book, client, b"6789")
+    book.upstreams["mirror"].last.send(OK)
+    assert book.outcomes() == {"completed": 2}
+    assert [len(side.connections) for side in book.upstreams.values()] == [1, 1]
+
+
+def test_mirror_that_does_not_answer_times_out(playbook: Open) -> None:
+    book = playbook(mirroring=Mirroring(timeout_s=3.0))
+    ask(book, book.client())
+    book.pass_time(2.9)
+    assert book.outcomes() == {}
+    book.pass_time(0.1 + TICKS_S)
+    assert book.outcomes() == {"timeout": 1}
+    assert book.upstreams["mirror"].last.is_closed
+
+
+def test_mirror_s_time_runs_from_the_end_of_the_request(playbook: Open) -> None:
+    book = playbook(mirroring=Mirroring(timeout_s=3.0))
+    client = book.client(UPLOAD)
+    book.pass_time(30.0)
+    ask(book, client, b"6789")
+    book.pass_time(2.0)
+    book.upstreams["mirror"].last.send(OK)
+    assert book.outcomes() == {"completed": 1}
+
+
+@pytest.mark.parametrize("silent", [False, True], ids=["refuses", "is silent"])
+def test_mirror_that_takes_no_connection_ends_as_connect_error(playbook: Open, silent: bool) -> None:
+    book = playbook(mirror_cluster={"connect_timeout_s": 1.0})
+    book.upstreams["mirror"].refuses = not silent
+    book.upstreams["mirror"].is_silent = silent
+    ask(book, book.client())
+    book.pass_time(1.1)
+    assert book.outcomes() == {"connect_error": 1}
+
+
+def test_mirror_that_resets_ends_as_reset(playbook: Open) -> None:
+    book = playbook()
+    ask(book, book.client())
+    book.upstreams["mirror"].last.reset()
+    assert book.outcomes() == {"reset": 1}
+
+
+def test_shadow_on_a_connection_the_mirror_has_closed_is_sent_again_once(playbook: Open) -> None:
+    book = playbook()
+    client = book.client()
+    ask(book, client)
+    book.upstreams["mirror"].last.send(OK)
+    ask(book, client)
+    book.upstreams["mirror"].last.reset()
+    book.upstreams["mirror"].last.send(OK)
+    assert book.outcomes() == {"completed": 2}
+    assert len(book.upstreams["mirror"].connections) == 2
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"what?\r\n\r\n", b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n"]
+)
+def test_mirror_that_breaks_http_ends_as_protocol_error(playbook: Open, garbage: bytes) -> None:
+    book = playbook()
+    ask(book, book.client())
+    book.upstreams["mirror"].last.send(garbage)
+    assert book.outcomes() == {"protocol_error": 1}
+
+
+@pytest.mark.parametrize(
+    ("lag", "budget", "outcome"), [(100_000, 1 << 26, "lagged"), (1 << 26, 100_000, "over_buffer")]
+)
+def test_mirror_that_does_not_read_an_upload_is_left_behind(
+    playbook: Open, lag: int, budget: int, outcome: str
+) -> None:
+    book = playbook(mirroring=Mirroring(max_lag_bytes=lag), settings={"max_buffered_bytes": budget})
+    client = book.client(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 300000\r\n\r\n")
+    book.upstreams["mirror"].last.stop_reading()
+    for _ in range(3):
+        client.send(bytes(100_000))
+        assert book.count("mirror_buffered_bytes", "mirror") <= 100_000
+    assert len(book.upstreams["v1"].last.got()) > 300_000
+    book.upstreams["v1"].last.send(OK)
+    assert client.got() == OK
+    assert book.outcomes() == {outcome: 1}
+    assert book.upstreams["mirror"].last.is_closed
+
+
+def test_mirror_over_its_cap_in_flight_gets_nothing(playbook: Open) -> None:
+    book = playbook(mirroring=Mirroring(max_in_flight=2))
+    client = book.client()
+    for _ in range(5):
+        ask(book, client)
+    assert book.outcomes() == {"over_in_flight": 3}
+    for peer in book.upstreams["mirror"].connections:
+        peer.send(OK)
+    assert book.outcomes() == {"over_in_flight": 3, "completed": 2}
+
+
+def test_mirror_over_its_rate_gets_nothing_until_a_token_is_back(playbook: Open) -> None:
+    book = playbook(mirroring=Mirroring(max_per_second=1.0))
+    client = book.client()
+    for wait_s in (0.0, 0.5, 0.5):
+        book.pass_time(wait_s)
+        ask(book, client)
+        book.upstreams["mirror"].last.send(OK)
+    assert book.outcomes() == {"completed": 2, "over_rate": 1}
+
+
+def test_breaker_opens_probes_and_closes(playbook: Open) -> None:
+    book = playbook(mirroring=Mirroring(breaker=Breaker(2, 10.0)))
+    client = book.client()
+    mirror = book.upstreams["mirror"]
+    mirror.refuses = True
+    for _ in range(3):
+        ask(book, client)
+    assert book.outcomes() == {"connect_error": 2, "breaker_open": 1}
+    book.pass_time(10.0)
+    ask(book, client)
+    ask(book, client)
+    assert book.outcomes() == {"connect_error": 3, "breaker_open": 2}
+    mirror.refuses = False
+    book.pass_time(10.0)
+    ask(book, client)
+    ask(book, client)
+    assert book.outcomes() == {"connect_error": 3, "breaker_open": 3}
+    mirror.last.send(OK)
+    ask(book, client)
+    mirror.last.send(OK)
+    assert book.outcomes() == {"connect_error": 3, "breaker_open": 3, "completed": 2}
+
+
+def test_mirrors_refuse_by_method_percent_and_override(playbook: Open) -> None:
+    policies = (
+        MirrorPolicy("reads", "mirror", mirroring=Mirroring(methods=frozenset({"GET"}))),
+        MirrorPolicy("never", "mirror", numerator=1, denominator=1 << 64),
+        MirrorPolicy("off", "mirror", numerator=0),
+        MirrorPolicy("steered", "mirror"),
+    )
+    config = make_config(at("v1", 1), *policies)
+    book = playbook(replace(config, clusters=(*config.clusters, at("mirror", 2))))
+    book.plane.steer([Percent("steered", 0.0)])
+    ask(book, book.client(), GET.replace(b"GET", b"DELETE"))
+    outcomes = [book.outcomes(policy.name) for policy in policies]
+    assert outcomes == [{"method": 1}, {"not_sampled": 1}, {"disabled": 1}, {"disabled": 1}]
+    assert book.close()[0]["mirrors"] == {
+        "reads": "method",
+        "never": "not_sampled",
+        "off": "disabled",
+        "steered": "disabled",
+    }
+
+
+def test_shadow_that_comes_back_is_not_mirrored_again(playbook: Open) -> None:
+    book = playbook()
+    client = book.client()
+    ask(book, client)
+    shadow = head_of(book.upstreams["mirror"].last.got())[1]
+    book.upstreams["mirror"].last.send(OK)
+    mark = b"x-mirror-proxy-shadow: " + shadow[b"x-mirror-proxy-shadow"]
+    ask(book, client, GET[:-2] + mark + b"\r\n\r\n")
+    assert book.outcomes() == {"completed": 1, "loop": 1}
+    assert MARK_KEY not in mark
+
+
+def test_client_that_authenticates_its_connection_is_not_mirrored(playbook: Open) -> None:
+    book = playbook()
+    client = book.client()
+    ask(book, client, GET[:-2] + b"authorization: NTLM abc\r\n\r\n")
+    ask(book, client)
+    assert book.outcomes() == {"connection_auth": 2}
+    assert len(book.upstreams["v1"].connections) == 1
+
+
+def test_draining_worker_answers_and_mirrors_nothing(playbook: Open) -> None:
+    book = playbook()
+    client = book.client(GET[:-2])
+    book.loop.run(book.plane.begin_drain)
+    client.send(b"\r\n")
+    book.upstreams["v1"].last.send(OK)
+    assert head_of(client.got())[1][b"connection"] == b"close"
+    assert client.is_closed
+    assert book.outcomes() == {"draining": 1}
+
+
+def test_shadow_in_flight_at_the_end_of_a_drain_ends_as_draining(playbook: Open) -> None:
+    book = playbook()
+    ask(book, book.client())
+    book.close()
+    assert book.outcomes() == {"draining": 1}
+
+
+def test_no_step_counts_a_request_twice(playbook: Open) -> None:
+    book = playbook(retries=RetryPolicy(2, on=frozenset({"5xx", "reset"})), timeout_s=2.0)
+    client = book.client(GET)
+    book.upstreams["v1"].last.reset()
+    book.pass_time(0.2)
+    book.upstreams["v1"].last.send(b"HTTP/1.1 500 Oh\r\ncontent-length: 0\r\n\r\n")
+    book.pass_time(0.3)
+    book.upstreams["v1"].last.send(OK[:-1])
+    book.pass_time(2.0)
+    client.reset()
+    book.upstreams["mirror"].last.send(OK)
+    assert book.count("requests_total", "r", "v1", "200") == 1
+    assert [line["kind"] for line in book.close()].count("request") == 1
