@@ -51,7 +51,7 @@ def test_a_request_that_cannot_be_made_is_the_answer_no(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trial, "BOUND_S", 0.1)
-    monkeypatch.setattr(trial, "ANSWER", b"")
+    monkeypatch.setattr(trial, "RESPONSE", b"")
     code, out, err = explain(capsys, SHOP, "GET", "/")
     assert (code, out, err) == (1, "", "the request cannot be made: there was no answer\n")
 

@@ -1,4 +1,4 @@
-"""What is told of a request: the route, the split, what each side is sent, on the real data plane."""
+"""The explanation of a request: the route, the split, what each side is sent, on the real data plane."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 from mirror_proxy.config import loader
 from mirror_proxy.config.model import Config
 from mirror_proxy.config.options import Options
-from mirror_proxy.explain import asked, telling, verdict
+from mirror_proxy.explain import explanation, text
+from mirror_proxy.explain.request import parse
 from mirror_proxy.routing import sticky
 from tests.support.certificates import Authority
 
@@ -60,8 +61,8 @@ def explain(tmp_path: Path) -> Explain:
         routes: str, method: str, url: str, *headers: str, spec: str = "", host_match: str = "auto"
     ) -> str:
         config = load(tmp_path, HEAD + routes + (SETTINGS + spec if spec else ""), host_match)
-        request = asked.read(method, url, headers)
-        return telling.tell(config, request, await verdict.reach(config, request))
+        request = parse(method, url, headers)
+        return text.render(config, request, await explanation.explain(config, request))
 
     return tell
 

@@ -43,18 +43,19 @@ def add_to(verbs: Verbs[argparse.ArgumentParser]) -> None:
 def _explain(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     import asyncio  # noqa: PLC0415  only this command needs it
 
-    from mirror_proxy.explain import asked, telling, verdict  # noqa: PLC0415  only this command needs it
+    from mirror_proxy.explain import explanation, text  # noqa: PLC0415  only this command needs them
+    from mirror_proxy.explain.request import parse  # noqa: PLC0415  only this command needs it
 
     *arguments.files, method, url = ["", *arguments.words] if len(arguments.words) == 1 else arguments.words
     try:
-        request = asked.read(method, url, arguments.header)
+        request = parse(method, url, arguments.header)
         config = load(arguments, environ).config.without_baselines()
-        found = asyncio.run(verdict.reach(config, request))
+        found = asyncio.run(explanation.explain(config, request))
     except ValueError as error:
         complain(str(error))
         return USAGE
     except OSError as error:
         complain(f"the request cannot be made: {str(error) or 'there was no answer'}")
         return FAILED
-    document(telling.tell(config, request, found))
+    document(text.render(config, request, found))
     return OK

@@ -1,6 +1,6 @@
-"""Explanation: what would become of one request, shown by making it.
+"""Explanation: show what would become of one request by sending it.
 
-`asked` is the request as it was typed. `trial` sends it through a real data plane in this process, on loopback,
-with recorders in the place of upstreams. `verdict` finds the route with the real table and tries each of its
-destinations; `telling` puts what was seen into words. Nothing here matches, rewrites or mirrors by itself.
+`request` parses it from the command line. `trial` sends it through a real data plane in this process, on loopback, with
+recorders in place of upstreams. `explanation` finds the route with the real table and tries each of its destinations;
+`text` renders the result. Nothing here matches, rewrites or mirrors by itself.
 """

@@ -1,4 +1,4 @@
-"""Trial: one request through a real data plane on loopback, with recorders in the place of upstreams."""
+"""Trial: send one request through a real data plane on loopback, with recorders in place of upstreams."""
 
 from __future__ import annotations
 
@@ -26,54 +26,54 @@ from mirror_proxy.worker.data_plane import DataPlane
 HOST = "127.0.0.1"
 BOUND_S = 10.0
 HEAD_END = b"\r\n\r\n"
-#: What every recorder answers.
-ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
+#: The response of every recorder.
+RESPONSE = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
 
 
 @dataclass(slots=True)
-class Seen:
-    """What became of the request: the answer's head, what each cluster got of it, and each mirror's outcome."""
+class TrialResult:
+    """The result: the head of the response, the request head that each cluster received, and each mirror's outcome."""
 
-    answer: bytes = b""
+    response: bytes = b""
     heads: dict[str, bytes] = field(default_factory=dict)
     outcomes: dict[str, str] = field(default_factory=dict)
 
 
 def with_route(config: Config, route: Route) -> Config:
-    """Give a configuration in which `route` alone takes every host, and only its clusters are there."""
+    """Return a configuration in which `route` alone takes every host, with only its clusters."""
     wanted = {one.cluster for one in route.destinations} | {one.cluster for one in route.mirrors}
     clusters = tuple(cluster for cluster in config.clusters if cluster.name in wanted)
     return replace(config, clusters=clusters, virtual_hosts=(VirtualHost("trial", ("*",), (route,)),))
 
 
-async def attempt(config: Config, wire: bytes, tls: ListenerTls | None = None) -> Seen:
+async def run(config: Config, wire: bytes, tls: ListenerTls | None = None) -> TrialResult:
     """Send `wire`, over TLS when the listener has it, through a data plane that runs on `config`.
 
-    Recorders speak plainly. Raises `TimeoutError` when no answer comes, `OSError` when TLS files cannot be used.
+    Recorders use plain text. Raises `TimeoutError` without a response, `OSError` when TLS files cannot be used.
     """
-    seen = Seen()
+    result = TrialResult()
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(asyncio.sleep, 0)  # last: what was aborted closes in the loop's next turn
-        clusters = [await _recorded(cluster, seen, stack) for cluster in config.clusters]
+        stack.push_async_callback(asyncio.sleep, 0)  # last: aborted transports close in the loop's next turn
+        clusters = [await _recorded(cluster, result, stack) for cluster in config.clusters]
         plane = DataPlane(
             replace(config, clusters=tuple(clusters)),
             generation=1,
             mark_key=secrets.token_bytes(32),
             access_log=None,
         )
-        door = socket.create_server((HOST, 0))
-        port = door.getsockname()[1]
-        await plane.start([(Listener(Address(HOST, port), tls), door)])
+        listener = socket.create_server((HOST, 0))
+        port = listener.getsockname()[1]
+        await plane.start([(Listener(Address(HOST, port), tls), listener)])
         stack.push_async_callback(plane.finish, 0)
         stack.callback(plane.stop_accepting)
         async with asyncio.timeout(BOUND_S):
-            seen.answer = await _ask(port, wire, tls)
-            seen.outcomes = await _outcomes(plane, config)
-    return seen
+            result.response = await _send(port, wire, tls)
+            result.outcomes = await _outcomes(plane, config)
+    return result
 
 
-class Recorder(asyncio.Protocol):
-    """Stands in for an upstream: keeps the head of what arrives, and answers."""
+class RecordingUpstream(asyncio.Protocol):
+    """An upstream that records the head of a request and responds."""
 
     def __init__(self, keep: Callable[[bytes], None], stack: AsyncExitStack) -> None:
         self._keep = keep
@@ -82,39 +82,39 @@ class Recorder(asyncio.Protocol):
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport, until everything ends."""
+        """Keep the transport until the trial ends."""
         self._transport = cast("asyncio.Transport", transport)
         self._stack.callback(self._transport.abort)
 
     def data_received(self, data: bytes) -> None:
-        """Answer when the head is there."""
+        """Respond once the head is complete."""
         self._received += data
         head, end, _ = self._received.partition(HEAD_END)
         if end:
             self._keep(head + end)
-            self._transport.write(ANSWER)
+            self._transport.write(RESPONSE)
             self._received = b""
 
 
-async def _recorded(cluster: Cluster, seen: Seen, stack: AsyncExitStack) -> Cluster:
-    """Put a recorder in a cluster's place."""
+async def _recorded(cluster: Cluster, result: TrialResult, stack: AsyncExitStack) -> Cluster:
+    """Return the cluster with a recorder as its only endpoint."""
 
     def keep(head: bytes) -> None:
-        seen.heads[cluster.name] = head
+        result.heads[cluster.name] = head
 
-    server = await asyncio.get_running_loop().create_server(lambda: Recorder(keep, stack), HOST, 0)
+    server = await asyncio.get_running_loop().create_server(lambda: RecordingUpstream(keep, stack), HOST, 0)
     stack.callback(server.close)
     address = Address(HOST, server.sockets[0].getsockname()[1])
     return replace(cluster, endpoints=(Endpoint(address),), tls=None)
 
 
-async def _ask(port: int, wire: bytes, tls: ListenerTls | None) -> bytes:
-    """Send a request and give the head of its answer, or what there is of it when the connection is closed."""
+async def _send(port: int, wire: bytes, tls: ListenerTls | None) -> bytes:
+    """Send a request; return the head of the response, or the part received before the connection closed."""
     context = None
     if tls is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE  # it is this process that answers
+        context.verify_mode = ssl.CERT_NONE  # this process itself responds
     reader, writer = await asyncio.open_connection(HOST, port, ssl=context)
     try:
         writer.write(wire)
@@ -126,7 +126,7 @@ async def _ask(port: int, wire: bytes, tls: ListenerTls | None) -> bytes:
 
 
 async def _outcomes(plane: DataPlane, config: Config) -> dict[str, str]:
-    """Give every mirror's outcome once each that was asked has one."""
+    """Return every mirror's outcome once each that was tried has one."""
     [host] = config.virtual_hosts
     wanted = {mirror.name for route in host.routes for mirror in route.mirrors}
     while True:

@@ -12,7 +12,7 @@ from mirror_proxy.config.document import write
 from mirror_proxy.config.model import Config
 from mirror_proxy.config.options import Options
 from mirror_proxy.config.problems import ConfigError, Problems
-from mirror_proxy.explain.trial import Seen, attempt
+from mirror_proxy.explain.trial import TrialResult, run
 from mirror_proxy.translate import istio
 
 STRICT = Options(host_match="strict")
@@ -40,19 +40,19 @@ def configs(folder: Path, text: str) -> tuple[Config, Config]:
 
 async def ask(
     config: Config, target: str, *lines: str, method: str = "GET", host: str = "shop.example"
-) -> Seen:
+) -> TrialResult:
     head = "\r\n".join((f"{method} {target} HTTP/1.1", f"Host: {host}", "Connection: close", *lines))
-    return await attempt(config, f"{head}\r\n\r\n".encode())
+    return await run(config, f"{head}\r\n\r\n".encode())
 
 
-def received(seen: Seen) -> dict[str, str]:
+def received(seen: TrialResult) -> dict[str, str]:
     """Return the target that each host was sent; a mirror's ends in `@`."""
     pattern = re.compile(r"outbound\|80\|\|(\w+)\.default\.svc\.cluster\.local(@?).*")
     return {pattern.sub(r"\1\2", cluster): head.split()[1].decode() for cluster, head in seen.heads.items()}
 
 
-def location(seen: Seen) -> str:
-    found = re.search(rb"(?im)^location: (.*?)\r", seen.answer)
+def location(seen: TrialResult) -> str:
+    found = re.search(rb"(?im)^location: (.*?)\r", seen.response)
     return found[1].decode() if found else ""
 
 
@@ -94,7 +94,7 @@ async def test_a_redirect_replaces_a_prefix_alike(
     filters = f"filters: [{{type: RequestRedirect, requestRedirect: {{{change}}}}}]"
     for config in configs(tmp_path, f"{HEAD}  - {{{match}, {filters}}}\n"):
         seen = await ask(config, target)
-        assert (seen.answer.split()[1], location(seen)) == (b"302", f"http://shop.example{expected}")
+        assert (seen.response.split()[1], location(seen)) == (b"302", f"http://shop.example{expected}")
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ async def test_without_backend_the_answer_is_500_and_without_route_404(
     tmp_path: Path, host: str, status: bytes
 ) -> None:
     for config in configs(tmp_path, f"{HEAD}  - {{}}\n"):
-        assert (await ask(config, "/", host=host)).answer.split()[1] == status
+        assert (await ask(config, "/", host=host)).response.split()[1] == status
 
 
 def test_names_of_routes_and_mirrors_are_those_of_their_rules(tmp_path: Path) -> None:

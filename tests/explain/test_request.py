@@ -1,14 +1,14 @@
-"""Requests as they are typed."""
+"""Requests as typed on the command line."""
 
 from __future__ import annotations
 
 import pytest
 
-from mirror_proxy.explain import asked
+from mirror_proxy.explain.request import parse
 
 
 def test_a_url_gives_scheme_target_and_host() -> None:
-    request = asked.read("GET", "https://shop.example:8443/cart?id=7#top", [])
+    request = parse("GET", "https://shop.example:8443/cart?id=7#top", [])
     assert (request.scheme, request.target, request.host) == ("https", "/cart?id=7", "shop.example:8443")
     assert request.wire() == b"GET /cart?id=7 HTTP/1.1\r\nHost: shop.example:8443\r\n\r\n"
 
@@ -18,17 +18,17 @@ def test_a_url_gives_scheme_target_and_host() -> None:
     [("http://shop", "/", "shop"), ("http://shop?a=1", "/?a=1", "shop"), ("/cart", "/cart", "localhost")],
 )
 def test_what_a_url_leaves_out_is_filled_in(url: str, target: str, host: str) -> None:
-    request = asked.read("GET", url, [])
+    request = parse("GET", url, [])
     assert (request.scheme, request.target, request.host) == ("http", target, host)
 
 
 def test_a_host_header_wins_over_the_urls_and_other_headers_keep_their_order() -> None:
-    request = asked.read("GET", "http://a/", ["x-b: 1", "Host:shop", "x-a:  2 "])
+    request = parse("GET", "http://a/", ["x-b: 1", "Host:shop", "x-a:  2 "])
     assert request.lines == ("Host: shop", "x-b: 1", "x-a: 2")
 
 
 def test_a_method_that_has_a_body_says_that_it_is_empty() -> None:
-    assert asked.read("POST", "/", []).wire().endswith(b"\r\nContent-Length: 0\r\n\r\n")
+    assert parse("POST", "/", []).wire().endswith(b"\r\nContent-Length: 0\r\n\r\n")
 
 
 @pytest.mark.parametrize(
@@ -47,5 +47,5 @@ def test_a_method_that_has_a_body_says_that_it_is_empty() -> None:
 )
 def test_what_is_no_request_is_refused(method: str, url: str, header: str, words: str) -> None:
     with pytest.raises(ValueError, match=r"is no |is missing") as refused:
-        asked.read(method, url, [header] if header else [])
+        parse(method, url, [header] if header else [])
     assert words in str(refused.value)

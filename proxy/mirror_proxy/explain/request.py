@@ -1,4 +1,4 @@
-"""A request as it is typed: METHOD, URL and header lines."""
+"""Request: parse METHOD, URL and header lines of the command line."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 URL = re.compile(r"(?:(https?)://([^/?#\s]+))?([/?][^#\s]*)?(?:#.*)?", re.IGNORECASE)
-WITH_A_BODY = frozenset({"POST", "PUT", "PATCH"})
+METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """One request without a body. `scheme` is `http` or `https`; `lines` are its header lines, Host first."""
+class ExplainedRequest:
+    """A request without a body. `scheme` is `http` or `https`; `lines` are its header lines, Host first."""
 
     method: str
     scheme: str
@@ -26,14 +26,14 @@ class Asked:
         return self.lines[0].partition(":")[2].strip()
 
     def wire(self) -> bytes:
-        """Serialize it."""
-        length = ["Content-Length: 0"] if self.method in WITH_A_BODY else []
+        """Return its bytes on the wire."""
+        length = ["Content-Length: 0"] if self.method in METHODS_WITH_BODY else []
         head = [f"{self.method} {self.target} HTTP/1.1", *self.lines, *length]
         return "\r\n".join([*head, "", ""]).encode("latin-1", "replace")
 
 
-def read(method: str, url: str, headers: Sequence[str]) -> Asked:
-    """Read what was typed; a URL may be a path only. Raises ValueError for what is no request."""
+def parse(method: str, url: str, headers: Sequence[str]) -> ExplainedRequest:
+    """Parse a request; the URL may be a path only. Raises ValueError where it is malformed."""
     if not TOKEN.fullmatch(method):
         what = f'"{method}" is no method' if method else "METHOD or URL is missing"
         raise ValueError(f"{what}; write METHOD and URL last, such as GET http://shop/cart")
@@ -46,7 +46,7 @@ def read(method: str, url: str, headers: Sequence[str]) -> Asked:
     host = hosts[-1] if hosts else f"Host: {found[2] or 'localhost'}"
     target = found[3] or "/"
     target = f"/{target}" if target.startswith("?") else target
-    return Asked(method, (found[1] or "http").lower(), target, (host, *others))
+    return ExplainedRequest(method, (found[1] or "http").lower(), target, (host, *others))
 
 
 def _line(header: str) -> str:

@@ -1,4 +1,4 @@
-"""Telling: what was found out about a request, in lines for people."""
+"""Text: render an explanation in lines for people."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from itertools import accumulate
 from mirror_proxy.check import words
 from mirror_proxy.check.outline import addresses
 from mirror_proxy.config.model import Config, Destination, HashKey, MirrorPolicy, Route
-from mirror_proxy.explain.asked import Asked
-from mirror_proxy.explain.trial import ANSWER, Seen
-from mirror_proxy.explain.verdict import Candidate, Verdict
+from mirror_proxy.explain.explanation import Candidate, Explanation
+from mirror_proxy.explain.request import ExplainedRequest
+from mirror_proxy.explain.trial import RESPONSE, TrialResult
 from mirror_proxy.mirror.share import on_one_scale
 from mirror_proxy.text import as_line
 
-#: What differs from one time to the next.
-CHANCE = (
+#: Values that differ from run to run.
+RANDOM_VALUES = (
     (re.compile(r"(?<=^x-request-id: )[0-9a-f-]{36}$"), "<new>"),
     (re.compile(r"(?<=; )[0-9a-f]{32}$"), "<signature>"),
     (re.compile(r"(?<=-via: )[0-9a-f]{16}(?=; )"), "<this proxy>"),
@@ -24,49 +24,49 @@ CHANCE = (
 LEGEND = "(+ added or changed, - not sent; addresses are this machine's)"
 
 
-def tell(config: Config, asked: Asked, verdict: Verdict) -> str:
-    """Tell all of it."""
-    parts = [[f"{asked.method} {asked.target}, {asked.lines[0]}"]]
-    if verdict.refused:
-        parts.append(["the proxy refuses it:", *_indented(_lines(verdict.refused))])
-    elif verdict.host is None:
+def render(config: Config, request: ExplainedRequest, explanation: Explanation) -> str:
+    """Render all of it."""
+    parts = [[f"{request.method} {request.target}, {request.lines[0]}"]]
+    if explanation.refused:
+        parts.append(["the proxy refuses it:", *_indented(_lines(explanation.refused))])
+    elif explanation.host is None:
         parts.append(["no virtual host takes it: 404 (NR)"])
     else:
-        parts.append(list(_tried(verdict)))
-    if verdict.taken is not None:
-        told = _Told(config, verdict.taken.route, verdict.sent or [], _lines(asked.wire()))
-        parts += [list(told.split(verdict.sticks_to)), *told.sent(), *told.copies(verdict.copied)]
-        parts.append(list(told.rest()))
+        parts.append(list(_tried(explanation)))
+    if explanation.taken is not None:
+        lines = _RouteText(config, explanation.taken.route, explanation.sent or [], _lines(request.wire()))
+        parts += [list(lines.split(explanation.sticks_to)), *lines.sent()]
+        parts += [*lines.mirrors(explanation.mirrored_by), list(lines.rest())]
     return "\n\n".join("\n".join(map(as_line, part)) for part in parts if part) + "\n"
 
 
-def _tried(verdict: Verdict) -> Iterator[str]:
-    """Say which routes were tried and what kept them from the request."""
-    assert verdict.host is not None  # noqa: S101 - the caller has looked
-    yield f'virtual host {verdict.host.name}, by its host "{verdict.domain}"'
-    rows = [(candidate, reason) for candidate, reason in verdict.tried or []]
+def _tried(explanation: Explanation) -> Iterator[str]:
+    """Yield the routes that were tried, with the reason why each does not match."""
+    assert explanation.host is not None  # noqa: S101  the caller has checked
+    yield f'virtual host {explanation.host.name}, by its host "{explanation.domain}"'
+    rows = [(candidate, reason) for candidate, reason in explanation.tried or []]
     width = max(len(_name(candidate)) for candidate, _ in rows)
     for candidate, reason in rows:
         word = "no   " if reason else "takes"
         condition = reason or words.block(candidate.match)
         yield f"  {_name(candidate):{width}}  {word}  {condition}"
-    if verdict.taken is None:
+    if explanation.taken is None:
         yield "no route takes it: 404 (NR)"
 
 
 def _name(candidate: Candidate) -> str:
-    block = candidate.match.name if candidate.match else ""
-    return f"{candidate.route.name}.{block}" if block else candidate.route.name
+    match = candidate.match.name if candidate.match else ""
+    return f"{candidate.route.name}.{match}" if match else candidate.route.name
 
 
-class _Told:
-    """What the route that takes the request does with it."""
+class _RouteText:
+    """Renders what the route does with the request."""
 
     def __init__(
         self,
         config: Config,
         route: Route,
-        sent: Sequence[tuple[Destination | None, Seen]],
+        sent: Sequence[tuple[Destination | None, TrialResult]],
         request: list[str],
     ) -> None:
         self._route = route
@@ -76,7 +76,7 @@ class _Told:
         self._where = {cluster.name: addresses(cluster) for cluster in config.clusters}
 
     def split(self, sticks_to: str) -> Iterator[str]:
-        """Say which destinations share its requests, and the interval of draws that each has."""
+        """Yield the destinations that share its requests, and the interval of draws that each has."""
         route = self._route
         if not route.destinations:
             return
@@ -94,46 +94,46 @@ class _Told:
         ]
         name, share, interval, _ = (max(map(len, column)) for column in zip(*rows, strict=True))
         for row in rows:
-            drawn = f"  {row[2]:>{interval}}" if len(weights) > 1 else ""
-            yield f"  {row[0]:{name}}  {row[1]:>{share}}{drawn}  {row[3]}"
+            interval_text = f"  {row[2]:>{interval}}" if len(weights) > 1 else ""
+            yield f"  {row[0]:{name}}  {row[1]:>{share}}{interval_text}  {row[3]}"
         if sticks_to:
             yield f"  this request sticks to {sticks_to}, by its {words.key(self._sticky)}"
 
     def sent(self) -> Iterator[list[str]]:
-        """Show what each destination is sent, and what the client gets."""
+        """Yield what each destination is sent, and what the client gets."""
         before, known = self._request, False
-        for destination, seen in self._sent:
-            head = seen.heads.get(destination.cluster) if destination else None
+        for destination, result in self._sent:
+            head = result.heads.get(destination.cluster) if destination else None
             if destination is None or head is None:
-                yield ["the client gets", *_indented(_lines(seen.answer))]
+                yield ["the client gets", *_indented(_lines(result.response))]
                 return
             after = _lines(head)
             marked = _difference(before, after, whole=not known)
             legend = LEGEND if not known else "as above, but" if marked else "the same"
             yield [f"{destination.name} is sent {legend}", *marked]
-            changed = _difference(_lines(ANSWER), _lines(seen.answer), whole=False)
+            changed = _difference(_lines(RESPONSE), _lines(result.response), whole=False)
             if changed:
                 yield [f"a response of {destination.name} reaches the client with", *changed]
             before, known = after, True
 
-    def copies(self, copied: frozenset[str] | None) -> Iterator[list[str]]:
-        """Show what each mirror gets, and whether this very request is among it, where that is known."""
+    def mirrors(self, mirrored_by: frozenset[str] | None) -> Iterator[list[str]]:
+        """Yield what each mirror is sent, and whether this request is in its sample, where that is known."""
         if not self._sent or not self._route.mirrors:
             return
-        destination, seen = self._sent[0]
-        primary = seen.heads.get(destination.cluster, b"") if destination else b""
+        destination, result = self._sent[0]
+        primary = result.heads.get(destination.cluster, b"") if destination else b""
         for mirror in self._route.mirrors:
-            lines = list(self._copy(mirror, seen, _lines(primary)))
-            if copied is not None and mirror.cluster in seen.heads:
-                word = "is" if mirror.name in copied else "is not"
+            lines = list(self._mirror(mirror, result, _lines(primary)))
+            if mirrored_by is not None and mirror.cluster in result.heads:
+                word = "is" if mirror.name in mirrored_by else "is not"
                 lines.append(f"  this request {word} copied, by its {words.key(self._sticky)}")
             yield lines
 
-    def _copy(self, mirror: MirrorPolicy, seen: Seen, primary: list[str]) -> Iterator[str]:
+    def _mirror(self, mirror: MirrorPolicy, result: TrialResult, primary: list[str]) -> Iterator[str]:
         share = words.percent(mirror.numerator, mirror.denominator)
         numerator, denominator = on_one_scale(mirror.numerator, mirror.denominator)
         draws = f"draw modulo {denominator} below {numerator}"
-        head, outcome = seen.heads.get(mirror.cluster), seen.outcomes.get(mirror.name, "no_primary")
+        head, outcome = result.heads.get(mirror.cluster), result.outcomes.get(mirror.name, "no_primary")
         where = self._where[mirror.cluster]
         if head is None:
             yield f"copy for {mirror.name}: never of such a request, outcome {outcome} ({where})"
@@ -142,7 +142,7 @@ class _Told:
         yield from _difference(primary, _lines(head), whole=False)
 
     def rest(self) -> Iterator[str]:
-        """Say what else holds for the route."""
+        """Yield timeouts, retries and faults."""
         route = self._route
         if route.destinations:
             timeout = words.duration(route.timeout_s) if route.timeout_s is not None else "none"
@@ -154,9 +154,9 @@ class _Told:
 
 
 def _lines(head: bytes) -> list[str]:
-    """Cut a head into lines, with what is chance taken out."""
+    """Split a head into lines, with random values replaced."""
     lines = head.decode("latin-1").split("\r\n\r\n")[0].split("\r\n")
-    for pattern, stand_in in CHANCE:
+    for pattern, stand_in in RANDOM_VALUES:
         lines = [pattern.sub(stand_in, line) for line in lines]
     return lines
 
@@ -166,15 +166,15 @@ def _indented(lines: Sequence[str]) -> list[str]:
 
 
 def _difference(before: Sequence[str], after: Sequence[str], *, whole: bool) -> list[str]:
-    """Mark what is new in `after` and what is gone from `before`; unless `whole`, leave out what stayed."""
-    old, new = _folded(before), _folded(after)
-    gone = [f"  - {line}" for key, line in old.items() if key not in new]
+    """Mark lines added in `after` and lines missing from it; unless `whole`, leave out the others."""
+    old, new = _by_key(before), _by_key(after)
+    missing = [f"  - {line}" for key, line in old.items() if key not in new]
     kept = [f"  {' ' if key in old else '+'} {line}" for key, line in new.items()]
-    return [line for line in kept if whole or line.startswith("  +")] + gone
+    return [line for line in kept if whole or line.startswith("  +")] + missing
 
 
-def _folded(lines: Sequence[str]) -> Mapping[str, str]:
-    """Key each line by its name in lower case and its value."""
+def _by_key(lines: Sequence[str]) -> Mapping[str, str]:
+    """Return each line by its name in lower case and its value."""
     found: dict[str, str] = {}
     for line in lines:
         name, colon, value = line.partition(":")
