@@ -13,7 +13,7 @@ from itertools import count
 import aiohttp
 import pytest
 
-from mirror_proxy.admin.page import asking, handlers, live
+from mirror_proxy.admin.page import handlers, live
 from mirror_proxy.admin.server import AdminServer
 from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.config.model import Compare, Share
@@ -184,7 +184,7 @@ async def test_a_comparer_that_does_not_answer_is_waited_for_once_and_holds_no_p
         return Totals({("compared", "rest", "rest/v2"): 4_321, ("requests", "r", "v1", "200"): 99})
 
     compare(urls.proxy)
-    monkeypatch.setattr(asking, "_TIMEOUT_S", 0.01)
+    monkeypatch.setattr(live, "_ANSWER_S", 0.01)
     monkeypatch.setattr(Shop, "totals", hang)
     async with follow(client, urls.everything) as stream:
         assert "completed" in (await event(stream))["details"]
@@ -211,7 +211,7 @@ async def test_a_comparer_that_took_its_time_is_let_alone_for_many_times_that(
         return Totals()
 
     compare(urls.proxy)
-    monkeypatch.setattr(asking, "_REST", 1e9)
+    monkeypatch.setattr(live, "_REST", 1e9)
     monkeypatch.setattr(Shop, "totals", work)
     async with follow(client, urls.everything) as stream:
         await event(stream)

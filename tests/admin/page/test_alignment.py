@@ -7,7 +7,7 @@ from difflib import SequenceMatcher
 
 import pytest
 
-from mirror_proxy.admin.page.alignment import MOST_STEPS, Budget, Stretch, align
+from mirror_proxy.admin.page.alignment import MOST_STEPS, Segment, StepBudget, align
 
 DRAWS = random.Random(7)
 
@@ -16,7 +16,7 @@ def lines(kinds: int, count: int) -> list[str]:
     return [DRAWS.choice("abcdefghijklmnop"[:kinds]) for _ in range(count)]
 
 
-def covers(found: list[Stretch], left: list[str], right: list[str]) -> bool:
+def covers(found: list[Segment], left: list[str], right: list[str]) -> bool:
     """Tell whether stretches follow each other, end where the lists do, and are the same where they say so."""
     at = other = 0
     for part in found:
@@ -41,7 +41,7 @@ def covers(found: list[Stretch], left: list[str], right: list[str]) -> bool:
     ],
 )
 def test_what_both_have_is_found(left: str, right: str, same: list[str]) -> None:
-    found = list(align(left, right, Budget()))
+    found = list(align(left, right, StepBudget()))
     assert [left[part.start : part.end] for part in found if part.is_same] == same
     assert covers(found, list(left), list(right))
 
@@ -51,7 +51,7 @@ def test_lists_are_aligned_about_as_well_as_difflib_does(kinds: int) -> None:
     matched = best = 0
     for _ in range(100):
         left, right = lines(kinds, DRAWS.randrange(30)), lines(kinds, DRAWS.randrange(30))
-        budget = Budget()
+        budget = StepBudget()
         found = list(align(left, right, budget))
         assert covers(found, left, right)
         assert not budget.is_spent
@@ -63,14 +63,14 @@ def test_lists_are_aligned_about_as_well_as_difflib_does(kinds: int) -> None:
 
 def test_lines_that_stand_once_on_both_sides_keep_repetitive_ones_apart() -> None:
     left, right = ([line for n in range(300) for line in ("{", str(n), f"{n * by}x", "}")] for by in (2, 3))
-    budget = Budget()
+    budget = StepBudget()
     found = list(align(left, right, budget))
     assert covers(found, left, right)
     assert sum(part.end - part.start for part in found if part.is_same) >= 3 * 300 - 2
     assert MOST_STEPS - budget.steps < 10 * len(left)
 
 
-class Counted(Budget):
+class Counted(StepBudget):
     """A budget that counts how often it was asked."""
 
     asked = 0
@@ -100,7 +100,7 @@ def test_hostile_lists_take_no_more_steps_than_they_may(left: list[str], right: 
 
 
 def test_a_spent_budget_is_told_and_shared() -> None:
-    budget = Budget(10)
+    budget = StepBudget(10)
     assert [part.is_same for part in align("ababab", "bbabaa", budget)] == [False]
     assert budget.is_spent
-    assert next(part.is_same for part in align("same start", "same end", Budget(0)))
+    assert next(part.is_same for part in align("same start", "same end", StepBudget(0)))

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from mirror_proxy.admin.page import sides
-from mirror_proxy.admin.page.sides import Header, Line, Piece
+from mirror_proxy.admin.page.sides import Fragment, Header, Line
 from mirror_proxy.comparison.diff.example import Example, Fields, Side
 
 
@@ -17,7 +17,7 @@ def example(left: str, right: str, left_fields: Fields = (), right_fields: Field
 def texts(lines: tuple[Line, ...]) -> list[tuple[str | None, str | None]]:
     """Return both sides of each line, what is marked between brackets."""
 
-    def said(pieces: tuple[Piece, ...] | None) -> str | None:
+    def said(pieces: tuple[Fragment, ...] | None) -> str | None:
         if pieces is None:
             return None
         return "".join(f"[{piece.text}]" if piece.is_other else piece.text for piece in pieces)

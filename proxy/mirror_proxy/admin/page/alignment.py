@@ -1,9 +1,9 @@
-"""Alignment: which items of two lists belong together, found in a time that is bounded whatever they hold.
+"""Align two lists: find the items that belong together, in bounded time whatever the lists hold.
 
-What both begin and end with alike is paired first, then what stands exactly once on both sides, as far as it has the
-same order: most lines of two answers do. Between those, the longest run that both have is looked for, and what is
-before and after that in the same way, as `difflib` does. Where items repeat, looking for a run takes the product of how
-often each side has them, and there may be as many runs as items: beyond `MOST_STEPS` no more runs are looked for.
+A common start and end are paired first, then the items that both lists have exactly once, as far as their order is the
+same: most lines of two responses do. Between those, the longest common run is searched, then the parts before and after
+it in the same way, as `difflib` does. The search for a run of repeated items takes the product of their numbers in both
+lists, and there may be as many runs as items: after `MOST_STEPS` no more runs are searched.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ Run = tuple[int, int, int]
 
 
 @dataclass(slots=True)
-class Budget:
-    """What may still be looked at; several alignments may share it. `is_spent`: something was left out."""
+class StepBudget:
+    """The steps that are left; several alignments may share them. `is_spent`: something was left out."""
 
     steps: int = MOST_STEPS
     is_spent: bool = False
@@ -36,7 +36,7 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class Segment:
     """`left[start:end]` beside `right[other_start:other_end]`: alike item by item, or without anything in common."""
 
     is_same: bool
@@ -46,14 +46,14 @@ class Stretch:
     other_end: int
 
 
-def align(left: Sequence[str], right: Sequence[str], budget: Budget) -> Iterator[Stretch]:
-    """Yield stretches that cover both lists, in their order."""
+def align(left: Sequence[str], right: Sequence[str], budget: StepBudget) -> Iterator[Segment]:
+    """Yield segments that cover both lists, in order."""
     at = other_at = 0
     for one, other, size in _joined(_Runs(left, right, budget).all()):
         if at < one or other_at < other:
-            yield Stretch(False, at, one, other_at, other)
+            yield Segment(False, at, one, other_at, other)
         if size:
-            yield Stretch(True, one, one + size, other, other + size)
+            yield Segment(True, one, one + size, other, other + size)
         at, other_at = one + size, other + size
 
 
@@ -103,7 +103,7 @@ def _places(items: Sequence[str]) -> dict[str, list[int]]:
 class _Runs:
     """The runs that both lists have."""
 
-    def __init__(self, left: Sequence[str], right: Sequence[str], budget: Budget) -> None:
+    def __init__(self, left: Sequence[str], right: Sequence[str], budget: StepBudget) -> None:
         self._left = left
         self._right = right
         self._budget = budget

@@ -1,4 +1,4 @@
-"""Compared: how many answers differ, in which fields, whether that is noise, and what could not be compared."""
+"""The comparison panel: pairs that differ, in which fields, whether that is noise, and what was not compared."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from mirror_proxy.admin.page import outcomes
-from mirror_proxy.admin.page.moment import Moment, baselines
+from mirror_proxy.admin.page import details
+from mirror_proxy.admin.page.data import PageData, baselines
 from mirror_proxy.comparison.diff.totals import OTHER, Totals
 from mirror_proxy.comparison.report.fields import JudgedField, fields
 from mirror_proxy.comparison.report.figures import Figure, figures
 from mirror_proxy.comparison.report.notes import CAPPED, DROPPED
 
-#: So many fields are shown; those that matter come first.
+#: Fields that are shown, at most; those that matter come first.
 MOST_FIELDS = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """A field that was judged, and where examples of it are."""
+class FieldRow:
+    """A judged field, and the address of its examples."""
 
     field: JudgedField
     link: str
@@ -27,7 +27,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Pairs of which something, or everything, was not compared, and why."""
+    """Pairs that were not compared, or only in part, and why."""
 
     reason: str
     words: str
@@ -35,40 +35,41 @@ class Loss:
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
-    """What is known of differences; `is_on` False: nothing is compared."""
+class ComparisonPanel:
+    """All that was compared; `is_on` False: nothing is compared."""
 
     is_on: bool
-    trouble: str
+    problem: str
     pairs: int
     noise_pairs: int
     differing: int
     rate: Figure
-    rows: tuple[Row, ...]
+    rows: tuple[FieldRow, ...]
     more_fields: int
-    baselines: tuple[outcomes.Mirror, ...]
+    baselines: tuple[details.MirrorOutcomes, ...]
     capped: tuple[Loss, ...]
     dropped: tuple[Loss, ...]
 
 
-def of(moment: Moment) -> Compared:
-    """Return what is known of all mirrors."""
-    compare, totals = moment.loaded.config.settings.compare, moment.totals
+def of(data: PageData) -> ComparisonPanel:
+    """Return the panel, of the totals that the query selects."""
+    data = data.for_span()
+    compare, totals = data.loaded.config.settings.compare, data.totals
     found = fields(totals, compare.thresholds) if compare.is_on else []
-    known = baselines(moment.loaded.config)
+    known = baselines(data.loaded.config)
     capped: dict[str, int] = {}
     for (_, _, reason), count in totals.of("capped"):
         capped[reason] = capped.get(reason, 0) + count
-    return Compared(
+    return ComparisonPanel(
         compare.is_on,
-        moment.trouble,
+        data.problem,
         totals.count("compared"),
         totals.count("noise_compared"),
         totals.count("differing"),
         figures(totals if compare.is_on else Totals(), compare.thresholds)["diff_rate"],
-        tuple(Row(field, _link(field)) for field in found[:MOST_FIELDS]),
+        tuple(FieldRow(field, _link(field)) for field in found[:MOST_FIELDS]),
         max(0, len(found) - MOST_FIELDS),
-        tuple(row for row in outcomes.of(moment) if row.name in known),
+        tuple(row for row in details.outcomes(data) if row.name in known),
         tuple(_losses(capped, CAPPED)),
         tuple(_losses({reason: count for (reason,), count in totals.of("dropped")}, DROPPED)),
     )

@@ -1,23 +1,23 @@
-"""Controls: what can be set of mirrors and weights: what the file says, and what an operator made of that."""
+"""The controls panel: percents, pauses and weights, as the files have them and as operators have set them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from mirror_proxy.admin.interface import MirrorOverride, Row
-from mirror_proxy.admin.page import ramping
-from mirror_proxy.admin.page.moment import Moment
+from mirror_proxy.admin.page import ramps
+from mirror_proxy.admin.page.data import PageData
 from mirror_proxy.config.model import MirrorPolicy
 from mirror_proxy.overrides import ALL_MIRRORS
 
-#: So many mirrors, and so many routes, can be steered from one page; a reader finds others by their names.
+#: Mirrors, and routes, of one page, at most; a reader finds others by their names.
 MOST = 40
 _NOTHING = MirrorOverride()
 
 
 @dataclass(frozen=True, slots=True)
-class Mirror:
-    """A mirror as it may be steered. Percents are from 0 to 100; `left_s` None: what was set stays."""
+class MirrorRow:
+    """The controls of a mirror. Percents are from 0 to 100; `left_s` None: the override does not expire."""
 
     name: str
     route: str
@@ -34,21 +34,21 @@ class Mirror:
 
 
 @dataclass(frozen=True, slots=True)
-class Controls:
-    """The mirrors, the routes that share requests out, and whether the kill switch is on; `more` are not shown."""
+class ControlsPanel:
+    """Mirrors, routes with weights, and whether all mirrors are paused; `more` rows are not shown."""
 
-    mirrors: tuple[Mirror, ...]
+    mirrors: tuple[MirrorRow, ...]
     routes: tuple[Row, ...]
     is_all_paused: bool
     left_s: float | None
     more: int
 
 
-def of(moment: Moment) -> Controls:
-    """Return what can be steered; a mirror that stands in several places of a route stands here once."""
-    live = {row.get("name"): row for row in moment.snapshot.mirrors}
-    mirror_override = moment.mirror_override
-    ramped = {ramp.name for ramp in ramping.of(moment) if ramp.kind == "mirror" and not ramp.is_over}
+def of(data: PageData) -> ControlsPanel:
+    """Return the panel; a mirror that a route has several times has one row."""
+    live = {row.get("name"): row for row in data.snapshot.mirrors}
+    mirror_override = data.mirror_override
+    ramped = {ramp.name for ramp in ramps.of(data) if ramp.kind == "mirror" and not ramp.is_over}
     mirrors = {
         policy.name: _mirror(
             route,
@@ -57,15 +57,15 @@ def of(moment: Moment) -> Controls:
             live.get(policy.name, {}),
             is_ramped=policy.name in ramped,
         )
-        for route, policy in moment.mirrors()
+        for route, policy in data.mirrors()
     }
     shared = {
         name: row
-        for row in moment.routes
-        if len(_destinations(row)) > 1 and moment.finds(name := str(row["name"]))
+        for row in data.routes
+        if len(_destinations(row)) > 1 and data.matches(name := str(row["name"]))
     }
-    all_mirrors = moment.mirror_override.get(ALL_MIRRORS, _NOTHING)
-    return Controls(
+    all_mirrors = data.mirror_override.get(ALL_MIRRORS, _NOTHING)
+    return ControlsPanel(
         tuple(mirrors.values())[:MOST],
         tuple(shared.values())[:MOST],
         all_mirrors.paused,
@@ -76,8 +76,8 @@ def of(moment: Moment) -> Controls:
 
 def _mirror(
     route: str, policy: MirrorPolicy, mirror_override: MirrorOverride, row: Row, *, is_ramped: bool
-) -> Mirror:
-    return Mirror(
+) -> MirrorRow:
+    return MirrorRow(
         policy.name,
         route,
         policy.cluster,

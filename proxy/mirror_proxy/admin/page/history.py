@@ -1,4 +1,4 @@
-"""History: the last minutes of traffic, a point a second while somebody looks; what the page's curves are drawn of."""
+"""The last minutes of traffic, a point a second while a page is open; the page's curves are drawn of these."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class Rate:
+class TrafficRate:
     """What was counted per second between two points; `start` and `end` are their times."""
 
     start: float
@@ -96,12 +96,12 @@ def point_of(time: float, totals: Totals, baselines: Collection[str]) -> Point:
     return Point(time, requests, errors, copies, failures)
 
 
-def rates(points: tuple[Point, ...]) -> tuple[Rate, ...]:
+def rates(points: tuple[Point, ...]) -> tuple[TrafficRate, ...]:
     """Return the rates between each point and the next; counts that fell back (another proxy's) give 0."""
     return tuple(_rate(one, other) for one, other in pairwise(points) if other.time > one.time)
 
 
-def recent(points: tuple[Point, ...], seconds: float) -> Rate | None:
+def recent(points: tuple[Point, ...], seconds: float) -> TrafficRate | None:
     """Return the rate of the last `seconds`, or of what there is of them; None: there are no two points yet."""
     if len(points) < 2:
         return None
@@ -110,13 +110,13 @@ def recent(points: tuple[Point, ...], seconds: float) -> Rate | None:
     return _rate(first, last) if last.time > first.time else None
 
 
-def _rate(one: Point, other: Point) -> Rate:
+def _rate(one: Point, other: Point) -> TrafficRate:
     span = other.time - one.time
 
     def per_second(before: int, after: int) -> float:
         return max(0, after - before) / span
 
-    return Rate(
+    return TrafficRate(
         one.time,
         other.time,
         per_second(one.requests, other.requests),

@@ -1,4 +1,4 @@
-"""Sides: two answers laid side by side, line by line, with what is not the same in them marked."""
+"""Two responses side by side, line by line, with the parts that differ marked."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from mirror_proxy.admin.page.alignment import Budget, align
+from mirror_proxy.admin.page.alignment import StepBudget, align
 from mirror_proxy.comparison.diff.example import Example, Fields
 
 #: Longer bodies are shown as they are, line beside line.
@@ -16,8 +16,8 @@ _MOST_INDENT = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """A piece of a line; `is_other`: the other side has something else there."""
+class Fragment:
+    """A part of a line; `is_other`: the other side has something else there."""
 
     text: str
     is_other: bool = False
@@ -27,8 +27,8 @@ class Piece:
 class Line:
     """The same line of both sides; None: that side has no such line. Numbers begin at 1."""
 
-    left: tuple[Piece, ...] | None
-    right: tuple[Piece, ...] | None
+    left: tuple[Fragment, ...] | None
+    right: tuple[Fragment, ...] | None
     left_number: int | None
     right_number: int | None
 
@@ -64,7 +64,7 @@ def of(example: Example) -> Sides:
     """Lay the answers of `example` side by side; takes up to a fifth of a second for long ones."""
     left, right = (_lines(side.body) for side in (example.primary, example.shadow))
     is_aligned = len(left) <= MOST_LINES and len(right) <= MOST_LINES
-    budget = Budget()
+    budget = StepBudget()
     lines = tuple(_aligned(left, right, budget) if is_aligned else _thread(left, right, 0, 0))
     headers = tuple(_headers(example.primary.fields, example.shadow.fields))
     return Sides(headers, lines, is_aligned, budget.is_spent)
@@ -94,7 +94,7 @@ def _lines(body: str) -> list[str]:
     return (laid_out if len(laid_out) <= _MOST_INDENT * len(body) + 1000 else body).splitlines()
 
 
-def _aligned(left: list[str], right: list[str], budget: Budget) -> Iterator[Line]:
+def _aligned(left: list[str], right: list[str], budget: StepBudget) -> Iterator[Line]:
     for part in align(left, right, budget):
         mine, theirs = left[part.start : part.end], right[part.other_start : part.other_end]
         if part.is_same or not mine or not theirs:
@@ -104,7 +104,7 @@ def _aligned(left: list[str], right: list[str], budget: Budget) -> Iterator[Line
 
 
 def _by_member(
-    left: list[str], right: list[str], before: int, other_before: int, budget: Budget
+    left: list[str], right: list[str], before: int, other_before: int, budget: StepBudget
 ) -> Iterator[Line]:
     """Yield lines that are not the same, a member of an object beside the one of that name."""
     mine, theirs = ([line.partition('": ')[0] for line in side] for side in (left, right))
@@ -121,24 +121,24 @@ def _thread(left: list[str], right: list[str], before: int, other_before: int) -
     """Yield line beside line; the numbers of those before are given."""
     for i, (one, other) in enumerate(zip_longest(left, right), 1):
         if one is None:
-            yield Line(None, (Piece(other, is_other=True),), None, other_before + i)
+            yield Line(None, (Fragment(other, is_other=True),), None, other_before + i)
         elif other is None:
-            yield Line((Piece(one, is_other=True),), None, before + i, None)
+            yield Line((Fragment(one, is_other=True),), None, before + i, None)
         else:
             yield Line(*_marked(one, other), before + i, other_before + i)
 
 
-def _marked(one: str, other: str) -> tuple[tuple[Piece, ...], tuple[Piece, ...]]:
+def _marked(one: str, other: str) -> tuple[tuple[Fragment, ...], tuple[Fragment, ...]]:
     """Cut two lines into what they begin with alike, what differs, and what they end with alike."""
     if one == other:
-        return (Piece(one),), (Piece(other),)
+        return (Fragment(one),), (Fragment(other),)
     most = min(len(one), len(other))
     head = next((i for i in range(most) if one[i] != other[i]), most)
     tail = next((i for i in range(most - head) if one[-1 - i] != other[-1 - i]), most - head)
     return _cut(one, head, tail), _cut(other, head, tail)
 
 
-def _cut(text: str, head: int, tail: int) -> tuple[Piece, ...]:
+def _cut(text: str, head: int, tail: int) -> tuple[Fragment, ...]:
     end = len(text) - tail
-    pieces = (Piece(text[:head]), Piece(text[head:end], is_other=True), Piece(text[end:]))
+    pieces = (Fragment(text[:head]), Fragment(text[head:end], is_other=True), Fragment(text[end:]))
     return tuple(piece for piece in pieces if piece.text or piece.is_other)

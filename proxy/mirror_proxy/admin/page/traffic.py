@@ -1,22 +1,22 @@
-"""Traffic: what flows at present, and how it did over the last minutes, as numbers and as curves."""
+"""The traffic panel: requests and shadows per second, now and over the last minutes, as numbers and curves."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from mirror_proxy.admin.page import history
-from mirror_proxy.admin.page.history import SPAN_S, Rate
-from mirror_proxy.admin.page.moment import Moment
+from mirror_proxy.admin.page.data import PageData
+from mirror_proxy.admin.page.history import SPAN_S, TrafficRate
 
 WIDTH, HEIGHT = 600, 120
 _RECENT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Traffic:
+class TrafficPanel:
     """Rates per second (None: not known yet), and points of polylines in `WIDTH` x `HEIGHT`; `top` is their scale."""
 
-    recent: Rate | None
+    recent: TrafficRate | None
     requests: int
     copies: int
     top: float
@@ -25,13 +25,13 @@ class Traffic:
     span_s: float
 
 
-def of(moment: Moment) -> Traffic:
-    """Return it as of the newest point."""
-    found = history.rates(moment.points)
+def of(data: PageData) -> TrafficPanel:
+    """Return the panel as of the newest point."""
+    found = history.rates(data.points)
     top = _round_up(max((max(rate.requests, rate.copies) for rate in found), default=0.0))
-    newest = moment.points[-1]
-    return Traffic(
-        history.recent(moment.points, _RECENT_S),
+    newest = data.points[-1]
+    return TrafficPanel(
+        history.recent(data.points, _RECENT_S),
         newest.requests,
         newest.copies,
         top,
@@ -41,7 +41,7 @@ def of(moment: Moment) -> Traffic:
     )
 
 
-def _curve(values: list[tuple[Rate, float]], end: float, top: float) -> str:
+def _curve(values: list[tuple[TrafficRate, float]], end: float, top: float) -> str:
     """Draw heights over the middle of the time they were counted in; the right edge is `end`."""
     return " ".join(
         f"{max(0.0, WIDTH - (end - (rate.start + rate.end) / 2) / SPAN_S * WIDTH):.1f},"

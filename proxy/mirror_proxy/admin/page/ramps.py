@@ -1,4 +1,4 @@
-"""Ramping: ramps as people read them: where each is, what it is judged by, and what it has done."""
+"""The ramps panel: the step of each ramp, its guards, and the end of its log."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mirror_proxy.admin.interface import Row
-from mirror_proxy.admin.page.moment import Moment
+from mirror_proxy.admin.page.data import PageData
 
 _MOST_EVENTS = 6
 _OVER = frozenset({"finished", "rolled back", "ended"})
@@ -21,8 +21,8 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Guard:
-    """A limit, whether it is `ok`, `broken` or `undecided`, and why."""
+class GuardRow:
+    """A limit, its outcome (`ok`, `broken` or `undecided`), and the reason."""
 
     limit: str
     outcome: str
@@ -30,7 +30,7 @@ class Guard:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class LogLine:
     """A line of the log; `time` is in seconds since the epoch."""
 
     time: float
@@ -38,7 +38,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Ramp:
+class RampRow:
     """A ramp of a `kind` of target, `mirror` or `route`, called `name`; `destination` is a route's."""
 
     kind: str
@@ -48,25 +48,25 @@ class Ramp:
     steps: tuple[Step, ...]
     next_in_s: float | None
     waits_for: str
-    guards: tuple[Guard, ...]
-    events: tuple[Event, ...]
+    guards: tuple[GuardRow, ...]
+    events: tuple[LogLine, ...]
 
     @property
     def is_over(self) -> bool:
-        """Tell whether it moves nothing any more."""
+        """Whether the ramp changes nothing any more."""
         return self.state in _OVER
 
 
-def of(moment: Moment) -> tuple[Ramp, ...]:
-    """Return those that are under way, and those that are over, the newest first."""
-    found = [_ramp(row) for row in reversed(moment.ramps)]
+def of(data: PageData) -> tuple[RampRow, ...]:
+    """Return the ramps that are under way, then those that are over, each the newest first."""
+    found = [_ramp(row) for row in reversed(data.ramps)]
     return tuple(sorted(found, key=lambda ramp: ramp.is_over))
 
 
-def _ramp(row: Row) -> Ramp:
+def _ramp(row: Row) -> RampRow:
     kind = "mirror" if "mirror" in row else "route"
     next_in_s = row.get("next_in_s")
-    return Ramp(
+    return RampRow(
         kind,
         str(row[kind]),
         str(row.get("destination", "")),
@@ -74,8 +74,10 @@ def _ramp(row: Row) -> Ramp:
         tuple(_steps(row)),
         float(next_in_s) if isinstance(next_in_s, int | float) else None,
         str(row.get("waits_for", "")),
-        tuple(Guard(str(one["limit"]), str(one["outcome"]), str(one["why"])) for one in _rows(row, "guards")),
-        tuple(Event(_number(one["time"]), str(one["text"])) for one in _rows(row, "log")[-_MOST_EVENTS:]),
+        tuple(
+            GuardRow(str(one["limit"]), str(one["outcome"]), str(one["why"])) for one in _rows(row, "guards")
+        ),
+        tuple(LogLine(_number(one["time"]), str(one["text"])) for one in _rows(row, "log")[-_MOST_EVENTS:]),
     )
 
 

@@ -1,4 +1,4 @@
-"""Moments of a proxy whose figures are known."""
+"""Page data of a proxy whose counts are known."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from mirror_proxy.admin.interface import LoadedConfig, ProxySnapshot
+from mirror_proxy.admin.page.data import PageData
 from mirror_proxy.admin.page.history import Point
-from mirror_proxy.admin.page.moment import Moment
 from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.config.model import (
     Address,
@@ -33,9 +33,9 @@ def config(*mirrors: MirrorPolicy, route: str = "shop") -> Config:
     )
 
 
-def moment(counts: dict[tuple[str, ...], int], **changes: Any) -> Moment:
-    """Build a moment at which this had been counted, of a route `shop` with a mirror `shop/v2`."""
-    made = Moment(
+def page_data(counts: dict[tuple[str, ...], int], **changes: Any) -> PageData:
+    """Build the data of a page when this has been counted, of a route `shop` with a mirror `shop/v2`."""
+    made = PageData(
         time=1_700_000_000.0,
         state="LIVE",
         info={"version": "1.2.3", "uptime_s": 60.0},

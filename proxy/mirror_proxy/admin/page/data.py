@@ -1,4 +1,4 @@
-"""A moment: all that is looked at of the proxy at one time, to make the page of."""
+"""The data of a page: all that is read of the proxy at one time, and what the reader selects of it."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from mirror_proxy.config.model import Config, MirrorPolicy
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a reader asks of the page: mirrors and routes with `find` in their names; figures of late, or of always."""
+class PageQuery:
+    """What a reader selects: mirrors and routes with `find` in their names, and recent figures or all."""
 
     find: str = ""
     is_recent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
-    """What had been counted `age_s` before a moment."""
+class EarlierTotals:
+    """The totals of `age_s` ago."""
 
     age_s: float
     totals: Totals
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
-    """`time` is in seconds since the epoch; `totals` is since the proxy's start.
+class PageData:
+    """`time` is in seconds since the epoch; `totals` are since the proxy's start.
 
-    `mirror_override` has what was set live of each mirror and of `ALL_MIRRORS`. `trouble` says in one line why there is
-    nothing of the comparison, where answers are compared. `past` None: nobody has looked before.
+    `mirror_override` has the overrides of each mirror and of `ALL_MIRRORS`. `problem` says in one line why the
+    comparer's totals are missing or old. `earlier` None: the page was not open before.
     """
 
     time: float
@@ -54,52 +54,52 @@ class Moment:
     mirror_override: Mapping[str, MirrorOverride]
     ramps: tuple[Row, ...]
     points: tuple[Point, ...]
-    trouble: str = ""
-    past: Past | None = None
-    wanted: Wanted = Wanted()
+    problem: str = ""
+    earlier: EarlierTotals | None = None
+    query: PageQuery = PageQuery()
 
     @property
     def uptime_s(self) -> float:
-        """For how long the proxy runs."""
+        """Time since the proxy's start."""
         uptime = self.info.get("uptime_s")
         return float(uptime) if isinstance(uptime, int | float) else 0.0
 
-    def of_late(self) -> Moment:
-        """Return this moment with what was counted of late only, where that is wanted and known."""
-        if not self.wanted.is_recent or self.past is None:
+    def for_span(self) -> PageData:
+        """Return this data with the totals of the last minutes only, if the query selects those and they are known."""
+        if not self.query.is_recent or self.earlier is None:
             return self
-        since = self.totals - self.past.totals
+        since = self.totals - self.earlier.totals
         return replace(self, totals=Totals({key: count for key, count in since.counts.items() if count > 0}))
 
     @property
     def shedding(self) -> int:
-        """How many workers mirror nothing because they are late."""
+        """Number of workers that mirror nothing because their loop is late."""
         found = self.snapshot.report.get("workers_shedding", {}).values()
         return sum(int(value) for value in found if isinstance(value, int | float))
 
-    def about(self, names: AbstractSet[str]) -> Moment:
-        """Return this moment with the counts of these routes and mirrors only: all of thousands take their time."""
-        past = None if self.past is None else replace(self.past, totals=_about(self.past.totals, names))
-        return replace(self, totals=_about(self.totals, names), past=past)
+    def only(self, names: AbstractSet[str]) -> PageData:
+        """Return this data with the totals of these routes and mirrors only: those of thousands are slow to read."""
+        earlier = self.earlier and replace(self.earlier, totals=_only(self.earlier.totals, names))
+        return replace(self, totals=_only(self.totals, names), earlier=earlier)
 
     def mirrors(self) -> Iterator[tuple[str, MirrorPolicy]]:
-        """Yield each mirror that is looked for, with its route's name; baselines of noise are none."""
+        """Yield each mirror that the query selects, with the name of its route; baselines are no mirrors."""
         for route in self.loaded.config.routes():
             for mirror in route.mirrors:
-                if not mirror.is_baseline and (self.finds(mirror.name) or self.finds(route.name)):
+                if not mirror.is_baseline and (self.matches(mirror.name) or self.matches(route.name)):
                     yield route.name, mirror
 
-    def finds(self, name: str) -> bool:
-        """Tell whether what has this name is looked for."""
-        return self.wanted.find.casefold() in name.casefold()
+    def matches(self, name: str) -> bool:
+        """Return whether the query selects this name."""
+        return self.query.find.casefold() in name.casefold()
 
 
-def _about(totals: Totals, names: AbstractSet[str]) -> Totals:
+def _only(totals: Totals, names: AbstractSet[str]) -> Totals:
     return Totals({key: count for key, count in totals.counts.items() if not names.isdisjoint(key[1:3])})
 
 
 def baselines(config: Config) -> frozenset[str]:
-    """Return the names of all that is asked only to know noise by."""
+    """Return the names of all baselines."""
     return frozenset(
         mirror.name for route in config.routes() for mirror in route.mirrors if mirror.is_baseline
     )

@@ -7,22 +7,22 @@ from dataclasses import replace
 import pytest
 
 from mirror_proxy.admin.interface import MirrorOverride
-from mirror_proxy.admin.page import compared, controls, latency, outcomes, ramping, statuses, traffic
+from mirror_proxy.admin.page import compared, controls, details, ramps, traffic
+from mirror_proxy.admin.page.data import EarlierTotals, PageQuery
 from mirror_proxy.admin.page.history import Point
-from mirror_proxy.admin.page.moment import Past, Wanted
 from mirror_proxy.comparison.diff.totals import OTHER, Totals
 from mirror_proxy.config.model import MirrorPolicy, Settings
 from mirror_proxy.overrides import ALL_MIRRORS
 from mirror_proxy.telemetry.metrics import Report
 from mirror_proxy.telemetry.outcome import OUTCOMES
-from tests.admin.page.moments import config, moment
+from tests.admin.page.page_data import config, page_data
 
 Counts = dict[tuple[str, ...], int]
 
 
 def test_every_outcome_has_its_words_and_kind() -> None:
-    assert set(outcomes.WORDS) == set(OUTCOMES)
-    assert {kind for kind, _ in outcomes.WORDS.values()} == set(outcomes.KINDS)
+    assert set(details.DESCRIPTIONS) == set(OUTCOMES)
+    assert {kind for kind, _ in details.DESCRIPTIONS.values()} == set(details.KINDS)
 
 
 def test_outcomes_stand_by_how_often_they_came_and_their_bar_is_full() -> None:
@@ -32,7 +32,7 @@ def test_outcomes_stand_by_how_often_they_came_and_their_bar_is_full() -> None:
         ("outcome", "other", "shop/v2", "completed"): 20,
         ("outcome", "shop", "shop/v2", "timeout"): 20,
     }
-    [row] = outcomes.of(moment(counts))
+    [row] = details.outcomes(page_data(counts))
     assert row.requests == 200
     assert [(one.name, one.count, one.share) for one in row.outcomes] == [
         ("not_sampled", 100, 0.5),
@@ -52,7 +52,7 @@ def test_statuses_pair_up_and_those_that_differ_are_counted() -> None:
         ("status_pair", "shop/v2", "200", "500"): 101,
         ("status_pair", "shop/v2", "404", "200"): 10,
     }
-    [matrix] = statuses.of(moment(counts))
+    [matrix] = details.statuses(page_data(counts))
     assert (matrix.pairs, matrix.differing, matrix.columns) == (10_000, 111, ("200", "500"))
     rows = {
         primary: [(cell.count, cell.is_same, cell.weight) for cell in cells] for primary, cells in matrix.rows
@@ -65,8 +65,8 @@ def test_statuses_pair_up_and_those_that_differ_are_counted() -> None:
 
 def test_many_statuses_do_not_make_a_table_that_nobody_reads() -> None:
     counts: Counts = {("status_pair", "shop/v2", "200", str(code)): 600 - code for code in range(400, 440)}
-    [matrix] = statuses.of(moment(counts))
-    assert (len(matrix.columns), matrix.columns[-1]) == (statuses.MOST + 1, OTHER)
+    [matrix] = details.statuses(page_data(counts))
+    assert (len(matrix.columns), matrix.columns[-1]) == (details.MOST_STATUSES + 1, OTHER)
     assert [sum(cell.count for cell in cells) for _, cells in matrix.rows] == [matrix.pairs]
 
 
@@ -79,7 +79,7 @@ def test_latencies_of_both_sides_stand_beside_each_other() -> None:
         ("outcome", "shop", "shop/v2", "completed"): 20,
         ("delta", "shop/v2", "40"): 20,
     }
-    found = latency.of(moment(counts), "shop/v2", "shop")
+    found = details.latency(page_data(counts), "shop/v2", "shop")
     assert (found.primary_answers, found.mirror_answers, found.pairs) == (100, 20, 20)
     p50 = found.percentiles[0]
     assert p50.name == "p50"
@@ -95,19 +95,19 @@ def test_latencies_of_both_sides_stand_beside_each_other() -> None:
 
 
 def test_answers_beyond_all_bounds_have_a_bar() -> None:
-    found = latency.of(moment({("mirror_duration", "shop/v2", "14"): 3}), "shop/v2", "shop")
+    found = details.latency(page_data({("mirror_duration", "shop/v2", "14"): 3}), "shop/v2", "shop")
     assert [(bar.most_s, bar.mirror) for bar in found.bars] == [(None, 3)]
 
 
 def test_of_nothing_there_are_neither_percentiles_nor_bars() -> None:
-    found = latency.of(moment({}), "shop/v2", "shop")
+    found = details.latency(page_data({}), "shop/v2", "shop")
     assert found.bars == ()
     assert {one.primary_s for one in found.percentiles} == {None}
 
 
 def test_a_curve_ends_at_the_right_edge_and_its_scale_is_round() -> None:
     points = tuple(Point(float(second), second * 30, 0, second * 3, 0) for second in range(11))
-    found = traffic.of(moment({}, points=points))
+    found = traffic.of(page_data({}, points=points))
     assert found.recent is not None
     assert (found.recent.requests, found.top, found.requests, found.copies) == (30.0, 50.0, 300, 30)
     assert found.request_curve.split()[-1] == "599.0,48.0"
@@ -115,7 +115,7 @@ def test_a_curve_ends_at_the_right_edge_and_its_scale_is_round() -> None:
 
 
 def test_where_nothing_flows_the_curve_lies_on_the_ground() -> None:
-    found = traffic.of(moment({}, points=(Point(0.0, 5, 0, 0, 0), Point(1.0, 5, 0, 0, 0))))
+    found = traffic.of(page_data({}, points=(Point(0.0, 5, 0, 0, 0), Point(1.0, 5, 0, 0, 0))))
     assert found.top == 1.0
     assert found.request_curve == "599.0,120.0"
 
@@ -125,7 +125,7 @@ def test_a_mirror_stands_with_the_file_s_percent_and_what_was_made_of_it() -> No
         "shop/v2": MirrorOverride(percent=50.0, paused=True, left_s=9.0),
         ALL_MIRRORS: MirrorOverride(),
     }
-    found = controls.of(moment({}, mirror_override=mirror_override))
+    found = controls.of(page_data({}, mirror_override=mirror_override))
     [mirror] = found.mirrors
     assert (mirror.percent, mirror.file_percent, mirror.is_set) == (50.0, 10.0, True)
     assert (mirror.is_paused, mirror.left_s, mirror.in_flight) == (True, 9.0, 2)
@@ -133,18 +133,18 @@ def test_a_mirror_stands_with_the_file_s_percent_and_what_was_made_of_it() -> No
 
 
 def test_what_only_serves_to_know_noise_is_no_mirror_to_steer() -> None:
-    loaded = replace(moment({}).loaded, config=config(MirrorPolicy("shop/repeat", "c", role="repeat")))
-    assert controls.of(moment({}, loaded=loaded)).mirrors == ()
+    loaded = replace(page_data({}).loaded, config=config(MirrorPolicy("shop/repeat", "c", role="repeat")))
+    assert controls.of(page_data({}, loaded=loaded)).mirrors == ()
 
 
 def test_of_very_many_mirrors_some_are_shown_and_the_others_found_by_name() -> None:
     many = config(*(MirrorPolicy(f"shop/v{number}", "c") for number in range(100)))
-    loaded = replace(moment({}).loaded, config=many)
-    found = controls.of(moment({}, loaded=loaded))
+    loaded = replace(page_data({}).loaded, config=many)
+    found = controls.of(page_data({}, loaded=loaded))
     assert (len(found.mirrors), found.more) == (controls.MOST, 100 - controls.MOST)
-    narrowed = controls.of(moment({}, loaded=loaded, wanted=Wanted("V7")))
+    narrowed = controls.of(page_data({}, loaded=loaded, query=PageQuery("V7")))
     assert [mirror.name for mirror in narrowed.mirrors] == ["shop/v7", *(f"shop/v7{n}" for n in range(10))]
-    assert len(controls.of(moment({}, loaded=loaded, wanted=Wanted("SHOP"))).mirrors) == controls.MOST
+    assert len(controls.of(page_data({}, loaded=loaded, query=PageQuery("SHOP"))).mirrors) == controls.MOST
 
 
 def test_fields_are_judged_and_lead_to_their_examples() -> None:
@@ -160,7 +160,7 @@ def test_fields_are_judged_and_lead_to_their_examples() -> None:
         ("capped", "shop", "shop/v2", "bomb"): 2,
         ("capped", "shop", "shop/v3", "bomb"): 1,
     }
-    found = compared.of(moment(counts))
+    found = compared.of(page_data(counts))
     assert [(row.field.path, row.field.judgement.verdict) for row in found.rows] == [
         ("$.a b[]", "reported"),
         (OTHER, "unsure"),
@@ -178,7 +178,7 @@ def test_of_very_many_fields_those_that_matter_are_shown() -> None:
         ("compared", "shop", "shop/v2"): 1_000,
         **{("field", "shop", "shop/v2", f"$.f{number}", "value"): number + 1 for number in range(100)},
     }
-    found = compared.of(moment(counts))
+    found = compared.of(page_data(counts))
     assert (len(found.rows), found.more_fields) == (compared.MOST_FIELDS, 60)
     assert found.rows[0].field.path == "$.f99"
 
@@ -193,7 +193,7 @@ def test_a_ramp_shows_its_steps_and_the_last_lines_of_its_log() -> None:
     over = {**under_way, "mirror": "shop/v3", "state": "finished", "next_in_s": None}
     canary = {**under_way, "route": "shop", "destination": "v2", "state": "held", "step": 0}
     del canary["mirror"]
-    first, second, third = ramping.of(moment({}, ramps=(under_way, over, canary)))
+    first, second, third = ramps.of(page_data({}, ramps=(under_way, over, canary)))
     assert (first.kind, first.name, first.destination, first.state) == ("route", "shop", "v2", "held")
     assert [step.place for step in first.steps] == ["ahead"] * 3
     assert [(step.percent, step.place) for step in second.steps] == [
@@ -207,27 +207,27 @@ def test_a_ramp_shows_its_steps_and_the_last_lines_of_its_log() -> None:
 
 
 def test_where_nothing_is_compared_nothing_is_judged() -> None:
-    now = moment({("field", "shop", "shop/v2", "$.a", "value"): 1, ("compared", "shop", "shop/v2"): 1})
+    now = page_data({("field", "shop", "shop/v2", "$.a", "value"): 1, ("compared", "shop", "shop/v2"): 1})
     off = replace(now.loaded.config, settings=Settings())
     found = compared.of(replace(now, loaded=replace(now.loaded, config=off)))
     assert (found.is_on, found.rows, found.rate.value) == (False, (), None)
 
 
 def test_what_is_asked_to_know_noise_by_stands_with_what_became_of_that() -> None:
-    loaded = replace(moment({}).loaded, config=config(MirrorPolicy("shop/repeat", "c", role="repeat")))
+    loaded = replace(page_data({}).loaded, config=config(MirrorPolicy("shop/repeat", "c", role="repeat")))
     counts: Counts = {
         ("outcome", "shop", "shop/repeat", "completed"): 3,
         ("outcome", "shop", "shop/repeat", "not_sampled"): 7,
         ("outcome", "shop", "shop/v2", "completed"): 7,
     }
-    [row] = compared.of(moment(counts, loaded=loaded)).baselines
+    [row] = compared.of(page_data(counts, loaded=loaded)).baselines
     assert (row.name, row.requests) == ("shop/repeat", 10)
 
 
 def test_a_mirror_that_a_ramp_moves_says_so_until_that_is_over() -> None:
     for state, is_ramped in (("running", True), ("held", True), ("finished", False)):
-        ramps = ({"mirror": "shop/v2", "state": state},)
-        [mirror] = controls.of(moment({}, ramps=ramps)).mirrors
+        under_way = ({"mirror": "shop/v2", "state": state},)
+        [mirror] = controls.of(page_data({}, ramps=under_way)).mirrors
         assert mirror.is_ramped is is_ramped
 
 
@@ -238,14 +238,14 @@ def test_of_thousands_of_routes_only_what_is_asked_about_is_looked_through() -> 
         ("duration", "other", "v1", "3"): 4,
         ("dropped", "pipe_full"): 8,
     }
-    past = Past(60.0, Totals({("duration", "other", "v1", "3"): 3}))
-    found = moment(counts, past=past).about({"shop", "shop/v2"})
+    earlier = EarlierTotals(60.0, Totals({("duration", "other", "v1", "3"): 3}))
+    found = page_data(counts, earlier=earlier).only({"shop", "shop/v2"})
     assert sorted(found.totals.counts.values()) == [1, 2]
-    assert found.past == Past(60.0, Totals())
+    assert found.earlier == EarlierTotals(60.0, Totals())
 
 
 def test_workers_that_shed_are_counted() -> None:
-    now = moment({})
+    now = page_data({})
     assert now.shedding == 0
     report: Report = {"workers_shedding": {(): 2.0}}
     assert replace(now, snapshot=replace(now.snapshot, report=report)).shedding == 2
@@ -253,9 +253,9 @@ def test_workers_that_shed_are_counted() -> None:
 
 def test_figures_of_late_leave_out_what_was_counted_before() -> None:
     key, other = ("outcome", "shop", "shop/v2", "completed"), ("outcome", "shop", "shop/v2", "reset")
-    past = Past(300.0, Totals({key: 60, other: 5, ("compared", "shop", "shop/v2"): 9}))
-    now = moment({key: 100, other: 5}, past=past)
-    assert now.of_late().totals == now.totals, "nobody asked for that"
-    assert replace(now, wanted=Wanted(is_recent=True)).of_late().totals == Totals({key: 40})
-    first = moment({key: 100}, wanted=Wanted(is_recent=True))
-    assert first.of_late().totals == first.totals
+    earlier = EarlierTotals(300.0, Totals({key: 60, other: 5, ("compared", "shop", "shop/v2"): 9}))
+    now = page_data({key: 100, other: 5}, earlier=earlier)
+    assert now.for_span().totals == now.totals, "nobody asked for that"
+    assert replace(now, query=PageQuery(is_recent=True)).for_span().totals == Totals({key: 40})
+    first = page_data({key: 100}, query=PageQuery(is_recent=True))
+    assert first.for_span().totals == first.totals
