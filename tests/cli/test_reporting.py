@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
+from mirror_proxy.cli.report_sources import SourceError, between
 from mirror_proxy.cli.reporting import Progress, settled, wait, with_retries
-from mirror_proxy.cli.sources import SourceError, between
 from mirror_proxy.comparison.diff.totals import Key, Totals
 from mirror_proxy.comparison.report.report import ReportData
 from mirror_proxy.config.model import Thresholds

@@ -96,7 +96,7 @@ ROUTES = {
 def test_what_can_be_said_loads_as_before(load: Load, reload: Reload, routes: str) -> None:
     loaded = load(HEAD + routes.strip("\n"))
     translation = gateway_api.documents(loaded, STRICT)
-    assert translation.unsaid == []
+    assert translation.untranslated == []
     assert plain_routing(reload(translation.documents).config) == plain_routing(loaded.config)
 
 
@@ -126,7 +126,7 @@ LEFT_OUT = "a match is left out"
 )
 def test_a_match_without_a_word_is_left_out(load: Load, fields: str, told: str) -> None:
     translation = gateway_api.documents(load(f"{HEAD}  - {{name: a, {fields}, {TO_V1}}}\n"), STRICT)
-    assert translation.unsaid == [f"a: {told}"]
+    assert translation.untranslated == [f"a: {told}"]
     assert rules_of(translation) == []
 
 
@@ -169,7 +169,7 @@ def test_a_match_that_means_a_little_else_is_told(load: Load, match: str, writte
     translation = gateway_api.documents(
         load(f"{HEAD}  - {{name: a, match: [{{{match}}}], {TO_V1}}}\n"), STRICT
     )
-    assert translation.unsaid == [f"a: {told}"]
+    assert translation.untranslated == [f"a: {told}"]
     assert [rule["matches"] for rule in rules_of(translation)] == [[written]]
 
 
@@ -213,7 +213,7 @@ def test_a_match_that_means_a_little_else_is_told(load: Load, match: str, writte
 )
 def test_an_action_without_a_word_is_told(load: Load, fields: str, told: str) -> None:
     translation = gateway_api.documents(load(f"{HEAD}  - {{name: a, {fields}}}\n"), STRICT)
-    assert told in [line.removeprefix("a: ") for line in translation.unsaid]
+    assert told in [line.removeprefix("a: ") for line in translation.untranslated]
 
 
 def test_a_rule_that_replaces_a_prefix_has_one_match(load: Load) -> None:
@@ -236,7 +236,7 @@ def test_an_order_that_gateway_api_does_not_keep_is_told(load: Load) -> None:
         f"  - {{name: rest, {TO_V1}}}",
     ]
     translation = gateway_api.documents(load(HEAD + "\n".join(routes)), STRICT)
-    assert translation.unsaid == [
+    assert translation.untranslated == [
         "header: comes before path, but Gateway API tries path first, as more particular"
     ]
 
@@ -264,7 +264,7 @@ spec: {{host: v1, subsets: [{{name: b}}], trafficPolicy: {{connectionPool: {{tcp
         "Needs a Service store/api-example-com, port 443: the endpoints of api.example.com.",
         "Needs a Service store/ip-10-0-0-1, port 80: the endpoints of 10.0.0.1.",
     ]
-    assert translation.unsaid == [
+    assert translation.untranslated == [
         "DestinationRule store/v1 spec.subsets: Gateway API has no word for it",
         "DestinationRule store/v1 spec.trafficPolicy: Gateway API has no word for it",
     ]
@@ -306,7 +306,7 @@ def test_hosts_that_are_no_names_are_told(load: Load) -> None:
     )
     translation = gateway_api.documents(load(f"{text}  - {TO_V1}\n"), STRICT)
     assert translation.documents[0]["spec"]["hostnames"] == ["b.example.com"]
-    assert translation.unsaid == [
+    assert translation.untranslated == [
         "store/shop host 10.0.0.1: HTTPRoute takes names, and *. before them",
         "store/shop host *-a.example.com: HTTPRoute takes names, and *. before them",
     ]
@@ -340,7 +340,7 @@ def test_many_matches_take_several_rules(load: Load) -> None:
 
 def test_names_that_http_route_does_not_take_are_told(load: Load) -> None:
     translation = gateway_api.documents(load(f"{HEAD}  - {{name: To V1, {TO_V1}}}\n"), STRICT)
-    assert translation.unsaid == ["To V1: its name, which HTTPRoute takes once and in lower case only"]
+    assert translation.untranslated == ["To V1: its name, which HTTPRoute takes once and in lower case only"]
     assert "name" not in rules_of(translation)[0]
 
 
@@ -361,7 +361,7 @@ def test_http_routes_and_kubernetes_documents_stay(load: Load) -> None:
     translation = gateway_api.documents(loaded, STRICT)
     assert [document["kind"] for document in translation.documents] == ["HTTPRoute", "Service"]
     assert translation.documents[0]["spec"]["parentRefs"] == [{"name": "gw"}]
-    assert (translation.unsaid, translation.notes) == ([], [])
+    assert (translation.untranslated, translation.notes) == ([], [])
 
 
 def test_the_gateway_is_the_one_the_proxy_acts_as(load: Load) -> None:
@@ -381,7 +381,7 @@ def test_settings_and_endpoints_are_told(load: Load) -> None:
         "apiVersion: mirror-proxy.dev/v1\nkind: MirrorProxy\nmetadata: {name: p}\nspec: {workers: 2}\n---\n"
     )
     translation = gateway_api.documents(load(f"{settings}{HEAD}  - {TO_V1}\n", options), options)
-    assert translation.unsaid == [
+    assert translation.untranslated == [
         "MirrorProxy default/p spec.workers: Gateway API has no word for it",
         "--endpoint v1/b=10.0.0.1:80: a Service says where its endpoints are",
     ]

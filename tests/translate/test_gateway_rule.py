@@ -1,4 +1,4 @@
-"""Rules in Gateway API's words: what it takes for an origin and for a path."""
+"""RuleWriter in Gateway API's words: what it takes for an origin and for a path."""
 
 from __future__ import annotations
 
@@ -67,4 +67,4 @@ def test_origins_are_written_as_gateway_api_takes_them_and_never_more(
 def test_an_origin_or_a_path_that_gateway_api_does_not_take_is_told(
     translated: Callable[[str], Translation], fields: str, told: str
 ) -> None:
-    assert f"a: {told}" in translated(fields).unsaid
+    assert f"a: {told}" in translated(fields).untranslated

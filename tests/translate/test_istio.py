@@ -199,7 +199,7 @@ RULES = {
 def test_what_an_http_route_says_can_be_said_by_istio(load: Load, reload: Reload, rules: str) -> None:
     loaded = load(HTTP_ROUTE + rules.strip("\n"))
     translation = istio.documents(loaded, STRICT)
-    assert translation.unsaid == []
+    assert translation.untranslated == []
     assert plain_routing(reload(translation.documents).config) == plain_routing(loaded.config)
 
 

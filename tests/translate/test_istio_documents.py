@@ -80,7 +80,7 @@ spec: {{workers: 2, shadowHostSuffix: false, mirroring: {{methods: safe, headers
 {VIRTUAL_SERVICE}  - {TO_V1}""")
     translation = istio.documents(loaded, STRICT)
     subject = "MirrorProxy default/shop spec"
-    assert translation.unsaid == [
+    assert translation.untranslated == [
         f"{subject}.workers: Istio has no word for it",
         f"{subject}.shadowHostSuffix: istiod says it for the whole mesh, by DISABLE_SHADOW_HOST_SUFFIX",
         f"{subject}.mirroring.methods: Istio has no word for it",
@@ -113,7 +113,7 @@ def test_a_host_outside_gets_a_service_entry(load: Load, reload: Reload) -> None
 def test_an_address_needs_a_name(load: Load) -> None:
     loaded = load(VIRTUAL_SERVICE + "  - route: [{destination: {host: 10.0.0.1, port: {number: 80}}}]\n")
     translation = istio.documents(loaded, STRICT)
-    assert translation.unsaid == [
+    assert translation.untranslated == [
         "host 10.0.0.1: a mesh routes to names only; give the address a name in a ServiceEntry"
     ]
     assert len(translation.documents) == 1
@@ -147,7 +147,7 @@ def test_endpoints_of_flags_do_not_override_documents(load: Load) -> None:
     service = "---\napiVersion: v1\nkind: Service\nmetadata: {name: v1}\nspec: {ports: [{port: 80}]}\n"
     loaded = load(f"{VIRTUAL_SERVICE}  - {TO_V1}\n{service}", options)
     translation = istio.documents(loaded, options)
-    assert translation.unsaid == [
+    assert translation.untranslated == [
         "--endpoint v1=10.0.0.1:8080: in a mesh the Service default/v1 says where v1 is"
     ]
     assert [document["kind"] for document in translation.documents] == ["VirtualService", "Service"]
@@ -162,7 +162,7 @@ def test_hosts_that_both_dialects_have_are_told(load: Load) -> None:
         VIRTUAL_SERVICE.replace("  http:", "  gateways: [edge]\n  http:") + f"  - {TO_V1}\n{http_route}"
     )
     translation = istio.documents(loaded, STRICT)
-    assert translation.unsaid == [
+    assert translation.untranslated == [
         "default/more+default/shop: rules of an HTTPRoute for hosts that a VirtualService has too"
     ]
 

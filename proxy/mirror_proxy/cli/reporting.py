@@ -14,10 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO, TypeVar
 
-from mirror_proxy.cli import ctl, printing, sources
+from mirror_proxy.cli import ctl, printing, report_sources
 from mirror_proxy.cli.action import UsageError
 from mirror_proxy.cli.printing import complain, say
-from mirror_proxy.cli.sources import Source, SourceError
+from mirror_proxy.cli.report_sources import ReportSource, SourceError
 from mirror_proxy.cli.verb import DISTRIBUTION, FAILED, OK, UNDECIDED, USAGE
 from mirror_proxy.comparison.diff.example import Example, Search
 from mirror_proxy.comparison.diff.totals import Totals
@@ -65,14 +65,14 @@ def _check(arguments: argparse.Namespace) -> None:
         raise UsageError(f"--output {arguments.output}: there is no such folder")  # before a long wait
 
 
-def _source(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Source:
+def _source(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ReportSource:
     if arguments.store is not None:
-        return sources.Kept(arguments.store)
+        return report_sources.StoreSource(arguments.store)
     name = arguments.admin or environ.get(ctl.ADMIN) or ctl.DEFAULT_ADMIN
-    return sources.Proxy(ctl.connect(arguments, environ), name)
+    return report_sources.ProxySource(ctl.connect(arguments, environ), name)
 
 
-def _read(source: Source, arguments: argparse.Namespace) -> Report:
+def _read(source: ReportSource, arguments: argparse.Namespace) -> Report:
     options = ReportOptions(
         arguments.mirror, tuple(arguments.fail_on), arguments.min_samples, arguments.examples
     )
@@ -84,14 +84,14 @@ def _read(source: Source, arguments: argparse.Namespace) -> Report:
     return make_report(data, options, _lenient(source))
 
 
-def _wait(source: Source, options: ReportOptions, arguments: argparse.Namespace) -> ReportData:
+def _wait(source: ReportSource, options: ReportOptions, arguments: argparse.Namespace) -> ReportData:
     """Wait, and return the counts of that time."""
     first = with_retries(lambda: source.read(0.0))
     if first.mirrors:
         _check_mirror(first, options)
 
     def since_first() -> ReportData:
-        return sources.between(first, source.read(since=first.since))
+        return report_sources.between(first, source.read(since=first.since))
 
     progress = Progress(sys.stderr)
     try:
@@ -112,7 +112,7 @@ def _check_mirror(data: ReportData, options: ReportOptions) -> None:
         raise UsageError(f'--mirror: there is no mirror "{options.mirror}"; {hint}')
 
 
-def _lenient(source: Source) -> Callable[[Search], Sequence[Example]]:
+def _lenient(source: ReportSource) -> Callable[[Search], Sequence[Example]]:
     """Return a search that reports its first failure, then finds nothing: a report can do without examples."""
     failed: list[SourceError] = []
 

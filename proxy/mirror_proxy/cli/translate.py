@@ -66,9 +66,9 @@ def _translate(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int
         document(text)
     elif not _written(Path(arguments.output), text):
         return FAILED
-    for line in translation.unsaid:
+    for line in translation.untranslated:
         complain(f"not said: {line}")
-    return FAILED if translation.unsaid and arguments.strict else OK
+    return FAILED if translation.untranslated and arguments.strict else OK
 
 
 def _translation(arguments: argparse.Namespace, environ: Mapping[str, str], loaded: Loaded) -> Translation:
@@ -76,8 +76,8 @@ def _translation(arguments: argparse.Namespace, environ: Mapping[str, str], load
     from mirror_proxy.translate.translation import Translation  # noqa: PLC0415  only this command needs it
 
     if arguments.to == ENVOY:
-        bootstrap, unsaid = envoy.bootstrap(loaded.config)
-        return Translation([bootstrap], unsaid)
+        bootstrap, untranslated = envoy.bootstrap(loaded.config)
+        return Translation([bootstrap], untranslated)
     options = flags.options(flags.Given(vars(arguments), environ, Problems()))
     if arguments.to == ISTIO:
         return istio.documents(loaded, options)
@@ -103,7 +103,7 @@ def _given(arguments: argparse.Namespace) -> list[str]:
 
 
 def _written(path: Path, text: str) -> bool:
-    """Write the file; tell why not."""
+    """Write the file, or report why it cannot be written."""
     try:
         path.write_text(text)
     except OSError as error:

@@ -1,5 +1,5 @@
-"""The configuration said in other words: Envoy's bootstrap, Istio's documents, Gateway API's.
+"""Translation of the configuration: Envoy's bootstrap, Istio's documents, Gateway API's documents.
 
-Each module tells what its dialect has no word for. `envoy` reads the model alone; `istio` and `gateway_api`
-keep the documents that are theirs already, and write the rest from the model.
+Each module lists what its dialect cannot express. `envoy` reads the model only; `istio` and `gateway_api` keep the
+documents of their own dialect, and write the rest from the model.
 """

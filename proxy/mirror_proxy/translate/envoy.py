@@ -197,7 +197,7 @@ def _settings_gaps(settings: Settings, routes: list[Route]) -> Iterator[str]:
 
 
 def _all_mirrors_gaps(settings: Settings, mirrors: list[MirrorPolicy]) -> Iterator[str]:
-    """Tell of what every mirror of this proxy is held to."""
+    """Yield the gaps of the limits on every mirror."""
     if not mirrors:
         return
     yield "mirroring.maxLagBytes: in Envoy a slow shadow slows the client"
@@ -210,7 +210,7 @@ def _all_mirrors_gaps(settings: Settings, mirrors: list[MirrorPolicy]) -> Iterat
 
 
 def _route_gaps(route: Route) -> Iterator[str]:
-    """Tell of one route."""
+    """Yield the gaps of one route."""
     if any(one.invert for match in route.matches for one in match.query):
         yield f"{route.name}: a query parameter that must not match"
     if route.redirect is not None and route.redirect.port == FROM_PROTOCOL and not route.redirect.scheme:
@@ -220,7 +220,7 @@ def _route_gaps(route: Route) -> Iterator[str]:
 
 
 def _mirror_gaps(mirror: MirrorPolicy) -> Iterator[str]:
-    """Tell of one mirror."""
+    """Yield the gaps of one mirror."""
     mirroring = mirror.mirroring
     yield (
         f"{mirror.name}: breaker, open after {mirroring.breaker.consecutive_failures} failures; "

@@ -18,19 +18,19 @@ from mirror_proxy.config.model import Cluster, Match, VirtualHost
 from mirror_proxy.config.options import Options
 from mirror_proxy.config.settings import KIND as SETTINGS
 from mirror_proxy.translate.gateway_match import out_of_order
-from mirror_proxy.translate.gateway_rule import HOSTNAME, Rules
+from mirror_proxy.translate.gateway_rule import HOSTNAME, RuleWriter
 from mirror_proxy.translate.istio import GATEWAY, canonical, of_http_routes
 from mirror_proxy.translate.services import Services
 from mirror_proxy.translate.translation import (
     Message,
     Translation,
     fewest_hosts,
+    leave_out_settings,
     own_name,
     present,
-    settings_unsaid,
 )
 
-NO_WORD = "Gateway API has no word for it"
+NO_EQUIVALENT = "Gateway API has no word for it"
 MAX_RULES, MAX_MATCHES, MAX_HOSTS = 16, 64, 16
 Rule = tuple[Message, tuple[Match, ...]]
 
@@ -41,13 +41,13 @@ def documents(loaded: Loaded, options: Options) -> Translation:
     loaded = replace(loaded, config=loaded.config.without_baselines())
     for document in loaded.documents:
         if document.kind == SETTINGS:
-            settings_unsaid(document, translation, {}, NO_WORD)
+            leave_out_settings(document, translation, {}, NO_EQUIVALENT)
         elif document.api_version not in ISTIO:
             translation.documents.append(canonical(document))
         elif document.kind != "VirtualService":
             spec = document.root.value["spec"].value
             for key in (key for key in spec if key not in {"host", "hosts"}):
-                translation.leave_out(f"{document.subject} spec.{key}", NO_WORD)
+                translation.leave_out(f"{document.subject} spec.{key}", NO_EQUIVALENT)
     for one in options.endpoints:
         where = f"{one.host}{'/' if one.subset else ''}{one.subset}={one.address}"
         translation.leave_out(f"--endpoint {where}", "a Service says where its endpoints are")
@@ -76,9 +76,9 @@ def http_routes(
     `parent` is namespace and name of the Gateway they are attached to (without a name: one to be written in).
     """
     namespace, name = own_name(host.name)
-    writer = Rules(clusters, namespace, services, translation)
+    writer = RuleWriter(clusters, namespace, services, translation)
     rules = [rule for route in host.routes for rule in writer.of(route)]
-    _tell_of_order(rules, translation)
+    _check_order(rules, translation)
     hosts = _hostnames(host, namespace, translation)
     if not parent[1]:
         translation.note(f"Attached to the Gateway {GATEWAY}: write yours in parentRefs.")
@@ -125,7 +125,7 @@ def _hostnames(host: VirtualHost, namespace: str, translation: Translation) -> l
     return fit[:MAX_HOSTS]
 
 
-def _tell_of_order(rules: Sequence[Rule], translation: Translation) -> None:
+def _check_order(rules: Sequence[Rule], translation: Translation) -> None:
     tried = [(rule["name"], match) for rule, matches in rules for match in matches]
     for first, second in dict.fromkeys(out_of_order(tried)):
         translation.leave_out(

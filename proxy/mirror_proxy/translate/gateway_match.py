@@ -1,4 +1,4 @@
-"""Matches in Gateway API's words: what they can say, and in which order they are tried."""
+"""Matches in Gateway API's terms: what they can express, and the order in which they are tried."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from mirror_proxy.translate.translation import Message, present
 PREFIXES = ("prefix", "segments")
 KINDS = {"exact": "Exact", "segments": "PathPrefix", "prefix": "PathPrefix", "regex": "RegularExpression"}
 PATTERNS = "regular expressions are up to each implementation of Gateway API"
-Tell = Callable[[str], None]
+OnLoss = Callable[[str], None]
 
 
-class UnsayableError(Exception):
-    """HTTPRoute has no word for a condition."""
+class UntranslatableError(Exception):
+    """HTTPRoute cannot express a condition."""
 
 
 def folded(matches: Sequence[Match], replacement: str | None) -> list[Match]:
     """Return matches with `/a` and what is below it, two blocks of Istio's, as the one prefix that they are.
 
-    `replacement` is what comes in place of what a match took; it must then stay the same for both.
+    `replacement` of what a match took must be the same for both.
     """
     if replacement not in {None, "/"}:
         return list(matches)
@@ -40,45 +40,45 @@ def folded(matches: Sequence[Match], replacement: str | None) -> list[Match]:
     return kept
 
 
-def said(match: Match, tell: Tell) -> Match | None:
-    """Return the match that HTTPRoute has for this one, or None; `tell` is given what is lost."""
+def translated_match(match: Match, on_loss: OnLoss) -> Match | None:
+    """Return HTTPRoute's form of a match, or None; `on_loss` is called with each difference."""
     try:
         _refuse_others(match)
         return Match(
-            path=_path(match.path, tell),
+            path=_path(match.path, on_loss),
             method=_method(match.method),
-            headers=tuple(_field(one, "header", tell) for one in match.headers),
-            query=tuple(_field(one, "query parameter", tell) for one in match.query),
+            headers=tuple(_field(one, "header", on_loss) for one in match.headers),
+            query=tuple(_field(one, "query parameter", on_loss) for one in match.query),
         )
-    except UnsayableError as error:
-        tell(f"a match is left out: {error}: HTTPRoute has no word for it")
+    except UntranslatableError as error:
+        on_loss(f"a match is left out: {error}: HTTPRoute has no word for it")
         return None
 
 
 def _refuse_others(match: Match) -> None:
-    """Raise UnsayableError where there are conditions that HTTPRoute has not."""
+    """Raise UntranslatableError for conditions that HTTPRoute lacks."""
     for what, condition in (("authority", match.authority), ("scheme", match.scheme), ("port", match.port)):
         if condition is not None:
-            raise UnsayableError(what)
+            raise UntranslatableError(what)
 
 
-def _path(path: StringMatch | None, tell: Tell) -> StringMatch | None:
+def _path(path: StringMatch | None, on_loss: OnLoss) -> StringMatch | None:
     if path is None or path.kind == "present":
         return None
     if path.kind in PREFIXES and not path.value.strip("/"):
         return EVERY_PATH
     if path.kind == "regex":
-        tell(f'path "{path.value}": {PATTERNS}')
+        on_loss(f'path "{path.value}": {PATTERNS}')
         return StringMatch("regex", path.value)
     if path.ignore_case or not all(is_met(path.value) for _, is_met in PATH_RULES):
         pattern = _pattern(path)
-        tell(f'path "{pattern}": {PATTERNS}')
+        on_loss(f'path "{pattern}": {PATTERNS}')
         return StringMatch("regex", pattern)
     if path.kind != "prefix":
         return path
     prefix = path.value.removesuffix("/")
     lost = f'takes "{prefix}" too' if path.value.endswith("/") else f'does not take such as "{prefix}x"'
-    tell(f'path prefix "{path.value}": HTTPRoute takes whole segments, and {lost}')
+    on_loss(f'path prefix "{path.value}": HTTPRoute takes whole segments, and {lost}')
     return StringMatch("segments", prefix)
 
 
@@ -92,27 +92,27 @@ def _pattern(match: StringMatch) -> str:
 
 def _method(method: StringMatch | None) -> StringMatch | None:
     if method is not None and (method.kind != "exact" or method.value not in METHODS):
-        raise UnsayableError(f'method {method.kind} "{method.value}"')
+        raise UntranslatableError(f'method {method.kind} "{method.value}"')
     return method
 
 
-def _field(field: FieldMatch, what: str, tell: Tell) -> FieldMatch:
+def _field(field: FieldMatch, what: str, on_loss: OnLoss) -> FieldMatch:
     value = field.value
     if field.invert:
-        raise UnsayableError(f"{what} {field.name} that must not match")
+        raise UntranslatableError(f"{what} {field.name} that must not match")
     if field.name.startswith(":"):
-        raise UnsayableError(f"{what} {field.name}")
+        raise UntranslatableError(f"{what} {field.name}")
     if value.kind == "exact" and not value.value:
-        raise UnsayableError(f"{what} {field.name} that is empty")
+        raise UntranslatableError(f"{what} {field.name} that is empty")
     if value.kind == "exact" and not value.ignore_case:
         return field
     pattern = value.value if value.kind == "regex" else _pattern(value)
-    tell(f'{what} {field.name} "{pattern}": {PATTERNS}')
+    on_loss(f'{what} {field.name} "{pattern}": {PATTERNS}')
     return FieldMatch(field.name, StringMatch("regex", pattern))
 
 
 def match_of(match: Match) -> Message:
-    """Write a match that `said` has returned."""
+    """Write a match that `translated_match` has returned."""
     return present(
         path=None if match.path is None else {"type": KINDS[match.path.kind], "value": match.path.value},
         headers=[_written(one) for one in match.headers],
@@ -143,7 +143,7 @@ def out_of_order(tried: Sequence[tuple[str, Match]]) -> Iterator[tuple[str, str]
 
 
 def _overlap(one: Match, other: Match) -> bool:
-    """Tell whether one request may be taken by both."""
+    """OnLoss whether one request may be taken by both."""
     if one.method and other.method and one.method != other.method:
         return False
     for fields, others in ((one.headers, other.headers), (one.query, other.query)):

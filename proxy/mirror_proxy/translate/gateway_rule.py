@@ -1,4 +1,4 @@
-"""Rules in Gateway API's words: one route of the model as rules of an HTTPRoute."""
+"""Rules in Gateway API's terms: one route of the model as rules of an HTTPRoute."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from mirror_proxy.config.model import (
     Route,
     StringMatch,
 )
-from mirror_proxy.translate.gateway_match import PREFIXES, folded, match_of, said
+from mirror_proxy.translate.gateway_match import PREFIXES, folded, match_of, translated_match
 from mirror_proxy.translate.services import Services
-from mirror_proxy.translate.translation import Message, Translation, Upstream, duration, listed, present
+from mirror_proxy.translate.translation import HostRef, Message, Translation, duration, listed, present
 
 HOSTNAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
 
-class Rules:
-    """Writes the rules of one virtual host; what they cannot say goes to the translation."""
+class RuleWriter:
+    """Writes the rules of one virtual host, and lists in the translation what they cannot express."""
 
     def __init__(
         self, clusters: Mapping[str, Cluster], namespace: str, services: Services, translation: Translation
@@ -40,25 +40,25 @@ class Rules:
         self._translation = translation
 
     def of(self, route: Route) -> list[tuple[Message, tuple[Match, ...]]]:
-        """Return rules that do what `route` does, each with its matches; none when that cannot be said."""
-        reason = _unsayable(route)
+        """Return rules that do what `route` does, each with its matches; none when that cannot be expressed."""
+        reason = _untranslatable(route)
         if reason:
             self._leave_out(route, f"the rule is left out: {reason}")
             return []
         replacement = _replacement(route)
-        sayable: list[Match] = []
+        translatable: list[Match] = []
         for match in folded(route.matches or (Match(),), replacement):
-            one = said(match, lambda why: self._leave_out(route, why))
+            one = translated_match(match, lambda why: self._leave_out(route, why))
             if one is not None:
-                sayable.append(one)
-                self._tell_of_slash(route, match.path, replacement)
-        if not sayable:
+                translatable.append(one)
+                self._check_slash(route, match.path, replacement)
+        if not translatable:
             return []
-        self._tell_of_the_rest(route)
-        groups = [tuple(sayable)] if replacement is None else [(one,) for one in sayable]
+        self._check_losses(route)
+        groups = [tuple(translatable)] if replacement is None else [(one,) for one in translatable]
         return [(self._rule(route, group), group) for group in groups]
 
-    def _tell_of_slash(self, route: Route, path: StringMatch | None, replacement: str | None) -> None:
+    def _check_slash(self, route: Route, path: StringMatch | None, replacement: str | None) -> None:
         prefix = "/" if path is None else path.value
         is_plain = path is None or path.kind == "prefix"
         if replacement is not None and is_plain and prefix.endswith("/") != replacement.endswith("/"):
@@ -70,8 +70,8 @@ class Rules:
     def _leave_out(self, route: Route, why: str) -> None:
         self._translation.leave_out(route.name, why)
 
-    def _tell_of_the_rest(self, route: Route) -> None:
-        """Tell of what a rule drops of a route."""
+    def _check_losses(self, route: Route) -> None:
+        """List the parts of a route that its rules lack."""
         if route.fault:
             self._leave_out(route, "fault: HTTPRoute has no word for it")
         if route.rewrite.regex:
@@ -170,10 +170,10 @@ class Rules:
         }
 
     def _ref(self, cluster: Cluster) -> Message:
-        return self._services.reference(Upstream.of(cluster), self._namespace)
+        return self._services.reference(HostRef.of(cluster), self._namespace)
 
     def _cors(self, route: Route, cors: CorsPolicy) -> Message:
-        """Return the filter's fields; none when no origin can be said, since without a list it might take all."""
+        """Return the filter's fields; none when no origin can be expressed: an empty list might allow all."""
         origins = []
         for origin in cors.allow_origins:
             written = _origin(origin)
@@ -213,11 +213,11 @@ class Rules:
 MODIFIED = {FULL: "replaceFullPath", PREFIX: "replacePrefixMatch"}
 
 
-def _unsayable(route: Route) -> str | None:
-    """Say why no rule can do what a route does, or return None."""
-    answer = route.direct_response
-    if answer and (answer.status != 500 or answer.body):
-        return f"a direct response {answer.status}: HTTPRoute has no word for it"
+def _untranslatable(route: Route) -> str | None:
+    """Return why no rule can do what a route does, or None."""
+    response = route.direct_response
+    if response and (response.status != 500 or response.body):
+        return f"a direct response {response.status}: HTTPRoute has no word for it"
     redirect = route.redirect or Redirect()
     for path in filter(None, (redirect.path, redirect.prefix, route.rewrite.path)):
         if not re.fullmatch(r"/[!-~]*", path):
@@ -226,7 +226,7 @@ def _unsayable(route: Route) -> str | None:
 
 
 def _origin(origin: StringMatch) -> str | None:
-    """Return an origin in HTTPRoute's words, `*` for any name, or None when it has none for it."""
+    """Return an origin in HTTPRoute's terms, `*` for any name, or None when it cannot be expressed."""
     if origin.value in {ANY_ORIGIN, ".*"} or (origin.kind, origin.value) == ("prefix", ""):
         return "*"
     written = f"{origin.value}*" if origin.kind == "prefix" else origin.value
@@ -234,7 +234,7 @@ def _origin(origin: StringMatch) -> str | None:
 
 
 def _replacement(route: Route) -> str | None:
-    """Return what comes in place of a prefix, which a rule does with one match alone."""
+    """Return the replacement of a prefix, which a rule makes with one match only."""
     if route.redirect:
         return route.redirect.prefix
     return None if route.rewrite.whole else route.rewrite.path
@@ -267,7 +267,7 @@ def _filter(kind: str, value: Message) -> Message:
 
 
 def _share(mirror: MirrorPolicy) -> Message:
-    """Return the share of requests that a mirror takes, in percent where it can be said so."""
+    """Return the share of requests that a mirror takes, in percent where that is exact."""
     numerator, denominator = mirror.numerator, mirror.denominator
     if (numerator, denominator) == (100, 100):
         return {}

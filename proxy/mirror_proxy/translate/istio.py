@@ -26,18 +26,18 @@ from mirror_proxy.config.settings import KIND as SETTINGS
 from mirror_proxy.translate.istio_route import http_routes
 from mirror_proxy.translate.services import Labels, items_of, rules_for, subsets_of
 from mirror_proxy.translate.translation import (
+    HostRef,
     Message,
     Translation,
-    Upstream,
     fewest_hosts,
+    leave_out_settings,
     own_name,
     present,
-    settings_unsaid,
 )
 
 GATEWAY = "mirror-proxy"
-NO_WORD = "Istio has no word for it"
-WHYS = {
+NO_EQUIVALENT = "Istio has no word for it"
+REASONS = {
     "spec.shadowHostSuffix": "istiod says it for the whole mesh, by DISABLE_SHADOW_HOST_SUFFIX",
     "spec.mirroring.sampling": "a mesh draws at random for each request",
     "spec.mirroring.maxInFlight": "connectionPool in the mirror's DestinationRule comes near",
@@ -63,7 +63,7 @@ def documents(loaded: Loaded, options: Options) -> Translation:
     loaded = replace(loaded, config=loaded.config.without_baselines())
     for document in loaded.documents:
         if document.kind == SETTINGS:
-            settings_unsaid(document, translation, WHYS, NO_WORD)
+            leave_out_settings(document, translation, REASONS, NO_EQUIVALENT)
         elif document.kind != http_route.KIND:
             translation.documents.append(canonical(document))
     clusters = {cluster.name: cluster for cluster in loaded.config.clusters}
@@ -149,40 +149,40 @@ class _ServiceEntries:
         self._translation = translation
         self._ports: dict[str, set[int]] = {}
         for cluster in loaded.config.clusters:
-            to = Upstream.of(cluster)
+            to = HostRef.of(cluster)
             self._ports.setdefault(to.fqdn, set()).add(to.port)
         self._clusters = loaded.config.clusters
 
     def add(self) -> None:
         """Add a ServiceEntry for each host that lies outside or has endpoints of its own."""
-        said = self._hosts_of_documents()
+        defined = self._hosts_of_documents()
         options: dict[str, list[tuple[str, str, int]]] = {}
         for one in self._options.endpoints:
             host = fqdn(one.host, self._options.namespace)
-            if host in said:
+            if host in defined:
                 where = f"--endpoint {one.host}{'/' if one.subset else ''}{one.subset}={one.address}"
-                self._translation.leave_out(where, f"in a mesh the {said[host]} says where {one.host} is")
+                self._translation.leave_out(where, f"in a mesh the {defined[host]} says where {one.host} is")
             else:
                 options.setdefault(host, []).append((one.subset, one.address.host, one.address.port))
         for cluster in self._clusters:
-            to = Upstream.of(cluster)
-            if to.fqdn in said or to.fqdn in options or to.service:
+            to = HostRef.of(cluster)
+            if to.fqdn in defined or to.fqdn in options or to.service:
                 continue
-            said[to.fqdn] = "ServiceEntry"
+            defined[to.fqdn] = "ServiceEntry"
             self._add_outside(to)
         for host, endpoints in options.items():
             self._add_endpoints(host, endpoints)
 
     def _hosts_of_documents(self) -> dict[str, str]:
-        said: dict[str, str] = {}
+        defined: dict[str, str] = {}
         for document in self._documents:
             if document.kind == "Service":
-                said[fqdn(document.name, document.namespace)] = document.subject
+                defined[fqdn(document.name, document.namespace)] = document.subject
             elif document.kind == "ServiceEntry":
-                said.update((host.node.value, document.subject) for host in items_of(document, "hosts"))
-        return said
+                defined.update((host.node.value, document.subject) for host in items_of(document, "hosts"))
+        return defined
 
-    def _add_outside(self, to: Upstream) -> None:
+    def _add_outside(self, to: HostRef) -> None:
         if is_ip(to.fqdn):
             self._translation.leave_out(
                 f"host {to.fqdn}", "a mesh routes to names only; give the address a name in a ServiceEntry"

@@ -25,7 +25,7 @@ from mirror_proxy.config.model import (
     Share,
     StringMatch,
 )
-from mirror_proxy.translate.translation import Message, Upstream, duration, listed, present
+from mirror_proxy.translate.translation import HostRef, Message, duration, listed, present
 
 EVERYTHING = "^.*$"
 
@@ -136,7 +136,7 @@ def _destinations(
 
 
 def _destination(cluster: Cluster, namespace: str) -> Message:
-    to = Upstream.of(cluster)
+    to = HostRef.of(cluster)
     return present(host=to.host_in(namespace), subset=to.subset or None, port={"number": to.port})
 
 
@@ -215,7 +215,7 @@ def _redirect(redirect: Redirect) -> Message:
 
 
 def _needs_port(redirect: Redirect) -> bool:
-    """Tell whether the port is the scheme's; also said where Istio wants at least something to change."""
+    """Tell whether the port must be written: it is the scheme's, or Istio requires at least one change."""
     says_nothing = (redirect.path, redirect.prefix, redirect.authority, redirect.scheme) == (None,) * 4
     return redirect.port == "from_protocol" or (redirect.port is None and says_nothing)
 

@@ -9,7 +9,7 @@ from mirror_proxy.config.document import Document
 from mirror_proxy.config.istio.names import fqdn
 from mirror_proxy.config.node import Place, plain
 from mirror_proxy.config.problems import Problems
-from mirror_proxy.translate.translation import Message, Translation, Upstream, object_name, present
+from mirror_proxy.translate.translation import HostRef, Message, Translation, object_name, present
 
 Labels = dict[str, Any]
 
@@ -48,7 +48,7 @@ class Services:
         self._translation = translation
         self._made: set[tuple[str, str]] = set()
 
-    def reference(self, to: Upstream, namespace: str) -> Message:
+    def reference(self, to: HostRef, namespace: str) -> Message:
         """Return the reference from an HTTPRoute of `namespace` to the Service that stands for `to`."""
         name, of = to.service or (object_name(to.host.replace(".", "-").replace(":", "-")), namespace)
         if name[:1].isdigit():
@@ -60,7 +60,7 @@ class Services:
             self._provide(to, of, name)
         return present(name=name, namespace=None if of == namespace else of, port=to.port)
 
-    def _provide(self, to: Upstream, namespace: str, name: str) -> None:
+    def _provide(self, to: HostRef, namespace: str, name: str) -> None:
         """Add the Service of a subset, where host and subset have documents; else note what is needed."""
         labels = subsets_of(self._documents, to.fqdn).get(to.subset)
         service = next((one for one in self._documents if _is_service(one, to.fqdn)), None)

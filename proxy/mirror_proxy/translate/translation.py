@@ -1,4 +1,4 @@
-"""Translation: documents of another dialect, and a line for each thing that it cannot say."""
+"""Translation: documents of another dialect, and a line for each setting that it cannot express."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ Message = dict[str, Any]
 
 @dataclass(slots=True)
 class Translation:
-    """What a configuration becomes: documents, what they do not say, and what must be there beside them.
+    """The documents of a configuration, the settings that they lack, and notes on what else must exist.
 
-    A line of `unsaid` is `PATH: why`; one of `notes` is for people who read the documents.
+    A line of `untranslated` is `PATH: why`; one of `notes` is for readers of the documents.
     """
 
     documents: list[Message] = field(default_factory=list)
-    unsaid: list[str] = field(default_factory=list)
+    untranslated: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def leave_out(self, where: str, why: str) -> None:
-        """Tell of something that is not said, once."""
+        """List a setting that is not expressed, once."""
         line = f"{where}: {why}"
-        if line not in self.unsaid:
-            self.unsaid.append(line)
+        if line not in self.untranslated:
+            self.untranslated.append(line)
 
     def note(self, line: str) -> None:
-        """Tell people something, once."""
+        """Add a note, once."""
         if line not in self.notes:
             self.notes.append(line)
 
 
 @dataclass(frozen=True, slots=True)
-class Upstream:
-    """Where a cluster leads, as a route writes it: a host, a subset of it (or empty) and a port."""
+class HostRef:
+    """The host of a cluster, as a route refers to it: a host, a subset of it (or empty) and a port."""
 
     host: str
     subset: str
@@ -46,7 +46,7 @@ class Upstream:
     fqdn: str
 
     @classmethod
-    def of(cls, cluster: Cluster) -> Upstream:
+    def of(cls, cluster: Cluster) -> HostRef:
         """Read a cluster's name, which is Istio's."""
         _, port, subset, rest = cluster.name.split("|", 3)
         return cls(cluster.host, subset, int(port), rest.partition("@")[0])
@@ -64,7 +64,7 @@ class Upstream:
 
 
 def present(**values: Any) -> Message:
-    """Return the values that say something, in order."""
+    """Return the values that are not empty, in order."""
     return {key: value for key, value in values.items() if value is not None and value not in ([], {}, ())}
 
 
@@ -104,11 +104,13 @@ def fewest_hosts(domains: Iterable[str], namespace: str) -> list[str]:
     return [domain for domain in domains if domain not in implied]
 
 
-def settings_unsaid(document: Document, translation: Translation, whys: Mapping[str, str], why: str) -> None:
-    """Tell of each key of a MirrorProxy; `whys` says more of some, by the start of their path."""
+def leave_out_settings(
+    document: Document, translation: Translation, reasons: Mapping[str, str], why: str
+) -> None:
+    """List each key of a MirrorProxy, with the reason for its path in `reasons`, or else `why`."""
     spec = document.root.value.get("spec")
     for path in _leaves(spec.value, "spec") if spec and isinstance(spec.value, dict) else ():
-        reason = next((text for start, text in whys.items() if path.startswith(start)), why)
+        reason = next((text for start, text in reasons.items() if path.startswith(start)), why)
         translation.leave_out(f"{document.subject} {path}", reason)
 
 

@@ -33,7 +33,7 @@ def configs(folder: Path, text: str) -> tuple[Config, Config]:
     path.write_text(text)
     loaded = loader.load_documents([str(path)], [], {}, Problems(), STRICT)
     translation = istio.documents(loaded, STRICT)
-    assert translation.unsaid == []
+    assert translation.untranslated == []
     path.write_text(write(translation.documents))
     return loaded.config, loader.load([str(path)], options=STRICT)
 

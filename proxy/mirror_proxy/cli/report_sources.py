@@ -1,4 +1,4 @@
-"""Where a report is read from: a running proxy, or the store of one, which may run no more."""
+"""Sources of a report: a running proxy, or the store of a proxy, running or not."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from mirror_proxy.comparison.diff.totals import BY_FIELD, Totals, from_rows
 from mirror_proxy.comparison.report.report import ReportData
 from mirror_proxy.config.model import StoreLimits, Thresholds
 
-#: What a proxy answers while its comparer is behind, or is just being started.
+#: The status of a proxy whose comparer is behind or starting.
 _REFUSED = 422
 
 
 class SourceError(Exception):
-    """The source could not be read; `details` are more lines of why. `is_passing`: soon it might be."""
+    """The source could not be read; `details` are more lines. `is_passing`: a retry may succeed."""
 
     def __init__(self, message: str, details: tuple[str, ...] = (), *, is_passing: bool = False) -> None:
         super().__init__(message)
@@ -30,58 +30,58 @@ class SourceError(Exception):
         self.is_passing = is_passing
 
 
-class Source(Protocol):
-    """Something to read reports from."""
+class ReportSource(Protocol):
+    """A source of totals and examples."""
 
     def read(self, ago_s: float | None = None, since: float = 0.0) -> ReportData:
-        """Return what was counted in the last `ago_s` seconds, or since a time. Raises `SourceError`."""
+        """Return the counts of the last `ago_s` seconds, or since a time. Raises `SourceError`."""
 
     def look(self, search: Search) -> Sequence[Example]:
         """Find examples. Raises `SourceError`."""
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close its connections."""
 
 
-class Proxy:
-    """A running proxy, asked over its admin address, which is called `name`."""
+class ProxySource:
+    """A running proxy, read over its admin address, which is called `name`."""
 
     def __init__(self, remote: Remote, name: str) -> None:
         self._remote, self._name = remote, name
 
     def read(self, ago_s: float | None = None, since: float = 0.0) -> ReportData:
-        """Ask for totals. What compares nothing has counts since its start only, and says so."""
-        asked = f"{ago_s * 1000:.0f}ms" if ago_s is not None else f"{since:.3f}"
-        held = self._get("/compare/report", {"since": asked})
+        """Request totals. A proxy that compares nothing has counts since its start only."""
+        span = f"{ago_s * 1000:.0f}ms" if ago_s is not None else f"{since:.3f}"
+        body = self._get("/compare/report", {"since": span})
         try:
             data = ReportData(
                 self._name,
-                str(held["version"]),
-                _minute(float(held["since"])),
-                float(held["time"]),
-                from_rows(held["totals"]),
-                Thresholds(**held["thresholds"]),
-                tuple(map(str, held["mirrors"])),
+                str(body["version"]),
+                _minute(float(body["since"])),
+                float(body["time"]),
+                from_rows(body["totals"]),
+                Thresholds(**body["thresholds"]),
+                tuple(map(str, body["mirrors"])),
             )
-            if held["is_comparing"]:
+            if body["is_comparing"]:
                 return data
             return replace(data, since=data.until - float(self._get("/server_info", {})["uptime_s"]))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise self._unreadable() from error
 
     def look(self, search: Search) -> Sequence[Example]:
-        """Ask for examples."""
-        given = {"route": search.route, "mirror": search.mirror, "path": search.path, "kind": search.kind}
+        """Request examples."""
+        filters = {"route": search.route, "mirror": search.mirror, "path": search.path, "kind": search.kind}
         query = {"since": f"{search.since:.3f}", "limit": str(search.limit)}
-        query |= {key: value for key, value in given.items() if value is not None}
-        held = self._get("/compare/differences", query)
+        query |= {key: value for key, value in filters.items() if value is not None}
+        body = self._get("/compare/differences", query)
         try:
-            return [from_document(one) for one in held["differences"]]
+            return [from_document(one) for one in body["differences"]]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise self._unreadable() from error
 
     def close(self) -> None:
-        """Each question has a connection of its own."""
+        """Do nothing: each request has a connection of its own."""
 
     def _get(self, path: str, query: dict[str, str]) -> Any:
         try:
@@ -95,8 +95,8 @@ class Proxy:
         )
 
 
-class Kept:
-    """The store at `url`. What differs is judged by the thresholds that hold where none are set."""
+class StoreSource:
+    """The store at `url`; differences are judged by the default thresholds."""
 
     def __init__(self, url: str) -> None:
         from mirror_proxy.comparison.store import Store, StoreError  # noqa: PLC0415  slow to import
@@ -113,7 +113,7 @@ class Kept:
         self._name = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"  # without a password
 
     def read(self, ago_s: float | None = None, since: float = 0.0) -> ReportData:
-        """Add up what was counted."""
+        """Add up the counts."""
         now = time.time()
         begin = max(0.0, now - ago_s) if ago_s is not None else since
         try:
@@ -135,7 +135,7 @@ class Kept:
 
 
 def _minute(since: float) -> float:
-    """Return the beginning of the minute, from which on everything is counted."""
+    """Return the beginning of the minute, from which on totals are kept."""
     return since // 60 * 60
 
 
