@@ -173,7 +173,7 @@ async def test_an_idle_connection_makes_room_for_a_request(
     assert (await client.ask(get())).status == 200
     descriptors = served.inner._descriptors
     descriptors.shares = replace(few, upstreams=1)
-    (cluster,) = served.inner._holdings.clusters.values()
+    (cluster,) = served.inner._state.clusters.values()
     (kept,) = cluster.endpoints[0].idle
     assert descriptors.may_connect(False)
     await until(lambda: not descriptors.upstreams, "the idle connection to close")

@@ -9,7 +9,16 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from mirror_proxy import flow
-from mirror_proxy.flow import CONNECTING, EVERY_REASON, PEER_FULL, PIPELINE, TURN, TURN_S, Backlog, ReadValve
+from mirror_proxy.flow import (
+    CONNECTING,
+    EVERY_REASON,
+    PEER_FULL,
+    PIPELINE,
+    TURN,
+    TURN_S,
+    Backlog,
+    ReadControl,
+)
 
 
 @pytest.fixture
@@ -23,7 +32,7 @@ async def transport() -> AsyncIterator[asyncio.Transport]:
 
 
 async def test_each_reason_keeps_the_transport_paused(transport: asyncio.Transport) -> None:
-    valve = ReadValve(transport)
+    valve = ReadControl(transport)
     valve.pause(PEER_FULL)
     valve.pause(PIPELINE)
     valve.pause(CONNECTING)
@@ -35,7 +44,7 @@ async def test_each_reason_keeps_the_transport_paused(transport: asyncio.Transpo
 
 
 async def test_a_reason_given_twice_is_one_reason(transport: asyncio.Transport) -> None:
-    valve = ReadValve(transport)
+    valve = ReadControl(transport)
     valve.pause(PEER_FULL)
     valve.pause(PEER_FULL)
     valve.resume(PEER_FULL)
@@ -44,7 +53,7 @@ async def test_a_reason_given_twice_is_one_reason(transport: asyncio.Transport) 
 
 
 async def test_taking_away_a_reason_that_does_not_stand_changes_nothing(transport: asyncio.Transport) -> None:
-    valve = ReadValve(transport)
+    valve = ReadControl(transport)
     valve.resume(PIPELINE)
     assert transport.is_reading()
     valve.pause(PEER_FULL)
@@ -53,7 +62,7 @@ async def test_taking_away_a_reason_that_does_not_stand_changes_nothing(transpor
 
 
 async def test_every_reason_can_be_taken_away_at_once(transport: asyncio.Transport) -> None:
-    valve = ReadValve(transport)
+    valve = ReadControl(transport)
     for reason in (PEER_FULL, PIPELINE, CONNECTING, TURN):
         valve.pause(reason)
     assert valve.reasons == EVERY_REASON
@@ -62,7 +71,7 @@ async def test_every_reason_can_be_taken_away_at_once(transport: asyncio.Transpo
 
 
 async def test_a_transport_that_is_closing_is_left_alone(transport: asyncio.Transport) -> None:
-    valve = ReadValve(transport)
+    valve = ReadControl(transport)
     valve.pause(PEER_FULL)
     transport.close()
     valve.pause(PIPELINE)

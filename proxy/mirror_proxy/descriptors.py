@@ -31,7 +31,7 @@ class Shares:
     """Limits of descriptors, by use.
 
     `clients`: connections of clients. `upstreams`: connections to upstreams, of which `shadows` may be made for
-    shadows. `duplicates`: second descriptors of connections that upload (`upstream.last_words`).
+    shadows. `duplicates`: second descriptors of connections that upload (`upstream.early_response`).
     """
 
     limit: int

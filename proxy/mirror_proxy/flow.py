@@ -1,7 +1,7 @@
 """Pace a connection: pause its reading for a peer that does not keep up, and bound its share of the worker's loop.
 
-Back-pressure: a transport is read while no reason to pause is set (`ReadValve`). Reasons are bits, so setting a reason
-twice is one reason, and each caller sets and clears its own without regard to the others.
+Back-pressure: a transport is read while no reason to pause is set (`ReadControl`). Reasons are bits, so setting a
+reason twice is one reason, and each caller sets and clears its own without regard to the others.
 
 Fairness: the bytes of one read may cost a millisecond or half a minute of Python work (1-byte chunks, a thousand
 pipelined requests). A connection processes one slice of its input; with input left, the connection stops reading
@@ -28,7 +28,7 @@ HIGH_WATER = 64 * 1024
 TURN_S = 0.0005
 
 
-class ReadValve:
+class ReadControl:
     """The reading side of one transport; `reasons` is 0 while the transport is read."""
 
     __slots__ = ("_transport", "reasons")

@@ -15,7 +15,7 @@ from tests.support.plane import until
 MOST = 3
 
 
-class Held(asyncio.Protocol):
+class Components(asyncio.Protocol):
     """Serves nothing, and keeps what came."""
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class AdminListener:
         self.time = 100.0
         self.ended = {"over_limit": 0, "timeout": 0}
         self.sock = socket.create_server(("127.0.0.1", 0))
-        self.inner: list[Held] = []
+        self.inner: list[Components] = []
         self.connections = Connections(self.sock, self._make, self.ended)
         self.connections.now = lambda: self.time
         self.clients: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
@@ -41,8 +41,8 @@ class AdminListener:
     def open(self) -> list[Connection]:
         return list(self.connections._open)
 
-    def _make(self) -> Held:
-        self.inner.append(Held())
+    def _make(self) -> Components:
+        self.inner.append(Components())
         return self.inner[-1]
 
     async def connect(self) -> asyncio.StreamReader:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from mirror_proxy.config.model import Memory
-from mirror_proxy.downstream.heads import HeadBudget
+from mirror_proxy.downstream.state import HeadBudget
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import Client, get, post
 from tests.support.origin import OK, Visit

@@ -236,7 +236,7 @@ async def test_what_waits_for_a_stalled_primary_is_bounded_however_small_the_chu
     client = await connect(served)
     client.writer.write(POST_CHUNKED + (b"40;x\r\n" + b"x" * 64 + b"\r\n") * 300_000)
     [connection] = await until_connections(served)
-    await until(lambda: connection._valve.reasons & 1, "the primary to be full")
+    await until(lambda: connection._reading.reasons & 1, "the primary to be full")
     assert len(connection._buffer) <= 512 * 1024, "no more than one read waits for its turn"
     client.reset()
 
@@ -254,7 +254,7 @@ async def test_mirror_time_is_measured_for_each_mirror(
     await (await connect(served)).ask(get())
     await served.ended("completed", mirror="mirror")
     await served.ended("completed", mirror="mirror#2")
-    costly, cheap = (served.inner._holdings.mirrors["r", name] for name in ("mirror", "mirror#2"))
+    costly, cheap = (served.inner._state.mirrors["r", name] for name in ("mirror", "mirror#2"))
     assert costly.stats.spent_s > cheap.stats.spent_s > 0
 
 

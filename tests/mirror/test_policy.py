@@ -13,11 +13,10 @@ from mirror_proxy.clock import DeadlineWheel
 from mirror_proxy.config.model import Address, Breaker, Endpoint, Mirroring, MirrorPolicy
 from mirror_proxy.flow import Backlog
 from mirror_proxy.http1.request import RequestHead, read_request
-from mirror_proxy.mirror.budget import Budget
-from mirror_proxy.mirror.policy import Mirror, Rate
+from mirror_proxy.mirror.policy import Mirror, ShadowBudget, TokenBucket
 from mirror_proxy.mirror.shadow import Shadow
 from mirror_proxy.telemetry.outcome import FAILURES, OUTCOMES
-from mirror_proxy.upstream.cluster import Cluster
+from mirror_proxy.upstream.cluster import UpstreamCluster
 from tests.support.plane import cluster_at
 
 KEY = b"k" * 32
@@ -28,10 +27,10 @@ V2 = Address("127.0.0.1", 9)
 def make_mirror(
     *, numerator: int = 100, denominator: int = 100, limit: int = 1000, endpoints: int = 1, **mirroring: Any
 ) -> Mirror:
-    cluster = Cluster(cluster_at("v2", V2), DeadlineWheel(), Backlog())
+    cluster = UpstreamCluster(cluster_at("v2", V2), DeadlineWheel(), Backlog())
     cluster.set_endpoints([Endpoint(V2)] * endpoints)
     policy = MirrorPolicy("shop/v2", "v2", numerator, denominator, Mirroring(**mirroring))
-    return Mirror(policy, cluster, Budget(limit), KEY)
+    return Mirror(policy, cluster, ShadowBudget(limit), KEY)
 
 
 def make_head(method: bytes = b"GET", lines: bytes = b"") -> RequestHead:
@@ -67,7 +66,7 @@ def test_the_reasons_are_asked_in_the_order_an_operator_would() -> None:
         numerator=0, endpoints=0, methods=frozenset({"POST"}), max_in_flight=1, max_per_second=1.0
     )
     mirror.live.add(make_shadow(mirror))
-    mirror.budget.held = mirror.budget.limit
+    mirror.budget.used_bytes = mirror.budget.limit
     mirror.rate.take(NOW)
     mirror.steer(None, paused=True)
     open_breaker(mirror)
@@ -93,7 +92,7 @@ def test_the_reasons_are_asked_in_the_order_an_operator_would() -> None:
     ask()
     mirror.live.clear()
     ask()
-    mirror.budget.held -= 1
+    mirror.budget.used_bytes -= 1
     ask()
     now = NOW + 1.0
     ask()
@@ -199,19 +198,19 @@ def test_a_refused_request_takes_no_token_and_is_no_probe() -> None:
 
 
 def test_the_rate_allows_a_second_s_worth_at_once_and_then_its_pace() -> None:
-    rate = Rate(10.0)
+    rate = TokenBucket(10.0)
     assert [rate.take(NOW) for _ in range(12)] == [True] * 10 + [False] * 2
     assert [rate.take(NOW + 0.25) for _ in range(3)] == [True, True, False]
     assert [rate.take(NOW + 60.0) for _ in range(12)].count(True) == 10
 
 
 def test_a_rate_below_one_a_second_still_lets_one_through() -> None:
-    rate = Rate(0.5)
+    rate = TokenBucket(0.5)
     assert [rate.take(NOW + second) for second in range(6)] == [True, False, True, False, True, False]
 
 
 def test_a_rate_of_zero_is_no_cap() -> None:
-    assert all(Rate(0.0).take(NOW) for _ in range(1000))
+    assert all(TokenBucket(0.0).take(NOW) for _ in range(1000))
 
 
 def test_a_refusal_is_counted_by_its_name() -> None:

@@ -90,7 +90,12 @@ def test_the_index_agrees_with_a_search() -> None:
             for lines in ((), (b"x: 1",)):
                 view = view_of(target.encode(), *lines)
                 expected = next(
-                    (number for number, config in enumerate(matches) if match.Match(config).takes(view)), None
+                    (
+                        number
+                        for number, config in enumerate(matches)
+                        if match.CompiledMatch(config).takes(view)
+                    ),
+                    None,
                 )
                 assert found(routes, target.encode(), *lines) == expected, (matches, target, lines)
                 told = list(routes.explain(view))

@@ -64,8 +64,8 @@ async def test_the_same_configuration_keeps_clusters_mirrors_and_connections(
     after = served.inner.snapshot
     assert after is not before
     assert after.generation == 2
-    assert after.held.clusters == before.held.clusters
-    assert after.held.mirrors == before.held.mirrors
+    assert after.components.clusters == before.components.clusters
+    assert after.components.mirrors == before.components.mirrors
     assert await ask(client) == 200
     await served.ended("completed", 2)
     assert (len(v1.visits), len(v2.visits)) == (1, 1)
@@ -76,12 +76,12 @@ async def test_a_reload_changes_what_kept_clusters_and_clients_hold_messages_to(
 ) -> None:
     v1, v2 = await origin(), await origin()
     served = await plane(v1, v2)
-    kept = served.inner.snapshot.held.clusters
+    kept = served.inner.snapshot.components.clusters
     limits = {"max_headers": 9, "max_response_head_bytes": 2048}
     config = make_config(v1.port, v2.port, limits=limits, settings={"http1": Http1(trailers=True)})
     for settings in (config.settings, Settings(shed=config.settings.shed)):
         await put(served, replace(config, settings=settings))
-        assert served.inner.snapshot.held.clusters == kept
+        assert served.inner.snapshot.components.clusters == kept
         wanted = (
             settings.limits.max_headers,
             settings.limits.max_response_head_bytes,
@@ -283,7 +283,7 @@ async def test_snapshots_that_were_replaced_are_freed(origin: MakeOrigin, plane:
 async def test_a_cluster_that_was_replaced_is_freed(origin: MakeOrigin, plane: MakePlane) -> None:
     v1 = await origin()
     served = await plane(v1, cluster={"outlier": OutlierDetection()})
-    replaced = weakref.ref(served.inner.snapshot.held.clusters["v1"])
+    replaced = weakref.ref(served.inner.snapshot.components.clusters["v1"])
     gc.freeze()
     for verify in (False, True, False):
         tls = UpstreamTls(verify=verify)

@@ -11,24 +11,24 @@ import pytest
 
 from mirror_proxy.config.model import Address
 from mirror_proxy.routing.sticky import hash_of
-from mirror_proxy.upstream.balancer import Balancer, balance
-from mirror_proxy.upstream.endpoint import Endpoint
+from mirror_proxy.upstream.balancer import LoadBalancer, balance
+from mirror_proxy.upstream.endpoint import UpstreamEndpoint
 
 POLICIES = ["least_request", "round_robin", "random", "hash"]
 ROUNDS = 4000
 
 
-def endpoints(*weights: int) -> tuple[Endpoint, ...]:
+def endpoints(*weights: int) -> tuple[UpstreamEndpoint, ...]:
     return tuple(
-        Endpoint(Address(f"10.0.0.{number}", 80), weight) for number, weight in enumerate(weights, 1)
+        UpstreamEndpoint(Address(f"10.0.0.{number}", 80), weight) for number, weight in enumerate(weights, 1)
     )
 
 
-def made(policy: str, found: tuple[Endpoint, ...], seed: int = 1) -> Balancer:
+def made(policy: str, found: tuple[UpstreamEndpoint, ...], seed: int = 1) -> LoadBalancer:
     return balance(policy, found, random.Random(seed).random)
 
 
-def shares(balancer: Balancer, rounds: int = ROUNDS) -> list[int]:
+def shares(balancer: LoadBalancer, rounds: int = ROUNDS) -> list[int]:
     """Choose many times; give how often each endpoint was chosen."""
     chosen = Counter(balancer.choose() for _ in range(rounds))
     return [chosen[endpoint] for endpoint in balancer.endpoints]
@@ -106,7 +106,7 @@ def test_workers_do_not_all_begin_with_the_same_endpoint() -> None:
 # --- hash ---
 
 
-def homes(found: tuple[Endpoint, ...]) -> dict[int, str]:
+def homes(found: tuple[UpstreamEndpoint, ...]) -> dict[int, str]:
     balancer = made("hash", found)
     return {number: balancer.choose(hash_=hash_of(b"%d" % number)).label for number in range(2000)}
 
@@ -151,8 +151,8 @@ def test_a_hash_is_the_same_in_another_process() -> None:
         from mirror_proxy.config.model import Address
         from mirror_proxy.routing.sticky import hash_of
         from mirror_proxy.upstream.balancer import balance
-        from mirror_proxy.upstream.endpoint import Endpoint
-        ring = balance("hash", tuple(Endpoint(Address(f"10.0.0.{n}", 80), n) for n in (1, 2, 3)))
+        from mirror_proxy.upstream.endpoint import UpstreamEndpoint
+        ring = balance("hash", tuple(UpstreamEndpoint(Address(f"10.0.0.{n}", 80), n) for n in (1, 2, 3)))
         print(*(ring.choose(hash_=hash_of(b"%d" % n)).label for n in range(100)))
     """
     said = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True).stdout

@@ -28,8 +28,8 @@ def config_of(*upstreams: Origin | int, **changes: Any) -> Cluster:
     return cluster_at("v1", *addresses, **{"connect_timeout_s": 2.0, **changes})
 
 
-def live(served: Plane) -> upstream.Cluster:
-    return served.inner._holdings.clusters["v1"]
+def live(served: Plane) -> upstream.UpstreamCluster:
+    return served.inner._state.clusters["v1"]
 
 
 async def ask_each(served: Plane, connect: Connect, count: int) -> list[int]:

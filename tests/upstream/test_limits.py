@@ -17,7 +17,7 @@ from tests.support.plane import Plane, local_cluster, make_config, until
 
 def kept_connection(served: Plane) -> UpstreamConnection:
     """Give the primary's one idle connection."""
-    [connection] = served.inner._holdings.clusters["v1"].endpoints[0].idle
+    [connection] = served.inner._state.clusters["v1"].endpoints[0].idle
     return connection
 
 

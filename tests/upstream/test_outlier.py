@@ -12,8 +12,8 @@ from mirror_proxy.clock import TICK_S, DeadlineWheel
 from mirror_proxy.config.model import Address, Balancer, OutlierDetection
 from mirror_proxy.flow import Backlog
 from mirror_proxy.upstream import outlier
-from mirror_proxy.upstream.cluster import Cluster
-from mirror_proxy.upstream.outlier import Monitor
+from mirror_proxy.upstream.cluster import UpstreamCluster
+from mirror_proxy.upstream.outlier import EndpointMonitor
 from tests.support.plane import cluster_at
 
 FIVE_XX, GATEWAY, LOCAL = "consecutive_5xx", "consecutive_gateway_failure", "consecutive_local_origin_failure"
@@ -27,12 +27,12 @@ class Bench:
         monkeypatch.setattr("mirror_proxy.clock.monotonic", lambda: self.now)
         monkeypatch.setattr(outlier, "monotonic", lambda: self.now)
         self.wheel = DeadlineWheel()
-        self.cluster: Cluster
+        self.cluster: UpstreamCluster
 
     def make(self, count: int = 2, **config: Any) -> Bench:
         addresses = [Address(f"10.0.0.{number}", 80) for number in range(1, count + 1)]
         rules = OutlierDetection(**{"max_ejection_percent": 100, **config})
-        self.cluster = Cluster(
+        self.cluster = UpstreamCluster(
             cluster_at("v1", *addresses, outlier=rules, balancer=Balancer("round_robin")),
             self.wheel,
             Backlog(),
@@ -40,7 +40,7 @@ class Bench:
         self.cluster.set_endpoints(self.cluster.config.endpoints)
         return self
 
-    def monitor(self, index: int) -> Monitor:
+    def monitor(self, index: int) -> EndpointMonitor:
         found = self.cluster.endpoints[index].monitor
         assert found is not None
         return found
@@ -191,7 +191,7 @@ def test_too_few_healthy_ones_mean_panic_and_all_are_used(bench: Bench) -> None:
     assert choices(chosen) == {0, 1, 2, 3}
 
 
-def choices(cluster: Cluster) -> set[int]:
+def choices(cluster: UpstreamCluster) -> set[int]:
     assert cluster._balancer is not None
     return {cluster.endpoints.index(cluster._balancer.choose()) for _ in range(20)}
 

@@ -125,7 +125,7 @@ def of(*endpoints: Endpoint, name: str = "v1", **changes: Any) -> Cluster:
 
 def addresses(served: Plane, name: str = "v1") -> list[tuple[str, int]]:
     """Give the addresses and weights of a cluster's endpoints."""
-    return [(one.label, one.weight) for one in served.inner._holdings.clusters[name].endpoints]
+    return [(one.label, one.weight) for one in served.inner._state.clusters[name].endpoints]
 
 
 async def test_addresses_and_names_stand_beside_each_other_each_with_its_weight(
@@ -175,7 +175,7 @@ async def test_at_a_reload_known_names_are_not_asked_anew_and_unwanted_ones_neve
         names.names[name] = ["127.0.0.2"]
     kept = Endpoint(Address("kept.test", 80))
     served = await plane(make_config(of(Endpoint(Address("old.test", 80)), kept)))
-    cluster, resolving = served.inner._holdings.clusters["v1"], served.inner._resolver
+    cluster, resolving = served.inner._state.clusters["v1"], served.inner._resolver
     del names.asked[:], names.names["kept.test"]
 
     config = of(kept, Endpoint(Address("new.test", 81)))
@@ -196,5 +196,5 @@ async def test_learning_a_silent_name_takes_no_longer_than_its_time(
     served = await plane(make_config(named("v1", 80)))
     config = of(Endpoint(Address("silent.test", 80)))
     await asyncio.wait_for(served.inner._resolver.learn([config]), 2.0)
-    served.inner._resolver.follow(served.inner._holdings.clusters.values())
+    served.inner._resolver.follow(served.inner._state.clusters.values())
     assert served.inner._resolver._names.keys() == {"v1.test"}

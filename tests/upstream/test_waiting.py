@@ -14,9 +14,9 @@ from mirror_proxy.config.model import Address, Balancer, HashKey
 from mirror_proxy.errors import Failure
 from mirror_proxy.flow import Backlog
 from mirror_proxy.routing.sticky import hash_of
-from mirror_proxy.upstream.cluster import Cluster
+from mirror_proxy.upstream.cluster import UpstreamCluster
 from mirror_proxy.upstream.connection import UpstreamConnection
-from mirror_proxy.upstream.endpoint import Endpoint
+from mirror_proxy.upstream.endpoint import UpstreamEndpoint
 from tests.conftest import MakeOrigin
 from tests.support.origin import Origin, Visit
 from tests.support.plane import cluster_at, free_port, until
@@ -31,9 +31,9 @@ async def listen(visit: Visit) -> None:
 class Waiting:
     """A stream that waits, and gives its connection back, or closes it, soon after it got one."""
 
-    def __init__(self, cluster: Cluster, *, closes: bool = False, wants_fresh: bool = False) -> None:
+    def __init__(self, cluster: UpstreamCluster, *, closes: bool = False, wants_fresh: bool = False) -> None:
         self.wants_fresh = wants_fresh
-        self.endpoint: Endpoint | None = None
+        self.endpoint: UpstreamEndpoint | None = None
         self.failure: Failure | None = None
         self.times = 0
         self._cluster = cluster
@@ -50,7 +50,7 @@ class Waiting:
         else:
             loop.call_soon(self._cluster.put, connection)
 
-    def on_connect_failure(self, failure: Failure, endpoint: Endpoint | None) -> None:
+    def on_connect_failure(self, failure: Failure, endpoint: UpstreamEndpoint | None) -> None:
         self.times += 1
         self.endpoint, self.failure = endpoint, failure
 
@@ -60,11 +60,13 @@ class Bench:
 
     def __init__(self) -> None:
         self.wheel = DeadlineWheel()
-        self.made: list[Cluster] = []
+        self.made: list[UpstreamCluster] = []
 
-    def cluster(self, *ports: int, **changes: Any) -> Cluster:
+    def cluster(self, *ports: int, **changes: Any) -> UpstreamCluster:
         addresses = [Address("127.0.0.1", port) for port in ports]
-        made = Cluster(cluster_at("v1", *addresses, connect_timeout_s=5.0, **changes), self.wheel, Backlog())
+        made = UpstreamCluster(
+            cluster_at("v1", *addresses, connect_timeout_s=5.0, **changes), self.wheel, Backlog()
+        )
         made.set_endpoints(made.config.endpoints)
         self.made.append(made)
         return made

@@ -171,7 +171,7 @@ async def test_an_upstream_that_breaks_http_is_counted_and_named_in_the_proxy_s_
         assert (await client.ask(get())).status == 502
         await served.ended("protocol_error", times)
     said = [
-        record.getMessage() for record in caplog.records if record.name == "mirror_proxy.upstream.complaint"
+        record.getMessage() for record in caplog.records if record.name == "mirror_proxy.upstream.cluster"
     ]
     assert sorted(said) == [
         f'upstream broke HTTP cluster={cluster} rule="{rule}" unlogged=0' for cluster in ("mirror", "v1")

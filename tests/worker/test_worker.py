@@ -41,7 +41,7 @@ BOUND_S = 20.0
 ROOT = Path(__file__).parents[2]
 
 
-class Held:
+class Components:
     """A worker process, its listening socket and our ends of its pipes."""
 
     def __init__(self) -> None:
@@ -111,8 +111,8 @@ class Held:
 
 
 @contextmanager
-def held_worker() -> Iterator[Held]:
-    held = Held()
+def held_worker() -> Iterator[Components]:
+    held = Components()
     try:
         yield held
     finally:

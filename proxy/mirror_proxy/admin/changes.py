@@ -12,7 +12,7 @@ from mirror_proxy.admin.body import InvalidRequestError, answer
 from mirror_proxy.admin.guard import PROXY, Handler, problem
 from mirror_proxy.admin.work_thread import CHANGES as ANSWERS
 from mirror_proxy.config import quantity
-from mirror_proxy.mirror.share import STEPS, is_in_steps
+from mirror_proxy.mirror.sampling import STEPS, is_in_steps
 from mirror_proxy.overrides import ALL_MIRRORS
 
 Change = tuple[str, str, Handler]

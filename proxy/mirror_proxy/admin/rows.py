@@ -12,7 +12,7 @@ from typing import Protocol
 
 from mirror_proxy.admin.interface import LoadedConfig, MirrorOverride, ProxySnapshot, RejectedReload, Row
 from mirror_proxy.config.model import Config, FieldMatch, Match, MirrorPolicy, Route, StringMatch, VirtualHost
-from mirror_proxy.mirror.share import MILLION, millionths
+from mirror_proxy.mirror.sampling import MILLION, millionths
 from mirror_proxy.overrides import ALL_MIRRORS
 from mirror_proxy.telemetry.metrics import Report
 from mirror_proxy.translate.envoy_cluster import clusters

@@ -17,7 +17,7 @@ from mirror_proxy.config.model import (
     Rewrite,
     Route,
 )
-from mirror_proxy.routing.match import Match as CompiledMatch
+from mirror_proxy.routing.match import CompiledMatch
 
 
 def percent(numerator: int, denominator: int) -> str:

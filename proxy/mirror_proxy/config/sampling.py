@@ -1,6 +1,6 @@
 """Sampling: what decides on a request's draw, which picks its destination and its mirrors: chance, or who asks.
 
-Exact sampling leaves the destination to chance; its mirrors take turns (see `mirror.turn`).
+Exact sampling leaves the destination to chance; its mirrors are drawn in a fixed order (see `mirror.sampling`).
 """
 
 from __future__ import annotations

@@ -35,9 +35,31 @@ class DownstreamConnection(asyncio.Protocol):
     """Owns one client transport."""
 
     __slots__ = (
-        "_buffer", "_chunked", "_empty_bytes", "_has_head_begun", "_head", "_is_full", "_is_last", "_left",
-        "_lingering", "_ready", "_stream", "_tunnel", "_uploading", "_valve", "alarm", "bound", "deadline",
-        "downstream", "forwarded_lines", "idle_since", "is_queued", "local_ip", "peer_ip", "scheme", "transport",
+        "_buffer",
+        "_chunked",
+        "_empty_bytes",
+        "_has_head_begun",
+        "_head",
+        "_is_full",
+        "_is_last",
+        "_left",
+        "_lingering",
+        "_reading",
+        "_ready",
+        "_stream",
+        "_tunnel",
+        "_uploading",
+        "alarm",
+        "bound",
+        "deadline",
+        "downstream",
+        "forwarded_lines",
+        "idle_since",
+        "is_queued",
+        "local_ip",
+        "peer_ip",
+        "scheme",
+        "transport",
     )  # fmt: skip
 
     def __init__(self, downstream: DownstreamState, scheme: bytes) -> None:
@@ -84,12 +106,12 @@ class DownstreamConnection(asyncio.Protocol):
 
     def pause(self, reason: int) -> None:
         """Stop reading the client's body."""
-        self._valve.pause(reason)
+        self._reading.pause(reason)
 
     def resume(self, reason: int) -> None:
         """Clear a reason to pause."""
-        self._valve.resume(reason)
-        if self._valve.reasons == flow.TURN:
+        self._reading.resume(reason)
+        if self._reading.reasons == flow.TURN:
             self.downstream.backlog.add(self)
 
     def finish(self, keep_alive: bool) -> None:
@@ -128,7 +150,7 @@ class DownstreamConnection(asyncio.Protocol):
         self._stream = None
         self._tunnel = tunnel
         self.deadline = NEVER  # the upstream connection's deadline ends an idle tunnel
-        self._valve.resume(flow.PIPELINE)
+        self._reading.resume(flow.PIPELINE)
         if self._is_last:  # the first bytes of the tunnel were dropped
             self.transport.abort()
         elif self._buffer:
@@ -149,7 +171,7 @@ class DownstreamConnection(asyncio.Protocol):
         transport = cast("asyncio.Transport", transport)
         downstream = self.downstream
         self.transport = transport
-        self._valve = flow.ReadValve(transport)
+        self._reading = flow.ReadControl(transport)
         downstream.connections.add(self)
         self.peer_ip = _ip(transport.get_extra_info("peername"))
         self.local_ip = _ip(transport.get_extra_info("sockname"))
@@ -235,7 +257,7 @@ class DownstreamConnection(asyncio.Protocol):
 
     def on_turn(self) -> None:
         """Called by the backlog: process the next slice of a body, or the next pipelined request."""
-        if self.transport.is_closing() or self._valve.reasons & (flow.PEER_FULL | flow.CONNECTING):
+        if self.transport.is_closing() or self._reading.reasons & (flow.PEER_FULL | flow.CONNECTING):
             return
         if self._uploading:
             self._read_body(self._buffer)
@@ -251,7 +273,7 @@ class DownstreamConnection(asyncio.Protocol):
     def on_deadline(self) -> None:
         """Called by the wheel: a head is late, a connection idle, or a stream stuck."""
         target = self._stream or self._tunnel
-        if self._uploading and self._valve.reasons:
+        if self._uploading and self._reading.reasons:
             self._expect_progress()  # reading is paused, so the client cannot progress
         elif target is not None:
             target.on_client_idle(self._uploading)
@@ -273,12 +295,12 @@ class DownstreamConnection(asyncio.Protocol):
         if self._is_full:
             return
         if self._buffer:
-            self._valve.resume(flow.PEER_FULL | flow.CONNECTING)
+            self._reading.resume(flow.PEER_FULL | flow.CONNECTING)
             self.downstream.backlog.add(self)
             return
         self._ready = True
-        if self._valve.reasons:
-            self._valve.resume(flow.EVERY_REASON)
+        if self._reading.reasons:
+            self._reading.resume(flow.EVERY_REASON)
         downstream = self.downstream
         self.idle_since = now = monotonic()
         self.deadline = when = now + (
@@ -329,7 +351,7 @@ class DownstreamConnection(asyncio.Protocol):
         if not self._has_head_begun and self._buffer.strip(b"\r"):
             self._has_head_begun = True
             self.downstream.wheel.set(self, monotonic() + self.downstream.limits.head_timeout_s)
-        self._valve.resume(flow.EVERY_REASON)
+        self._reading.resume(flow.EVERY_REASON)
         if self._has_head_begun:
             self.downstream.heads.set_size(self, len(self._buffer))
 
@@ -409,18 +431,18 @@ class DownstreamConnection(asyncio.Protocol):
         buffer = self._buffer
         framing.keep(buffer, data, at)
         if self._uploading and buffer:
-            self._valve.pause(flow.TURN)
-            self._valve.resume(flow.PIPELINE)
+            self._reading.pause(flow.TURN)
+            self._reading.resume(flow.PIPELINE)
             self.downstream.backlog.add(self)
             return
         if buffer and (self._is_last or not self.downstream.heads.queue(self, len(buffer))):
             self._is_last = True
             buffer.clear()
         if len(buffer) > flow.HIGH_WATER:
-            self._valve.pause(flow.PIPELINE)
-            self._valve.resume(flow.TURN)
+            self._reading.pause(flow.PIPELINE)
+            self._reading.resume(flow.TURN)
         else:
-            self._valve.resume(flow.PIPELINE | flow.TURN)
+            self._reading.resume(flow.PIPELINE | flow.TURN)
 
     # --- refusing and closing ---
 
@@ -452,7 +474,7 @@ class DownstreamConnection(asyncio.Protocol):
         self.downstream.heads.drop(self)
         if self.transport.is_closing():
             return
-        self._valve.resume(flow.EVERY_REASON)
+        self._reading.resume(flow.EVERY_REASON)
         if self.transport.can_write_eof():
             self.transport.write_eof()
             if self.transport.get_write_buffer_size():

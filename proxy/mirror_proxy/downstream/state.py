@@ -11,12 +11,11 @@ import heapq
 from collections.abc import Callable, Iterable
 from operator import itemgetter
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from mirror_proxy.clock import DeadlineWheel
 from mirror_proxy.config.model import Settings
 from mirror_proxy.descriptors import Descriptors
-from mirror_proxy.downstream.heads import HeadBudget
 from mirror_proxy.downstream.stream import DownstreamStream
 from mirror_proxy.flow import Backlog
 from mirror_proxy.http1.request import RequestHead
@@ -126,3 +125,42 @@ def _longest(connections: Iterable[DownstreamConnection]) -> list[tuple[float, D
     """Return the connections that have been idle longest, the longest last."""
     idle = ((one.idle_since, one) for one in connections if one.is_idle)
     return heapq.nsmallest(BATCH, idle, key=itemgetter(0))[::-1]
+
+
+class Sender(Protocol):
+    """A connection on which part of a head has arrived."""
+
+    def refuse_head(self) -> None:
+        """Respond with an error, close, and drop the head from the budget."""
+
+
+class HeadBudget:
+    """Counts the bytes of unfinished heads and pipelined requests; `used_bytes` exceeds `limit` by at most one read."""
+
+    __slots__ = ("_sizes", "_waiting", "limit", "used_bytes")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.used_bytes = 0
+        self._sizes: dict[Sender, int] = {}  # unfinished heads, oldest first
+        self._waiting: dict[Sender, int] = {}  # pipelined requests
+
+    def set_size(self, sender: Sender, size: int) -> None:
+        """Set the bytes of the head of `sender`; refuse the oldest heads, maybe this one, until there is room."""
+        self.used_bytes += size - self._sizes.get(sender, 0) - self._waiting.pop(sender, 0)
+        self._sizes[sender] = size
+        while self.used_bytes > self.limit and self._sizes:
+            next(iter(self._sizes)).refuse_head()
+
+    def queue(self, sender: Sender, size: int) -> bool:
+        """Set the pipelined bytes of `sender`; without room for `size` bytes, count none and return False."""
+        self.drop(sender)
+        if self.used_bytes + size > self.limit:
+            return False
+        self.used_bytes += size
+        self._waiting[sender] = size
+        return True
+
+    def drop(self, sender: Sender) -> None:
+        """Release the bytes of `sender`."""
+        self.used_bytes -= self._sizes.pop(sender, 0) + self._waiting.pop(sender, 0)

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from mirror_proxy.snapshot.route import CompiledRoute
     from mirror_proxy.snapshot.snapshot import Snapshot
     from mirror_proxy.telemetry.tracer import Trace
-    from mirror_proxy.upstream.endpoint import Endpoint
+    from mirror_proxy.upstream.endpoint import UpstreamEndpoint
 
 _getrandbits = random.getrandbits
 
@@ -56,8 +56,8 @@ class Exchange:
     status = sent_bytes = received_bytes = retries = 0
     done = response_started = request_done = _is_end_shown = False
     route: CompiledRoute | None = None
-    endpoint: Endpoint | None = None
-    tried: tuple[Endpoint, ...] = ()
+    endpoint: UpstreamEndpoint | None = None
+    tried: tuple[UpstreamEndpoint, ...] = ()
     shadows: Sequence[Shadow] = ()
     #: Name of each mirror that gets no shadow, and the outcome that says why.
     refusals: Sequence[tuple[str, str]] = ()
@@ -254,7 +254,7 @@ class Exchange:
         self._send(connection, self._take_pending())
         self.client.resume(flow.CONNECTING)
 
-    def on_connect_failure(self, failure: Failure, endpoint: Endpoint | None) -> None:
+    def on_connect_failure(self, failure: Failure, endpoint: UpstreamEndpoint | None) -> None:
         """Called by the cluster: this connect failed; another attempt avoids the endpoint if it can."""
         self._is_waiting = False
         self.cluster.wheel.forget(self)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from mirror_proxy.config.model import Share
-from mirror_proxy.routing.redirect import Redirect
+from mirror_proxy.routing.redirect import CompiledRedirect
 from mirror_proxy.routing.view import RequestView
 from mirror_proxy.snapshot.route import CompiledRoute
 
@@ -38,7 +38,7 @@ class Delay(NamedTuple):
 def begin(route: CompiledRoute, view: RequestView) -> Answer | Delay | None:
     """Decide what comes first; after a `Delay`, and for None, `resume` decides on the rest."""
     answer = route.answer
-    if isinstance(answer, Redirect):
+    if isinstance(answer, CompiledRedirect):
         return Answer(answer.status, lines=[b"location: " + answer.location(view)])
     if answer is not None:
         return Answer(answer.status, answer.body)

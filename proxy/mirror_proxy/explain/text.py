@@ -12,7 +12,7 @@ from mirror_proxy.config.model import Config, Destination, HashKey, MirrorPolicy
 from mirror_proxy.explain.explanation import Candidate, Explanation
 from mirror_proxy.explain.request import ExplainedRequest
 from mirror_proxy.explain.trial import RESPONSE, TrialResult
-from mirror_proxy.mirror.share import on_one_scale
+from mirror_proxy.mirror.sampling import on_one_scale
 from mirror_proxy.text import as_line
 
 #: Values that differ from run to run.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mirror_proxy.config import model
 
 
-class Breaker:
+class MirrorBreaker:
     """Closed until so many failures in a row; then open; then one probe decides.
 
     `failures` counts those in a row. They are transport failures only, never a status: a mirror that answers

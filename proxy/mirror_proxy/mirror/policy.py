@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING
 from mirror_proxy.config import model
 from mirror_proxy.http1.mutation import Mutation
 from mirror_proxy.http1.request import RequestHead
-from mirror_proxy.mirror.breaker import Breaker
-from mirror_proxy.mirror.budget import Budget
+from mirror_proxy.mirror.breaker import MirrorBreaker
 from mirror_proxy.mirror.loop import mark_value, own_name
 from mirror_proxy.mirror.request import ShadowForm
-from mirror_proxy.mirror.share import MILLION, millionths, on_one_scale
+from mirror_proxy.mirror.sampling import MILLION, millionths, on_one_scale
 from mirror_proxy.telemetry.event import event
 from mirror_proxy.telemetry.outcome import FAILURES, OUTCOMES
 from mirror_proxy.telemetry.stats import MirrorStats
-from mirror_proxy.upstream.cluster import Cluster
+from mirror_proxy.upstream.cluster import UpstreamCluster
 
 if TYPE_CHECKING:
     from mirror_proxy.mirror.shadow import Shadow
@@ -30,7 +29,21 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-class Rate:
+class ShadowBudget:
+    """Bytes that wait for all shadows of one worker; `limit` is exceeded by at most one chunk.
+
+    `is_shedding`: no shadow may begin, since the worker is late (see `shedding`); shadows in flight go on.
+    """
+
+    __slots__ = ("is_shedding", "limit", "used_bytes")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.used_bytes = 0
+        self.is_shedding = False
+
+
+class TokenBucket:
     """A token bucket of one second's worth; 0 per second is no cap."""
 
     __slots__ = ("_last", "_per_second", "_tokens")
@@ -61,7 +74,9 @@ class Mirror:
         "stats",
     )  # fmt: skip
 
-    def __init__(self, config: model.MirrorPolicy, cluster: Cluster, budget: Budget, mark_key: bytes) -> None:
+    def __init__(
+        self, config: model.MirrorPolicy, cluster: UpstreamCluster, budget: ShadowBudget, mark_key: bytes
+    ) -> None:
         self.config = config
         #: The share at present, and whether an operator has paused it; the rest of `config` holds as it is.
         self.numerator, self.denominator = on_one_scale(config.numerator, config.denominator)
@@ -70,8 +85,8 @@ class Mirror:
         self.settings = settings = config.mirroring
         self.cluster = cluster
         self.budget = budget
-        self.breaker = Breaker(config.mirroring.breaker)
-        self.rate = Rate(config.mirroring.max_per_second)
+        self.breaker = MirrorBreaker(config.mirroring.breaker)
+        self.rate = TokenBucket(config.mirroring.max_per_second)
         self.stats = MirrorStats(OUTCOMES)
         self.live: set[Shadow] = set()
         self.is_shed = False  # for what its responses cost (see `shedding`)
@@ -112,8 +127,8 @@ class Mirror:
 
     @property
     def buffered_bytes(self) -> int:
-        """Bytes held for its shadows."""
-        return sum(shadow.held_bytes for shadow in self.live)
+        """Bytes that wait for its shadows."""
+        return sum(shadow.buffered_bytes for shadow in self.live)
 
     def refusal(  # noqa: C901, PLR0911 - one line per outcome
         self, head: RequestHead, draw: int, now: float, is_loop: bool
@@ -138,7 +153,7 @@ class Mirror:
             return "no_endpoint"
         if len(self.live) >= settings.max_in_flight:
             return "over_in_flight"
-        if self.budget.held >= self.budget.limit:
+        if self.budget.used_bytes >= self.budget.limit:
             return "over_buffer"
         if settings.max_per_second and not self.rate.take(now):
             return "over_rate"

@@ -1,7 +1,7 @@
-"""One copied request on its way to a mirror: steps 8 and 13 of the walk.
+"""A shadow request on its way to a mirror: steps 8 and 13 of the walk.
 
 Everything here is offered, never awaited: a shadow that falls behind its bound is dropped and counted, and
-whoever offered never knows. It ends exactly once, with one outcome.
+the exchange never notices. A shadow ends exactly once, with one outcome.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mirror_proxy.mirror.policy import Mirror
 from mirror_proxy.telemetry import trace
 from mirror_proxy.telemetry.tracer import Branch
 from mirror_proxy.upstream.connection import UpstreamConnection
-from mirror_proxy.upstream.endpoint import Endpoint
+from mirror_proxy.upstream.endpoint import UpstreamEndpoint
 
 #: More of a reply than this is not read: the connection is closed instead.
 MAX_REPLY_BYTES = 1024 * 1024
@@ -26,12 +26,32 @@ _REPLAYABLE = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE
 
 
 class Shadow:
-    """One request's copy for one mirror."""
+    """One request as one mirror gets it."""
 
     __slots__ = (
-        "_connection", "_head", "_held", "_may_replay", "_waiting", "_wire", "alarm", "branch", "deadline",
-        "detail", "duration_s", "held_bytes", "meter", "mirror", "outcome", "primary_duration_s", "primary_status",
-        "reply_bytes", "request_done", "request_id", "started", "status", "wants_fresh",
+        "_connection",
+        "_head",
+        "_may_replay",
+        "_pending",
+        "_waiting",
+        "_wire",
+        "alarm",
+        "branch",
+        "buffered_bytes",
+        "deadline",
+        "detail",
+        "duration_s",
+        "meter",
+        "mirror",
+        "outcome",
+        "primary_duration_s",
+        "primary_status",
+        "reply_bytes",
+        "request_done",
+        "request_id",
+        "started",
+        "status",
+        "wants_fresh",
     )  # fmt: skip
 
     def __init__(
@@ -43,11 +63,11 @@ class Shadow:
         self.started = started
         self.outcome = self.detail = ""
         self.branch: Branch | None = None  # its place in a trace of ours
-        self.status = self.primary_status = self.reply_bytes = self.held_bytes = 0
+        self.status = self.primary_status = self.reply_bytes = self.buffered_bytes = 0
         self._head = head
         self._wire = wire
         self._connection: UpstreamConnection | None = None
-        self._held: Pieces | None = None
+        self._pending: Pieces | None = None
         self._waiting = self.wants_fresh = False
         self.deadline = self.alarm = NEVER
 
@@ -61,7 +81,7 @@ class Shadow:
     # --- what the exchange offers ---
 
     def begin(self, data: bytes, end: bool) -> None:
-        """Send the copy's head and what there is of its body."""
+        """Send the head and what has arrived of the body."""
         mirror = self.mirror
         mirror.live.add(self)
         self.request_done = end
@@ -79,9 +99,9 @@ class Shadow:
         self.request_done = end
         connection = self._connection
         if connection is None:
-            self._held = self._held or Pieces()
-            self._held.add(data)
-            self._account(len(self._wire) + self._held.size)
+            self._pending = self._pending or Pieces()
+            self._pending.add(data)
+            self._account(len(self._wire) + self._pending.size)
         else:
             connection.send_data(data, end)
             self._account(connection.buffered_bytes)
@@ -89,7 +109,7 @@ class Shadow:
                 connection.set_deadline(monotonic() + self.mirror.settings.timeout_s)
 
     def abort(self, outcome: str) -> None:
-        """Break the copy off so that it cannot look complete."""
+        """Break the shadow request off so that it cannot look complete."""
         if self.outcome:
             return
         if self._waiting:
@@ -99,7 +119,7 @@ class Shadow:
         self._end(outcome)
 
     def on_primary_end(self, status: int, duration_s: float) -> None:
-        """The primary answered; pair the two once both have."""
+        """The primary's response has ended; pair the two once the mirror's has as well."""
         self.primary_status = status
         self.primary_duration_s = duration_s
         if self.outcome == "completed":
@@ -108,13 +128,13 @@ class Shadow:
     # --- waiter callbacks ---
 
     def on_connection(self, connection: UpstreamConnection) -> None:
-        """Called by the cluster: send what was held."""
+        """Called by the cluster: send what is pending."""
         self._waiting = False
         self.mirror.cluster.wheel.forget(self)
-        held, self._held = self._held, None
-        self._send(connection, held.joined() if held is not None else b"")
+        pending, self._pending = self._pending, None
+        self._send(connection, pending.joined() if pending is not None else b"")
 
-    def on_connect_failure(self, failure: Failure, endpoint: Endpoint | None) -> None:  # noqa: ARG002 - a waiter's signature
+    def on_connect_failure(self, failure: Failure, endpoint: UpstreamEndpoint | None) -> None:  # noqa: ARG002 - a waiter's signature
         """Called by the cluster: there will be no connection."""
         self._waiting = False
         self._end(failure.outcome)
@@ -125,7 +145,7 @@ class Shadow:
         """Ignore a 1xx."""
 
     def on_response(self, head: ResponseHead, data: bytes, end: bool) -> None:
-        """Note the status; the rest is read only so far as to reuse the connection."""
+        """Note the status; the rest is read only to reuse the connection."""
         self.status = head.status
         self._may_replay = False
         if end:
@@ -147,7 +167,7 @@ class Shadow:
         self.abort("protocol_error")
 
     def on_upstream_failure(self, failure: Failure, is_stale: bool, detail: str) -> None:
-        """The reply will not come; a kept connection that the mirror had given up is worth one fresh try."""
+        """The response will not be complete; after a stale connection, try once on a fresh one."""
         self._connection = None
         if is_stale and self._may_replay:
             self._may_replay = False
@@ -158,7 +178,7 @@ class Shadow:
             self._end(failure.outcome)
 
     def on_upstream_pressure(self, full: bool) -> None:
-        """Account for what the kernel took; never passed on to anyone."""
+        """Account for what the kernel took; nobody else is slowed."""
         if self._connection is not None:
             self._account(0 if not full else self._connection.buffered_bytes)
 
@@ -178,14 +198,14 @@ class Shadow:
             if when < connection.alarm:
                 connection.set_deadline(when)
         else:
-            connection.deadline = NEVER  # no longer idle; the client's pace is not the mirror's fault
-        if data or self.held_bytes:
+            connection.deadline = NEVER  # no longer idle; the client sets the pace, not the mirror
+        if data or self.buffered_bytes:
             self._account(connection.buffered_bytes)
 
     def _wait(self, data: bytes) -> None:
         mirror = self.mirror
         self._waiting = True
-        self._held = Pieces(data)
+        self._pending = Pieces(data)
         failure = mirror.cluster.wait(self, for_shadow=True)
         if failure is not None:
             self._waiting = False
@@ -194,16 +214,16 @@ class Shadow:
         mirror.cluster.wheel.set(self, monotonic() + mirror.settings.timeout_s)
         self._account(len(self._wire) + len(data))
 
-    def _account(self, held_bytes: int) -> None:
-        """Note how much waits for this shadow; drop it when that is too much."""
+    def _account(self, buffered_bytes: int) -> None:
+        """Note how many bytes wait for this shadow; drop the shadow when they are too many."""
         mirror = self.mirror
-        change = held_bytes - self.held_bytes
+        change = buffered_bytes - self.buffered_bytes
         if change:
-            self.held_bytes = held_bytes
-            mirror.budget.held += change
-            if held_bytes > mirror.settings.max_lag_bytes:
+            self.buffered_bytes = buffered_bytes
+            mirror.budget.used_bytes += change
+            if buffered_bytes > mirror.settings.max_lag_bytes:
                 self.abort("lagged")
-            elif change > 0 and mirror.budget.held > mirror.budget.limit:
+            elif change > 0 and mirror.budget.used_bytes > mirror.budget.limit:
                 self.abort("over_buffer")
 
     def _end(self, outcome: str) -> None:
@@ -213,8 +233,8 @@ class Shadow:
         now = monotonic()
         self.duration_s = now - self.started
         self._connection = None
-        self._held = None
-        if self.held_bytes:
+        self._pending = None
+        if self.buffered_bytes:
             self._account(0)
         mirror = self.mirror
         if self.alarm != NEVER:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Literal
 
 from mirror_proxy.config import quantity
-from mirror_proxy.mirror import share
+from mirror_proxy.mirror import sampling
 from mirror_proxy.overrides import Key
 from mirror_proxy.ramp.guard import Guard, guards_for
 from mirror_proxy.ramp.target import CanaryTarget, MirrorTarget, Target
@@ -81,11 +81,11 @@ def _target(body: Mapping[str, object]) -> Target:
 def _steps(value: object, target: Target) -> tuple[float, ...]:
     if not isinstance(value, list) or not 1 <= len(value) <= _MOST:
         raise ValueError(f"steps must be a list of 1 to {_MOST} percents")
-    finest = 1 if isinstance(target, CanaryTarget) else share.STEPS
+    finest = 1 if isinstance(target, CanaryTarget) else sampling.STEPS
     for step in value:
         if type(step) not in {int, float} or not 0 < step <= 100:
             raise ValueError("each step must be a number above 0 and up to 100")
-        if not share.is_in_steps(step, finest):
+        if not sampling.is_in_steps(step, finest):
             raise ValueError(f"{step:g} is no multiple of {1 / finest:g}, the finest step there is")
     if any(after <= before for before, after in pairwise(value)):
         raise ValueError("each step must be more than the one before it")

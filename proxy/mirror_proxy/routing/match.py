@@ -46,7 +46,7 @@ class Condition:
         return f"it is {', '.join(values)}" if values else "there is none"
 
 
-class Match:
+class CompiledMatch:
     """A block of conditions."""
 
     __slots__ = ("_conditions",)

@@ -9,7 +9,7 @@ from mirror_proxy.routing.view import RequestView
 _DEFAULT_PORTS = {b"http": 80, b"https": 443}
 
 
-class Redirect:
+class CompiledRedirect:
     """A redirect, compiled for the block of conditions that leads to it."""
 
     __slots__ = ("_authority", "_config", "_path", "_prefix", "_scheme", "status")

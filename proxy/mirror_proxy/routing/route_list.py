@@ -13,13 +13,13 @@ from typing import Generic, TypeAlias, TypeVar
 
 from mirror_proxy.config import model
 from mirror_proxy.http1.request import RequestHead
-from mirror_proxy.routing.match import Match, is_empty, is_for_every_path, whole_segments
-from mirror_proxy.routing.view import Arrival, RequestView, path_of
+from mirror_proxy.routing.match import CompiledMatch, is_empty, is_for_every_path, whole_segments
+from mirror_proxy.routing.view import DownstreamInfo, RequestView, path_of
 
 R = TypeVar("R")
 
 #: A place in the order, what must hold besides the path, and the route.
-Candidate: TypeAlias = tuple[int, Match | None, R]
+Candidate: TypeAlias = tuple[int, CompiledMatch | None, R]
 
 
 class RouteList(Generic[R]):
@@ -56,11 +56,11 @@ class RouteList(Generic[R]):
     def _index(self, place: int, config: model.Match, route: R) -> None:
         path = config.path
         if path is None or path.kind == "regex" or is_for_every_path(config):
-            self._always.append((place, Match(config), route))
+            self._always.append((place, CompiledMatch(config), route))
             return
         index = self._folded if path.ignore_case else self._as_written
         value = (path.value.lower() if path.ignore_case else path.value).encode()
-        candidate = (place, Match(config, with_path=False) or None, route)
+        candidate = (place, CompiledMatch(config, with_path=False) or None, route)
         if path.kind == "exact":
             index.add_exact(value, candidate)
         elif path.kind == "prefix":
@@ -70,7 +70,7 @@ class RouteList(Generic[R]):
             index.add_exact(prefix, candidate)
             index.add_prefix(prefix + b"/", candidate)
 
-    def match(self, head: RequestHead, fields: bytes, arrival: Arrival) -> R | None:
+    def match(self, head: RequestHead, fields: bytes, arrival: DownstreamInfo) -> R | None:
         """Give the first route that takes the request, or None; `fields` and `arrival` as in `RequestView`."""
         if self.sole is not None:
             return self.sole
@@ -96,7 +96,7 @@ class RouteList(Generic[R]):
     def explain(self, view: RequestView) -> Iterator[tuple[R, str | None]]:
         """Give each route in order with what keeps it from the request, as far as the one that takes it (None)."""
         for config, route in self._routes:
-            reason = None if config is None else Match(config).failing_condition(view)
+            reason = None if config is None else CompiledMatch(config).failing_condition(view)
             yield route, reason
             if reason is None:
                 return

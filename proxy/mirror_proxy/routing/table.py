@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from mirror_proxy.http1.framing import Memo
 from mirror_proxy.http1.request import RequestHead
 from mirror_proxy.routing.route_list import RouteList
-from mirror_proxy.routing.view import Arrival, RequestView
+from mirror_proxy.routing.view import DownstreamInfo, RequestView
 
 R = TypeVar("R")
 
@@ -45,7 +45,7 @@ class RouteTable(Generic[R]):
         else:
             self._exact.setdefault(domain, routes)
 
-    def match(self, head: RequestHead, fields: bytes, arrival: Arrival) -> R | None:
+    def match(self, head: RequestHead, fields: bytes, arrival: DownstreamInfo) -> R | None:
         """Give the route for a request, or None; `fields` and `arrival` as in `RequestView`."""
         routes = self._sole or self._host_of[head.host]
         return None if routes is None else routes.match(head, fields, arrival)

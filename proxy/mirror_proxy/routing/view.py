@@ -22,7 +22,7 @@ _JOINED = frozenset(
 )  # fmt: skip
 
 
-class Arrival(Protocol):
+class DownstreamInfo(Protocol):
     """Where a request came in."""
 
     scheme: bytes
@@ -42,7 +42,7 @@ class RequestView:
 
     __slots__ = ("_arrival", "_fields", "_lower", "_query", "authority", "method", "path", "target")
 
-    def __init__(self, head: RequestHead, fields: bytes, arrival: Arrival) -> None:
+    def __init__(self, head: RequestHead, fields: bytes, arrival: DownstreamInfo) -> None:
         self.path = path_of(head.target)
         self.method = head.method
         self.authority = head.host

@@ -13,14 +13,14 @@ from mirror_proxy.config import model
 from mirror_proxy.config.model import HeaderOps
 from mirror_proxy.http1.mutation import Mutation
 from mirror_proxy.mirror.policy import Mirror
-from mirror_proxy.mirror.turn import Turn
+from mirror_proxy.mirror.sampling import ExactSampler
 from mirror_proxy.routing.cors import Cors
-from mirror_proxy.routing.redirect import Redirect
+from mirror_proxy.routing.redirect import CompiledRedirect
 from mirror_proxy.routing.rewrite import path_change
 from mirror_proxy.routing.split import Split
 from mirror_proxy.telemetry.stats import DestinationStats
 from mirror_proxy.upstream import retry
-from mirror_proxy.upstream.cluster import Cluster
+from mirror_proxy.upstream.cluster import UpstreamCluster
 
 
 class CompiledDestination:
@@ -31,7 +31,7 @@ class CompiledDestination:
 
     __slots__ = ("cluster", "host_line", "name", "request_mutations", "response_mutations", "stats")
 
-    cluster: Cluster
+    cluster: UpstreamCluster
 
     def __init__(self, config: model.Destination, route: model.Route) -> None:
         self.name = config.name
@@ -57,7 +57,7 @@ class CompiledRoute:
         match: model.Match | None,
         split: Split[CompiledDestination],
         mirrors: tuple[Mirror, ...],
-        turn: Turn | None,
+        turn: ExactSampler | None,
         captures: CapturePolicy | None,
     ) -> None:
         self.name = config.name
@@ -82,7 +82,9 @@ class CompiledRoute:
         self.cors = Cors(config.cors) if config.cors is not None else None
         #: What is answered in place of an upstream's response.
         self.answer = (
-            Redirect(config.redirect, match) if config.redirect is not None else config.direct_response
+            CompiledRedirect(config.redirect, match)
+            if config.redirect is not None
+            else config.direct_response
         )
         #: The request goes to its destination without a detour.
         self.is_direct = self.fault is None and self.cors is None and self.answer is None
@@ -90,9 +92,9 @@ class CompiledRoute:
 
 def compile_route(
     config: model.Route,
-    clusters: Mapping[str, Cluster],
+    clusters: Mapping[str, UpstreamCluster],
     mirrors: tuple[Mirror, ...],
-    turn: Turn | None,
+    turn: ExactSampler | None,
     captures: CapturePolicy | None,
 ) -> list[tuple[model.Match | None, CompiledRoute]]:
     """Compile a route, once for each block of conditions that leads to it (None: it takes everything)."""
@@ -106,7 +108,7 @@ def compile_route(
 
 
 def _destination(
-    config: model.Destination, route: model.Route, clusters: Mapping[str, Cluster]
+    config: model.Destination, route: model.Route, clusters: Mapping[str, UpstreamCluster]
 ) -> CompiledDestination:
     made = CompiledDestination(config, route)
     made.cluster = clusters[config.cluster]

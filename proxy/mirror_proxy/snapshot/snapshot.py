@@ -2,7 +2,7 @@
 
 Swapped whole, never changed but for what an operator may steer: weights, and the percents and pauses of mirrors. A
 `Compiler` makes one beside the snapshot in force, step by step, so that a worker that serves can do it in slices.
-Clusters, mirrors and counters live longer than a snapshot: it takes over whatever stayed the same (see `holdings`).
+Clusters, mirrors and counters live longer than a snapshot: it takes over whatever stayed the same (see `state`).
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from mirror_proxy.config import model
 from mirror_proxy.config.model import Settings, Share
 from mirror_proxy.mirror.loop import LoopGuard
 from mirror_proxy.mirror.policy import Mirror
-from mirror_proxy.mirror.turn import CYCLE, Turn
+from mirror_proxy.mirror.sampling import CYCLE, ExactSampler
 from mirror_proxy.overrides import ALL_MIRRORS, Override, Pause, Percent, Weights
 from mirror_proxy.routing.route_list import RouteList
 from mirror_proxy.routing.split import Split
 from mirror_proxy.routing.table import RouteTable
 from mirror_proxy.snapshot.route import CompiledDestination, CompiledRoute, compile_route
-from mirror_proxy.snapshot.state import Held, Holdings
+from mirror_proxy.snapshot.state import Components, WorkerState
 from mirror_proxy.telemetry.stats import DownstreamStats
 from mirror_proxy.telemetry.tracer import Tracer
 
@@ -31,9 +31,23 @@ class Snapshot:
     """One generation of the configuration in one worker."""
 
     __slots__ = (
-        "_steered", "adds_rare_fields", "downstream", "forward_client_cert", "generation", "held",
-        "loops", "normalization", "on_finish", "retry_buffer_bytes", "settings", "splits", "sticky", "table", "tracer",
-        "trusted_hops", "via",
+        "_steered",
+        "adds_rare_fields",
+        "components",
+        "downstream",
+        "forward_client_cert",
+        "generation",
+        "loops",
+        "normalization",
+        "on_finish",
+        "retry_buffer_bytes",
+        "settings",
+        "splits",
+        "sticky",
+        "table",
+        "tracer",
+        "trusted_hops",
+        "via",
     )  # fmt: skip
 
     def __init__(
@@ -52,7 +66,7 @@ class Snapshot:
         #: Called with each exchange that has ended, and its duration; its class stands above this package.
         self.on_finish: Callable[[Any, float], None] | None = None
         self.tracer: Tracer | None = None
-        self.held = Held()
+        self.components = Components()
         self.splits: dict[str, list[Split[CompiledDestination]]] = {}
         self.table: RouteTable[CompiledRoute]
         self.loops = loops
@@ -72,18 +86,18 @@ class Snapshot:
                 wanted = weights.get(name, {})
                 split.set_weights(wanted if split.would_leave_any(wanted) else {})
         self._steered = frozenset(weights)
-        for (_, name), mirror in self.held.mirrors.items():
+        for (_, name), mirror in self.components.mirrors.items():
             mirror.steer(percents.get(name), paused=not paused.isdisjoint({name, ALL_MIRRORS}))
 
 
 class Compiler:
     """Makes one snapshot; nothing it does is seen before the snapshot comes into force."""
 
-    def __init__(self, snapshot: Snapshot, holdings: Holdings) -> None:
+    def __init__(self, snapshot: Snapshot, state: WorkerState) -> None:
         self._snapshot = snapshot
-        self._holdings = holdings
+        self._state = state
         self._hosts: list[tuple[model.VirtualHost, RouteList[CompiledRoute]]] = []
-        self._turns: dict[str, Turn] = {}
+        self._turns: dict[str, ExactSampler] = {}
 
     def add(self, part: model.ConfigPart) -> Iterator[None]:
         """Compile a part of the configuration, a step at a time; raises `OSError` for unusable TLS files.
@@ -91,10 +105,10 @@ class Compiler:
         The clusters that a route names must have come before it. Routes of a virtual host whose name is the last
         one's belong to that.
         """
-        held, holdings = self._snapshot.held, self._holdings
+        components, state = self._snapshot.components, self._state
         clusters, hosts = part
         for cluster in clusters:
-            holdings.add_cluster(cluster, held)
+            state.add_cluster(cluster, components)
             yield
         for host in hosts:
             if not self._hosts or self._hosts[-1][0].name != host.name:
@@ -109,34 +123,36 @@ class Compiler:
         self._snapshot.table = RouteTable([(host.domains, routes) for host, routes in self._hosts])
 
     def _compile(self, route: model.Route) -> list[tuple[model.Match | None, CompiledRoute]]:
-        held, holdings = self._snapshot.held, self._holdings
+        components, state = self._snapshot.components, self._state
         for mirror in route.mirrors:
             labels = (route.name, mirror.name)
-            if labels not in held.mirrors:  # else the route is in several places, and its mirror is one
-                held.mirrors[labels] = holdings.mirror_for(labels, mirror, held.clusters[mirror.cluster])
-        mirrors = tuple(held.mirrors[route.name, mirror.name] for mirror in route.mirrors)
+            if labels not in components.mirrors:  # else the route is in several places, and its mirror is one
+                components.mirrors[labels] = state.mirror_for(
+                    labels, mirror, components.clusters[mirror.cluster]
+                )
+        mirrors = tuple(components.mirrors[route.name, mirror.name] for mirror in route.mirrors)
         compiled = compile_route(
-            route, held.clusters, mirrors, self._turn_of(route), self._captures_of(route, mirrors)
+            route, components.clusters, mirrors, self._turn_of(route), self._captures_of(route, mirrors)
         )
         split = compiled[0][1].split
         for destination in split.destinations:
             labels = (route.name, destination.name)
-            destination.stats = held.destinations.setdefault(labels, holdings.stats_for(labels))
+            destination.stats = components.destinations.setdefault(labels, state.stats_for(labels))
         self._snapshot.splits.setdefault(route.name, []).append(split)
         return compiled
 
     def _captures_of(self, route: model.Route, mirrors: tuple[Mirror, ...]) -> CapturePolicy | None:
         """Return what decides whether a mirrored request is captured; None: none is, and no baseline waits for one."""
-        compare, pair_sender = self._snapshot.settings.compare, self._holdings.pair_sender
+        compare, pair_sender = self._snapshot.settings.compare, self._state.pair_sender
         share = compare.share_of(route.name) if pair_sender.is_open and mirrors else Share(0)
         if not share.numerator and not any(mirror.is_baseline for mirror in mirrors):
             return None
         return CapturePolicy(route.name, share, compare.max_body_bytes, pair_sender)
 
-    def _turn_of(self, route: model.Route) -> Turn | None:
+    def _turn_of(self, route: model.Route) -> ExactSampler | None:
         """Return what draws the route's mirrors exactly, one wherever the route stands; None: they are not."""
         if not self._snapshot.settings.exact or not route.mirrors:
             return None
         if route.name not in self._turns:
-            self._turns[route.name] = Turn(randrange(CYCLE))  # noqa: S311 - no secret
+            self._turns[route.name] = ExactSampler(randrange(CYCLE))  # noqa: S311 - no secret
         return self._turns[route.name]

@@ -16,11 +16,10 @@ from mirror_proxy.comparison.capture.pair_sender import PairSender
 from mirror_proxy.config import model
 from mirror_proxy.descriptors import Descriptors
 from mirror_proxy.flow import Backlog
-from mirror_proxy.mirror.budget import Budget
-from mirror_proxy.mirror.policy import Mirror
+from mirror_proxy.mirror.policy import Mirror, ShadowBudget
 from mirror_proxy.mirror.shadow import Shadow
 from mirror_proxy.telemetry.stats import ClusterStats, DestinationStats
-from mirror_proxy.upstream.cluster import Cluster, identity
+from mirror_proxy.upstream.cluster import UpstreamCluster, identity
 
 Labels = tuple[str, str]
 
@@ -28,7 +27,7 @@ Labels = tuple[str, str]
 MOST_GONE = 1000
 
 
-class Held:
+class Components:
     """The live things of one snapshot: clusters by name, mirrors and counters by route and name.
 
     `fresh` are the clusters made for it, `updates` those that stay, with what their configuration becomes.
@@ -37,14 +36,14 @@ class Held:
     __slots__ = ("clusters", "destinations", "fresh", "mirrors", "updates")
 
     def __init__(self) -> None:
-        self.clusters: dict[str, Cluster] = {}
-        self.fresh: list[Cluster] = []
-        self.updates: list[tuple[Cluster, model.Cluster]] = []
+        self.clusters: dict[str, UpstreamCluster] = {}
+        self.fresh: list[UpstreamCluster] = []
+        self.updates: list[tuple[UpstreamCluster, model.Cluster]] = []
         self.destinations: dict[Labels, DestinationStats] = {}
         self.mirrors: dict[Labels, Mirror] = {}
 
 
-class Holdings:
+class WorkerState:
     """The live things of one worker; `mirrors`, `destinations` and `cluster_stats` also have what is gone."""
 
     def __init__(
@@ -60,30 +59,30 @@ class Holdings:
         self.descriptors = descriptors
         descriptors.close_idle = self.close_idle
         self._backlog = backlog
-        self.budget = Budget(0)
+        self.budget = ShadowBudget(0)
         self.pair_sender = pair_sender
-        self.clusters: dict[str, Cluster] = {}
+        self.clusters: dict[str, UpstreamCluster] = {}
         self.mirrors: dict[Labels, Mirror] = {}
         self.destinations: dict[Labels, DestinationStats] = {}
         self.cluster_stats: dict[str, ClusterStats] = {}
         self._mark_key = mark_key
         self._on_shadow_end = on_shadow_end
-        self._leaving: list[Cluster] = []
+        self._leaving: list[UpstreamCluster] = []
 
     # --- for what is being compiled ---
 
-    def add_cluster(self, config: model.Cluster, held: Held) -> None:
-        """Put the present cluster into `held` when it is the same server, else a new one with its name's counters."""
+    def add_cluster(self, config: model.Cluster, components: Components) -> None:
+        """Put the present cluster into `components` if the server is the same, else a new one with its counters."""
         cluster = self.clusters.get(config.name)
         if cluster is None or cluster.identity != identity(config):
-            cluster = Cluster(config, self.wheel, self._backlog, self.descriptors)
+            cluster = UpstreamCluster(config, self.wheel, self._backlog, self.descriptors)
             cluster.stats = self.cluster_stats.get(config.name, cluster.stats)
-            held.fresh.append(cluster)
+            components.fresh.append(cluster)
         elif cluster.config != config:
-            held.updates.append((cluster, config))
-        held.clusters[config.name] = cluster
+            components.updates.append((cluster, config))
+        components.clusters[config.name] = cluster
 
-    def mirror_for(self, labels: Labels, config: model.MirrorPolicy, cluster: Cluster) -> Mirror:
+    def mirror_for(self, labels: Labels, config: model.MirrorPolicy, cluster: UpstreamCluster) -> Mirror:
         """Return the present mirror when it is the same, else a new one that goes on where that one stands."""
         present = self.mirrors.get(labels)
         if present is not None and present.config == config and present.cluster is cluster:
@@ -100,27 +99,29 @@ class Holdings:
 
     # --- for what comes into force ---
 
-    def adopt(self, held: Held, settings: model.Settings) -> list[Cluster]:
-        """Make `held` the present under `settings`; return the clusters that it lacks, which are to be closed."""
+    def adopt(self, components: Components, settings: model.Settings) -> list[UpstreamCluster]:
+        """Make `components` the present under `settings`; return the clusters that it lacks, which are to be closed."""
         self.budget.limit = settings.max_buffered_bytes
         self.pair_sender.set_limit(settings.memory.captures_bytes)
-        for cluster in held.clusters.values():
+        for cluster in components.clusters.values():
             cluster.apply(settings)
-        gone = [cluster for name, cluster in self.clusters.items() if held.clusters.get(name) is not cluster]
+        gone = [
+            cluster for name, cluster in self.clusters.items() if components.clusters.get(name) is not cluster
+        ]
         self._leaving = [cluster for cluster in self._leaving if cluster.is_in_use] + gone
-        self.clusters = held.clusters
-        self._forget_the_oldest(held)
-        self.cluster_stats |= {name: cluster.stats for name, cluster in held.clusters.items()}
-        self.mirrors |= held.mirrors
-        self.destinations |= held.destinations
+        self.clusters = components.clusters
+        self._forget_the_oldest(components)
+        self.cluster_stats |= {name: cluster.stats for name, cluster in components.clusters.items()}
+        self.mirrors |= components.mirrors
+        self.destinations |= components.destinations
         return gone
 
-    def _forget_the_oldest(self, held: Held) -> None:
+    def _forget_the_oldest(self, components: Components) -> None:
         """Drop the counts of what went before `MOST_GONE` others of its kind, unless something of it goes on.
 
-        What is in `held` leaves its place: it comes last again, so that all stand in the order in which they go.
+        What is in `components` leaves its place: it comes last again, so that all stand in the order in which they go.
         """
-        present = {route for route, _ in held.destinations}
+        present = {route for route, _ in components.destinations}
         busy = {route for (route, _), mirror in self.mirrors.items() if mirror.live}
         gone = dict.fromkeys(route for route, _ in self.destinations if route not in present)
         forgotten = set(list(gone)[:-MOST_GONE]) - busy
@@ -128,9 +129,9 @@ class Holdings:
         self.destinations = {
             labels: one
             for labels, one in self.destinations.items()
-            if labels not in held.destinations and labels[0] not in forgotten
+            if labels not in components.destinations and labels[0] not in forgotten
         }
-        gone_clusters = [name for name in self.cluster_stats if name not in held.clusters]
+        gone_clusters = [name for name in self.cluster_stats if name not in components.clusters]
         kept = set(gone_clusters[-MOST_GONE:])
         self.cluster_stats = {
             name: stats
@@ -140,7 +141,7 @@ class Holdings:
 
     # --- for the reader of counters, and the end ---
 
-    def all_clusters(self) -> Iterator[tuple[str, Cluster]]:
+    def all_clusters(self) -> Iterator[tuple[str, UpstreamCluster]]:
         """Yield the present clusters and those that leave, by name."""
         yield from self.clusters.items()
         for cluster in self._leaving:

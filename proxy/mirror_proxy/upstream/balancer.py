@@ -14,7 +14,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from itertools import accumulate
 
-from mirror_proxy.upstream.endpoint import Endpoint
+from mirror_proxy.upstream.endpoint import UpstreamEndpoint
 
 Draw = Callable[[], float]
 
@@ -23,44 +23,49 @@ _POINTS = 256
 _HASHES_IN_DIGEST = 8
 
 
-def balance(policy: str, endpoints: tuple[Endpoint, ...], draw: Draw = random.random) -> Balancer:
+def balance(policy: str, endpoints: tuple[UpstreamEndpoint, ...], draw: Draw = random.random) -> LoadBalancer:
     """Make the balancer of a `model.Balancer.policy`; `endpoints` are at least one, `draw` gives [0, 1)."""
-    return Balancer(endpoints, draw) if len(endpoints) == 1 else _POLICIES[policy](endpoints, draw)
+    return LoadBalancer(endpoints, draw) if len(endpoints) == 1 else _POLICIES[policy](endpoints, draw)
 
 
-class Balancer:
+class LoadBalancer:
     """Random by weight (Envoy's `RANDOM`); the others differ in `_next`."""
 
-    def __init__(self, endpoints: tuple[Endpoint, ...], draw: Draw) -> None:
+    def __init__(self, endpoints: tuple[UpstreamEndpoint, ...], draw: Draw) -> None:
         self.endpoints = endpoints
         self._draw = draw
         weights = [endpoint.weight for endpoint in endpoints]
         #: Running totals of the weights; None when all are equal.
         self._bounds = list(accumulate(weights)) if len(set(weights)) > 1 else None
 
-    def choose(self, avoid: tuple[Endpoint, ...] = (), hash_: int | None = None) -> Endpoint:
+    def choose(self, avoid: tuple[UpstreamEndpoint, ...] = (), hash_: int | None = None) -> UpstreamEndpoint:
         """Choose an endpoint; none of `avoid` while there is another. `hash_` (64 bits) counts for `hash`."""
         endpoint = self._next(hash_)
         return self._another(endpoint, avoid, hash_) if avoid and endpoint in avoid else endpoint
 
-    def _next(self, hash_: int | None) -> Endpoint:  # noqa: ARG002 - of use to a ring
+    def _next(self, hash_: int | None) -> UpstreamEndpoint:  # noqa: ARG002 - of use to a ring
         return self._drawn()
 
-    def _another(self, endpoint: Endpoint, avoid: tuple[Endpoint, ...], hash_: int | None) -> Endpoint:  # noqa: ARG002 - of use to a ring
+    def _another(
+        self,
+        endpoint: UpstreamEndpoint,
+        avoid: tuple[UpstreamEndpoint, ...],
+        hash_: int | None,  # noqa: ARG002 - of use to a ring
+    ) -> UpstreamEndpoint:
         others = tuple(other for other in self.endpoints if other not in avoid)
-        return Balancer(others, self._draw).choose() if others else endpoint
+        return LoadBalancer(others, self._draw).choose() if others else endpoint
 
-    def _drawn(self) -> Endpoint:
+    def _drawn(self) -> UpstreamEndpoint:
         bounds, endpoints = self._bounds, self.endpoints
         if bounds is None:
             return endpoints[int(self._draw() * len(endpoints))]
         return endpoints[bisect_right(bounds, self._draw() * bounds[-1], 0, len(bounds) - 1)]
 
 
-class LeastRequest(Balancer):
+class LeastRequest(LoadBalancer):
     """The less busy of two drawn endpoints (Envoy's `LEAST_REQUEST`); busy is measured against weight."""
 
-    def _next(self, hash_: int | None) -> Endpoint:  # noqa: ARG002 - of use to a ring
+    def _next(self, hash_: int | None) -> UpstreamEndpoint:  # noqa: ARG002 - of use to a ring
         if self._bounds is not None:
             one, two = self._drawn(), self._drawn()
             return one if one.active * two.weight <= two.active * one.weight else two
@@ -71,14 +76,14 @@ class LeastRequest(Balancer):
         return one if one.active <= two.active else two
 
 
-class RoundRobin(Balancer):
+class RoundRobin(LoadBalancer):
     """One after the other, those of more weight more often and evenly spread (Envoy's `ROUND_ROBIN`).
 
     Each gains its weight in credit at every turn; who has most is chosen and pays the sum of the weights. It begins
     anywhere, so that the workers do not all begin at the first.
     """
 
-    def __init__(self, endpoints: tuple[Endpoint, ...], draw: Draw) -> None:
+    def __init__(self, endpoints: tuple[UpstreamEndpoint, ...], draw: Draw) -> None:
         super().__init__(endpoints, draw)
         self._total = sum(endpoint.weight for endpoint in endpoints)
         self._credits = [0] * len(endpoints)
@@ -87,7 +92,7 @@ class RoundRobin(Balancer):
             for _ in range(self._turn):
                 self._next(None)
 
-    def _next(self, hash_: int | None) -> Endpoint:  # noqa: ARG002 - of use to a ring
+    def _next(self, hash_: int | None) -> UpstreamEndpoint:  # noqa: ARG002 - of use to a ring
         endpoints = self.endpoints
         if self._bounds is None:
             self._turn = turn = (self._turn + 1) % len(endpoints)
@@ -102,14 +107,14 @@ class RoundRobin(Balancer):
         return endpoints[best]
 
 
-class Ring(Balancer):
+class Ring(LoadBalancer):
     """The endpoint whose point follows the hash on a ring (Envoy's `RING_HASH`).
 
     An endpoint's points depend on its address, its weight and the average weight alone: when another comes or goes,
     only the hashes that were its own move. A request without a hash goes anywhere.
     """
 
-    def __init__(self, endpoints: tuple[Endpoint, ...], draw: Draw) -> None:
+    def __init__(self, endpoints: tuple[UpstreamEndpoint, ...], draw: Draw) -> None:
         super().__init__(endpoints, draw)
         average = sum(endpoint.weight for endpoint in endpoints) / len(endpoints)
         owned = sorted(
@@ -120,10 +125,12 @@ class Ring(Balancer):
         self._points = [point for point, _ in owned]
         self._owners = [endpoints[index] for _, index in owned]
 
-    def _next(self, hash_: int | None) -> Endpoint:
+    def _next(self, hash_: int | None) -> UpstreamEndpoint:
         return self._drawn() if hash_ is None else self._owners[self._place(hash_)]
 
-    def _another(self, endpoint: Endpoint, avoid: tuple[Endpoint, ...], hash_: int | None) -> Endpoint:
+    def _another(
+        self, endpoint: UpstreamEndpoint, avoid: tuple[UpstreamEndpoint, ...], hash_: int | None
+    ) -> UpstreamEndpoint:
         if hash_ is None:
             return super()._another(endpoint, avoid, hash_)
         place, owners = self._place(hash_), self._owners
@@ -144,9 +151,9 @@ def _points(label: str, count: int) -> tuple[int, ...]:
     return tuple(point for digest in digests for point in struct.unpack(">8Q", digest))[:count]
 
 
-_POLICIES: dict[str, type[Balancer]] = {
+_POLICIES: dict[str, type[LoadBalancer]] = {
     "least_request": LeastRequest,
     "round_robin": RoundRobin,
-    "random": Balancer,
+    "random": LoadBalancer,
     "hash": Ring,
 }

@@ -9,6 +9,7 @@ A cluster outlives reloads that leave its `identity` alone: `update` then change
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Hashable, Iterable
 from time import monotonic
 from typing import NamedTuple, Protocol
@@ -20,13 +21,18 @@ from mirror_proxy.config.model import Address, HashKey, Settings
 from mirror_proxy.descriptors import UNLIMITED, Descriptors, is_exhaustion
 from mirror_proxy.errors import Failure
 from mirror_proxy.flow import Backlog
+from mirror_proxy.telemetry.event import event
 from mirror_proxy.telemetry.stats import ClusterStats
 from mirror_proxy.upstream import tls
-from mirror_proxy.upstream.balancer import Balancer, balance
-from mirror_proxy.upstream.complaint import Complaint
+from mirror_proxy.upstream.balancer import LoadBalancer, balance
 from mirror_proxy.upstream.connection import UpstreamConnection
-from mirror_proxy.upstream.endpoint import Endpoint
-from mirror_proxy.upstream.outlier import Detector
+from mirror_proxy.upstream.endpoint import UpstreamEndpoint
+from mirror_proxy.upstream.outlier import OutlierDetector
+
+#: A broken upstream must not fill the log.
+PROTOCOL_ERROR_EVERY_S = 10.0
+
+_log = logging.getLogger(__name__)
 
 
 class Waiter(Protocol):
@@ -37,28 +43,28 @@ class Waiter(Protocol):
     def on_connection(self, connection: UpstreamConnection) -> None:
         """Here is one; send now."""
 
-    def on_connect_failure(self, failure: Failure, endpoint: Endpoint | None) -> None:
+    def on_connect_failure(self, failure: Failure, endpoint: UpstreamEndpoint | None) -> None:
         """There will be none: `endpoint` was tried; None: there is none left to try."""
 
 
 class _Want(NamedTuple):
     """What somebody waits for: a connection to `endpoint` (None: to any)."""
 
-    endpoint: Endpoint | None
+    endpoint: UpstreamEndpoint | None
     for_shadow: bool
 
 
 def identity(config: model.Cluster) -> Hashable:
     """Give what a live cluster cannot change: name, host and TLS, with the content of TLS's files.
 
-    A reload keeps the cluster of the same identity (`Cluster.update`) and makes a new one otherwise, so that no
+    A reload keeps the cluster of the same identity (`UpstreamCluster.update`) and makes a new one otherwise, so that no
     connection is reused that was made under other terms. Raises `OSError` for a file that cannot be read.
     """
     files = tls.fingerprint(config.tls) if config.tls is not None else None
     return (config.name, config.host, config.tls, files)
 
 
-class Cluster:
+class UpstreamCluster:
     """The live side of a `model.Cluster`.
 
     `endpoints` are all it has, ejected ones included. `hash_key` says what of a request `take` and `wait` want the
@@ -77,18 +83,18 @@ class Cluster:
         self.backlog = backlog
         self.descriptors = descriptors or Descriptors(UNLIMITED)
         self.stats = ClusterStats()
-        self.endpoints: tuple[Endpoint, ...] = ()
-        self._leaving: list[Endpoint] = []
-        self._balancer: Balancer | None = None
-        self._only: Endpoint | None = None
-        self._chosen: Endpoint | None = None
-        self._detector: Detector | None = None
+        self.endpoints: tuple[UpstreamEndpoint, ...] = ()
+        self._leaving: list[UpstreamEndpoint] = []
+        self._balancer: LoadBalancer | None = None
+        self._only: UpstreamEndpoint | None = None
+        self._chosen: UpstreamEndpoint | None = None
+        self._detector: OutlierDetector | None = None
         #: Who waits, in order.
         self._waiters: dict[Waiter, _Want] = {}
         self._connecting = 0
         #: Our own, for the cap; `stats` may be shared with a cluster of our name that leaves.
         self.open_connections = 0
-        self._complaint = Complaint()
+        self._protocol_errors = ProtocolErrorLog()
         self._tls = tls.client_context(config.tls) if config.tls else None
         self._sni = (config.tls.sni or config.host) if config.tls else None
         self.apply(Settings())
@@ -115,7 +121,7 @@ class Cluster:
                 detector.close()
             self._detector = None
         elif detector is None:
-            self._detector = Detector(config.outlier, self.wheel, self._on_ejected, self._refresh)
+            self._detector = OutlierDetector(config.outlier, self.wheel, self._on_ejected, self._refresh)
         else:
             detector.config = config.outlier
         self._refresh()
@@ -138,7 +144,7 @@ class Cluster:
         if list(weights.items()) == [(endpoint.address, endpoint.weight) for endpoint in self.endpoints]:
             return
         self.endpoints = tuple(
-            known.pop(address) if address in known else Endpoint(address) for address in weights
+            known.pop(address) if address in known else UpstreamEndpoint(address) for address in weights
         )
         for endpoint in self.endpoints:
             endpoint.weight = weights[endpoint.address]
@@ -167,7 +173,9 @@ class Cluster:
 
     # --- connections ---
 
-    def take(self, avoid: tuple[Endpoint, ...] = (), hash_: int | None = None) -> UpstreamConnection | None:
+    def take(
+        self, avoid: tuple[UpstreamEndpoint, ...] = (), hash_: int | None = None
+    ) -> UpstreamConnection | None:
         """Give an idle connection of the chosen endpoint, or None: then call `wait` at once, with the same.
 
         `avoid` are endpoints that failed this request (`retryIgnorePreviousHosts`): none of them is chosen while
@@ -202,7 +210,7 @@ class Cluster:
     def wait(
         self,
         waiter: Waiter,
-        avoid: tuple[Endpoint, ...] = (),
+        avoid: tuple[UpstreamEndpoint, ...] = (),
         hash_: int | None = None,
         *,
         for_shadow: bool = False,
@@ -245,7 +253,7 @@ class Cluster:
     def on_protocol_error(self, rule: str) -> None:
         """Called by a connection whose upstream broke a rule of HTTP: count it, and log it now and then."""
         self.stats.protocol_errors += 1
-        self._complaint.log(self.config.name, rule, monotonic())
+        self._protocol_errors.log(self.config.name, rule, monotonic())
 
     # --- choosing ---
 
@@ -269,7 +277,9 @@ class Cluster:
                     self._waiters[waiter] = want._replace(endpoint=None)
             self._connect_for_waiters()
 
-    def _idle_of_chosen(self, avoid: tuple[Endpoint, ...], hash_: int | None) -> list[UpstreamConnection]:
+    def _idle_of_chosen(
+        self, avoid: tuple[UpstreamEndpoint, ...], hash_: int | None
+    ) -> list[UpstreamConnection]:
         balancer = self._balancer
         if balancer is None or self._is_full():
             return []
@@ -278,7 +288,7 @@ class Cluster:
             return endpoint.idle
         return next((other.idle for other in balancer.endpoints if other.idle), [])  # they fill the cap
 
-    def _is_bound(self, avoid: tuple[Endpoint, ...], hash_: int | None) -> bool:
+    def _is_bound(self, avoid: tuple[UpstreamEndpoint, ...], hash_: int | None) -> bool:
         """Tell whether no other endpoint than the chosen one will do."""
         return bool(avoid) or (hash_ is not None and self.hash_key is not None)
 
@@ -342,13 +352,13 @@ class Cluster:
         for waiter in waiters:
             waiter.on_connect_failure(errors.NO_HEALTHY_UPSTREAM, None)
 
-    def _open(self, endpoint: Endpoint, waiter: Waiter, for_shadow: bool) -> None:
+    def _open(self, endpoint: UpstreamEndpoint, waiter: Waiter, for_shadow: bool) -> None:
         self._connecting += 1
         endpoint.connecting += 1
         self.descriptors.take(for_shadow)
         tasks.spawn(self._connect(endpoint, waiter, for_shadow), "connect")
 
-    async def _connect(self, endpoint: Endpoint, waiter: Waiter, for_shadow: bool) -> None:
+    async def _connect(self, endpoint: UpstreamEndpoint, waiter: Waiter, for_shadow: bool) -> None:
         loop = asyncio.get_running_loop()
         failure = errors.CONNECT_FAILURE
         connection = None
@@ -388,7 +398,7 @@ class Cluster:
         connection.transport.abort()
         return False
 
-    def _on_connect_failure(self, failure: Failure, endpoint: Endpoint, waiter: Waiter) -> None:
+    def _on_connect_failure(self, failure: Failure, endpoint: UpstreamEndpoint, waiter: Waiter) -> None:
         if failure is not errors.DESCRIPTORS:
             self.stats.connect_failures += 1
             if endpoint.monitor is not None:
@@ -397,3 +407,23 @@ class Cluster:
             del self._waiters[waiter]
             waiter.on_connect_failure(failure, endpoint)
         self.on_connection_closed()
+
+
+class ProtocolErrorLog:
+    """Logs the protocol errors of one cluster, at most one line per `PROTOCOL_ERROR_EVERY_S`."""
+
+    __slots__ = ("_next_at", "_unlogged")
+
+    def __init__(self) -> None:
+        self._next_at = 0.0
+        self._unlogged = 0
+
+    def log(self, cluster: str, rule: str, now: float) -> None:
+        """Log that `cluster` broke `rule` of HTTP; within the interval, count it for the next line."""
+        if now < self._next_at:
+            self._unlogged += 1
+            return
+        said = event("upstream broke HTTP", cluster=cluster, rule=rule, unlogged=self._unlogged)
+        _log.warning(said)
+        self._next_at = now + PROTOCOL_ERROR_EVERY_S
+        self._unlogged = 0

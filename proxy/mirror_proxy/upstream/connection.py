@@ -8,27 +8,33 @@ the end; then the connection is put back or closed. Receiving never raises into 
 from __future__ import annotations
 
 import asyncio
+import math
+import socket
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, cast
 
 from mirror_proxy import errors, flow
 from mirror_proxy.clock import NEVER
+from mirror_proxy.config.model import TcpKeepalive
 from mirror_proxy.errors import BadMessageError, Failure
 from mirror_proxy.http1 import framing, serializer
 from mirror_proxy.http1.chunked import ChunkedReader
 from mirror_proxy.http1.request import RequestHead
 from mirror_proxy.http1.response import ResponseHead, end_of_head, may_begin, read_response
-from mirror_proxy.upstream.keepalive import keep_alive
-from mirror_proxy.upstream.last_words import LastWords
-from mirror_proxy.upstream.stream import Meter, Passage, UpstreamStream
+from mirror_proxy.upstream.early_response import EarlyResponse
+from mirror_proxy.upstream.stream import Meter, UpstreamStream, UpstreamTunnel
 
 if TYPE_CHECKING:
-    from mirror_proxy.upstream.cluster import Cluster
-    from mirror_proxy.upstream.endpoint import Endpoint
+    from mirror_proxy.upstream.cluster import UpstreamCluster
+    from mirror_proxy.upstream.endpoint import UpstreamEndpoint
 
 #: More 1xx than this before a response are an error; their bytes count towards `limits.maxResponseHeadBytes`.
 _MAX_INTERIMS = 100
 _INTERIMS_PER_SLICE = 4
+
+#: The most that the kernel takes (Linux, include/net/tcp.h).
+_MAX_KEEPALIVE_PROBES = 127
+_MAX_KEEPALIVE_S = 32767
 
 _AWAIT_HEAD, _BODY, _TUNNEL, _IDLE = range(4)
 
@@ -37,12 +43,38 @@ class UpstreamConnection(asyncio.Protocol):
     """Owns one upstream transport; `endpoint` is the pool it goes back to."""
 
     __slots__ = (
-        "_body", "_bound", "_buffer", "_chunked", "_head", "_head_bytes", "_heard_end", "_interims", "_is_lost",
-        "_last_words", "_left", "_meter", "_passage", "_request", "_reusable", "_stream", "_valve", "alarm", "cluster",
-        "deadline", "endpoint", "expires", "for_shadow", "is_queued", "request_done", "requests", "transport",
+        "_body",
+        "_bound",
+        "_buffer",
+        "_chunked",
+        "_early_response",
+        "_head",
+        "_head_bytes",
+        "_heard_end",
+        "_interims",
+        "_is_lost",
+        "_left",
+        "_meter",
+        "_reading",
+        "_request",
+        "_reusable",
+        "_stream",
+        "_tunnel",
+        "alarm",
+        "cluster",
+        "deadline",
+        "endpoint",
+        "expires",
+        "for_shadow",
+        "is_queued",
+        "request_done",
+        "requests",
+        "transport",
     )  # fmt: skip
 
-    def __init__(self, cluster: Cluster, endpoint: Endpoint, for_shadow: bool = False) -> None:
+    def __init__(
+        self, cluster: UpstreamCluster, endpoint: UpstreamEndpoint, for_shadow: bool = False
+    ) -> None:
         """`for_shadow`: made for a shadow; the connection may carry requests of primaries later, and vice versa."""
         self.cluster = cluster
         self.endpoint = endpoint
@@ -52,7 +84,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.request_done = True
         self._body = _IDLE
         self.is_queued = False
-        self._bound: dict[Cluster, UpstreamConnection] | None = None
+        self._bound: dict[UpstreamCluster, UpstreamConnection] | None = None
         self._buffer = bytearray()  # input that is not processed yet
         self._chunked: ChunkedReader | None = None
         self._left = -1
@@ -62,9 +94,9 @@ class UpstreamConnection(asyncio.Protocol):
         self._interims = self._head_bytes = 0
         self._heard_end = self._is_lost = False
         self._meter: Meter | None = None
-        self._last_words: LastWords | None = None
+        self._early_response: EarlyResponse | None = None
         self._stream: UpstreamStream | None = None
-        self._passage: Passage | None = None
+        self._tunnel: UpstreamTunnel | None = None
         self.transport: asyncio.Transport
 
     def __repr__(self) -> str:
@@ -97,7 +129,7 @@ class UpstreamConnection(asyncio.Protocol):
             self.transport.write(wire)
         if (not end or (data and self.buffered_bytes)) and self.cluster.config.tls is None:
             sock = self.transport.get_extra_info("socket")
-            self._last_words = LastWords(sock, self.cluster.descriptors)
+            self._early_response = EarlyResponse(sock, self.cluster.descriptors)
 
     def send_data(self, data: bytes, end: bool) -> None:
         """Send more of the request's body; drop it once the connection is lost and only its input is left."""
@@ -112,21 +144,21 @@ class UpstreamConnection(asyncio.Protocol):
 
     def pause(self) -> None:
         """Stop reading the response: the client does not keep up."""
-        self._valve.pause(flow.PEER_FULL)
+        self._reading.pause(flow.PEER_FULL)
 
     def resume(self) -> None:
         """Read on."""
-        self._valve.resume(flow.PEER_FULL)
-        if self._valve.reasons == flow.TURN:
+        self._reading.resume(flow.PEER_FULL)
+        if self._reading.reasons == flow.TURN:
             self.cluster.backlog.add(self)
 
     def set_deadline(self, when: float) -> None:
         """Call the stream's `on_deadline` at monotonic time `when`."""
         self.cluster.wheel.set(self, when)
 
-    def start_tunnel(self, passage: Passage) -> None:
-        """Hand every further byte to `passage`."""
-        self._stream, self._passage = None, passage
+    def start_tunnel(self, tunnel: UpstreamTunnel) -> None:
+        """Hand every further byte to `tunnel`."""
+        self._stream, self._tunnel = None, tunnel
         self._body = _TUNNEL
 
     def abort(self) -> None:
@@ -134,7 +166,7 @@ class UpstreamConnection(asyncio.Protocol):
         if self._detach():
             self.transport.abort()
 
-    def bind(self, bound: dict[Cluster, UpstreamConnection]) -> None:
+    def bind(self, bound: dict[UpstreamCluster, UpstreamConnection]) -> None:
         """Carry requests of one authenticated client connection only, which owns `bound`.
 
         When idle, the connection waits in `bound`, not in the pool; the client connection closes it.
@@ -164,14 +196,14 @@ class UpstreamConnection(asyncio.Protocol):
         """Called by the loop once connected (and, with TLS, shaken hands)."""
         transport = cast("asyncio.Transport", transport)
         self.transport = transport
-        self._valve = flow.ReadValve(transport)
+        self._reading = flow.ReadControl(transport)
         config, stats = self.cluster.config, self.cluster.stats
         stats.connections += 1
         stats.connections_active += 1
         self.cluster.open_connections += 1
         self.cluster.descriptors.take(self.for_shadow)
         if config.keepalive is not None:
-            keep_alive(transport.get_extra_info("socket"), config.keepalive)
+            _keep_alive(transport.get_extra_info("socket"), config.keepalive)
         if config.max_connection_duration_s is not None:
             self.expires = monotonic() + config.max_connection_duration_s
 
@@ -185,10 +217,10 @@ class UpstreamConnection(asyncio.Protocol):
         self.endpoint.remove(self)
         if self._bound is not None and self._bound.get(cluster) is self:
             del self._bound[cluster]
-        passage = self._passage
-        if passage is not None:
+        tunnel = self._tunnel
+        if tunnel is not None:
             self._detach()
-            passage.on_upstream_gone()
+            tunnel.on_upstream_gone()
         elif self._stream is not None:
             self._on_lost(exc)
         cluster.on_connection_closed()
@@ -197,7 +229,7 @@ class UpstreamConnection(asyncio.Protocol):
         """Handle the upstream's FIN; only a tunnel stays half open."""
         self.endpoint.remove(self)
         self._heard_end = True
-        return self._passage is not None and self._passage.on_upstream_eof()
+        return self._tunnel is not None and self._tunnel.on_upstream_eof()
 
     def data_received(self, data: bytes) -> None:
         """Called by the loop with the bytes of one read."""
@@ -214,8 +246,8 @@ class UpstreamConnection(asyncio.Protocol):
             self._buffer += data
             self._read_buffered_head(searched)
         elif body == _TUNNEL:
-            assert self._passage is not None  # noqa: S101 - a tunnel has a passage
-            self._passage.on_upstream_data(data)
+            assert self._tunnel is not None  # noqa: S101 - a tunnel has a tunnel
+            self._tunnel.on_upstream_data(data)
         else:
             self.close()  # no request is under way, so the bytes belong to none
         if meter is not None:
@@ -225,7 +257,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def on_turn(self) -> None:
         """Called by the backlog: process the next slice of the input."""
-        if self._stream is None or self._valve.reasons & flow.PEER_FULL:
+        if self._stream is None or self._reading.reasons & flow.PEER_FULL:
             return
         began = perf_counter()
         meter = self._meter
@@ -240,13 +272,13 @@ class UpstreamConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Called by the transport above its high-water mark."""
-        target = self._stream or self._passage
+        target = self._stream or self._tunnel
         if target is not None:
             target.on_upstream_pressure(True)
 
     def resume_writing(self) -> None:
         """Called by the transport below its low-water mark."""
-        target = self._stream or self._passage
+        target = self._stream or self._tunnel
         if target is not None:
             target.on_upstream_pressure(False)
 
@@ -254,7 +286,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def on_deadline(self) -> None:
         """Called by the wheel: the stream's deadline, or the idle connection's expiry."""
-        target = self._stream or self._passage
+        target = self._stream or self._tunnel
         if target is not None:
             target.on_deadline()
         else:
@@ -337,7 +369,7 @@ class UpstreamConnection(asyncio.Protocol):
         if head.status == 101:
             rest = bytes(self._buffer)
             self._buffer.clear()
-            self._valve.resume(flow.TURN)
+            self._reading.resume(flow.TURN)
             stream.on_upgraded(head, rest)
             return False
         self._reusable &= head.keep_alive  # a 1xx that announces a body may send one
@@ -353,7 +385,7 @@ class UpstreamConnection(asyncio.Protocol):
         stream, size = self._stream, len(data)
         assert stream is not None  # noqa: S101 - it awaits the head
         self._reusable &= head.keep_alive
-        if self._last_words is not None and (head.status >= 400 or self.buffered_bytes):
+        if self._early_response is not None and (head.status >= 400 or self.buffered_bytes):
             self._reusable = False  # the upload is refused, maybe unread: the upstream may reset
         if head.framing == framing.NONE:
             payload, stop, end = b"", at, True
@@ -431,15 +463,15 @@ class UpstreamConnection(asyncio.Protocol):
             self._end_turn()
 
     def _await_turn(self) -> None:
-        self._valve.pause(flow.TURN)
+        self._reading.pause(flow.TURN)
         self.cluster.backlog.add(self)
 
     def _end_turn(self) -> None:
         """End the turn, since no complete slice is left: read on, or end the response of a lost connection."""
         if self._is_lost:
             self._on_cut_short()
-        elif self._valve.reasons:
-            self._valve.resume(flow.TURN)
+        elif self._reading.reasons:
+            self._reading.resume(flow.TURN)
 
     # --- endings ---
 
@@ -449,12 +481,12 @@ class UpstreamConnection(asyncio.Protocol):
         self._stream = None
         if self._buffer:
             self._buffer.clear()
-        if self._last_words is not None:
-            self._forget_last_words()
+        if self._early_response is not None:
+            self._drop_early_response()
         if self._reusable and self.request_done:
             self._body = _IDLE
-            if self._valve.reasons:
-                self._valve.resume(flow.EVERY_REASON)
+            if self._reading.reasons:
+                self._reading.resume(flow.EVERY_REASON)
             if self._bound is None:
                 self.cluster.put(self)
             else:
@@ -484,12 +516,12 @@ class UpstreamConnection(asyncio.Protocol):
         self._is_lost = True
         self._reusable = False
         self._heard_end &= exc is None
-        if self._last_words is not None:
-            words = self._last_words.take()  # maybe an early response (RFC 9112 §9.5)
+        if self._early_response is not None:
+            words = self._early_response.take()  # maybe an early response (RFC 9112 §9.5)
             self._buffer += words
             if words:
-                self._valve.pause(flow.TURN)
-        if self._valve.reasons & flow.TURN:
+                self._reading.pause(flow.TURN)
+        if self._reading.reasons & flow.TURN:
             self.cluster.backlog.add(self)
         else:
             self._on_cut_short()
@@ -510,17 +542,32 @@ class UpstreamConnection(asyncio.Protocol):
         else:
             stream.on_upstream_failure(errors.RESET, is_stale, "")
 
-    def _forget_last_words(self) -> None:
-        if self._last_words is not None:
-            self._last_words.close()
-            self._last_words = None
+    def _drop_early_response(self) -> None:
+        if self._early_response is not None:
+            self._early_response.close()
+            self._early_response = None
 
     def _detach(self) -> bool:
         """Detach from the stream; False if there was none."""
-        if self._stream is None and self._passage is None:
+        if self._stream is None and self._tunnel is None:
             return False
         self.endpoint.active -= 1
-        self._forget_last_words()
+        self._drop_early_response()
         self._buffer.clear()
-        self._stream = self._passage = None
+        self._stream = self._tunnel = None
         return True
+
+
+def _keep_alive(sock: socket.socket, keepalive: TcpKeepalive) -> None:
+    """Switch keepalive on for `sock`, with the kernel's own values where none are given (tcp(7); whole seconds).
+
+    The kernel refuses more than it can hold; the most that it takes is set instead.
+    """
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value, most in (
+        (socket.TCP_KEEPCNT, keepalive.probes, _MAX_KEEPALIVE_PROBES),
+        (socket.TCP_KEEPIDLE, keepalive.time_s, _MAX_KEEPALIVE_S),
+        (socket.TCP_KEEPINTVL, keepalive.interval_s, _MAX_KEEPALIVE_S),
+    ):
+        if value is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, option, min(max(1, math.ceil(value)), most))

@@ -8,10 +8,10 @@ from mirror_proxy.config.model import Address
 
 if TYPE_CHECKING:
     from mirror_proxy.upstream.connection import UpstreamConnection
-    from mirror_proxy.upstream.outlier import Monitor
+    from mirror_proxy.upstream.outlier import EndpointMonitor
 
 
-class Endpoint:
+class UpstreamEndpoint:
     """`active` counts the requests it is working on, `connecting` the connections on their way to it.
 
     It lives as long as its address belongs to the cluster; `is_current` is False once it does not. Without outlier
@@ -27,10 +27,10 @@ class Endpoint:
         self.label = str(address)
         self.is_current = True
         self.idle: list[UpstreamConnection] = []
-        self.monitor: Monitor | None = None
+        self.monitor: EndpointMonitor | None = None
 
     def __repr__(self) -> str:
-        return f"<Endpoint {self.label} active={self.active}>"
+        return f"<UpstreamEndpoint {self.label} active={self.active}>"
 
     @property
     def is_ejected(self) -> bool:

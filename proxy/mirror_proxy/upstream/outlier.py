@@ -13,7 +13,7 @@ from time import monotonic
 
 from mirror_proxy.clock import NEVER, DeadlineWheel
 from mirror_proxy.config.model import OutlierDetection
-from mirror_proxy.upstream.endpoint import Endpoint
+from mirror_proxy.upstream.endpoint import UpstreamEndpoint
 
 #: Envoy's `max_ejection_time`, which Istio does not set.
 _MAX_EJECTION_S = 300.0
@@ -21,14 +21,14 @@ _MAX_EJECTION_S = 300.0
 _GATEWAY = frozenset({502, 503, 504})
 
 
-class Monitor:
+class EndpointMonitor:
     """What one endpoint's answers and faults add up to."""
 
     __slots__ = (
         "_detector", "_gateway", "_local", "_server", "ejected_at", "ejections", "endpoint", "returned_at",
     )  # fmt: skip
 
-    def __init__(self, detector: Detector, endpoint: Endpoint) -> None:
+    def __init__(self, detector: OutlierDetector, endpoint: UpstreamEndpoint) -> None:
         self.endpoint = endpoint
         self.ejections = 0
         self.ejected_at = self.returned_at = NEVER
@@ -82,7 +82,7 @@ class Monitor:
             detector.eject(self, "consecutive_5xx")
 
 
-class Detector:
+class OutlierDetector:
     """Ejects a cluster's endpoints and lets them in again; the wheel rings it while one is or was out.
 
     `on_ejected` is told the reason when one goes, `on_returned` that some are back.
@@ -100,12 +100,12 @@ class Detector:
         self._wheel = wheel
         self._on_ejected = on_ejected
         self._on_returned = on_returned
-        self._monitors: list[Monitor] = []
+        self._monitors: list[EndpointMonitor] = []
 
-    def watch(self, endpoints: tuple[Endpoint, ...]) -> None:
+    def watch(self, endpoints: tuple[UpstreamEndpoint, ...]) -> None:
         """Take these as the cluster's endpoints; what is known of those that stay is kept."""
         for endpoint in endpoints:
-            endpoint.monitor = endpoint.monitor or Monitor(self, endpoint)
+            endpoint.monitor = endpoint.monitor or EndpointMonitor(self, endpoint)
         self._monitors = [endpoint.monitor for endpoint in endpoints if endpoint.monitor is not None]
 
     def close(self) -> None:
@@ -115,13 +115,13 @@ class Detector:
             monitor.endpoint.monitor = None
         self._monitors = []
 
-    def usable(self, endpoints: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
+    def usable(self, endpoints: tuple[UpstreamEndpoint, ...]) -> tuple[UpstreamEndpoint, ...]:
         """Give those that are not ejected; or all, when too few would be left (Envoy's panic)."""
         healthy = tuple(endpoint for endpoint in endpoints if not endpoint.is_ejected)
         is_panic = 100 * len(healthy) < self.config.min_health_percent * len(endpoints)
         return endpoints if is_panic else healthy
 
-    def eject(self, monitor: Monitor, reason: str) -> None:
+    def eject(self, monitor: EndpointMonitor, reason: str) -> None:
         """Leave an endpoint out, unless more than `max_ejection_percent` of all would be."""
         monitors, config = self._monitors, self.config
         out = sum(one.is_ejected for one in monitors) + 1
@@ -156,6 +156,6 @@ class Detector:
     def _longest_s(self) -> float:
         return max(_MAX_EJECTION_S, self.config.base_ejection_s)
 
-    def _is_over(self, monitor: Monitor, now: float) -> bool:
+    def _is_over(self, monitor: EndpointMonitor, now: float) -> bool:
         time_s = min(self.config.base_ejection_s * monitor.ejections, self._longest_s)
         return monitor.is_ejected and now - monitor.ejected_at >= time_s

@@ -19,7 +19,7 @@ from mirror_proxy import tasks
 from mirror_proxy.config import model
 from mirror_proxy.config.model import Address, is_ip
 from mirror_proxy.telemetry.event import event
-from mirror_proxy.upstream.cluster import Cluster
+from mirror_proxy.upstream.cluster import UpstreamCluster
 
 REFRESH_S = 5.0
 _RETRY_S = 1.0
@@ -42,10 +42,10 @@ class _Name:
 class Resolver:
     """The look-ups of one worker, for the clusters it was made with until `follow` names others."""
 
-    def __init__(self, clusters: Iterable[Cluster]) -> None:
+    def __init__(self, clusters: Iterable[UpstreamCluster]) -> None:
         self._clusters = list(clusters)
         self._names: dict[str, _Name] = {}
-        self._wanting: dict[str, list[Cluster]] = {}
+        self._wanting: dict[str, list[UpstreamCluster]] = {}
         self._wanted: set[str] = set()
         self._channel: aiodns.DNSResolver | None = None
 
@@ -80,7 +80,7 @@ class Resolver:
         except TimeoutError:
             pass
 
-    def follow(self, clusters: Iterable[Cluster], *, introduce: bool = True) -> None:
+    def follow(self, clusters: Iterable[UpstreamCluster], *, introduce: bool = True) -> None:
         """Keep these clusters' addresses, and no others', from now on; what is known of them is set at once.
 
         Without `introduce` it is set one by one by `introduce`, for those that need it.
@@ -116,7 +116,7 @@ class Resolver:
             name.task = tasks.spawn(self._keep(self._channel, host, name), "resolve")
         return name
 
-    def introduce(self, cluster: Cluster) -> None:
+    def introduce(self, cluster: UpstreamCluster) -> None:
         """Give a cluster the addresses of its endpoints, as far as they are known, each with its name's weight."""
         found: list[model.Endpoint] = []
         for endpoint in cluster.config.endpoints:

@@ -47,7 +47,7 @@ class UpstreamStream(Protocol):
         """The connection's deadline, which the stream set, has passed."""
 
 
-class Passage(Protocol):
+class UpstreamTunnel(Protocol):
     """A tunnel, as its upstream connection sees it."""
 
     def on_upstream_data(self, data: bytes) -> None:

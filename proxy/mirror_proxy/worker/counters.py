@@ -11,7 +11,7 @@ from itertools import islice
 from typing import TypeVar
 
 from mirror_proxy.mirror.policy import Mirror
-from mirror_proxy.snapshot.state import Held, Holdings, Labels
+from mirror_proxy.snapshot.state import Components, Labels, WorkerState
 from mirror_proxy.telemetry.metrics import Report, Samples, merge
 from mirror_proxy.telemetry.stats import (
     ClusterStats,
@@ -20,7 +20,7 @@ from mirror_proxy.telemetry.stats import (
     Histogram,
     code_label,
 )
-from mirror_proxy.upstream.cluster import Cluster
+from mirror_proxy.upstream.cluster import UpstreamCluster
 
 #: So many routes' destinations, mirrors or clusters are read at a stretch, in about a tenth of a millisecond.
 PART_SIZE = 4
@@ -29,21 +29,21 @@ Row = dict[str, object]
 T = TypeVar("T")
 
 
-def parts(holdings: Holdings, generation: int, downstream: DownstreamStats) -> Iterator[Report]:
+def parts(state: WorkerState, generation: int, downstream: DownstreamStats) -> Iterator[Report]:
     """Yield every counter of the families that the data plane knows, also of what is configured no more.
 
     The parts are merged into one report. What one mirror's counts add up to is in one part.
     """
     yield {**_downstream(downstream), "config_generation": {(): generation}}
-    for destinations in _batches(holdings.destinations.items()):
+    for destinations in _batches(state.destinations.items()):
         yield _destinations(destinations)
-    for mirrors in _batches(holdings.mirrors.items()):
+    for mirrors in _batches(state.mirrors.items()):
         yield _mirrors(mirrors)
-    for stats in _batches(holdings.cluster_stats.items()):
+    for stats in _batches(state.cluster_stats.items()):
         yield _cluster_stats(stats)
-    for clusters in _batches(holdings.clusters.items()):
+    for clusters in _batches(state.clusters.items()):
         yield _clusters(clusters)
-    for clusters in _batches(holdings.all_clusters()):
+    for clusters in _batches(state.all_clusters()):
         yield _requests(clusters)
 
 
@@ -90,9 +90,9 @@ def _mirrors(items: list[tuple[Labels, Mirror]]) -> Report:
     return out
 
 
-def steered(held: Held) -> Iterator[Report]:
+def steered(components: Components) -> Iterator[Report]:
     """Yield the families that say how mirrors are steered: those that are configured, and none that is gone."""
-    for mirrors in _batches(held.mirrors.items()):
+    for mirrors in _batches(components.mirrors.items()):
         yield {
             "mirror_percent": {
                 (name,): 100 * mirror.numerator / mirror.denominator
@@ -123,7 +123,7 @@ def _cluster_stats(items: list[tuple[str, ClusterStats]]) -> Report:
     return out
 
 
-def _clusters(items: list[tuple[str, Cluster]]) -> Report:
+def _clusters(items: list[tuple[str, UpstreamCluster]]) -> Report:
     out: Report = {}
     for name, cluster in items:
         _add(out, "upstream_endpoints", (name,), len(cluster.endpoints))
@@ -132,7 +132,7 @@ def _clusters(items: list[tuple[str, Cluster]]) -> Report:
     return out
 
 
-def _requests(items: list[tuple[str, Cluster]]) -> Report:
+def _requests(items: list[tuple[str, UpstreamCluster]]) -> Report:
     out: Report = {}
     for name, cluster in items:
         _add(out, "upstream_requests_active", (name,), cluster.requests_active)
@@ -167,13 +167,13 @@ def _add_histogram(out: Report, family: str, labels: tuple[str, ...], histogram:
         samples[labels] = histogram.sample()
 
 
-def clusters(holdings: Holdings) -> Iterator[list[Row]]:
+def clusters(state: WorkerState) -> Iterator[list[Row]]:
     """Yield a row for each cluster, for `/clusters`, in lists."""
-    for batch in _batches(holdings.clusters.items()):
+    for batch in _batches(state.clusters.items()):
         yield [_cluster(name, cluster) for name, cluster in batch]
 
 
-def _cluster(name: str, cluster: Cluster) -> Row:
+def _cluster(name: str, cluster: UpstreamCluster) -> Row:
     return {
         "name": name,
         "host": cluster.config.host,
@@ -192,9 +192,9 @@ def _cluster(name: str, cluster: Cluster) -> Row:
     }
 
 
-def mirrors(held: Held) -> Iterator[list[Row]]:
+def mirrors(components: Components) -> Iterator[list[Row]]:
     """Yield a row for each mirror, for `/mirrors`, in lists."""
-    for batch in _batches(held.mirrors.items()):
+    for batch in _batches(components.mirrors.items()):
         yield [_mirror(route, mirror) for (route, _), mirror in batch]
 
 

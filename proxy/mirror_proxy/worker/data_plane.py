@@ -23,17 +23,17 @@ from mirror_proxy.mirror.loop import LoopGuard
 from mirror_proxy.mirror.shedding import Shedding
 from mirror_proxy.overrides import Override
 from mirror_proxy.snapshot.snapshot import Compiler, Snapshot
-from mirror_proxy.snapshot.state import Held, Holdings
+from mirror_proxy.snapshot.state import Components, WorkerState
 from mirror_proxy.telemetry import log
 from mirror_proxy.telemetry.access_log import AccessLog
 from mirror_proxy.telemetry.metrics import Report, merge
 from mirror_proxy.telemetry.span import Span
 from mirror_proxy.telemetry.stats import DownstreamStats
 from mirror_proxy.telemetry.tracer import Tracer
-from mirror_proxy.upstream.cluster import Cluster
+from mirror_proxy.upstream.cluster import UpstreamCluster
 from mirror_proxy.upstream.resolver import Resolver
 from mirror_proxy.worker import counters
-from mirror_proxy.worker.records import Journal
+from mirror_proxy.worker.records import AccessRecords
 from mirror_proxy.worker.spans import ExchangeSpans
 
 _CERTIFICATE_CHECK_S = 5.0
@@ -71,28 +71,28 @@ class DataPlane:
         self._stats = DownstreamStats()
         self._loops = LoopGuard(mark_key)
         self._access_log = access_log
-        self._journal = Journal(access_log) if access_log is not None else None
+        self._access_records = AccessRecords(access_log) if access_log is not None else None
         self._tracer = Tracer()
         self._listeners: list[DownstreamListener] = []
         self._certificates: asyncio.Task[None] | None = None
-        on_shadow_end = self._journal.on_shadow if self._journal is not None else None
+        on_shadow_end = self._access_records.on_shadow if self._access_records is not None else None
         self._descriptors = Descriptors(share_out(limit_of_process(), settings.limits.max_connections))
-        self._holdings = Holdings(
+        self._state = WorkerState(
             self._wheel, backlog, mark_key, on_shadow_end, PairSender(pairs), self._descriptors
         )
         self._shedding = Shedding(settings.shed)
         self._wheel.observer = self._on_tick
         self._prepared: Snapshot | None = None
         self.snapshot = self._blank(settings, generation)
-        compiler = Compiler(self.snapshot, self._holdings)
+        compiler = Compiler(self.snapshot, self._state)
         for _ in compiler.add((config.clusters, config.virtual_hosts)):
             pass
         compiler.finish()
-        self._holdings.adopt(self.snapshot.held, settings)
+        self._state.adopt(self.snapshot.components, settings)
         self._downstream = DownstreamState(
             self._serve, settings, self._wheel, backlog, self._stats, self._descriptors
         )
-        self._resolver = Resolver(self._holdings.clusters.values())
+        self._resolver = Resolver(self._state.clusters.values())
 
     def _serve(
         self, client: DownstreamConnection, head: RequestHead, data: bytes, end: bool
@@ -103,13 +103,11 @@ class DataPlane:
         return None if exchange.done else exchange
 
     def _on_tick(self, late_s: float, now: float) -> None:
-        self._holdings.budget.is_shedding = self._shedding.observe(
-            late_s, now, self._holdings.mirrors.values()
-        )
+        self._state.budget.is_shedding = self._shedding.observe(late_s, now, self._state.mirrors.values())
 
     def _blank(self, settings: Settings, generation: int) -> Snapshot:
         snapshot = Snapshot(settings, generation, self._loops, self._stats)
-        snapshot.on_finish = self._journal.on_exchange if self._journal is not None else None
+        snapshot.on_finish = self._access_records.on_exchange if self._access_records is not None else None
         if settings.tracing.otlp_endpoint:
             snapshot.tracer = self._tracer
             snapshot.on_finish = ExchangeSpans(self._tracer, snapshot.on_finish).on_exchange
@@ -131,7 +129,7 @@ class DataPlane:
             gc.freeze()
             gc.enable()
         await self._resolver.heard()
-        await in_slices(map(self._resolver.introduce, snapshot.held.fresh))
+        await in_slices(map(self._resolver.introduce, snapshot.components.fresh))
         self._prepared = snapshot
 
     async def commit(self, overrides: Iterable[Override]) -> None:
@@ -142,21 +140,21 @@ class DataPlane:
         snapshot, self._prepared = self._prepared, None
         assert snapshot is not None  # noqa: S101 - commit follows prepare
         snapshot.steer(overrides)
-        gone = self._holdings.adopt(snapshot.held, snapshot.settings)
+        gone = self._state.adopt(snapshot.components, snapshot.settings)
         self._downstream.apply(snapshot.settings)
         self._shedding.limits = snapshot.settings.shed
         self.snapshot = snapshot
-        await in_slices(self._settle(snapshot.held, gone))
+        await in_slices(self._settle(snapshot.components, gone))
 
-    def _settle(self, held: Held, gone: Iterable[Cluster]) -> Iterator[None]:
+    def _settle(self, components: Components, gone: Iterable[UpstreamCluster]) -> Iterator[None]:
         yield
-        self._resolver.follow(held.clusters.values(), introduce=False)
+        self._resolver.follow(components.clusters.values(), introduce=False)
         yield
-        for cluster, config in held.updates:
+        for cluster, config in components.updates:
             cluster.update(config)
             self._resolver.introduce(cluster)
             yield
-        for cluster in held.fresh:  # a name may have changed since it was prepared
+        for cluster in components.fresh:  # a name may have changed since it was prepared
             self._resolver.introduce(cluster)
             yield
         for cluster in gone:
@@ -168,7 +166,7 @@ class DataPlane:
         self._prepared = None
 
     def _compile(self, snapshot: Snapshot, parts: Iterable[ConfigPart]) -> Iterator[None]:
-        compiler = Compiler(snapshot, self._holdings)
+        compiler = Compiler(snapshot, self._state)
         for part in parts:
             for cluster in part[0]:
                 self._resolver.want(cluster)
@@ -209,7 +207,7 @@ class DataPlane:
         until = monotonic() + timeout_s
         while self._is_busy() and monotonic() < until:  # noqa: ASYNC110 - only at the end
             await asyncio.sleep(_FINISH_POLL_S)
-        for shadow in self._holdings.shadows():
+        for shadow in self._state.shadows():
             shadow.abort("draining")
         for connection in list(self._downstream.connections):
             connection.transport.abort()
@@ -218,10 +216,10 @@ class DataPlane:
         self._wheel.stop()
         if self._certificates is not None:
             self._certificates.cancel()
-        self._holdings.close()
+        self._state.close()
 
     def _is_busy(self) -> bool:
-        return self._downstream.is_busy or bool(self._holdings.shadows())
+        return self._downstream.is_busy or bool(self._state.shadows())
 
     def reload_certificates(self) -> None:
         """Use the certificate files as they are now."""
@@ -245,7 +243,7 @@ class DataPlane:
     @property
     def captured_bytes(self) -> int:
         """What is kept in memory of answers that are to be compared."""
-        return self._holdings.pair_sender.held
+        return self._state.pair_sender.held
 
     def report(self) -> Report:
         """Read every counter (see `telemetry.metrics.FAMILIES`)."""
@@ -256,8 +254,8 @@ class DataPlane:
 
     def report_parts(self) -> Iterator[Report]:
         """Read the same in parts, between which the loop may turn; the last is about this worker itself."""
-        yield from counters.parts(self._holdings, self.snapshot.generation, self._stats)
-        yield from counters.steered(self.snapshot.held)
+        yield from counters.parts(self._state, self.snapshot.generation, self._stats)
+        yield from counters.steered(self.snapshot.components)
         yield self._own()
 
     def _own(self) -> Report:
@@ -265,7 +263,7 @@ class DataPlane:
         if self._access_log is not None:
             report["access_log_dropped_total"] = {(): self._access_log.dropped}
         report["descriptors_exhausted_total"] = {(): self._descriptors.exhausted}
-        dropped = self._holdings.pair_sender.dropped
+        dropped = self._state.pair_sender.dropped
         report["compare_dropped_total"] = {(reason,): count for reason, count in dropped.items()}
         report["task_failures_total"] = {(name,): count for name, count in tasks.failures.items()}
         report["log_dropped_total"] = {(): log.dropped()}
@@ -285,7 +283,7 @@ class DataPlane:
 
     def cluster_parts(self) -> Iterator[list[counters.Row]]:
         """Give the same in parts."""
-        return counters.clusters(self._holdings)
+        return counters.clusters(self._state)
 
     def mirrors(self) -> list[counters.Row]:
         """One row per mirror."""
@@ -293,4 +291,4 @@ class DataPlane:
 
     def mirror_parts(self) -> Iterator[list[counters.Row]]:
         """Give the same in parts."""
-        return counters.mirrors(self.snapshot.held)
+        return counters.mirrors(self.snapshot.components)

@@ -20,7 +20,7 @@ _MAX_ID, _MAX_METHOD, _MAX_HOST, _MAX_PATH, _MAX_DETAIL = 128, 64, 255, 1024, 20
 _BROKEN = ("DPE", "UPE")
 
 
-class Journal:
+class AccessRecords:
     """Writes what ended to the access log, which drops lines rather than wait."""
 
     __slots__ = ("_log",)

@@ -49,9 +49,9 @@ class PairSender:
         except OSError as error:
             self.drop("too_large" if error.errno == errno.EMSGSIZE else "no_comparer")
 
-    def set_limit(self, held_bytes: int) -> None:
-        """Let captures keep at most `held_bytes` in memory."""
-        self.limit = min(MAX_HELD_BYTES, held_bytes)
+    def set_limit(self, buffered_bytes: int) -> None:
+        """Let captures keep at most `buffered_bytes` in memory."""
+        self.limit = min(MAX_HELD_BYTES, buffered_bytes)
 
     def drop(self, reason: str) -> None:
         """Count a pair that will not be compared."""

@@ -151,7 +151,7 @@ class RetryPolicy:
 class MirrorPolicy:
     """One mirror of a route, for `numerator` of `denominator` requests.
 
-    All mirrors of a request share its draw, and compare it on one scale: see `mirror.share`.
+    All mirrors of a request share its draw, and compare it on one scale: see `mirror.sampling`.
 
     `role`: a `mirror` is v2. The others are asked only with requests that are compared, to learn how answers of
     one version differ: a `secondary` is a second v1, a `repeat` asks the primary again, of requests that went to

@@ -7,18 +7,18 @@ from math import ceil
 
 import pytest
 
-from mirror_proxy.mirror.turn import CYCLE, Turn
+from mirror_proxy.mirror.sampling import CYCLE, ExactSampler
 
 
 def draws(start: int, count: int) -> list[int]:
-    turn = Turn(start)
+    turn = ExactSampler(start)
     return [turn.next() for _ in range(count)]
 
 
 def test_a_million_requests_get_each_draw_once_and_then_all_again() -> None:
     cycle = draws(123_456, CYCLE)
     assert sorted(cycle) == list(range(CYCLE))
-    turn = Turn(123_456 + CYCLE)
+    turn = ExactSampler(123_456 + CYCLE)
     assert [turn.next() for _ in range(10)] == cycle[:10]
 
 

@@ -17,7 +17,7 @@ _MAX_BYTES = 1024 * 1024
 _READ_BYTES = 64 * 1024
 
 
-class LastWords:
+class EarlyResponse:
     """A second descriptor of one connection; where none is left, the last words are lost, and not the request."""
 
     __slots__ = ("_descriptors", "_fd")
