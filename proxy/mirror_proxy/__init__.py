@@ -25,13 +25,13 @@ The walk of one request, to be read in this order:
 
      1. `downstream.connection` is given bytes; `http1.request` reads a head or refuses it.
      2. `exchange.exchange` begins with the present `snapshot`, and ends with the same one.
-     3. `routing.table` finds the route; one draw, of chance or of who asks (`routing.sticky`), picks the
+     3. `routing.table` finds the route; one draw, random or of the sticky key (`routing.sticky`), picks the
         destination (`routing.split`) and serves all mirrors.
      4. `exchange.filters` decides on a redirect, a direct response, an injected fault or a preflight.
      5. `exchange.headers` makes the changes that route and destination want.
      6. `upstream.cluster` takes a kept connection to an endpoint (`upstream.balancer`) or makes one; the head goes out.
-     7. `exchange.mirroring` asks each mirror: `mirror.policy` admits the request, or names the outcome that says why
-        not.
+     7. `exchange.mirroring` offers the request to each mirror: `mirror.policy` admits it or returns the outcome that
+        says why not.
      8. `mirror.request` writes the head of the shadow request, and `mirror.shadow` sends it, on connections of its own.
      9. Pieces of the body go to the primary, and by reference to each shadow that keeps up.
     10. `upstream.retry` decides if a failed attempt is followed by another, which sends the body from

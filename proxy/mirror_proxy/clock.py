@@ -3,7 +3,7 @@
 An object is watched by `set(obj, when)`, which on the hot path is one comparison and one store: its slot in
 the wheel is only changed when the new deadline is earlier than the one it already waits for. Deadlines fire
 late by less than two ticks (one for the slot, one until the tick comes), never early. The tick also measures
-how late the loop itself runs, and tells an observer.
+how late the loop itself runs, and calls an observer.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Runtime values: what operators change while the proxy runs, by key, beside what the files say.
+"""Overrides: values that operators set while the proxy runs, by key; the files keep theirs.
 
 An `Override` is frozen and picklable: the supervisor keeps those in force (`Runtime`) and hands them all to each
 worker, which writes them to the compiled objects that the hot path reads anyway. No request looks one up. Each has a
@@ -99,7 +99,7 @@ class Runtime:
         return self.of(key)[1]
 
     def drop(self, overrides: Iterable[Override]) -> None:
-        """End `overrides`; what the files say holds again."""
+        """End `overrides`; the values of the files are in force again."""
         for override in overrides:
             self._in_force.pop(override.key, None)
 

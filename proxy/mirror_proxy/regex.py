@@ -1,6 +1,6 @@
-"""Patterns: regular expressions in RE2's syntax, as Envoy reads them. The only door to google-re2.
+"""Patterns: regular expressions in RE2's syntax, as Envoy reads them. The only importer of google-re2.
 
-They run in time linear in the subject, and a faulty one is told by its offending fragment. The library is
+They run in time linear in the subject, and an error names the offending fragment. The library is
 imported with the first pattern: most proxies have none, and it costs a worker memory.
 """
 

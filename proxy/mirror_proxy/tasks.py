@@ -1,7 +1,7 @@
 """Background tasks: named, referenced until they end, their failures logged and counted.
 
-The only `create_task` in the package. A task nobody references may be collected while it waits, and a task
-nobody awaits fails in silence; `spawn` leaves neither possible.
+The only `create_task` in the package. A task without a reference may be collected while it waits, and a task
+that is never awaited fails in silence; `spawn` prevents both.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Visible: text in which nothing is hidden, whoever it came from.
+"""Text for people: what clients, upstreams or files sent is made visible before it is printed.
 
-Terminal escapes, line ends and overrides of direction in what clients, upstreams or files said must not pass for what
-the proxy says: they could move the cursor, turn a line around or begin another.
+Terminal escapes, line ends and overrides of direction in it could move the cursor, turn a line around or begin
+another, and so pass for text of the proxy.
 """
 
 from __future__ import annotations

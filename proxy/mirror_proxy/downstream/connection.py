@@ -86,7 +86,7 @@ class DownstreamConnection(asyncio.Protocol):
         self.peer_ip = self.local_ip = self.forwarded_lines = b""
         self.transport: asyncio.Transport
 
-    # --- what the exchange asks of us ---
+    # --- for the exchange ---
 
     @property
     def local_port(self) -> int:

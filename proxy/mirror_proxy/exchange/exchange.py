@@ -312,7 +312,7 @@ class Exchange:
             self.client.refuse_body(error)
 
     def on_client_gone(self) -> None:
-        """Called by the client connection: nobody waits for the response any more."""
+        """Called by the client connection: the client has left."""
         self._give_up_upstream()
         self.flag = self.flag or "DC"
         self._finish()
@@ -403,7 +403,7 @@ class Exchange:
         self.client.finish(self.keep_alive)
 
     def on_upgraded(self, head: ResponseHead, data: bytes) -> None:
-        """Called by the upstream connection: 101. Only what the client asked for becomes a tunnel."""
+        """Called by the upstream connection: 101. Only the protocol that the client requested becomes a tunnel."""
         upstream = self._upstream
         assert upstream is not None  # noqa: S101 - a response has a connection
         if not self.head.upgrade or head.upgrade.lower() != self.head.upgrade:

@@ -39,12 +39,12 @@ class Tunnel:
         self._up.set_deadline(monotonic() + STREAM_IDLE_S)
 
     def on_downstream_eof(self) -> bool:
-        """The client sends no more: tell the upstream, keep the other direction."""
+        """Half-close towards the upstream, keep the other direction."""
         self._down_open = False
         return self._half_close(self._up.transport.write_eof)
 
     def on_upstream_eof(self) -> bool:
-        """The upstream sends no more: tell the client, keep the other direction."""
+        """Half-close towards the client, keep the other direction."""
         self._up_open = False
         return self._half_close(self._down.transport.write_eof)
 
@@ -109,7 +109,7 @@ def open_tunnel(
     data: bytes,
     on_end: Callable[[int, int], None],
 ) -> None:
-    """Tell the client of the upgrade (the upstream's 101 is `head`) and couple the two; `data` came with it."""
+    """Forward the upstream's 101 (`head`) and couple the two connections; `data` came with it."""
     down.write(
         b"%b%bconnection: Upgrade\r\nupgrade: %b\r\n\r\n" % (head.status_line, head.fields, head.upgrade)
     )

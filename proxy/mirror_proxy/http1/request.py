@@ -96,8 +96,8 @@ class RequestHead:
     Of what is taken out, `forwarded_for`, `forwarded_proto`, `client_cert` and `mark` keep the values (None where
     there is none); `via` has those of x-mirror-proxy-via, which stays. `forwards_addresses` is false once a route has
     taken our x-forwarded-for away. `length` is the body's size in bytes, -1 where it is not said. `upgrade` is the
-    lower-case protocol asked for, empty where none is that is allowed. `authenticates_connection`: what it proves
-    holds for every later request of its connection.
+    requested protocol in lower case, empty where none is allowed. `authenticates_connection`: the credentials count
+    for every later request of the connection.
     """
 
     __slots__ = (

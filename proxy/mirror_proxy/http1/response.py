@@ -91,7 +91,7 @@ def read_response(raw: bytes, request_method: bytes, max_headers: int = MAX_HEAD
     """Read the response head that `raw` begins with; raises `BadMessageError` (502). RFC 9112 §4 and §6.3.
 
     `raw` ends with a blank line: the first one of all, or the first that is CRLF alone, which costs less to find. The
-    head may then be over before, which its `size` tells.
+    head may then end earlier, at its `size`.
     """
     size = len(raw)
     try:

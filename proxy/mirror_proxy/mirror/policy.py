@@ -2,7 +2,7 @@
 
 Rules for editing this file. Every path ends in exactly one outcome, here or in `shadow`; a new reason to
 refuse needs a name in `telemetry.outcome` and in the contract. The order of the checks is the order in which an
-operator would ask: is it switched on, is it for this request, is there room, is there a v2.
+operator would look for it: is the mirror on, does it take this request, is there room, is there an endpoint.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a shadow's head looks like: the primary's, with Envoy's changes and our mark (step 8 of the walk)."""
+"""The head of a shadow request: the primary's, with Envoy's changes and the mark (step 8 of the walk)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _VIA = frozenset({VIA})
 
 
 class ShadowForm:
-    """How one mirror's copies differ from the primary's request; compiled once."""
+    """How one mirror's shadow requests differ from the primary's request; compiled once."""
 
     __slots__ = ("_changes", "_extra", "_mutation", "_name", "_signs", "_suffix")
 
@@ -33,11 +33,11 @@ class ShadowForm:
         self._extra = b"%b%b: %b\r\n" % (self._signs, VIA, name)
 
     def write(self, head: RequestHead, fields: bytes, local_ip: bytes, branch: Branch | None = None) -> bytes:
-        """Serialize the copy of `head`, whose forwarded fields are `fields`; ours is `local_ip`.
+        """Serialize the shadow of `head`, whose forwarded fields are `fields`.
 
-        `branch` is its place in a trace of ours.
+        `local_ip` is the proxy's address, `branch` the shadow's place in a trace of the proxy.
 
-        The order is Envoy's (`AsyncStreamImpl::sendHeaders`, then `ShadowWriterImpl`): the copy, our address in
+        The order is Envoy's (`AsyncStreamImpl::sendHeaders`, then `ShadowWriterImpl`): the fields, our address in
         x-forwarded-for (the last line of `fields`), header changes, the suffix on Host.
         """
         if head.forwards_addresses:

@@ -163,7 +163,7 @@ class Shadow:
             self._end("completed")
 
     def on_upgraded(self, head: ResponseHead, data: bytes) -> None:  # noqa: ARG002 - the stream's signature
-        """A 101 nobody asked for."""
+        """End the shadow: a 101 answers no shadow request."""
         self.abort("protocol_error")
 
     def on_upstream_failure(self, failure: Failure, is_stale: bool, detail: str) -> None:

@@ -1,1 +1,1 @@
-"""From a request's head to a route and one of its destinations. Pure: no clock, no dice of its own."""
+"""From a request's head to a route and one of its destinations. Pure: time and random draws are arguments."""

@@ -44,11 +44,11 @@ class Cors:
         is_allowed = self.allows(origin)
         if not is_allowed and self._forward_unmatched:
             return None
-        asked = view.header(b"access-control-request-headers") or b""
+        requested = view.header(b"access-control-request-headers") or b""
         fields = self.response(view)[:1] + self._preflight
         for name, allowed, wanted in (
             (b"access-control-allow-methods", self._allow_methods, method),
-            (b"access-control-allow-headers", self._allow_headers, asked),
+            (b"access-control-allow-headers", self._allow_headers, requested),
         ):
             value = wanted if allowed == b"*" else allowed
             if value:

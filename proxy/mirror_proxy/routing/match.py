@@ -1,6 +1,6 @@
-"""What a route asks of a request: one block of conditions, compiled (Envoy's `RouteMatch`).
+"""The conditions under which a route takes a request: one block, compiled (Envoy's `RouteMatch`).
 
-All conditions must hold. That on the path can be left out: the index (`route_list`) answers most of them.
+All must be met. The condition on the path can be left out: the index (`route_list`) decides most of them.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class CompiledMatch:
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """Say each condition, in the order in which they are asked."""
+        """Return each condition as text, in the order in which they are checked."""
         return tuple(condition.text for condition in self._conditions)
 
     def takes(self, view: RequestView) -> bool:

@@ -1,8 +1,8 @@
 """The routes of one virtual host: the first in order that takes a request has it, found by index, not by scan.
 
 Routes are kept by exact path and by prefix, one dictionary for each length of prefix, so what a request costs
-does not grow with their number. Each dictionary gives candidates in order, whose other conditions are then asked;
-routes that leave the path open, or ask it by a pattern, are candidates always. Measured by `python -m benchmarks
+does not grow with their number. Each dictionary gives candidates in order, whose other conditions are then checked;
+routes without a condition on the path, or with a pattern, are always candidates. Measured by `python -m benchmarks
 --scenario "routing_1000_*"`.
 """
 

@@ -1,6 +1,6 @@
 """Who a request comes from, as a number: the same for the same header, cookie, query parameter or address.
 
-Feeds consistent hashing over endpoints, and in place of dice the draw that decides on destination and mirrors. The
+Feeds consistent hashing over endpoints, and replaces the random draw that decides on destination and mirrors. The
 number is the same in every process, replica and version of the proxy.
 """
 
@@ -18,7 +18,7 @@ def hash_of(value: bytes) -> int:
 
 
 def value_of(key: HashKey, view: RequestView, client_ip: bytes) -> bytes | None:
-    """Give what `key` asks for, or None where the request has it not, or empty."""
+    """Return the value that `key` names, None where it is absent or empty."""
     name = key.name.encode()
     if key.kind == "header":
         return view.header(name.lower()) or None

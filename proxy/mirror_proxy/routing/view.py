@@ -1,6 +1,6 @@
 """A request as a route's conditions see it: after our own fields are on it, before a route changed any (as in Envoy).
 
-Made only for a request that some condition asks about, and each part only when it is asked for.
+Made only for a request that some condition looks at, and each part only on demand.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class RequestView:
         return found.get(name)
 
     def _lines(self, name: bytes) -> list[bytes]:
-        """Search the lines of a field; to read them all would cost more, as most requests are asked for one or two."""
+        """Search the lines of a field; parsing them all would cost more, as most conditions need one or two."""
         fields, needle = self._fields, b"\r\n%b:" % name
         lower = self._lower = self._lower or fields.lower()
         at = lower.find(needle)

@@ -1,7 +1,7 @@
 """A route compiled for one worker: what a request that takes it needs, ready to be used.
 
 A route that has several blocks of conditions is compiled once for each, as Istio makes one Envoy route of each; they
-share the split over destinations, mirrors, their turns and counters.
+share the split over destinations, mirrors, their sampler and counters.
 """
 
 from __future__ import annotations
@@ -65,9 +65,9 @@ class CompiledRoute:
         self.choose = split.choose
         self.destinations = split.destinations
         self.mirrors = mirrors
-        #: None: no request is captured, and there are no baselines to ask.
+        #: None: no request is captured, and the route has no baselines.
         self.captures = captures
-        #: What its mirrors are drawn by in place of the request's own draw.
+        #: Draws for the mirrors in place of the request's own draw; None unless sampling is exact.
         self.turn = turn
         self.timeout_s = config.timeout_s
         self.retries = config.retries

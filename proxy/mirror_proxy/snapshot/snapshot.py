@@ -1,7 +1,7 @@
 """Config compiled for one worker: what a request reads once, at its start, and finishes on.
 
 Swapped whole, never changed but for what an operator may steer: weights, and the percents and pauses of mirrors. A
-`Compiler` makes one beside the snapshot in force, step by step, so that a worker that serves can do it in slices.
+`Compiler` makes one while another is in force, step by step, so that a worker that serves can do it in slices.
 Clusters, mirrors and counters live longer than a snapshot: it takes over whatever stayed the same (see `state`).
 """
 

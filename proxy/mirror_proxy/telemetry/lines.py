@@ -1,4 +1,4 @@
-"""Lines on their way out of a process: whoever has one offers it and never waits, one thread writes them in batches.
+"""Lines on their way out of a process: `offer` never blocks, one thread writes them in batches.
 
 `offer` appends to a bounded queue; over the bound the line is dropped and counted. A regular file takes a whole batch
 in one append. Into anything else, writes end at line ends and are at most `PIPE_BUF` long, which POSIX keeps whole
@@ -86,7 +86,7 @@ class Lines:
             self.wake()
         self._thread.join(timeout_s)
 
-    # --- for who wants to hear of it: all of these are called in the thread ---
+    # --- hooks, called in the thread ---
 
     def on_failed(self, error: OSError) -> None:
         """A batch was lost."""

@@ -1,9 +1,9 @@
-"""The process's own log: one line per event on standard error, which nobody has to read.
+"""The process's own log: one line per event on standard error, which never blocks the process.
 
     2026-11-23T12:38:58.219Z ERROR supervisor worker is gone, replacing it worker=0 was="killed by SIGKILL"
 
 or, as JSON, one object a line. Set up here and nowhere else, once per process. Lines go through a bounded queue and a
-thread (`telemetry.lines`): a full standard error holds nobody up, it costs lines, which are counted, and once there is
+thread (`telemetry.lines`): a full standard error costs lines, not time; they are counted, and once there is
 room again one line says how many. Whatever would be written to standard error by itself (uncaught exceptions, Python's
 warnings, asyncio's complaints) goes the same way. Requests are not logged here; they have the access log.
 """
@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 
 from mirror_proxy.telemetry.event import Event, Field, clipped, event, text
-from mirror_proxy.telemetry.flood import PERIOD_S, Flood
+from mirror_proxy.telemetry.line_limit import PERIOD_S, LineLimit
 from mirror_proxy.telemetry.lines import PIPE_BUF, Lines
 from mirror_proxy.text import disarmed
 
@@ -105,7 +105,7 @@ class Handler(logging.Handler):
         self.render: Render = _text
         self._process = process
         self._clock = clock
-        self._flood = Flood()
+        self._limit = LineLimit()
         self._is_closing = False
         self._lost = 0  # lines that a line has told of
         self._turn = threading.RLock()  # not logging's own, which is held while the thread is waited for
@@ -142,7 +142,7 @@ class Handler(logging.Handler):
             return True
         place = (record.name, record.pathname, record.lineno)
         words = said.words if isinstance(said, Event) else str(said)
-        is_admitted = self._flood.admits(place, words, self._clock())
+        is_admitted = self._limit.admits(place, words, self._clock())
         if not is_admitted:
             self.lines.wake()  # it has to look again when the period is over
         return is_admitted
@@ -155,10 +155,10 @@ class Handler(logging.Handler):
                 self._lost += lost
                 self._offer(self._record(logging.WARNING, event("log lines were lost", lost=lost)))
             now = self._clock()
-            for words, count in self._flood.ended(math.inf if self._is_closing else now):
+            for words, count in self._limit.ended(math.inf if self._is_closing else now):
                 said = event("log lines were left out", like=words, left_out=count, period_s=PERIOD_S)
                 self._offer(self._record(logging.WARNING, said))
-            next_end = self._flood.next_end
+            next_end = self._limit.next_end
         return None if next_end is None else max(0.0, next_end - now)
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Outcomes: what may become of a request on a mirrored route, for each mirror exactly one."""
+"""Outcomes: the ends of a request on a mirrored route, exactly one for each mirror."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ OUTCOMES = (
     "no_endpoint", "client_aborted", "no_primary", "shed", "draining",
 )  # fmt: skip
 
-#: Those of copies that were sent, or were to be, and failed; they count against a mirror's breaker.
+#: Outcomes of shadows that failed; they count against a mirror's breaker.
 FAILURES = frozenset({"connect_error", "timeout", "reset", "lagged", "protocol_error"})

@@ -1,7 +1,7 @@
 """Trace context in header lines: W3C Trace Context (`traceparent`, `tracestate`) and B3 (single and multi header).
 
 Where we trace, `read` takes a request's context and `Context.lines` writes ours in its place, in the words it came
-in. Where we do not, it passes on as it came, and `child` makes the copy's: only the span id changes; the sampling
+in. Where we do not, it passes on as it came, and `child` makes the shadow's: only the span id changes; the sampling
 decision is the parent's, as in Envoy's mirror policy without `trace_sampled`.
 
 Nothing that came is ever written again but ids that are hex digits through and through.
@@ -62,7 +62,7 @@ class Context:
     is_short: bool = False
 
     def lines(self, trace_id: bytes, span_id: bytes, parent_id: bytes, *, is_sampled: bool) -> list[bytes]:
-        """Write the context of a span, for whoever is sent its request."""
+        """Write the context of a span, for the receiver of its request."""
         if self is NONE:  # most requests
             return [b"traceparent: 00-%b-%b-%b" % (trace_id, span_id, b"01" if is_sampled else b"00")]
         out = []

@@ -35,7 +35,7 @@ class Trace:
     """One request's place in its trace, and the ids of the spans that are made of it.
 
     `lines` are its context as the primary is sent it. Only a sampled request has a `tracer`. `attempt_began` is when
-    the primary was asked again, as `monotonic` has it, and `epoch_ns` when that was zero.
+    the last attempt began, as `monotonic` has it, and `epoch_ns` when that was zero.
     """
 
     # Class-level defaults, as in `exchange`: of most requests no span is made.
@@ -58,7 +58,7 @@ class Trace:
         return self.context.lines(self.trace_id, span_id, self.server_id, is_sampled=self.is_sampled)
 
     def begin_attempt(self) -> None:
-        """The primary is asked from now on."""
+        """Start the time of an attempt."""
         self.attempt_began = monotonic()
 
     def branch(self) -> Branch:
@@ -67,7 +67,7 @@ class Trace:
 
 
 class Branch:
-    """One shadow's place in the trace of the request it copies."""
+    """One shadow's place in the trace of its request."""
 
     __slots__ = ("began", "span_id", "trace")
 
@@ -79,7 +79,7 @@ class Branch:
     def write(self, fields: bytes) -> bytes:
         """Put the shadow's context in the place of the primary's; what a route has changed of that stays so.
 
-        A line that differs has an id that nobody else can know, so it is found nowhere else.
+        Such a line has a random id, so the search finds nothing else.
         """
         for theirs, ours in zip(self.trace.lines, self.trace.lines_of(self.span_id), strict=True):
             fields = fields.replace(theirs, ours, 1)

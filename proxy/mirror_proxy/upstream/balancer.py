@@ -79,8 +79,8 @@ class LeastRequest(LoadBalancer):
 class RoundRobin(LoadBalancer):
     """One after the other, those of more weight more often and evenly spread (Envoy's `ROUND_ROBIN`).
 
-    Each gains its weight in credit at every turn; who has most is chosen and pays the sum of the weights. It begins
-    anywhere, so that the workers do not all begin at the first.
+    Each endpoint gains its weight in credit at every turn; the one with most is chosen and pays the sum of the weights.
+    The first turn is a random one, so that the workers do not all begin with the same endpoint.
     """
 
     def __init__(self, endpoints: tuple[UpstreamEndpoint, ...], draw: Draw) -> None:

@@ -1,7 +1,7 @@
-"""A cluster: the endpoints behind a name, their idle connections, and who waits for one.
+"""A cluster: the endpoints behind a name, their idle connections, and the streams that wait for one.
 
-`take` answers at once or not at all; whoever got nothing calls `wait` and is told. A free connection serves
-the longest waiter before it goes idle; a failed connect tells exactly the waiter it was made for.
+`take` returns an idle connection or None; a stream that got None calls `wait` and is called back. A free connection
+serves the longest waiter before it goes idle; a failed connect fails exactly the waiter it was made for.
 
 A cluster outlives reloads that leave its `identity` alone: `update` then changes everything else in place.
 """
@@ -157,7 +157,7 @@ class UpstreamCluster:
         """Close every idle connection and watch nothing; what is busy ends with its request."""
         if self._detector is not None:
             self._detector.close()
-            self._detector = None  # they know each other: a cluster that nobody uses any more would stay
+            self._detector = None  # a reference cycle would keep a cluster that is no longer used
         for endpoint in self.endpoints:
             endpoint.retire()
 
@@ -345,7 +345,7 @@ class UpstreamCluster:
                 waiter.on_connect_failure(errors.DESCRIPTORS, None)
 
     def _turn_away(self) -> None:
-        """No endpoint is left: unless connections under way may yet serve them, nobody need wait."""
+        """Fail all waiters, since no endpoint is left, unless a connection may still serve them."""
         if self._connecting or self.open_connections:
             return
         waiters, self._waiters = self._waiters, {}

@@ -103,7 +103,7 @@ class UpstreamConnection(asyncio.Protocol):
         state = ("HEAD", "BODY", "TUNNEL", "IDLE")[self._body]
         return f"<UpstreamConnection {self.endpoint.address} {state} requests={self.requests}>"
 
-    # --- what a stream asks of us ---
+    # --- for the stream ---
 
     @property
     def buffered_bytes(self) -> int:

@@ -83,9 +83,9 @@ class EndpointMonitor:
 
 
 class OutlierDetector:
-    """Ejects a cluster's endpoints and lets them in again; the wheel rings it while one is or was out.
+    """Ejects a cluster's endpoints and lets them in again; the wheel calls it while one is or was ejected.
 
-    `on_ejected` is told the reason when one goes, `on_returned` that some are back.
+    `on_ejected` is called with the reason for each ejection, `on_returned` when endpoints are back.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 """Keep every cluster's addresses current, in the background.
 
-Each DNS name has a task of its own, so a dead name delays no other; c-ares asks without libuv's few resolver
-threads. Names are asked again when their TTL ends, at the latest after `REFRESH_S`; the last good addresses
-stay when an answer fails. What is known of a name outlives the clusters that want it: at a reload, `learn` asks for
+Each DNS name has a task of its own, so a dead name delays no other; c-ares resolves without libuv's few resolver
+threads. Names are resolved again when their TTL ends, at the latest after `REFRESH_S`; the last good addresses
+stay when an answer fails. What is known of a name outlives the clusters that want it: at a reload, `learn` resolves
 the names that are new, and `follow` hands every cluster the addresses of its endpoints at once.
 """
 
@@ -29,13 +29,13 @@ _log = logging.getLogger(__name__)
 
 
 class _Name:
-    """What is known of one name: its last good addresses, and whether it was asked at all."""
+    """One name: its last good addresses, and whether the first query has ended."""
 
-    __slots__ = ("asked", "hosts", "task")
+    __slots__ = ("hosts", "resolved", "task")
 
     def __init__(self) -> None:
         self.hosts: list[str] = []
-        self.asked = asyncio.Event()
+        self.resolved = asyncio.Event()
         self.task: asyncio.Task[None]
 
 
@@ -50,7 +50,7 @@ class Resolver:
         self._channel: aiodns.DNSResolver | None = None
 
     async def start(self) -> None:
-        """Begin; returns once every name was asked once, or after two seconds with the rest still open."""
+        """Start; return once the first query of every name has ended, or after two seconds."""
         self.follow(self._clusters)
         await self.learn(cluster.config for cluster in self._clusters)
 
@@ -64,19 +64,19 @@ class Resolver:
         await self.heard()
 
     def want(self, config: model.Cluster) -> None:
-        """Begin to ask for the names of one cluster that are new; `heard` waits for the answers."""
+        """Start to resolve the names of one cluster that are new; `heard` waits for the results."""
         self._wanted |= _names_of((config,))
         for name in self._wanted - self._names.keys():
             self._know(name)
 
     async def heard(self) -> None:
-        """Wait until every name that was wanted was asked once, or two seconds with the rest still open."""
+        """Wait until the first query of every name in `want` has ended, or two seconds."""
         names = [self._names[name] for name in self._wanted if name in self._names]
         self._wanted = set()
         try:
             async with asyncio.timeout(_FIRST_ANSWER_S):
                 for name in names:
-                    await name.asked.wait()
+                    await name.resolved.wait()
         except TimeoutError:
             pass
 
@@ -149,7 +149,7 @@ class Resolver:
                     name.hosts = hosts
                     for cluster in self._wanting.get(host, ()):
                         self.introduce(cluster)
-            name.asked.set()
+            name.resolved.set()
             await asyncio.sleep(wait_s)
 
 

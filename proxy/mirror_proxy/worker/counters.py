@@ -1,7 +1,7 @@
 """Read a worker's counters: as parts of a `Report` for metrics, as plain rows for the admin's tables.
 
 Of a thousand routes and mirrors that takes tens of milliseconds, which no request may wait for: it comes in parts of
-`PART_SIZE`, each made when it is asked for, between which the worker serves.
+`PART_SIZE`, each made on demand; the worker serves between them.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ async def in_slices(steps: Iterable[object]) -> None:
 
 
 class DataPlane:
-    """Serves on the sockets it is given until it is told to finish."""
+    """Serves on given sockets until `finish`."""
 
     def __init__(
         self,
@@ -116,10 +116,10 @@ class DataPlane:
     # --- another configuration ---
 
     async def prepare(self, generation: int, settings: Settings, parts: Iterable[ConfigPart]) -> None:
-        """Compile `parts` beside the snapshot in force, in slices that requests do not feel.
+        """Compile `parts` while the present snapshot serves, in slices too short to delay a request.
 
         Each part that is taken, and each step of compiling it, has to fit into a slice. Raises `OSError` when a
-        TLS file cannot be used. Names that are new have been asked for once when it returns.
+        TLS file cannot be used. The first query of each new name has ended when it returns.
         """
         snapshot = self._blank(settings, generation)
         gc.disable()  # a collection would walk everything that is new, in one go
@@ -162,7 +162,7 @@ class DataPlane:
             yield
 
     def abandon(self) -> None:
-        """Drop what was prepared; names that only that would need are asked for until the next commit."""
+        """Drop what was prepared; names that only it needs are resolved until the next commit."""
         self._prepared = None
 
     def _compile(self, snapshot: Snapshot, parts: Iterable[ConfigPart]) -> Iterator[None]:

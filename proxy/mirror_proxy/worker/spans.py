@@ -33,7 +33,7 @@ class ExchangeSpans:
 
     def _end_client(self, exchange: Exchange, made: Trace, ended: float) -> None:
         endpoint, config = exchange.endpoint, exchange.cluster.config
-        assert endpoint is not None  # noqa: S101 - who was asked has an address
+        assert endpoint is not None  # noqa: S101 - an attempt has an endpoint
         status = exchange.status if exchange.response_started else 0
         scheme = "https" if config.tls is not None else "http"
         port = endpoint.address.port

@@ -1,4 +1,4 @@
-"""Lines that others can cause as often as they like: a few of each kind are logged, the rest is counted."""
+"""Limit lines that others can cause at will: a few of each kind are logged, the rest is counted."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 MOST = 5
 PERIOD_S = 10.0
-#: Kinds that are told apart; what comes beyond counts as one more.
+#: Kinds that are counted apart; lines of further kinds count as one more.
 _MAX_KINDS = 64
 
 
@@ -19,7 +19,7 @@ class _Kind:
     left_out: int = 0
 
 
-class Flood:
+class LineLimit:
     """Of each kind, `MOST` lines pass in `PERIOD_S`; at its end comes how many did not."""
 
     def __init__(self) -> None:
@@ -42,14 +42,14 @@ class Flood:
 
     @property
     def next_end(self) -> float | None:
-        """When there will be something to tell of lines that were left out."""
+        """When the next summary of lines left out is due; None if none is."""
         return min((kind.ends_at for kind in self._kinds.values() if kind.left_out), default=None)
 
     def _kind(self, key: Hashable, words: str, now: float) -> _Kind:
         kind = self._kinds.get(key)
         if kind is not None and (
             kind.ends_at > now or kind.left_out
-        ):  # what was left out is told before a new period
+        ):  # the summary comes before a new period
             return kind
         if kind is None and len(self._kinds) >= _MAX_KINDS:
             key, words = None, "other lines"
