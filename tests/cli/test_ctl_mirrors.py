@@ -8,9 +8,9 @@ from typing import cast
 import pytest
 
 from mirror_proxy import cli
-from mirror_proxy.cli.action import RemoteError
+from mirror_proxy.cli.action import AdminError
+from mirror_proxy.cli.admin_client import AdminClient
 from mirror_proxy.cli.mirrors import percent
-from mirror_proxy.cli.remote import Remote
 from mirror_proxy.config.model import MirrorPolicy
 from tests.cli.shop import ctl, shop
 from tests.support.running_proxy import RunningProxy, until
@@ -121,8 +121,8 @@ class Gone:
     "rows", [[], [{"name": "a/b", "route": "a", "file_percent": 1.0, "percent": 5.0, "paused": False}]]
 )
 def test_a_mirror_that_a_reload_takes_away_meanwhile_is_told(rows: list[dict[str, object]]) -> None:
-    with pytest.raises(RemoteError, match="a/b is configured no more: a reload has just taken it away"):
-        percent(cast("Remote", Gone(*rows)), ["a/b", "5"], None)
+    with pytest.raises(AdminError, match="a/b is configured no more: a reload has just taken it away"):
+        percent(cast("AdminClient", Gone(*rows)), ["a/b", "5"], None)
 
 
 @pytest.mark.slow

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from mirror_proxy import cli
-from mirror_proxy.cli.action import RemoteError
+from mirror_proxy.cli.action import AdminError
+from mirror_proxy.cli.admin_client import AdminClient
 from mirror_proxy.cli.ramp import ramp
-from mirror_proxy.cli.remote import Remote
 from mirror_proxy.config.model import Config, Destination, Route, VirtualHost
 from mirror_proxy.ramp.guard import CANARY_GUARDS, MIRROR_GUARDS
 from mirror_proxy.ramp.plan import EVERY, MIN_SAMPLES, STEPS
@@ -150,9 +150,9 @@ def test_who_stops_following_does_not_stop_the_ramp(tmp_path: Path) -> None:
         assert ctl(proxy, "ramp", "mirror", *FOREVER) == 0
         options = dict.fromkeys(("ttl", "every", "guard", "on_fail", "min_samples", "keep", "follow"))
         arguments = Namespace(words=["follow", "mirror"], **options)
-        lines = ramp(Remote(proxy.config.settings.admin.address, None), arguments, leave)
+        lines = ramp(AdminClient(proxy.config.settings.admin.address, None), arguments, leave)
         assert next(lines).endswith("step 1 of 4: 1 %")
-        with pytest.raises(RemoteError, match="it is followed no more, and goes on"):
+        with pytest.raises(AdminError, match="it is followed no more, and goes on"):
             next(lines)
         assert proxy.admin_json("/ramp")["ramps"][0]["state"] == "running"
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirror_proxy.config import document
-from mirror_proxy.config.node import grow, plain
+from mirror_proxy.config.node import plain, to_node
 from mirror_proxy.config.problems import Mark, Problems
 
 Write = Callable[..., str]
@@ -226,7 +226,7 @@ TREES = st.recursive(
 @given(TREES)
 def test_what_is_dumped_reads_back(tmp_path_factory: pytest.TempPathFactory, tree: object) -> None:
     whole = {"apiVersion": "v1", "kind": "Thing", "metadata": {"name": "a"}, "spec": tree}
-    written = document.unroll(grow(whole, Mark("test")), Problems())
+    written = document.unroll(to_node(whole, Mark("test")), Problems())
     path = tmp_path_factory.mktemp("dump") / "f.yaml"
     path.write_text(document.dump(written), encoding="utf-8")
     (found,), problems = read(str(path))

@@ -1,4 +1,4 @@
-"""Hints at what may have been meant, in a time that does not grow with how many names there are, nor how long."""
+"""Hints at what may have been meant, in a time that does not to_node with how many names there are, nor how long."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from mirror_proxy.config.model import (
     Thresholds,
     Tracing,
 )
-from mirror_proxy.config.node import Place, grow
+from mirror_proxy.config.node import Place, to_node
 from mirror_proxy.config.problems import Mark, Problems
 from mirror_proxy.config.schema import Field, ListOf, Record
 
@@ -87,7 +87,7 @@ def test_a_default_shown_is_the_default_taken(record: Record, model: object) -> 
     for field in record.fields:
         if field.default is not None and hasattr(model, field.attribute):
             shown += 1
-            place = Place(grow(field.default, Mark("test")), Problems())
+            place = Place(to_node(field.default, Mark("test")), Problems())
             assert field.kind.read(place) == getattr(model, field.attribute), field.key
     assert shown
 

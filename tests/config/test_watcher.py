@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from mirror_proxy.config.watcher import Watched, Watcher
+from mirror_proxy.config.watcher import WatchedPaths, Watcher
 
 BOUND_S = 20.0
 
 
-def has_settled_change(watched: Watched) -> bool:
+def has_settled_change(watched: WatchedPaths) -> bool:
     """Look until two looks agree; tell whether that was a change."""
     return watched.has_changed() or watched.has_changed()
 
@@ -44,7 +44,7 @@ def recreate(path: Path) -> None:
 def test_a_changed_file_is_seen_once(tmp_path: Path, change: Callable[[Path], None], named: str) -> None:
     path = tmp_path / "a.yaml"
     path.write_text("a: 1\n")
-    watched = Watched([str(path if named == "file" else tmp_path)])
+    watched = WatchedPaths([str(path if named == "file" else tmp_path)])
     assert not has_settled_change(watched)
     change(path)
     assert not watched.has_changed(), "it may still be written to"
@@ -55,7 +55,7 @@ def test_a_changed_file_is_seen_once(tmp_path: Path, change: Callable[[Path], No
 def test_a_file_that_keeps_changing_is_waited_for(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text("")
-    watched = Watched([str(path)])
+    watched = WatchedPaths([str(path)])
     for _ in range(5):
         edit(path)
         assert not watched.has_changed()
@@ -65,7 +65,7 @@ def test_a_file_that_keeps_changing_is_waited_for(tmp_path: Path) -> None:
 def test_what_is_as_it_was_before_anyone_was_told_is_no_change(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text("a: 1\n")
-    watched = Watched([str(path)])
+    watched = WatchedPaths([str(path)])
     path.rename(tmp_path / "away")
     assert not watched.has_changed()
     (tmp_path / "away").rename(path)
@@ -78,7 +78,7 @@ def test_a_configmap_s_swapped_link_is_seen(tmp_path: Path) -> None:
         (tmp_path / f"..{version}" / "a.yaml").write_text("a: 1\n")
     (tmp_path / "..data").symlink_to("..1")
     (tmp_path / "a.yaml").symlink_to("..data/a.yaml")
-    by_folder, by_file = Watched([str(tmp_path)]), Watched([str(tmp_path / "a.yaml")])
+    by_folder, by_file = WatchedPaths([str(tmp_path)]), WatchedPaths([str(tmp_path / "a.yaml")])
     (tmp_path / "..data_tmp").symlink_to("..2")
     (tmp_path / "..data_tmp").replace(tmp_path / "..data")
     assert has_settled_change(by_folder)
@@ -86,7 +86,7 @@ def test_a_configmap_s_swapped_link_is_seen(tmp_path: Path) -> None:
 
 
 def test_files_that_come_to_a_folder_are_seen_if_they_would_be_read(tmp_path: Path) -> None:
-    watched = Watched([str(tmp_path)])
+    watched = WatchedPaths([str(tmp_path)])
     (tmp_path / "notes.txt").write_text("")
     assert not has_settled_change(watched)
     (tmp_path / "b.yaml").write_text("")
@@ -94,7 +94,7 @@ def test_files_that_come_to_a_folder_are_seen_if_they_would_be_read(tmp_path: Pa
 
 
 def test_a_path_that_is_not_there_yet_is_seen_when_it_is(tmp_path: Path) -> None:
-    watched = Watched([str(tmp_path / "later.yaml")])
+    watched = WatchedPaths([str(tmp_path / "later.yaml")])
     assert not has_settled_change(watched)
     (tmp_path / "later.yaml").write_text("")
     assert has_settled_change(watched)
@@ -107,7 +107,7 @@ def test_the_watcher_calls_back_for_given_and_named_files_from_its_first_look_on
     seen = threading.Event()
     watcher = Watcher([str(given)], interval_s=0.01)
     edit(given)  # before it starts
-    watcher.name([str(named)])
+    watcher.watch_referenced([str(named)])
     watcher.start(seen.set)
     assert seen.wait(BOUND_S)
     seen.clear()

@@ -1,4 +1,4 @@
-"""RuleWriter in Gateway API's words: what it takes for an origin and for a path."""
+"""Rules in Gateway API's terms: what it takes for an origin and for a path."""
 
 from __future__ import annotations
 

@@ -50,10 +50,10 @@ def aligned(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _settings(settings: Settings) -> Iterator[str]:
-    doors = ", ".join(
+    listeners = ", ".join(
         f"{one.address} with TLS" if one.tls else str(one.address) for one in settings.listeners
     )
-    yield f"listens on {doors}; admin on {settings.admin.address}"
+    yield f"listens on {listeners}; admin on {settings.admin.address}"
     if settings.sticky is not None:
         key = words.key(settings.sticky)
         yield f"draws by {key}: the same one gets the same destination and mirrors"
@@ -85,7 +85,7 @@ def _virtual_host(host: VirtualHost, clusters: Mapping[str, Cluster]) -> Iterato
 
 
 def _route(route: Route, clusters: Mapping[str, Cluster]) -> Iterator[Row]:
-    """Yield a route's rows: what it takes beside where that goes, then what else is done."""
+    """Yield a route's rows: its matches with their destinations, then its other actions."""
     taken, sent = words.takes(route), list(_destinations(route, clusters))
     for index in range(max(len(taken), len(sent))):
         takes = taken[index] if index < len(taken) else ""

@@ -48,9 +48,9 @@ def shares(destinations: tuple[Destination, ...]) -> list[int]:
     return [1] if len(destinations) == 1 else [one.weight for one in destinations]
 
 
-def key(who: HashKey) -> str:
-    """Say what of a request tells who it comes from."""
-    return "client address" if who.kind == "source_ip" else f"{who.kind} {who.name}"
+def key(by: HashKey) -> str:
+    """Name the key that requests stick by."""
+    return "client address" if by.kind == "source_ip" else f"{by.kind} {by.name}"
 
 
 def header_changes(ops: HeaderOps) -> str:

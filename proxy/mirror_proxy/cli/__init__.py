@@ -1,6 +1,6 @@
-"""The roof: the `mirror-proxy` command, one module per verb, each one call into the house.
+"""The `mirror-proxy` command: one module for each verb, which parses, calls one package and prints.
 
-What is dear to import (YAML, the supervisor, the demo) is imported by the verb that needs it.
+Imports that take long (YAML, the supervisor, the demo) are made by the verb that needs them.
 """
 
 from __future__ import annotations

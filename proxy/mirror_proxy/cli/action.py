@@ -1,4 +1,4 @@
-"""What the actions of `ctl` share: how they are called, how they fail, and how they say what time it is until."""
+"""The parts that actions of `ctl` share: their signature, their errors, and the expiry of an override."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from mirror_proxy.comparison.report.words import span
 from mirror_proxy.config.problems import hinted
 
 if TYPE_CHECKING:
-    from mirror_proxy.cli.remote import Remote
+    from mirror_proxy.cli.admin_client import AdminClient
 
-#: Takes the proxy, the words after the action's own and `--ttl`; returns the lines to print.
-Action = Callable[["Remote", Sequence[str], "str | None"], list[str]]
+#: Takes the admin client, the words after the action's name and `--ttl`; returns the lines to print.
+Action = Callable[["AdminClient", Sequence[str], "str | None"], list[str]]
 
 
 class UsageError(Exception):
-    """What was typed cannot be meant."""
+    """The arguments are wrong."""
 
 
-class RemoteError(Exception):
-    """The proxy could not be asked, or said no; `details` are more lines of why. `status` 0: it did not answer."""
+class AdminError(Exception):
+    """The proxy refused or did not respond (`status` 0); `details` are more lines."""
 
     def __init__(self, message: str, details: tuple[str, ...] = (), status: int = 0) -> None:
         super().__init__(message)
@@ -28,24 +28,24 @@ class RemoteError(Exception):
         self.status = status
 
 
-def only(words: Sequence[str], ttl: str | None) -> None:
-    """Refuse words and a ttl, for an action that takes neither."""
+def refuse_more(words: Sequence[str], ttl: str | None) -> None:
+    """Raise `UsageError` for words or a ttl, for an action that takes neither."""
     if words or ttl:
         raise UsageError(f"this takes nothing more, not {' '.join(words) or '--ttl'}")
 
 
-def unknown(message: str, name: str, known: Sequence[str], what: str) -> RemoteError:
-    """Make the error for a name that the proxy does not have, as the proxy itself words it."""
-    return RemoteError(hinted(message, name, known), (f"known {what}: {', '.join(known)}",))
+def unknown_name(message: str, name: str, known: Sequence[str], what: str) -> AdminError:
+    """Return the error for an unknown name, in the proxy's own wording."""
+    return AdminError(hinted(message, name, known), (f"known {what}: {', '.join(known)}",))
 
 
-def gone(name: str) -> RemoteError:
-    """Make the error for what a reload has taken away since it was asked for."""
-    return RemoteError(f"{name} is configured no more: a reload has just taken it away")
+def removed(name: str) -> AdminError:
+    """Return the error for a name that a reload has removed meanwhile."""
+    return AdminError(f"{name} is configured no more: a reload has just taken it away")
 
 
-def end(row: Mapping[str, Any], files: str) -> str:
-    """Say until when what was set live holds, whatever the `files` have of it."""
+def expiry(row: Mapping[str, Any], files: str) -> str:
+    """Return when an override ends, for a setting that the files call `files`."""
     if "ends_in_s" in row:
         return f"until in {span(row['ends_in_s'])}"
     return f"until the proxy is restarted, whatever {files} its files say"

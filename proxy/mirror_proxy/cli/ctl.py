@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mirror_proxy.cli import mirrors, printing, ramp, weights
-from mirror_proxy.cli.action import Action, RemoteError, UsageError, only
+from mirror_proxy.cli.action import Action, AdminError, UsageError, refuse_more
 from mirror_proxy.cli.printing import complain, say
 from mirror_proxy.cli.verb import DISTRIBUTION, FAILED, OK, USAGE, Verbs, add_parser
 from mirror_proxy.comparison.report.words import span
@@ -16,7 +16,7 @@ from mirror_proxy.config import flags, quantity
 from mirror_proxy.config.model import LOG_LEVELS
 
 if TYPE_CHECKING:
-    from mirror_proxy.cli.remote import Remote
+    from mirror_proxy.cli.admin_client import AdminClient
 
 
 ABOUT = f"""\
@@ -78,29 +78,29 @@ def add_to(verbs: Verbs[argparse.ArgumentParser]) -> None:
 
 def _ctl(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     try:
-        remote = connect(arguments, environ)
-        for line in _lines(remote, arguments):
+        admin = connect(arguments, environ)
+        for line in _lines(admin, arguments):
             say(line)
     except UsageError as error:
         complain(f"{DISTRIBUTION} ctl: {error}")
         return USAGE
-    except RemoteError as error:
+    except AdminError as error:
         complain(str(error), *error.details)
         return FAILED
     return OK
 
 
-def _lines(remote: Remote, arguments: argparse.Namespace) -> Iterable[str]:
-    """Do what was asked for; a ramp alone has options of its own, and may take its time."""
+def _lines(admin: AdminClient, arguments: argparse.Namespace) -> Iterable[str]:
+    """Run the action; a ramp alone has options of its own, and may take long."""
     if arguments.action == _RAMP:
-        return ramp.ramp(remote, arguments)
+        return ramp.ramp(admin, arguments)
     ramp.refuse_options(arguments)
-    return ACTIONS[arguments.action](remote, arguments.words, arguments.ttl)
+    return ACTIONS[arguments.action](admin, arguments.words, arguments.ttl)
 
 
-def connect(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Remote:
+def connect(arguments: argparse.Namespace, environ: Mapping[str, str]) -> AdminClient:
     """Return the proxy that `--admin` and `--token-file`, or their variables, name. Raises `UsageError`."""
-    from mirror_proxy.cli.remote import Remote  # noqa: PLC0415  only this command needs it
+    from mirror_proxy.cli.admin_client import AdminClient  # noqa: PLC0415  refuse_more this command needs it
 
     written = arguments.admin or environ.get(ADMIN) or DEFAULT_ADMIN
     try:
@@ -112,21 +112,21 @@ def connect(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Remote
         token = Path(file).read_text(encoding="utf-8").strip() if file else None
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"--token-file {file} cannot be read: {error}") from error
-    return Remote(address, token)
+    return AdminClient(address, token)
 
 
 # --- actions ---
 
 
-def _status(remote: Remote, words: Sequence[str], ttl: str | None) -> list[str]:
-    only(words, ttl)
-    info = remote.get("/server_info")
+def _status(admin: AdminClient, words: Sequence[str], ttl: str | None) -> list[str]:
+    refuse_more(words, ttl)
+    info = admin.get("/server_info")
     rows = [
         (worker["slot"], worker["pid"], worker["state"], worker["generation"], span(worker["uptime_s"]))
         for worker in info["workers"]
     ]
     refused = info.get("refused", ())
-    steered = [row["name"] for row in remote.get("/routes")["routes"] if row["overridden"]]
+    steered = [row["name"] for row in admin.get("/routes")["routes"] if row["overridden"]]
     return [
         f"state       {info['state']}",
         f"version     {info['version']}",
@@ -135,28 +135,28 @@ def _status(remote: Remote, words: Sequence[str], ttl: str | None) -> list[str]:
         f"listening   {', '.join(info['listeners'])}",
         *printing.table(("worker", "pid", "state", "generation", "uptime"), rows),
         *(f"weights of {name} are set live; see weights {name}" for name in dict.fromkeys(steered)),
-        *mirrors.steered(remote),
-        *_log_level_override(remote),
-        *ramp.under_way(remote),
+        *mirrors.live_overrides(admin),
+        *_log_level_override(admin),
+        *ramp.under_way(admin),
         *(("the last reload was refused:",) if refused else ()),
         *(f"  {problem}" for problem in refused),
     ]
 
 
-def _log_level(remote: Remote, words: Sequence[str], ttl: str | None) -> list[str]:
+def _log_level(admin: AdminClient, words: Sequence[str], ttl: str | None) -> list[str]:
     """Show the level of the log, or change it."""
-    only(words[1:], ttl)
+    refuse_more(words[1:], ttl)
     if not words:
-        return [_log_level_line(remote.get(_LOGGING))]
+        return [_log_level_line(admin.get(_LOGGING))]
     [level] = words
     if level not in LOG_LEVELS:
         raise UsageError(f'log-level: "{level}" is not a level; use {", ".join(LOG_LEVELS)}')
-    return [_log_level_line(remote.change("POST", f"{_LOGGING}?level={level}"))]
+    return [_log_level_line(admin.change("POST", f"{_LOGGING}?level={level}"))]
 
 
-def _log_level_override(remote: Remote) -> Iterator[str]:
+def _log_level_override(admin: AdminClient) -> Iterator[str]:
     """Say of `status` that the level was changed live."""
-    row = remote.get(_LOGGING)
+    row = admin.get(_LOGGING)
     if row["level"] != row["file_level"]:
         yield f"{_log_level_line(row)}; see log-level"
 
@@ -168,14 +168,14 @@ def _log_level_line(row: Mapping[str, str]) -> str:
     )
 
 
-def _reload(remote: Remote, words: Sequence[str], ttl: str | None) -> list[str]:
-    only(words, ttl)
-    return [f"generation {remote.change('POST', '/reload')['generation']} is in force in every worker"]
+def _reload(admin: AdminClient, words: Sequence[str], ttl: str | None) -> list[str]:
+    refuse_more(words, ttl)
+    return [f"generation {admin.change('POST', '/reload')['generation']} is in force in every worker"]
 
 
-def _drain(remote: Remote, words: Sequence[str], ttl: str | None) -> list[str]:
-    only(words, ttl)
-    remote.change("POST", "/drain")
+def _drain(admin: AdminClient, words: Sequence[str], ttl: str | None) -> list[str]:
+    refuse_more(words, ttl)
+    admin.change("POST", "/drain")
     return ["draining"]
 
 

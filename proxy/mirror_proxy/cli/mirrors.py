@@ -1,4 +1,4 @@
-"""`mirror-proxy ctl mirrors`, `percent`, `pause` and `resume`: see how mirrors stand, and steer them."""
+"""`mirror-proxy ctl mirrors`, `percent`, `pause` and `resume`: show mirrors and override their settings."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mirror_proxy.cli import printing
-from mirror_proxy.cli.action import UsageError, end, gone, only
+from mirror_proxy.cli.action import UsageError, expiry, refuse_more, removed
 from mirror_proxy.cli.weights import FILE
 from mirror_proxy.comparison.report.words import span
 from mirror_proxy.config.flags import PREFIX
 
 if TYPE_CHECKING:
-    from mirror_proxy.cli.remote import Remote
+    from mirror_proxy.cli.admin_client import AdminClient
 
 ALL_PAUSED = "all mirrors are paused, also those that a reload adds"
 
 
-def mirrors(remote: Remote, words: Sequence[str], ttl: str | None) -> list[str]:
+def mirrors(admin: AdminClient, words: Sequence[str], ttl: str | None) -> list[str]:
     """Show every mirror."""
-    only(words, ttl)
-    found = remote.get("/mirrors")
+    refuse_more(words, ttl)
+    found = admin.get("/mirrors")
     said = [ALL_PAUSED] if found["all_paused"] else []
     if not found["mirrors"]:
         return [*said, "there are no mirrors"]
@@ -41,9 +41,9 @@ def _cells(row: Mapping[str, Any]) -> tuple[object, ...]:
     )
 
 
-def steered(remote: Remote) -> Iterator[str]:
-    """Say of `status` what of the mirrors is set live."""
-    found = remote.get("/mirrors")
+def live_overrides(admin: AdminClient) -> Iterator[str]:
+    """Yield the lines of `status` on mirrors with overrides."""
+    found = admin.get("/mirrors")
     if found["all_paused"]:
         yield f"{ALL_PAUSED}; see mirrors"
     for row in found["mirrors"]:
@@ -54,17 +54,17 @@ def steered(remote: Remote) -> Iterator[str]:
             yield f"{row['name']} is paused; see mirrors"
 
 
-def percent(remote: Remote, words: Sequence[str], ttl: str | None) -> list[str]:
+def percent(admin: AdminClient, words: Sequence[str], ttl: str | None) -> list[str]:
     """Set a mirror's share of its route's requests."""
     if len(words) != 2:
         raise UsageError(f"say which mirror and its percent: percent NAME N, or percent NAME {FILE}")
     name, wanted = words[0], _percent(words[1])
     if wanted is None and ttl:
         raise UsageError("the file's percent has no end: leave out --ttl")
-    before = {row["name"]: _share(row, "percent") for row in remote.get("/mirrors")["mirrors"]}
-    found = _change(remote, {"mirror": name, "percent": wanted}, ttl)["mirrors"]
+    before = {row["name"]: _share(row, "percent") for row in admin.get("/mirrors")["mirrors"]}
+    found = _change(admin, {"mirror": name, "percent": wanted}, ttl)["mirrors"]
     if not found:
-        raise gone(name)
+        raise removed(name)
     [row] = found
     cells = (name, _share(row, "file_percent"), before.get(name, "-"), _share(row, "percent"))
     said = printing.table(("mirror", "file", "before", "now"), [cells])
@@ -72,26 +72,28 @@ def percent(remote: Remote, words: Sequence[str], ttl: str | None) -> list[str]:
         said.append(f"it is paused all the same; see resume {name}")
     if wanted is None:
         return said
-    until = [] if row["paused"] else [end(row, "percent")]  # of one that is paused the row tells another end
-    return [*said, *until, "", *edit(remote, row)]
+    until = (
+        [] if row["paused"] else [expiry(row, "percent")]
+    )  # a paused mirror's row has the end of the pause
+    return [*said, *until, "", *edit(admin, row)]
 
 
-def pause(remote: Remote, words: Sequence[str], ttl: str | None) -> list[str]:
-    """Have a mirror, or all, get nothing for now."""
+def pause(admin: AdminClient, words: Sequence[str], ttl: str | None) -> list[str]:
+    """Pause a mirror, or all."""
     body = _named(words, "pause")
-    found = _change(remote, {**body, "paused": True}, ttl)
+    found = _change(admin, {**body, "paused": True}, ttl)
     said = f"{words[0]} is paused" if words else ALL_PAUSED
     until = f"for {ttl}" if ttl else f"until {' '.join(['resume', *words])}, or until the proxy is restarted"
     under_way = sum(row.get("in_flight", 0) for row in found["mirrors"])
     return [f"{said}, {until}", *([f"copies that are still under way: {under_way}"] if under_way else [])]
 
 
-def resume(remote: Remote, words: Sequence[str], ttl: str | None) -> list[str]:
-    """Have a mirror, or all, get copies again."""
+def resume(admin: AdminClient, words: Sequence[str], ttl: str | None) -> list[str]:
+    """Resume a mirror, or all."""
     body = _named(words, "resume")
     if ttl:
         raise UsageError("what is resumed has no end: leave out --ttl")
-    found = _change(remote, {**body, "paused": False}, ttl)["mirrors"]
+    found = _change(admin, {**body, "paused": False}, ttl)["mirrors"]
     return list(map(_resumed, found)) or ["there are no mirrors"]
 
 
@@ -102,8 +104,8 @@ def _resumed(row: Mapping[str, Any]) -> str:
     return f"{row['name']} is not paused{share}"
 
 
-def _change(remote: Remote, body: Mapping[str, object], ttl: str | None) -> Any:
-    return remote.change("PATCH", "/mirrors", {**body, "ttl": ttl} if ttl else body)
+def _change(admin: AdminClient, body: Mapping[str, object], ttl: str | None) -> Any:
+    return admin.change("PATCH", "/mirrors", {**body, "ttl": ttl} if ttl else body)
 
 
 def _named(words: Sequence[str], action: str) -> dict[str, str]:
@@ -129,14 +131,14 @@ def _share(row: Mapping[str, Any], key: str) -> str:
     return f"{row[key]:g} %"
 
 
-def edit(remote: Remote, row: Mapping[str, Any]) -> list[str]:
-    """Say what to write so that a restart keeps it; a mirror that a flag made is named without its route."""
+def edit(admin: AdminClient, row: Mapping[str, Any]) -> list[str]:
+    """Return what to write so that a restart keeps the share; the mirror of a flag has no route in its name."""
     share = f"{row['percent']:g}"
     if "/" not in row["name"]:
         return [f"to make it last, start the proxy with --percent {share}, or {PREFIX}PERCENT={share}"]
-    routes = [one for one in remote.get("/routes")["routes"] if one["name"] == row["route"]]
+    routes = [one for one in admin.get("/routes")["routes"] if one["name"] == row["route"]]
     if not routes:
-        raise gone(row["name"])
+        raise removed(row["name"])
     route = routes[0]
     return [
         f"to make it last, write in the VirtualService {route['virtual_host']}, http route {row['route']}:",

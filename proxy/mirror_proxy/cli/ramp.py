@@ -1,6 +1,6 @@
-"""`mirror-proxy ctl ramp`: raise a mirror's percent or a canary's weight in steps, and see how that goes.
+"""`mirror-proxy ctl ramp`: raise a mirror's percent or a canary's weight in steps, and show the progress.
 
-The ramp runs in the proxy, not here: who follows one may leave, and it goes on.
+The ramp runs in the proxy: it goes on when the command that follows it ends.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from mirror_proxy.cli import mirrors, printing, weights
-from mirror_proxy.cli.action import RemoteError, UsageError
+from mirror_proxy.cli.action import AdminError, UsageError
 from mirror_proxy.comparison.report.words import span
 
 if TYPE_CHECKING:
-    from mirror_proxy.cli.remote import Remote
+    from mirror_proxy.cli.admin_client import AdminClient
 
 ABOUT = """\
   ramp                                every ramp: its steps, where it is, its guards, its log
@@ -34,16 +34,16 @@ EXAMPLE = """\
     mirror-proxy ctl ramp shop shop/v2 5 25 50 100 --every 15m --guard 'primary_p99>1.2x'
 """
 
-_LOOK_S = 1.0
-#: Options of a start, and what each is called in what the proxy is sent.
+_READ_EVERY_S = 1.0
+#: Options of a start, and the name of each in the request to the proxy.
 _PLAN = {"every": "every", "guard": "guards", "on_fail": "on_fail", "min_samples": "min_samples"}
 _KINDS = ("mirror", "route")
-_OVER = frozenset({"finished", "rolled back", "ended"})
-_OWN = (*_PLAN, "keep", "follow")
+_ENDED_STATES = frozenset({"finished", "rolled back", "ended"})
+_RAMP_OPTIONS = (*_PLAN, "keep", "follow")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add what only a ramp takes."""
+    """Add the options of a ramp."""
     group = parser.add_argument_group("for ramp")
     group.add_argument("--every", metavar="10m", help="how long each step lasts at least (default 10m)")
     text = (
@@ -63,32 +63,32 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def refuse_options(arguments: argparse.Namespace) -> None:
-    """Refuse, for another action, what only a ramp takes; raises `UsageError`."""
+    """Raise `UsageError` for an option of a ramp with another action."""
     _allow(arguments, (), "this")
 
 
 def ramp(
-    remote: Remote, arguments: argparse.Namespace, sleep: Callable[[float], None] = time.sleep
+    admin: AdminClient, arguments: argparse.Namespace, sleep: Callable[[float], None] = time.sleep
 ) -> Iterator[str]:
-    """Yield the lines to print, each when there is something to say; raises `RemoteError` when a ramp fails."""
+    """Yield the lines to print, each when there is something to say; raises `AdminError` when a ramp fails."""
     if arguments.ttl:
         raise UsageError("a ramp has no --ttl: it ends by itself")
     match arguments.words:
         case []:
             _allow(arguments, (), "ramp without a name")
-            yield from _shown(remote.get("/ramp")["ramps"])
+            yield from _ramp_lines(admin.get("/ramp")["ramps"])
         case ["go", name]:
             _allow(arguments, ("follow",), "ramp go")
-            named = _named(remote, name)
-            yield from _told(remote, named, remote.change("PATCH", "/ramp", named), arguments, sleep)
+            named = _named(admin, name)
+            yield from _output(admin, named, admin.change("PATCH", "/ramp", named), arguments, sleep)
         case ["stop", name]:
             _allow(arguments, ("keep",), "ramp stop")
-            named = _named(remote, name)
+            named = _named(admin, name)
             query = urlencode(named) + ("&keep" if arguments.keep else "")
-            yield from _shown(_of(named, remote.change("DELETE", f"/ramp?{query}")))
+            yield from _ramp_lines(_of(named, admin.change("DELETE", f"/ramp?{query}")))
         case ["follow", name]:
             _allow(arguments, (), "ramp follow")
-            yield from _followed(remote, _named(remote, name), sleep)
+            yield from _followed_events(admin, _named(admin, name), sleep)
         case ["go" | "stop" | "follow", *_]:
             raise UsageError(f"say whose ramp, a mirror's or a route's: ramp {arguments.words[0]} NAME")
         case [name, *words]:
@@ -97,31 +97,31 @@ def ramp(
             steps = [_step(word) for word in words[len(target) - 1 :]]
             given = {key: getattr(arguments, option) for option, key in _PLAN.items()}
             body = {**target, "steps": steps or None, **given}
-            answer = remote.change(
+            answer = admin.change(
                 "POST", "/ramp", {key: value for key, value in body.items() if value is not None}
             )
             named = {key: value for key, value in target.items() if key != "destination"}
-            yield from _told(remote, named, answer, arguments, sleep)
+            yield from _output(admin, named, answer, arguments, sleep)
 
 
-def under_way(remote: Remote) -> Iterator[str]:
-    """Say of `status` which ramps are under way."""
-    for row in remote.get("/ramp")["ramps"]:
-        if row["state"] not in _OVER:
-            yield f"a ramp of {_name(row)} is {row['state']}{_place(row)}; see ramp"
+def under_way(admin: AdminClient) -> Iterator[str]:
+    """Yield the lines of `status` on ramps that have not ended."""
+    for row in admin.get("/ramp")["ramps"]:
+        if row["state"] not in _ENDED_STATES:
+            yield f"a ramp of {_name(row)} is {row['state']}{_position(row)}; see ramp"
 
 
 def _allow(arguments: argparse.Namespace, options: Sequence[str], what: str) -> None:
-    for option in _OWN:
+    for option in _RAMP_OPTIONS:
         if option not in options and getattr(arguments, option) is not None:
             raise UsageError(f"{what} takes no --{option.replace('_', '-')}")
 
 
-# --- what is asked for ---
+# --- arguments ---
 
 
 def _target(name: str, words: Sequence[str]) -> dict[str, str]:
-    """Return what a ramp is of: a mirror, unless what follows its name is no number."""
+    """Return the target of a ramp: a mirror, or a destination where a word follows the name of its route."""
     if words and not _is_number(words[0]):
         return {"route": name, "destination": words[0]}
     return {"mirror": name}
@@ -138,13 +138,13 @@ def _is_number(word: str) -> bool:
     return word.removesuffix("%").replace(".", "", 1).isdecimal()
 
 
-def _named(remote: Remote, name: str) -> dict[str, str]:
-    """Return what names a ramp to the proxy: its mirror or its route, whichever is called so and has one."""
-    ramps = remote.get("/ramp")["ramps"]
+def _named(admin: AdminClient, name: str) -> dict[str, str]:
+    """Return the key of a ramp: its mirror or its route, whichever of that name has a ramp."""
+    ramps = admin.get("/ramp")["ramps"]
     found = [(kind, row["state"]) for row in ramps for kind in _KINDS if row.get(kind) == name]
-    kinds = {kind for kind, state in found if state not in _OVER} or {kind for kind, _ in found}
+    kinds = {kind for kind, state in found if state not in _ENDED_STATES} or {kind for kind, _ in found}
     if len(kinds) > 1:
-        raise RemoteError(f'both the mirror "{name}" and the route "{name}" have a ramp')
+        raise AdminError(f'both the mirror "{name}" and the route "{name}" have a ramp')
     return {next(iter(kinds), "mirror"): name}
 
 
@@ -152,55 +152,57 @@ def _of(named: Mapping[str, str], answer: Any) -> list[dict[str, Any]]:
     return [row for row in answer["ramps"] if named.items() <= row.items()]
 
 
-# --- what is told ---
+# --- output ---
 
 
-def _told(
-    remote: Remote,
+def _output(
+    admin: AdminClient,
     named: Mapping[str, str],
     answer: Any,
     arguments: argparse.Namespace,
     sleep: Callable[[float], None],
 ) -> Iterator[str]:
-    return _followed(remote, named, sleep) if arguments.follow else _shown(_of(named, answer))
+    return _followed_events(admin, named, sleep) if arguments.follow else _ramp_lines(_of(named, answer))
 
 
-def _followed(remote: Remote, named: Mapping[str, str], sleep: Callable[[float], None]) -> Iterator[str]:
-    """Yield each event of a ramp, those that were too, until it ends or is held."""
+def _followed_events(
+    admin: AdminClient, named: Mapping[str, str], sleep: Callable[[float], None]
+) -> Iterator[str]:
+    """Yield each event of a ramp, from its first, until it ends or is held."""
     seen = 0
     try:
         while True:
-            rows = _of(named, remote.get("/ramp"))
+            rows = _of(named, admin.get("/ramp"))
             if not rows:
-                raise RemoteError(f"there is no ramp of {' '.join(named.values())}")
+                raise AdminError(f"there is no ramp of {' '.join(named.values())}")
             [row] = rows
             yield from (_event(one) for one in row["log"] if one["number"] > seen)
             seen = max((one["number"] for one in row["log"]), default=0)
             if row["state"] == "finished":
-                yield from ("", *_lasting(remote, row))
+                yield from ("", *_persistent_form(admin, row))
                 return
             if row["state"] not in {"running", "waiting"}:
-                raise RemoteError(f"the ramp of {_name(row)} is {row['state']}")
-            sleep(_LOOK_S)
+                raise AdminError(f"the ramp of {_name(row)} is {row['state']}")
+            sleep(_READ_EVERY_S)
     except KeyboardInterrupt as error:
-        raise RemoteError("it is followed no more, and goes on") from error
+        raise AdminError("it is followed no more, and goes on") from error
 
 
-def _lasting(remote: Remote, row: Mapping[str, Any]) -> list[str]:
-    """Say what to write so that a restart keeps where a ramp has come to."""
+def _persistent_form(admin: AdminClient, row: Mapping[str, Any]) -> list[str]:
+    """Return what to write so that a restart keeps the result of a ramp."""
     if "mirror" in row:
-        found = [one for one in remote.get("/mirrors")["mirrors"] if one["name"] == row["mirror"]]
-        return [line for one in found for line in mirrors.edit(remote, one)]
-    found = [one for one in remote.get("/routes")["routes"] if one["name"] == row["route"]]
+        found = [one for one in admin.get("/mirrors")["mirrors"] if one["name"] == row["mirror"]]
+        return [line for one in found for line in mirrors.edit(admin, one)]
+    found = [one for one in admin.get("/routes")["routes"] if one["name"] == row["route"]]
     return [line for one in found for line in weights.edit(one)]
 
 
-def _shown(ramps: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _ramp_lines(ramps: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     if not ramps:
         yield "there are no ramps"
     for row in ramps:
         steps = ", ".join(f"{step:g}" for step in row["steps"])
-        yield f"{_name(row)}: {row['state']}{_place(row)}"
+        yield f"{_name(row)}: {row['state']}{_position(row)}"
         yield f"  steps {steps} %, each for {span(row['every_s'])} or more; a broken guard: {row['on_fail']}"
         if row["waits_for"]:
             yield f"  waits for more samples: {row['waits_for']}"
@@ -209,7 +211,7 @@ def _shown(ramps: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield from (f"  {_event(one)}" for one in row["log"])
 
 
-def _place(row: Mapping[str, Any]) -> str:
+def _position(row: Mapping[str, Any]) -> str:
     if row["percent"] is None:
         return ""
     next_in = f", next in {span(row['next_in_s'])}" if row["next_in_s"] else ""

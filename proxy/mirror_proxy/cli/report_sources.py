@@ -10,8 +10,8 @@ from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
 from mirror_proxy import version
-from mirror_proxy.cli.action import RemoteError
-from mirror_proxy.cli.remote import Remote
+from mirror_proxy.cli.action import AdminError
+from mirror_proxy.cli.admin_client import AdminClient
 from mirror_proxy.comparison.diff.example import Example, Search, from_document
 from mirror_proxy.comparison.diff.totals import BY_FIELD, Totals, from_rows
 from mirror_proxy.comparison.report.report import ReportData
@@ -46,8 +46,8 @@ class ReportSource(Protocol):
 class ProxySource:
     """A running proxy, read over its admin address, which is called `name`."""
 
-    def __init__(self, remote: Remote, name: str) -> None:
-        self._remote, self._name = remote, name
+    def __init__(self, admin: AdminClient, name: str) -> None:
+        self._admin, self._name = admin, name
 
     def read(self, ago_s: float | None = None, since: float = 0.0) -> ReportData:
         """Request totals. A proxy that compares nothing has counts since its start only."""
@@ -85,8 +85,8 @@ class ProxySource:
 
     def _get(self, path: str, query: dict[str, str]) -> Any:
         try:
-            return self._remote.get(f"{path}?{urlencode(query, errors='surrogatepass')}")
-        except RemoteError as error:
+            return self._admin.get(f"{path}?{urlencode(query, errors='surrogatepass')}")
+        except AdminError as error:
             raise SourceError(str(error), error.details, is_passing=error.status == _REFUSED) from error
 
     def _unreadable(self) -> SourceError:

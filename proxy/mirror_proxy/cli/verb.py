@@ -1,4 +1,4 @@
-"""What every verb shares: its exit codes, its shape, and how it loads the configuration."""
+"""The parts that all verbs share: exit codes, parsers, and loading the configuration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mirror-proxy ctl weights`: see how routes share their requests out, and share them out anew."""
+"""`mirror-proxy ctl weights`: show the weights of routes and override them."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mirror_proxy.cli import printing
-from mirror_proxy.cli.action import UsageError, end, unknown
+from mirror_proxy.cli.action import UsageError, expiry, unknown_name
 
 if TYPE_CHECKING:
-    from mirror_proxy.cli.remote import Remote
+    from mirror_proxy.cli.admin_client import AdminClient
 
 FILE = "file"
 
 
-def weights(remote: Remote, words: Sequence[str], ttl: str | None) -> list[str]:
+def weights(admin: AdminClient, words: Sequence[str], ttl: str | None) -> list[str]:
     """Set weights of a route, or show them."""
     if len(words) < 2:
-        return _in_force(remote, words, ttl)
+        return _in_force(admin, words, ttl)
     route, is_reset = words[0], list(words[1:]) == [FILE]
     if is_reset and ttl:
         raise UsageError("the file's weights have no end: leave out --ttl")
     body = {"route": route, "weights": None if is_reset else dict(map(_weight, words[1:]))}
     before = {
         one["name"]: one["weight"]
-        for row in remote.get("/routes")["routes"]
+        for row in admin.get("/routes")["routes"]
         if row["name"] == route
         for one in row["destinations"]
     }
-    answer = remote.change("PATCH", "/routes", {**body, "ttl": ttl} if ttl else body)
+    answer = admin.change("PATCH", "/routes", {**body, "ttl": ttl} if ttl else body)
     said: list[str] = []
     for row in answer["routes"]:
         rows = [
@@ -36,24 +36,24 @@ def weights(remote: Remote, words: Sequence[str], ttl: str | None) -> list[str]:
             for one in row["destinations"]
         ]
         said += printing.table((f"route {route}", "file", "before", "now"), rows)
-        said += [] if is_reset else [end(row, "weights"), "", *edit(row)]
+        said += [] if is_reset else [expiry(row, "weights"), "", *edit(row)]
     return said
 
 
-def _in_force(remote: Remote, words: Sequence[str], ttl: str | None) -> list[str]:
+def _in_force(admin: AdminClient, words: Sequence[str], ttl: str | None) -> list[str]:
     """Show the weights of the route that is named, or of every one."""
     if ttl:
         raise UsageError("--ttl is for a change: weights ROUTE HOST/SUBSET=N ...")
-    rows = remote.get("/routes")["routes"]
+    rows = admin.get("/routes")["routes"]
     known = list(dict.fromkeys(row["name"] for row in rows))
     if words and words[0] not in known:
-        raise unknown(f'there is no route "{words[0]}"', words[0], known, "routes")
+        raise unknown_name(f'there is no route "{words[0]}"', words[0], known, "routes")
     said: list[str] = []
     for row in rows:
         if row["destinations"] and row["name"] in (words or known):
             cells = [(one["name"], one["file_weight"], one["weight"]) for one in row["destinations"]]
             said += printing.table((f"route {row['name']}", "file", "now"), cells)
-            said += [end(row, "weights")] if row["overridden"] else []
+            said += [expiry(row, "weights")] if row["overridden"] else []
     return said or ["there are no weights"]
 
 
@@ -65,7 +65,7 @@ def _weight(word: str) -> tuple[str, int]:
 
 
 def edit(row: Mapping[str, Any]) -> list[str]:
-    """Say what to write so that a restart keeps it."""
+    """Return what to write so that a restart keeps the weights."""
     lines = [f"to make it last, write in the VirtualService {row['virtual_host']}, http route {row['name']}:"]
     lines.append("    route:")
     for one in row["destinations"]:

@@ -1,6 +1,6 @@
-"""The config room: documents and flags in, a frozen `model.Config` out, or every problem at once.
+"""Configuration: read documents and flags into a frozen `model.Config`, or report every problem at once.
 
-Walk: `document` and `flags` make nodes (`node`), dialects (`settings`, `istio`) read them by their tables
-(`schema`), `routes` and `validate` put the model together, `loader` is the door. Only `model` is needed by
-workers, so this package imports nothing by itself.
+`loader` is the entry point. `document` and `flags` (through `overlay`) make nodes (`node`); `settings` and the dialects
+(`istio`, `gateway_api`, `kubernetes`) read them by their tables (`schema`) into `rules` and `service`; `registry` and
+`routes` make the model of those. Workers need `model` only, so this package imports nothing by itself.
 """

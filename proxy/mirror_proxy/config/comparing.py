@@ -1,4 +1,4 @@
-"""Comparing: which answers of mirrors are laid beside the primary's, what tells noise, and where it is kept."""
+"""Comparing: which responses of mirrors are compared with the primary's, the baselines of noise, and the store."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from mirror_proxy.regex import Pattern
 MAX_BODY_BYTES = 128 * 1024
 WHATS = ("path", "header", "regex")
 
-#: As `mirror_proxy.comparison.diff.path` reads them: of anything else nothing would come.
+#: As `mirror_proxy.comparison.diff.path` reads them: any other would match nothing.
 _PATH = re.compile(r"\$(?:\[(?:\d*|\*)\]|\['(?:[^'\\]|\\.)*'\]|\.(?:\*|[^.\[\]*]+))*", re.DOTALL)
 _STORE = re.compile(r"sqlite(?:\+pysqlite)?:///(?!:memory:)[^?]+|postgresql(?:\+psycopg)?://.*")
 
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """How often, of the requests that are compared, the primary is asked again."""
+    """The share of compared requests that are sent to the primary again."""
 
     share: Share = Share()
     max_per_second: float = 10.0
@@ -46,9 +46,9 @@ class Repeat:
 
 @dataclass(frozen=True, slots=True)
 class Baselines:
-    """Who else answers a request that is compared, so that it is seen how answers of one version differ.
+    """Other upstreams of a compared request, which show how responses of one version differ.
 
-    `secondaries` are those of routes that have their own.
+    `secondaries` are those of routes with one of their own.
     """
 
     secondary: Target | None = None

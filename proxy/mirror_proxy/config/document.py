@@ -1,6 +1,6 @@
 """Documents: Kubernetes-style objects read from YAML or JSON files, and written back as YAML.
 
-The only door to the yaml library. Scalars follow YAML 1.1's core as Kubernetes' own reader does (`yes` is a
+The only importer of yaml. Scalars follow YAML 1.1's core as Kubernetes' own reader does (`yes` is a
 boolean, a date is a string, `<<` merges a map); duplicate keys are refused in its words. Size, depth and the
 expansion of aliases are bounded.
 """
@@ -43,12 +43,12 @@ class Document:
 
     @property
     def subject(self) -> str:
-        """How problems call the object: kind, namespace and name; the kind alone where it has no name."""
+        """The name of the object in problems: kind, namespace and name; the kind alone where it has no name."""
         return f"{self.kind} {self.namespace}/{self.name}" if self.name else self.kind
 
     @property
     def created(self) -> str:
-        """When a cluster took it in, as it says itself; of two the older goes first. Empty in files of one's own."""
+        """The time when a cluster created the object; of two the older comes first. Empty in most files."""
         metadata = self.root.value.get("metadata")
         stamp = metadata.value.get("creationTimestamp") if metadata else None
         return str(stamp.value or "") if stamp else ""
@@ -97,13 +97,13 @@ def _parse(path: Path, problems: Problems) -> Iterator[Node]:
         return
     if path.suffix == ".json":
         data = data.replace(b"\t", b" ")  # JSON indents with tabs where YAML may not; strings hold none
-    yield from _Grower(str(path), problems).documents(data)
+    yield from _NodeReader(str(path), problems).documents(data)
 
 
 def unroll(root: Node, problems: Problems, namespace: str = "default") -> list[Document]:
     """Turn one parsed object, or each item of a list of them, into a Document.
 
-    `kind: List` is what kubectl writes, `kind: VirtualServiceList` and its like what the API server answers.
+    `kind: List` is what kubectl writes, `kind: VirtualServiceList` and similar ones what the API server returns.
     """
     place = Place(root, problems)
     if root.value is None:
@@ -150,7 +150,7 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  the library's own class attribute
 
     def resolve(self, kind: type[yaml.Node], value: str | None, implicit: Any) -> str:
-        """Return a node's tag; the library's own way asks for path resolvers too, at each of many nodes."""
+        """Return a node's tag; the library's own method also looks for path resolvers, at each of many nodes."""
         if kind is not yaml.ScalarNode:
             return DEFAULT_TAGS[kind]
         if implicit[0] and value is not None:
@@ -160,7 +160,7 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
         return DEFAULT_TAGS[kind]
 
     def descend_resolver(self, parent: yaml.Node | None, _index: Any) -> None:
-        """Count how deep a node is, and of where it is take no further notice."""
+        """Count the depth of a node, and ignore its path."""
         self.depth += 1
         if self.depth > MAX_DEPTH and parent:
             raise yaml.MarkedYAMLError(problem="is nested too deeply", problem_mark=parent.start_mark)
@@ -184,7 +184,7 @@ for _tag, _pattern, _first in (
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_pattern})$"), list(_first))
 
 
-class _Grower:
+class _NodeReader:
     """Turns the documents of one file into nodes."""
 
     def __init__(self, source: str, problems: Problems) -> None:
@@ -201,7 +201,7 @@ class _Grower:
             while loader.check_node():
                 self._seen.clear()
                 root = loader.get_node()
-                yield self._grow(root, root.start_mark.line + 1)
+                yield self._node(root, root.start_mark.line + 1)
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
             self._refuse(line, str(error.problem))
@@ -213,7 +213,7 @@ class _Grower:
     def _refuse(self, line: int, message: str) -> None:
         self._problems.add(Problem(Mark(self._source, line), message))
 
-    def _grow(self, node: yaml.Node, line: int) -> Node:
+    def _node(self, node: yaml.Node, line: int) -> Node:
         if id(node) in self._seen:
             self._aliased += 1
             if self._aliased > MAX_ALIASED_NODES:
@@ -225,7 +225,7 @@ class _Grower:
         if isinstance(node, yaml.MappingNode):
             return Node(self._mapping(node), mark)
         if isinstance(node, yaml.SequenceNode):
-            return Node([self._grow(item, item.start_mark.line + 1) for item in node.value], mark)
+            return Node([self._node(item, item.start_mark.line + 1) for item in node.value], mark)
         return Node(self._scalar(node), mark)
 
     def _mapping(self, node: yaml.MappingNode) -> dict[str, Node]:
@@ -242,7 +242,7 @@ class _Grower:
             key = key_node.value
             if key in mapping:
                 self._refuse(line, f'key "{key}" already set in map')
-            mapping[key] = self._grow(value_node, line)
+            mapping[key] = self._node(value_node, line)
         return {**merged, **mapping} if merged else mapping
 
     def _merged(self, node: yaml.Node, line: int) -> dict[str, Node]:
@@ -253,7 +253,7 @@ class _Grower:
             if not isinstance(part, yaml.MappingNode):
                 self._refuse(line, "map merge requires map or sequence of maps as the value")
                 continue
-            merged = {**self._grow(part, line).value, **merged}
+            merged = {**self._node(part, line).value, **merged}
         return merged
 
     def _scalar(self, node: yaml.Node) -> Any:

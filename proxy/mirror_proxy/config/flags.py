@@ -59,7 +59,13 @@ class Flag:
         return text if field.default in (None, "") else f"{text.removesuffix('.')} (default {field.default})."
 
 
-FORWARD, MIRROR, DOORS, PROCESS, FILES = "forwarding", "mirroring", "addresses", "process", "reading files"
+FORWARD, MIRROR, ADDRESSES, PROCESS, FILES = (
+    "forwarding",
+    "mirroring",
+    "addresses",
+    "process",
+    "reading files",
+)
 COMPARE = "comparing"
 FLAGS = (
     Flag("primary", FORWARD, "URL", text="The upstream that answers clients: http(s)://HOST[:PORT]."),
@@ -116,7 +122,7 @@ FLAGS = (
     ),
     Flag(
         "listen",
-        DOORS,
+        ADDRESSES,
         "H:P",
         ("listeners", "address"),
         "HOST:PORT to accept traffic on; repeat for several; port 0 is any free port (default 0.0.0.0:8080).",
@@ -124,16 +130,16 @@ FLAGS = (
     ),
     Flag(
         "tls-cert",
-        DOORS,
+        ADDRESSES,
         "FILE",
         ("listeners", "tls", "certFile"),
         "PEM certificate chain: --listen speaks TLS.",
     ),
-    Flag("tls-key", DOORS, "FILE", ("listeners", "tls", "keyFile")),
-    Flag("tls-client-ca", DOORS, "FILE", ("listeners", "tls", "clientCaFile")),
-    Flag("admin", DOORS, "H:P", ("admin", "address")),
-    Flag("admin-token-file", DOORS, "FILE", ("admin", "tokenFile")),
-    Flag("metrics", DOORS, "H:P", ("metrics", "address")),
+    Flag("tls-key", ADDRESSES, "FILE", ("listeners", "tls", "keyFile")),
+    Flag("tls-client-ca", ADDRESSES, "FILE", ("listeners", "tls", "clientCaFile")),
+    Flag("admin", ADDRESSES, "H:P", ("admin", "address")),
+    Flag("admin-token-file", ADDRESSES, "FILE", ("admin", "tokenFile")),
+    Flag("metrics", ADDRESSES, "H:P", ("metrics", "address")),
     Flag("workers", PROCESS, "N|auto", ("workers",), is_number=True),
     Flag(
         "access-log",
@@ -167,7 +173,7 @@ FLAGS = (
         "N",
         text="The port that a match's port means (default: the listener's).",
         is_number=True,
-        has_variable=False,  # Kubernetes sets its name itself, beside a Service called mirror-proxy
+        has_variable=False,  # Kubernetes sets a variable of that name for a Service called mirror-proxy
     ),
     Flag(
         "workload-labels",
@@ -183,7 +189,7 @@ FLAGS = (
     ),
     Flag("print-config", PROCESS, text="Print the configuration as documents, to keep in a file, and leave."),
 )
-READING = tuple(flag for flag in FLAGS if flag.name != "print-config")  # what verbs take that do not run
+READING = tuple(flag for flag in FLAGS if flag.name != "print-config")  # the flags of verbs other than run
 
 
 def add_to(parser: argparse.ArgumentParser, flags: tuple[Flag, ...] = FLAGS) -> None:
@@ -267,7 +273,7 @@ def _number(text: str) -> int | float | str:
 
 
 def options(given: Given) -> Options:
-    """Read what is said beside the files about how to read them; report what cannot be read."""
+    """Read the options on how to read the files; report values that cannot be read."""
     reader = _OptionReader(given)
     return Options(
         namespace=reader.text("namespace", quantity.namespace) or Options().namespace,

@@ -177,7 +177,9 @@ def _settings_document(
         )
     stack = [*written[:1], *(document for document in laid if document.kind == mirror_proxy.KIND)]
     if environ.get(SUFFIX_VARIABLE, "").lower() == "true":
-        below = mirror_proxy.skeleton({"shadowHostSuffix": False}, Mark(SUFFIX_VARIABLE, is_flag=True))
+        below = mirror_proxy.settings_document(
+            {"shadowHostSuffix": False}, Mark(SUFFIX_VARIABLE, is_flag=True)
+        )
         stack = [*documents.unroll(below, problems), *stack]
     if not stack:
         return None

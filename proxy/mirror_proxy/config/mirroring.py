@@ -157,9 +157,9 @@ MIRRORING = Record(
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What a MirrorProxy document says beyond Settings: how each mirror is kept safe.
+    """The part of a MirrorProxy document besides Settings: the limits of each mirror.
 
-    `overrides` holds one Mirroring per mirror name, already laid over `mirroring`. `baselines` are asked beside the
+    `overrides` holds one Mirroring per mirror name, already merged over `mirroring`. `baselines` are added to the
     mirrors of routes that compare.
     """
 
@@ -173,12 +173,12 @@ class Defaults:
         return replace(self, baselines=self.baselines.in_namespace(namespace))
 
     def of(self, mirror: str) -> Mirroring:
-        """Return the safety around one mirror."""
+        """Return the limits of one mirror."""
         return dict(self.overrides).get(mirror, self.mirroring)
 
 
 def read_overrides(place: Place) -> tuple[tuple[str, Mirroring], ...]:
-    """Read each override laid over its base, both already checked; `place` is that of `mirroring`."""
+    """Read each override merged over its base, both already checked; `place` is that of `mirroring`."""
     own = {known.key for known in MIRRORING_FIELDS}
     base = Node({key: node for key, node in place.node.value.items() if key in own}, place.node.mark)
     merged = {name: merge(base, node) for name, node in place.at("overrides").node.value.items()}

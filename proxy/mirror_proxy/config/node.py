@@ -36,14 +36,14 @@ class Node:
         return TYPE_NAMES[type(self.value)]
 
 
-def grow(plain: Any, mark: Mark) -> Node:
+def to_node(plain: Any, mark: Mark) -> Node:
     """Make a node of plain data; parts that are nodes already keep their marks."""
     if isinstance(plain, Node):
         return plain
     if isinstance(plain, Mapping):
-        return _container({key: grow(part, mark) for key, part in plain.items()}, mark)
+        return _container({key: to_node(part, mark) for key, part in plain.items()}, mark)
     if isinstance(plain, Sequence) and not isinstance(plain, str):
-        return _container([grow(part, mark) for part in plain], mark)
+        return _container([to_node(part, mark) for part in plain], mark)
     return Node(plain, mark)
 
 
@@ -62,7 +62,7 @@ def plain(node: Node) -> Any:
 
 
 def merge(lower: Node, upper: Node) -> Node:
-    """Lay `upper` over `lower`: objects key by key, anything else replaced whole."""
+    """Merge `upper` over `lower`: objects key by key, anything else replaced whole."""
     if not (isinstance(lower.value, dict) and isinstance(upper.value, dict)):
         return upper
     merged = dict(lower.value)
@@ -73,7 +73,7 @@ def merge(lower: Node, upper: Node) -> Node:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A node, the path that leads to it inside `subject`, and where to report what is wrong with it."""
+    """A node, its path inside `subject`, and where to report problems with it."""
 
     node: Node
     problems: Problems

@@ -1,4 +1,4 @@
-"""Options: what is said beside the files about how to read them, so that a mesh's files stay as they are."""
+"""Options: how to read the files, given by flags, so that a mesh's files stay as they are."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class EndpointOption:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The overrides of one load, each with the default that files alone mean.
+    """The options of one load, with their defaults.
 
     `namespace` is that of documents without one. `host_match`: `auto` lets a single virtual service take every host, as
     Istio does for a listener with one service; `strict` never. `service_port` is what a match's `port` is compared with
-    (None: the listeners'). `workload_labels` are the proxy's own, for `sourceLabels` (None: not told). `acts_as`
+    (None: the listeners'). `workload_labels` are the proxy's own, for `sourceLabels` (None: unknown). `acts_as`
     is `mesh` or `<namespace>/<gateway>` (None: as all of them).
     """
 

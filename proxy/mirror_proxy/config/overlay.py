@@ -1,7 +1,7 @@
-"""Overlay: the documents that flags stand for, laid over those in files.
+"""Overlay: the documents that flags stand for, merged over those in files.
 
-Settings flags make a MirrorProxy; `--primary` and what goes with it a VirtualService, and DestinationRules
-for upstreams that speak TLS. The model always comes from documents: `--print-config` prints all there is.
+Flags for settings make a MirrorProxy; `--primary` and the flags of its route make a VirtualService, and
+DestinationRules for upstreams with TLS. The model always comes from documents: `--print-config` prints all of them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mirror_proxy.config.flags import FLAGS, Given
 from mirror_proxy.config.istio.names import VERSIONS
 from mirror_proxy.config.istio.virtual_service import MIRROR_NAME
 from mirror_proxy.config.model import Address, Settings
-from mirror_proxy.config.node import Node, grow, plain
+from mirror_proxy.config.node import Node, plain, to_node
 from mirror_proxy.config.problems import Mark
 from mirror_proxy.config.quantity import upstream_url
 
@@ -74,7 +74,7 @@ def _settings(given: Given, paths: Sequence[str]) -> Iterator[Node]:
         spec["listeners"] = listeners
     ordered = {field.key: spec[field.key] for field in settings.SPEC.fields if field.key in spec}
     if ordered:
-        yield settings.skeleton(ordered, COMMAND_LINE)
+        yield settings.settings_document(ordered, COMMAND_LINE)
 
 
 def _secondary(given: Given) -> Upstream | None:
@@ -142,7 +142,7 @@ def _tls(given: Given, side: str, url: Node) -> Node:
     mark = next(
         (node.mark for key, node in parts.items() if key in {"clientCertificate", "privateKey"}), url.mark
     )
-    return grow({"mode": Node(mode, mark), **parts}, mark)
+    return to_node({"mode": Node(mode, mark), **parts}, mark)
 
 
 def _check_tls_flags(given: Given, upstreams: Sequence[Upstream]) -> None:
@@ -162,7 +162,7 @@ def _virtual_service(given: Given, primary: Upstream, mirrors: Sequence[Upstream
         **_mirrors(given, mirrors),
     }
     named = {"annotations": {MIRROR_NAME: MIRROR}} if mirrors else {}
-    return grow(
+    return to_node(
         {
             "apiVersion": next(iter(VERSIONS)),
             "kind": "VirtualService",
@@ -175,7 +175,7 @@ def _virtual_service(given: Given, primary: Upstream, mirrors: Sequence[Upstream
 
 def _destination(upstream: Upstream) -> Node:
     address = upstream.address
-    return grow({"host": address.host, "port": {"number": address.port}}, upstream.url.mark)
+    return to_node({"host": address.host, "port": {"number": address.port}}, upstream.url.mark)
 
 
 def _mirrors(given: Given, mirrors: Sequence[Upstream]) -> dict[str, Any]:
@@ -232,7 +232,7 @@ def _destination_rule(host: str, ports: dict[int, Upstream]) -> Node:
             {"port": {"number": port}, "tls": upstream.tls} for port, upstream in secure.items()
         ]
         policy = {"portLevelSettings": settings_of_ports}
-    return grow(
+    return to_node(
         {
             "apiVersion": next(iter(VERSIONS)),
             "kind": "DestinationRule",

@@ -80,13 +80,13 @@ class Routes:
         mirrors = [self._mirror(one, route, name, rule, served) for one in route.mirrors]
         if route.destinations and not found:
             return None
-        asked = [mirror for mirror in mirrors if mirror is not None]
-        if asked and self._compare.share_of(name).numerator:
-            asked += self._baselines(name, found)
+        policies = [mirror for mirror in mirrors if mirror is not None]
+        if policies and self._compare.share_of(name).numerator:
+            policies += self._baselines(name, found)
         return Route(
             name=name,
             destinations=tuple(_destination(one, cluster) for one, cluster in found),
-            mirrors=tuple(asked),
+            mirrors=tuple(policies),
             matches=route.matches,
             timeout_s=route.timeout_s,
             retries=_retries(route.retries, [cluster for _, cluster in found]),
@@ -139,7 +139,7 @@ class Routes:
     def _baselines(
         self, route: str, found: Sequence[tuple[DestinationRef, Cluster]]
     ) -> Iterator[MirrorPolicy]:
-        """Yield those who are asked beside a route's mirrors to learn how answers of one version differ."""
+        """Yield the baselines of a route: policies that show how responses of one version differ."""
         baselines = self._defaults.baselines
         secondary = baselines.secondary_of(route)
         cluster = self._registry.cluster(secondary) if secondary is not None else None
@@ -164,7 +164,7 @@ class Routes:
         name = _numbered(wanted, self._mirror_counts)
         self.mirror_names.append(name)
         mirroring = self._defaults.of(name)
-        if name not in dict(self._defaults.overrides):  # a v1 does not know shadows: it would write for real
+        if name not in dict(self._defaults.overrides):  # v1 does not detect shadows: it would write
             mirroring = replace(mirroring, methods=SAFE_METHODS)
         cluster = replace(
             cluster, name=f"{cluster.name}@{name}", connect_timeout_s=mirroring.connect_timeout_s

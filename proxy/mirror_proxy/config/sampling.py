@@ -1,4 +1,4 @@
-"""Sampling: what decides on a request's draw, which picks its destination and its mirrors: chance, or who asks.
+"""Sampling: how a request is drawn, for its destination and its mirrors: at random, or by a sticky key.
 
 Exact sampling leaves the destination to chance; its mirrors are drawn in a fixed order (see `mirror.sampling`).
 """
@@ -39,7 +39,7 @@ def _key(**given: str) -> HashKey:
 SHARE = Scalar(("number", "integer"), _share, {"type": "number", "minimum": 0, "maximum": 100})
 KEY = Record(_key, tuple(Field(kind, kind, Scalar(("string",), _name)) for kind in KINDS), is_whole=True)
 STICKY = Either({"string": Choice({CLIENT_IP: HashKey("source_ip")}), "object": KEY})
-#: The settings that it says. With a key, the same who gets the same destination and mirrors; who has none, by chance.
+#: As settings. Requests with the same key get the same destination and mirrors; those without one are random.
 SAMPLING = Either(
     {
         "string": Choice({"random": {}, "exact": {"exact": True}}),

@@ -33,7 +33,7 @@ class ServicePort:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """One place where a service runs, with its own port for each of the service's (None: the same)."""
+    """One workload of a service, with its own port for each of the service's (None: the same)."""
 
     host: str
     ports: Mapping[int, int] | None = None
@@ -44,8 +44,8 @@ class Workload:
         """Return its own port for one of the service's, if it has any."""
         return number if self.ports is None else self.ports.get(number)
 
-    def bears(self, labels: Mapping[str, str]) -> bool:
-        """Tell whether it bears all `labels`."""
+    def has_labels(self, labels: Mapping[str, str]) -> bool:
+        """Tell whether it has_labels all `labels`."""
         return self.labels.items() >= labels.items()
 
 
@@ -53,8 +53,8 @@ class Workload:
 class Service:
     """A known host: its ports, and the workloads behind it.
 
-    `host` is a full name, perhaps with a leading `*`. `workloads` None: the files do not say where it runs, and DNS is
-    asked for its name.
+    `host` is a full name, perhaps with a leading `*`. `workloads` None: the files do not say where it runs, and its
+    name is resolved by DNS.
     """
 
     place: Place
@@ -72,9 +72,9 @@ class Service:
         return tuple(
             Endpoint(Address(workload.host, own), workload.weight)
             for workload in self.workloads or ()
-            if workload.bears(labels) and (own := workload.port(port))
+            if workload.has_labels(labels) and (own := workload.port(port))
         )
 
     def selects(self, labels: Mapping[str, str]) -> bool:
-        """Tell whether any of its workloads bears all `labels`."""
-        return any(workload.bears(labels) for workload in self.workloads or ())
+        """Tell whether any of its workloads has_labels all `labels`."""
+        return any(workload.has_labels(labels) for workload in self.workloads or ())

@@ -28,7 +28,7 @@ from mirror_proxy.config.model import (
     Settings,
     Tracing,
 )
-from mirror_proxy.config.node import Node, Place, grow
+from mirror_proxy.config.node import Node, Place, to_node
 from mirror_proxy.config.problems import Mark
 from mirror_proxy.config.sampling import SHARE
 from mirror_proxy.config.schema import (
@@ -430,10 +430,10 @@ def read(place: Place, name: str) -> tuple[Settings, Defaults]:
     return Settings(name=name, **spec), defaults
 
 
-def skeleton(spec: Any, mark: Mark) -> Node:
+def settings_document(spec: Any, mark: Mark) -> Node:
     """Return the node of a whole MirrorProxy document with the given spec (plain data or nodes)."""
     head = {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": Settings().name}}
-    return grow({**head, "spec": spec}, mark)
+    return to_node({**head, "spec": spec}, mark)
 
 
 def json_schema() -> dict[str, Any]:

@@ -111,7 +111,7 @@ class DemoSession:
             "grace": "5s",
         }
         given = flags.Given(arguments, {}, Problems())
-        ignored = settings.skeleton(
+        ignored = settings.settings_document(
             {"compare": {"ignore": [{"path": path} for path in VERSION_FIELDS]}}, overlay.COMMAND_LINE
         )
         return loader.load(overlay=[*overlay.documents(given, ()), ignored])

@@ -62,7 +62,7 @@ class Reload:
         def on_change() -> None:
             loop.call_soon_threadsafe(self.want)
 
-        self._watcher.name(named_files(self._fleet.generation.config))
+        self._watcher.watch_referenced(named_files(self._fleet.generation.config))
         self._watcher.start(on_change)
         while True:
             await self._wanted.wait()
@@ -117,7 +117,7 @@ class Reload:
         await self._admin_listeners.settle(bound, config.settings)
         await self._keep_overrides()
         self._fleet.send(control.ReloadCertificates())
-        self._watcher.name(named_files(config))
+        self._watcher.watch_referenced(named_files(config))
         _log.info(event("configuration is reloaded", generation=self._fleet.generation.number))
         for line in lowered(config):
             _log.warning(line)

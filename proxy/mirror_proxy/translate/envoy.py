@@ -42,7 +42,7 @@ NORMALIZATION: dict[str, Message] = {
 
 
 def bootstrap(config: Config) -> tuple[Message, list[str]]:
-    """Return a bootstrap for `config`, and a line for each thing that Envoy cannot be told."""
+    """Return a bootstrap for `config`, and a line for each setting that Envoy cannot express."""
     settings = config.settings
     return {
         "admin": {"address": socket_address(settings.admin.address)},

@@ -146,7 +146,7 @@ def _outlier(outlier: OutlierDetection) -> Message:
 
 
 def _tls(tls: UpstreamTls, host: str) -> Message:
-    """Make a transport socket; the certificate must bear a name it is asked for, unless nothing is verified."""
+    """Make a transport socket; the certificate must match one of the names, unless it is not verified."""
     name = tls.sni or host
     validation: Message = {}
     if tls.verify:
@@ -172,7 +172,7 @@ def _tls(tls: UpstreamTls, host: str) -> Message:
 
 
 def trailers(settings: Settings) -> Message:
-    """Make what HTTP/1 options say about trailers; Envoy drops them unless told otherwise, as the proxy does."""
+    """Make what HTTP/1 options say about trailers; Envoy drops them by default, as the proxy does."""
     return {"enable_trailers": True} if settings.http1.trailers else {}
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from mirror_proxy.config.istio import destination_rule, service_entry
 from mirror_proxy.config.istio.fields import is_written
-from mirror_proxy.config.node import Place, grow
+from mirror_proxy.config.node import Place, to_node
 from mirror_proxy.config.problems import Mark, Problems
 
 
@@ -52,4 +52,4 @@ def test_the_schema_of_a_table_refuses_what_the_table_refuses(table: Any, docume
     [({"caCrl": "a"}, True), ({"ca_crl": "a"}, True), ({"caCrl": None}, False), ({"other": "a"}, False)],
 )
 def test_a_key_counts_as_written_in_either_spelling(written: dict[str, Any], *, expected: bool) -> None:
-    assert is_written(Place(grow(written, Mark("test")), Problems()), "caCrl") is expected
+    assert is_written(Place(to_node(written, Mark("test")), Problems()), "caCrl") is expected

@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import Any
 
 from mirror_proxy.config.headers import TOKEN
-from mirror_proxy.config.istio.fields import PRESENT, UNBROKEN, check_regex, go_duration, string_match
+from mirror_proxy.config.istio.fields import PRESENT, UNSPACED, check_regex, go_duration, string_match
 from mirror_proxy.config.istio.names import HUNDRED, MILLION, port_number
 from mirror_proxy.config.model import (
     STATUS_CODES,
@@ -143,14 +143,14 @@ def _base64(text: str) -> bytes:
 REWRITE = Record(
     _rewrite,
     (
-        Field("uri", "uri", UNBROKEN),
-        Field("authority", "authority", UNBROKEN),
+        Field("uri", "uri", UNSPACED),
+        Field("authority", "authority", UNSPACED),
         Field(
             "uriRegexRewrite",
             "regex",
             Record(
                 _regex_rewrite,
-                (Field("match", "match", TEXT), Field("rewrite", "rewrite", UNBROKEN)),
+                (Field("match", "match", TEXT), Field("rewrite", "rewrite", UNSPACED)),
                 is_whole=True,
             ),
         ),
@@ -161,9 +161,9 @@ REWRITE = Record(
 REDIRECT = Record(
     _redirect,
     (
-        Field("uri", "uri", UNBROKEN),
-        Field("prefixRewrite", "prefix", UNBROKEN),
-        Field("authority", "authority", UNBROKEN),
+        Field("uri", "uri", UNSPACED),
+        Field("prefixRewrite", "prefix", UNSPACED),
+        Field("authority", "authority", UNSPACED),
         Field("scheme", "scheme", Scalar(("string",), _scheme)),
         Field("port", "port", Scalar(("integer",), _redirect_port)),
         Field(

@@ -1,6 +1,6 @@
 """Delegate: a root's route laid over the routes of the VirtualService that it leaves its requests to.
 
-Each of the delegate's matches must ask for no less than one of the root's. Source: istio
+Each of the delegate's matches must be at least as narrow as one of the root's. Source: istio
 pilot/pkg/model/virtualservice.go (`MergeHTTPRoutes`).
 """
 

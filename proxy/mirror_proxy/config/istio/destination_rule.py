@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mirror_proxy.config.document import Document
-from mirror_proxy.config.istio.fields import Unheeded
+from mirror_proxy.config.istio.fields import IgnoredWithWarning
 from mirror_proxy.config.istio.names import LABELS, SUBSET_NAME, fqdn, whole_document, wildcard_host
 from mirror_proxy.config.istio.traffic_policy import TRAFFIC_POLICY, TrafficPolicy
 from mirror_proxy.config.node import Place
@@ -89,7 +89,7 @@ DOCUMENT = whole_document(
             Field("trafficPolicy", "policy", TRAFFIC_POLICY),
             Field("subsets", "subsets", ListOf(SUBSET, null="subset may not be null")),
             Field("exportTo", "", Ignored()),
-            Field("workloadSelector", "", Unheeded("has no effect: the rule holds for this proxy")),
+            Field("workloadSelector", "", IgnoredWithWarning("has no effect: the rule holds for this proxy")),
         ),
         placed=True,
         is_proto=True,

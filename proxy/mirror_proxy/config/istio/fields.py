@@ -27,7 +27,7 @@ def go_duration(least_s: float = 0.001) -> Scalar:
     return duration(least_s, LONGEST_S)
 
 
-def unbroken(text: str) -> str:
+def unspaced(text: str) -> str:
     """Return a text that becomes part of a request line, an authority or a Location, where a blank would end it."""
     if re.search(r"[\x00-\x20\x7f]", text):
         shown = f'"{text}"' if text.isprintable() else repr(text)
@@ -41,12 +41,12 @@ def _printable(text: str) -> str:
     return text
 
 
-UNBROKEN = Scalar(("string",), unbroken)
+UNSPACED = Scalar(("string",), unspaced)
 NAME = Scalar(("string",), _printable)  # it stands in headers, logs and metrics
 
 
 @dataclass(frozen=True, slots=True)
-class Unheeded:
+class IgnoredWithWarning:
     """A field without effect here; it is accepted with a warning."""
 
     message: str = "has no effect here"

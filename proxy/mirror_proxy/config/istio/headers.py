@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mirror_proxy.config.headers import envoy_value, header_name, header_ops
-from mirror_proxy.config.istio.fields import unbroken
+from mirror_proxy.config.istio.fields import unspaced
 from mirror_proxy.config.model import HeaderOps
 from mirror_proxy.config.schema import Field, ListOf, MapOf, Record, Scalar
 
@@ -54,7 +54,7 @@ def _request(
     remove: tuple[str, ...] = (),
 ) -> _Request:
     set_, add_ = (tuple(pair for pair in pairs if pair[0] != AUTHORITY) for pairs in (set, add))
-    authorities = tuple(unbroken(value) for name, value in (*set, *add) if name == AUTHORITY)
+    authorities = tuple(unspaced(value) for name, value in (*set, *add) if name == AUTHORITY)
     return _Request(HeaderOps(remove, set_, add_), authorities)
 
 

@@ -91,7 +91,7 @@ class MatchRequest:
                 "sourceLabels are compared with the proxy's own labels, and it was not told any",
                 "give --workload-labels K=V,...",
             )
-        if not proxy.bears(self.source_labels):
+        if not proxy.has_labels(self.source_labels):
             return False
         return self.source_namespace in {"", proxy.namespace}
 

@@ -45,7 +45,7 @@ class ProxyNode:
         """Tell whether the proxy is one of these (`mesh` or `<namespace>/<name>`)."""
         return self.gateway is None or self.gateway in gateways
 
-    def bears(self, labels: Iterable[tuple[str, str]]) -> bool:
+    def has_labels(self, labels: Iterable[tuple[str, str]]) -> bool:
         """Tell whether the proxy has all of these labels."""
         return set(labels) <= set(self.labels or ())
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mirror_proxy.config.document import Document
-from mirror_proxy.config.istio.fields import Unheeded, is_written
+from mirror_proxy.config.istio.fields import IgnoredWithWarning, is_written
 from mirror_proxy.config.istio.names import (
     LABELS,
     WILDCARD_LABEL,
@@ -134,7 +134,7 @@ class _Entry:
             yield from self._endpoint_problems(endpoint)
 
     def _wildcards(self) -> Iterator[tuple[Place, str]]:
-        """Yield the hosts that DNS cannot be asked for."""
+        """Yield the hosts that DNS cannot resolve."""
         for host in self.hosts:
             if host.startswith("*"):
                 label = host.partition(".")[0]
@@ -177,7 +177,7 @@ class _Entry:
         return tuple(Service(self.place, host, "", ports, self._workloads(host)) for host in self.hosts)
 
     def _workloads(self, host: str) -> tuple[Workload, ...]:
-        """Return the endpoints; without any, DNS is asked for the host itself."""
+        """Return the endpoints; without any, the host itself is resolved by DNS."""
         if not self.endpoints and self.resolution != "STATIC":
             return (Workload(host, {port.number: port.target or port.number for port in self.ports}),)
         return tuple(
@@ -235,7 +235,7 @@ SPEC = Record(
         Field("location", "", Choice(LOCATIONS)),
         Field("endpoints", "endpoints", ListOf(ENDPOINT, null="endpoint cannot be nil")),
         Field("workloadSelector", "", Refused("workloads register in a mesh only", "write endpoints")),
-        Field("subjectAltNames", "", Unheeded("has no effect: a DestinationRule's tls has them")),
+        Field("subjectAltNames", "", IgnoredWithWarning("has no effect: a DestinationRule's tls has them")),
         Field("addresses", "", Ignored()),
         Field("exportTo", "", Ignored()),
     ),

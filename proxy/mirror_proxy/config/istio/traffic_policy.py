@@ -16,7 +16,7 @@ from typing import Any
 
 from mirror_proxy.config import files
 from mirror_proxy.config.headers import TOKEN
-from mirror_proxy.config.istio.fields import Unheeded, go_duration, is_written
+from mirror_proxy.config.istio.fields import IgnoredWithWarning, go_duration, is_written
 from mirror_proxy.config.istio.names import PORT_SELECTOR
 from mirror_proxy.config.model import Balancer, HashKey, OutlierDetection, TcpKeepalive, UpstreamTls
 from mirror_proxy.config.node import Place
@@ -129,7 +129,11 @@ COOKIE = Record(
         Field("name", "name", TEXT),
         Field("path", "path", TEXT),
         Field("ttl", "ttl_s", go_duration(0)),
-        Field("attributes", "", Unheeded("has no effect: the cookie is set with its path and age only")),
+        Field(
+            "attributes",
+            "",
+            IgnoredWithWarning("has no effect: the cookie is set with its path and age only"),
+        ),
     ),
 )
 CONSISTENT_HASH = Record(
@@ -167,10 +171,10 @@ LOAD_BALANCER = Record(
     (
         Field("simple", "simple", Choice(SIMPLE_POLICIES)),
         Field("consistentHash", "hashed", CONSISTENT_HASH),
-        Field("localityLbSetting", "", Unheeded(TOPOLOGY)),
-        Field("zoneAwareLbSetting", "", Unheeded(TOPOLOGY)),
-        Field("warmupDurationSecs", "", Unheeded(WARMUP)),
-        Field("warmup", "", Unheeded(WARMUP)),
+        Field("localityLbSetting", "", IgnoredWithWarning(TOPOLOGY)),
+        Field("zoneAwareLbSetting", "", IgnoredWithWarning(TOPOLOGY)),
+        Field("warmupDurationSecs", "", IgnoredWithWarning(WARMUP)),
+        Field("warmup", "", IgnoredWithWarning(WARMUP)),
     ),
     placed=True,
     is_proto=True,
@@ -249,7 +253,7 @@ HTTP_POOL = Record(
         Field("h2UpgradePolicy", "upgrade", Choice(UPGRADES)),
         Field("useClientProtocol", "is_client_protocol", BOOLEAN),
         Field("maxConcurrentStreams", "", _natural("max concurrent streams")),
-        Field("http2KeepAlive", "", Unheeded(NO_HTTP2)),
+        Field("http2KeepAlive", "", IgnoredWithWarning(NO_HTTP2)),
     ),
     placed=True,
     is_proto=True,
@@ -295,8 +299,8 @@ OUTLIER_DETECTION = Record(
         Field("baseEjectionTime", "base_ejection_s", go_duration()),
         Field("maxEjectionPercent", "max_ejection_percent", EJECTION_PERCENT),
         Field("minHealthPercent", "min_health_percent", EJECTION_PERCENT),
-        Field("consecutiveErrors", "", Unheeded(CONSECUTIVE_ERRORS)),
-        Field("outlierDetectionHttpErrorCodes", "", Unheeded(ERROR_CODES)),
+        Field("consecutiveErrors", "", IgnoredWithWarning(CONSECUTIVE_ERRORS)),
+        Field("outlierDetectionHttpErrorCodes", "", IgnoredWithWarning(ERROR_CODES)),
     ),
     is_proto=True,
 )

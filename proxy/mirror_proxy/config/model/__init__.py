@@ -135,7 +135,7 @@ class Config:
             yield from host.routes
 
     def without_baselines(self) -> Config:
-        """Return the same without those who are asked only to learn how answers of one version differ."""
+        """Return the same without baselines: mirrors that only show how responses of one version differ."""
         baselines = {
             mirror.cluster for route in self.routes() for mirror in route.mirrors if mirror.is_baseline
         }

@@ -1,4 +1,4 @@
-"""Comparing: which answers of a mirror are laid beside the primary's, what does not count, and where it is kept."""
+"""Comparing: which responses of a mirror are compared with the primary's, what is ignored, and where it is stored."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class StoreLimits:
-    """How much is kept: so many differences, and nothing older."""
+    """The size of the store: at most this many differences, none older than this."""
 
     max_differences: int = 10_000
     max_age_s: float = 7 * 86_400.0

@@ -153,9 +153,9 @@ class MirrorPolicy:
 
     All mirrors of a request share its draw, and compare it on one scale: see `mirror.sampling`.
 
-    `role`: a `mirror` is v2. The others are asked only with requests that are compared, to learn how answers of
-    one version differ: a `secondary` is a second v1, a `repeat` asks the primary again, of requests that went to
-    the destination named `repeats`.
+    `role`: a `mirror` is v2. The others are baselines, sent only requests that are compared, to show how responses of
+    one version differ: a `secondary` is a second v1, a `repeat` is the primary again, for requests to the destination
+    named `repeats`.
     """
 
     name: str
@@ -174,7 +174,7 @@ class MirrorPolicy:
 
     @property
     def is_baseline(self) -> bool:
-        """Tell whether it is no mirror for people, and only asked with requests that are compared."""
+        """Tell whether it is a baseline, sent only requests that are compared."""
         return self.role != "mirror"
 
 

@@ -39,7 +39,7 @@ class Admin:
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """How a process leaves: accept for `delay_s` more, then at most `grace_s` in all."""
+    """How a process drains: it accepts for `delay_s`, and ends after at most `grace_s` in all."""
 
     delay_s: float = 5.0
     grace_s: float = 30.0
@@ -75,7 +75,7 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Breaker:
-    """Open after so many failures in a row; after `open_for_s` let one probe through."""
+    """When a circuit breaker opens: after this many failures in a row; after `open_for_s` it lets one probe through."""
 
     consecutive_failures: int = 20
     open_for_s: float = 10.0
@@ -122,7 +122,7 @@ class Tracing:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What may be held beside what `mirroring` bounds; less where the memory of the proxy is limited.
+    """Limits on memory besides those of `mirroring`; smaller where the memory of the proxy is limited.
 
     `heads_bytes`: all requests of a worker that have not begun; `replays_bytes`: all bodies that a worker keeps for
     another attempt; `captures_bytes`: what a worker keeps of responses that are to be

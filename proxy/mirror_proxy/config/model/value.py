@@ -7,7 +7,7 @@ import ipaddress
 from dataclasses import dataclass
 
 
-@functools.lru_cache(maxsize=8192)  # a reload asks it of every endpoint
+@functools.lru_cache(maxsize=8192)  # a reload calls it for every endpoint
 def is_ip(host: str) -> bool:
     """Tell whether `host` is an IP literal (without brackets)."""
     if ":" not in host and not host[-1:].isdigit():
@@ -52,10 +52,10 @@ class HeaderOps:
 
 @dataclass(frozen=True, slots=True)
 class HashKey:
-    """What of a request says who it comes from.
+    """The part of a request that requests are hashed by.
 
-    `kind` is `header`, `cookie`, `query` or `source_ip` (without a name). A cookie with a `ttl_s` that a client
-    has not is made and set on the response (0: a session cookie), as Envoy does.
+    `kind` is `header`, `cookie`, `query` or `source_ip` (without a name). A cookie with a `ttl_s` that a request
+    lacks is set on the response (0: a session cookie), as Envoy does.
     """
 
     kind: str
