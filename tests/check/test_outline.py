@@ -28,7 +28,7 @@ from tests.support.plane import cluster_at
 
 V1, V2 = cluster_at("v1", Address("shop-v1", 8080)), cluster_at("v2", Address("shop-v2", 8080))
 SAFE = Mirroring(methods=frozenset({"GET", "HEAD"}), max_per_second=50, headers=HeaderOps(remove=("cookie",)))
-SAFETY = "GET HEAD only, timeout 5s, at most 256 at once, 50 a second, headers: -cookie, Host gets -shadow"
+SAFETY = "GET HEAD only, timeout 5 s, at most 256 at once, 50 a second, headers: -cookie, Host gets -shadow"
 TESTERS = Route(
     "testers",
     (Destination("shop/v2", "v2"),),
@@ -61,7 +61,7 @@ def test_routes_stand_in_order_with_conditions_shares_and_where_they_lead() -> N
         "  shop     everything                   shop/v1               95 %  shop-v1:8080",
         "                                        shop/v2                5 %  shop-v2:8080",
         "                                        copy for shop/v2  0.5699 %  shop-v2:8080",
-        "           timeout 15s",
+        "           timeout 15 s",
         f"           mirror shop/v2: {SAFETY}",
     ]
 

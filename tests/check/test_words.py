@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from mirror_proxy.check import words
 from mirror_proxy.config.model import (
     CorsPolicy,
@@ -20,26 +18,6 @@ from mirror_proxy.config.model import (
     Share,
     StringMatch,
 )
-
-
-@pytest.mark.parametrize(
-    ("numerator", "denominator", "text"),
-    [
-        (5699, 1_000_000, "0.5699 %"),
-        (1, 1_000_000, "0.0001 %"),
-        (0, 1_000_000, "0 %"),
-        (1_000_000, 1_000_000, "100 %"),
-        (10, 100, "10 %"),
-        (1, 3, "33.3333 %"),
-    ],
-)
-def test_a_share_is_said_as_it_takes_effect(numerator: int, denominator: int, text: str) -> None:
-    assert words.percent(numerator, denominator) == text
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(0.025, "25ms"), (1.5, "1.5s"), (90, "90s")])
-def test_a_duration_has_its_unit(seconds: float, text: str) -> None:
-    assert words.duration(seconds) == text
 
 
 def test_a_block_is_said_in_the_order_in_which_its_conditions_are_asked() -> None:
@@ -76,11 +54,11 @@ def test_everything_else_that_a_route_does_is_said_and_what_it_does_not_is_not()
         cors=CorsPolicy(allow_origins=(StringMatch("exact", "https://a.example"),)),
     )
     assert list(words.extras(route)) == [
-        "timeout 15s",
-        "1 retry on 5xx, 2s each",
+        "timeout 15 s",
+        "1 retry on 5xx, 2 s each",
         "rewrite: path becomes /new, Host becomes v1.example",
         "request headers: -cookie, x-a: 1, +x-b: 2",
-        "fault: 0.1 % wait 5s, 50 % get 418",
+        "fault: 0.1 % wait 5 s, 50 % get 418",
         "CORS for origins: exact https://a.example",
     ]
     assert list(words.extras(Route("r"))) == []

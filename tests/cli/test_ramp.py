@@ -64,7 +64,7 @@ def test_a_ramp_is_started_shown_and_stopped(tmp_path: Path, capsys: Capture) ->
         assert capsys.readouterr().out.startswith("shop shop/v2: running at 1 %, step 1 of 4, next in ")
         assert ctl(proxy, "ramp") == 0
         said = capsys.readouterr().out.splitlines()
-        assert said[1] == "  steps 5, 50 %, each for 1h or more; a broken guard: rollback"
+        assert said[1] == "  steps 5, 50 %, each for 1 h or more; a broken guard: rollback"
         guards = [line.split()[0] for line in said if ">" in line]
         assert guards == ["loop_lag>60s", "mirror_error_rate>5%", "loop_lag>60s", "primary_error_rate>5%"]
         assert [line.split("  ")[-1] for line in said if "step 1 of" in line and "  20" in line] == [

@@ -168,7 +168,7 @@ def test_a_wait_that_is_broken_off_says_so_and_tells_nothing(tmp_path: Path) -> 
         command = [sys.executable, "-m", "mirror_proxy", "report", "--for", "1h", "--admin", address]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as waiting:
             assert waiting.stderr is not None
-            assert waiting.stderr.readline().startswith("  0 %  0 requests, 1h")
+            assert waiting.stderr.readline().startswith("  0 %  0 requests, 1 h")
             waiting.send_signal(signal.SIGINT)
             said, told = waiting.communicate(timeout=BOUND_S)
         assert (waiting.returncode, said) == (1, "")

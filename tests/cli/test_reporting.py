@@ -66,11 +66,11 @@ def test_a_terminal_is_shown_a_bar_that_is_gone_at_the_end() -> None:
     _, said = waited(Terminal(), 4, None, rate=300)
     assert said.split("\r\x1b[K") == [
         "",
-        "[..............................]   0 %  0 requests, 4s left",
-        "[########......................]  25 %  300 requests, 3s left",
-        "[###############...............]  50 %  600 requests, 2s left",
-        "[######################........]  75 %  900 requests, 1s left",
-        "[##############################] 100 %  1 200 requests, 0s left",
+        "[..............................]   0 %  0 requests, 4 s left",
+        "[########......................]  25 %  300 requests, 3 s left",
+        "[###############...............]  50 %  600 requests, 2 s left",
+        "[######################........]  75 %  900 requests, 1 s left",
+        "[##############################] 100 %  1,200 requests, 0 s left",
         "",
     ]
 
@@ -78,8 +78,8 @@ def test_a_terminal_is_shown_a_bar_that_is_gone_at_the_end() -> None:
 def test_a_log_is_told_every_tenth_of_the_way() -> None:
     _, said = waited(io.StringIO(), None, 1000, rate=10)
     lines = said.splitlines()
-    assert (len(lines), lines[0]) == (11, "  0 %  0 of 1 000 requests in 0s")
-    assert lines[-1] == "100 %  1 000 of 1 000 requests in 1m 40s"
+    assert (len(lines), lines[0]) == (11, "  0 %  0 of 1,000 requests in 0 s")
+    assert lines[-1] == "100 %  1,000 of 1,000 requests in 1 min 40 s"
     assert "\x1b" not in said
 
 

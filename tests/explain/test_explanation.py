@@ -182,8 +182,8 @@ async def test_a_request_that_is_never_copied_says_why(explain: Explain) -> None
 
 async def test_timeouts_and_retries_are_told(explain: Explain) -> None:
     assert part(await explain(CANARY, "GET", "/"), "timeout") == [
-        "timeout 15s; 2 retries on cancelled connect-failure refused-stream unavailable",
-        "copies for shop/v2: timeout 5s, no retries",
+        "timeout 15 s; 2 retries on cancelled connect-failure refused-stream unavailable",
+        "copies for shop/v2: timeout 5 s, no retries",
     ]
     assert part(await explain(CANARY, "GET", "/beta/"), "timeout")[0].startswith("timeout none; ")
 

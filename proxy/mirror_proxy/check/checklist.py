@@ -20,6 +20,7 @@ from mirror_proxy.config.document import Document
 from mirror_proxy.config.istio.names import fqdn
 from mirror_proxy.config.model import Address, Cluster, Config, Destination, MirrorPolicy, Route
 from mirror_proxy.config.node import plain
+from mirror_proxy.text import format_percent
 from mirror_proxy.upstream.tls import client_context
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
@@ -153,7 +154,7 @@ class _Checks:
 
 
 def _share(mirror: MirrorPolicy) -> Finding:
-    share = words.percent(mirror.numerator, mirror.denominator)
+    share = format_percent(100 * mirror.numerator / mirror.denominator)
     if not mirror.numerator:
         text = f"mirror {mirror.name} gets no request: its percentage takes effect as 0 %"
         return Finding("warning", text, "0.0001 is the smallest that fires")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from mirror_proxy.check import words
 from mirror_proxy.config.model import Cluster, Compare, Config, MirrorPolicy, Route, Settings, VirtualHost
-from mirror_proxy.text import as_line
+from mirror_proxy.text import as_line, format_duration, format_number, format_percent
 
 HEADER = ("route", "takes", "goes to", "share", "where")
 MAX_ADDRESSES = 4
@@ -67,9 +67,12 @@ def _settings(settings: Settings) -> Iterator[str]:
 
 
 def _compare(compare: Compare) -> Iterator[str]:
-    shares = [f"{words.percent(compare.share.numerator, compare.share.denominator)} of what is copied"]
+    shares = [
+        f"{format_percent(100 * compare.share.numerator / compare.share.denominator)} of what is copied"
+    ]
     shares += [
-        f"{words.percent(share.numerator, share.denominator)} on {route}" for route, share in compare.shares
+        f"{format_percent(100 * share.numerator / share.denominator)} on {route}"
+        for route, share in compare.shares
     ]
     yield f"compares answers: {', '.join(shares)}"
 
@@ -106,9 +109,9 @@ def _destinations(route: Route, clusters: Mapping[str, Cluster]) -> Iterator[Row
     weights = words.shares(route.destinations)
     total = sum(weights) or 1
     for destination, weight in zip(route.destinations, weights, strict=True):
-        yield destination.name, words.percent(weight, total), addresses(clusters[destination.cluster])
+        yield destination.name, format_percent(100 * weight / total), addresses(clusters[destination.cluster])
     for mirror in route.mirrors:
-        share = words.percent(mirror.numerator, mirror.denominator)
+        share = format_percent(100 * mirror.numerator / mirror.denominator)
         what = "of what is compared, for" if mirror.is_baseline else "copy for"
         yield f"{what} {mirror.name}", share, addresses(clusters[mirror.cluster])
 
@@ -119,11 +122,11 @@ def safety(mirror: MirrorPolicy) -> str:
     methods = "every method" if settings.methods is None else " ".join(sorted(settings.methods)) + " only"
     parts = [
         methods,
-        f"timeout {words.duration(settings.timeout_s)}",
+        f"timeout {format_duration(settings.timeout_s)}",
         f"at most {settings.max_in_flight} at once",
     ]
     if settings.max_per_second:
-        parts.append(f"{settings.max_per_second:g} a second")
+        parts.append(f"{format_number(settings.max_per_second)} a second")
     if settings.headers:
         parts.append(f"headers: {words.header_changes(settings.headers)}")
     if mirror.host_suffix:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from decimal import Decimal
 
 from mirror_proxy.config.model import (
     CorsPolicy,
@@ -18,19 +17,7 @@ from mirror_proxy.config.model import (
     Route,
 )
 from mirror_proxy.routing.match import CompiledMatch
-
-
-def percent(numerator: int, denominator: int) -> str:
-    """Say a share as it takes effect: 5699 of 1000000 is `0.5699 %`."""
-    share = Decimal(numerator) * 100 / Decimal(denominator)
-    return f"{round(share, 4).normalize():f} %"
-
-
-def duration(seconds: float) -> str:
-    """Say a duration: `300ms`, `1.5s`."""
-    if seconds < 1:
-        return f"{round(seconds * 1000, 3):g}ms"
-    return f"{seconds:g}s"
+from mirror_proxy.text import format_duration, format_percent
 
 
 def block(match: Match | None) -> str:
@@ -87,7 +74,7 @@ def retries(policy: RetryPolicy) -> str:
     """Say when and how often a request is tried again."""
     if not policy.attempts:
         return "no retries"
-    each = f", {duration(policy.per_try_timeout_s)} each" if policy.per_try_timeout_s else ""
+    each = f", {format_duration(policy.per_try_timeout_s)} each" if policy.per_try_timeout_s else ""
     times = "1 retry" if policy.attempts == 1 else f"{policy.attempts} retries"
     return f"{times} on {' '.join(policy.conditions)}{each}"
 
@@ -96,10 +83,10 @@ def fault(made: Fault) -> str:
     """Say which trouble is made on purpose."""
     parts = []
     if made.delay is not None and made.delay.numerator:
-        share = percent(made.delay.numerator, made.delay.denominator)
-        parts.append(f"{share} wait {duration(made.delay_s)}")
+        share = format_percent(100 * made.delay.numerator / made.delay.denominator)
+        parts.append(f"{share} wait {format_duration(made.delay_s)}")
     if made.abort is not None and made.abort.numerator:
-        share = percent(made.abort.numerator, made.abort.denominator)
+        share = format_percent(100 * made.abort.numerator / made.abort.denominator)
         parts.append(f"{share} get {made.abort_status}")
     return "fault: " + ", ".join(parts) if parts else ""
 
@@ -113,7 +100,7 @@ def cors(policy: CorsPolicy) -> str:
 def extras(route: Route) -> Iterator[str]:
     """Say what else a route does to a request and its response; defaults of the retries are left out."""
     if route.timeout_s is not None:
-        yield f"timeout {duration(route.timeout_s)}"
+        yield f"timeout {format_duration(route.timeout_s)}"
     if route.retries != RetryPolicy():
         yield retries(route.retries)
     for what, text in (

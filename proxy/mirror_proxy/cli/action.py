@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mirror_proxy.comparison.report.words import span
 from mirror_proxy.config.problems import hinted
+from mirror_proxy.text import format_span
 
 if TYPE_CHECKING:
     from mirror_proxy.cli.admin_client import AdminClient
@@ -47,5 +47,5 @@ def removed(name: str) -> AdminError:
 def expiry(row: Mapping[str, Any], files: str) -> str:
     """Return when an override ends, for a setting that the files call `files`."""
     if "ends_in_s" in row:
-        return f"until in {span(row['ends_in_s'])}"
+        return f"until in {format_span(row['ends_in_s'])}"
     return f"until the proxy is restarted, whatever {files} its files say"

@@ -11,9 +11,9 @@ from mirror_proxy.cli import mirrors, printing, ramp, weights
 from mirror_proxy.cli.action import Action, AdminError, UsageError, refuse_more
 from mirror_proxy.cli.printing import complain, say
 from mirror_proxy.cli.verb import DISTRIBUTION, FAILED, OK, USAGE, Verbs, add_parser
-from mirror_proxy.comparison.report.words import span
 from mirror_proxy.config import flags, quantity
 from mirror_proxy.config.model import LOG_LEVELS
+from mirror_proxy.text import format_span
 
 if TYPE_CHECKING:
     from mirror_proxy.cli.admin_client import AdminClient
@@ -122,7 +122,13 @@ def _status(admin: AdminClient, words: Sequence[str], ttl: str | None) -> list[s
     refuse_more(words, ttl)
     info = admin.get("/server_info")
     rows = [
-        (worker["slot"], worker["pid"], worker["state"], worker["generation"], span(worker["uptime_s"]))
+        (
+            worker["slot"],
+            worker["pid"],
+            worker["state"],
+            worker["generation"],
+            format_span(worker["uptime_s"]),
+        )
         for worker in info["workers"]
     ]
     refused = info.get("refused", ())
@@ -131,7 +137,7 @@ def _status(admin: AdminClient, words: Sequence[str], ttl: str | None) -> list[s
         f"state       {info['state']}",
         f"version     {info['version']}",
         f"generation  {info['generation']}",
-        f"uptime      {span(info['uptime_s'])}",
+        f"uptime      {format_span(info['uptime_s'])}",
         f"listening   {', '.join(info['listeners'])}",
         *printing.table(("worker", "pid", "state", "generation", "uptime"), rows),
         *(f"weights of {name} are set live; see weights {name}" for name in dict.fromkeys(steered)),

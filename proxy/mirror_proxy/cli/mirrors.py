@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from mirror_proxy.cli import printing
 from mirror_proxy.cli.action import UsageError, expiry, refuse_more, removed
 from mirror_proxy.cli.weights import FILE
-from mirror_proxy.comparison.report.words import span
 from mirror_proxy.config.flags import PREFIX
+from mirror_proxy.text import format_percent, format_span
 
 if TYPE_CHECKING:
     from mirror_proxy.cli.admin_client import AdminClient
@@ -34,7 +34,7 @@ def _cells(row: Mapping[str, Any]) -> tuple[object, ...]:
         _share(row, "percent") if row["role"] == "mirror" else "-",
         _share(row, "file_percent") if row["overridden"] else "-",
         "yes" if row["paused"] else "-",
-        span(row["ends_in_s"]) if "ends_in_s" in row else "-",
+        format_span(row["ends_in_s"]) if "ends_in_s" in row else "-",
         row.get("in_flight", "-"),
         row.get("breaker", "-"),
         " ".join(f"{outcome}={count:g}" for outcome, count in row["outcomes"].items()) or "-",
@@ -128,7 +128,7 @@ def _percent(word: str) -> float | None:
 
 
 def _share(row: Mapping[str, Any], key: str) -> str:
-    return f"{row[key]:g} %"
+    return format_percent(row[key])
 
 
 def edit(admin: AdminClient, row: Mapping[str, Any]) -> list[str]:

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 from mirror_proxy.cli import mirrors, printing, weights
 from mirror_proxy.cli.action import AdminError, UsageError
-from mirror_proxy.comparison.report.words import span
+from mirror_proxy.text import format_duration, format_percent, format_span
 
 if TYPE_CHECKING:
     from mirror_proxy.cli.admin_client import AdminClient
@@ -203,7 +203,7 @@ def _ramp_lines(ramps: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for row in ramps:
         steps = ", ".join(f"{step:g}" for step in row["steps"])
         yield f"{_name(row)}: {row['state']}{_position(row)}"
-        yield f"  steps {steps} %, each for {span(row['every_s'])} or more; a broken guard: {row['on_fail']}"
+        yield f"  steps {steps} %, each for {format_duration(row['every_s'])} or more; a broken guard: {row['on_fail']}"
         if row["waits_for"]:
             yield f"  waits for more samples: {row['waits_for']}"
         cells = [(guard["limit"], guard["outcome"], guard["why"]) for guard in row["guards"]]
@@ -214,8 +214,8 @@ def _ramp_lines(ramps: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 def _position(row: Mapping[str, Any]) -> str:
     if row["percent"] is None:
         return ""
-    next_in = f", next in {span(row['next_in_s'])}" if row["next_in_s"] else ""
-    return f" at {row['percent']:g} %, step {row['step']} of {len(row['steps'])}{next_in}"
+    next_in = f", next in {format_span(row['next_in_s'])}" if row["next_in_s"] else ""
+    return f" at {format_percent(row['percent'])}, step {row['step']} of {len(row['steps'])}{next_in}"
 
 
 def _name(row: Mapping[str, Any]) -> str:

@@ -21,9 +21,10 @@ from mirror_proxy.cli.report_sources import ReportSource, SourceError
 from mirror_proxy.cli.verb import DISTRIBUTION, FAILED, OK, UNDECIDED, USAGE
 from mirror_proxy.comparison.diff.example import Example, Search
 from mirror_proxy.comparison.diff.totals import Totals
-from mirror_proxy.comparison.report import document, junit, markdown, text, verdict, words
+from mirror_proxy.comparison.report import document, junit, markdown, text, verdict
 from mirror_proxy.comparison.report.report import Report, ReportData, ReportOptions, make_report, mirror_names
 from mirror_proxy.config.problems import did_you_mean
+from mirror_proxy.text import format_count, format_span
 
 _READ_EVERY_S = 1.0
 #: Attempts to read a source that fails for the moment.
@@ -249,6 +250,6 @@ def with_retries(read: Callable[[], T], sleep: Callable[[float], None] = time.sl
 
 
 def _said(found: int, passed_s: float, for_s: float | None, requests: int | None) -> str:
-    enough = f" of {words.count(requests)}" if requests else ""
-    left = f", {words.span(for_s - passed_s)} left" if for_s else f" in {words.span(passed_s)}"
-    return f"{words.count(found)}{enough} requests{left}"
+    enough = f" of {format_count(requests)}" if requests else ""
+    left = f", {format_span(for_s - passed_s)} left" if for_s else f" in {format_span(passed_s)}"
+    return f"{format_count(found)}{enough} requests{left}"

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from mirror_proxy.telemetry.metrics import LATENCY_BUCKETS, Report
 from mirror_proxy.telemetry.quantile import quantile
+from mirror_proxy.text import format_count, format_latency
 
 _MIRROR = "mirror"  # as the command line calls it
 _HEADINGS = ("", "answers", "p50", "p99")
@@ -67,11 +68,11 @@ def line(report: Report) -> str:
         _histogram(report, name) for name in ("request_duration_seconds", "mirror_duration_seconds")
     )
     p50, p99 = (
-        f"{_milliseconds(quantile(primary[:-1], q))} / {_milliseconds(quantile(mirror[:-1], q))}"
+        f"{format_latency(quantile(primary[:-1], q))} / {format_latency(quantile(mirror[:-1], q))}"
         for q in (0.5, 0.99)
     )
     return (
-        f"{sum(primary[:-1]):.0f} requests: {_outcomes(report)}; "
+        f"{format_count(sum(primary[:-1]))} requests: {_outcomes(report)}; "
         f"primary/mirror: statuses {_status_pairs(report)}; p50 {p50}; p99 {p99}"
     )
 
@@ -89,12 +90,8 @@ def _is_shown(labels: tuple[str, ...]) -> bool:
 
 def _speeds(report: Report, family: str) -> tuple[str, str, str]:
     histogram = _histogram(report, family)
-    p50, p99 = (_milliseconds(quantile(histogram[:-1], q)) for q in (0.5, 0.99))
-    return f"{sum(histogram[:-1]):.0f}", p50, p99
-
-
-def _milliseconds(seconds: float | None) -> str:
-    return "-" if seconds is None else f"{seconds * 1000:.3g} ms"
+    p50, p99 = (format_latency(quantile(histogram[:-1], q)) for q in (0.5, 0.99))
+    return format_count(sum(histogram[:-1])), p50, p99
 
 
 def _outcomes(report: Report) -> str:
@@ -106,9 +103,9 @@ def _outcomes(report: Report) -> str:
     in_flight = report.get("mirror_in_flight", {}).get((_MIRROR,), 0)
     if in_flight:
         counts["(in flight)"] = in_flight
-    return ", ".join(f"{outcome} {count:.0f}" for outcome, count in counts.items()) or "-"
+    return ", ".join(f"{outcome} {count:,.0f}" for outcome, count in counts.items()) or "-"
 
 
 def _status_pairs(report: Report) -> str:
     pairs = sorted(report.get("status_pairs_total", {}).items())
-    return ", ".join(f"{primary}/{shadow} {count:.0f}" for (_, primary, shadow), count in pairs) or "-"
+    return ", ".join(f"{primary}/{shadow} {count:,.0f}" for (_, primary, shadow), count in pairs) or "-"

@@ -13,7 +13,7 @@ from mirror_proxy.explain.explanation import Candidate, Explanation
 from mirror_proxy.explain.request import ExplainedRequest
 from mirror_proxy.explain.trial import RESPONSE, TrialResult
 from mirror_proxy.mirror.sampling import on_one_scale
-from mirror_proxy.text import as_line
+from mirror_proxy.text import as_line, format_duration, format_percent
 
 #: Values that differ from run to run.
 RANDOM_VALUES = (
@@ -86,7 +86,7 @@ class _RouteText:
         rows = [
             (
                 one.name,
-                words.percent(weight, total),
+                format_percent(100 * weight / total),
                 f"{end - weight}..{end - 1}" if weight else "never",
                 self._where[one.cluster],
             )
@@ -130,7 +130,7 @@ class _RouteText:
             yield lines
 
     def _mirror(self, mirror: MirrorPolicy, result: TrialResult, primary: list[str]) -> Iterator[str]:
-        share = words.percent(mirror.numerator, mirror.denominator)
+        share = format_percent(100 * mirror.numerator / mirror.denominator)
         numerator, denominator = on_one_scale(mirror.numerator, mirror.denominator)
         draws = f"draw modulo {denominator} below {numerator}"
         head, outcome = result.heads.get(mirror.cluster), result.outcomes.get(mirror.name, "no_primary")
@@ -145,12 +145,12 @@ class _RouteText:
         """Yield timeouts, retries and faults."""
         route = self._route
         if route.destinations:
-            timeout = words.duration(route.timeout_s) if route.timeout_s is not None else "none"
+            timeout = format_duration(route.timeout_s) if route.timeout_s is not None else "none"
             yield f"timeout {timeout}; {words.retries(route.retries)}"
         if route.fault and words.fault(route.fault):
             yield f"before all that, on purpose: {words.fault(route.fault).removeprefix('fault: ')}"
         for mirror in route.mirrors:
-            yield f"copies for {mirror.name}: timeout {words.duration(mirror.mirroring.timeout_s)}, no retries"
+            yield f"copies for {mirror.name}: timeout {format_duration(mirror.mirroring.timeout_s)}, no retries"
 
 
 def _lines(head: bytes) -> list[str]:

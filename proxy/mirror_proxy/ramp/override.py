@@ -15,6 +15,7 @@ from mirror_proxy.errors import RefusedError
 from mirror_proxy.overrides import ALL_MIRRORS, Key, Override, Pause, Percent, Weights
 from mirror_proxy.ramp.plan import Plan, shares
 from mirror_proxy.ramp.target import CanaryTarget, MirrorTarget
+from mirror_proxy.text import format_percent
 
 
 class LiveOverrides(Protocol):
@@ -53,7 +54,9 @@ class OverrideSetter:
         if plan.steps[0] < present:  # else going back, when v2 fails, would send it more
             begin = f"begin at {present:g} or more, or " if present < 100 else ""
             lower = f"{begin}lower it first: {self._how_to_lower(plan.steps[0])}"
-            raise RefusedError(f"{plan.target} has {present:g} % already, and a ramp only raises: {lower}")
+            raise RefusedError(
+                f"{plan.target} has {format_percent(present)} already, and a ramp only raises: {lower}"
+            )
 
     def lost(self) -> str:
         """Return why the override in force is no longer the ramp's; empty while it is."""
@@ -95,7 +98,10 @@ class OverrideSetter:
         had, of_files = self._share(self._had), self._share(None)
         if of_files > had:
             await self._overrides.put(self._had)
-            return f"stays at {had:g} % until the proxy is restarted: the files would give it {of_files:g} %"
+            return (
+                f"stays at {format_percent(had)} until the proxy is restarted:"
+                f" the files would give it {format_percent(of_files)}"
+            )
         await self._overrides.drop(self._mine)
         return ""
 

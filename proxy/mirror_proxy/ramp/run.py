@@ -25,6 +25,7 @@ from mirror_proxy.config.model import Thresholds
 from mirror_proxy.errors import RefusedError
 from mirror_proxy.ramp.plan import Plan
 from mirror_proxy.telemetry.event import event
+from mirror_proxy.text import format_count, format_percent, plural
 
 State = Literal["running", "waiting", "held", "finished", "rolled back", "ended"]
 
@@ -210,7 +211,7 @@ class Ramp:
             self._end("ended", str(error))
             return
         if not self.is_over:
-            self._say(f"step {self._step} of {count}: {percent:g} %")
+            self._say(f"step {self._step} of {count}: {format_percent(percent)}")
             self._watch(await self._read())
 
     def _watch(self, reading: RampInput) -> None:
@@ -258,7 +259,7 @@ class Ramp:
             )
             await self._take_next()
         else:
-            self._waits_for = f"{fewest} samples, of at least {self.plan.min_samples}"
+            self._waits_for = f"{plural(fewest, 'sample')}, of at least {format_count(self.plan.min_samples)}"
 
     def _is_paused(self, reading: RampInput) -> bool:
         """Wait while the target receives no requests; the step begins anew after that."""
@@ -325,7 +326,8 @@ class Ramp:
 
     @property
     def _place(self) -> str:
-        return f"at {self._percent:g} %" if self._step else "before the first step"
+        percent = self._percent
+        return "before the first step" if percent is None else f"at {format_percent(percent)}"
 
     def _end(self, state: State, text: str, level: int = logging.INFO) -> None:
         self.state = state

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirror_proxy.comparison.diff.totals import Key, Totals
-from mirror_proxy.comparison.report import document, junit, markdown, text, verdict, words
+from mirror_proxy.comparison.report import document, junit, markdown, text, verdict
 from mirror_proxy.comparison.report.limits import parse
 from mirror_proxy.comparison.report.report import Report, ReportData, ReportOptions, make_report
 from mirror_proxy.config.model import Thresholds
@@ -180,47 +180,19 @@ def test_tables_of_markdown_have_as_many_cells_in_each_row_as_in_their_head() ->
             assert len({line.count("|") for line in table.splitlines()}) == 1
 
 
-# --- words ---
-
-
-@given(st.text())
-def test_what_is_printed_is_printable_and_no_longer_than_it_may_be(foreign: str) -> None:
-    assert words.line(foreign).isprintable()
-    assert len(words.line(foreign, 20)) <= 20
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"),
-    [(0, "0s"), (7.52, "7.5s"), (59.6, "1m"), (61, "1m 1s"), (3_900, "1h 5m"), (90_061, "1d 1h"), (-1, "0s")],
-)
-def test_a_span_is_written_in_its_two_largest_units(seconds: float, said: str) -> None:
-    assert words.span(seconds) == said
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"),
-    [
-        (None, "-"), (0.0, "0 ms"), (1.61e-5, "16.1 µs"), (-0.0005, "-500 µs"), (0.0009999, "1 ms"), (0.25, "250 ms"),
-        (0.9999, "1 s"), (-1.5, "-1.5 s"), (99.96, "100 s"), (61_301.8, "61 300 s"), (1e-9, "0.001 µs"),
-    ],
-)  # fmt: skip
-def test_a_short_time_is_written_in_the_unit_that_suits_it(seconds: float | None, said: str) -> None:
-    assert words.seconds(seconds) == said
-
-
 def test_where_no_field_differs_for_sure_the_verdict_says_so() -> None:
     counts: dict[Key, int] = {("compared", "r", "m"): 1000, ("noise_compared", "r"): 1000}
     alike = make_report(
         ReportData("here", "1", 0.0, 1.0, Totals(counts), Thresholds()), ReportOptions(), lambda _: ()
     )
     assert verdict.word(alike) == "NO DIFFERENCE"
-    assert verdict.line(alike) == "m: no field differs for sure in 1 000 pairs"
+    assert verdict.line(alike) == "m: no field differs for sure in 1,000 pairs"
     counts["field", "r", "m", "$.a", "value"] = 2
     unsure = make_report(
         ReportData("here", "1", 0.0, 1.0, Totals(counts), Thresholds()), ReportOptions(), lambda _: ()
     )
     assert verdict.word(unsure) == "UNSURE"
-    assert verdict.line(unsure) == "m: no field differs for sure in 1 000 pairs; 1 field may"
+    assert verdict.line(unsure) == "m: no field differs for sure in 1,000 pairs; 1 field may"
 
 
 def test_why_a_limit_is_undecided_is_told_to_the_end() -> None:
@@ -231,7 +203,7 @@ def test_why_a_limit_is_undecided_is_told_to_the_end() -> None:
     }
     wanted = ReportOptions(limits=(parse("diff_rate>0.1%"),))
     found = make_report(ReportData("here", "1", 0.0, 1.0, Totals(counts), Thresholds()), wanted, lambda _: ())
-    said = "0 % of 1 000 samples; up to 0.2 % with fields that are unsure yet"
+    said = "0 % of 1,000 samples; up to 0.2 % with fields that are unsure yet"
     assert f"undecided  diff_rate>0.1%  m       {said}\n" in text.render(found)
 
 
@@ -240,5 +212,5 @@ def test_without_limits_the_verdict_says_what_was_found() -> None:
     without = type(found)(found.data, type(found.options)(), found.mirrors, ())
     assert verdict.word(without) == "DIFFERENT"
     assert verdict.line(without) == (
-        "shop/v2: 3 fields differ, in 1.96 % of 5 000 pairs; 1 more may; shop/v3: nothing was compared"
+        "shop/v2: 3 fields differ, in 1.96 % of 5,000 pairs; 1 more may; shop/v3: nothing was compared"
     )

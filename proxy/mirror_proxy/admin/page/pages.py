@@ -11,9 +11,32 @@ from pathlib import Path
 from aiohttp import web
 
 from mirror_proxy import template
-from mirror_proxy.admin.page import words
+from mirror_proxy.text import (
+    format_count,
+    format_difference,
+    format_latency,
+    format_number,
+    format_percent,
+    format_rate,
+    format_share,
+    format_span,
+    format_time,
+)
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
+
+#: How templates write numbers.
+FORMATS = {
+    "count": format_count,
+    "difference": format_difference,
+    "latency": format_latency,
+    "number": format_number,
+    "percent": format_percent,
+    "rate": format_rate,
+    "share": format_share,
+    "span": format_span,
+    "time": format_time,
+}
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -34,8 +57,8 @@ def page(name: str, status: int = 200, **values: object) -> web.Response:
 
 
 def render(name: str, **values: object) -> str:
-    """Return a template with `values`, and the words for numbers, in it."""
-    return written_out(template.render(TEMPLATES, name, **words.SAY, **values))
+    """Return a template with `values`; it may call the functions of `FORMATS`."""
+    return written_out(template.render(TEMPLATES, name, **FORMATS, **values))
 
 
 #: Controls other than tab and line feed, marks and overrides of direction, what has no width, and lone surrogates.

@@ -6,8 +6,8 @@ rate to the end of its interval, added as the sides of a right angle.
 
 Why z = 3.29 (99.9 % two-sided) and not the usual 1.96: many fields are judged, again and again as samples come in.
 At 1.96 one in 40 innocent fields stands out by luck: of 20 noisy fields, one in two runs of five. At 3.29 it is no
-more than one field in 2 000, and fewer where the relative threshold is the stricter one. The price is small: a fault
-in 0.5 % of answers, without noise, is still found within 5 000 pairs in 98 runs of 100, and in 10 000 always.
+more than one field in 2,000, and fewer where the relative threshold is the stricter one. The price is small: a fault
+in 0.5 % of answers, without noise, is still found within 5,000 pairs in 98 runs of 100, and in 10,000 always.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from math import hypot, sqrt
 from typing import Literal
 
 from mirror_proxy.config.model import Thresholds
+from mirror_proxy.text import format_count, format_share
 
 Verdict = Literal["reported", "noise", "unsure"]
 
@@ -70,9 +71,9 @@ def _verdict(
         return _without_baseline(raw)
     low = _lowest_excess(raw, noise)
     apart = _relative(raw.rate, noise.rate)
-    both = f"{_percent(raw.rate)} against {_percent(noise.rate)} of noise"
+    both = f"{format_share(raw.rate)} against {format_share(noise.rate)} of noise"
     if low > thresholds.absolute and apart >= thresholds.relative:
-        return "reported", f"{both}: at least {_percent(low)} more"
+        return "reported", f"{both}: at least {format_share(low)} more"
     if _is_surely_like_noise(raw, noise, thresholds):
         return "noise", f"{both}: it differs within one version too"
     return "unsure", f"{both}: the samples do not tell these apart yet"
@@ -82,13 +83,14 @@ def _too_few(compared: int, noise_compared: int, wanted: int) -> str:
     """Say which samples are still wanted; empty: none. No baseline at all is not one that is too small."""
     pairs = wanted - compared
     baseline = wanted - noise_compared if noise_compared else 0
-    wants = [f"{pairs} more pairs"] * (pairs > 0) + [f"{baseline} more pairs of one version"] * (baseline > 0)
+    wants = [f"{format_count(pairs)} more pairs"] * (pairs > 0)
+    wants += [f"{format_count(baseline)} more pairs of one version"] * (baseline > 0)
     return f"too few samples: needs {' and '.join(wants)}" if wants else ""
 
 
 def _without_baseline(raw: _Rate) -> tuple[Verdict, str]:
     if raw.rate > 0:
-        return "reported", f"{_percent(raw.rate)}; no baseline: nothing tells it from noise"
+        return "reported", f"{format_share(raw.rate)}; no baseline: nothing tells it from noise"
     return "unsure", "it has not differed; no baseline"
 
 
@@ -123,7 +125,3 @@ def _wilson(hits: int, samples: int) -> _Rate:
     middle = (rate + square / 2) / (1 + square)
     half = Z * sqrt(rate * (1 - rate) / samples + square / (4 * samples)) / (1 + square)
     return _Rate(rate, max(0.0, min(rate, middle - half)), min(1.0, max(rate, middle + half)))
-
-
-def _percent(rate: float) -> str:
-    return f"{rate * 100:.3g} %"

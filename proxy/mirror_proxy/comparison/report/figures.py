@@ -27,8 +27,9 @@ from mirror_proxy.telemetry.quantile import quantile
 
 RATES = ("diff_rate", "mirror_error_rate", "primary_error_rate")
 PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
+DELTAS = tuple(f"{name}_delta" for name in PERCENTILES)
 TIMES = (
-    *(f"{name}_delta" for name in PERCENTILES),
+    *DELTAS,
     *(f"{who}_{p}" for who in ("primary", "mirror") for p in PERCENTILES),
 )
 #: What `figures` makes of totals.

@@ -10,14 +10,22 @@ from hashlib import sha256
 from pathlib import Path
 
 from mirror_proxy.comparison.diff.example import Example, Fields, Side
-from mirror_proxy.comparison.report import pictures, tables, verdict, words
+from mirror_proxy.comparison.report import pictures, tables, verdict
 from mirror_proxy.comparison.report.figures import PERCENTILES
 from mirror_proxy.comparison.report.report import FieldWithExamples, MirrorReport, Report
 from mirror_proxy.comparison.report.tables import status_matrix
-from mirror_proxy.comparison.report.words import count, rate
 from mirror_proxy.telemetry.outcome import FAILURES
 from mirror_proxy.template import render as render_template
-from mirror_proxy.text import visible
+from mirror_proxy.text import (
+    format_count,
+    format_difference,
+    format_latency,
+    format_share,
+    format_time,
+    plural,
+    shorten,
+    visible,
+)
 
 TEMPLATES = Path(__file__).parent / "templates"
 _SIGNS = {"ok": "✓", "broken": "✗", "undecided": "?"}
@@ -44,11 +52,11 @@ def render(report: Report) -> str:
         "report.html",
         style_digest=b64encode(sha256(style.encode()).digest()).decode(),
         word=verdict.word(report),
-        line=words.line(verdict.line(report), _MAX_PATH),
+        line=shorten(verdict.line(report), _MAX_PATH),
         tone=tone,
-        version=words.line(data.version),
-        source=words.line(data.source),
-        span=words.period(data.since, data.until),
+        version=shorten(data.version),
+        source=shorten(data.source),
+        span=data.period,
         notes=[visible(note) for note in report.notes],
         limits=[
             {
@@ -56,7 +64,7 @@ def render(report: Report) -> str:
                 "sign": _SIGNS[judged.outcome],
                 "said": verdict.WORDS[judged.outcome],
                 "text": judged.limit.text,
-                "mirror": words.line(mirror),
+                "mirror": shorten(mirror),
                 "why": judged.why,
             }
             for mirror, judged in report.limits
@@ -71,11 +79,11 @@ def render(report: Report) -> str:
 
 def _mirror(findings: MirrorReport) -> Values:
     numbers = findings.figures
-    marks = [f"{name} {words.seconds(numbers[f'{name}_delta'].value)}" for name in PERCENTILES]
-    samples = words.counted(numbers["p50_delta"].samples, "pair")
+    marks = [f"{name} {format_difference(numbers[f'{name}_delta'].value)}" for name in PERCENTILES]
+    samples = plural(numbers["p50_delta"].samples, "pair")
     groups = [(name, heading, findings.judged(name)) for name, heading in _GROUPS]
     return {
-        "name": words.line(findings.mirror),
+        "name": shorten(findings.mirror),
         "summary": verdict.summary(findings),
         "notes": [visible(note) for note in findings.notes],
         "groups": [
@@ -85,9 +93,9 @@ def _mirror(findings: MirrorReport) -> Values:
                 "fields": [_field(found) for found in some[:_FIELDS]],
                 "is_folded": name == "noise",
                 "is_cut": len(some) > _FIELDS,
-                "said": f"{_FIELDS} of {len(some)} fields"
+                "said": f"{_FIELDS} of {format_count(len(some))} fields"
                 if len(some) > _FIELDS
-                else words.counted(len(some), "field"),
+                else plural(len(some), "field"),
             }
             for name, heading, some in groups
             if some
@@ -105,12 +113,15 @@ def _statuses(findings: MirrorReport) -> Values:
     laid_out = status_matrix(findings.statuses, _STATUSES)
     total = sum(findings.statuses.values())
     return {
-        "across": [words.line(status, 20) for status in laid_out.across],
+        "across": [shorten(status, 20) for status in laid_out.across],
         "rows": [
             {
-                "status": words.line(status, 20),
+                "status": shorten(status, 20),
                 "cells": [
-                    {"tone": _tone(status == across, number, total), "text": count(number) if number else "·"}
+                    {
+                        "tone": _tone(status == across, number, total),
+                        "text": format_count(number) if number else "·",
+                    }
                     for across, number in zip(laid_out.across, row, strict=True)
                 ],
             }
@@ -134,9 +145,9 @@ def _outcomes(findings: MirrorReport) -> list[Values]:
     total = sum(findings.outcomes.values())
     return [
         {
-            "name": words.line(outcome, 40),
-            "count": count(number),
-            "rate": rate(number / total),
+            "name": shorten(outcome, 40),
+            "count": format_count(number),
+            "rate": format_share(number / total),
             "width": f"{100 * number / total:.2f}",
             "tone": "completed"
             if outcome == "completed"
@@ -151,22 +162,21 @@ def _outcomes(findings: MirrorReport) -> list[Values]:
 def _field(found: FieldWithExamples) -> Values:
     field, judged = found.field, found.field.judgement
     raw, noise = pictures.intervals(judged)
-    said = "no baseline" if judged.noise_rate is None else f"noise {rate(judged.noise_rate)}"
-    ends = f"{rate(judged.raw_low)} to {rate(judged.raw_high)}"
+    said = "no baseline" if judged.noise_rate is None else f"noise {format_share(judged.noise_rate)}"
+    ends = f"{format_share(judged.raw_low)} to {format_share(judged.raw_high)}"
     return {
-        "path": words.line(field.path, _MAX_PATH),
-        "kind": words.line(field.kind, 40),
-        "route": words.line(field.route, 80),
+        "path": shorten(field.path, _MAX_PATH),
+        "kind": shorten(field.kind, 40),
+        "route": shorten(field.route, 80),
         "why": judged.why,
-        "raw": f"differs {rate(judged.raw_rate)}",
+        "raw": f"differs {format_share(judged.raw_rate)}",
         "noise": said,
-        "said": f"It differs in {rate(judged.raw_rate)} of pairs, surely within {ends}; {said}.",
+        "said": f"It differs in {format_share(judged.raw_rate)} of pairs, surely within {ends}; {said}.",
         "raw_interval": raw,
         "noise_interval": noise,
         "examples": [
             {
-                "primary_had": words.sample(one.primary, one.kind, "primary"),
-                "shadow_had": words.sample(one.shadow, one.kind, "shadow"),
+                **dict(zip(("primary_had", "shadow_had"), tables.samples(one), strict=True)),
                 **_example(example),
             }
             for example, one in found.differences()
@@ -175,22 +185,17 @@ def _field(found: FieldWithExamples) -> Values:
 
 
 def _example(example: Example) -> Values:
-    request = words.line(f"{example.method} {example.target}", _MAX_PATH)
+    request = shorten(f"{example.method} {example.target}", _MAX_PATH)
     body, note = _body(example)
     return {
         "request": request,
-        "about": f"{words.moment(example.time)} UTC, request id {words.line(example.request_id)},"
+        "about": f"{format_time(example.time)} UTC, request id {shorten(example.request_id)},"
         f" difference {example.number}",
         "fields": _fields(example.fields),
         "body": body,
         "note": note,
         "differences": [
-            (
-                words.line(f"{one.path} ({one.kind})"),
-                words.sample(one.primary, one.kind, "primary"),
-                words.sample(one.shadow, one.kind, "shadow"),
-            )
-            for one in example.differences
+            (shorten(f"{one.path} ({one.kind})"), *tables.samples(one)) for one in example.differences
         ],
         "sides": [_side("Primary", example.primary), _side("Mirror", example.shadow)],
     }
@@ -199,7 +204,7 @@ def _example(example: Example) -> Values:
 def _side(who: str, side: Side) -> Values:
     body, note = _body(side)
     return {
-        "heading": f"{who}: {side.status} after {words.seconds(side.duration_ms / 1000)}",
+        "heading": f"{who}: {side.status} after {format_latency(side.duration_ms / 1000)}",
         "fields": _fields(side.fields),
         "body": body,
         "note": note,
@@ -210,11 +215,11 @@ def _body(message: Example | Side) -> tuple[str, str]:
     """Return the body of a request or an answer, no more of it than is read, and what is to be said of it."""
     more = len(message.body) - _MAX_BODY
     notes = [
-        *([f"… and {words.counted(more, 'character')} more"] if more > 0 else []),
+        *([f"… and {plural(more, 'character')} more"] if more > 0 else []),
         *([visible(message.note)] if message.note else []),
     ]
     return visible(message.body[:_MAX_BODY], keep="\n\t"), "; ".join(notes)
 
 
 def _fields(fields: Fields) -> str:
-    return "\n".join(words.line(f"{name}: {value}", _MAX_PATH) for name, value in fields)
+    return "\n".join(shorten(f"{name}: {value}", _MAX_PATH) for name, value in fields)

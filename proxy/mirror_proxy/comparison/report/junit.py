@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
-from mirror_proxy.comparison.report import verdict, words
+from mirror_proxy.comparison.report import tables, verdict
 from mirror_proxy.comparison.report.limits import LimitResult
 from mirror_proxy.comparison.report.report import FieldWithExamples, MirrorReport, Report
-from mirror_proxy.text import visible
+from mirror_proxy.text import format_time, shorten, visible
 
 
 def render(report: Report) -> str:
@@ -43,7 +43,7 @@ def _suite(report: Report, findings: MirrorReport) -> ET.Element:
     ]
     suite = ET.Element(
         "testsuite",
-        name=words.line(findings.mirror),
+        name=shorten(findings.mirror),
         tests=str(len(cases)),
         failures=str(sum(case.find("failure") is not None for case in cases)),
         skipped=str(sum(case.find("skipped") is not None for case in cases)),
@@ -62,9 +62,9 @@ def _properties(report: Report, findings: MirrorReport) -> list[tuple[str, str]]
     """Return figures as plain numbers: rates from 0 to 1, times in seconds."""
     data = report.data
     return [
-        ("source", words.line(data.source)),
-        ("version", words.line(data.version)),
-        ("until", words.moment(data.until)),
+        ("source", shorten(data.source)),
+        ("version", shorten(data.version)),
+        ("until", format_time(data.until)),
         ("compared", str(findings.compared)),
         *(
             (name, f"{figure.value:.6g}")
@@ -85,7 +85,7 @@ def _of_limit(judged: LimitResult) -> ET.Element:
 
 def _of_field(found: FieldWithExamples, *, is_failure: bool) -> ET.Element:
     field = found.field
-    name = words.line(f"{field.route} {field.path} ({field.kind})")
+    name = shorten(f"{field.route} {field.path} ({field.kind})")
     case = ET.Element("testcase", classname="field", name=name, time="0")
     text = "\n".join([field.judgement.why, *_examples(found)])
     if is_failure:
@@ -96,10 +96,8 @@ def _of_field(found: FieldWithExamples, *, is_failure: bool) -> ET.Element:
 
 
 def _examples(found: FieldWithExamples) -> list[str]:
-    field = found.field
     return [
-        f"#{example.number} {words.line(f'{example.method} {example.target}')}"
-        f" {example.primary.status} -> {example.shadow.status}:"
-        f" {words.sample(one.primary, field.kind, 'primary')} -> {words.sample(one.shadow, field.kind, 'shadow')}"
+        f"#{example.number} {shorten(f'{example.method} {example.target}')}"
+        f" {example.primary.status} -> {example.shadow.status}: {' -> '.join(tables.samples(one))}"
         for example, one in found.differences()
     ]

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from operator import ge, gt, le, lt
 from typing import Literal
 
-from mirror_proxy.comparison.report import words
-from mirror_proxy.comparison.report.figures import NAMES, RATES, Figure
+from mirror_proxy.comparison.report.figures import DELTAS, NAMES, RATES, Figure
 from mirror_proxy.config.problems import did_you_mean
+from mirror_proxy.text import format_count, format_difference, format_latency, format_share, plural
 
 Outcome = Literal["ok", "broken", "undecided"]
 
@@ -67,14 +67,16 @@ def judge(limit: Limit, figures: Mapping[str, Figure], min_samples: int) -> Limi
 
 
 def format_figure(name: str, value: float | None) -> str:
-    """Write a figure's value for people: `1.25 %`, `-3.2 ms`; `-` when there is none."""
-    return words.rate(value) if name in RATES else words.seconds(value)
+    """Write a figure's value for people: `1.25 %`, `350 ms`, of a paired difference `+4.2 ms`; `-` if there is none."""
+    if name in RATES:
+        return format_share(value)
+    return format_difference(value) if name in DELTAS else format_latency(value)
 
 
 def _judge(limit: Limit, figure: Figure, min_samples: int) -> tuple[Outcome, str]:
-    samples = words.counted(figure.samples, "sample")
+    samples = plural(figure.samples, "sample")
     if figure.value is None or figure.samples < min_samples:
-        return "undecided", f"{samples}, of at least {max(1, min_samples)}"
+        return "undecided", f"{samples}, of at least {format_count(max(1, min_samples))}"
     said = f"{format_figure(limit.name, figure.value)} of {samples}"
     if limit.is_exceeded(figure.value):
         return "broken", said

@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from mirror_proxy.comparison.report import tables, verdict, words
+from mirror_proxy.comparison.report import tables, verdict
 from mirror_proxy.comparison.report.figures import PERCENTILES
 from mirror_proxy.comparison.report.report import FieldWithExamples, MirrorReport, Report
 from mirror_proxy.comparison.report.tables import status_matrix
-from mirror_proxy.comparison.report.words import count, rate
+from mirror_proxy.text import format_count, format_share, shorten
 
 _SIGNS = {"ok": "✅", "broken": "❌", "undecided": "❔"}
 _MAX_CHARACTERS = 80
@@ -27,7 +27,7 @@ def render(report: Report) -> str:
 
 def code(text: str) -> str:
     """Return foreign text as it stands anywhere on one line, a table's cell too."""
-    said = words.line(text, _MAX_CHARACTERS)
+    said = shorten(text, _MAX_CHARACTERS)
     if not said.strip():
         return "(empty)"
     if "|" in said:  # which ends a cell even in a code span
@@ -58,7 +58,7 @@ def _lines(report: Report) -> Iterator[str]:
     for one in report.mirrors:
         yield from _of_mirror(one)
     yield ""
-    yield f"_{words.period(data.since, data.until)}, from_ {code(data.source)}"
+    yield f"_{data.period}, from_ {code(data.source)}"
     yield from _notes(report.notes)
 
 
@@ -71,19 +71,20 @@ def _of_mirror(findings: MirrorReport) -> Iterator[str]:
     noise = findings.judged("noise")
     if noise:
         named = ", ".join(code(found.field.path) for found in noise[:_FIELDS])
-        more = f" and {count(len(noise) - _FIELDS)} more" if len(noise) > _FIELDS else ""
+        more = f" and {format_count(len(noise) - _FIELDS)} more" if len(noise) > _FIELDS else ""
         yield from ("", f"Noise, which differs within one version as well: {named}{more}")
     yield from _figures(findings)
     if findings.statuses:
         laid_out = status_matrix(findings.statuses, _STATUSES)
         rows = [
-            (f"**{code(status)}**", *(count(number) if number else "" for number in row))
+            (f"**{code(status)}**", *(format_count(number) if number else "" for number in row))
             for status, row in laid_out.rows
         ]
         yield from _table(("primary \\ mirror", *map(code, laid_out.across)), rows, is_numeric=True)
     total = sum(findings.outcomes.values())
     rows = [
-        (code(outcome), count(number), rate(number / total)) for outcome, number in findings.outcomes.items()
+        (code(outcome), format_count(number), format_share(number / total))
+        for outcome, number in findings.outcomes.items()
     ]
     if rows:
         yield from _table(("outcome", "requests", "share"), rows, is_numeric=True)
@@ -92,14 +93,14 @@ def _of_mirror(findings: MirrorReport) -> Iterator[str]:
 def _fields(heading: str, found: Sequence[FieldWithExamples]) -> Iterator[str]:
     if not found:
         return
-    more = f" ({_FIELDS} of {count(len(found))})" if len(found) > _FIELDS else ""
+    more = f" ({_FIELDS} of {format_count(len(found))})" if len(found) > _FIELDS else ""
     yield from ("", f"{heading}{more}:")
     rows = [
         (
             f"{code(one.field.path)} {code(one.field.kind)}",
             code(one.field.route),
-            rate(one.field.judgement.raw_rate),
-            rate(one.field.judgement.noise_rate),
+            format_share(one.field.judgement.raw_rate),
+            format_share(one.field.judgement.noise_rate),
             _example(one),
         )
         for one in found[:_FIELDS]
@@ -109,10 +110,7 @@ def _fields(heading: str, found: Sequence[FieldWithExamples]) -> Iterator[str]:
 
 def _example(found: FieldWithExamples) -> str:
     for example, one in found.differences():
-        primary, shadow = (
-            code(words.sample(text, one.kind, side))
-            for text, side in ((one.primary, "primary"), (one.shadow, "shadow"))
-        )
+        primary, shadow = map(code, tables.samples(one))
         return f"{primary} → {shadow}, {code(f'{example.method} {example.target}')}"
     return ""
 
@@ -127,7 +125,7 @@ def _figures(findings: MirrorReport) -> Iterator[str]:
 
 def _notes(notes: Sequence[str]) -> Iterator[str]:
     for note in notes:
-        yield from ("", f"> {''.join(_plain(one) for one in words.line(note, 400))}")
+        yield from ("", f"> {''.join(_plain(one) for one in shorten(note, 400))}")
 
 
 def _plain(character: str) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mirror_proxy.comparison.diff.totals import OTHER, Totals
-from mirror_proxy.comparison.report.words import count, counted
 from mirror_proxy.config.model import Thresholds
+from mirror_proxy.text import format_count, plural
 
 #: Why an answer was not compared whole, and why a pair was not compared at all.
 CAPPED = {
@@ -50,7 +50,7 @@ def of_mirror(totals: Totals, thresholds: Thresholds, mirror: str) -> tuple[str,
 def of_all(totals: Totals) -> tuple[str, ...]:
     """Return what is to be known of all figures."""
     return tuple(
-        f"{counted(number, 'pair')} {'was' if number == 1 else 'were'} not compared"
+        f"{plural(number, 'pair')} {'was' if number == 1 else 'were'} not compared"
         f" {DROPPED.get(reason, f'({reason})')}."
         for (reason,), number in sorted(totals.of("dropped"))
     )
@@ -60,8 +60,8 @@ def _of_pairs(route: str, pairs: int, thresholds: Thresholds) -> str:
     if pairs >= thresholds.min_samples:
         return ""
     return (
-        f"Of route {route} {counted(pairs, 'pair')} {'was' if pairs == 1 else 'were'} compared, of the"
-        f" {count(thresholds.min_samples)} that it takes to judge a field."
+        f"Of route {route} {plural(pairs, 'pair')} {'was' if pairs == 1 else 'were'} compared, of the"
+        f" {format_count(thresholds.min_samples)} that it takes to judge a field."
     )
 
 
@@ -73,12 +73,12 @@ def _of_baseline(route: str, pairs: int, thresholds: Thresholds) -> str:
         )
     if pairs < thresholds.min_samples:
         return (
-            f"The baseline of route {route} has {counted(pairs, 'pair')} of the"
-            f" {count(thresholds.min_samples)} that it takes to tell noise."
+            f"The baseline of route {route} has {plural(pairs, 'pair')} of the"
+            f" {format_count(thresholds.min_samples)} that it takes to tell noise."
         )
     return ""
 
 
 def _of_cap(reason: str, number: int) -> str:
     what = CAPPED.get(reason, f"that could not be compared whole ({reason})")
-    return f"{counted(number, 'pair')} had an answer {what}."
+    return f"{plural(number, 'pair')} had an answer {what}."

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mirror_proxy.comparison.diff.noise import Judgement
-from mirror_proxy.comparison.report import words
 from mirror_proxy.comparison.report.figures import PERCENTILES, Figure
 from mirror_proxy.telemetry import delta
+from mirror_proxy.text import format_difference, format_latency, format_share, plural
 
 WIDTH, HEIGHT = 420.0, 210.0
 _LEFT, _RIGHT = 8.0, WIDTH - 8.0
@@ -85,13 +85,13 @@ def histogram(deltas: Mapping[int, int], figures: Mapping[str, Figure]) -> Delta
     size = -(-(high - low) // _BINS)
     placed = tuple(replace(bar, x=x_of(bar.x)) for bar in _bars(deltas, size, scale))
     ticks = _apart(
-        (x_of(delta.bucket_of(sign * value)), words.seconds(sign * value) if value else "0")
+        (x_of(delta.bucket_of(sign * value)), format_latency(sign * value) if value else "0")
         for value in _TICKS_S
         for sign in ((1,) if not value else (1, -1))
         if low <= delta.bucket_of(sign * value) <= high
     )
     found = [
-        (x_of(delta.bucket_of(value)), f"{name} {words.seconds(value)}")
+        (x_of(delta.bucket_of(value)), f"{name} {format_difference(value)}")
         for name in PERCENTILES
         if (value := figures[f"{name}_delta"].value) is not None
     ]
@@ -124,8 +124,8 @@ def _bars(deltas: Mapping[int, int], size: int, scale: float) -> list[HistogramB
     found = []
     for place, number in sorted(bins.items()):
         height = max(1.0, (_BOTTOM - _TOP) * number / most)
-        middle = words.seconds(delta.middle_of(place * size))
-        label = f"about {middle}: {words.counted(number, 'pair')}, {words.rate(number / total)}"
+        middle = format_difference(delta.middle_of(place * size))
+        label = f"about {middle}: {plural(number, 'pair')}, {format_share(number / total)}"
         side = "slower" if place > 0 else "faster" if place < 0 else "same"
         left = place * size - size / 2
         width = max(1.0, size * scale - 0.6)

@@ -13,6 +13,7 @@ from mirror_proxy.comparison.report.fields import JudgedField, fields
 from mirror_proxy.comparison.report.figures import Figure, figures, mirrors
 from mirror_proxy.comparison.report.limits import Limit, LimitResult, Outcome, judge
 from mirror_proxy.config.model import Thresholds
+from mirror_proxy.text import format_time
 
 #: Only the first fields of a mirror have examples.
 MOST_WITH_EXAMPLES = 20
@@ -32,6 +33,11 @@ class ReportData:
     totals: Totals
     thresholds: Thresholds
     mirrors: tuple[str, ...] = ()
+
+    @property
+    def period(self) -> str:
+        """From when to when; a `since` of 0 is not known."""
+        return f"{f'{format_time(self.since)} to' if self.since else 'until'} {format_time(self.until)} UTC"
 
 
 @dataclass(frozen=True, slots=True)

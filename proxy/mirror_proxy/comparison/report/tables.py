@@ -1,13 +1,15 @@
-"""Tables that several formats show: latencies, error rates, and the matrix of status codes."""
+"""What several formats show: latencies and error rates in rows, samples, and the matrix of status codes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from mirror_proxy.comparison.diff.difference import Difference
 from mirror_proxy.comparison.diff.totals import OTHER
-from mirror_proxy.comparison.report import words
 from mirror_proxy.comparison.report.figures import PERCENTILES, Figure
+from mirror_proxy.comparison.report.limits import format_figure
+from mirror_proxy.text import format_count, format_share, shorten
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +27,8 @@ def times(figures: Mapping[str, Figure]) -> list[tuple[str, ...]]:
     """Return percentiles and the number of samples: the primary's, the mirror's, and of the paired difference."""
     return [
         (
-            *(words.seconds(figures[name.format(p)].value) for p in PERCENTILES),
-            words.count(figures[name.format("p50")].samples),
+            *(format_figure(name.format(p), figures[name.format(p)].value) for p in PERCENTILES),
+            format_count(figures[name.format("p50")].samples),
         )
         for name in ("primary_{}", "mirror_{}", "{}_delta")
     ]
@@ -35,9 +37,16 @@ def times(figures: Mapping[str, Figure]) -> list[tuple[str, ...]]:
 def errors(figures: Mapping[str, Figure]) -> list[tuple[str, str]]:
     """Return rate and number of samples: the primary's and the mirror's."""
     return [
-        (words.rate(figures[name].value), words.count(figures[name].samples))
+        (format_share(figures[name].value), format_count(figures[name].samples))
         for name in ("primary_error_rate", "mirror_error_rate")
     ]
+
+
+def samples(difference: Difference, length: int = 160) -> tuple[str, str]:
+    """Return what the primary and the mirror had where they differ, each on one line."""
+    primary = "(absent)" if difference.kind == "extra" else shorten(difference.primary, length) or "(empty)"
+    shadow = "(absent)" if difference.kind == "missing" else shorten(difference.shadow, length) or "(empty)"
+    return primary, shadow
 
 
 def status_matrix(pairs: Mapping[tuple[str, str], int], most: int) -> StatusMatrix:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from mirror_proxy.comparison.report import tables, verdict, words
+from mirror_proxy.comparison.report import tables, verdict
 from mirror_proxy.comparison.report.figures import PERCENTILES
 from mirror_proxy.comparison.report.report import FieldWithExamples, MirrorReport, Report
 from mirror_proxy.comparison.report.tables import status_matrix
-from mirror_proxy.comparison.report.words import count, rate
-from mirror_proxy.text import visible
+from mirror_proxy.text import format_count, format_share, format_span, plural, shorten, visible
 
 _WIDTH = 100
 _CELL = 44
@@ -18,7 +17,7 @@ _SAMPLE = 34
 _BAR = 30
 #: So many fields are shown, so many of noise, and so many statuses; that there are more is told.
 _FIELDS, _NOISE, _STATUSES = 50, 10, 8
-_NUMBER = re.compile(r"[-.]|-?[0-9][0-9.e+ ]*( ?%| [mµ]?s)?|")
+_NUMBER = re.compile(r"[-.]|(?:[<>] )?[-+]?[0-9][0-9.,]*(?: %| [mµ]?s)?|")
 
 
 def render(report: Report) -> str:
@@ -28,17 +27,17 @@ def render(report: Report) -> str:
 
 def _lines(report: Report) -> Iterator[str]:
     data = report.data
-    yield words.line(f"{verdict.word(report)}  {verdict.line(report)}", _WIDTH)
+    yield shorten(f"{verdict.word(report)}  {verdict.line(report)}", _WIDTH)
     yield ""
-    span = f" ({words.span(data.until - data.since)})" if data.since else ""
-    yield words.line(f"mirror-proxy {data.version} at {data.source}", _WIDTH)
-    yield f"{words.period(data.since, data.until)}{span}"
+    span = f" ({format_span(data.until - data.since)})" if data.since else ""
+    yield shorten(f"mirror-proxy {data.version} at {data.source}", _WIDTH)
+    yield f"{data.period}{span}"
     for note in report.notes:
         yield from _wrapped(f"! {visible(note)}")
     if report.limits:
         yield ""
         rows = [
-            (verdict.WORDS[judged.outcome], judged.limit.text, words.line(mirror, _CELL), judged.why)
+            (verdict.WORDS[judged.outcome], judged.limit.text, shorten(mirror, _CELL), judged.why)
             for mirror, judged in report.limits
         ]
         yield from _table(("result", "fails when", "mirror", "it was"), rows, widest=_WIDTH)
@@ -48,9 +47,9 @@ def _lines(report: Report) -> Iterator[str]:
 
 def _of_mirror(findings: MirrorReport) -> Iterator[str]:
     yield ""
-    title = words.line(f"mirror {findings.mirror}", _WIDTH)
+    title = shorten(f"mirror {findings.mirror}", _WIDTH)
     yield from (title, "=" * len(title))
-    yield words.line(verdict.summary(findings), _WIDTH)
+    yield shorten(verdict.summary(findings), _WIDTH)
     for note in findings.notes:
         yield from _wrapped(f"! {visible(note)}")
     for judged, heading, most in (
@@ -71,9 +70,9 @@ def _fields(heading: str, found: Sequence[FieldWithExamples], most: int) -> Iter
     rows = []
     for one in found[:most]:
         field, judged = one.field, one.field.judgement
-        noise = rate(judged.noise_rate)
-        bounds = f"{rate(judged.raw_low)} to {rate(judged.raw_high)}"
-        rows.append((field.path, field.kind, field.route, rate(judged.raw_rate), bounds, noise))
+        noise = format_share(judged.noise_rate)
+        bounds = f"{format_share(judged.raw_low)} to {format_share(judged.raw_high)}"
+        rows.append((field.path, field.kind, field.route, format_share(judged.raw_rate), bounds, noise))
     table = _table(("path", "kind", "route", "differs", "surely within", "noise"), rows, indent="  ")
     yield next(table)
     for row, one in zip(table, found, strict=False):
@@ -82,15 +81,14 @@ def _fields(heading: str, found: Sequence[FieldWithExamples], most: int) -> Iter
             yield f"      {one.field.judgement.why}"
         yield from _examples(one)
     if len(found) > most:
-        yield f"  and {count(len(found) - most)} more"
+        yield f"  and {format_count(len(found) - most)} more"
 
 
 def _examples(found: FieldWithExamples) -> Iterator[str]:
     for example, one in found.differences():
         statuses = f"{example.primary.status} -> {example.shadow.status}"
-        primary = words.sample(one.primary, one.kind, "primary", _SAMPLE)
-        shadow = words.sample(one.shadow, one.kind, "shadow", _SAMPLE)
-        request = words.line(f"{example.method} {example.target}", _CELL)
+        primary, shadow = tables.samples(one, _SAMPLE)
+        request = shorten(f"{example.method} {example.target}", _CELL)
         yield f"      {request}  {statuses}  #{example.number}"
         yield f"        {primary}  ->  {shadow}"
 
@@ -110,7 +108,10 @@ def _statuses(findings: MirrorReport) -> Iterator[str]:
         return
     yield from ("", "statuses: the primary's down, the mirror's across")
     laid_out = status_matrix(findings.statuses, _STATUSES)
-    rows = [(status, *(count(number) if number else "." for number in row)) for status, row in laid_out.rows]
+    rows = [
+        (status, *(format_count(number) if number else "." for number in row))
+        for status, row in laid_out.rows
+    ]
     yield from _table(("", *laid_out.across), rows, indent="  ")
 
 
@@ -118,9 +119,9 @@ def _outcomes(findings: MirrorReport) -> Iterator[str]:
     total = sum(findings.outcomes.values())
     if not total:
         return
-    yield from ("", f"what became of {words.counted(total, 'request')}")
+    yield from ("", f"what became of {plural(total, 'request')}")
     rows = [
-        (outcome, count(number), rate(number / total), "#" * round(_BAR * number / total))
+        (outcome, format_count(number), format_share(number / total), "#" * round(_BAR * number / total))
         for outcome, number in findings.outcomes.items()
     ]
     yield from _table(("outcome", "requests", "share", ""), rows, indent="  ")
@@ -130,13 +131,13 @@ def _table(
     head: Sequence[str], rows: Iterable[Sequence[str]], indent: str = "", widest: int = _CELL
 ) -> Iterator[str]:
     """Yield `head` and `rows` in aligned columns that fit together; numbers stand to the right."""
-    cells = [[words.line(text, widest) for text in row] for row in (head, *rows)]
+    cells = [[shorten(text, widest) for text in row] for row in (head, *rows)]
     columns = list(zip(*cells, strict=True))
     widths = _fitting([max(map(len, column)) for column in columns], _WIDTH - len(indent))
     numeric = [all(_NUMBER.fullmatch(cell) for cell in column[1:]) for column in columns]
     for row in cells:
         parts = (
-            words.line(cell, width).rjust(width) if right else words.line(cell, width).ljust(width)
+            shorten(cell, width).rjust(width) if right else shorten(cell, width).ljust(width)
             for cell, width, right in zip(row, widths, numeric, strict=True)
         )
         yield f"{indent}{'  '.join(parts)}".rstrip()
@@ -154,8 +155,8 @@ def _wrapped(text: str) -> Iterator[str]:
     line = ""
     for word in text.split():
         if line and len(line) + 1 + len(word) > _WIDTH:
-            yield words.line(line, _WIDTH)
+            yield shorten(line, _WIDTH)
             line = f"  {word}"
         else:
             line = f"{line} {word}" if line else word
-    yield words.line(line, _WIDTH)
+    yield shorten(line, _WIDTH)

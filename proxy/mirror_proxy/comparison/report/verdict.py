@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mirror_proxy.comparison.report import words
 from mirror_proxy.comparison.report.limits import Outcome
 from mirror_proxy.comparison.report.report import MirrorReport, Report
+from mirror_proxy.text import format_share, plural
 
 WORDS: dict[Outcome, str] = {"ok": "kept", "broken": "broken", "undecided": "undecided"}
 _OUTCOMES: dict[Outcome, str] = {"ok": "PASSED", "broken": "FAILED", "undecided": "UNDECIDED"}
@@ -29,7 +29,7 @@ def line(report: Report) -> str:
         return "; ".join(f"{one.mirror}: {summary(one)}" for one in report.mirrors)
     outcomes = [judged.outcome for _, judged in report.limits]
     broken, undecided, total = outcomes.count("broken"), outcomes.count("undecided"), len(outcomes)
-    limits = words.counted(total, "limit")
+    limits = plural(total, "limit")
     said = [
         *([f"{broken} of {limits} broken"] if broken else []),
         *([f"{undecided} of {limits} undecided: too few samples"] if undecided else []),
@@ -39,16 +39,16 @@ def line(report: Report) -> str:
 
 def summary(findings: MirrorReport) -> str:
     """Say in one line how a mirror's answers differ."""
-    pairs = words.counted(findings.compared, "pair")
+    pairs = plural(findings.compared, "pair")
     if not findings.compared:
         return "nothing was compared"
     reported, unsure = findings.judged("reported"), findings.judged("unsure")
     if not reported:
-        may = f"; {words.counted(len(unsure), 'field')} may" if unsure else ""
+        may = f"; {plural(len(unsure), 'field')} may" if unsure else ""
         return f"no field differs for sure in {pairs}{may}"
     more = f"; {len(unsure)} more may" if unsure else ""
-    share = words.rate(findings.figures["diff_rate"].value)
+    share = format_share(findings.figures["diff_rate"].value)
     is_alone = any(found.field.judgement.noise_rate is None for found in reported)
     known = "; no baseline tells whether that is noise" if is_alone else ""
-    fields = f"{words.counted(len(reported), 'field')} differ{'s' * (len(reported) == 1)}"
+    fields = f"{plural(len(reported), 'field')} differ{'s' * (len(reported) == 1)}"
     return f"{fields}, in {share} of {pairs}{more}{known}"
