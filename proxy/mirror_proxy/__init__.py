@@ -60,9 +60,15 @@ plane. The version stands in pyproject.toml only.
 
 from __future__ import annotations
 
+from functools import cache
 
+
+@cache
 def version() -> str:
-    """Return the version of the installed distribution, `dev` where the package is not installed."""
+    """Return the version of the installed distribution, `dev` where the package is not installed.
+
+    It is read once: later there may be no file descriptor left to read it with.
+    """
     from importlib import metadata  # noqa: PLC0415  importing it takes longer than all else here
 
     try:
