@@ -1,30 +1,35 @@
-"""What the admin server takes besides questions, all in one table. The guard stands before each change."""
+"""The paths of the admin server that change the proxy, in one table; `guard` checks each request before."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
-from mirror_proxy.admin import body, logs, ramps, rows
+from mirror_proxy.admin import body, rows, views
 from mirror_proxy.admin.body import InvalidRequestError, answer
 from mirror_proxy.admin.guard import PROXY, Handler, problem
 from mirror_proxy.admin.work_thread import CHANGES as ANSWERS
 from mirror_proxy.config import quantity
+from mirror_proxy.config.model import LOG_LEVELS
 from mirror_proxy.mirror.sampling import STEPS, is_in_steps
-from mirror_proxy.overrides import ALL_MIRRORS
+from mirror_proxy.overrides import ALL_MIRRORS, Key
+from mirror_proxy.ramp import plan
 
 Change = tuple[str, str, Handler]
 
 _OF_ROUTE = ("route", "weights", "ttl")
 _OF_MIRROR = ("mirror", "percent", "paused", "ttl")
+_OF_RAMP = ("mirror", "route")
+_OF_RAMP_STOP = (*_OF_RAMP, "keep")
 _MAX_WEIGHT = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class _Mirror:
-    """What is to become of a mirror; `is_reset`: its percent is the file's again."""
+class _MirrorChange:
+    """The change of a mirror; None: stays as it is. `is_reset`: its percent is the file's again."""
 
     name: str
     percent: float | None
@@ -69,6 +74,42 @@ async def set_mirror(request: web.Request) -> web.StreamResponse:
     )
 
 
+async def start_ramp(request: web.Request) -> web.Response:
+    """Start a ramp (`ramp.plan` has the keys); answer all ramps once its first step is in force."""
+    try:
+        wanted = plan.read(await body.read(request, plan.KEYS))
+    except ValueError as error:
+        raise InvalidRequestError(str(error)) from error
+    await request.app[PROXY].ramps.start(wanted)
+    return await views.ramps(request)
+
+
+async def resume_ramp(request: web.Request) -> web.Response:
+    """Resume a ramp that is held: `{"mirror": NAME}` or `{"route": NAME}`; answer all ramps."""
+    await request.app[PROXY].ramps.resume(_ramp_key(await body.read(request, _OF_RAMP)))
+    return await views.ramps(request)
+
+
+async def stop_ramp(request: web.Request) -> web.Response:
+    """Stop a ramp, `?mirror=NAME` or `?route=NAME`, and roll back, or with `&keep` not; answer all ramps."""
+    body.check_keys(request.query, _OF_RAMP_STOP)
+    if request.query.get("keep"):
+        raise InvalidRequestError("keep takes no value: it is there or not")
+    await request.app[PROXY].ramps.stop(_ramp_key(request.query), keep="keep" in request.query)
+    return await views.ramps(request)
+
+
+async def set_log_level(request: web.Request) -> web.Response:
+    """Log from another level: `?level=debug`; answer as GET does, once every process logs so."""
+    body.check_keys(request.query, ("level",))
+    level = request.query.get("level")
+    if level not in LOG_LEVELS:
+        found = "no level is given" if level is None else f'"{level}" is not a level'
+        raise InvalidRequestError(f"level: {found}; use {', '.join(LOG_LEVELS)}")
+    await request.app[PROXY].logs.set_level(level)
+    return await views.logging(request)
+
+
 async def reload(request: web.Request) -> web.Response:
     """Load the configuration again; answer once it is in force in every worker, or with what is wrong with it."""
     proxy = request.app[PROXY]
@@ -87,13 +128,20 @@ async def drain(request: web.Request) -> web.Response:
 CHANGES: tuple[Change, ...] = (
     ("PATCH", "/routes", set_weights),
     ("PATCH", "/mirrors", set_mirror),
-    ("POST", "/ramp", ramps.start),
-    ("PATCH", "/ramp", ramps.resume),
-    ("DELETE", "/ramp", ramps.stop),
-    ("POST", "/logging", logs.set_level),
+    ("POST", "/ramp", start_ramp),
+    ("PATCH", "/ramp", resume_ramp),
+    ("DELETE", "/ramp", stop_ramp),
+    ("POST", "/logging", set_log_level),
     ("POST", "/reload", reload),
     ("POST", "/drain", drain),
 )
+
+
+def _ramp_key(named: Mapping[str, object]) -> Key:
+    try:
+        return plan.key_of(named.get("mirror"), named.get("route"))
+    except ValueError as error:
+        raise InvalidRequestError(str(error)) from error
 
 
 def _read_weights(body: dict[str, Any]) -> tuple[str, dict[str, int] | None, float | None]:
@@ -113,7 +161,7 @@ def _read_weights(body: dict[str, Any]) -> tuple[str, dict[str, int] | None, flo
     return route, weights, ttl_s
 
 
-def _read_mirror(body: dict[str, Any]) -> _Mirror:
+def _read_mirror(body: dict[str, Any]) -> _MirrorChange:
     name, paused = body.get("mirror", ALL_MIRRORS), body.get("paused")
     if not isinstance(name, str):
         raise InvalidRequestError("mirror must be the name of a mirror; leave it out to pause or resume all")
@@ -129,7 +177,7 @@ def _read_mirror(body: dict[str, Any]) -> _Mirror:
         raise InvalidRequestError("the file's percent is asked for by itself: leave out paused")
     if percent is None and not paused:
         _refuse_ttl(ttl_s)
-    return _Mirror(name, percent, is_reset, paused, ttl_s)
+    return _MirrorChange(name, percent, is_reset, paused, ttl_s)
 
 
 def _read_percent(percent: object) -> float | None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import socket
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from mirror_proxy.admin import changes, guard, views
 from mirror_proxy.admin.connections import REASONS, Connections, timed
-from mirror_proxy.admin.errors import LOGGER
 from mirror_proxy.admin.interface import ProxyInterface
 from mirror_proxy.admin.page.live import LIVE, Live
 from mirror_proxy.admin.scrapes import Scrapes
 from mirror_proxy.admin.work_thread import CHANGES, DIFFERENCES, VIEWS, WorkThread
+from mirror_proxy.telemetry.event import limited
 from mirror_proxy.telemetry.metrics import Report
 
 _CLOSE_S = 1.0
@@ -95,9 +97,29 @@ class AdminServer:
                 app.router.add_get(path, page)
         for method, path, change in taken:
             app.router.add_route(method, path, guard.guarded(change))
-        runner = web.AppRunner(app, access_log=None, logger=LOGGER, shutdown_timeout=_CLOSE_S)
+        runner = web.AppRunner(app, access_log=None, logger=_aiohttp_log, shutdown_timeout=_CLOSE_S)
         await runner.setup()
         assert runner.server is not None  # noqa: S101 - setup() has made it
         connections = Connections(sock, runner.server, self._ended[listener])
         self._connections[listener] = connections
         return AdminListener(sock, runner, connections)
+
+
+class _AiohttpRecords(logging.Filter):
+    """Rewrites the records of aiohttp's server as events of our log, limited in number.
+
+    A traceback stays only where a handler of ours failed.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Rewrite `record` (logging): a client can send invalid requests without end."""
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, HttpProcessingError):
+            record.exc_info = None
+        record.msg = limited("admin request failed", error=error or record.getMessage())
+        record.args = ()
+        return True
+
+
+_aiohttp_log = logging.getLogger(__name__)
+_aiohttp_log.addFilter(_AiohttpRecords())

@@ -1,4 +1,4 @@
-"""The admin server's pages: each reads the proxy and answers; none changes anything (see `changes`)."""
+"""The paths of the admin server that read the proxy (GET); `changes` has those that change it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from aiohttp import web
 
-from mirror_proxy.admin import compare, logs, ramps, rows
+from mirror_proxy.admin import compare, rows
 from mirror_proxy.admin.body import TEXT, answer, answer_in_thread, send
 from mirror_proxy.admin.guard import PROXY, Handler, kept_private
 from mirror_proxy.admin.interface import Row
@@ -70,6 +70,18 @@ async def config_dump(request: web.Request) -> web.StreamResponse:
     return await answer_in_thread(request, request.app[VIEWS], lambda: rows.config_dump(copy))
 
 
+async def ramps(request: web.Request) -> web.Response:
+    """Answer every ramp: its steps, the present one, its guards and how they were judged, and its log."""
+    return answer({"ramps": request.app[PROXY].ramps.rows()})
+
+
+async def logging(request: web.Request) -> web.Response:
+    """Answer the level in force, the files' level, and the format of the log."""
+    logs = request.app[PROXY].logs
+    log = logs.wanted()
+    return answer({"level": log.level, "file_level": logs.of_files.level, "format": log.format})
+
+
 def _of_page(module: str, name: str) -> Handler:
     """Return what answers with a handler of a module of the page's; who asks first has its templates loaded."""
     path = f"mirror_proxy.admin.page.{module}"
@@ -109,7 +121,7 @@ PAGES: tuple[Page, ...] = (
     ("/clusters", clusters, "clusters and their endpoints; ?format=json"),
     ("/routes", routes, "routes, destinations and their weights; PATCH changes weights"),
     ("/mirrors", mirrors, "mirrors and what became of their requests; PATCH changes percent and paused"),
-    ("/ramp", ramps.show, "ramps and their logs; POST starts one, PATCH goes on with it, DELETE ends it"),
+    ("/ramp", ramps, "ramps and their logs; POST starts one, PATCH goes on with it, DELETE ends it"),
     ("/compare/report", compare.report, "everything counted, as mirror-proxy report reads it; ?since=1h"),
     ("/compare/differences", kept_private(compare.differences), "the newest examples of what differed"),
     (
@@ -117,7 +129,7 @@ PAGES: tuple[Page, ...] = (
         kept_private(compare.difference),
         "one of them: the request and both answers",
     ),
-    ("/logging", logs.show, "level of the log; POST ?level= changes it in every process"),
+    ("/logging", logging, "level of the log; POST ?level= changes it in every process"),
     ("/reload", None, "POST: load the configuration again"),
     ("/drain", None, "POST: leave, as at SIGTERM"),
 )
