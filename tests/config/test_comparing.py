@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from mirror_proxy.comparison.diff.path import steps_of
+from mirror_proxy.comparison.diff.json_path import steps_of
 from mirror_proxy.config.model import (
     Compare,
     Config,

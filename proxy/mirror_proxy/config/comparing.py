@@ -31,7 +31,7 @@ from mirror_proxy.regex import Pattern
 MAX_BODY_BYTES = 128 * 1024
 WHATS = ("path", "header", "regex")
 
-#: As `mirror_proxy.comparison.diff.path` reads them: any other would match nothing.
+#: As `mirror_proxy.comparison.diff.json_path` reads them: any other would match nothing.
 _PATH = re.compile(r"\$(?:\[(?:\d*|\*)\]|\['(?:[^'\\]|\\.)*'\]|\.(?:\*|[^.\[\]*]+))*", re.DOTALL)
 _STORE = re.compile(r"sqlite(?:\+pysqlite)?:///(?!:memory:)[^?]+|postgresql(?:\+psycopg)?://.*")
 

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from mirror_proxy.comparison.diff.differ import Differ
 from mirror_proxy.comparison.diff.difference import MAX_SAMPLE, Difference
+from mirror_proxy.comparison.diff.example_builder import MAX_SHOWN
 from mirror_proxy.comparison.diff.findings import MAX_DIFFERENCES
 from mirror_proxy.comparison.diff.pair import CapturedResponse
-from mirror_proxy.comparison.diff.showing import MAX_SHOWN
 from mirror_proxy.comparison.report.notes import CAPPED
 from mirror_proxy.config.model import Compare, FieldRule, Tolerance
 from tests.comparison.diff.pairs import JSON, PLAIN, VALUES, answer, compared, pair, places, sent

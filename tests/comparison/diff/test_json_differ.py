@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror_proxy.comparison.diff import fingerprint, json_differ
+from mirror_proxy.comparison.diff import json_differ
 from mirror_proxy.comparison.diff.difference import MAX_SAMPLE, Difference
 from mirror_proxy.comparison.diff.findings import MAX_DIFFERENCES
 from mirror_proxy.config.model import Compare, FieldRule, Tolerance
@@ -200,7 +200,7 @@ def test_more_differences_than_are_kept_are_counted_as_many() -> None:
 @pytest.mark.parametrize("rules", [Compare(), unordered("$")])
 def test_no_more_values_are_looked_at_than_allowed(rules: Compare, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_differ, "MAX_VALUES", 50)
-    monkeypatch.setattr(fingerprint, "MAX_VALUES", 50)
+    monkeypatch.setattr(json_differ, "MAX_FINGERPRINTS", 50)
     primary, shadow = [[0, 1]] * 100 + [[2, 3]], [[0, 1]] * 100 + [[3, 4]]
     found = compared(sent(primary), sent(shadow), rules)
     assert found.capped == {"many"}
@@ -218,7 +218,7 @@ def test_beyond_what_is_looked_at_nothing_is_guessed(
     primary: object, shadow: object, found: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(json_differ, "MAX_VALUES", 3)
-    monkeypatch.setattr(fingerprint, "MAX_VALUES", 50)
+    monkeypatch.setattr(json_differ, "MAX_FINGERPRINTS", 50)
     told = compared(sent(primary), sent(shadow))
     assert places(told.differences) == found
     assert told.capped == {"many"}

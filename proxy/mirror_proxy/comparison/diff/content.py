@@ -1,4 +1,4 @@
-"""What a body is: JSON, other text, or bytes that nobody reads; found out from its bytes, whatever its type claims."""
+"""Content of a body: JSON, other text or binary, as its bytes show, whatever its media type claims."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from mirror_proxy.comparison.diff.pair import CapturedResponse
 class Content:
     """A body, decoded. `text` is empty unless it is text or JSON, `json` None unless it is JSON.
 
-    `size` is how many bytes came; `is_cut`: more came than is here; `is_coded`: it came with a Content-Encoding.
-    `bounds` names what kept something from being read, as `Comparison.capped` does.
+    `size` is the number of bytes received; `is_cut`: there were more than these; `is_coded`: it had a Content-Encoding.
+    `bounds` names the bounds that kept something from being read, as `Comparison.capped` does.
     """
 
     data: bytes
@@ -31,7 +31,7 @@ class Content:
 
     @property
     def kind(self) -> Literal["nothing", "JSON", "text", "binary"]:
-        """What it is, in one word."""
+        """Its kind in one word."""
         if self.json is not None:
             return "JSON"
         return "text" if self.text else "binary" if self.data else "nothing"

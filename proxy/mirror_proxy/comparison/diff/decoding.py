@@ -1,4 +1,4 @@
-"""Content-Encoding undone, with a bound on what may come out: the only door to brotli and zstd.
+"""Undo Content-Encoding, with a bound on the decoded size. The only module that imports brotli and zstd.
 
 A body that was cut short is decoded as far as it goes. One that is broken stays as it came, coded.
 """
@@ -21,7 +21,7 @@ else:
 #: No more comes out of a body; more than 16 times what is captured by default.
 MAX_DECODED = 1 << 20
 
-#: More codings, one on top of another, than anybody uses.
+#: More codings on top of each other are not decoded.
 _MAX_CODINGS = 4
 #: Gzip members or zstd frames in a row; a body of thousands of empty ones would take long and give nothing.
 _MAX_MEMBERS = 16
@@ -81,7 +81,7 @@ def _deflate(body: bytes) -> tuple[bytes, bool]:
 
 
 def _brotli(body: bytes) -> tuple[bytes, bool]:
-    """A body that was cut comes out in pieces, for as long as the reader is asked again."""
+    """A body that was cut is decoded in pieces, by repeated calls."""
     reader = brotli.Decompressor()
     out, piece = bytearray(), reader.process(body, output_buffer_limit=MAX_DECODED + 1)
     while piece:

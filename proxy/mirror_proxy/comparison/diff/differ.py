@@ -8,17 +8,17 @@ from __future__ import annotations
 from mirror_proxy.comparison.diff.content import Content, read
 from mirror_proxy.comparison.diff.difference import MAX_SAMPLE, Comparison, Difference, Kind
 from mirror_proxy.comparison.diff.example import Example
+from mirror_proxy.comparison.diff.example_builder import example_of
 from mirror_proxy.comparison.diff.findings import Findings
 from mirror_proxy.comparison.diff.header import Field, fields_of, values_of
 from mirror_proxy.comparison.diff.header_differ import compare_fields
 from mirror_proxy.comparison.diff.json_differ import compare_json
+from mirror_proxy.comparison.diff.json_place import JsonPlace
 from mirror_proxy.comparison.diff.json_value import write
 from mirror_proxy.comparison.diff.pair import CapturedResponse, Pair
-from mirror_proxy.comparison.diff.place import JsonPlace
 from mirror_proxy.comparison.diff.redaction import clean_body
 from mirror_proxy.comparison.diff.rules import CompareRules
 from mirror_proxy.comparison.diff.sample import samples
-from mirror_proxy.comparison.diff.showing import example_of
 from mirror_proxy.comparison.diff.text_differ import compare_bytes, compare_text, digest
 from mirror_proxy.config.model import Compare
 
@@ -57,7 +57,7 @@ class Differ:
 def _are_same_bytes(
     one: CapturedResponse, its: list[Field], other: CapturedResponse, others: list[Field]
 ) -> bool:
-    """Tell, without a look into them, whether two bodies are whole and the same: most are."""
+    """Return whether two bodies are whole and have the same bytes and coding, as most do."""
     if one.body != other.body or not one.is_whole or not other.is_whole:
         return False
     return values_of(its, "content-encoding") == values_of(others, "content-encoding")

@@ -1,4 +1,4 @@
-"""A difference: one place where two answers do not agree, and what each had there."""
+"""A difference: one place where two responses do not agree, and what each has there."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """All that was found of one pair, the most telling first.
+    """The differences of one pair, the most significant first.
 
     `capped` names each bound that kept something from being compared: `nesting` (deeper than is followed), `number`
-    (longer than is read), `encoding` (no valid UTF-8 text or compressed data), `bomb` (decompresses to more than is
-    read), `truncated` (longer than is captured), `many` (more differences than are kept, or values than are looked
-    at), `unknown_coding` (a Content-Encoding that is not decoded).
+    (longer than is parsed), `encoding` (no valid UTF-8 text or compressed data), `bomb` (decompresses to more than is
+    read), `truncated` (longer than is captured), `many` (more differences than are stored, or more values than are
+    compared), `unknown_coding` (a Content-Encoding that is not decoded).
     """
 
     differences: tuple[Difference, ...] = ()

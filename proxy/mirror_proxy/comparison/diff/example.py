@@ -1,4 +1,4 @@
-"""An example: a pair that differs, as it is stored and shown; secrets are gone from it."""
+"""An example: a pair that differs, as it is stored and shown, without secrets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Fields = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One answer. `body` is decoded text, or empty; `note` says what of the body is not shown, and why."""
+    """One response. `body` is decoded text, or empty; `note` explains which part of the body is not shown."""
 
     status: int
     duration_ms: float
@@ -24,9 +24,9 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One request with both answers and how they differ. `number` is the store's; 0: not stored yet.
+    """One request with both responses and their differences. `number` is the store's; 0: not stored yet.
 
-    `body` and `note` are the request's, as a `Side` has its.
+    `body` and `note` are the request's.
     """
 
     time: float
@@ -47,7 +47,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Which examples are wanted: the newest `limit`, of which all that is given is true; `before`: older than that one.
+    """A search for examples: the newest `limit` that match every field that is given; `before`: with a lower number.
 
     `since` is in seconds since the epoch; `path` and `kind` are those of one and the same difference.
     """

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from mirror_proxy.comparison.diff.difference import Comparison, Difference, Kind
 
-#: More differences of one pair are not kept.
+#: At most so many differences of one pair are stored.
 MAX_DIFFERENCES = 100
 
-#: The first tells most.
+#: From the most significant to the least.
 _KINDS: tuple[Kind, ...] = ("type", "missing", "extra", "size", "value", "order")
 
 
 class Findings:
-    """What was found of one pair so far. `capped` names each bound that kept something from being compared."""
+    """The differences of one pair so far. `capped` names each bound that kept something from being compared."""
 
     __slots__ = ("_found", "_refused", "capped")
 
@@ -22,7 +22,7 @@ class Findings:
         self.capped: set[str] = set()
 
     def wants(self, path: str, kind: Kind) -> bool:
-        """Tell whether this is still to be added; a sample of what is known already need not be made."""
+        """Return whether a difference would be added; if not, its samples need not be made."""
         if (path, kind) in self._found:
             return False
         if len(self._found) >= MAX_DIFFERENCES:
@@ -31,16 +31,16 @@ class Findings:
         return True
 
     def add(self, difference: Difference) -> None:
-        """Keep a difference, if it is wanted."""
+        """Add a difference, if it is wanted."""
         if self.wants(difference.path, difference.kind):
             self._found[difference.path, difference.kind] = difference
 
     def mark(self) -> tuple[int, bool]:
-        """Return where the findings are now, for `back_to`."""
+        """Return the present state, for `back_to`."""
         return len(self._found), self._refused
 
     def back_to(self, mark: tuple[int, bool]) -> None:
-        """Forget what was found since `mark` was taken."""
+        """Remove what was added since `mark`."""
         count, self._refused = mark
         while len(self._found) > count:
             self._found.popitem()

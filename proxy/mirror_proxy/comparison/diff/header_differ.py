@@ -1,4 +1,4 @@
-"""Header fields of both answers in, their differences out: `header NAME` is missing, extra, or has another value."""
+"""Compare the header fields of both responses: `header NAME` is missing, extra, or has another value."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from mirror_proxy.comparison.diff.rules import CompareRules
 from mirror_proxy.comparison.diff.sample import samples
 from mirror_proxy.text import visible
 
-#: Of every answer another, whatever the version: when it was made, who passed it on, how it is traced.
-_OF_ONE_ANSWER = (
+#: Different in every response, whatever the version: time, intermediaries, traces.
+_OF_ONE_RESPONSE = (
     "age",
     "b3",
     "cf-ray",
@@ -32,9 +32,9 @@ _OF_ONE_ANSWER = (
     "x-response-time",
     "x-runtime",
 )
-#: Of the software that answers, which is another where v2 is; it says nothing about the answer.
+#: Of the server's software, not of the response.
 _OF_SOFTWARE = ("server", "x-powered-by")
-#: Of the connection and how the body is framed on it. The body itself is compared, so its length need not be.
+#: Of the connection and of framing. The body itself is compared, so its length need not be.
 _OF_FRAMING = (
     "connection",
     "content-length",
@@ -45,19 +45,19 @@ _OF_FRAMING = (
     "transfer-encoding",
     "upgrade",
 )
-IGNORED = frozenset((*_OF_ONE_ANSWER, *_OF_SOFTWARE, *_OF_FRAMING))
+IGNORED = frozenset((*_OF_ONE_RESPONSE, *_OF_SOFTWARE, *_OF_FRAMING))
 IGNORED_STARTS = ("x-b3-", "x-envoy-")
 
-#: A longer name is cut where it is shown.
+#: A longer name is cut in a path.
 _MAX_NAME = 100
 
 
 def compare_fields(
     primary: list[Field], shadow: list[Field], rules: CompareRules, findings: Findings, has_bodies: bool
 ) -> None:
-    """Add what differs to `findings`; the order of lines is nothing. `has_bodies` is false after HEAD.
+    """Add the differences to `findings`; the order of lines is ignored. `has_bodies` is false after HEAD.
 
-    Then what the length would be is all that is known of a body, and it counts.
+    Then the length is all that is known of a body, and is compared.
     """
     ours, theirs = _by_name(primary), _by_name(shadow)
     for name in sorted(ours.keys() | theirs.keys()):
@@ -77,7 +77,7 @@ def _compare(name: str, ours: list[str], theirs: list[str], rules: CompareRules,
 
 
 def _are_same(name: str, ours: list[str], theirs: list[str]) -> bool:
-    """A list may be in one line or in several; not so cookies, whose lines are no lists."""
+    """Return whether values are the same. A list may be in one line or in several; cookies are no lists."""
     if sorted(ours) == sorted(theirs):
         return True
     return name != "set-cookie" and ", ".join(ours) == ", ".join(theirs)

@@ -1,26 +1,30 @@
-"""Two JSON values in, their differences out: `$.items[].price` has another value, `$.total` is missing.
+"""Compare two JSON values: `$.items[].price` has another value, `$.total` is missing.
 
-Every value is looked at once. Numbers are equal when their values are (1 and 1.0). Of arrays of differing size only
-what is between their common beginning and end is compared, item by item, so that one item more does not shift all.
+Every value is compared once. Numbers are equal if their values are (1 and 1.0). Of arrays of different sizes only the
+part between their common beginning and end is compared, item by item, so that one item more does not shift all others.
+Fingerprints find the items of one array in the other.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from hashlib import blake2b
 from typing import Any
 
 from mirror_proxy.comparison.diff.difference import MAX_SAMPLE, Difference, Kind
 from mirror_proxy.comparison.diff.findings import Findings
-from mirror_proxy.comparison.diff.fingerprint import Fingerprints, deep, scalar
+from mirror_proxy.comparison.diff.json_path import ITEM
+from mirror_proxy.comparison.diff.json_place import JsonPlace
 from mirror_proxy.comparison.diff.json_value import MAX_DEPTH, Json, LongNumber, write
-from mirror_proxy.comparison.diff.path import ITEM
-from mirror_proxy.comparison.diff.place import JsonPlace
 from mirror_proxy.comparison.diff.rules import CompareRules, is_within
 from mirror_proxy.comparison.diff.sample import REDACTED, samples
+from mirror_proxy.config.model import Compare
 
-#: More values of one pair are not looked at.
+#: At most so many values of one pair are compared, and fingerprints taken of so many; beyond that, items are not
+#: looked for elsewhere in their array.
 MAX_VALUES = 100_000
+MAX_FINGERPRINTS = 100_000
 
 
 def compare_json(primary: Json, shadow: Json, rules: CompareRules, findings: Findings) -> None:
@@ -30,7 +34,7 @@ def compare_json(primary: Json, shadow: Json, rules: CompareRules, findings: Fin
 
 
 class _Walk:
-    """One walk down both values at once. Each step tells whether all it saw was the same."""
+    """One walk down both values at once. Each method returns whether everything below its place is the same."""
 
     __slots__ = ("_findings", "_left", "_open", "_prints", "_rules")
 
@@ -38,7 +42,7 @@ class _Walk:
         self._rules = rules
         self._findings = findings
         self._open = open_
-        self._prints = Fingerprints(rules)
+        self._prints = _Fingerprints(rules)
         self._left = MAX_VALUES
 
     def compare(self, primary: Any, shadow: Any, place: JsonPlace) -> bool:
@@ -49,7 +53,7 @@ class _Walk:
             return self._differ(place, "type", primary, shadow)
         if kind in _CONTAINERS and place.depth >= MAX_DEPTH:
             self._findings.capped.add("nesting")
-            return deep(primary) == deep(shadow) or self._differ(place, "value", primary, shadow)
+            return _deep(primary) == _deep(shadow) or self._differ(place, "value", primary, shadow)
         if kind == "object":
             return self._objects(primary, shadow, place)
         if kind == "array":
@@ -80,7 +84,7 @@ class _Walk:
         return is_same
 
     def _may_lack(self, value: dict[str, Any], there: JsonPlace) -> bool:
-        """Tell whether it is nothing that a member is not in `value`: it may differ, or have been cut off."""
+        """Return whether a member that `value` lacks is no difference: it is ignored, or may have been cut off."""
         return there.is_ignored or id(value) in self._open or not self._may_go_on()
 
     def _arrays(self, primary: list[Any], shadow: list[Any], place: JsonPlace) -> bool:
@@ -95,7 +99,7 @@ class _Walk:
         return self._items(primary, shadow, place)
 
     def _items(self, primary: list[Any], shadow: list[Any], place: JsonPlace) -> bool:
-        """Compare item by item; if the same ones are only in other places, that is all there is to tell."""
+        """Compare item by item; if the items are the same in another order, that is the only difference."""
         there, before = place.below(ITEM), self._findings.mark()
         pairs = zip(primary, shadow, strict=True)
         differing = [(one, other) for one, other in pairs if not self.compare(one, other, there)]
@@ -105,12 +109,12 @@ class _Walk:
         return not differing
 
     def _beginnings(self, primary: list[Any], shadow: list[Any], place: JsonPlace) -> bool:
-        """Compare arrays of which one was cut, or both: it has no fewer items than are here."""
+        """Compare arrays of which one or both were cut: a cut one has at least the items that are here."""
         counts = [f"{len(side)} items{' or more' * (id(side) in self._open)}" for side in (primary, shadow)]
         shorter = min(primary, shadow, key=len)
         is_longer = len(primary) != len(shadow) and id(shorter) not in self._open
         if is_longer:
-            self._tell(place, "size", *counts)
+            self._add(place, "size", *counts)
         is_same = place.is_unordered or self._each(primary, shadow, place.below(ITEM))
         return is_same and not is_longer
 
@@ -121,7 +125,7 @@ class _Walk:
         return is_same
 
     def _are_same_items(self, differing: list[tuple[Any, Any]], there: JsonPlace) -> bool:
-        """Tell whether items that differ from those in their places are all in the places of others."""
+        """Return whether the items that differ from those in their places are all in other places."""
         if len(differing) < 2:
             return False
         theirs = self._printed([other for _, other in differing], there)
@@ -132,7 +136,7 @@ class _Walk:
 
     def _sizes(self, primary: list[Any], shadow: list[Any], place: JsonPlace) -> bool:
         there = place.below(ITEM)
-        self._tell(place, "size", *(f"{len(side)} items" for side in (primary, shadow)))
+        self._add(place, "size", *(f"{len(side)} items" for side in (primary, shadow)))
         ours, theirs = self._printed(primary, there), self._printed(shadow, there)
         if self._prints.is_spent:
             self._findings.capped.add("many")
@@ -143,10 +147,10 @@ class _Walk:
         return False
 
     def _sets(self, primary: list[Any], shadow: list[Any], place: JsonPlace) -> bool:
-        """Compare arrays without order: what is in both is the same; of the rest, what looks most alike is compared."""
+        """Compare arrays without order: items in both are the same; the rest is sorted, and compared one by one."""
         there = place.below(ITEM)
         if len(primary) != len(shadow):
-            self._tell(place, "size", *(f"{len(side)} items" for side in (primary, shadow)))
+            self._add(place, "size", *(f"{len(side)} items" for side in (primary, shadow)))
         ours, theirs = self._printed(primary, there), self._printed(shadow, there)
         if self._prints.is_spent:
             self._findings.capped.add("many")
@@ -177,21 +181,62 @@ class _Walk:
             self._findings.capped.add("number")
         if _is_number(primary) and _is_number(shadow) and is_within(place.tolerances, primary, shadow):
             return True
-        return scalar(primary, self._rules) == scalar(shadow, self._rules)
+        return _scalar(primary, self._rules) == _scalar(shadow, self._rules)
 
     def _differ(self, place: JsonPlace, kind: Kind, primary: Any, shadow: Any) -> bool:
-        """Tell of a difference, and so that what was compared is not the same."""
+        """Add a difference, and return false: the values are not the same."""
         if self._findings.wants(place.path, kind):
-            self._tell(place, kind, *samples(self._text(primary, place), self._text(shadow, place)))
+            self._add(place, kind, *samples(self._text(primary, place), self._text(shadow, place)))
         return False
 
-    def _tell(self, place: JsonPlace, kind: Kind, primary: str, shadow: str) -> None:
+    def _add(self, place: JsonPlace, kind: Kind, primary: str, shadow: str) -> None:
         self._findings.add(Difference(place.path, kind, primary, shadow))
 
     def _text(self, value: Any, place: JsonPlace) -> str:
         if value is _NOTHING:
             return ""
         return REDACTED if place.is_redacted else write(value, place, self._rules, MAX_SAMPLE)
+
+
+class _Fingerprints:
+    """Fingerprints of the values of one pair. Equal values have equal ones; each container's is computed once."""
+
+    __slots__ = ("_known", "_left", "_rules")
+
+    def __init__(self, rules: CompareRules) -> None:
+        self._rules = rules
+        self._known: dict[int, bytes] = {}
+        self._left = MAX_FINGERPRINTS
+
+    @property
+    def is_spent(self) -> bool:
+        """Return whether there were too many values; then no fingerprint means anything."""
+        return self._left < 0
+
+    def of(self, value: Any, place: JsonPlace) -> bytes:
+        """Return the fingerprint of `value`, which is at `place`, without what is ignored below."""
+        self._left -= 1
+        if self._left < 0:
+            return b""
+        if not isinstance(value, dict | list):
+            return _scalar(value, self._rules)
+        known = self._known.get(id(value))
+        if known is None:
+            known = _deep(value) if place.depth >= MAX_DEPTH else self._of_many(value, place)
+            self._known[id(value)] = known
+        return known
+
+    def _of_many(self, value: dict[str, Any] | list[Any], place: JsonPlace) -> bytes:
+        if isinstance(value, list):
+            there = place.below(ITEM)
+            items = [] if there.is_ignored else [self.of(item, there) for item in value]
+            return _digest(b"[", sorted(items) if place.is_unordered else items)
+        members = [
+            (_encoded(name), self.of(value[name], there))
+            for name in sorted(value)
+            if not (there := place.below(name)).is_ignored
+        ]
+        return _digest(b"{", [part for member in members for part in member])
 
 
 _CONTAINERS = ("object", "array")
@@ -219,7 +264,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _common(one: list[bytes], other: list[bytes]) -> int:
-    """Return how many items two lists begin with alike."""
+    """Return how many items two lists have in common at their beginnings."""
     pairs = zip(one, other, strict=False)
     return next((at for at, (mine, its) in enumerate(pairs) if mine != its), min(len(one), len(other)))
 
@@ -234,3 +279,53 @@ def _without(items: list[Any], prints: list[bytes], common: Counter[bytes]) -> l
         else:
             kept.append(item)
     return kept
+
+
+def _scalar(value: Any, rules: CompareRules) -> bytes:
+    """Return the fingerprint of a text, number, boolean or null: no longer than it is written."""
+    if isinstance(value, str):
+        return b'"' + _encoded(rules.without_ignored(value))
+    if isinstance(value, LongNumber):
+        return b"#" + _encoded(rules.without_ignored(value.text))
+    if isinstance(value, bool) or value is None:
+        return repr(value).encode()
+    whole = int(value) if value == int(value) else value
+    return b"#" + _encoded(rules.without_ignored(repr(whole)))
+
+
+def _deep(value: Any) -> bytes:
+    """Return the fingerprint of a value however deep it is nested; no rule is about what is in it."""
+    parts = blake2b(digest_size=16)
+    rest: list[Any] = [value]
+    while rest:
+        one = rest.pop()
+        if isinstance(one, bytes):
+            parts.update(one)
+        elif isinstance(one, list):
+            parts.update(b"[%d " % len(one))
+            rest += reversed(one)
+        elif isinstance(one, dict):
+            parts.update(b"{%d " % len(one))
+            for name in sorted(one, reverse=True):
+                rest += (one[name], _framed(_encoded(name)))
+        else:
+            parts.update(_framed(_scalar(one, _NO_RULES)))
+    return parts.digest()
+
+
+def _digest(kind: bytes, parts: list[bytes]) -> bytes:
+    whole = blake2b(kind, digest_size=16)
+    for part in parts:
+        whole.update(_framed(part))
+    return kind + whole.digest()
+
+
+def _framed(part: bytes) -> bytes:
+    return b"%d:%b" % (len(part), part)
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+_NO_RULES = CompareRules(Compare(), "")

@@ -1,4 +1,4 @@
-"""JSON as it is compared: read with care, and written for people with all secrets gone.
+"""JSON as it is compared: parsed with bounds, and written for people without secrets.
 
 A body may be hostile. Numbers of more than 64 digits are kept as text, since reading them takes a time that grows
 with the square of their length; what is nested too deep for the parser is no JSON value here but a `TooDeepError`.
@@ -13,13 +13,13 @@ from itertools import islice
 from math import inf, isfinite
 from typing import Any, NoReturn
 
-from mirror_proxy.comparison.diff.path import ITEM
-from mirror_proxy.comparison.diff.place import JsonPlace
+from mirror_proxy.comparison.diff.json_path import ITEM
+from mirror_proxy.comparison.diff.json_place import JsonPlace
 from mirror_proxy.comparison.diff.redaction import clean_text
 from mirror_proxy.comparison.diff.rules import CompareRules
 from mirror_proxy.comparison.diff.sample import REDACTED
 
-#: What is nested deeper than this is not followed.
+#: Deeper values are not followed.
 MAX_DEPTH = 64
 
 _MAX_NUMBER = 64
@@ -31,12 +31,12 @@ _CLOSING = {"[": "]", "{": "}"}
 
 
 class TooDeepError(ValueError):
-    """The text is nested deeper than the parser follows; whether it is JSON is not known."""
+    """The text is nested deeper than the parser follows, so that it is not known to be JSON."""
 
 
 @dataclass(frozen=True, slots=True)
 class LongNumber:
-    """A number that is not read as one: as it is written."""
+    """A number that is not parsed, as it is written."""
 
     text: str
 

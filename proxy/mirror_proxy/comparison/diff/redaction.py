@@ -1,4 +1,4 @@
-"""Redaction: which names mark a secret, and text without secrets. `place` and `json_value` redact JSON.
+"""Redaction: which names mark a secret, and text without secrets. `json_place` and `json_value` redact JSON.
 
 The name of a header, parameter or JSON member is read without case, hyphens and underscores. Secrets are compared all
 the same: to redact too much costs little, to redact too little is a leak.
@@ -98,7 +98,7 @@ _LOOKS = (
     re.compile(r"(//[^\s/?#@:\"'<>]{0,200}+:)[^\s/?#@\"'<>]{1,200}+(@)"),
     re.compile(r"()(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}+(?:\.[A-Za-z0-9_-]+)+()"),
 )
-#: What has no end that can be told is hidden to the end: a list or object in JSON that is broken.
+#: A list or object in broken JSON, whose end is unknown, is hidden up to the end of the text.
 _VALUES = {
     "=": re.compile(r"\"[^\"]*|'[^']*|[^&\n\"'<>#]*"),
     ":": re.compile(r"\"(?:[^\"\\]|\\.)*+\"?|[\[{].*|[^\n]*", re.DOTALL),
@@ -108,19 +108,19 @@ _VALUES = {
 
 
 def is_secret(name: str) -> bool:
-    """Tell whether what bears this name is to be hidden. Names of more than 100 characters are no such names."""
+    """Return whether the value of a name is a secret; never of a name with more than 100 characters."""
     return len(name) <= _MAX_NAME and _is_secret(name)
 
 
 def is_secret_header(name: str) -> bool:
-    """Tell the same of a header, whose names say less: any token or key is hidden."""
+    """Return the same of the name of a header, where any token or key is a secret."""
     return is_secret(name) or name.lower().endswith(("-token", "-key"))
 
 
 def names_secret(members: Mapping[str, object]) -> bool:
-    """Tell whether an object says that its `value` is to be hidden: `{"name": "DB_PASSWORD", "value": ...}`."""
+    """Return whether the `value` of an object is a secret by its name: `{"name": "DB_PASSWORD", "value": ...}`."""
     return any(
-        isinstance(said, str) and is_secret_header(said) for said in (members.get("name"), members.get("key"))
+        isinstance(name, str) and is_secret_header(name) for name in (members.get("name"), members.get("key"))
     )
 
 
@@ -190,7 +190,7 @@ def _tag(text: str, rules: CompareRules) -> str:
 
 
 def _is_hidden(name: str, rules: CompareRules) -> bool:
-    """Tell whether a name, or the last part of one such as `user[password]`, is a secret's."""
+    """Return whether a name, or its last part as in `user[password]`, marks a secret."""
     if is_secret(name) or name in rules.redacted_names:
         return True
     if name.isalnum():

@@ -1,14 +1,14 @@
-"""CompareRules: what may differ, what must not be kept, which arrays have no order, and how far numbers may be apart.
+"""Rules: what to ignore, what to redact, which arrays are unordered, and the tolerances of numbers.
 
 Compiled once for each route from `config.model.Compare`. A walk of a body looks the rules up once for each
-`place.JsonPlace`.
+`json_place.JsonPlace`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mirror_proxy.comparison.diff.path import RuleStep, steps_of
+from mirror_proxy.comparison.diff.json_path import RuleStep, steps_of
 from mirror_proxy.comparison.diff.sample import REDACTED
 from mirror_proxy.config.model import Compare, FieldRule, Tolerance
 from mirror_proxy.regex import Pattern
@@ -19,8 +19,8 @@ Steps = tuple[RuleStep, ...]
 class CompareRules:
     """The rules of one route, of what to ignore, redact, treat as unordered, or compare with a tolerance.
 
-    A path cannot be followed in JSON that is broken: there, all that follows one of `redacted_names` is hidden, and
-    everything if `hides_bodies`.
+    A path cannot be followed in broken JSON. There, values after one of `redacted_names` are hidden, or everything if
+    `hides_bodies`.
     """
 
     __slots__ = (
@@ -55,20 +55,20 @@ class CompareRules:
 
     @property
     def has_patterns(self) -> bool:
-        """Tell whether anything is looked for within values, and may be cut in two by a cut."""
+        """Return whether there are patterns, whose matches the end of a cut body may cut in two."""
         return bool(self._ignored or self._redacted)
 
     def without_ignored(self, text: str) -> str:
-        """Return a value without all that may differ in it."""
+        """Return a value without the matches of ignored patterns."""
         return _substitute(self._ignored, "", text)
 
     def redacted(self, text: str) -> str:
-        """Return a value with all hidden that a pattern finds in it."""
+        """Return a value with the matches of redacted patterns hidden."""
         return _substitute(self._redacted, REDACTED, text)
 
 
 def is_within(tolerances: Iterable[Tolerance], one: float, other: float) -> bool:
-    """Tell whether two numbers are near enough by any of `tolerances`."""
+    """Return whether any of `tolerances` covers the difference of two numbers."""
     apart, larger = abs(one - other), max(abs(one), abs(other))
     return any(apart <= max(each.absolute, each.relative * larger) for each in tolerances)
 
@@ -84,7 +84,7 @@ def _patterns(rules: Iterable[FieldRule]) -> list[Pattern]:
 def _substitute(patterns: list[Pattern], replacement: str, text: str) -> str:
     if not patterns:
         return text
-    subject = text.encode("utf-8", "backslashreplace")
+    data = text.encode("utf-8", "backslashreplace")
     for pattern in patterns:
-        subject = pattern.substitute(replacement, subject)
-    return subject.decode("utf-8", "backslashreplace")
+        data = pattern.substitute(replacement, data)
+    return data.decode("utf-8", "backslashreplace")

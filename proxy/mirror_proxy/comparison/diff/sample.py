@@ -1,26 +1,26 @@
-"""Samples: what each side had at a place, as short text for people, in which nothing invisible is left."""
+"""Samples: what each side has at a place, as short visible text."""
 
 from __future__ import annotations
 
 from mirror_proxy.comparison.diff.difference import MAX_SAMPLE
 from mirror_proxy.text import visible
 
-#: What is seen of a value that must not be kept.
+#: Stands for a redacted value.
 REDACTED = "(redacted)"
 
-#: How much is shown of what two long texts share before they part.
+#: Characters that are shown of what two long texts have in common before they differ.
 _BEFORE = 40
 
 
 def samples(primary: str, shadow: str) -> tuple[str, str]:
-    """Cut two texts to a sample's length; of long ones that begin alike, around where they part."""
+    """Cut two texts to the length of a sample, long ones around the first difference."""
     is_short = max(len(primary), len(shadow)) <= MAX_SAMPLE
     start = 0 if is_short else max(0, common_length(primary, shadow) - _BEFORE)
     return _cut(primary, start), _cut(shadow, start)
 
 
 def common_length(one: str, other: str) -> int:
-    """Return how many characters two texts begin with alike; each halving compares half as much as the last."""
+    """Return the length of the common beginning of two texts, by a binary search."""
     low, high = 0, min(len(one), len(other))
     while low < high:
         middle = (low + high + 1) // 2

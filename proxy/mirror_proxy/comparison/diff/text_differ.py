@@ -1,7 +1,7 @@
-"""Two texts in, where their lines differ out; and two bodies that nobody reads, told apart by their digests.
+"""Compare two texts by their lines, and two binary bodies by their digests.
 
-Lines that both begin and end with are the same; what is between them differs, is missing or is extra. That takes a
-time that grows with the length of the texts only, whatever they hold.
+The lines between the common beginning and end of both texts differ, are missing or are extra. The time this takes is
+linear in the length of the texts.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from mirror_proxy.comparison.diff.sample import common_length, samples
 
 #: A sample has no more lines than this.
 _MAX_LINES = 3
-#: So much at the end of text that is cut is not compared if patterns say what may differ: they may miss half of it.
+#: The end of a text that is cut is not compared if there are patterns: the cut may split what they match.
 _END = 2048
 
 
 def compare_text(primary: Content, shadow: Content, rules: CompareRules, findings: Findings) -> None:
-    """Add to `findings` whether the lines differ, or what was not captured must: the sizes tell."""
+    """Add the lines that differ; or the sizes, if only what was not captured differs."""
     ours, theirs = _comparable(primary, shadow, rules)
     if ours == theirs:
         if not rules.has_patterns:
@@ -40,7 +40,7 @@ def compare_text(primary: Content, shadow: Content, rules: CompareRules, finding
 
 
 def compare_bytes(primary: Content, shadow: Content, findings: Findings) -> None:
-    """Add to `findings` whether there are more bytes or others; of bodies that are cut, as far as both are here."""
+    """Add whether sizes or bytes differ; of bodies that are cut, up to the shorter end."""
     cuts = [len(side.data) for side in (primary, shadow) if side.is_cut]
     ours, theirs = (side.data[: min(cuts, default=None)] for side in (primary, shadow))
     if ours == theirs:
@@ -51,18 +51,18 @@ def compare_bytes(primary: Content, shadow: Content, findings: Findings) -> None
 
 
 def digest(data: bytes) -> str:
-    """Return what is said of bytes that cannot be shown."""
+    """Return the description of bytes that cannot be shown."""
     return f"{len(data)} bytes, sha256 {sha256(data).hexdigest()[:16]}" if data else "nothing"
 
 
 def _compare_sizes(primary: Content, shadow: Content, findings: Findings) -> None:
-    """What is here is the same; where more came, more can be told only if it was not compressed."""
+    """Add the sizes if they differ though the captured parts are the same; not of compressed bodies."""
     if primary.size != shadow.size and not primary.is_coded and not shadow.is_coded:
         findings.add(Difference("body", "size", f"{primary.size} bytes", f"{shadow.size} bytes"))
 
 
 def _comparable(primary: Content, shadow: Content, rules: CompareRules) -> tuple[str, str]:
-    """Return both texts as they are compared: as far as both are here, each line with an end."""
+    """Return both texts as they are compared: up to the shorter end, each line with a line end."""
     sides = [rules.without_ignored(side.text) for side in (primary, shadow)]
     cuts = [len(text) for text, side in zip(sides, (primary, shadow), strict=True) if side.is_cut]
     if cuts:
@@ -73,7 +73,7 @@ def _comparable(primary: Content, shadow: Content, rules: CompareRules) -> tuple
 
 
 def _shared_lines(one: str, other: str) -> tuple[int, int]:
-    """Return how many characters of whole lines two texts begin, and then end, with alike."""
+    """Return the lengths of the whole lines that two texts have in common at the beginning, and then at the end."""
     start = one.rfind("\n", 0, common_length(one, other)) + 1
     end = common_length(one[start:][::-1], other[start:][::-1])
     if not all(_is_line_start(text, len(text) - end, start) for text in (one, other)):
@@ -86,7 +86,7 @@ def _is_line_start(text: str, at: int, start: int) -> bool:
 
 
 def _lines(content: Content, first: int, count: int, compared: str, rules: CompareRules) -> str:
-    """Return lines as they may be shown, from number `first` on, if patterns have left the lines where they were."""
+    """Return redacted lines from number `first` on, unless patterns have moved the lines."""
     clean = clean_body(content.text, rules, content.is_cut)
     if not content.is_cut and f"{clean}\n".count("\n") != compared.count("\n"):
         return ""

@@ -1,17 +1,17 @@
-"""Totals: everything counted in a span of time, as one table; what a report, a guard and the page are made of.
+"""Totals: everything counted in a span of time, as one table. Reports, guards and the page are made of them.
 
 A key is a family and its labels. The families:
 
     requests        route destination code        what clients got
     duration        route destination bucket      the same by latency bucket (index into LATENCY_BUCKETS)
-    outcome         route mirror outcome          what became of each request on a mirrored route
+    outcome         route mirror outcome          the outcome of each request on a mirrored route
     mirror_duration mirror bucket                 shadows that were answered, by latency bucket
     status_pair     mirror primary shadow         both statuses of one request
     delta           mirror bucket                 shadow's time less the primary's (see `telemetry.delta`)
     compared        route mirror                  pairs that were compared
     differing       route mirror                  those of them with any difference
     field           route mirror path kind        pairs in which this field differed
-    leading         route mirror path kind        differing pairs, each under its most telling field only, noise last
+    leading         route mirror path kind        differing pairs, each under its most significant field, noise last
     noise_compared  route                         pairs of one version
     noise_field     route path kind               those of them in which this field differed
     capped          route mirror reason           pairs of which not everything could be compared

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from mirror_proxy.comparison.diff.differ import Differ
 from mirror_proxy.comparison.diff.example import Example, Side
+from mirror_proxy.comparison.diff.example_builder import MAX_SHOWN
 from mirror_proxy.comparison.diff.pair import CapturedResponse
-from mirror_proxy.comparison.diff.showing import MAX_SHOWN
 from mirror_proxy.config.model import Compare, FieldRule
 from tests.comparison.diff.pairs import JSON, PLAIN, VALUES, answer, cut, pair, sent
 

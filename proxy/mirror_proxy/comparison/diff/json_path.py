@@ -1,4 +1,4 @@
-r"""Paths: the places in JSON bodies, as differences name them and as rules are written.
+r"""Paths of places in JSON bodies, as differences name them and as rules are written.
 
 `$` is the whole body, `.name` a member, `['any name']` one whose name is no plain word (with `\'`, `\\`, `\n`,
 `\x1b`, `\u202e` and the like for what cannot stand there as it is), `[]` any item of an array. In a rule `.*` is any

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror_proxy.comparison.diff.path import ANY, ITEM, RuleStep, below, steps_of
+from mirror_proxy.comparison.diff.json_path import ANY, ITEM, RuleStep, below, steps_of
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
-from mirror_proxy.comparison.diff.path import ANY, ITEM, Step, below
+from mirror_proxy.comparison.diff.json_path import ANY, ITEM, Step, below
 from mirror_proxy.comparison.diff.redaction import is_secret, names_secret
 from mirror_proxy.comparison.diff.rules import CompareRules, Steps
 from mirror_proxy.config.model import Tolerance
@@ -27,7 +27,7 @@ class JsonPlace:
 
     @cached_property
     def path(self) -> str:
-        """The place as differences name it; a member's name may hold what must not be kept, too."""
+        """The place as differences name it; names of members are redacted, too."""
         if self._above is None:
             return "$"
         step = self.steps[-1]
@@ -35,7 +35,7 @@ class JsonPlace:
 
     @cached_property
     def is_redacted(self) -> bool:
-        """Tell whether what is here must not be kept."""
+        """Whether the value is redacted."""
         if self._is_in(self._rules.redacted_paths):
             return True
         if self._above is None:
@@ -45,22 +45,22 @@ class JsonPlace:
 
     @cached_property
     def is_unordered(self) -> bool:
-        """Tell whether an array that is here has no order."""
+        """Whether an array at this place is unordered."""
         return self._is_in(self._rules.unordered)
 
     @cached_property
     def tolerances(self) -> tuple[Tolerance, ...]:
-        """How far numbers that are here may be apart."""
+        """The tolerances of numbers at this place."""
         here = tuple(one for steps, one in self._rules.tolerances if self._is_at(steps))
         return here if self._above is None else (*self._above.tolerances, *here)
 
     @property
     def depth(self) -> int:
-        """How many steps lead here."""
+        """The number of steps that lead here."""
         return len(self.steps)
 
     def member(self, name: str, *objects: Any) -> JsonPlace:
-        """Return the place of a member of `objects`, any of which may say that its `value` is a secret."""
+        """Return the place of a member of `objects`, of which one may have a name that makes its `value` a secret."""
         if name != "value" or not any(names_secret(one) for one in objects):
             return self.below(name)
         hidden = JsonPlace(self._rules, self, name)
@@ -68,7 +68,7 @@ class JsonPlace:
         return hidden
 
     def below(self, step: Step) -> JsonPlace:
-        """Return the place one step on."""
+        """Return the place one step below."""
         place = self._below.get(step)
         if place is None:
             place = self._below[step] = JsonPlace(self._rules, self, step)

@@ -1,4 +1,4 @@
-"""A pair as it is stored and shown: bodies decoded, cut to a size that people read, and all secrets gone."""
+"""Build the example of a pair: bodies decoded and cut to a size that people read, secrets redacted."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from mirror_proxy.comparison.diff.decoding import MAX_DECODED
 from mirror_proxy.comparison.diff.difference import Comparison
 from mirror_proxy.comparison.diff.example import Example, Side
 from mirror_proxy.comparison.diff.header import fields_of, values_of
+from mirror_proxy.comparison.diff.json_place import JsonPlace
 from mirror_proxy.comparison.diff.json_value import write
 from mirror_proxy.comparison.diff.pair import CapturedResponse, Pair
-from mirror_proxy.comparison.diff.place import JsonPlace
 from mirror_proxy.comparison.diff.redaction import clean_body, clean_fields, clean_text
 from mirror_proxy.comparison.diff.rules import CompareRules
 from mirror_proxy.comparison.diff.text_differ import digest
 from mirror_proxy.text import visible
 
-#: No more of a body is kept, in characters.
+#: A body is cut to so many characters.
 MAX_SHOWN = 16 * 1024
 
-#: No more of a text is searched for secrets: what is hidden may make it shorter, but hardly by so much.
+#: Only so much of a text is searched for secrets; redaction makes it shorter, but hardly by as much.
 _MAX_READ = 4 * MAX_SHOWN
 
 
 def example_of(pair: Pair, comparison: Comparison, rules: CompareRules) -> Example:
-    """Return what is kept of a pair."""
+    """Return the example of a pair."""
     request = _side(CapturedResponse(0, pair.fields, pair.body, pair.size, 0.0), rules)
     return Example(
         time=pair.time,
@@ -69,7 +69,7 @@ def _body(content: Content, rules: CompareRules) -> str:
 
 
 def _notes(response: CapturedResponse, content: Content, codings: str) -> list[str]:
-    """Say what of the body is not shown, and why."""
+    """Return which parts of the body are not shown, and why."""
     notes = {
         "truncated": f"{len(response.body)} of {response.size} bytes were captured",
         "bomb": f"decompresses to more than {MAX_DECODED} bytes, the first of which were read",
@@ -77,5 +77,5 @@ def _notes(response: CapturedResponse, content: Content, codings: str) -> list[s
         "encoding": "it is not encoded as its headers say",
         "nesting": "it is nested too deep to be read as JSON",
     }
-    said = [note for bound, note in notes.items() if bound in content.bounds]
-    return [*said, f"binary: {digest(content.data)}"] if content.kind == "binary" else said
+    found = [note for bound, note in notes.items() if bound in content.bounds]
+    return [*found, f"binary: {digest(content.data)}"] if content.kind == "binary" else found
