@@ -96,12 +96,12 @@ class Logs:
     """A log whose files have `info`."""
 
     def __init__(self, done: list[object]) -> None:
-        self.of_files = Log("text", "info")
+        self.configured = Log("text", "info")
         self._done = done
         self._level = "info"
 
-    def wanted(self) -> Log:
-        return replace(self.of_files, level=self._level)
+    def current(self) -> Log:
+        return replace(self.configured, level=self._level)
 
     async def set_level(self, level: str) -> None:
         self._done.append(("log", level))

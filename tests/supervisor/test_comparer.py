@@ -20,7 +20,7 @@ from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.config.model import Compare, Config, FieldRule, Log, Settings, Share
 from mirror_proxy.errors import RefusedError
 from mirror_proxy.supervisor import Timeouts
-from mirror_proxy.supervisor.comparer import Comparing
+from mirror_proxy.supervisor.comparer import ComparerManager
 from tests.support import plane
 from tests.support.running_proxy import RunningProxy, config_for, is_alive, origin, running, until
 
@@ -51,7 +51,7 @@ def with_compare(config: Config, compare: Compare) -> Config:
 
 
 def counts(proxy: RunningProxy) -> dict[tuple[str, ...], int]:
-    """Return everything that is counted; nothing while the comparer cannot be asked."""
+    """Return everything that is counted; nothing while the comparer cannot be comparer."""
     status, answer = proxy.change("GET", "/compare/report")
     return {tuple(labels): count for *labels, count in answer["totals"]} if status == 200 else {}
 
@@ -219,7 +219,7 @@ def test_a_comparer_whose_supervisor_dies_leaves(tmp_path: Path) -> None:
         until(lambda: not is_alive(pid), "the comparer to leave")
 
 
-async def test_only_so_many_questions_wait_for_a_comparer_and_each_for_a_while(
+async def test_few_queries_wait_for_a_comparer_and_each_for_a_bounded_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mirror_proxy.supervisor.comparer.ANSWER_S", 0.5)
@@ -227,22 +227,24 @@ async def test_only_so_many_questions_wait_for_a_comparer_and_each_for_a_while(
     async def nothing(before: Totals) -> tuple[Totals, Totals]:
         return Totals(), before
 
-    asked = Comparing(Timeouts(), nothing, Log)
+    comparer = ComparerManager(Timeouts(), nothing, Log)
     with pytest.raises(RefusedError, match="nothing is compared"):
-        await asked.differences(Search())
-    await asked.settle(Settings(compare=compare_in(tmp_path)))
+        await comparer.differences(Search())
+    await comparer.configure(Settings(compare=compare_in(tmp_path)))
     with pytest.raises(RefusedError, match="is being started"):
-        await asked.differences(Search())
-    await plane.until(lambda: asked.row() is not None, "a comparer")
-    pid: Any = (asked.row() or {})["pid"]
+        await comparer.differences(Search())
+    await plane.until(lambda: comparer.row() is not None, "a comparer")
+    pid: Any = (comparer.row() or {})["pid"]
     os.kill(pid, signal.SIGSTOP)
-    answers = await asyncio.gather(*(asked.differences(Search()) for _ in range(20)), return_exceptions=True)
+    answers = await asyncio.gather(
+        *(comparer.differences(Search()) for _ in range(20)), return_exceptions=True
+    )
     said = Counter(map(str, answers))
     assert said == {
         "the comparer is behind; ask again in a moment": 4,
         "the comparer has not answered; ask again in a moment": 16,
     }
-    await asked.close()
+    await comparer.close()
 
 
 def sockets(pid: int) -> set[str]:

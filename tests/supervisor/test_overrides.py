@@ -59,6 +59,6 @@ async def test_a_reload_keeps_the_overrides_that_hold_and_walks_the_routes_once_
     for override in (*kept, *lost):
         runtime.set(override, None)
     Walked.walks = 0
-    await steering.keep_what_holds()
+    await steering.drop_stale()
     assert list(runtime.overrides) == kept
     assert Walked.walks <= 3

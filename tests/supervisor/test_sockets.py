@@ -25,7 +25,7 @@ def pool() -> Iterator[SocketPool]:
 
 def test_every_slot_has_its_own_socket_on_the_same_port(pool: SocketPool) -> None:
     allocation = pool.allocate([Address("127.0.0.1", 0), Address("::1", 0)], 3)
-    pool.settle(allocation)
+    pool.commit(allocation)
     slots = allocation.slots
     assert [[len(sockets) for sockets in slot] for slot in slots] == [[1, 1]] * 3
     assert len({bound_address(slot[0][0]) for slot in slots}) == 1
@@ -35,7 +35,7 @@ def test_every_slot_has_its_own_socket_on_the_same_port(pool: SocketPool) -> Non
 
 def test_a_bound_socket_refuses_clients_until_a_worker_listens(pool: SocketPool) -> None:
     allocation = pool.allocate([Address("127.0.0.1", 0)], 1)
-    pool.settle(allocation)
+    pool.commit(allocation)
     [[[sock]]] = allocation.slots
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(sock.getsockname()).close()
@@ -45,9 +45,9 @@ def test_a_bound_socket_refuses_clients_until_a_worker_listens(pool: SocketPool)
 
 def test_fewer_workers_take_over_the_sockets_of_those_that_leave(pool: SocketPool) -> None:
     anywhere = [Address("127.0.0.1", 0)]
-    pool.settle(pool.allocate(anywhere, 5))
+    pool.commit(pool.allocate(anywhere, 5))
     fewer = pool.allocate(anywhere, 2)
-    pool.settle(fewer)
+    pool.commit(fewer)
     assert not fewer.fresh
     (one,), (two,) = fewer.slots
     assert len({*one, *two}) == 5
@@ -57,30 +57,30 @@ def test_fewer_workers_take_over_the_sockets_of_those_that_leave(pool: SocketPoo
 
 def test_more_workers_get_more_sockets_on_the_port_that_was_found(pool: SocketPool) -> None:
     anywhere = [Address("127.0.0.1", 0)]
-    pool.settle(pool.allocate(anywhere, 1))
+    pool.commit(pool.allocate(anywhere, 1))
     port = pool.addresses[0].port
     more = pool.allocate(anywhere, 3)
-    pool.settle(more)
+    pool.commit(more)
     assert [bound_address(sock).port for ((sock,),) in more.slots] == [port] * 3
     assert len(more.fresh) == 2
 
 
 def test_another_address_is_bound_before_the_old_one_is_closed(pool: SocketPool) -> None:
     before = pool.allocate([Address("127.0.0.1", 0)], 1)
-    pool.settle(before)
+    pool.commit(before)
     after = pool.allocate([Address("::1", 0)], 1)
     [[[old]]], [[[new]]] = before.slots, after.slots
     assert (old.fileno() >= 0, new.fileno() >= 0) == (True, True)
-    pool.settle(after)
+    pool.commit(after)
     assert (old.fileno(), new.fileno() >= 0) == (-1, True)
 
 
 def test_what_was_bound_in_vain_is_closed_and_the_rest_stays(pool: SocketPool) -> None:
     before = pool.allocate([Address("127.0.0.1", 0)], 1)
-    pool.settle(before)
+    pool.commit(before)
     [[[old]]] = before.slots
     in_vain = pool.allocate([Address("127.0.0.1", 0), Address("::1", 0)], 2)
-    pool.undo(in_vain)
+    pool.release(in_vain)
     assert [sock.fileno() for sock in in_vain.fresh] == [-1, -1, -1]
     assert old.fileno() >= 0
     with pytest.raises(StartError):

@@ -73,11 +73,11 @@ class RampInterface(Protocol):
 
 
 class LogInterface(Protocol):
-    """The log of a running proxy; `of_files` are the settings of its files."""
+    """The log of a running proxy; `configured` are the settings of its files."""
 
-    of_files: Log
+    configured: Log
 
-    def wanted(self) -> Log:
+    def current(self) -> Log:
         """Return the settings of all processes."""
 
     async def set_level(self, level: str) -> None:

@@ -78,8 +78,8 @@ async def ramps(request: web.Request) -> web.Response:
 async def logging(request: web.Request) -> web.Response:
     """Answer the level in force, the files' level, and the format of the log."""
     logs = request.app[PROXY].logs
-    log = logs.wanted()
-    return answer({"level": log.level, "file_level": logs.of_files.level, "format": log.format})
+    log = logs.current()
+    return answer({"level": log.level, "file_level": logs.configured.level, "format": log.format})
 
 
 def _of_page(module: str, name: str) -> Handler:

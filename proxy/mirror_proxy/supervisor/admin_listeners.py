@@ -1,4 +1,4 @@
-"""The admin server's listeners: opened at start; when an address changes, the new one opens before the old closes."""
+"""The admin server's listeners: after a change of an address, the new listener opens before the old one closes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class BoundSockets:
     sockets: dict[str, socket.socket] = field(default_factory=dict)
 
     def close(self) -> None:
-        """Give them up."""
+        """Close the sockets."""
         for sock in self.sockets.values():
             sock.close()
 
@@ -31,46 +31,50 @@ class AdminListeners:
 
     def __init__(self, proxy: ProxyInterface) -> None:
         self._server = AdminServer(proxy)
-        self._open: dict[str, AdminListener] = {}
-        self._wanted: dict[str, Address] = {}
-        self.admin = Address("", 0)  # where it really is
+        self._listeners: dict[str, AdminListener] = {}
+        self._addresses: dict[str, Address] = {}
+        self.admin = Address("", 0)  # as bound
 
     def bind(self, settings: Settings) -> BoundSockets:
-        """Listen where no listener is open yet; raises `StartError`, and listens nowhere then."""
+        """Bind the addresses that have no listener yet; raises `StartError`, and binds none then."""
         bound = BoundSockets()
         try:
             for name, address in _addresses(settings).items():
-                if self._wanted.get(name) != address:
+                if self._addresses.get(name) != address:
                     bound.sockets[name] = sockets.listen(address, name)
         except StartError:
             bound.close()
             raise
         return bound
 
-    async def settle(self, bound: BoundSockets, settings: Settings) -> None:
-        """Open the listeners of the bound sockets, and close those that are not wanted any more."""
+    async def open(self, bound: BoundSockets, settings: Settings) -> None:
+        """Open the listeners of the bound sockets, and close those that `settings` lack."""
         wanted = _addresses(settings)
         unwanted = [
-            listener for name, listener in self._open.items() if name in bound.sockets or name not in wanted
+            listener
+            for name, listener in self._listeners.items()
+            if name in bound.sockets or name not in wanted
         ]
-        self._open = {name: listener for name, listener in self._open.items() if listener not in unwanted}
+        self._listeners = {
+            name: listener for name, listener in self._listeners.items() if listener not in unwanted
+        }
         for name, sock in bound.sockets.items():
             if name == "admin":
                 self.admin = sockets.bound_address(sock)
-                self._open[name] = await self._server.open(sock)
+                self._listeners[name] = await self._server.open(sock)
             else:
-                self._open[name] = await self._server.open_probes(sock)
-        self._wanted = wanted
-        for listener in unwanted:  # not waited for: who asked for this may be waiting behind it
-            tasks.spawn(listener.close(), "close-door")
+                self._listeners[name] = await self._server.open_probes(sock)
+        self._addresses = wanted
+        for listener in unwanted:  # not awaited: the request for this reload may use it
+            tasks.spawn(listener.close(), "close-listener")
 
     def report(self) -> Report:
-        """Count the connections of all listeners."""
+        """Return the metrics of all listeners' connections."""
         return self._server.report()
 
     async def close(self) -> None:
-        """Close all."""
-        for listener in self._open.values():
+        """Close all listeners."""
+        for listener in self._listeners.values():
             await listener.close()
         self._server.close()
 

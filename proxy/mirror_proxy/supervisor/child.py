@@ -27,10 +27,10 @@ own_pids: set[int] = set()
 
 
 class Child:
-    """A process from its spawn until it has ended and its control pipe has been read to the end; then `gone` resolves.
+    """A process with a control pipe; `exited` resolves when it has ended and its pipe has been read to the end.
 
-    `last_heard` is when it last said anything. Whoever kills it because it says nothing sets `is_hung`. `log` gives
-    how it is to log, as it is then.
+    `last_message_at` is the time of its last message. `is_hung` is set when it is killed because it does not answer.
+    `log` returns the log settings in force.
     """
 
     def __init__(self, log: Callable[[], Log]) -> None:
@@ -38,59 +38,62 @@ class Child:
         self._loop = asyncio.get_running_loop()
         self._pipe = Pipe(self._on_message, self._on_pipe_closed)
         self._ids = itertools.count()
-        self._asked: dict[object, asyncio.Future[control.Message]] = {}
+        self._pending: dict[object, asyncio.Future[control.Message]] = {}
         self._is_pipe_closed = False
-        self.started = self.last_heard = self._loop.time()
+        self.started = self.last_message_at = self._loop.time()
         self.is_hung = False
-        self.gone: asyncio.Future[None] = self._loop.create_future()
+        self.exited: asyncio.Future[None] = self._loop.create_future()
 
     @property
     def exit_text(self) -> str:
-        """How the process ended, for a log line."""
+        """How the process ended, for the log."""
         code = self._process.returncode
         if self.is_hung:
             return "stopped answering and was killed"
         return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
 
     def kill(self) -> None:
-        """End the process at once."""
+        """Kill the process."""
         if self._process.returncode is None:
             self._process.kill()
 
     async def set_log(self, timeout_s: float) -> None:
-        """Have it log as is wanted now; returns once it does, or is gone, or has not answered in time."""
+        """Send the log settings in force; returns after the answer, the end of the process or `timeout_s`."""
         number = next(self._ids)
-        await self._ask(control.SetLog(number, self._log()), (control.LogSet, number), timeout_s)
+        await self._request(control.SetLog(number, self._log()), (control.LogSet, number), timeout_s)
 
-    def hear(self, message: control.Message) -> None:
-        """Take what the process says."""
+    def receive(self, message: control.Message) -> None:
+        """Handle a message of the process."""
         raise NotImplementedError
 
     async def _start(
         self, module: str, options: Mapping[str, int], fds: tuple[int, ...], environ: Mapping[str, str]
     ) -> None:
-        """Run a module of ours, which is handed the other end of the pipe and inherits `fds`. Raises `OSError`."""
+        """Run a module of this package that inherits the other end of the pipe, and `fds`. Raises `OSError`."""
         ours, theirs = socket.socketpair()
         log = self._log()
-        said = {"log-format": log.format, "log-level": log.level}
+        log_options = {"log-format": log.format, "log-level": log.level}
         try:
             with theirs:
                 self._process = _popen(
-                    module, {"control": theirs.fileno(), **options, **said}, (theirs.fileno(), *fds), environ
+                    module,
+                    {"control": theirs.fileno(), **options, **log_options},
+                    (theirs.fileno(), *fds),
+                    environ,
                 )
             self.pid = self._process.pid
-            self._pidfd = self._watched()
+            self._pidfd = self._open_pidfd()
         except OSError:
             ours.close()
             raise
         own_pids.add(self.pid)
         self._loop.add_reader(self._pidfd, self._on_exit)
         await self._loop.create_unix_connection(lambda: self._pipe, sock=ours)
-        if self._log() != log:  # it changed while this process was not to be found yet
+        if self._log() != log:  # it was changed before this process was known
             self._pipe.send(control.SetLog(next(self._ids), self._log()))
 
-    def _watched(self) -> int:
-        """Return a descriptor that tells when the process ends; without one it may not live."""
+    def _open_pidfd(self) -> int:
+        """Return a descriptor that is readable when the process has ended; without one the process is killed."""
         try:
             return os.pidfd_open(self.pid)
         except OSError:
@@ -98,41 +101,43 @@ class Child:
             self._process.wait()
             raise
 
-    async def _ask(self, message: control.Message, key: object, timeout_s: float) -> control.Message | None:
-        """Send `message` and return the answer of that `key`, or None when it does not come."""
-        answer = self._asked[key] = self._loop.create_future()
+    async def _request(
+        self, message: control.Message, key: object, timeout_s: float
+    ) -> control.Message | None:
+        """Send `message` and return its answer, known by `key`; None: no answer within `timeout_s`."""
+        answer = self._pending[key] = self._loop.create_future()
         self._pipe.send(message)
-        await asyncio.wait([answer, self.gone], timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-        del self._asked[key]
+        await asyncio.wait([answer, self.exited], timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        del self._pending[key]
         return answer.result() if answer.done() else None
 
-    def _on_answer(self, kind: type, number: int, message: control.Message) -> None:
-        answer = self._asked.get((kind, number))
+    def _resolve(self, kind: type, number: int, message: control.Message) -> None:
+        answer = self._pending.get((kind, number))
         if answer is not None and not answer.done():
             answer.set_result(message)
 
     def _on_message(self, message: control.Message) -> None:
-        self.last_heard = self._loop.time()
+        self.last_message_at = self._loop.time()
         if isinstance(message, control.LogSet):
-            self._on_answer(control.LogSet, message.id, message)
+            self._resolve(control.LogSet, message.id, message)
         else:
-            self.hear(message)
+            self.receive(message)
 
     def _on_exit(self) -> None:
         self._loop.remove_reader(self._pidfd)
         os.close(self._pidfd)
         self._process.wait()
         own_pids.discard(self.pid)
-        self._tell_when_gone()
+        self._check_exited()
 
     def _on_pipe_closed(self) -> None:
         self._is_pipe_closed = True
-        self._tell_when_gone()
+        self._check_exited()
 
-    def _tell_when_gone(self) -> None:
-        """Wait for both: the last counters may still be in the pipe when the process has ended."""
+    def _check_exited(self) -> None:
+        """Resolve `exited` after both: the last counters may be in the pipe when the process has ended."""
         if self._is_pipe_closed and self._process.returncode is not None:
-            self.gone.set_result(None)
+            self.exited.set_result(None)
 
 
 def reap_orphans(own: Container[int] = own_pids, proc: Path = Path("/proc/self/task")) -> int:
@@ -148,7 +153,7 @@ def reap_orphans(own: Container[int] = own_pids, proc: Path = Path("/proc/self/t
 def _popen(
     module: str, options: Mapping[str, int | str], fds: tuple[int, ...], environ: Mapping[str, str]
 ) -> subprocess.Popen[bytes]:
-    """Start the interpreter we run ourselves, on the modules we run."""
+    """Start the running interpreter with the modules of this process."""
     arguments = [word for name, value in options.items() for word in (f"--{name}", str(value))]
     return subprocess.Popen(  # noqa: S603 nothing here comes from outside
         [sys.executable, "-P", "-m", module, *arguments],

@@ -1,8 +1,8 @@
-"""The comparer, seen from the supervisor: kept alive while anything is compared; nobody ever waits for it long.
+"""The comparer, as the supervisor manages it: replaced when it ends, never waited for long.
 
-The pipe that workers write pairs into belongs to the supervisor, so it outlives a comparer: what is in it when one
-dies is read by the next. Counts of the data plane that it has not written are sent to the next, too. So a comparer
-that dies or stops answering costs the pairs that it had read in the last second.
+The pipe that workers write pairs into belongs to the supervisor and outlives the comparer: the next comparer reads what
+is in it, and is sent the counts of the data plane that the last one has not stored. So a comparer that dies or hangs
+costs the pairs that it had read in the last second.
 """
 
 from __future__ import annotations
@@ -27,32 +27,32 @@ from mirror_proxy.telemetry.metrics import Report, merge
 
 
 class ComparerProcess(Child):
-    """A comparer. `report` is the latest that was heard; from `deadline` on it is overdue with leaving.
+    """A comparer; `report` is its latest. From `deadline` on it is overdue with its exit.
 
-    `counted` is the number of the latest `control.StoreCounts` that is in its store.
+    `stored` is the id of the latest `control.StoreCounts` that is in its store.
     """
 
     def __init__(self, log: Callable[[], Log]) -> None:
         super().__init__(log)
         self.report: Report = {}
-        self.counted = 0
+        self.stored = 0
         self.deadline: float | None = None
 
     async def spawn(self, pairs: int) -> None:
-        """Start the process on the end of the pipe that pairs come out of. Raises `OSError`."""
+        """Start the process with `pairs`, the end of the pipe that it reads pairs from. Raises `OSError`."""
         await self._start("mirror_proxy.comparison.process", {"pairs": pairs}, (pairs,), {})
 
     @property
     def is_behind(self) -> bool:
-        """Whether it has yet to read what it was sent."""
+        """Whether the process has not read all messages yet."""
         return self._pipe.is_behind
 
     def send(self, message: control.Configure | control.StoreCounts) -> None:
-        """Tell it something it does not answer."""
+        """Send a message that has no answer, or none that is waited for."""
         self._pipe.send(message)
 
     def drain(self, grace_s: float) -> None:
-        """Let it compare and write what it has, and leave within `grace_s`."""
+        """Let it compare and store what it has, and exit within `grace_s`."""
         if self.deadline is None:
             self.deadline = self._loop.time() + grace_s
             self._pipe.send(control.BeginDrain(grace_s))
@@ -60,11 +60,13 @@ class ComparerProcess(Child):
     async def query(self, selection: float | Search, timeout_s: float) -> control.QueryResult | None:
         """Return the result of a `control.Query`; None: no answer within `timeout_s`."""
         number = next(self._ids)
-        result = await self._ask(control.Query(number, selection), (control.QueryResult, number), timeout_s)
+        result = await self._request(
+            control.Query(number, selection), (control.QueryResult, number), timeout_s
+        )
         return result if isinstance(result, control.QueryResult) else None
 
-    def hear(self, message: control.Message) -> None:
-        """Take what the comparer says."""
+    def receive(self, message: control.Message) -> None:
+        """Handle a message of the comparer."""
         match message:
             case control.Heartbeat(report):
                 self.report = control.read_report(report)
@@ -72,21 +74,21 @@ class ComparerProcess(Child):
                 self.report = control.read_report(report)
                 self._pipe.close()
             case control.CountsStored(number):
-                self.counted = number
+                self.stored = number
             case control.QueryResult():
-                self._on_answer(control.QueryResult, message.id, message)
+                self._resolve(control.QueryResult, message.id, message)
 
 
-#: What is asked of the kernel for the pipe; it gives twice as much, but no more than twice net.core.wmem_max.
+#: Size of the pipe: the kernel grants twice as much, at most twice net.core.wmem_max.
 PIPE_BYTES = 4 * 1024 * 1024
 COUNT_S = 2.0
 ANSWER_S = 5.0
 LEAVE_S = 2.0
-#: It gets the processor last, so it is waited for longer than a worker is.
+#: The comparer yields to all other processes, so its heartbeat may take this many times longer than a worker's.
 _PATIENCE = 3
-#: One that has not been heard for so long is asked nothing, and not waited for when the proxy leaves.
+#: After this time without a message the comparer is not queried, and not waited for while the proxy drains.
 _SILENT_S = 3.0
-_LOOK_S = 0.1
+_CHECK_S = 0.1
 _MAX_QUERIES = 16
 
 T = TypeVar("T")
@@ -94,11 +96,11 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
-class Comparing:
-    """The comparer of one proxy.
+class ComparerManager:
+    """Keeps the comparer of one proxy alive, sends it counts, and queries it.
 
-    `counted` gives what the data plane has counted since the proxy's start, and that less the totals it is given;
-    `log` how the comparer is to log.
+    `counted` returns the data plane's totals since the proxy's start, and these minus the totals that it is given;
+    `log` returns the log settings in force.
     """
 
     def __init__(
@@ -116,42 +118,42 @@ class Comparing:
         self._reading = WorkThread("the comparer's answers")
         self._is_closed = False
         self._ends: tuple[socket.socket, socket.socket] | None = None
-        self._order: control.Configure | None = None
+        self._settings: control.Configure | None = None
         self._process: ComparerProcess | None = None
-        self._is_keeping = False
+        self._is_running = False
         self._retired: Report = {}
         self._restarts: dict[str, int] = {}
-        #: What the comparer was sent, and what its store has, since the start.
-        self._sent = self._kept = Totals()
+        #: The counts that the comparer was sent, and those in its store, since the start.
+        self._sent = self._stored = Totals()
         self._number = 0
         self._next_count = 0.0
         self._queries = 0
 
     def pairs_of(self, settings: Settings) -> int | None:
-        """Return the end of the pipe that a worker of `settings` writes pairs into; None: it compares nothing."""
+        """Return the end of the pipe that workers write pairs into; None: `settings` compare nothing."""
         return self._pipe()[0].fileno() if settings.compare.is_on else None
 
-    async def settle(self, settings: Settings) -> None:
-        """Compare as `settings` say, from now on."""
-        wanted = _order_of(settings)
-        if wanted is not None and self._order is None:
-            self._sent = self._kept = (await self._counted(Totals()))[0]
+    async def configure(self, settings: Settings) -> None:
+        """Compare as `settings` say from now on."""
+        wanted = _configuration(settings)
+        if wanted is not None and self._settings is None:
+            self._sent = self._stored = (await self._counted(Totals()))[0]
         if self._is_closed:
             return
-        was, self._order = self._order, wanted
+        was, self._settings = self._settings, wanted
         if self._process is not None and wanted != was:
-            self._tell(self._process)
-        if wanted is not None and not self._is_keeping:
-            self._is_keeping = True
-            tasks.spawn(self._keep(), "keep-comparer")
+            self._send_settings(self._process)
+        if wanted is not None and not self._is_running:
+            self._is_running = True
+            tasks.spawn(self._run(), "keep-comparer")
 
     def check(self, now: float) -> None:
-        """Look after a hung or overdue comparer, and send it what the data plane has counted."""
+        """Kill a comparer that hangs or is overdue, and send it the new counts of the data plane."""
         process = self._process
         if process is None:
             return
         patience_s = self._timeouts.heartbeat_s * _PATIENCE
-        if now - process.last_heard > patience_s and not process.is_hung:
+        if now - process.last_message_at > patience_s and not process.is_hung:
             _log.error(
                 event("comparer does not answer, killing it", comparer_pid=process.pid, silent_s=patience_s)
             )
@@ -159,14 +161,14 @@ class Comparing:
             process.kill()
         elif process.deadline is not None and now > process.deadline:
             process.kill()
-        if now >= self._next_count and process.last_heard > self._next_count - COUNT_S:
+        if now >= self._next_count and process.last_message_at > self._next_count - COUNT_S:
             self._next_count = now + COUNT_S
             if not self._counting.locked():
                 tasks.spawn(self._count(process), "count")
 
     @property
     def report(self) -> Report:
-        """What comparers have counted since the proxy's start."""
+        """Metrics of all comparers since the proxy's start."""
         report = merge({}, self._retired)
         if self._process is not None:
             merge(report, self._process.report)
@@ -184,24 +186,24 @@ class Comparing:
 
     @property
     def processes(self) -> tuple[ComparerProcess, ...]:
-        """The comparer, if there is one."""
+        """The comparer process, if there is one."""
         return (self._process,) if self._process is not None else ()
 
     # --- queries ---
 
     async def totals(self, since: float) -> Totals:
-        """Return all that was counted from the minute of `since` on; if nothing is compared, since the proxy's start.
+        """Return the totals from the minute of `since` on; if nothing is compared, since the proxy's start.
 
-        Raises `RefusedError` when the comparer does not answer or its store fails.
+        Raises `RefusedError` if the comparer does not answer or its store fails.
         """
-        if self._order is None:
+        if self._settings is None:
             return (await self._all.get())[0]
         if self._process is not None:
             await self._count(self._process)
-        return Totals(await self._query(float(since), _added_up))
+        return Totals(await self._query(float(since), _merged))
 
     async def differences(self, search: Search) -> tuple[Example, ...]:
-        """Return examples. Raises `RefusedError` when nothing is compared, and as `totals` does."""
+        """Return examples. Raises `RefusedError` if nothing is compared, and as `totals` does."""
         return await self._query(search, tuple)
 
     async def difference(self, number: int) -> Example | None:
@@ -210,7 +212,7 @@ class Comparing:
 
     async def _query(self, selection: float | Search, read: Callable[[Iterator[Any]], T]) -> T:
         """Return what `read` makes of the comparer's result."""
-        if self._order is None:
+        if self._settings is None:
             raise RefusedError("nothing is compared: set compare.percent, or run with --compare")
         process = self._process
         if process is None:
@@ -229,55 +231,55 @@ class Comparing:
         parts = result.parts
         return await self._reading.run(lambda: read(control.unpack(parts)))
 
-    # --- life ---
+    # --- process ---
 
     async def drain(self, grace_s: float) -> None:
-        """Let the comparer write what is left, for as long as it says something; returns within `grace_s`."""
-        process, self._order = self._process, None
+        """Let the comparer store what is left, as long as it sends heartbeats; returns within `grace_s`."""
+        process, self._settings = self._process, None
         self._is_closed = True
         if process is None:
             return
         await self._count(process)
         process.drain(grace_s)
         until = self._loop.time() + grace_s
-        while not (process.gone.done() or self._is_silent(process) or self._loop.time() > until):
-            await asyncio.wait([process.gone], timeout=_LOOK_S)
+        while not (process.exited.done() or self._is_silent(process) or self._loop.time() > until):
+            await asyncio.wait([process.exited], timeout=_CHECK_S)
 
     async def close(self) -> None:
-        """End what is left."""
-        self._order = None
+        """Kill the comparer and close the pipe."""
+        self._settings = None
         self._is_closed = True
         self._reading.close()
         if self._process is not None:
             self._process.kill()
-            await asyncio.wait([self._process.gone])
+            await asyncio.wait([self._process.exited])
         for end in self._ends or ():
             end.close()
 
-    async def _keep(self) -> None:
-        """Have a comparer, and another when it ends, until nothing is compared any more."""
+    async def _run(self) -> None:
+        """Start a comparer, and another when it ends, until nothing is compared."""
         pause_s = 0.0
-        while self._order is not None:
+        while self._settings is not None:
             process = ComparerProcess(self._log)
             try:
                 await process.spawn(self._pipe()[1].fileno())
             except OSError as error:
                 _log.error(event("comparer cannot be started", error=error))
             else:
-                await self._keep_one(process)
+                await self._run_one(process)
             is_young = self._loop.time() - process.started < self._timeouts.young_s
-            pause_s = self._longer(pause_s) if is_young else 0.0
-            if self._order is not None:
+            pause_s = self._next_pause(pause_s) if is_young else 0.0
+            if self._settings is not None:
                 await asyncio.sleep(pause_s)
-        self._is_keeping = False
+        self._is_running = False
 
-    async def _keep_one(self, process: ComparerProcess) -> None:
+    async def _run_one(self, process: ComparerProcess) -> None:
         self._process = process
-        self._tell(process)
-        await asyncio.wait([process.gone])
+        self._send_settings(process)
+        await asyncio.wait([process.exited])
         self._process = None
-        self._see_what_is_kept(process)
-        self._sent = self._kept
+        self._note_stored(process)
+        self._sent = self._stored
         merge(self._retired, process.report)
         if process.deadline is None:
             reason = "hung" if process.is_hung else "died"
@@ -286,19 +288,19 @@ class Comparing:
                 event("comparer is gone, replacing it", comparer_pid=process.pid, exit=process.exit_text)
             )
 
-    def _tell(self, process: ComparerProcess) -> None:
-        """Have it compare as is wanted now, or leave."""
-        if self._order is None:
+    def _send_settings(self, process: ComparerProcess) -> None:
+        """Send the present settings, or let the comparer exit if nothing is compared."""
+        if self._settings is None:
             process.drain(LEAVE_S)
         else:
-            process.send(self._order)
+            process.send(self._settings)
 
     async def _count(self, process: ComparerProcess) -> None:
-        """Send what the data plane has counted since the last time, unless the comparer is behind."""
+        """Send what the data plane has counted since the last message, unless the comparer is behind."""
         async with self._counting:
             if not self._takes_counts(process):
                 return
-            self._see_what_is_kept(process)
+            self._note_stored(process)
             counted, news = await self._counted(self._sent)
             if news.counts and self._takes_counts(process):
                 self._sent = counted
@@ -308,20 +310,20 @@ class Comparing:
     def _takes_counts(self, process: ComparerProcess) -> bool:
         return process is self._process and not process.is_behind and process.deadline is None
 
-    def _see_what_is_kept(self, process: ComparerProcess) -> None:
-        if process.counted == self._number:
-            self._kept = self._sent
+    def _note_stored(self, process: ComparerProcess) -> None:
+        if process.stored == self._number:
+            self._stored = self._sent
 
     def _is_silent(self, process: ComparerProcess) -> bool:
-        """Tell whether one that has said something once says nothing any more."""
-        is_ready = process.last_heard > process.started
-        return is_ready and self._loop.time() - process.last_heard > _SILENT_S
+        """Return whether the comparer was ready once and sends no messages any more."""
+        is_ready = process.last_message_at > process.started
+        return is_ready and self._loop.time() - process.last_message_at > _SILENT_S
 
-    def _longer(self, pause_s: float) -> float:
+    def _next_pause(self, pause_s: float) -> float:
         return min(max(pause_s * 2, self._timeouts.first_pause_s), self._timeouts.longest_pause_s)
 
     def _pipe(self) -> tuple[socket.socket, socket.socket]:
-        """Return the end that is written to and the one that is read from."""
+        """Return the end for workers and the end for the comparer."""
         if self._ends is None:
             self._ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             self._ends[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, PIPE_BYTES)
@@ -330,11 +332,11 @@ class Comparing:
         return self._ends
 
 
-def _added_up(tables: Iterator[Totals]) -> dict[Key, int]:
+def _merged(tables: Iterator[Totals]) -> dict[Key, int]:
     return {key: count for totals in tables for key, count in totals.counts.items()}
 
 
-def _order_of(settings: Settings) -> control.Configure | None:
+def _configuration(settings: Settings) -> control.Configure | None:
     if not settings.compare.is_on:
         return None
     return control.Configure(settings.compare, settings.name, settings.memory.comparer_bytes)

@@ -31,10 +31,10 @@ from mirror_proxy.ramp.manager import RampManager, RampSources
 from mirror_proxy.supervisor import banner
 from mirror_proxy.supervisor.admin_listeners import AdminListeners
 from mirror_proxy.supervisor.child import reap_orphans
-from mirror_proxy.supervisor.comparer import Comparing
+from mirror_proxy.supervisor.comparer import ComparerManager
 from mirror_proxy.supervisor.counters import WorkerCounters, merged_rows
 from mirror_proxy.supervisor.fleet import Fleet
-from mirror_proxy.supervisor.logs import Logs
+from mirror_proxy.supervisor.logs import LogSettings
 from mirror_proxy.supervisor.machine import fitted, lowered, yield_to_others
 from mirror_proxy.supervisor.process import WorkerInputs, WorkerProcess
 from mirror_proxy.supervisor.reload import Reload, log_warnings
@@ -89,7 +89,9 @@ def run(
 async def _run(
     config: Config, source: Callable[[], Config], watcher: Watcher | None, timeouts: Timeouts
 ) -> int:
-    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, "beside", yield_to_others))
+    asyncio.get_running_loop().set_default_executor(
+        ThreadPoolExecutor(_THREADS, "background", yield_to_others)
+    )
     supervisor = Supervisor(config, source, timeouts, watcher)
     try:
         return await supervisor.run()
@@ -115,10 +117,12 @@ class Supervisor:
         self._spans = SpanQueue(config.settings)
         self._counters = WorkerCounters()
         self._snapshots = Shared(self._take_snapshot, "snapshot")
-        self.logs = Logs(config.settings.log, lambda: (*self._fleet.processes, *self._comparing.processes))
-        self._comparing = Comparing(timeouts, self._counted, self.logs.wanted)
-        pairs_of = self._comparing.pairs_of
-        inputs = WorkerInputs(lambda: runtime.overrides, pairs_of, self._on_spans, self.logs.wanted)
+        self.logs = LogSettings(
+            config.settings.log, lambda: (*self._fleet.processes, *self._comparer.processes)
+        )
+        self._comparer = ComparerManager(timeouts, self._counted, self.logs.current)
+        pairs_of = self._comparer.pairs_of
+        inputs = WorkerInputs(lambda: runtime.overrides, pairs_of, self._on_spans, self.logs.current)
         self._fleet = Fleet(config, _mark_key(config.settings), timeouts, inputs, self._counters)
         self._admin_listeners = AdminListeners(self)
         self._steering = Steering(runtime, self._fleet)
@@ -128,7 +132,7 @@ class Supervisor:
             lambda: fitted(checked(source())),
             self._fleet,
             self._admin_listeners,
-            self._comparing,
+            self._comparer,
             self._keep_overrides,
             self._watcher,
         )
@@ -137,8 +141,8 @@ class Supervisor:
         """Start, serve, drain; returns 0, or 1 when a second signal cut the drain short."""
         self._handle_signals()
         config = self._fleet.generation.config
-        await self._admin_listeners.settle(self._admin_listeners.bind(config.settings), config.settings)
-        await self._comparing.settle(config.settings)
+        await self._admin_listeners.open(self._admin_listeners.bind(config.settings), config.settings)
+        await self._comparer.configure(config.settings)
         tasks.spawn(self._watch(), "watch-workers")
         starting = tasks.spawn(self._start(), "start-workers")
         await _first_of(starting, self._stop)
@@ -164,8 +168,8 @@ class Supervisor:
         """End what is left, the graceful way or not."""
         self._watcher.stop()
         self._fleet.kill()
-        await asyncio.gather(*(process.gone for process in self._fleet.processes))
-        await self._comparing.close()
+        await asyncio.gather(*(process.exited for process in self._fleet.processes))
+        await self._comparer.close()
         await self._admin_listeners.close()
         self._counters.close()
         await self._spans.close(0.0 if self._stop_now.done() else _FLUSH_S)
@@ -198,7 +202,7 @@ class Supervisor:
         """Describe the processes for `/server_info`."""
         now = asyncio.get_running_loop().time()
         refused = {"refused": list(self.refusal.problems)} if self.refusal is not None else {}
-        comparer = self._comparing.row()
+        comparer = self._comparer.row()
         return {
             "version": version(),
             "state": self.state,
@@ -247,21 +251,21 @@ class Supervisor:
 
     async def _keep_overrides(self) -> None:
         """After a reload, have in force what was set live, and what the files say where nothing was."""
-        await self.logs.settle(self._fleet.generation.config.settings.log)
-        await self._steering.keep_what_holds()
+        await self.logs.reload(self._fleet.generation.config.settings.log)
+        await self._steering.drop_stale()
 
     async def totals(self, since: float) -> Totals:
         """Return all that was counted, up to now."""
         await self._refresh()
-        return await self._comparing.totals(since)
+        return await self._comparer.totals(since)
 
     async def differences(self, search: Search) -> tuple[Example, ...]:
         """Return examples of differences."""
-        return await self._comparing.differences(search)
+        return await self._comparer.differences(search)
 
     async def difference(self, number: int) -> Example | None:
         """Return one example."""
-        return await self._comparing.difference(number)
+        return await self._comparer.difference(number)
 
     async def reload(self) -> RejectedReload | None:
         """Load the configuration again."""
@@ -317,7 +321,7 @@ class Supervisor:
         }
         merge(report, self._spans.report())
         merge(report, self._admin_listeners.report())
-        return merge(report, self._comparing.report)
+        return merge(report, self._comparer.report)
 
     def _settled(self, processes: list[WorkerProcess]) -> Report:
         """Return what the supervisor knows best, whatever workers say of it."""
@@ -336,7 +340,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_stop_signal)
-        loop.add_signal_handler(signal.SIGHUP, self._reload.want)
+        loop.add_signal_handler(signal.SIGHUP, self._reload.request)
         loop.add_signal_handler(signal.SIGUSR1, self._fleet.send, control.ReopenLog())
 
     def _on_stop_signal(self) -> None:
@@ -359,7 +363,7 @@ class Supervisor:
             await asyncio.sleep(_WATCH_S)
             late_s = loop.time() - due  # while we were stopped ourselves, nobody could be heard
             self._fleet.check(loop.time() - late_s)
-            self._comparing.check(loop.time() - late_s)
+            self._comparer.check(loop.time() - late_s)
             reap_orphans()
 
     async def _drain(self) -> int:
@@ -372,15 +376,15 @@ class Supervisor:
         left_s = deadline - loop.time()
         workers_s = left_s - min(1.0, left_s / 10)  # they are done before we have to be
         self._fleet.close(max(0.0, workers_s))
-        gone = asyncio.gather(*(process.gone for process in self._fleet.processes))
-        await _first_of(gone, self._stop_now, timeout_s=left_s)
+        exited = asyncio.gather(*(process.exited for process in self._fleet.processes))
+        await _first_of(exited, self._stop_now, timeout_s=left_s)
         if self._stop_now.done():
             _log.warning(event("second signal, exiting at once"))
             return 1
         _log.info(
-            event("drained" if gone.done() else "grace period has expired, open connections are closed")
+            event("drained" if exited.done() else "grace period has expired, open connections are closed")
         )
-        writing = tasks.spawn(self._comparing.drain(max(_WRITE_S, deadline - loop.time())), "leave-comparer")
+        writing = tasks.spawn(self._comparer.drain(max(_WRITE_S, deadline - loop.time())), "leave-comparer")
         await _first_of(writing, self._stop_now)
         return 0
 

@@ -1,4 +1,4 @@
-"""What the proxy has counted in all: living workers, those that are gone, and the supervisor itself."""
+"""Add up the counters and rows of all workers, present and ended."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ T = TypeVar("T")
 
 
 def retire(retired: Report, report: Report) -> None:
-    """Fold the last `report` of a worker that is gone into `retired`.
+    """Add the last `report` of a worker that has ended to `retired`.
 
-    Gauges end with the worker. Its shadows in flight ended too, as `reset`, so that for each mirror requests
-    are still the sum of outcomes and those in flight.
+    Its gauges are dropped. Its shadows in flight count as `reset`, so that the requests of each mirror stay the sum of
+    its outcomes and its shadows in flight.
     """
     merge(retired, {name: samples for name, samples in report.items() if FAMILIES[name].kind != "gauge"})
     routes = {mirror: route for route, mirror, _ in report.get("mirror_requests_total", ())}
@@ -27,9 +27,9 @@ def retire(retired: Report, report: Report) -> None:
 
 
 def merge_rows(lists: Iterable[list[Row]], key: str) -> list[Row]:
-    """Make one list of the workers' lists: rows with the same `key` become one.
+    """Merge the workers' lists of rows; rows with the same `key` become one.
 
-    Numbers are added up; texts that differ are all shown.
+    Numbers are added up; texts that differ are joined by commas.
     """
     merged: dict[object, Row] = {}
     for rows in lists:
@@ -51,14 +51,14 @@ def _merge_value(name: str, have: object, value: object) -> object:
 
 
 def merged_rows(lists: Iterable[control.Parts], key: str) -> list[Row]:
-    """Do the same with lists that came in parts."""
+    """Unpack lists of rows and merge them (see `merge_rows`)."""
     return merge_rows(([row for part in control.unpack(parts) for row in part] for parts in lists), key)
 
 
 class WorkerCounters:
-    """What workers have counted since the start of the proxy, added up by one thread, which owns what it knows.
+    """The counters of all workers since the start of the proxy, added up in a thread that owns the retired ones.
 
-    Of a thousand routes that takes tens of milliseconds, in which the supervisor's loop has to turn.
+    For a thousand routes that takes tens of milliseconds, during which the supervisor's loop must turn.
     """
 
     def __init__(self) -> None:
@@ -66,13 +66,13 @@ class WorkerCounters:
         self._retired: Report = {}
 
     def retire(self, last: control.Parts) -> None:
-        """Keep the last counts of a worker that is gone: every `read` that is asked for from now on has them."""
+        """Keep the last counts of a worker that has ended: every later `read` includes them."""
         self._thread.post(lambda: retire(self._retired, control.read_report(last)))
 
     async def read(self, living: Iterable[control.Parts], make: Callable[[Report], T]) -> T:
-        """Return what `make` makes of all that was counted, by those who are gone and those who live."""
-        heard = tuple(living)
-        return await self._thread.run(lambda: make(self._sum(heard)))
+        """Return what `make` makes of all counters: the retired ones and those of `living` workers, added up."""
+        reports = tuple(living)
+        return await self._thread.run(lambda: make(self._sum(reports)))
 
     def _sum(self, living: tuple[control.Parts, ...]) -> Report:
         report = merge({}, self._retired)
@@ -82,5 +82,5 @@ class WorkerCounters:
         return report
 
     def close(self) -> None:
-        """Add up nothing more."""
+        """Stop the thread."""
         self._thread.close()

@@ -1,8 +1,8 @@
-"""All workers together: one generation is in force in all of them, or the one before still is.
+"""All workers: every worker serves the same generation, the new one or, if any worker fails, still the one before.
 
-A generation comes in two steps. Most go into the workers that serve: each compiles it aside, and when all have, each
-is told to use it. What only a new process can take up (listeners, their number, the access log, what a
-connection is bound to) is served by new workers, which are started beside the present ones and take over.
+A generation is put into force in two steps. Usually the present workers compile it while they serve, and when all have,
+each is sent the commit. Settings that a worker reads only at its start (listeners, number of workers, access log,
+limits) need new workers, which are started first and then take over.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mirror_proxy.supervisor.sockets import SlotSockets, SocketAllocation, Socke
 
 
 class Fleet:
-    """Owns slots and sockets. `counters` knows the counts of workers that are gone."""
+    """Owns slots and sockets; `counters` keeps the counts of workers that have ended."""
 
     def __init__(
         self,
@@ -34,41 +34,41 @@ class Fleet:
         self._timeouts = timeouts
         self._inputs = inputs
         self._pool = SocketPool()
-        self._leaving: list[Slot] = []
-        self._turn = asyncio.Lock()
+        self._draining: list[Slot] = []
+        self._lock = asyncio.Lock()
         self._is_closed = False
         self._first = self._pool.allocate(_addresses(config.settings), _count(config.settings))
-        self._pool.settle(self._first)
+        self._pool.commit(self._first)
         self.generation = Generation(0, config, mark_key)
         self.restarts: dict[str, int] = {}  # by reason
         self.slots = [self._slot(index) for index in range(len(self._first.slots))]
 
     @property
     def processes(self) -> list[WorkerProcess]:
-        """Every process: those that serve, start and drain."""
-        return [process for slot in (*self.slots, *self._leaving) for process in slot.processes]
+        """Every worker process: those that serve, start or drain."""
+        return [process for slot in (*self.slots, *self._draining) for process in slot.processes]
 
     @property
     def is_serving(self) -> bool:
-        """Tell whether a worker serves."""
+        """Whether any worker serves."""
         return any(slot.worker is not None for slot in self.slots)
 
     @property
     def listening(self) -> list[Address]:
-        """Where the listeners really are."""
+        """The bound addresses of the listeners."""
         return self._pool.addresses
 
     async def start(self) -> None:
         """Start a worker in every slot; raises `StartError`."""
-        async with self._turn:
+        async with self._lock:
             await self._put_into_force(self._next(self.generation.config), (), self._first)
 
     async def put_into_force(self, config: Config) -> None:
-        """Have every request from now on served by `config`; raises `StartError`, and nothing changes then."""
-        async with self._turn:
+        """Serve every later request with `config`; raises `StartError`, and changes nothing then."""
+        async with self._lock:
             parts = await asyncio.to_thread(control.parts_of, config)
             if self._is_closed:
-                raise _draining()
+                raise _draining_error()
             present, wanted = self.generation.config.settings, config.settings
             allocation = None
             if needs_processes(present, wanted):
@@ -80,43 +80,43 @@ class Fleet:
 
         Processes that serve apply them at once: a pause must not wait for the end of a reload.
         """
-        if self._turn.locked():
+        if self._lock.locked():
             await self._apply_overrides()
-        async with self._turn:
+        async with self._lock:
             await self._apply_overrides()
 
     async def _apply_overrides(self) -> None:
-        await asyncio.gather(*(slot.apply_overrides() for slot in (*self.slots, *self._leaving)))
+        await asyncio.gather(*(slot.apply_overrides() for slot in (*self.slots, *self._draining)))
 
     def send(self, message: control.ToWorker) -> None:
-        """Tell all processes something they do not answer."""
+        """Send every worker a message that has no answer."""
         for process in self.processes:
             process.send(message)
 
     def check(self, now: float) -> None:
-        """Look after hung and overdue processes."""
-        self._leaving = [slot for slot in self._leaving if slot.processes]
-        for slot in (*self.slots, *self._leaving):
+        """Kill processes that hang or are overdue."""
+        self._draining = [slot for slot in self._draining if slot.processes]
+        for slot in (*self.slots, *self._draining):
             slot.check(now)
 
     def close(self, grace_s: float) -> None:
-        """Drain for good; nothing else comes into force."""
+        """Let all workers drain; no other generation is put into force."""
         self._is_closed = True
         self._pool.close()
-        for slot in (*self.slots, *self._leaving):
+        for slot in (*self.slots, *self._draining):
             slot.close(grace_s)
 
     def kill(self) -> None:
-        """End every process at once."""
+        """Kill every worker."""
         for process in self.processes:
             process.kill()
 
     async def _put_into_force(
         self, generation: Generation, parts: tuple[bytes, ...], allocation: SocketAllocation | None
     ) -> None:
-        """Prepare everywhere, then commit or abandon everywhere; with an `allocation`, new workers take over.
+        """Prepare in every worker, then commit or abandon in every worker; with an `allocation`, new workers take over.
 
-        The workers that they take over from get the generation too: their clients may ask once more.
+        The present workers get the generation too: their clients may send further requests while they drain.
         """
         number, settings = generation.number, generation.config.settings
         message = control.Prepare(number, settings, parts)
@@ -128,7 +128,7 @@ class Fleet:
             ]
         )
         if problem is None and self._is_closed:
-            problem = _draining()
+            problem = _draining_error()
         if problem is not None:
             self._abandon(successors, allocation, settings.drain.grace_s)
             raise problem
@@ -136,15 +136,15 @@ class Fleet:
         await asyncio.gather(*(slot.commit(generation) for slot in self.slots))
         if allocation is not None:
             self._take_over(list(successors), settings.drain.grace_s)
-            self._pool.settle(allocation)
+            self._pool.commit(allocation)
 
     def _successors(self, allocation: SocketAllocation | None) -> dict[Slot, SlotSockets]:
-        """Return the slots that get a new worker, with the sockets it gets; there may be new ones among them."""
+        """Return the slots that get a new worker, each with its sockets; some slots may be new."""
         if allocation is None:
             return {}
         present = self.slots[: len(allocation.slots)]
         fresh = [self._slot(index) for index in range(len(present), len(allocation.slots))]
-        self._leaving += fresh  # until they belong here
+        self._draining += fresh  # until they are committed
         return dict(zip((*present, *fresh), allocation.slots, strict=True))
 
     def _abandon(
@@ -155,29 +155,29 @@ class Fleet:
         for slot in successors:
             slot.abandon_worker(grace_s)
         if allocation is not None and allocation is not self._first:
-            self._pool.undo(allocation)
+            self._pool.release(allocation)
 
     def _take_over(self, slots: list[Slot], grace_s: float) -> None:
         for slot in slots:
             slot.commit_worker(self.generation, grace_s)
-        gone = [slot for slot in self.slots if slot not in slots]
-        for slot in gone:
+        removed = [slot for slot in self.slots if slot not in slots]
+        for slot in removed:
             slot.close(grace_s)
-        self._leaving = [slot for slot in (*self._leaving, *gone) if slot not in slots]
+        self._draining = [slot for slot in (*self._draining, *removed) if slot not in slots]
         self.slots = slots
 
     def _next(self, config: Config) -> Generation:
         return Generation(self.generation.number + 1, config, self.generation.mark_key)
 
     def _slot(self, index: int) -> Slot:
-        return Slot(index, self._timeouts, self._inputs, self._on_gone, self.restarts)
+        return Slot(index, self._timeouts, self._inputs, self._on_exited, self.restarts)
 
-    def _on_gone(self, process: WorkerProcess) -> None:
+    def _on_exited(self, process: WorkerProcess) -> None:
         self._counters.retire(process.report)
 
 
 def needs_processes(present: Settings, wanted: Settings) -> bool:
-    """Tell whether settings differ that a worker takes up only when it starts."""
+    """Return whether settings differ that a worker reads only at its start."""
     return any(
         (
             present.listeners != wanted.listeners,
@@ -190,12 +190,12 @@ def needs_processes(present: Settings, wanted: Settings) -> bool:
     )
 
 
-def _draining() -> StartError:
+def _draining_error() -> StartError:
     return StartError("the proxy is draining")
 
 
 async def _first_problem(steps: Sequence[Awaitable[None]]) -> BaseException | None:
-    """Carry out `steps` together and to their end; return what went wrong first, in their order."""
+    """Run all `steps` to their end; return the first exception, in their order."""
     results = await asyncio.gather(*steps, return_exceptions=True)
     return next((result for result in results if isinstance(result, BaseException)), None)
 

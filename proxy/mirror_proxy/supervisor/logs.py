@@ -1,4 +1,4 @@
-"""How all processes log: as the files say, with the level that was set live in the place of theirs."""
+"""The log settings of all processes: those of the files, with the level that an operator has set."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ from mirror_proxy.supervisor.child import Child
 from mirror_proxy.telemetry import log
 from mirror_proxy.telemetry.event import event
 
-#: What a process gets to answer. One that has not is behind, and logs as is wanted before it does anything else.
+#: Time for a process to answer. A process that does not is busy, and handles this message before any other.
 ANSWER_S = 10.0
 
 _log = logging.getLogger(__name__)
 
 
-class Logs:
-    """The log of one proxy; `children` are its other processes."""
+class LogSettings:
+    """The log settings in force; `children` returns the other processes."""
 
-    def __init__(self, of_files: Log, children: Callable[[], Iterable[Child]]) -> None:
+    def __init__(self, configured: Log, children: Callable[[], Iterable[Child]]) -> None:
         self._children = children
-        self._live: str | None = None
-        self.of_files = of_files
+        self._level: str | None = None
+        self.configured = configured
 
-    def wanted(self) -> Log:
-        """Return how processes are to log."""
-        return self.of_files if self._live is None else replace(self.of_files, level=self._live)
+    def current(self) -> Log:
+        """Return the settings in force."""
+        return self.configured if self._level is None else replace(self.configured, level=self._level)
 
     async def set_level(self, level: str) -> None:
-        """Log from `level` up, whatever the files say; returns when every process does."""
-        self._live = level
+        """Set the level in place of the files'; returns when every process uses it."""
+        self._level = level
         await self._apply()
 
-    async def settle(self, of_files: Log) -> None:
-        """After a reload: log as the files say now, but for a level that was set live."""
-        before, self.of_files = self.wanted(), of_files
-        if self.wanted() != before:
+    async def reload(self, configured: Log) -> None:
+        """Use the settings of the reloaded files; a level that an operator has set stays."""
+        before, self.configured = self.current(), configured
+        if self.current() != before:
             await self._apply()
 
     async def _apply(self) -> None:
-        wanted = self.wanted()
-        _log.info(event("log level is set", to=wanted.level, format=wanted.format))
-        log.set_form(wanted.format, wanted.level)
+        current = self.current()
+        _log.info(event("log level is set", to=current.level, format=current.format))
+        log.set_form(current.format, current.level)
         await asyncio.gather(*(child.set_log(ANSWER_S) for child in self._children()))

@@ -1,4 +1,4 @@
-"""One worker process, seen from the supervisor: what it is told, what it answers, how it stands."""
+"""One worker process, as the supervisor sees it: the messages it is sent, its answers and its state."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ALLOCATOR = {"MALLOC_TRIM_THRESHOLD_": str(32 << 20), "MALLOC_TOP_PAD_": str(4 
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """A configuration and the number it is known by; every worker runs exactly one."""
+    """A configuration and its number; every worker serves exactly one."""
 
     number: int
     config: Config
@@ -32,9 +32,10 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class WorkerInputs:
-    """What else a worker starts with: the overrides as they are then, and the end of the comparer's pipe.
+    """What a worker starts with besides its generation, and where its spans go.
 
-    `on_spans` takes the spans that it makes; `log` gives how it is to log.
+    `overrides` and `log` return what is in force; `pairs` returns the end of the comparer's pipe, if the settings
+    compare. `on_spans` is called with the worker's spans.
     """
 
     overrides: Callable[[], tuple[Override, ...]]
@@ -44,10 +45,9 @@ class WorkerInputs:
 
 
 class WorkerProcess(Child):
-    """A worker.
+    """A worker; `report` is its latest, still packed.
 
-    `report` is the latest that was heard, as it came. `ready` resolves to None once it accepts, or to the reason why it
-    never will.
+    `ready` resolves to None when the worker accepts connections, or to the reason why it never will.
     """
 
     def __init__(self, slot: int, generation: Generation, inputs: WorkerInputs) -> None:
@@ -61,7 +61,7 @@ class WorkerProcess(Child):
         self.clusters: control.Parts = ()
         self.mirrors: control.Parts = ()
         self.ready: asyncio.Future[str | None] = self._loop.create_future()
-        self.gone.add_done_callback(self._on_gone)
+        self.exited.add_done_callback(self._on_exited)
 
     async def spawn(self, sockets: SlotSockets) -> None:
         """Start the process on `sockets`; returns before it is ready. Raises `OSError`."""
@@ -76,18 +76,18 @@ class WorkerProcess(Child):
 
     @property
     def lag_s(self) -> float:
-        """How late the worker's loop was at worst by its latest report, whose last part is about the worker itself."""
+        """The worst loop lag of the latest report, whose last part is about the worker itself."""
         for own in control.unpack(self.report[-1:]):
             lag_s = own.get("worker_loop_lag_seconds", {}).get((), 0.0)
             return float(lag_s)
         return 0.0
 
     def send(self, message: control.ToWorker) -> None:
-        """Tell the worker something it does not answer."""
+        """Send a message that has no answer."""
         self._pipe.send(message)
 
     def drain(self, grace_s: float) -> None:
-        """Let it finish and leave; from `grace_s` on it is overdue."""
+        """Let it finish and exit; after `grace_s` it is overdue."""
         if self.state != "draining":
             self.state = "draining"
             self.deadline = self._loop.time() + grace_s
@@ -97,23 +97,23 @@ class WorkerProcess(Child):
         """Refresh `report`, `clusters` and `mirrors`; without an answer within `timeout_s` they stay as they are."""
         if self.state != "starting":
             number = next(self._ids)
-            await self._ask(control.GetStatus(number), (control.Status, number), timeout_s)
+            await self._request(control.GetStatus(number), (control.Status, number), timeout_s)
 
     async def prepare(self, message: control.Prepare, timeout_s: float) -> str | None:
-        """Have a generation compiled beside the present one; returns why it cannot be.
+        """Have the worker compile a generation while it serves; returns the reason if it cannot.
 
-        Raises `ProcessLookupError` when the worker is gone before it has answered.
+        Raises `ProcessLookupError` if the worker ends before it answers.
         """
-        answer = await self._ask(message, (control.Prepared, message.generation), timeout_s)
+        answer = await self._request(message, (control.Prepared, message.generation), timeout_s)
         if isinstance(answer, control.Rejected):
             return answer.problem
-        if answer is None and self.gone.done():
+        if answer is None and self.exited.done():
             raise ProcessLookupError(self.exit_text)
         return None if answer is not None else f"no answer within {timeout_s:g} s"
 
     async def commit(self, message: control.Commit, generation: Generation, timeout_s: float) -> bool:
-        """Put what was prepared into force; tell whether it has said that it did."""
-        answer = await self._ask(message, (control.Committed, message.generation), timeout_s)
+        """Serve with the prepared generation; return whether the worker has confirmed that."""
+        answer = await self._request(message, (control.Committed, message.generation), timeout_s)
         if answer is not None:
             self.generation = generation
         return answer is not None
@@ -122,10 +122,10 @@ class WorkerProcess(Child):
         """Apply exactly `overrides`; return whether the worker has confirmed that within `timeout_s`."""
         number = next(self._ids)
         message = control.SetOverrides(number, overrides)
-        return await self._ask(message, (control.OverridesSet, number), timeout_s) is not None
+        return await self._request(message, (control.OverridesSet, number), timeout_s) is not None
 
-    def hear(self, message: control.Message) -> None:
-        """Take what the worker says."""
+    def receive(self, message: control.Message) -> None:
+        """Handle a message of the worker."""
         match message:
             case control.Ready():
                 if self.state == "starting":
@@ -143,17 +143,17 @@ class WorkerProcess(Child):
                 self._pipe.close()
             case control.Status():
                 self.report, self.clusters, self.mirrors = message.report, message.clusters, message.mirrors
-                self._on_answer(control.Status, message.id, message)
+                self._resolve(control.Status, message.id, message)
             case control.OverridesSet():
-                self._on_answer(control.OverridesSet, message.id, message)
+                self._resolve(control.OverridesSet, message.id, message)
             case control.Prepared() | control.Rejected():
-                self._on_answer(control.Prepared, message.generation, message)
+                self._resolve(control.Prepared, message.generation, message)
             case control.Committed():
-                self._on_answer(control.Committed, message.generation, message)
+                self._resolve(control.Committed, message.generation, message)
 
     def _settle(self, problem: str | None) -> None:
         if not self.ready.done():
             self.ready.set_result(problem)
 
-    def _on_gone(self, _gone: asyncio.Future[None]) -> None:
+    def _on_exited(self, _gone: asyncio.Future[None]) -> None:
         self._settle(f"the worker process {self.exit_text} before it was ready")

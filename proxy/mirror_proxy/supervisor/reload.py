@@ -15,7 +15,7 @@ from mirror_proxy.admin.interface import RejectedReload
 from mirror_proxy.config.model import Config, Settings
 from mirror_proxy.config.watcher import Watcher
 from mirror_proxy.supervisor.admin_listeners import AdminListeners
-from mirror_proxy.supervisor.comparer import Comparing
+from mirror_proxy.supervisor.comparer import ComparerManager
 from mirror_proxy.supervisor.fleet import Fleet
 from mirror_proxy.supervisor.machine import lowered
 from mirror_proxy.supervisor.sockets import StartError
@@ -34,44 +34,44 @@ class Reload:
         self,
         source: Callable[[], Config],
         fleet: Fleet,
-        listeners: AdminListeners,
-        comparing: Comparing,
+        admin_listeners: AdminListeners,
+        comparer: ComparerManager,
         keep_overrides: Callable[[], Awaitable[None]],
         watcher: Watcher,
     ) -> None:
         self._source = source
         self._fleet = fleet
-        self._admin_listeners = listeners
-        self._comparing = comparing
+        self._admin_listeners = admin_listeners
+        self._comparer = comparer
         self._keep_overrides = keep_overrides
         self._watcher = watcher
-        self._turn = asyncio.Lock()
-        self._wanted = asyncio.Event()
+        self._lock = asyncio.Lock()
+        self._requested = asyncio.Event()
         self.refusal: RejectedReload | None = None
         self.failures = 0
         self.since = time.time()  # when the configuration in force came into force
 
-    def want(self) -> None:
+    def request(self) -> None:
         """Ask for a reload, and do not wait for it."""
-        self._wanted.set()
+        self._requested.set()
 
     async def run(self) -> None:
         """Watch the files, and reload whenever it is wanted."""
         loop = asyncio.get_running_loop()
 
         def on_change() -> None:
-            loop.call_soon_threadsafe(self.want)
+            loop.call_soon_threadsafe(self.request)
 
         self._watcher.watch_referenced(named_files(self._fleet.generation.config))
         self._watcher.start(on_change)
         while True:
-            await self._wanted.wait()
-            self._wanted.clear()
+            await self._requested.wait()
+            self._requested.clear()
             await self.reload()
 
     async def reload(self) -> RejectedReload | None:
         """Load the configuration and put it into force; returns once it is, or with what is wrong with it."""
-        async with self._turn:
+        async with self._lock:
             try:
                 await self._reload()
             except Exception as error:  # noqa: BLE001 whatever is wrong with it, the present one serves on
@@ -113,8 +113,8 @@ class Reload:
             bound.close()
             raise
         self.since = time.time()
-        await self._comparing.settle(config.settings)
-        await self._admin_listeners.settle(bound, config.settings)
+        await self._comparer.configure(config.settings)
+        await self._admin_listeners.open(bound, config.settings)
         await self._keep_overrides()
         self._fleet.send(control.ReloadCertificates())
         self._watcher.watch_referenced(named_files(config))

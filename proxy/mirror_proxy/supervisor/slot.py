@@ -1,9 +1,9 @@
-"""One worker slot: it keeps one worker serving on its sockets, on the generation that is committed.
+"""One worker slot: keep one worker serving the committed generation on the slot's sockets.
 
-A worker that dies or stops answering is replaced on the same sockets, so that what waits in their queues is
-served late instead of refused; one that keeps dying is replaced with growing pauses. A new generation comes
-in two steps, into the worker that serves (`prepare`, `commit`) or with a new worker beside it (`prepare_worker`,
-`commit_worker`), which may have other sockets.
+A worker that dies or hangs is replaced on the same sockets, so that connections in their queues are served late instead
+of refused. Workers that die one after another are replaced with growing pauses. A new generation comes in two steps,
+into the worker that serves (`prepare`, `commit`), or with a new worker that takes over and may have other sockets
+(`prepare_worker`, `commit_worker`).
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _log = logging.getLogger(__name__)
 class Timeouts:
     """How long the supervisor waits for workers, in seconds."""
 
-    heartbeat_s: float = 10.0  # without a word from a worker: it hangs
+    heartbeat_s: float = 10.0  # without a message of a worker: it hangs
     start_s: float = 30.0  # for a worker to be ready, or to have compiled a generation
-    answer_s: float = 10.0  # for an order to be carried out
+    answer_s: float = 10.0  # for any other answer
     first_pause_s: float = 0.1  # before a worker that died young is replaced; doubles
     longest_pause_s: float = 5.0
     young_s: float = 10.0
@@ -47,7 +47,7 @@ class Slot:
     ) -> None:
         self._timeouts = timeouts
         self._inputs = inputs
-        self._on_gone = on_gone
+        self._on_exited = on_gone
         self._restarts = restarts
         self._pause_s = 0.0
         self._sockets: SlotSockets = ()
@@ -56,8 +56,8 @@ class Slot:
         self._generation: Generation | None = None
         self._message: control.Prepare | None = None
         self._prepared: WorkerProcess | None = None
-        self._launching: WorkerProcess | None = None  # in the place of one that died
-        self._is_back = asyncio.Event()
+        self._launching: WorkerProcess | None = None  # the replacement of a worker that died
+        self._has_worker = asyncio.Event()
         self._is_closed = False
         self.index = index
         self.worker: WorkerProcess | None = None
@@ -66,9 +66,9 @@ class Slot:
     # --- a generation in the worker that serves ---
 
     async def prepare(self, message: control.Prepare) -> None:
-        """Have the worker compile a generation aside; raises `StartError` when it cannot, or dies of it twice.
+        """Have the worker compile a generation; raises `StartError` if it cannot, or dies twice while it does.
 
-        A slot that is without a worker has nothing to prepare: its next one starts with what is committed then.
+        A slot without a worker has nothing to prepare: its next worker starts with the committed generation.
         """
         self._message = message
         for is_last in (False, True):
@@ -79,7 +79,7 @@ class Slot:
                 problem = await worker.prepare(message, self._timeouts.start_s)
             except ProcessLookupError as error:
                 problem = str(error)
-                if not is_last and await self._comes_back():
+                if not is_last and await self._wait_for_worker():
                     continue
             if problem is not None:
                 raise StartError(f"worker {self.index} cannot use it: {problem}")
@@ -87,42 +87,42 @@ class Slot:
             return
 
     async def commit(self, generation: Generation) -> None:
-        """Put what was prepared into force; whatever serves in this slot when it returns serves that."""
+        """Commit the prepared generation; when this returns, no process of the slot serves an older one."""
         self._generation = generation
         message, prepared = self._message, self._prepared
         self._message = self._prepared = None
-        if self._launching is not None:  # on the generation before, and not serving yet
-            await self._give_up(self._launching)
+        if self._launching is not None:  # with the generation before, and not serving yet
+            await self._kill(self._launching)
         worker = self.worker
         if worker is None or message is None:
             return
         if worker is not prepared and not await self._prepare_late(worker, message):
             return
-        order = control.Commit(generation.number, self._inputs.overrides())
-        if not await worker.commit(order, generation, self._timeouts.answer_s):
-            await self._give_up(worker)
+        commit = control.Commit(generation.number, self._inputs.overrides())
+        if not await worker.commit(commit, generation, self._timeouts.answer_s):
+            await self._kill(worker)
 
     def abandon(self) -> None:
-        """Drop what was prepared."""
+        """Drop the prepared generation."""
         message = self._message
         self._message = self._prepared = None
         if self.worker is not None and message is not None:
             self.worker.send(control.Abandon(message.generation))
 
     async def _prepare_late(self, worker: WorkerProcess, message: control.Prepare) -> bool:
-        """Prepare a worker that took the place of one that had; without success its own successor starts right."""
+        """Prepare the replacement of a prepared worker; if it fails, its own replacement starts with the generation."""
         try:
             problem = await worker.prepare(message, self._timeouts.start_s)
         except ProcessLookupError:
             return False
         if problem is not None:
-            await self._give_up(worker)
+            await self._kill(worker)
         return problem is None
 
-    async def _comes_back(self) -> bool:
-        """Wait until the slot has a worker again; tell whether it has one in time."""
+    async def _wait_for_worker(self) -> bool:
+        """Wait until the slot has a worker again; return whether it has one within `start_s`."""
         try:
-            await asyncio.wait_for(self._is_back.wait(), self._timeouts.start_s)
+            await asyncio.wait_for(self._has_worker.wait(), self._timeouts.start_s)
         except TimeoutError:
             return False
         return True
@@ -134,50 +134,50 @@ class Slot:
 
     async def _set_overrides(self, process: WorkerProcess, overrides: tuple[Override, ...]) -> None:
         if not await process.set_overrides(overrides, self._timeouts.answer_s):
-            await self._give_up(process)
+            await self._kill(process)
 
-    async def _give_up(self, process: WorkerProcess) -> None:
-        """End a process that does not do what it was told, and wait until it serves no more."""
+    async def _kill(self, process: WorkerProcess) -> None:
+        """Kill a process that does not confirm a message, and wait for its end."""
         process.is_hung = True
         process.kill()
-        await process.gone
+        await process.exited
 
     # --- a generation in a new worker ---
 
     async def prepare_worker(self, generation: Generation, sockets: SlotSockets) -> None:
-        """Start a worker of `generation` beside the present one; raises `StartError` if it does not start."""
+        """Start a worker of `generation` that may take over; raises `StartError` if it does not start."""
         self._next_sockets = sockets
         self._next = await self._launch(generation, sockets)
 
     def commit_worker(self, generation: Generation, grace_s: float) -> None:
-        """Make the prepared worker the slot's own and let the one before drain."""
+        """Make the prepared worker the slot's own and let the worker before drain."""
         before, self.worker, self._next = self.worker, self._next, None
         self._generation = generation
         self._sockets = self._next_sockets
-        self._is_back.set()
+        self._has_worker.set()
         if before is not None:
             before.drain(grace_s)
-        if self.worker is None:  # it has died since
+        if self.worker is None:  # it has died meanwhile
             tasks.spawn(self._replace(is_young=True), "replace-worker")
 
     def abandon_worker(self, grace_s: float) -> None:
-        """Give up the prepared worker: it may have accepted connections already, so it drains."""
+        """Let the prepared worker drain: it may have accepted connections already."""
         if self._next is not None:
             self._next.drain(grace_s)
             self._next = None
 
-    # --- life ---
+    # --- processes ---
 
     def close(self, grace_s: float) -> None:
-        """Drain for good: let every process finish, replace none."""
+        """Let every process drain, and replace none."""
         self._is_closed = True
         for process in self.processes:
             process.drain(grace_s)
 
     def check(self, now: float) -> None:
-        """Kill a worker that has not been heard for too long, and what is overdue with draining."""
+        """Kill a worker that hangs, and each process that is overdue with its drain."""
         for process in self.processes:
-            is_silent = now - process.last_heard > self._timeouts.heartbeat_s
+            is_silent = now - process.last_message_at > self._timeouts.heartbeat_s
             if process is self.worker and is_silent and not process.is_hung:
                 _log.error(
                     event(
@@ -205,7 +205,7 @@ class Slot:
         except OSError as error:
             raise StartError(f"worker {self.index} cannot be spawned: {error}") from error
         self.processes.add(process)
-        process.gone.add_done_callback(lambda _: self._on_process_gone(process))
+        process.exited.add_done_callback(lambda _: self._on_process_exited(process))
         try:
             problem = await asyncio.wait_for(asyncio.shield(process.ready), self._timeouts.start_s)
         except TimeoutError:
@@ -215,15 +215,15 @@ class Slot:
             raise StartError(f"worker {self.index} did not start: {problem}")
         return process
 
-    def _on_process_gone(self, process: WorkerProcess) -> None:
+    def _on_process_exited(self, process: WorkerProcess) -> None:
         self.processes.discard(process)
-        self._on_gone(process)
+        self._on_exited(process)
         if process is self._next:
             self._next = None
         if process is not self.worker:
             return
         self.worker = None
-        self._is_back.clear()
+        self._has_worker.clear()
         if self._is_closed:
             return
         reason = "hung" if process.is_hung else "died"
@@ -249,7 +249,7 @@ class Slot:
             try:
                 process = await self._launch(generation, self._sockets, is_replacement=True)
             except StartError as error:
-                is_superseded = generation is not self._generation  # then that is why it ended
+                is_superseded = generation is not self._generation  # the reason for its end
                 self._pause_s = 0.0 if is_superseded else self._longer_pause()
                 if not is_superseded:
                     _log.error(
@@ -262,7 +262,7 @@ class Slot:
                 process.kill()
                 continue
             self.worker = process
-            self._is_back.set()
+            self._has_worker.set()
             _log.info(event("worker is back", worker=self.index, worker_pid=process.pid))
             return
 

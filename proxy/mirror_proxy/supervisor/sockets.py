@@ -1,11 +1,11 @@
-"""Listening sockets, owned by the supervisor so that they outlive any worker.
+"""Sockets of listeners, owned by the supervisor so that they outlive any worker.
 
-Each worker slot has its own SO_REUSEPORT socket per listener: closing one would drop the handshakes in its
-queue, so a replacement worker takes over the same socket. They are bound here and begin to listen in the
-worker: a bound socket gets no connections, so nothing arrives before there is someone to serve it.
+Each worker slot has its own SO_REUSEPORT socket per listener. Closing it would drop the handshakes in its queue, so a
+replacement worker takes over the same socket. The supervisor binds sockets and workers listen on them: a bound socket
+gets no connections, so no connection arrives before a worker can serve it.
 
-When workers become fewer, those that stay take over the sockets of those that leave: none is closed as long as
-its listener is configured.
+If the number of workers is reduced, the remaining workers take over the sockets of the others: no socket is closed
+while its listener is configured.
 """
 
 from __future__ import annotations
@@ -22,43 +22,43 @@ _BACKLOG = 128
 
 #: For each listener, in their order, the sockets that one slot's worker accepts on.
 SlotSockets = tuple[tuple[socket.socket, ...], ...]
-#: A listener's address as configured, and the how manieth of that address it is (port 0 may come twice).
-_Place = tuple[Address, int]
+#: A listener's configured address, and its index among the listeners of that address (port 0 may occur twice).
+_ListenerKey = tuple[Address, int]
 
 
 class StartError(Exception):
-    """The proxy cannot start; the text is one plain line that says why and what to do."""
+    """The proxy cannot start; the text has the reason and the next step in one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class SocketAllocation:
-    """Who accepts where, for one configuration; `fresh` are the sockets that were bound for it."""
+    """The sockets of each slot for one configuration; `fresh` are those that were bound for it."""
 
     slots: list[SlotSockets]
     fresh: list[socket.socket]
-    bound: dict[_Place, list[socket.socket]]
+    bound: dict[_ListenerKey, list[socket.socket]]
     addresses: list[Address]
 
 
 class SocketPool:
-    """All listeners' sockets; `addresses` are where each listener really is, or was: port 0 is none of them."""
+    """The sockets of all listeners; `addresses` are their bound addresses, with the port in place of 0."""
 
     def __init__(self) -> None:
-        self._bound: dict[_Place, list[socket.socket]] = {}
+        self._bound: dict[_ListenerKey, list[socket.socket]] = {}
         self.addresses: list[Address] = []
 
     def allocate(self, addresses: Sequence[Address], slots: int) -> SocketAllocation:
-        """Bind what is missing for `slots` workers on `addresses`; raises `StartError`, and binds nothing then.
+        """Bind the sockets that `slots` workers on `addresses` lack; raises `StartError`, and binds nothing then.
 
-        What it binds belongs to no one until `settle`; without that, `undo` it.
+        Pass the result to `commit` or `release`.
         """
         fresh: list[socket.socket] = []
-        bound: dict[_Place, list[socket.socket]] = {}
+        bound: dict[_ListenerKey, list[socket.socket]] = {}
         try:
             for number, address in enumerate(addresses):
-                place = (address, addresses[:number].count(address))
-                have = list(self._bound.get(place, ()))
-                bound[place] = have
+                key = (address, addresses[:number].count(address))
+                have = list(self._bound.get(key, ()))
+                bound[key] = have
                 while len(have) < slots:
                     have.append(_bind_another(address, have))
                     fresh.append(have[-1])
@@ -69,40 +69,40 @@ class SocketPool:
         where = [bound_address(sockets[0]) for sockets in bound.values()]
         return SocketAllocation([tuple(mine) for mine in zip(*shares, strict=True)], fresh, bound, where)
 
-    def settle(self, allocation: SocketAllocation) -> None:
-        """Make `allocation` the present one; listeners that it lacks are closed."""
-        for place, sockets in self._bound.items():
-            if place not in allocation.bound:
+    def commit(self, allocation: SocketAllocation) -> None:
+        """Make `allocation` the present one; the sockets of listeners that it lacks are closed."""
+        for key, sockets in self._bound.items():
+            if key not in allocation.bound:
                 _close(sockets)
         self._bound = allocation.bound
         self.addresses = allocation.addresses
 
     @staticmethod
-    def undo(allocation: SocketAllocation) -> None:
-        """Close what was bound for `allocation`."""
+    def release(allocation: SocketAllocation) -> None:
+        """Close the sockets that were bound for `allocation`."""
         _close(allocation.fresh)
 
     def close(self) -> None:
-        """Close everything."""
+        """Close all sockets."""
         for sockets in self._bound.values():
             _close(sockets)
 
 
 def listen(address: Address, what: str) -> socket.socket:
-    """Return a listening socket of the supervisor's own, for `what` (a word or two for the error)."""
+    """Return a listening socket of the supervisor itself; `what` names it in an error."""
     sock = _bind(address, what, share=False)
     sock.listen(_BACKLOG)
     return sock
 
 
 def bound_address(sock: socket.socket) -> Address:
-    """Return where `sock` is bound: the port is known even if 0 was asked for."""
+    """Return the bound address of `sock`, with its real port."""
     host, port = sock.getsockname()[:2]
     return Address(host, port)
 
 
 def _share_out(sockets: list[socket.socket], slots: int) -> list[tuple[socket.socket, ...]]:
-    """Give each slot as many sockets of its own as the others; what is left over, all slots share."""
+    """Give each slot the same number of sockets of its own; all slots share the remaining ones."""
     whole = len(sockets) // slots * slots
     return [tuple(sockets[slot:whole:slots] + sockets[whole:]) for slot in range(slots)]
 

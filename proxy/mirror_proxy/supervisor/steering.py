@@ -123,7 +123,7 @@ class Steering:
 
     # --- as configurations and time go by ---
 
-    async def keep_what_holds(self) -> None:
+    async def drop_stale(self) -> None:
         """After a reload: drop overrides of what does not exist any more; tell of those that stay."""
         config = self._fleet.generation.config
         known = _Known(config)
