@@ -1,6 +1,6 @@
-"""One response as it comes from its upstream: the head, the body's beginning by reference, its size in full.
+"""Record one response of an upstream: its head, the beginning of its body by reference, and the size of the body.
 
-The body of a request is kept in the same way.
+The body of a request is recorded in the same way.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from mirror_proxy.http1.response import ResponseHead
 class Recording:
     """Keeps up to `most` bytes of a body.
 
-    `is_whole`: the response came to its end. `is_lost`: it was given up, for captures held too much.
+    `is_whole`: the response has ended. `is_lost`: it was dropped, because captures used too much memory.
     """
 
     __slots__ = (
@@ -32,7 +32,7 @@ class Recording:
         self.is_lost = self.is_whole = False
 
     def begin(self, head: ResponseHead, data: bytes, end: bool) -> None:
-        """Take the head, before it is changed, and the body if all of it came along; else `add` gets it."""
+        """Record the head, before it is changed, and the body if it is complete; else `add` gets the body."""
         self._status = head.status
         self._fields = head.fields
         self._length = head.length
@@ -41,11 +41,11 @@ class Recording:
             self.add(data, end)
 
     def begin_request(self, head: RequestHead) -> None:
-        """Take how long the body of a request is; `add` gets it."""
+        """Record the length of a request's body; `add` gets the body."""
         self._length = head.length
 
     def add(self, data: bytes, end: bool) -> None:
-        """Take more of the body's payload; nothing after its end."""
+        """Record more of the body; nothing after its end."""
         if self.is_whole:
             return
         self.is_whole = end
@@ -57,12 +57,12 @@ class Recording:
             self.hold(len(kept))
 
     def response(self, duration_s: float) -> CapturedResponse:
-        """Return what was kept; of a body that was cut off, the size is as said in its head, or the least it can be."""
+        """Return what was recorded. The size of a body that was cut off is that of its head, or the least possible."""
         size = self._size if self.is_whole else max(self._length, self._size + 1)
         return CapturedResponse(self._status, self._fields[2:], bytes(self._body.joined()), size, duration_s)
 
     def hold(self, size: int) -> None:
-        """Account for `size` more bytes; give the response up when that is too much."""
+        """Count `size` more bytes; drop the response if that exceeds the limit."""
         if self.is_lost:
             return
         pair_sender = self._pair_sender
@@ -73,7 +73,7 @@ class Recording:
             self.is_lost = True
 
     def release(self) -> None:
-        """Let go of what was kept."""
+        """Release what was recorded."""
         self._pair_sender.held -= self._held
         self._held = 0
         self._body = Pieces()

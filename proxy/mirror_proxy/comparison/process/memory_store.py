@@ -56,7 +56,7 @@ class MemoryStore:
         return Totals(dict(found))
 
     def differences(self, search: Search) -> list[Example]:
-        """Return the examples that are searched for."""
+        """Return the examples that match."""
         found = (one for one in reversed(self._examples) if _matches(one, search))
         return [one for one, _ in zip(found, range(search.limit), strict=False)]
 

@@ -13,7 +13,7 @@ MAX_DATAGRAMS = 20_000
 MAX_BYTES = 32 * 1024 * 1024
 #: Larger than what the kernel takes into such a pipe at once (see `supervisor.comparer`).
 _LARGEST = 4 * 1024 * 1024
-#: So many are read before the loop has its turn again.
+#: At most so many are read before the loop runs other callbacks.
 _AT_ONCE = 64
 
 
@@ -54,7 +54,7 @@ class PairReader:
         return datagram
 
     def read(self) -> None:
-        """Take what the pipe has, as much as has room here."""
+        """Read datagrams from the pipe while there is room for them."""
         for _ in range(_AT_ONCE):
             if not self._has_room:
                 self._pause()
@@ -63,7 +63,7 @@ class PairReader:
                 size = self._end.recv_into(self._buffer)
             except BlockingIOError:
                 return
-            except OSError:  # of a socket that nobody else has, whatever that may be
+            except OSError:  # whatever the error, the socket is not used by any other process
                 size = 0
             if not size:
                 self._is_ended = True

@@ -1,10 +1,9 @@
-"""The comparer's process: it reads pairs, compares them in its own time, and does what the supervisor says.
+"""The comparer's process: read pairs, compare them in the background, and answer the supervisor's queries.
 
 Started as `python -m mirror_proxy.comparison.process --control FD --pairs FD`; the first message is `Configure`, the
-last one sent is `Drained`. Pairs are compared on the loop, a slice at a stretch, so that questions are answered in
-between; a loop that stands still is found by the heartbeats that do not come. When the control pipe closes, the
-supervisor is gone: the comparer writes what it has and exits. It has the lowest priority for the processor and the
-highest for the out-of-memory killer: whatever happens to it, only comparing has to wait.
+last one sent is `Drained`. Pairs are compared on the loop in short slices, so that queries are answered in between;
+missing heartbeats show a loop that hangs. When the control pipe closes, the supervisor has ended: the comparer writes
+what it has and exits. It has the lowest priority for the processor and the highest for the out-of-memory killer.
 """
 
 from __future__ import annotations
@@ -43,19 +42,19 @@ def main(argv: list[str]) -> NoReturn:
     """Run a comparer until it has drained, and end the process."""
     options = dict(itertools.pairwise(argv))
     log.start("comparer", options.get("--log-format", "text"), options.get("--log-level", "info"))
-    _step_back()
+    _lower_priority()
     end, pairs = (socket.socket(fileno=int(options[name])) for name in ("--control", "--pairs"))
     asyncio.run(_run(end, pairs))
     logging.shutdown()
-    os._exit(0)  # a thread that waits for a database would be waited for
+    os._exit(0)  # an ordinary exit would wait for a thread that waits for a database
 
 
 async def _run(end: socket.socket, pairs: socket.socket) -> None:
     await Comparer(pairs).run(end)
 
 
-def _step_back() -> None:
-    """Let everybody else go first; where that is not allowed, somebody has seen to it already."""
+def _lower_priority() -> None:
+    """Take the lowest priority; where that is not allowed, the system has set it."""
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
     with contextlib.suppress(OSError):
@@ -72,36 +71,36 @@ class Comparer:
         self._reader = PairReader(pairs)
         self._writer = StoreWriter(time.time, self._on_written)
         self._comparer = PairComparer(self._writer, time.time)
-        self._leaving: asyncio.Future[float] = asyncio.Future()
+        self._drain: asyncio.Future[float] = asyncio.Future()
         self._closed = asyncio.Event()
         self._is_configured = False
         self._is_writing = False
 
     async def run(self, end: socket.socket) -> None:
-        """Compare until it is told to leave over the control pipe `end`."""
+        """Compare until the control pipe `end` requests a drain."""
         await asyncio.get_running_loop().create_unix_connection(lambda: self._pipe, sock=end)
-        working = tasks.spawn(self._work(), "compare")
-        grace_s = await self._leaving
-        working.cancel()
+        comparing = tasks.spawn(self._compare_pairs(), "compare")
+        grace_s = await self._drain
+        comparing.cancel()
         until = time.monotonic() + grace_s
         if self._is_configured:
-            await self._work_off(until)
+            await self._compare_rest(until)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._writer.close(), max(0.0, until - time.monotonic()))
         self._pipe.send(control.Drained(control.pack([self._report()])))
-        # What is sent into a closed pipe would cost it what we said last.
+        # A write into a pipe that the supervisor has closed would lose the last message.
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._closed.wait(), _FLUSH_S)
         self._pipe.close()
         self._reader.close()
 
-    async def _work(self) -> None:
+    async def _compare_pairs(self) -> None:
         while True:
             await self._reader.has_some.wait()
-            self._work_a_slice(SLICE_S)
+            self._compare_slice(SLICE_S)
             await asyncio.sleep(0)
 
-    def _work_a_slice(self, slice_s: float) -> None:
+    def _compare_slice(self, slice_s: float) -> None:
         end = time.perf_counter() + slice_s
         while time.perf_counter() < end:
             datagram = self._reader.take()
@@ -109,11 +108,11 @@ class Comparer:
                 return
             self._comparer.compare(datagram)
 
-    async def _work_off(self, until: float) -> None:
-        """Compare what the pipe still holds, as far as there is time."""
+    async def _compare_rest(self, until: float) -> None:
+        """Compare the pairs that are still in the pipe, while there is time."""
         self._reader.read()
         while self._reader.has_some.is_set() and time.monotonic() < until:
-            self._work_a_slice(SLICE_S)
+            self._compare_slice(SLICE_S)
             self._reader.read()
             await asyncio.sleep(0)
 
@@ -152,7 +151,7 @@ class Comparer:
                 _log.debug(event("log level is set", to=wanted.level))
                 self._pipe.send(control.LogSet(number))
             case control.BeginDrain(grace_s):
-                self._leave(grace_s)
+                self._begin_drain(grace_s)
 
     def _configure(self, message: control.Configure) -> None:
         self._comparer.configure(message.compare)
@@ -167,21 +166,21 @@ class Comparer:
 
     async def _answer(self, message: control.Query) -> None:
         try:
-            answer = await self._writer.query(message.selection)
+            result = await self._writer.query(message.selection)
         except StoreError as error:
             self._pipe.send(control.QueryResult(message.id, (), str(error)))
         else:
-            self._pipe.send(control.QueryResult(message.id, control.pack(pieces(answer))))
+            self._pipe.send(control.QueryResult(message.id, control.pack(pieces(result))))
 
     def _on_written(self, number: int) -> None:
         self._pipe.send(control.CountsStored(number))
 
     def _on_closed(self) -> None:
         self._closed.set()
-        if not self._leaving.done():
+        if not self._drain.done():
             _log.warning(event("supervisor is gone, writing what is left"))
-            self._leave(_ORPHAN_S)
+            self._begin_drain(_ORPHAN_S)
 
-    def _leave(self, grace_s: float) -> None:
-        if not self._leaving.done():
-            self._leaving.set_result(grace_s)
+    def _begin_drain(self, grace_s: float) -> None:
+        if not self._drain.done():
+            self._drain.set_result(grace_s)

@@ -22,11 +22,11 @@ class ExampleSource(Protocol):
     """A database or a memory store."""
 
     def differences(self, search: Search) -> list[Example]:
-        """Return the examples that are searched for."""
+        """Return the examples that match."""
 
 
 def fold(totals: Totals) -> Totals:
-    """Return `totals` with no more than `MAX_KEYS` keys: fields that differed least often become `OTHER`."""
+    """Return `totals` with at most `MAX_KEYS` keys: the fields that differed least often become `OTHER`."""
     excess = len(totals.counts) - MAX_KEYS
     if excess <= 0:
         return totals
@@ -52,7 +52,7 @@ def pieces(result: Totals | tuple[Example, ...] | Example | None) -> Iterator[To
 
 
 def search(source: ExampleSource, wanted: Search) -> tuple[Example, ...]:
-    """Return the examples that are searched for, or the first of them when they are too many or too large."""
+    """Return the examples that match, or the first of them if they are too many or too large."""
     examples: list[Example] = []
     size = 0
     left = min(wanted.limit, MAX_EXAMPLES)

@@ -1,4 +1,4 @@
-"""Fields: every place where a mirror's answers differed, with how often, and whether that is noise."""
+"""Fields: every place where a mirror's responses differed, how often, and whether that is noise."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ORDER = ("reported", "unsure", "noise")
 
 @dataclass(frozen=True, slots=True)
 class JudgedField:
-    """One field of one route's answers, as a mirror gave them.
+    """One field of the responses of one route from one mirror.
 
     It differed in `differed` of `compared` pairs, and in `noisy` of `noise_compared` pairs of one version; `leading`
     of the pairs are counted under no other field. `real` is the part of its differences (0 to 1) that noise does
@@ -35,7 +35,7 @@ class JudgedField:
 
 
 def fields(totals: Totals, thresholds: Thresholds, mirror: str | None = None) -> list[JudgedField]:
-    """Judge every field of a mirror (None: of all); those to be reported first, and the most frequent of them."""
+    """Judge every field of a mirror (None: of all); reported ones come first, and the most frequent of those."""
     compared, baselines = dict(totals.of("compared")), dict(totals.of("noise_compared"))
     leading, noisy = dict(totals.of("leading")), dict(totals.of("noise_field"))
     found = []

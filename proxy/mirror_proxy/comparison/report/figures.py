@@ -1,12 +1,12 @@
-"""Figures: the few numbers that say whether v2 is fit, each with how many samples it is made of.
+"""Figures: the few numbers that show whether v2 is fit, each with its number of samples.
 
-    diff_rate           pairs that differ in a field that is no noise, of those compared
-    mirror_error_rate   copies that failed or were answered 5xx, of those sent
-    primary_error_rate  requests answered 5xx, of those answered
+    diff_rate           pairs that differ in a field that is not noise, of those compared
+    mirror_error_rate   shadows that failed or got a 5xx, of those sent
+    primary_error_rate  requests that got a 5xx, of those with a response
     p50_delta ...       percentiles of the paired difference, mirror's time less the primary's
-    primary_p50 ...     percentiles of the time until clients had their answer
-    mirror_p50 ...      percentiles of the time until a copy was answered
-    loop_lag            how late a worker's loop is; no total tells it, so who knows it adds it
+    primary_p50 ...     percentiles of the time until clients had their response
+    mirror_p50 ...      percentiles of the time until a shadow had its response
+    loop_lag            how late a worker's loop is; it is not in the totals, and added by ramps
 
 Rates are shares from 0 to 1, all else is in seconds.
 """
@@ -37,8 +37,8 @@ NAMES = (*RATES, *TIMES)
 LOOP_LAG = "loop_lag"
 
 _COMPLETED = "completed"
-#: The code of a request whose client left before there was an answer.
-_UNANSWERED = "0"
+#: The code of a request whose client closed before there was a response.
+_NO_RESPONSE = "0"
 #: Names that baselines have behind their route's name; of several, the second is `repeat#2`.
 _BASELINES = ("secondary", "repeat")
 
@@ -80,10 +80,10 @@ def figures(
 
 
 def mirrors(totals: Totals) -> list[str]:
-    """Return the names of all mirrors that anything was counted of; a baseline of noise is none."""
+    """Return the names of all mirrors that were counted, baselines of noise left out."""
     named = {key[1] for key, _ in totals.of("compared")} | {key[0] for key, _ in totals.of("status_pair")}
-    asked = {name for (route, name, _), _ in totals.of("outcome") if not _is_baseline(route, name)}
-    return sorted(named | asked)
+    shadowed = {name for (route, name, _), _ in totals.of("outcome") if not _is_baseline(route, name)}
+    return sorted(named | shadowed)
 
 
 def _is_baseline(route: str, name: str) -> bool:
@@ -105,7 +105,7 @@ def _diff_rate(totals: Totals, thresholds: Thresholds, mirror: str | None) -> Fi
 
 
 def _real_pairs(found: Iterable[JudgedField]) -> float:
-    """Return how many pairs differ in one of these fields at least, without the part that noise explains.
+    """Return how many pairs differ in at least one of these fields, without the part that noise explains.
 
     No pair is counted twice: either each under its leading field, or those of the one field that differs most.
     """
@@ -142,7 +142,7 @@ def _primary_error_rate(totals: Totals, mirror: str | None, destination: tuple[s
     answered = [
         (key[2], count)
         for key, count in _of_primary(totals, "requests", mirror, destination)
-        if key[2] != _UNANSWERED
+        if key[2] != _NO_RESPONSE
     ]
     total = sum(count for _, count in answered)
     bad = sum(count for code, count in answered if _is_server_error(code))

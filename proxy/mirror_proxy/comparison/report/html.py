@@ -1,4 +1,4 @@
-"""The report as one HTML file: pictures and style are in it, no script is, and nothing is fetched.
+"""The report as one HTML file with its pictures and style, without scripts, that fetches nothing.
 
 Its Content-Security-Policy allows this one style and nothing else, should anything foreign ever slip through.
 """
@@ -62,7 +62,7 @@ def render(report: Report) -> str:
             {
                 "outcome": judged.outcome,
                 "sign": _SIGNS[judged.outcome],
-                "said": verdict.WORDS[judged.outcome],
+                "word": verdict.WORDS[judged.outcome],
                 "text": judged.limit.text,
                 "mirror": shorten(mirror),
                 "why": judged.why,
@@ -93,7 +93,7 @@ def _mirror(findings: MirrorReport) -> Values:
                 "fields": [_field(found) for found in some[:_FIELDS]],
                 "is_folded": name == "noise",
                 "is_cut": len(some) > _FIELDS,
-                "said": f"{_FIELDS} of {format_count(len(some))} fields"
+                "count": f"{_FIELDS} of {format_count(len(some))} fields"
                 if len(some) > _FIELDS
                 else plural(len(some), "field"),
             }
@@ -103,7 +103,7 @@ def _mirror(findings: MirrorReport) -> Values:
         "times": [(side, *row) for side, row in zip(_SIDES, tables.times(numbers), strict=True)],
         "errors": [(side, *row) for side, row in zip(_SIDES, tables.errors(numbers), strict=False)],
         "histogram": pictures.histogram(findings.deltas, numbers),
-        "histogram_said": f"{', '.join(marks)} of {samples}; above 0 the mirror was slower",
+        "histogram_label": f"{', '.join(marks)} of {samples}; above 0 the mirror was slower",
         "statuses": _statuses(findings),
         "outcomes": _outcomes(findings),
     }
@@ -162,7 +162,7 @@ def _outcomes(findings: MirrorReport) -> list[Values]:
 def _field(found: FieldWithExamples) -> Values:
     field, judged = found.field, found.field.judgement
     raw, noise = pictures.intervals(judged)
-    said = "no baseline" if judged.noise_rate is None else f"noise {format_share(judged.noise_rate)}"
+    noise_text = "no baseline" if judged.noise_rate is None else f"noise {format_share(judged.noise_rate)}"
     ends = f"{format_share(judged.raw_low)} to {format_share(judged.raw_high)}"
     return {
         "path": shorten(field.path, _MAX_PATH),
@@ -170,8 +170,8 @@ def _field(found: FieldWithExamples) -> Values:
         "route": shorten(field.route, 80),
         "why": judged.why,
         "raw": f"differs {format_share(judged.raw_rate)}",
-        "noise": said,
-        "said": f"It differs in {format_share(judged.raw_rate)} of pairs, surely within {ends}; {said}.",
+        "noise": noise_text,
+        "label": f"It differs in {format_share(judged.raw_rate)} of pairs, surely within {ends}; {noise_text}.",
         "raw_interval": raw,
         "noise_interval": noise,
         "examples": [
@@ -212,7 +212,7 @@ def _side(who: str, side: Side) -> Values:
 
 
 def _body(message: Example | Side) -> tuple[str, str]:
-    """Return the body of a request or an answer, no more of it than is read, and what is to be said of it."""
+    """Return the beginning of the body of a request or response, and notes about it."""
     more = len(message.body) - _MAX_BODY
     notes = [
         *([f"… and {plural(more, 'character')} more"] if more > 0 else []),

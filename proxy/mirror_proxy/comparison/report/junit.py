@@ -1,7 +1,7 @@
 """The report as JUnit's XML, for pipelines: a suite for each mirror, a case for each limit and each reported field.
 
 It fails where the exit code does: a broken limit is a failure, an undecided one is skipped, and the fields that
-differ fail where the limit on their rate is broken. Everywhere else they are told and pass.
+differ fail where the limit on their rate is broken. Everywhere else they are reported and pass.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def _suite(report: Report, findings: MirrorReport) -> ET.Element:
     for name, value in _properties(report, findings):
         ET.SubElement(properties, "property", name=name, value=value)
     suite.extend(cases)
-    said = [verdict.summary(findings), *findings.notes, *report.notes]
-    ET.SubElement(suite, "system-out").text = "\n".join(map(visible, said))
+    lines = [verdict.summary(findings), *findings.notes, *report.notes]
+    ET.SubElement(suite, "system-out").text = "\n".join(map(visible, lines))
     return suite
 
 

@@ -32,7 +32,7 @@ class Limit:
     bound: float
 
     def is_exceeded(self, value: float) -> bool:
-        """Tell whether `value` exceeds the limit."""
+        """Return whether `value` exceeds the limit."""
         return _RELATIONS[self.relation](value, self.bound)
 
 
@@ -77,15 +77,15 @@ def _judge(limit: Limit, figure: Figure, min_samples: int) -> tuple[Outcome, str
     samples = plural(figure.samples, "sample")
     if figure.value is None or figure.samples < min_samples:
         return "undecided", f"{samples}, of at least {format_count(max(1, min_samples))}"
-    said = f"{format_figure(limit.name, figure.value)} of {samples}"
+    value = f"{format_figure(limit.name, figure.value)} of {samples}"
     if limit.is_exceeded(figure.value):
-        return "broken", said
+        return "broken", value
     if figure.at_most is not None and limit.is_exceeded(figure.at_most):
         return (
             "undecided",
-            f"{said}; up to {format_figure(limit.name, figure.at_most)} with fields that are unsure yet",
+            f"{value}; up to {format_figure(limit.name, figure.at_most)} with fields that are unsure yet",
         )
-    return "ok", said
+    return "ok", value
 
 
 def _rate(text: str, number: float, unit: str) -> float:

@@ -1,6 +1,6 @@
 """The report as Markdown, for a comment on a change.
 
-Foreign text stands in code spans: nothing in one is read as Markdown or HTML, and nobody named in one is called.
+Foreign text stands in code spans, in which no Markdown, HTML or mention (`@name`) has an effect.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ def render(report: Report) -> str:
 
 def code(text: str) -> str:
     """Return foreign text as it stands anywhere on one line, a table's cell too."""
-    said = shorten(text, _MAX_CHARACTERS)
-    if not said.strip():
+    shown = shorten(text, _MAX_CHARACTERS)
+    if not shown.strip():
         return "(empty)"
-    if "|" in said:  # which ends a cell even in a code span
-        return f"<code>{''.join(map(_entity, said))}</code>"
-    longest = max(map(len, re.findall("`+", said)), default=0)
-    edge = " " if "`" in {said[0], said[-1]} else ""
+    if "|" in shown:  # which ends a cell even in a code span
+        return f"<code>{''.join(map(_entity, shown))}</code>"
+    longest = max(map(len, re.findall("`+", shown)), default=0)
+    edge = " " if "`" in {shown[0], shown[-1]} else ""
     fence = "`" * (longest + 1)
-    return f"{fence}{edge}{said}{edge}{fence}"
+    return f"{fence}{edge}{shown}{edge}{fence}"
 
 
 def _entity(character: str) -> str:

@@ -1,4 +1,4 @@
-"""Notes: what whoever reads a report's figures must know of how they came about, each a sentence."""
+"""Notes: what readers of a report must know about its figures, each in a sentence."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from mirror_proxy.comparison.diff.totals import OTHER, Totals
 from mirror_proxy.config.model import Thresholds
 from mirror_proxy.text import format_count, plural
 
-#: Why an answer was not compared whole, and why a pair was not compared at all.
+#: Why a response was not compared completely, and why a pair was not compared at all.
 CAPPED = {
     "nesting": "nested deeper than is followed",
     "number": "with a number longer than is read",
@@ -28,27 +28,27 @@ DROPPED = {
 
 
 def of_mirror(totals: Totals, thresholds: Thresholds, mirror: str) -> tuple[str, ...]:
-    """Return what is to be known of one mirror's figures."""
+    """Return the notes on the figures of one mirror."""
     compared = {route: number for (route, name), number in totals.of("compared") if name == mirror}
     if not compared:
         return ("None of its answers was compared: there are latencies, statuses and outcomes only.",)
-    said = [_of_pairs(route, number, thresholds) for route, number in sorted(compared.items())]
-    said += [
+    found = [_of_pairs(route, number, thresholds) for route, number in sorted(compared.items())]
+    found += [
         _of_baseline(route, totals.count("noise_compared", route), thresholds) for route in sorted(compared)
     ]
-    said = [note for note in said if note]
+    found = [note for note in found if note]
     reasons: dict[str, int] = {}
     for (_, name, reason), number in totals.of("capped"):
         if name == mirror:
             reasons[reason] = reasons.get(reason, 0) + number
-    said += [_of_cap(reason, number) for reason, number in sorted(reasons.items())]
+    found += [_of_cap(reason, number) for reason, number in sorted(reasons.items())]
     if any(name == mirror and path == OTHER for (_, name, path, _), _ in totals.of("field")):
-        said.append(f"More fields differ than are counted one by one; the rest is counted as {OTHER}.")
-    return tuple(said)
+        found.append(f"More fields differ than are counted one by one; the rest is counted as {OTHER}.")
+    return tuple(found)
 
 
 def of_all(totals: Totals) -> tuple[str, ...]:
-    """Return what is to be known of all figures."""
+    """Return the notes on all figures."""
     return tuple(
         f"{plural(number, 'pair')} {'was' if number == 1 else 'were'} not compared"
         f" {DROPPED.get(reason, f'({reason})')}."

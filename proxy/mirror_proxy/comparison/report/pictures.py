@@ -1,4 +1,4 @@
-"""Pictures: what is drawn in a report, as places in an SVG's own units; the template draws it."""
+"""Pictures of the HTML report, as coordinates of an SVG that the template draws."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class DeltaHistogram:
 
 @dataclass(frozen=True, slots=True)
 class RateInterval:
-    """A rate and the ends of its confidence interval, from 0 to 100 of what there is to see."""
+    """A rate and the ends of its confidence interval, from 0 to 100 of the width of the picture."""
 
     low: float
     rate: float
@@ -67,7 +67,7 @@ class RateInterval:
 
     @property
     def width(self) -> float:
-        """Return how wide the interval is; what has no width would not be seen."""
+        """Return how wide the interval is; at least 0.5, to be visible."""
         return max(0.5, self.high - self.low)
 
 

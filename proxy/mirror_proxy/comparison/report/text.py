@@ -15,7 +15,7 @@ _WIDTH = 100
 _CELL = 44
 _SAMPLE = 34
 _BAR = 30
-#: So many fields are shown, so many of noise, and so many statuses; that there are more is told.
+#: At most so many fields are shown, so many of noise, and so many statuses, and a line that there are more.
 _FIELDS, _NOISE, _STATUSES = 50, 10, 8
 _NUMBER = re.compile(r"[-.]|(?:[<>] )?[-+]?[0-9][0-9.,]*(?: %| [mµ]?s)?|")
 

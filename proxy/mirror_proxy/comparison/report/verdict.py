@@ -11,7 +11,7 @@ _OUTCOMES: dict[Outcome, str] = {"ok": "PASSED", "broken": "FAILED", "undecided"
 
 
 def word(report: Report) -> str:
-    """Say in a word or two what came of it; without limits nothing is passed or failed."""
+    """Return the verdict in one or two words; without limits nothing passes or fails."""
     if report.options.limits:
         return _OUTCOMES[report.outcome]
     if any(one.judged("reported") for one in report.mirrors):
@@ -22,7 +22,7 @@ def word(report: Report) -> str:
 
 
 def line(report: Report) -> str:
-    """Say the same in one line."""
+    """Return the verdict in one line."""
     if not report.mirrors:
         return "nothing was mirrored"
     if not report.options.limits:
@@ -30,15 +30,15 @@ def line(report: Report) -> str:
     outcomes = [judged.outcome for _, judged in report.limits]
     broken, undecided, total = outcomes.count("broken"), outcomes.count("undecided"), len(outcomes)
     limits = plural(total, "limit")
-    said = [
+    parts = [
         *([f"{broken} of {limits} broken"] if broken else []),
         *([f"{undecided} of {limits} undecided: too few samples"] if undecided else []),
     ]
-    return "; ".join(said) or f"{limits} kept"
+    return "; ".join(parts) or f"{limits} kept"
 
 
 def summary(findings: MirrorReport) -> str:
-    """Say in one line how a mirror's answers differ."""
+    """Return in one line how the responses of a mirror differ."""
     pairs = plural(findings.compared, "pair")
     if not findings.compared:
         return "nothing was compared"
@@ -48,7 +48,7 @@ def summary(findings: MirrorReport) -> str:
         return f"no field differs for sure in {pairs}{may}"
     more = f"; {len(unsure)} more may" if unsure else ""
     share = format_share(findings.figures["diff_rate"].value)
-    is_alone = any(found.field.judgement.noise_rate is None for found in reported)
-    known = "; no baseline tells whether that is noise" if is_alone else ""
+    lacks_baseline = any(found.field.judgement.noise_rate is None for found in reported)
+    known = "; no baseline tells whether that is noise" if lacks_baseline else ""
     fields = f"{plural(len(reported), 'field')} differ{'s' * (len(reported) == 1)}"
     return f"{fields}, in {share} of {pairs}{more}{known}"

@@ -1,4 +1,4 @@
-"""Store: what was compared, kept in a database beyond the life of the proxy. The only user of SQLAlchemy."""
+"""Store: counts and examples in a database, across restarts of the proxy. The only user of SQLAlchemy."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from mirror_proxy.comparison.diff.example import Example, from_document
 from mirror_proxy.comparison.diff.totals import Key
 
 _BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-#: An index of PostgreSQL takes rows of up to 2.7 kB: a label that is longer is cut, and told apart by its digest.
+#: An index of PostgreSQL takes rows of up to 2.7 kB: a longer label is cut, and made unique by its digest.
 _MAX_LABEL_BYTES = 400
 _KEPT_CHARACTERS = 48
 
@@ -67,7 +67,7 @@ def label(text: str) -> str:
 
 
 def rows_of_counts(minute: int, counted: Mapping[Key, int]) -> list[dict[str, Any]]:
-    """Return rows for `counts`, sorted: two writers that lock them in one order never wait for each other."""
+    """Return rows for `counts`, sorted: two writers that lock rows in the same order never block each other."""
     values: dict[tuple[str, str], int] = {}
     for (family, *labels), value in counted.items():
         place = family, json.dumps([label(text) for text in labels], ensure_ascii=False)

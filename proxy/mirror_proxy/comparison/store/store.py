@@ -37,13 +37,13 @@ _DRIVERS = {
 _BUSY_S = 5
 _PAUSE_S = 0.01
 _CONNECT_S = 5
-#: A server that is gone without a word is given up after so long; libpq would wait for as long as TCP does.
+#: Time out a server that vanished without closing; libpq would wait as long as TCP does.
 _GONE = {"keepalives_idle": 10, "keepalives_interval": 5, "tcp_user_timeout": 15_000}
-#: PostgreSQL's advisory lock of those who make or prune the tables; any number that is always the same.
+#: PostgreSQL's advisory lock for making and pruning the tables; any constant number.
 _LOCK = 0x6D697272
 _MINUTE_S = 60
 _HOUR_S = 3_600
-#: What is older than this is known by the hour only.
+#: Older counts are stored by the hour.
 _BY_MINUTE_S = 2 * _HOUR_S
 
 _making = threading.Lock()
@@ -66,10 +66,10 @@ def default_url(name: str, environ: Mapping[str, str]) -> str:
 
 
 class Store:
-    """One database, which several stores, of several processes or machines, may use at once."""
+    """One database, which stores of several processes or machines may use at once."""
 
     def __init__(self, url: str, limits: StoreLimits) -> None:
-        """Open it, and make what is not there. Raises `StoreError`."""
+        """Open the database, and make missing tables. Raises `StoreError`."""
         parsed = _parse(url)
         self._limits = limits
         backend = parsed.get_backend_name()
@@ -89,7 +89,7 @@ class Store:
         self._engine.dispose()
 
     def add(self, counted: Mapping[Key, int], examples: Sequence[Example], now: float) -> None:
-        """Add to the counts of the minute of `now`, and keep the examples: all of it, or on an error nothing."""
+        """Add to the counts of the minute of `now`, and store the examples, in one transaction."""
         rows = schema.rows_of_counts(int(now // _MINUTE_S), counted)
         with self._failing("cannot be written"), self._writing.begin() as connection:
             if rows:
@@ -109,7 +109,7 @@ class Store:
             return Totals({schema.key_of(family, labels): int(value) for family, labels, value in found})
 
     def differences(self, search: Search) -> list[Example]:
-        """Return the examples that are searched for."""
+        """Return the examples that match."""
         place = [places.c.number == differences.c.number]
         place += [places.c.path == schema.label(search.path)] if search.path is not None else []
         place += [places.c.kind == search.kind] if search.kind is not None else []
@@ -121,11 +121,11 @@ class Store:
         return self._examples(wanted, search.limit)
 
     def difference(self, number: int) -> Example | None:
-        """Return the example with this number; None: there is none, or no longer."""
+        """Return the example with this number, or None."""
         return next(iter(self._examples([differences.c.number == number], 1)), None)
 
     def prune(self, now: float) -> None:
-        """Drop what is too old, and of the examples those that are too many; counts of old minutes become an hour's."""
+        """Delete what is too old, and examples beyond the limit; add up the counts of old minutes by the hour."""
         oldest = now - self._limits.max_age_s
         ranked = sa.select(differences.c.number).order_by(differences.c.number.desc())
         last_dropped = ranked.offset(self._limits.max_differences).limit(1).scalar_subquery()
@@ -137,7 +137,7 @@ class Store:
             connection.execute(sa.delete(differences).where(differences.c.number <= last_dropped))
 
     def _add_up_hours(self, connection: sa.Connection, now: float) -> None:
-        """Have fewer rows: one for each hour, at its first minute. Whoever adds to a minute meanwhile is not lost."""
+        """Keep one row for each hour, at its first minute. What another store adds meanwhile is not lost."""
         last = int((now - _BY_MINUTE_S) // _HOUR_S) * 60
         old = sa.select(counts.c.minute).distinct().where(counts.c.minute < last, counts.c.minute % 60 != 0)
         for minute in connection.execute(old).scalars().all():
@@ -173,7 +173,7 @@ class Store:
 
     @contextmanager
     def _failing(self, what: str) -> Iterator[None]:
-        """Tell of any failure as a `StoreError`."""
+        """Raise any failure as a `StoreError`."""
         try:
             yield
         except ModuleNotFoundError as error:
@@ -214,7 +214,7 @@ def _sqlite(url: sa.URL) -> sa.Engine:
 
 
 def _make_private_file(file: Path) -> None:
-    """Make the file, and the folder it is in, for nobody else's eyes: bodies of requests will be in it.
+    """Make the file and its folder readable by this user only, as bodies of requests will be in it.
 
     A file that is there is not opened: to close it would end every lock that this process has on it (POSIX).
     """
@@ -232,13 +232,13 @@ def _make_private_file(file: Path) -> None:
 def _set_up_sqlite(connection: Any, _record: object) -> None:
     """Let readers not wait for a writer, and a writer for another; `_begin_sqlite` begins transactions, not Python."""
     connection.isolation_level = None
-    _keep_a_log(connection, monotonic() + _BUSY_S)
+    _use_wal(connection, monotonic() + _BUSY_S)
     for pragma in ("synchronous = NORMAL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}").close()
 
 
-def _keep_a_log(connection: Any, until: float) -> None:
-    """Switch to a write-ahead log. Of two who do that at once SQLite refuses one, without waiting."""
+def _use_wal(connection: Any, until: float) -> None:
+    """Switch to a write-ahead log. Of two processes that do so at once SQLite refuses one, without waiting."""
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL").close()
@@ -256,8 +256,8 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 
 def _postgresql(url: sa.URL) -> sa.Engine:
     limits = {"connect_timeout": _CONNECT_S, **_GONE}
-    unsaid = {name: value for name, value in limits.items() if name not in url.query}
-    return sa.create_engine(url, connect_args=unsaid, pool_pre_ping=True)
+    unset = {name: value for name, value in limits.items() if name not in url.query}
+    return sa.create_engine(url, connect_args=unset, pool_pre_ping=True)
 
 
 def _insert_example(connection: sa.Connection, example: Example) -> None:
