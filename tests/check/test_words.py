@@ -27,12 +27,13 @@ def test_a_block_is_said_in_the_order_in_which_its_conditions_are_asked() -> Non
         headers=(FieldMatch("x-canary", StringMatch("present")),),
     )
     assert (
-        words.block(match) == 'path begins with "/cart" and method is "POST" and header x-canary is present'
+        words.match_text(match)
+        == 'path begins with "/cart" and method is "POST" and header x-canary is present'
     )
 
 
 def test_a_block_without_conditions_and_a_route_without_blocks_take_everything() -> None:
-    assert words.block(Match()) == words.block(None) == "everything"
+    assert words.match_text(Match()) == words.match_text(None) == "everything"
     assert words.takes(Route("r")) == ["everything"]
     assert words.takes(Route("r", matches=(Match(), Match(port=80)))) == ["everything", "port is 80"]
 

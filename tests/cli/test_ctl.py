@@ -179,3 +179,30 @@ def test_a_proxy_that_is_bound_to_every_address_is_asked_on_loopback(capsys: Cap
     with somebody_else() as port:
         assert cli.main(["ctl", "--admin", f"0.0.0.0:{port}", "status"], {}) == 1
     assert "is no mirror-proxy" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_level_is_shown_changed_and_part_of_the_status(tmp_path: Path, capsys: Capture) -> None:
+    with shop(tmp_path) as proxy:
+        said = []
+        for words in (("log-level",), ("log-level", "debug"), ("status",), ("log-level", "info")):
+            assert ctl(proxy, *words) == 0
+            said.append(capsys.readouterr().out.splitlines())
+        live = "log level debug in place of the files' info"
+        assert (said[0], said[1], said[2][-1], said[3]) == (
+            ["log level info"],
+            [live],
+            f"{live}; see log-level",
+            ["log level info"],
+        )
+
+
+@pytest.mark.slow
+def test_a_level_that_does_not_exist_is_a_usage_error(tmp_path: Path, capsys: Capture) -> None:
+    with shop(tmp_path) as proxy:
+        for words, reason in (
+            (("loud",), 'log-level: "loud" is not a level; use debug, info, warning, error'),
+            (("info", "now"), "this takes nothing more, not now"),
+        ):
+            assert ctl(proxy, "log-level", *words) == 2
+            assert capsys.readouterr().err == f"mirror-proxy ctl: {reason}\n"

@@ -15,23 +15,23 @@ Row = tuple[str, ...]
 
 
 def outline(config: Config) -> str:
-    """Tell what `config` does: where it listens, and each virtual host with its routes in order."""
+    """Render `config`: its listeners, and each virtual host with its routes in order."""
     clusters = {cluster.name: cluster for cluster in config.clusters}
     parts = [_settings(config.settings), *(_virtual_host(host, clusters) for host in config.virtual_hosts)]
     return "\n\n".join("\n".join(map(as_line, part)) for part in parts) + "\n"
 
 
 def addresses(cluster: Cluster) -> str:
-    """Say where a cluster is served."""
+    """Render the endpoints of a cluster."""
     if not cluster.endpoints:
         return "nowhere"
-    said = [
+    shown = [
         str(endpoint.address) if endpoint.weight == 1 else f"{endpoint.address} (weight {endpoint.weight})"
         for endpoint in cluster.endpoints[:MAX_ADDRESSES]
     ]
     more = len(cluster.endpoints) - MAX_ADDRESSES
     over = [f"and {more} more"] if more > 0 else []
-    return ", ".join([*said, *over]) + (" over TLS" if cluster.tls else "")
+    return ", ".join([*shown, *over]) + (" over TLS" if cluster.tls else "")
 
 
 def aligned(rows: Sequence[Row]) -> Iterator[str]:
@@ -117,7 +117,7 @@ def _destinations(route: Route, clusters: Mapping[str, Cluster]) -> Iterator[Row
 
 
 def safety(mirror: MirrorPolicy) -> str:
-    """Say what holds a mirror in bounds."""
+    """Render the limits of a mirror."""
     settings = mirror.mirroring
     methods = "every method" if settings.methods is None else " ".join(sorted(settings.methods)) + " only"
     parts = [

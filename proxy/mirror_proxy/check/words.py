@@ -1,4 +1,4 @@
-"""Words: the parts of the model as an operator would say them, in Istio's terms."""
+"""Words: render the parts of the model as text, in Istio's terms."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from mirror_proxy.routing.match import CompiledMatch
 from mirror_proxy.text import format_duration, format_percent
 
 
-def block(match: Match | None) -> str:
-    """Say a block of conditions; None and one without any take everything."""
+def match_text(match: Match | None) -> str:
+    """Render a match; None, and one without conditions, match everything."""
     return " and ".join(CompiledMatch(match).texts if match else ()) or "everything"
 
 
 def takes(route: Route) -> list[str]:
-    """Say what a route takes, one text for each of its blocks."""
-    return [block(match) for match in route.matches] or ["everything"]
+    """Render the matches of a route, one text for each."""
+    return [match_text(match) for match in route.matches] or ["everything"]
 
 
 def shares(destinations: tuple[Destination, ...]) -> list[int]:
-    """Return each destination's weight as it takes effect: one alone gets everything, whatever is written."""
+    """Return each destination's weight as it takes effect: a single one gets everything, whatever its weight."""
     return [1] if len(destinations) == 1 else [one.weight for one in destinations]
 
 
@@ -41,14 +41,14 @@ def key(by: HashKey) -> str:
 
 
 def header_changes(ops: HeaderOps) -> str:
-    """Say header changes in the order in which they are made."""
+    """Render header changes in the order in which they are made."""
     parts = [f"-{name}" for name in ops.remove]
     parts += [f"{name}: {value}" for name, value in ops.set]
     return ", ".join([*parts, *(f"+{name}: {value}" for name, value in ops.add)])
 
 
 def rewrite(change: Rewrite) -> str:
-    """Say what becomes of path and authority."""
+    """Render changes of path and authority."""
     parts = []
     if change.path is not None:
         parts.append(f"{'whole path' if change.whole else 'path'} becomes {change.path}")
@@ -59,19 +59,19 @@ def rewrite(change: Rewrite) -> str:
     return ", ".join(parts)
 
 
-def redirect(answer: Redirect) -> str:
-    """Say where a client is sent."""
-    parts = [f"scheme {answer.scheme}"] if answer.scheme else []
-    parts += [f"host {answer.authority}"] if answer.authority else []
-    if answer.port is not None:
-        parts.append("the protocol's port" if answer.port == "from_protocol" else f"port {answer.port}")
-    parts += [f"path {answer.path}"] if answer.path is not None else []
-    parts += [f"prefix {answer.prefix}"] if answer.prefix is not None else []
-    return f"redirect {answer.status}: {', '.join(parts)}"
+def redirect(change: Redirect) -> str:
+    """Render a redirect."""
+    parts = [f"scheme {change.scheme}"] if change.scheme else []
+    parts += [f"host {change.authority}"] if change.authority else []
+    if change.port is not None:
+        parts.append("the protocol's port" if change.port == "from_protocol" else f"port {change.port}")
+    parts += [f"path {change.path}"] if change.path is not None else []
+    parts += [f"prefix {change.prefix}"] if change.prefix is not None else []
+    return f"redirect {change.status}: {', '.join(parts)}"
 
 
 def retries(policy: RetryPolicy) -> str:
-    """Say when and how often a request is tried again."""
+    """Render when and how often a request is retried."""
     if not policy.attempts:
         return "no retries"
     each = f", {format_duration(policy.per_try_timeout_s)} each" if policy.per_try_timeout_s else ""
@@ -80,7 +80,7 @@ def retries(policy: RetryPolicy) -> str:
 
 
 def fault(made: Fault) -> str:
-    """Say which trouble is made on purpose."""
+    """Render injected faults."""
     parts = []
     if made.delay is not None and made.delay.numerator:
         share = format_percent(100 * made.delay.numerator / made.delay.denominator)
@@ -92,13 +92,13 @@ def fault(made: Fault) -> str:
 
 
 def cors(policy: CorsPolicy) -> str:
-    """Say which origins a browser may call from."""
+    """Render the origins that a browser may call from."""
     origins = [f"{one.kind} {one.value}" for one in policy.allow_origins]
     return f"CORS for origins: {' or '.join(origins) or 'none'}"
 
 
 def extras(route: Route) -> Iterator[str]:
-    """Say what else a route does to a request and its response; defaults of the retries are left out."""
+    """Render the other changes of a route to a request and its response; default retries are left out."""
     if route.timeout_s is not None:
         yield f"timeout {format_duration(route.timeout_s)}"
     if route.retries != RetryPolicy():

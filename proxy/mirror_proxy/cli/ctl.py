@@ -161,7 +161,7 @@ def _log_level(admin: AdminClient, words: Sequence[str], ttl: str | None) -> lis
 
 
 def _log_level_override(admin: AdminClient) -> Iterator[str]:
-    """Say of `status` that the level was changed live."""
+    """Yield the line of `status` on an overridden level."""
     row = admin.get(_LOGGING)
     if row["level"] != row["file_level"]:
         yield f"{_log_level_line(row)}; see log-level"

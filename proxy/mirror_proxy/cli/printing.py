@@ -42,7 +42,7 @@ def _written(lines: Iterable[str]) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]], indent: str = "") -> list[str]:
-    """Return `head` and `rows` as lines, each column as wide as its widest cell; numbers stand to the right."""
+    """Return `head` and `rows` as lines, each column as wide as its widest cell; numbers are right-aligned."""
     cells = [list(map(str, row)) for row in rows]
     columns = list(zip(head, *cells, strict=True))
     widths = [max(map(len, column)) for column in columns]

@@ -70,7 +70,7 @@ def refuse_options(arguments: argparse.Namespace) -> None:
 def ramp(
     admin: AdminClient, arguments: argparse.Namespace, sleep: Callable[[float], None] = time.sleep
 ) -> Iterator[str]:
-    """Yield the lines to print, each when there is something to say; raises `AdminError` when a ramp fails."""
+    """Yield the lines to print, as events happen; raises `AdminError` when a ramp fails."""
     if arguments.ttl:
         raise UsageError("a ramp has no --ttl: it ends by itself")
     match arguments.words:
@@ -97,11 +97,11 @@ def ramp(
             steps = [_step(word) for word in words[len(target) - 1 :]]
             given = {key: getattr(arguments, option) for option, key in _PLAN.items()}
             body = {**target, "steps": steps or None, **given}
-            answer = admin.change(
+            response = admin.change(
                 "POST", "/ramp", {key: value for key, value in body.items() if value is not None}
             )
             named = {key: value for key, value in target.items() if key != "destination"}
-            yield from _output(admin, named, answer, arguments, sleep)
+            yield from _output(admin, named, response, arguments, sleep)
 
 
 def under_way(admin: AdminClient) -> Iterator[str]:
@@ -148,8 +148,8 @@ def _named(admin: AdminClient, name: str) -> dict[str, str]:
     return {next(iter(kinds), "mirror"): name}
 
 
-def _of(named: Mapping[str, str], answer: Any) -> list[dict[str, Any]]:
-    return [row for row in answer["ramps"] if named.items() <= row.items()]
+def _of(named: Mapping[str, str], response: Any) -> list[dict[str, Any]]:
+    return [row for row in response["ramps"] if named.items() <= row.items()]
 
 
 # --- output ---
@@ -158,11 +158,11 @@ def _of(named: Mapping[str, str], answer: Any) -> list[dict[str, Any]]:
 def _output(
     admin: AdminClient,
     named: Mapping[str, str],
-    answer: Any,
+    response: Any,
     arguments: argparse.Namespace,
     sleep: Callable[[float], None],
 ) -> Iterator[str]:
-    return _followed_events(admin, named, sleep) if arguments.follow else _ramp_lines(_of(named, answer))
+    return _followed_events(admin, named, sleep) if arguments.follow else _ramp_lines(_of(named, response))
 
 
 def _followed_events(

@@ -78,7 +78,7 @@ def _report(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _reader(read: Callable[[str], Any]) -> Callable[[str], Any]:
-    """Have argparse tell what is wrong with an argument."""
+    """Make argparse report the message of a ValueError."""
 
     def checked(text: str) -> Any:
         try:

@@ -131,7 +131,7 @@ def _lenient(source: ReportSource) -> Callable[[Search], Sequence[Example]]:
 
 
 def _write(report: Report, arguments: argparse.Namespace) -> None:
-    """Write the report; when it goes into a file, the verdict still stands on the terminal."""
+    """Write the report; when it goes into a file, print the verdict."""
     said = _render(report, arguments.format)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")

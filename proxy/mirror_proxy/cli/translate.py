@@ -91,7 +91,7 @@ def _header(arguments: argparse.Namespace, notes: Sequence[str]) -> str:
 
 
 def _given(arguments: argparse.Namespace) -> list[str]:
-    """Return the arguments that say what is written, as they were given."""
+    """Return the arguments that affect the translation, as given."""
     words = [*arguments.files, "--to", arguments.to]
     for flag in flags.READING:
         value: Any = getattr(arguments, flag.key)

@@ -36,21 +36,21 @@ def add_parser(
 
 
 def add_files(parser: argparse.ArgumentParser) -> None:
-    """Let the verb take files."""
+    """Add the argument for files."""
     parser.add_argument(
         "files", nargs="*", metavar="FILE|DIR", help="YAML or JSON documents, or folders of them"
     )
 
 
 def load_and_warn(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Loaded:
-    """Load as `load` does, and tell every warning."""
+    """Load as `load` does, and print every warning."""
     loaded = load(arguments, environ)
     warn(loaded)
     return loaded
 
 
 def warn(loaded: Loaded) -> None:
-    """Tell every warning."""
+    """Print every warning."""
     for warning in loaded.config.warnings:
         complain(f"WARNING {warning}")
 
@@ -66,6 +66,6 @@ def load(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Loaded:
 
 
 def refuse(error: ConfigError) -> int:
-    """Tell every problem; return the exit code."""
+    """Print every problem; return the exit code."""
     complain(*map(str, error.problems))
     return USAGE if error.is_usage else FAILED

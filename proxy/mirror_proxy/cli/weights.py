@@ -28,9 +28,9 @@ def weights(admin: AdminClient, words: Sequence[str], ttl: str | None) -> list[s
         if row["name"] == route
         for one in row["destinations"]
     }
-    answer = admin.change("PATCH", "/routes", {**body, "ttl": ttl} if ttl else body)
+    response = admin.change("PATCH", "/routes", {**body, "ttl": ttl} if ttl else body)
     said: list[str] = []
-    for row in answer["routes"]:
+    for row in response["routes"]:
         rows = [
             (one["name"], one["file_weight"], before.get(one["name"], "-"), one["weight"])
             for one in row["destinations"]

@@ -296,7 +296,7 @@ class _Dumper(yaml.SafeDumper):
         return True
 
     def represent_str(self, data: str) -> yaml.ScalarNode:
-        """Put texts in double quotes that a CI may take for commands, once they are folded: there it can be escaped."""
+        """Double-quote texts that a CI may take for commands once they are folded, so that they can be escaped."""
         style = '"' if _LIKE_A_COMMAND.search(data) else None
         return self.represent_scalar("tag:yaml.org,2002:str", data, style)
 

@@ -1,4 +1,4 @@
-"""Flags: the command line of `run` and the environment variables that stand for it.
+"""Flags: the command line of `run`, and its environment variables.
 
 One table makes the parser, its help and the variables' names. Values stay text, with a mark that names their
 flag or variable; `overlay` turns them into documents, whose checks then report under that name.
@@ -46,12 +46,12 @@ class Flag:
 
     @property
     def variable(self) -> str:
-        """The environment variable that stands for the flag, or nothing."""
+        """The environment variable of the flag, or an empty string."""
         return PREFIX + self.key.upper() if self.has_variable else ""
 
     @property
     def help(self) -> str:
-        """What the flag does, with its default."""
+        """The help text, with the default."""
         if not self.path:
             return self.text
         field = settings.SPEC.field(*self.path)
@@ -263,7 +263,7 @@ def _mark(name: str) -> Mark:
 
 
 def _number(text: str) -> int | float | str:
-    """Return the number a text stands for, or the text for the document's own check to refuse."""
+    """Return the number that a text is, or else the text, which the document's own check refuses."""
     for kind in (int, float):
         try:
             return kind(text)

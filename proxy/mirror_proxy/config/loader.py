@@ -49,7 +49,7 @@ DIALECTS: Mapping[str, Iterable[str]] = {
     http_route.KIND: names.VERSIONS,
     **kubernetes.VERSIONS,
 }
-ROUTING = frozenset((VIRTUAL_SERVICE, http_route.KIND))  # those that say where requests go
+ROUTING = frozenset((VIRTUAL_SERVICE, http_route.KIND))  # the kinds that route requests
 ISTIO = """
     AuthorizationPolicy EnvoyFilter Gateway PeerAuthentication ProxyConfig RequestAuthentication Sidecar Telemetry
     WasmPlugin WorkloadEntry WorkloadGroup
@@ -68,7 +68,7 @@ Rule = TypeVar("Rule")
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A configuration and the documents it was made of (those that say something here)."""
+    """A configuration and the documents it was made of, without ignored ones."""
 
     config: Config
     documents: tuple[Document, ...]
@@ -104,7 +104,7 @@ def load_documents(
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Keep the garbage collector from walking, again and again, what is being built.
+    """Turn the garbage collector off, which would walk the growing configuration again and again.
 
     A quarter of a large load: `python -m benchmarks --scenario load_1000`.
     """
@@ -169,7 +169,7 @@ def _group(api_version: str) -> str:
 def _settings_document(
     found: Iterable[Document], laid: Iterable[Document], environ: Mapping[str, str], problems: Problems
 ) -> Document | None:
-    """Return the one MirrorProxy document: the overlay's laid over the file's, the environment's under it."""
+    """Return the one MirrorProxy document: the overlay's merged over the file's, and that over the environment's."""
     written = [document for document in found if document.kind == mirror_proxy.KIND]
     for extra in written[1:]:
         extra.place(problems).refuse(
@@ -195,7 +195,7 @@ def _settings_document(
 def _routing_documents(
     found: Sequence[Document], laid: Sequence[Document], paths: Sequence[str], problems: Problems
 ) -> list[Document]:
-    """Return what says where requests go; report when nothing does, or when files and flags both do."""
+    """Return the routing documents; report when there are none, or when files and flags both have some."""
     from_files = [document for document in found if document.kind != mirror_proxy.KIND]
     from_flags = [document for document in laid if document.kind != mirror_proxy.KIND]
     in_file = next((document for document in from_files if document.kind in ROUTING), None)

@@ -50,7 +50,7 @@ class Upstream:
 
 
 def documents(given: Given, paths: Sequence[str]) -> list[Node]:
-    """Return the documents that the given flags make; `paths` are the files they are laid over."""
+    """Return the documents that the given flags make; `paths` are the files they are merged over."""
     return [*_settings(given, paths), *_routing(given)]
 
 
@@ -78,7 +78,7 @@ def _settings(given: Given, paths: Sequence[str]) -> Iterator[Node]:
 
 
 def _secondary(given: Given) -> Upstream | None:
-    """Return the second v1; it speaks as the primary does. Whether there is a primary is checked with the routes."""
+    """Return the second v1, with the TLS of the primary; that there is a primary is checked with the routes."""
     url = given.one("secondary")
     return _upstream(given, PRIMARY, url) if url is not None and given.one(PRIMARY) is not None else None
 
@@ -206,7 +206,7 @@ def _is_number(given: Given, percent: Node) -> bool:
 
 
 def _destination_rules(given: Given, upstreams: Sequence[Upstream]) -> Iterator[Node]:
-    """Yield one DestinationRule per host that speaks TLS on at least one port."""
+    """Yield one DestinationRule for each host with TLS on at least one port."""
     by_host: dict[str, dict[int, Upstream]] = {}
     for upstream in upstreams:
         ports = by_host.setdefault(upstream.address.host, {})

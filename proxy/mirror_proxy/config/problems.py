@@ -1,4 +1,4 @@
-"""Problems: what is wrong with the configuration, where, and what to do about it.
+"""Problems: errors and warnings of the configuration, each with its place and a hint.
 
 Every reader of documents and flags adds to one `Problems`; nothing stops at the first. The loader turns a
 collection that holds errors into a `ConfigError`, and the warnings into `Config.warnings`.
@@ -35,7 +35,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One problem; as text it is one line, whatever stands in it.
+    """One problem; as text it is always one line.
 
     `subject` is the object (`VirtualService default/app`), `path` the field inside it.
     """
@@ -81,7 +81,7 @@ class Problems:
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used; `problems` says why, all of it."""
+    """The configuration cannot be used; `problems` has every error."""
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
@@ -111,7 +111,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def _distance(name: str, word: str) -> tuple[bool, int, int]:
-    """Return how unlike two words are at first sight: in their lengths, and at their beginnings."""
+    """Return a rough distance of two words: by length, and by common beginning."""
     apart = abs(len(name) - len(word))
     pairs = zip(name, word, strict=False)
     alike = next((at for at, (one, other) in enumerate(pairs) if one != other), min(len(name), len(word)))

@@ -49,7 +49,7 @@ def size(value: str | int) -> int:
 
 
 def address(text: str) -> Address:
-    """Read `HOST:PORT` of a listener; an IPv6 literal stands in brackets, port 0 is any free port."""
+    """Read `HOST:PORT` of a listener; an IPv6 literal is in brackets, port 0 is any free port."""
     parts = _split(f"//{text}")
     if parts is None or parts.netloc != text or parts.port is None or not parts.hostname or "@" in text:
         raise ValueError(

@@ -59,7 +59,7 @@ class Registry:
         if "_" in target.host:
             target.place.warn(f"a mesh would refuse the host {target.host} for its underscore")
         host = fqdn(target.host, target.namespace)
-        is_url = target.place.node.mark.is_flag  # and so says itself where it is
+        is_url = target.place.node.mark.is_flag  # so the host is its own address
         service = None if is_url else self._services.find(host)
         rule = self._destination_rules.find(
             host, target.namespace, service.namespace if service else _namespace(host)
@@ -93,7 +93,7 @@ class Registry:
         return {} if not name or self._endpoint_options.has(host, name) else None
 
     def _hint(self, target: Target) -> str:
-        """Say what may help with a host that nothing defines."""
+        """Return a hint for a host that nothing defines."""
         full = fqdn(target.host, target.namespace)
         if full != target.host and self._services.find(target.host):
             return f"a ServiceEntry's hosts are full names: {full}"
@@ -135,7 +135,7 @@ def _namespace(host: str) -> str:
 
 
 def _warn_of_protocol(service: Service, port: int, cluster: Cluster) -> None:
-    """Warn where a port is said to speak other than what is spoken to it."""
+    """Warn of a port whose declared protocol is not the one used."""
     known = service.port(port)
     if known is None or not known.protocol or (known.protocol in ENCRYPTED and cluster.tls):
         return
@@ -340,7 +340,7 @@ class _HostMap(Generic[Value]):
         self._wildcards = dict(sorted(self._wildcards.items(), key=lambda pair: -len(pair[0])))
 
     def find(self, host: str) -> Value | None:
-        """Return the value of the most specific host that stands for `host`; its `*` takes at least one character."""
+        """Return the value of the most specific host that matches `host`; `*` matches at least one character."""
         if (found := self._exact.get(host)) is not None:
             return found
         return next(

@@ -194,7 +194,7 @@ def _destination(one: DestinationRef, cluster: Cluster) -> Destination:
 
 
 def _retries(retries: RetryPolicy, clusters: Sequence[Cluster]) -> RetryPolicy:
-    """Return retries that may go to the host tried before, where a hash says that no other will do."""
+    """Return retries that may use the same host again, where a hash allows no other."""
     if len(clusters) == 1 and clusters[0].balancer.policy == "hash":
         return replace(retries, ignore_previous_hosts=False)
     return retries
@@ -234,7 +234,7 @@ def _by_owners(
 def _domains(rule: HostRule, namespace: str) -> dict[str, bool]:
     """Return the domains of a rule's hosts, and of each whether it is only to spare for it.
 
-    A service answers to its short forms too, but to its bare name only within its own namespace.
+    A service has its short forms too, but to its bare name only within its own namespace.
     """
     domains: dict[str, bool] = {}
     for host in (host.lower() for host in rule.hosts):
@@ -297,6 +297,6 @@ def _refuse_conflict(rules: Sequence[HostRule], domains: Sequence[str]) -> None:
 
 
 def _place_of_hosts(rule: HostRule) -> Place:
-    """Return where a rule's document says its hosts: a VirtualService in `hosts`, an HTTPRoute in `hostnames`."""
+    """Return the place of a rule's hosts: `hosts` of a VirtualService, `hostnames` of an HTTPRoute."""
     spec = rule.place.get("spec") or rule.place
     return spec.get("hosts") or spec.get("hostnames") or spec

@@ -1,4 +1,4 @@
-"""Rules: what the routing dialects are read into, before hosts and subsets become clusters.
+"""Rules: the common form of all routing dialects, before hosts and subsets become clusters.
 
 A rule is valid by itself; what it refers to is looked up by `routes`, which reports at the rule's places.
 Every dialect (VirtualService, HTTPRoute) makes the same rules.
@@ -36,7 +36,7 @@ class Target:
 
     @property
     def label(self) -> str:
-        """How metrics, logs and `ctl` call it."""
+        """Its name in metrics, logs and `ctl`."""
         return f"{self.host}/{self.subset}" if self.subset else self.host
 
 
@@ -62,7 +62,7 @@ class MirrorRef:
 
 @dataclass(frozen=True, slots=True)
 class RouteRule:
-    """One route: what it takes (`matches`, none: everything) and what becomes of that.
+    """One route: its matches (none: it takes everything) and its actions.
 
     `name` is empty when it has none.
     """

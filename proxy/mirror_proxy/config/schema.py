@@ -19,7 +19,7 @@ INVALID: Final = object()  # what `read` returns after it has reported a problem
 
 
 class Type(Protocol):
-    """What a field may hold."""
+    """The type of a field."""
 
     def read(self, place: Place) -> Any:
         """Return the model's value of the node at `place`, or report and return INVALID."""
@@ -77,7 +77,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Either:
-    """One type or another, told apart by the JSON type of the node."""
+    """One of several types, by the JSON type of the node."""
 
     by_type: Mapping[str, Type]
 
@@ -100,7 +100,7 @@ class Refused:
     hint: str = ""
 
     def read(self, place: Place) -> Any:
-        """Refuse, whatever it holds."""
+        """Refuse any value."""
         place.refuse(self.message, self.hint)
         return INVALID
 
@@ -126,7 +126,7 @@ class Ignored:
 class ListOf:
     """An array, read as a tuple, or as whatever `build` makes of it; INVALID when an item is.
 
-    `null` is what to say of a null item. `is_partial` leaves INVALID items out, so that the others can be checked
+    `null` is the message for a null item. `is_partial` leaves INVALID items out, so that the others can be checked
     further.
     """
 
@@ -193,7 +193,7 @@ class Field:
     """One key of a Record.
 
     `attribute` is the argument of the record's `build` (empty: read and checked, then dropped); `default` is
-    shown in help and JSON Schema, in the words one would write. `missing` is said where a required key is not there.
+    shown in help and JSON Schema, as one would write it. `missing` is the message for a missing required key.
     """
 
     key: str

@@ -1,4 +1,4 @@
-"""Service: a host that the files define, and where it runs; what ServiceEntry and Kubernetes' Service are read into.
+"""Service: a host that the files define, and its workloads: the common form of ServiceEntry and Kubernetes' Service.
 
 `registry` looks targets up among these, whichever dialect they came from.
 """
@@ -23,7 +23,7 @@ def other_protocol(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ServicePort:
-    """A port that a service is reached at; `protocol` is empty unless the files say other than HTTP/1.1."""
+    """A port of a service; `protocol` is empty unless the files declare another than HTTP/1.1."""
 
     place: Place
     number: int

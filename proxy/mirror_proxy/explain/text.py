@@ -48,7 +48,7 @@ def _tried(explanation: Explanation) -> Iterator[str]:
     width = max(len(_name(candidate)) for candidate, _ in rows)
     for candidate, reason in rows:
         word = "no   " if reason else "takes"
-        condition = reason or words.block(candidate.match)
+        condition = reason or words.match_text(candidate.match)
         yield f"  {_name(candidate):{width}}  {word}  {condition}"
     if explanation.taken is None:
         yield "no route takes it: 404 (NR)"

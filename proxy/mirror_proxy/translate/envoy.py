@@ -123,7 +123,7 @@ def _manager(config: Config, port: int) -> Message:
 
 
 def _client_cert(policy: str) -> Message:
-    """Say what becomes of x-forwarded-client-cert, with the details that Istio has Envoy write."""
+    """Return the policy for x-forwarded-client-cert, with the details that Istio configures."""
     return {
         "forward_client_cert_details": re.sub("(?=[A-Z])", "_", policy).upper(),
         "set_current_client_cert_details": {"subject": True, "uri": True, "dns": True},
@@ -163,7 +163,7 @@ def _access_log(settings: Settings) -> list[Message]:
 
 
 def _gaps(config: Config) -> list[str]:
-    """Name everything that Envoy cannot say, in the order of the configuration: nothing is dropped in silence."""
+    """Name everything that Envoy cannot express, in the order of the configuration: nothing is dropped silently."""
     routes = list(config.without_baselines().routes())
     return list(
         dict.fromkeys(

@@ -123,7 +123,7 @@ def _http_options(cluster: Cluster, settings: Settings, max_stream_s: float | No
 
 
 def _panic(outlier: OutlierDetection | None) -> Message:
-    """Say below which share of healthy endpoints all are used; Envoy's own 50 is not Istio's."""
+    """Return the share of healthy endpoints below which all are used; Envoy's default of 50 is not Istio's."""
     return {"healthy_panic_threshold": {"value": outlier.min_health_percent if outlier else 0}}
 
 
@@ -172,7 +172,7 @@ def _tls(tls: UpstreamTls, host: str) -> Message:
 
 
 def trailers(settings: Settings) -> Message:
-    """Make what HTTP/1 options say about trailers; Envoy drops them by default, as the proxy does."""
+    """Make the HTTP/1 options for trailers; Envoy drops them by default, as the proxy does."""
     return {"enable_trailers": True} if settings.http1.trailers else {}
 
 

@@ -86,7 +86,7 @@ def _routes(route: Route, config: Config, port: int | None) -> Iterator[Message]
 
 
 def _by_method(mirrors: tuple[MirrorPolicy, ...]) -> Iterator[tuple[tuple[str, ...], list[MirrorPolicy]]]:
-    """Give the mirrors for each group of methods that all the same mirrors take; no methods: all others."""
+    """Yield the mirrors of each group of methods with the same mirrors; no methods: all others."""
     groups: dict[tuple[bool, ...], list[str]] = {}
     for method in sorted(set().union(*(mirror.mirroring.methods or () for mirror in mirrors))):
         groups.setdefault(tuple(_takes(mirror, method) for mirror in mirrors), []).append(method)
@@ -157,7 +157,7 @@ def _parameter(one: FieldMatch) -> Message:
 
 
 def action(route: Route, match: Match, mirrors: Iterable[MirrorPolicy], config: Config) -> Message:
-    """Make the one field that says what a route does: `redirect`, `direct_response` or `route`."""
+    """Make the action of a route: `redirect`, `direct_response` or `route`."""
     if route.redirect is not None:
         return {"redirect": _redirect(route.redirect)}
     if route.direct_response is not None:
@@ -262,7 +262,7 @@ def _retry_policy(retries: RetryPolicy) -> Message:
 
 
 def _mirror(mirror: MirrorPolicy) -> Message:
-    """Make a `RequestMirrorPolicy`; what its changes take away and put in is the copy's alone."""
+    """Make a `RequestMirrorPolicy`; its header changes apply to the shadow request only."""
     return present(
         cluster=mirror.cluster,
         runtime_fraction={"default_value": fraction(mirror.numerator, mirror.denominator)},

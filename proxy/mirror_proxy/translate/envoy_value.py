@@ -1,4 +1,4 @@
-"""What Envoy's messages are made of: types, durations, fractions, strings to match and header changes.
+"""The parts of Envoy's messages: types, durations, fractions, string matches and header changes.
 
 Messages are plain dictionaries in proto3's JSON mapping, which Envoy reads from JSON and YAML alike.
 """
@@ -29,7 +29,7 @@ def extension(name: str, kind: str, **fields: Any) -> Message:
 
 
 def present(**fields: Any) -> Message:
-    """Make a message of the fields that say something: not None, and not empty."""
+    """Make a message of the fields that are neither None nor empty."""
     return {name: value for name, value in fields.items() if value not in (None, [], {}, "")}
 
 

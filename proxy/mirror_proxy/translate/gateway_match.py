@@ -83,7 +83,7 @@ def _path(path: StringMatch | None, on_loss: OnLoss) -> StringMatch | None:
 
 
 def _pattern(match: StringMatch) -> str:
-    """Return the regular expression that stands for a condition."""
+    """Return the regular expression of a condition."""
     if match.kind == "present":
         return ".*"
     end = {"exact": "", "prefix": ".*", "segments": "(/.*)?"}[match.kind]

@@ -31,7 +31,7 @@ EVERYTHING = "^.*$"
 
 
 def http_routes(route: Route, clusters: Mapping[str, Cluster], namespace: str) -> list[Message]:
-    """Return the items that say what `route` does: one, or two where its redirect needs two kinds of match."""
+    """Return the items of `route`: one, or two where its redirect needs two kinds of match."""
     return [
         present(
             name=part.name,
@@ -77,7 +77,7 @@ def _parts(route: Route) -> list[Route]:
 
 
 def _rejoined(parts: Iterable[Route]) -> list[Route]:
-    """Put neighbours that redirect alike together again, and number the others."""
+    """Rejoin neighbours with the same redirect, and number the others."""
     joined: list[Route] = []
     for part in parts:
         if joined and joined[-1].redirect == part.redirect:

@@ -1,4 +1,4 @@
-"""Services: what the documents say of hosts, and the Service of one version that Gateway API wants for a subset."""
+"""Services: hosts in the documents, and the Service that Gateway API needs for each subset."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Services:
         self._made: set[tuple[str, str]] = set()
 
     def reference(self, to: HostRef, namespace: str) -> Message:
-        """Return the reference from an HTTPRoute of `namespace` to the Service that stands for `to`."""
+        """Return the reference from an HTTPRoute of `namespace` to the Service of `to`."""
         name, of = to.service or (object_name(to.host.replace(".", "-").replace(":", "-")), namespace)
         if name[:1].isdigit():
             name = f"ip-{name}"

@@ -37,7 +37,7 @@ ORIGIN = text(
 
 
 def _origin(origin: str) -> StringMatch:
-    """Return what an Origin must be; `*` stands for any number of characters."""
+    """Return the match of an Origin; `*` matches any number of characters."""
     if origin == ANY:
         return StringMatch("regex", ANY_ORIGIN)
     if ANY not in origin:
@@ -48,7 +48,7 @@ def _origin(origin: str) -> StringMatch:
 
 
 def _cors(place: Place, max_age: int = 5, **values: Any) -> CorsPolicy:
-    """Build the policy; `*` stands alone in a list."""
+    """Build the policy; `*` must be alone in a list."""
     for key, what in (("allowOrigins", "origins"), ("allowMethods", "methods"), ("allowHeaders", "methods")):
         if ANY in values.get(key, ()) and len(values[key]) > 1:
             raise ValueError(f"A{key[1:]} cannot contain '*' alongside other {what}")
@@ -301,7 +301,7 @@ class Filters:
         self._pairs = pairs
 
     def one(self, kind: str, default: Any = None) -> Any:
-        """Return the value of the filter of a type that may stand once, or `default`."""
+        """Return the value of the filter of a type that may occur once, or `default`."""
         return next(iter(self.all(kind)), default)
 
     def all(self, kind: str) -> tuple[Any, ...]:
@@ -332,7 +332,7 @@ class _FilterList:
     _items = AtMost(16, ListOf(FILTER))
 
     def read(self, place: Place) -> Any:
-        """Read each, then check how they stand together."""
+        """Read each, then check their combination."""
         pairs = self._items.read(place)
         return INVALID if pairs is INVALID else _once(place, pairs)
 

@@ -104,7 +104,7 @@ class _NoPersistence:
 
 
 def _rule(place: Place, matches: tuple[Match, ...] = EVERY_REQUEST, **values: Any) -> Any:
-    """Put one rule together; INVALID or ValueError when it cannot be one."""
+    """Build one rule; INVALID or ValueError when its parts do not fit."""
     if place.get("backendRefs") and "destinations" not in values:
         return INVALID
     filters: Filters = values.get("filters", NO_FILTERS)
@@ -139,7 +139,7 @@ def _rule(place: Place, matches: tuple[Match, ...] = EVERY_REQUEST, **values: An
 
 
 def _with_destinations(route: RouteRule, values: dict[str, Any]) -> RouteRule:
-    """Return the route with where it leads; without any backend that has weight it answers 500.
+    """Return the route with its destinations; without a backend of some weight it responds with 500.
 
     Backends of weight 0 stay beside others: an operator may give them some while we run.
     """

@@ -55,7 +55,7 @@ def _text(least: int, most: int) -> Scalar:
 
 
 def _path(kind: str = "segments", value: str = "/") -> StringMatch:
-    """Build the path's condition; a prefix's trailing slash means nothing."""
+    """Build the path's condition; a prefix's trailing slash is ignored."""
     if kind == "regex":
         return StringMatch(kind, checked_pattern(value))
     for message, is_met in PATH_RULES:

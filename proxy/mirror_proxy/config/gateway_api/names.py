@@ -22,7 +22,7 @@ MAX_NAME = 253
 
 @dataclass(frozen=True, slots=True)
 class AtMost:
-    """An array with at most so many items."""
+    """An array with at most `most` items."""
 
     most: int
     array: ListOf

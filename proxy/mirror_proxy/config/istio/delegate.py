@@ -1,4 +1,4 @@
-"""Delegate: a root's route laid over the routes of the VirtualService that it leaves its requests to.
+"""Delegate: a root's route merged over the routes of the VirtualService that it delegates to.
 
 Each of the delegate's matches must be at least as narrow as one of the root's. Source: istio
 pilot/pkg/model/virtualservice.go (`MergeHTTPRoutes`).

@@ -1,4 +1,4 @@
-"""Destination: where requests and their copies go, with weights and percentages.
+"""Destination: where requests and shadow requests go, with weights and percentages.
 
 Sources: istio/api Destination, HTTPRouteDestination and HTTPMirrorPolicy, istio
 pkg/config/validation/validation.go, pilot/pkg/networking/core/route/route.go (`MirrorPercent*`).

@@ -1,4 +1,4 @@
-"""DestinationRule: how connections to a host are made, and its subsets, read into rules that `registry` looks up.
+"""DestinationRule: connection settings and subsets of a host, read into rules that `registry` looks up.
 
 Sources: istio/api destination_rule.proto, istio pkg/config/validation/validation.go (`ValidateDestinationRule`).
 """
@@ -20,7 +20,7 @@ from mirror_proxy.config.schema import Field, Ignored, ListOf, Record, Scalar
 
 @dataclass(frozen=True, slots=True)
 class Subset:
-    """Those endpoints of a host that bear all `labels`, and what holds for connections to them."""
+    """The endpoints of a host with all `labels`, and the policy for connections to them."""
 
     place: Place
     name: str
@@ -30,7 +30,7 @@ class Subset:
 
 @dataclass(frozen=True, slots=True)
 class DestinationRule:
-    """What one document says of a host: a full name, perhaps with a leading wildcard."""
+    """One DestinationRule; `host` is a full name, perhaps with a leading wildcard."""
 
     place: Place
     host: str
@@ -42,7 +42,7 @@ class DestinationRule:
 
     @property
     def subject(self) -> str:
-        """How problems call it."""
+        """Its name in problems."""
         return self.place.subject
 
     def subset(self, name: str) -> Subset | None:
@@ -50,7 +50,7 @@ class DestinationRule:
         return next((subset for subset in self.subsets if subset.name == name), None)
 
     def policy_at(self, port: int, subset: Subset | None) -> dict[str, Any]:
-        """Return the fields of a Cluster that are said for a port and a subset."""
+        """Return the fields of a Cluster for a port and a subset."""
         own = (subset and subset.policy) or TrafficPolicy()
         return own.fields(port, self.policy or TrafficPolicy())
 
@@ -62,7 +62,7 @@ def _subset(place: Place, name: str, labels: tuple[tuple[str, str], ...] = (), *
 def _spec(
     place: Place, host: str, policy: TrafficPolicy | None = None, subsets: tuple[Subset, ...] = ()
 ) -> Any:
-    """Put the document together; of subsets with one name the second is refused."""
+    """Build the rule; of subsets with one name the second is refused."""
     names: set[str] = set()
     for subset in subsets:
         if subset.name in names:

@@ -19,7 +19,7 @@ AUTHORITY = ":authority"
 
 @dataclass(frozen=True, slots=True)
 class Headers:
-    """What `headers` says; `authorities` are the values it sets Host to, of which the first counts."""
+    """Changes by `headers`; `authorities` are the values that it sets Host to, of which the first counts."""
 
     request: HeaderOps = HeaderOps()
     response: HeaderOps = HeaderOps()
@@ -27,7 +27,7 @@ class Headers:
 
     @property
     def authority(self) -> str | None:
-        """What Host is set to, if it is."""
+        """The value that Host is set to, or None."""
         return self.authorities[0] if self.authorities else None
 
 

@@ -53,7 +53,7 @@ class MatchRequest:
         )
 
     def for_proxy(self, proxy: ProxyNode) -> Match | None:
-        """Return its conditions on a request, or None when it is not meant for this proxy; reports why not."""
+        """Return its conditions on a request, or None when it does not apply to this proxy, which is reported."""
         if not self._is_meant_for(proxy):
             return None
         if self.port and self.port not in proxy.ports:

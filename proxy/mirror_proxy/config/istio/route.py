@@ -106,7 +106,7 @@ class IstioRoute:
         yield from self.mirrors or ()
 
     def for_proxy(self, proxy: ProxyNode, name: str) -> RouteRule | None:
-        """Return the rule called `name` that it is for this proxy, or None when no item of `match` is meant for it."""
+        """Return the rule called `name` that it is for this proxy, or None when no item of `match` applies to it."""
         matches = _matches(self.match_requests, proxy)
         if self.match_requests and not matches:
             return None
@@ -145,7 +145,7 @@ class IstioRoute:
 
 
 def _matches(match_requests: tuple[MatchRequest, ...], proxy: ProxyNode) -> tuple[Match, ...]:
-    """Return the matches of the items meant for this proxy, up to the first that takes everything."""
+    """Return the matches of the items that apply to this proxy, up to the first that takes everything."""
     matches: list[Match] = []
     for match_request in match_requests:
         match = match_request.for_proxy(proxy)
@@ -166,7 +166,7 @@ def _redirect_from(redirect: Redirect, proxy: ProxyNode) -> Redirect:
 def _with_destinations(
     rule: RouteRule, destinations: tuple[DestinationRef, ...], mirrors: tuple[MirrorRef, ...]
 ) -> RouteRule:
-    """Return the rule with where it sends to; a single destination's header changes come after the route's."""
+    """Return the rule with its destinations; a single destination's header changes come after the route's."""
     if len(destinations) != 1:  # those of weight 0 stay: an operator may give them some while we run
         return replace(rule, destinations=destinations, mirrors=mirrors)
     [only] = destinations
@@ -180,7 +180,7 @@ def _with_destinations(
 
 
 def _route(place: Place, **values: Any) -> Any:
-    """Put one item together, or report what contradicts what and return INVALID."""
+    """Build one item, or report contradictions and return INVALID."""
     written = {camel(key) for key, node in place.node.value.items() if node.value is not None}
     if "route" in written and not (place.get("route") or place).node.value:
         written.discard("route")

@@ -96,7 +96,7 @@ def _target_port(number: int) -> int:
 
 
 def _spec(place: Place, hosts: tuple[str, ...], **values: Any) -> Any:
-    """Check what several fields say together, and return one service for each host."""
+    """Check the fields together, and return one service for each host."""
     entry = _Entry(place, hosts, **values)
     problems = list(entry.problems())
     for where, message in problems:
@@ -106,7 +106,7 @@ def _spec(place: Place, hosts: tuple[str, ...], **values: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """The fields that matter."""
+    """The fields that are used."""
 
     place: Place
     hosts: tuple[str, ...]
@@ -115,7 +115,7 @@ class _Entry:
     endpoints: tuple[_Endpoint, ...] = ()
 
     def problems(self) -> Iterator[tuple[Place, str]]:
-        """Yield what fields say that does not go together, and where."""
+        """Yield contradictions between fields, with their places."""
         place = self.place
         if not self.hosts:
             yield place, "service entry must have at least one host"
@@ -255,7 +255,7 @@ def read(document: Document, problems: Problems) -> tuple[Service, ...] | None:
 
 
 def merged(entries: Iterable[Service]) -> list[Service]:
-    """Put together the services that several documents of a namespace make for one host."""
+    """Merge the services that several documents of a namespace define for one host."""
     by_host: dict[tuple[str, str], Service] = {}
     for service in entries:
         key = (service.host, service.namespace)

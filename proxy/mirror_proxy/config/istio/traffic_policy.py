@@ -1,4 +1,4 @@
-"""TrafficPolicy: what a DestinationRule says of connections, for a host, a subset or a port.
+"""TrafficPolicy: connection settings of a DestinationRule, for a host, a subset or a port.
 
 Four components, read in this order: load balancer, connection pool, outlier detection, TLS. Each becomes fields of a
 Cluster. Sources: istio/api destination_rule.proto, istio pkg/config/validation/validation.go (`validateTrafficPolicy`)
@@ -72,7 +72,7 @@ NOT_HERE = "has no meaning outside a mesh"
 
 
 def _balancer(place: Place, simple: str = "least_request", hashed: Balancer | None = None) -> Any:
-    """Return what the component says of a Cluster."""
+    """Return the component's fields of a Cluster."""
     if is_written(place, "localityLbSetting") and is_written(place, "zoneAwareLbSetting"):
         raise ValueError("only one of localityLbSetting and zoneAwareLbSetting can be set")
     if not is_written(place, "simple"):
@@ -193,7 +193,7 @@ def _natural(name: str) -> Scalar:
 
 
 def _pool(place: Place, tcp: dict[str, Any] | None = None, http: dict[str, Any] | None = None) -> Any:
-    """Return what the component says of a Cluster; HTTP's idle timeout goes before TCP's, as in Istio."""
+    """Return the component's fields of a Cluster; HTTP's idle timeout wins over TCP's, as in Istio."""
     if not is_written(place, "tcp", "http"):
         raise ValueError("connection pool must have at least one field")
     return {**(tcp or {}), **(http or {})}
@@ -270,7 +270,7 @@ def _outlier(
     splits_local_origin: bool = False,
     **values: Any,
 ) -> dict[str, Any]:
-    """Return what the component says of a Cluster; what is 0 there because it is unset keeps its default."""
+    """Return the component's fields of a Cluster; a 0 that means unset keeps the default."""
     if consecutive_local_origin and not splits_local_origin:
         raise ValueError(LOCAL_ORIGIN_UNSPLIT)
     if consecutive_local_origin:
@@ -307,7 +307,7 @@ OUTLIER_DETECTION = Record(
 
 
 def _tls(place: Place, mode: str = "DISABLE", *, insecure: bool = False, **values: Any) -> Any:
-    """Return what the component says of a Cluster: `tls`, None for plain text."""
+    """Return the component's fields of a Cluster: `tls`, None for plain text."""
     if mode == "ISTIO_MUTUAL":
         place.warn("ISTIO_MUTUAL: there are no mesh certificates outside a mesh; plain text is sent")
     if mode not in {"SIMPLE", "MUTUAL"}:
@@ -360,7 +360,7 @@ TLS = Record(
 
 @dataclass(frozen=True, slots=True)
 class TrafficPolicy:
-    """Fields of a Cluster by the component that says them, for all ports and for single ones."""
+    """Fields of a Cluster by component, for all ports and for single ones."""
 
     components: Components = field(default_factory=dict)
     ports: Mapping[int, Components] = field(default_factory=dict)

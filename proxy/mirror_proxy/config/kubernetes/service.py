@@ -213,7 +213,7 @@ def _service(document: Document, problems: Problems, workloads: _Workloads) -> S
 
 
 def _workloads(spec: _Spec, namespace: str, workloads: _Workloads) -> tuple[Workload, ...] | None:
-    """Return where a service runs; None when no document says."""
+    """Return the workloads of a service; None when no document defines any."""
     if spec.kind == "ExternalName":
         return (Workload(spec.external_name),)
     selected = workloads.select(namespace, dict(spec.selector))

@@ -1,4 +1,4 @@
-"""Clusters: upstreams, and how one of their endpoints is chosen and connected to."""
+"""Clusters: upstreams, with how an endpoint is chosen and connected to."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class UpstreamTls:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One place where a cluster is served; a DNS name stands for all the addresses it resolves to."""
+    """One endpoint of a cluster; a DNS name means all the addresses that it resolves to."""
 
     address: Address
     weight: int = 1
@@ -41,7 +41,7 @@ class Balancer:
 
 @dataclass(frozen=True, slots=True)
 class OutlierDetection:
-    """When an endpoint is left out for a while (Envoy's `OutlierDetection`); a count of 0 is off.
+    """When an endpoint is ejected for a while (Envoy's `OutlierDetection`); a count of 0 is off.
 
     With `splits_local_origin`, faults of ours in reaching it (`consecutive_local_origin`) count apart from
     its own 5xx; otherwise they count among them, as the status they become.
@@ -71,7 +71,7 @@ class Cluster:
     """A named upstream: endpoints with one way of choosing among them and one of connecting to them.
 
     `name` is Istio's: `outbound|<port>|<subset>|<fqdn>`. `host` is as written by its destination, for SNI and for a
-    request without Host. `max_*` None: no cap. No endpoints: nothing stands behind it (503 UH). A mirror's
+    request without Host. `max_*` None: no cap. Without endpoints, requests get 503 (UH). A mirror's
     cluster is always separate from a primary's, even on the same address, so that they share no connection.
     """
 

@@ -9,9 +9,9 @@ from mirror_proxy.config.model.value import Share
 
 @dataclass(frozen=True, slots=True)
 class FieldRule:
-    """What a rule is about; exactly one of `path`, `header` and `regex` is set. `route` empty: every route's.
+    """What a rule matches; exactly one of `path`, `header` and `regex` is set. `route` empty: every route.
 
-    `path` is written as differences name it (`$.items[].price`; what is below it belongs to it, `*` stands for any
+    `path` is written as differences name it (`$.items[].price`; what is below it belongs to it, `*` is any
     one name), `header` in lower case, `regex` (RE2) finds text in values of bodies and headers.
     """
 
@@ -23,7 +23,7 @@ class FieldRule:
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """How far two numbers may be apart and still be the same: by either of the two. `path` empty: all numbers."""
+    """How far apart two numbers may be and still be equal, by either limit. `path` empty: all numbers."""
 
     path: str = ""
     absolute: float = 0.0
@@ -53,7 +53,7 @@ class StoreLimits:
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """What is compared. `share` is of the requests that are mirrored; `shares` has it by route where it differs.
+    """What is compared. `share` is of mirrored requests; `shares` has the routes with a share of their own.
 
     `store` is an SQLAlchemy URL; empty: an SQLite file in the user's state folder.
     """

@@ -1,4 +1,4 @@
-"""Routes: what takes a request, and what becomes of it."""
+"""Routes: which requests they match, and what is done with those."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ STATUS_CODES = "retriable-status-codes"  # among the words of a retry policy, wh
 
 @dataclass(frozen=True, slots=True)
 class StringMatch:
-    """What a string must be.
+    """A condition on a string.
 
     `kind`: `exact`, `prefix`, `regex` (RE2, the whole string), `present` (anything), or `segments` (a path's prefix by
     whole segments, as in Gateway API: `/a` takes `/a` and `/a/b`, not `/ab`).
@@ -25,10 +25,10 @@ class StringMatch:
 
 @dataclass(frozen=True, slots=True)
 class FieldMatch:
-    """What a header field or query parameter must be; of several field lines any may be it, as in Envoy 1.40.
+    """A condition on a header field or query parameter; of several field lines any may meet it, as in Envoy 1.40.
 
     `invert`: none must be so; an absent one then counts as empty (but `present` means absent). Names of
-    header fields are lower case; `:method`, `:scheme`, `:authority` and `:path` stand for what they name.
+    header fields are lower case; `:method`, `:scheme`, `:authority` and `:path` are what they name.
     """
 
     name: str
@@ -38,7 +38,7 @@ class FieldMatch:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One block of conditions, all of which must hold. `path` is without its query.
+    """Conditions on a request, all of which must hold. `path` is without its query.
 
     `port` (the listener's) is only set where listeners differ in port and so cannot be decided at load.
     """
@@ -67,7 +67,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:
-    r"""What a request's path and authority become; the query stays.
+    r"""The new path and authority of a request; the query stays.
 
     `path` replaces what the route's match took of the path: the prefix of a prefix match, else all of it
     (`whole`: all of it always). `regex` is an RE2 pattern and its substitution (`\1`), applied to all it finds
@@ -82,7 +82,7 @@ class Rewrite:
 
 @dataclass(frozen=True, slots=True)
 class Redirect:
-    """An answer that sends the client elsewhere; None keeps what the request had.
+    """A redirect; None keeps what the request had.
 
     `path` replaces the path (and, if it has one, the query); `prefix` what the match took of it. `port` is a
     number, `from_protocol` (the scheme's own) or None: the request's, dropped where a new scheme implies it.
@@ -129,7 +129,7 @@ class CorsPolicy:
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """When and how often to try again. Istio's default: two more tries when nothing was sent.
+    """When and how often to retry. Istio's default: two retries when nothing was sent.
 
     `on` holds Envoy's words (`connect-failure`, `5xx`, `reset` ...), `status_codes` those of `STATUS_CODES`.
     """
@@ -143,7 +143,7 @@ class RetryPolicy:
 
     @property
     def conditions(self) -> list[str]:
-        """What it tries again on, as Istio's `retryOn` has it: words, then status codes."""
+        """The conditions as in Istio's `retryOn`: words, then status codes."""
         return [*sorted(self.on - {STATUS_CODES}), *map(str, sorted(self.status_codes))]
 
 
@@ -180,7 +180,7 @@ class MirrorPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where a route's requests go; `name` is the label in metrics and logs, `HOST` or `HOST/SUBSET`.
+    """One destination of a route's requests; `name` is the label in metrics and logs, `HOST` or `HOST/SUBSET`.
 
     Its header changes come before the route's. `authority` sets Host, unless the route's rewrite does.
     """
@@ -195,10 +195,10 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One route of a virtual host: what it takes, and what becomes of that.
+    """One route of a virtual host: its matches and its actions.
 
-    It takes a request that one of `matches` takes, or every request when there are none. It answers by `redirect`
-    or `direct_response`, or else sends to one of its `destinations`, drawn by weight: `draw % sum of weights`
+    It takes a request that one of `matches` takes, or every request when there are none. It responds by `redirect`
+    or `direct_response`, or else forwards to one of its `destinations`, drawn by weight: `draw % sum of weights`
     falls into the intervals that the weights cut in order. Destinations of weight 0 get nothing.
     """
 
@@ -219,7 +219,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class VirtualHost:
-    """Hosts that share a list of routes, of which the first that takes a request has it.
+    """Hosts that share a list of routes; the first route that matches a request takes it.
 
     Domains are lower case; `*` takes every host, `*.a.b` and `*-x.a.b` every one that ends so.
     """

@@ -1,4 +1,4 @@
-"""Settings: what a `MirrorProxy` document says, and the safety around mirrors."""
+"""Settings: the `MirrorProxy` document, and the limits of mirrors."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """Where the admin server listens; `token_file` holds the bearer token that changes need."""
+    """The admin server's address; `token_file` holds the bearer token that changes need."""
 
     address: Address = Address("127.0.0.1", 9901)
     token_file: str | None = None
@@ -60,14 +60,14 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Http1:
-    """What of HTTP/1.1 is passed on."""
+    """The parts of HTTP/1.1 that are forwarded."""
 
     trailers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """What a process writes about itself: in which form, and from which level up."""
+    """The log of each process: its format, and its least level."""
 
     format: str = "text"
     level: str = "info"
@@ -83,7 +83,7 @@ class Breaker:
 
 @dataclass(frozen=True, slots=True)
 class Mirroring:
-    """The safety around one mirror, beyond what Istio has words for."""
+    """The limits of one mirror, which Istio's documents cannot express."""
 
     methods: frozenset[str] | None = None  # None: every method
     timeout_s: float = 5.0
@@ -98,7 +98,7 @@ class Mirroring:
 
 @dataclass(frozen=True, slots=True)
 class Shed:
-    """What a worker may cost its primaries before it stops mirroring for a while; 0: whatever it costs.
+    """Limits on the latency of a worker's loop, above which it stops mirroring for a while; 0: no limit.
 
     `loop_lag_s`: how late its loop may be at worst; `added_latency_s`: what waiting for the loop may add to a
     request on the average.
@@ -110,7 +110,7 @@ class Shed:
 
 @dataclass(frozen=True, slots=True)
 class Tracing:
-    """Where spans go; without an endpoint none is made, and trace headers pass on as they come.
+    """Where spans are exported; without an endpoint there are none, and trace headers are forwarded unchanged.
 
     A request that comes with a decision is sampled by that; of the others, `share` is. `otlp_endpoint` is the URL of
     an OTLP/HTTP collector, without `/v1/traces`.
@@ -137,7 +137,7 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a `MirrorProxy` document says, with its defaults."""
+    """The settings of a `MirrorProxy` document, with their defaults."""
 
     name: str = "mirror-proxy"
     listeners: tuple[Listener, ...] = (Listener(Address("0.0.0.0", 8080)),)
@@ -153,7 +153,7 @@ class Settings:
         "sanitize"  # sanitizeSet, appendForward, forwardOnly: Envoy's, on mTLS listeners
     )
     max_buffered_bytes: int = 64 * 1024 * 1024  # all shadows of one worker
-    #: Whether that is somebody's wish, which the machine does not change.
+    #: Whether that was configured; else it depends on the machine.
     is_buffer_given: bool = field(default=False, compare=False)
     memory: Memory = Memory()
     mark_key_file: str | None = None

@@ -1,4 +1,4 @@
-"""What the rest of the model is made of."""
+"""Values that several parts of the model have."""
 
 from __future__ import annotations
 
