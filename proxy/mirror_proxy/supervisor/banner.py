@@ -1,4 +1,4 @@
-"""What a starting proxy says of itself on standard error, and its one guess about the primary."""
+"""The first lines of the log: version, addresses and upstreams, and a warning if a primary cannot be reached."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 
 def lines(config: Config, version: str, listening: list[Address], admin: Address) -> Iterator[Event]:
-    """Yield the banner's lines; `listening` and `admin` are where the sockets really are."""
+    """Yield the lines; `listening` and `admin` are the bound addresses."""
     clusters = {cluster.name: cluster for cluster in config.clusters}
     yield event("mirror-proxy", version=version)
     for address, listener in zip(listening, config.settings.listeners, strict=True):
@@ -45,7 +45,7 @@ def _upstreams(route: Route, clusters: Mapping[str, Cluster]) -> Iterator[Event]
 
 
 async def warn_of_unreachable_primaries(config: Config) -> None:
-    """Try to connect to the first few primaries once; a failure is a warning, for one may start later."""
+    """Connect to the first few primaries once, and log a warning for each failure: it may start later."""
     clusters = {cluster.name: cluster for cluster in config.clusters}
     names = {destination.cluster for route in config.routes() for destination in route.destinations}
     await asyncio.gather(
@@ -61,7 +61,7 @@ async def _try_to_reach(cluster: Cluster) -> None:
     except TimeoutError:
         reason = f"no answer within {_REACH_S:g} s"
     except OSError as error:
-        number = error.errno or 0  # negative when the look-up failed: those have numbers of their own
+        number = error.errno or 0  # negative if the look-up failed: those have numbers of their own
         reason = os.strerror(number) if number > 0 else error.strerror or str(error)
     else:
         writer.close()

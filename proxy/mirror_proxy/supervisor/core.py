@@ -1,6 +1,6 @@
-"""The supervisor's decisions: start, watch, drain, and what the admin server shows and may ask for.
+"""The supervisor process: start, watch and drain all others, and answer the admin server.
 
-Signal handlers only note what is wanted.
+Signal handlers only set futures and events.
 """
 
 from __future__ import annotations
@@ -49,15 +49,15 @@ from mirror_proxy.telemetry.span import Span
 
 _REFRESH_S = 0.5
 _WATCH_S = 0.5
-#: What leaving waits for a collector to take the last spans.
+#: Time for the collector to take the last spans.
 _FLUSH_S = 1.0
-#: What the comparer gets at least to write what workers have left to it.
+#: Time for the comparer, at least, to store the last pairs and counts of the workers.
 _WRITE_S = 0.5
 
-#: Loading a configuration may take seconds of a processor, which workers may need: these threads yield to them
+#: Loading a configuration may take seconds of processor time: these threads yield to workers
 #: (`python -m benchmarks --scenario reload_1000`).
 _THREADS = 2
-#: A thread that has the interpreter lets the loop have it after so long: a turn of the loop takes it several times.
+#: A thread gives the interpreter to the loop after this time; a turn of the loop needs it several times.
 _SWITCH_S = 0.001
 
 _log = logging.getLogger(__name__)
@@ -70,10 +70,10 @@ def run(
     watcher: Watcher | None = None,
     timeouts: Timeouts | None = None,
 ) -> int:
-    """Run the proxy until a signal ends it; returns the process's exit code.
+    """Run the proxy until a signal ends it; returns the exit code.
 
-    `generation_source` loads the configuration anew for a reload; when it raises, nothing changes. `watcher`, not
-    started yet, says when to.
+    `generation_source` loads the configuration for a reload; if it raises, nothing changes. `watcher`, not started yet,
+    reports changed files.
     """
     log.start("supervisor", config.settings.log.format, config.settings.log.level)
     log_warnings(config)
@@ -100,7 +100,7 @@ async def _run(
 
 
 class Supervisor:
-    """Puts the parts together, and is the admin server's `ProxyInterface`."""
+    """Connects the parts of the supervisor, and is the admin server's `ProxyInterface`."""
 
     def __init__(
         self,
@@ -138,7 +138,7 @@ class Supervisor:
         )
 
     async def run(self) -> int:
-        """Start, serve, drain; returns 0, or 1 when a second signal cut the drain short."""
+        """Start, serve, drain; returns 0, or 1 if a second signal ended the drain."""
         self._handle_signals()
         config = self._fleet.generation.config
         await self._admin_listeners.open(self._admin_listeners.bind(config.settings), config.settings)
@@ -165,7 +165,7 @@ class Supervisor:
         return None
 
     async def close(self) -> None:
-        """End what is left, the graceful way or not."""
+        """End all processes, listeners and threads that are left."""
         self._watcher.stop()
         self._fleet.kill()
         await asyncio.gather(*(process.exited for process in self._fleet.processes))
@@ -178,24 +178,24 @@ class Supervisor:
 
     @property
     def state(self) -> State:
-        """Envoy's word for what the proxy is doing."""
+        """The state of the proxy, in Envoy's terms."""
         if self._stop.done():
             return "DRAINING"
         return "LIVE" if self._fleet.is_serving else "INITIALIZING"
 
     @property
     def loaded(self) -> LoadedConfig:
-        """What is in force."""
+        """The configuration in force."""
         now = self._fleet.generation
         return LoadedConfig(now.config, now.number, self._reload.since)
 
     @property
     def refusal(self) -> RejectedReload | None:
-        """What the last reload was refused for."""
+        """The problems of the last reload, if it was refused."""
         return self._reload.refusal
 
     async def snapshot(self) -> ProxySnapshot:
-        """Ask every worker how it stands; one that does not answer soon counts as it last said."""
+        """Return the state of all workers; a worker that does not answer in time counts with its last report."""
         return await self._snapshots.get()
 
     def server_info(self) -> dict[str, object]:
@@ -234,7 +234,7 @@ class Supervisor:
         self.ramps.check_overrides()
 
     def mirror_override(self, mirror: str) -> MirrorOverride:
-        """Return what was set of a mirror by hand."""
+        """Return the override of a mirror."""
         return self._steering.mirror_override(mirror)
 
     async def set_mirror(
@@ -245,17 +245,17 @@ class Supervisor:
         self.ramps.check_overrides()
 
     async def reset(self, *, route: str | None = None, mirror: str | None = None) -> None:
-        """Have the files' weights or percent hold again."""
+        """Restore the files' weights or percent."""
         await self._steering.reset(route=route, mirror=mirror)
         self.ramps.check_overrides()
 
     async def _keep_overrides(self) -> None:
-        """After a reload, have in force what was set live, and what the files say where nothing was."""
+        """After a reload: keep what operators have set, and use the files' log settings otherwise."""
         await self.logs.reload(self._fleet.generation.config.settings.log)
         await self._steering.drop_stale()
 
     async def totals(self, since: float) -> Totals:
-        """Return all that was counted, up to now."""
+        """Return the totals up to now."""
         await self._refresh()
         return await self._comparer.totals(since)
 
@@ -272,7 +272,7 @@ class Supervisor:
         return await self._reload.reload()
 
     def drain(self) -> None:
-        """Begin to drain, as at the first SIGTERM."""
+        """Begin to drain, as SIGTERM does."""
         if not self._stop.done():
             self._stop.set_result(None)
 
@@ -292,18 +292,18 @@ class Supervisor:
 
     async def _take_snapshot(self) -> ProxySnapshot:
         await self._refresh()
-        processes = self._fleet.processes  # those that have ended meanwhile are in the counters
-        own, settled = self._own_report(), self._settled(processes)
+        processes = self._fleet.processes  # the counters have those that have ended meanwhile
+        own, overriding = self._own_report(), self._overriding(processes)
         clusters, mirrors = ([getattr(one, name) for one in processes] for name in ("clusters", "mirrors"))
 
         def make(report: Report) -> ProxySnapshot:
-            merged = {**merge(report, own), **settled}
+            merged = {**merge(report, own), **overriding}
             return ProxySnapshot(merged, merged_rows(clusters, "name"), merged_rows(mirrors, "name"))
 
         return await self._counters.read((process.report for process in processes), make)
 
     async def _counted(self, before: Totals) -> tuple[Totals, Totals]:
-        """Return what workers have counted since the start, as far as it was heard, and what of it is not `before`."""
+        """Return the workers' totals since the start, by their latest reports, and these minus `before`."""
 
         def make(report: Report) -> tuple[Totals, Totals]:
             counted = of_report(report)
@@ -312,7 +312,7 @@ class Supervisor:
         return await self._counters.read((process.report for process in self._fleet.processes), make)
 
     def _own_report(self) -> Report:
-        """Return what the supervisor itself counts, and what it has heard of others than workers."""
+        """Return the metrics of the supervisor and the comparer."""
         report: Report = {
             "worker_restarts_total": {(why,): count for why, count in self._fleet.restarts.items()},
             "config_reload_failures_total": {(): self._reload.failures},
@@ -323,8 +323,8 @@ class Supervisor:
         merge(report, self._admin_listeners.report())
         return merge(report, self._comparer.report)
 
-    def _settled(self, processes: list[WorkerProcess]) -> Report:
-        """Return what the supervisor knows best, whatever workers say of it."""
+    def _overriding(self, processes: list[WorkerProcess]) -> Report:
+        """Return the metrics that replace those of workers."""
         return {
             "workers": {(): sum(process.state == "serving" for process in processes)},
             "config_generation": {(): self._fleet.generation.number},
@@ -361,20 +361,20 @@ class Supervisor:
         while True:
             due = loop.time() + _WATCH_S
             await asyncio.sleep(_WATCH_S)
-            late_s = loop.time() - due  # while we were stopped ourselves, nobody could be heard
+            late_s = loop.time() - due  # while this process was stopped, it received no messages
             self._fleet.check(loop.time() - late_s)
             self._comparer.check(loop.time() - late_s)
             reap_orphans()
 
     async def _drain(self) -> int:
-        """Leave as the drain settings say; returns the exit code."""
+        """Drain as the settings say; returns the exit code."""
         loop = asyncio.get_running_loop()
         drain = self._fleet.generation.config.settings.drain
         deadline = loop.time() + drain.grace_s
         _log.info(event("draining", accept_s=min(drain.delay_s, drain.grace_s), grace_s=drain.grace_s))
         await asyncio.wait({self._stop_now}, timeout=min(drain.delay_s, drain.grace_s))
         left_s = deadline - loop.time()
-        workers_s = left_s - min(1.0, left_s / 10)  # they are done before we have to be
+        workers_s = left_s - min(1.0, left_s / 10)  # they exit before the supervisor has to
         self._fleet.close(max(0.0, workers_s))
         exited = asyncio.gather(*(process.exited for process in self._fleet.processes))
         await _first_of(exited, self._stop_now, timeout_s=left_s)
@@ -384,7 +384,7 @@ class Supervisor:
         _log.info(
             event("drained" if exited.done() else "grace period has expired, open connections are closed")
         )
-        writing = tasks.spawn(self._comparer.drain(max(_WRITE_S, deadline - loop.time())), "leave-comparer")
+        writing = tasks.spawn(self._comparer.drain(max(_WRITE_S, deadline - loop.time())), "drain-comparer")
         await _first_of(writing, self._stop_now)
         return 0
 
@@ -394,7 +394,7 @@ async def _first_of(*futures: asyncio.Future[Any], timeout_s: float | None = Non
 
 
 def _mark_key(settings: Settings) -> bytes:
-    """Return the key that signs shadows: the shared file's, or a new one for this start."""
+    """Return the key that signs shadow requests: the shared file's, or a new one for this start."""
     if settings.mark_key_file is None:
         return secrets.token_bytes(32)
     try:
@@ -409,6 +409,6 @@ def _mark_key(settings: Settings) -> bytes:
 
 
 def _raise_file_limit() -> None:
-    """Each client, primary and shadow takes a descriptor: use all that the system allows us."""
+    """Use all file descriptors that the system allows: each client, primary and shadow takes one."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

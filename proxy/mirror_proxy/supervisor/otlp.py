@@ -1,7 +1,7 @@
 """Export spans to an OTLP/HTTP collector through the OpenTelemetry SDK: its only importer.
 
-Importing this needs the extra `[otel]`. What the SDK reads from the environment holds, such as
-OTEL_EXPORTER_OTLP_HEADERS, OTEL_EXPORTER_OTLP_CERTIFICATE and OTEL_RESOURCE_ATTRIBUTES.
+Importing this needs the extra `[otel]`. The SDK's environment variables apply, such as OTEL_EXPORTER_OTLP_HEADERS,
+OTEL_EXPORTER_OTLP_CERTIFICATE and OTEL_RESOURCE_ATTRIBUTES.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 
 
 class _ErrorCapture(logging.Handler):
-    """Keeps the first thing the SDK says of a batch: why it fails; each batch of a dead collector would be logged."""
+    """Keeps the SDK's first log line for a batch, the reason of a failure, instead of logging all of them."""
 
     first = ""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take what is said (logging)."""
+        """Keep the first message (logging)."""
         self.first = self.first or record.getMessage()
 
 
-_overheard = _ErrorCapture()
+_sdk_errors = _ErrorCapture()
 
 
 class Exporter:
     """Sends spans of the service `name` to the collector at `endpoint`, a URL without `/v1/traces`.
 
-    Raises `ValueError` for what the environment says of it and the SDK does not know.
+    Raises `ValueError` if the SDK rejects its environment variables.
     """
 
     def __init__(self, endpoint: str, name: str) -> None:
@@ -49,19 +49,19 @@ class Exporter:
         self._resource = Resource.create({SERVICE_NAME: name, SERVICE_VERSION: version()})
         self._scope = InstrumentationScope("mirror-proxy", version())
         sdk = logging.getLogger("opentelemetry")
-        sdk.handlers = [_overheard]
+        sdk.handlers = [_sdk_errors]
         sdk.propagate = False
 
     def export(self, spans: Iterable[Span]) -> str:
-        """Send spans, and try again for a while; return why they could not be sent, or nothing when they were."""
+        """Send spans, with the SDK's retries; return the reason of a failure, or an empty string."""
         batch = [self._readable(span) for span in spans]
-        _overheard.first = ""
+        _sdk_errors.first = ""
         if self._exporter.export(batch) is SpanExportResult.SUCCESS:
             return ""
-        return _overheard.first or "the collector refuses them"
+        return _sdk_errors.first or "the collector refuses them"
 
     def close(self) -> None:
-        """Give up what is being tried again."""
+        """Abort retries."""
         self._exporter.shutdown()  # type: ignore[no-untyped-call]
 
     def _readable(self, span: Span) -> ReadableSpan:

@@ -1,6 +1,6 @@
-"""Reload: load off the loop, keep what is in force unless everything is well, and remember what was wrong.
+"""Reload the configuration: load it in a thread, put it into force if it is valid, and keep its problems otherwise.
 
-One at a time. Who asks while one is under way gets the next, which reads the files after they asked.
+One reload runs at a time. A request during a reload gets the next one, which reads the files after the request.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _log = logging.getLogger(__name__)
 
 
 class Reload:
-    """Puts what `source` loads into force; a source that raises has changed nothing.
+    """Puts the configuration that `source` loads into force; if the source raises, nothing changes.
 
-    `keep_overrides` sees to what was set live, once another configuration is in force.
+    `keep_overrides` is called when another configuration is in force.
     """
 
     def __init__(
@@ -49,14 +49,14 @@ class Reload:
         self._requested = asyncio.Event()
         self.refusal: RejectedReload | None = None
         self.failures = 0
-        self.since = time.time()  # when the configuration in force came into force
+        self.since = time.time()  # start of the configuration in force
 
     def request(self) -> None:
-        """Ask for a reload, and do not wait for it."""
+        """Request a reload without waiting for it."""
         self._requested.set()
 
     async def run(self) -> None:
-        """Watch the files, and reload whenever it is wanted."""
+        """Watch the files, and reload at each change and request."""
         loop = asyncio.get_running_loop()
 
         def on_change() -> None:
@@ -70,11 +70,11 @@ class Reload:
             await self.reload()
 
     async def reload(self) -> RejectedReload | None:
-        """Load the configuration and put it into force; returns once it is, or with what is wrong with it."""
+        """Load the configuration and put it into force; returns when it is in force, or its problems."""
         async with self._lock:
             try:
                 await self._reload()
-            except Exception as error:  # noqa: BLE001 whatever is wrong with it, the present one serves on
+            except Exception as error:  # noqa: BLE001 whatever is wrong, the present configuration stays
                 self._refuse(error)
             else:
                 self.refusal = None
@@ -124,13 +124,13 @@ class Reload:
 
 
 def log_warnings(config: Config) -> None:
-    """Log what is odd about a configuration that can be used."""
+    """Log the warnings of a configuration."""
     for warning in config.warnings:
         _log.warning(event("configuration has a warning", problem=warning))
 
 
 def named_files(config: Config) -> Iterator[str]:
-    """Yield the files that a configuration names and workers read: certificates, keys, authorities."""
+    """Yield the files that workers read: certificates, keys, authorities, revocation lists."""
     yield from _listener_files(config.settings)
     for cluster in config.clusters:
         tls = cluster.tls

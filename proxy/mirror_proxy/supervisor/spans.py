@@ -1,7 +1,7 @@
-"""Spans on their way out: a bounded queue, and one thread that hands them to the collector in batches.
+"""Queue spans, and export them to the collector in batches from one thread.
 
-A collector that is slow or gone costs spans, which are counted, and nothing else. `otlp` is imported only where
-spans go somewhere: it needs the extra `[otel]`.
+A collector that is slow or down costs spans, which are counted, and nothing else. `otlp` is imported only if a
+collector is configured: it needs the extra `[otel]`.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _log = logging.getLogger(__name__)
 
 
 def checked(config: Config) -> Config:
-    """Return a configuration that spans can be exported by; raises `StartError` as `check` does."""
+    """Return `config` if its spans can be exported; raises `StartError` as `check` does."""
     check(config.settings)
     return config
 
 
 def check(settings: Settings) -> None:
-    """Raise `StartError` when spans are wanted, and what exports them is not installed or cannot be set up."""
+    """Raise `StartError` if a collector is configured, and its exporter is not installed or cannot be set up."""
     if settings.tracing.otlp_endpoint:
         _exporter(settings).close()
 
@@ -53,7 +53,7 @@ def _exporter(settings: Settings) -> Exporter:
 
 
 class SpanQueue:
-    """Takes spans and has them exported to the collector that `settings` name, or those of a later `offer`.
+    """Queues spans for the collector of `settings`, or of the settings of a later `offer`.
 
     Raises `StartError` as `check` does.
     """
@@ -65,12 +65,12 @@ class SpanQueue:
         self._thread: threading.Thread | None = None
         self._awake = threading.Event()
         self._is_closing = self._is_failing = False
-        # Each counter has one writing thread.
+        # Each counter is written by one thread.
         self._refused = self._exported = self._failed = 0
         self._follow(settings)
 
     def offer(self, spans: tuple[Span, ...], settings: Settings) -> None:
-        """Queue spans for the collector that is configured now, or drop what there is no room for; never waits."""
+        """Queue spans for the collector of `settings`; drops those that do not fit, and never waits."""
         self._follow(settings)
         room = MOST_QUEUED - len(self._queue) if self._target[0] else 0
         self._queue.extend(spans[:room])
@@ -79,7 +79,7 @@ class SpanQueue:
             self._awake.set()
 
     def report(self) -> Report:
-        """Count what became of spans, those left out that workers had no room for."""
+        """Return the number of spans by what became of them here, without those that workers dropped."""
         if self._thread is None:
             return {}
         return {
@@ -91,7 +91,7 @@ class SpanQueue:
         }
 
     async def close(self, timeout_s: float) -> None:
-        """Export what is queued within `timeout_s`, and give up the rest."""
+        """Export the queued spans within `timeout_s`, and drop the rest."""
         if self._thread is None or self._exporter is None:
             return
         self._is_closing = True
@@ -102,7 +102,7 @@ class SpanQueue:
         self._exporter.close()
 
     def _follow(self, settings: Settings) -> None:
-        """Use the collector and name of `settings`; what is queued already goes there too."""
+        """Use the collector and name of `settings`, also for spans that are queued already."""
         target = (settings.tracing.otlp_endpoint, settings.name)
         if target == self._target:
             return

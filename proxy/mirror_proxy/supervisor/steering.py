@@ -1,6 +1,6 @@
-"""Live overrides: taken from the admin server, checked against what is configured, put into force everywhere.
+"""Live overrides: set by operators, checked against the configuration, applied in every worker.
 
-They survive reloads as long as what they are about exists, and end at their time or with the supervisor.
+An override survives reloads while its target is configured. It ends when it expires, and with the supervisor.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ class Steering:
         self._changed = asyncio.Event()
 
     def start(self) -> None:
-        """End overrides at their time, from now on."""
-        tasks.spawn(self._end_in_time(), "end-overrides")
+        """Remove overrides when they expire, from now on."""
+        tasks.spawn(self._expire(), "expire-overrides")
 
-    # --- how it stands ---
+    # --- reads ---
 
     def weights_of(self, route: str) -> tuple[Mapping[str, int], float | None]:
-        """Return the overridden weights of a route, and for how many seconds more (None: on)."""
+        """Return the overridden weights of a route, and the seconds until they expire (None: never)."""
         return self._runtime.weights_of(route), _left(self._runtime.ends_at(("weights", route)))
 
     def mirror_override(self, mirror: str) -> MirrorOverride:
-        """Return what is overridden of a mirror, or with `ALL_MIRRORS`, whether all are paused."""
+        """Return the override of a mirror, or with `ALL_MIRRORS`, whether all mirrors are paused."""
         percent = self._runtime.percent_of(mirror)
         pauses = [pause for pause in {Pause(mirror), Pause(ALL_MIRRORS)} if self._runtime.has(pause)]
         ends = [self._runtime.ends_at(pause.key) for pause in pauses]
@@ -51,26 +51,26 @@ class Steering:
         lasting = [end for end in ends if end is not None]
         return MirrorOverride(percent, paused=True, left_s=_left(max(lasting)) if lasting == ends else None)
 
-    # --- what is asked for ---
+    # --- changes by operators ---
 
     async def set_weights(self, route: str, weights: Mapping[str, int], ttl_s: float | None) -> None:
-        """Change weights of a route, all at once; returns when every worker uses them. Raises `RefusedError`."""
+        """Change weights of a route at once; returns when every worker uses them. Raises `RefusedError`."""
         destinations = _destinations(self._fleet.generation.config, route)
         known = sorted({one.name for one in destinations})
         check_destinations(route, weights, known)
         changed = {**self._runtime.weights_of(route), **weights}
         if not _leaves_any(destinations, changed):
             raise RefusedError("total destination weight = 0", destinations=known)
-        _log.info(event("weights are set", route=route, weights=_written(weights), ttl_s=ttl_s))
+        _log.info(event("weights are set", route=route, weights=_joined(weights), ttl_s=ttl_s))
         await self._set([Weights(route, tuple(changed.items()))], ttl_s)
 
     async def set_mirror(
         self, mirror: str, percent: float | None, paused: bool | None, ttl_s: float | None
     ) -> None:
-        """Change a mirror's percent, or pause or resume it (`ALL_MIRRORS`: all); None leaves as it is.
+        """Change a mirror's percent, or pause or resume it (`ALL_MIRRORS`: all); None changes nothing.
 
-        Returns when every worker knows; for no request that begins later holds what held before. A mirror that
-        makes noise for comparing can be paused only. Raises `RefusedError`, and nothing has changed.
+        Returns when every worker applies the change to all later requests. A baseline can only be paused. Raises
+        `RefusedError`, and changes nothing then.
         """
         if mirror != ALL_MIRRORS or percent is not None:
             check_mirror(self._fleet.generation.config, mirror, takes_percent=percent is not None)
@@ -81,15 +81,15 @@ class Steering:
             _log.info(event("percent is set", mirror=mirror, percent=percent, ttl_s=ttl_s))
             wanted.append(Percent(mirror, percent))
         if paused:
-            _log.info(event("mirror is paused", mirror=_named(mirror), ttl_s=ttl_s))
+            _log.info(event("mirror is paused", mirror=_shown(mirror), ttl_s=ttl_s))
             wanted.append(Pause(mirror))
         elif paused is False and self._runtime.has(Pause(mirror)):
-            _log.info(event("mirror is resumed", mirror=_named(mirror)))
+            _log.info(event("mirror is resumed", mirror=_shown(mirror)))
             self._runtime.drop([Pause(mirror)])
         await self._set(wanted, ttl_s)
 
     async def reset(self, *, route: str | None = None, mirror: str | None = None) -> None:
-        """Have the file's weights of a route, or its percent of a mirror, hold again. Raises `RefusedError`."""
+        """Restore the files' weights of a route, or percent of a mirror. Raises `RefusedError`."""
         config = self._fleet.generation.config
         dropped: list[Override] = []
         if route is not None:
@@ -101,38 +101,38 @@ class Steering:
         _log.info(event("override is removed, the files hold again", route=route, mirror=mirror))
         await self._drop(dropped)
 
-    # --- for what steers by itself ---
+    # --- for ramps ---
 
     def in_force(self, key: Key) -> tuple[Override | None, float | None]:
-        """Return the override of `key`, the very object that was put there, and when it ends (None: it does not)."""
+        """Return the override of `key`, the very object that was set, and its end (None: it has none)."""
         return self._runtime.of(key)
 
     def has(self, override: Override) -> bool:
-        """Tell whether `override` is in force."""
+        """Return whether `override` is in force."""
         return self._runtime.has(override)
 
     async def put(self, override: Override, until: float | None = None) -> None:
-        """Put `override` into force, unchecked, to end at `until` by the loop's clock."""
+        """Set `override` without checks until `until` (the loop's clock); returns when every worker uses it."""
         self._runtime.set(override, until)
         self._changed.set()
         await self._fleet.apply_overrides()
 
     async def drop(self, override: Override) -> None:
-        """End what has the key of `override`."""
+        """Remove the override with the key of `override`; returns when every worker knows."""
         await self._drop([override])
 
-    # --- as configurations and time go by ---
+    # --- reloads and expiry ---
 
     async def drop_stale(self) -> None:
-        """After a reload: drop overrides of what does not exist any more; tell of those that stay."""
+        """After a reload: remove overrides whose target is not configured any more, and log those that stay."""
         config = self._fleet.generation.config
-        known = _Known(config)
-        lost = [override for override in self._runtime.overrides if not known.holds(override)]
-        for override in lost:
+        targets = _Targets(config)
+        stale = [override for override in self._runtime.overrides if not targets.has(override)]
+        for override in stale:
             _log.warning(
                 event("override is removed, its target is not configured any more", **_fields(override))
             )
-        await self._drop(lost)
+        await self._drop(stale)
         for override in self._runtime.overrides:
             _log.warning(event("override stays in force, whatever the files say", **_fields(override)))
 
@@ -144,13 +144,13 @@ class Steering:
         await self._fleet.apply_overrides()
 
     async def _drop(self, overrides: Iterable[Override]) -> None:
-        """End what has the keys of `overrides`."""
+        """Remove the overrides with the keys of `overrides`."""
         dropped = list(overrides)
         if dropped:
             self._runtime.drop(dropped)
             await self._fleet.apply_overrides()
 
-    async def _end_in_time(self) -> None:
+    async def _expire(self) -> None:
         while True:
             self._changed.clear()
             until = self._runtime.next_end
@@ -164,11 +164,8 @@ class Steering:
                     _log.info(event("override has expired", **_fields(override)))
 
 
-# --- whether it can be ---
-
-
-class _Known:
-    """What overrides may be about, by name: there may be one for each of thousands of mirrors."""
+class _Targets:
+    """The targets of overrides by name: there may be an override for each of thousands of mirrors."""
 
     def __init__(self, config: Config) -> None:
         self._mirrors = {ALL_MIRRORS, *mirror_names(config, takes_percent=False)}
@@ -177,8 +174,8 @@ class _Known:
         for route in config.routes():
             self._destinations.setdefault(route.name, []).extend(route.destinations)
 
-    def holds(self, override: Override) -> bool:
-        """Tell whether what `override` is about is configured."""
+    def has(self, override: Override) -> bool:
+        """Return whether the target of `override` is configured."""
         match override:
             case Weights():
                 destinations, weights = self._destinations.get(override.route, []), dict(override.weights)
@@ -198,24 +195,21 @@ def _destinations(config: Config, name: str) -> list[Destination]:
     return [one for route in routes_named(config, name) for one in route.destinations]
 
 
-# --- how it is said ---
-
-
 def _fields(override: Override) -> dict[str, object]:
     match override:
         case Weights():
-            return {"route": override.route, "weights": _written(dict(override.weights)) or None}
+            return {"route": override.route, "weights": _joined(dict(override.weights)) or None}
         case Percent():
             return {"mirror": override.mirror, "percent": override.percent}
         case Pause():
-            return {"mirror": _named(override.mirror), "paused": True}
+            return {"mirror": _shown(override.mirror), "paused": True}
 
 
-def _written(weights: Mapping[str, int]) -> str:
+def _joined(weights: Mapping[str, int]) -> str:
     return ",".join(f"{name}={weight}" for name, weight in weights.items())
 
 
-def _named(mirror: str) -> str:
+def _shown(mirror: str) -> str:
     return "all" if mirror == ALL_MIRRORS else mirror
 
 
