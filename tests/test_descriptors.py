@@ -20,7 +20,7 @@ from mirror_proxy.supervisor import machine
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import Client, get, post
 from tests.support.origin import OK, Visit
-from tests.support.plane import NO_SHED, make_config, until
+from tests.support.plane import make_config, until
 from tests.support.running_proxy import config_for, running
 from tests.support.running_proxy import origin as served_origin
 
@@ -280,7 +280,7 @@ def test_silent_mirrors_cost_no_client_its_connection(tmp_path: Path, limit: int
     shares = share_out(limit, 10_000)
     asked = shares.shadows + 100
     with socket.create_server(("127.0.0.1", 0), backlog=2048) as deaf, served_origin() as v1:
-        config = patient(config_for(v1.address, mirror=Address(*deaf.getsockname()), shed=NO_SHED))
+        config = patient(config_for(v1.address, mirror=Address(*deaf.getsockname())))
         with running(config, tmp_path, descriptors=limit) as proxy:
             proxy.wait_logged(f"configured=10000 effective={shares.clients} nofile={limit}")
             assert [proxy.ask()[0] for _ in range(asked)] == [200] * asked

@@ -19,9 +19,9 @@ from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.config.model import Compare, Share
 from mirror_proxy.errors import RefusedError
 from tests.admin.conftest import AdminUrls, Shop
+from tests.support.waiting import BOUND_S
 
 HOSTILE = "<script>alert(1)</script>\"'>\u202e\x1b[31m"
-BOUND_S = 20.0
 
 
 @pytest.fixture(autouse=True)

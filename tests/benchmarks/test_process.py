@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from benchmarks.process import (
     parse_stat,
     read_stats,
 )
+from tests.support.waiting import until
 
 # pid (comm) state ppid pgrp session tty tpgid flags minflt cminflt majflt cmajflt utime stime cutime ...
 LINE = "42 (a) b (c)) S 7 42 42 0 -1 4194304 1 2 3 4 100 20 3 1 20 0 1 0 99 1000000 250 18446744073709551615"
@@ -49,14 +49,14 @@ def test_a_root_that_has_ended_has_an_empty_tree() -> None:
 def test_a_childs_cpu_and_memory_count_and_kill_ends_it_too(tmp_path: Path) -> None:
     tree = ProcessTree([sys.executable, "-c", PARENT_OF_BUSY_CHILD], tmp_path / "log")
     try:
-        _until(lambda: tree.cpu_s() > 0.1 and tree.last_words().isdigit())
+        until(lambda: tree.cpu_s() > 0.1 and tree.last_words().isdigit(), "the child to be busy")
         child = int(tree.last_words())
         assert tree.waited_s() >= 0
         assert tree.rss_bytes() > read_stats()[child].rss_bytes > 0
     finally:
         tree.kill()
     assert not tree.is_running
-    _until(lambda: child not in read_stats())
+    until(lambda: child not in read_stats(), "the child to be gone")
 
 
 def test_what_is_started_on_cores_stays_there(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_what_is_started_on_cores_stays_there(tmp_path: Path) -> None:
     core = max(mine)
     show = "import os; print(*os.sched_getaffinity(0))"
     tree = ProcessTree([sys.executable, "-c", show], tmp_path / "log", [core])
-    _until(lambda: not tree.is_running)
+    until(lambda: not tree.is_running, "the process to end")
     assert tree.last_words() == str(core)
     assert os.sched_getaffinity(0) == mine
 
@@ -75,11 +75,3 @@ def test_cores_are_given_back_when_the_start_fails(tmp_path: Path) -> None:
         ProcessTree([str(tmp_path / "no-such-command")], tmp_path / "log", [max(mine)])
     with on_cores(mine):
         assert os.sched_getaffinity(0) == mine
-
-
-def _until(condition: object, bound_s: float = 10.0) -> None:
-    assert callable(condition)
-    deadline = time.monotonic() + bound_s
-    while not condition():
-        assert time.monotonic() < deadline, "the condition was not met in time"
-        time.sleep(0.01)

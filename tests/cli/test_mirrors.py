@@ -13,7 +13,8 @@ from mirror_proxy.cli.admin_client import AdminClient
 from mirror_proxy.cli.mirrors import percent
 from mirror_proxy.config.model import MirrorPolicy
 from tests.cli.shop import ctl, shop
-from tests.support.running_proxy import RunningProxy, until
+from tests.support.running_proxy import RunningProxy
+from tests.support.waiting import until
 
 Capture = pytest.CaptureFixture[str]
 

@@ -18,8 +18,9 @@ from mirror_proxy.config.model import Config, Destination, Route, VirtualHost
 from mirror_proxy.ramp.guard import CANARY_GUARDS, MIRROR_GUARDS
 from mirror_proxy.ramp.plan import EVERY, MIN_SAMPLES, STEPS
 from tests.support.plane import cluster_at
-from tests.support.running_proxy import RunningProxy, config_for, origin, running, until
+from tests.support.running_proxy import RunningProxy, config_for, origin, running
 from tests.support.traffic import traffic
+from tests.support.waiting import until
 
 Capture = pytest.CaptureFixture[str]
 QUICK = ("--every", "200ms", "--min-samples", "10", "--guard", "loop_lag>60s")

@@ -35,8 +35,8 @@ from mirror_proxy.config.model import (
     StringMatch,
     VirtualHost,
 )
-from tests.support.plane import NO_SHED
-from tests.support.running_proxy import ROOT, RunningProxy, config_for, running, until
+from tests.support.running_proxy import ROOT, RunningProxy, config_for, running
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -110,7 +110,7 @@ def config_of(v1: Address, v1b: Address, v2: Address, folder: Path) -> Config:
         for name in ROUTES
     )
     compare = Compare(share=Share(100), store=f"sqlite:///{folder}/store.db")
-    settings = config_for(v1, compare=compare, shed=NO_SHED).settings
+    settings = config_for(v1, compare=compare).settings
     return Config(settings, clusters, (VirtualHost("v", ("*",), routes),))
 
 

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from mirror_proxy.config.watcher import WatchedPaths, Watcher
-
-BOUND_S = 20.0
+from tests.support.waiting import BOUND_S
 
 
 def has_settled_change(watched: WatchedPaths) -> bool:

@@ -17,7 +17,8 @@ import yaml
 from mirror_proxy.config.model import Address
 from mirror_proxy.telemetry.metrics import FAMILIES, PREFIX
 from tests.support.plane import free_port
-from tests.support.running_proxy import BOUND_S, ROOT, until
+from tests.support.running_proxy import ROOT
+from tests.support.waiting import BOUND_S, until
 
 PROMETHEUS = ROOT / "config/prometheus"
 GRAFANA = ROOT / "config/grafana"

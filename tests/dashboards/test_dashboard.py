@@ -25,8 +25,8 @@ from tests.dashboards.support import (
     queries,
     records,
 )
-from tests.support.plane import NO_SHED
-from tests.support.running_proxy import ROOT, Origin, RunningProxy, config_for, origin, running, until
+from tests.support.running_proxy import ROOT, Origin, RunningProxy, config_for, origin, running
+from tests.support.waiting import until
 
 #: What a proxy with nothing wrong has no series of.
 EMPTY = {
@@ -46,7 +46,7 @@ SERVICES = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 def half_mirrored(v1: Address, v2: Address, folder: Path) -> Config:
     """Copy every second request, so that there are some that are not, and compare all copies; v1 is asked again too."""
     compare = Compare(Share(100), store=f"sqlite:///{folder}/store.db")
-    config = config_for(v1, mirror=v2, shed=NO_SHED, compare=compare)
+    config = config_for(v1, mirror=v2, compare=compare)
     (host,) = config.virtual_hosts
     (route,) = host.routes
     (mirror,) = route.mirrors

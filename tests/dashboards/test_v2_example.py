@@ -17,8 +17,9 @@ import pytest
 
 from mirror_proxy.config.model import Address
 from mirror_proxy.mirror.loop import mark_value
-from tests.support.plane import NO_SHED, free_port
-from tests.support.running_proxy import BOUND_S, ROOT, RunningProxy, config_for, running, until
+from tests.support.plane import free_port
+from tests.support.running_proxy import ROOT, RunningProxy, config_for, running
+from tests.support.waiting import BOUND_S, until
 
 pytestmark = pytest.mark.slow
 
@@ -98,7 +99,7 @@ def test_behind_the_proxy_a_row_is_written_once_by_v1_and_v2_rolls_back(
     with (
         shop(databases[0]) as v1,
         shop(databases[1], f"--mark-key-file={key_file}") as v2,
-        running(config_for(v1, mirror=v2, mark_key_file=str(key_file), shed=NO_SHED), tmp_path) as proxy,
+        running(config_for(v1, mirror=v2, mark_key_file=str(key_file)), tmp_path) as proxy,
     ):
         door = proxy.config.settings.listeners[0].address
         assert order(door, "tea") == (201, {"id": 1, "item": "tea"})

@@ -13,17 +13,17 @@ import struct
 import subprocess
 import sys
 import termios
-import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.support.waiting import BOUND_S, until
+
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-BOUND_S = 30.0
 COMMAND = [sys.executable, "-m", "mirror_proxy", "demo", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
 
 
@@ -42,13 +42,6 @@ def descendants(pid: int) -> list[int]:
     except OSError:
         return []
     return [int(child) for child in children]
-
-
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + BOUND_S
-    while not condition():
-        assert time.monotonic() < end, f"waited in vain for {what}"
-        time.sleep(0.02)
 
 
 def test_the_demo_shows_what_was_mirrored_and_every_request_is_accounted_for() -> None:
@@ -81,7 +74,7 @@ def test_ctrl_c_on_a_terminal_leaves_nothing_running() -> None:
         with urllib.request.urlopen(f"{admin}/ready", timeout=BOUND_S) as response:
             assert response.read() == b"LIVE\n"
         access_log = Path(re.findall(r"tail -f (\S+)", shown)[0])
-        wait_until(lambda: '"kind":"mirror"' in access_log.read_text(), "a shadow in the access log")
+        until(lambda: '"kind":"mirror"' in access_log.read_text(), "a shadow in the access log")
         for pid in (process.pid, *workers):  # a terminal's Ctrl-C goes to all of them
             os.kill(pid, signal.SIGINT)
         said = _read_until(ours, lambda text: "clients   " in text)
@@ -105,7 +98,7 @@ def _read_until(terminal: int, is_enough: Callable[[str], bool]) -> str:
             text += os.read(terminal, 65536).decode()
         return is_enough(text)
 
-    wait_until(has_enough, f"more than {text}")
+    until(has_enough, f"more than {text}")
     return text
 
 

@@ -12,10 +12,10 @@ import pytest
 
 from mirror_proxy.config.model import Address, HeaderOps, Listener, Mirroring
 from tests.conftest import Connect, MakeOrigin, MakePlane
-from tests.support import running_proxy
+from tests.support import running_proxy, waiting
 from tests.support.client import get
 from tests.support.origin import Origin
-from tests.support.plane import NO_SHED, Plane, free_port, make_config, until
+from tests.support.plane import Plane, free_port, make_config, until
 
 pytestmark = pytest.mark.slow
 
@@ -157,9 +157,7 @@ def test_processes_that_mirror_to_each_other_do_not_loop(size: int, tmp_path: Pa
             folder = tmp_path / str(number)
             folder.mkdir()
             config = running_proxy.config_for(primary.address, mirror=addresses[(number + 1) % size])
-            settings = replace(
-                config.settings, listeners=(Listener(addresses[number]),), workers=2, shed=NO_SHED
-            )
+            settings = replace(config.settings, listeners=(Listener(addresses[number]),), workers=2)
             config = replace(config, settings=settings)
             proxies.append(stack.enter_context(running_proxy.running(config, folder)))
         for _ in range(10):
@@ -181,4 +179,4 @@ def _wait(proxies: Sequence[running_proxy.RunningProxy], size: int) -> None:
         ended = [one.metric("mirror_requests_total") for one in proxies]
         return loops == 10 and ended == [20.0] + [10.0] * (size - 1)
 
-    running_proxy.until(has_ended, "every shadow to end")
+    waiting.until(has_ended, "every shadow to end")

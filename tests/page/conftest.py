@@ -29,8 +29,9 @@ from playwright.sync_api import (
 from mirror_proxy.admin.interface import ProxyInterface
 from mirror_proxy.admin.server import AdminServer
 from mirror_proxy.config.model import Config, Destination
-from tests.support.plane import NO_SHED, cluster_at
-from tests.support.running_proxy import BOUND_S, Origin, RunningProxy, config_for, origin, running, until
+from tests.support.plane import cluster_at
+from tests.support.running_proxy import Origin, RunningProxy, config_for, origin, running
+from tests.support.waiting import BOUND_S, until
 
 expect.set_options(timeout=BOUND_S * 1000)
 
@@ -106,7 +107,7 @@ class Shop:
 
 def shop_config(v1: Origin, v2: Origin, **settings: Any) -> Config:
     """Build what `Shop` says."""
-    config = config_for(v1.address, mirror=v2.address, **{"workers": 2, "shed": NO_SHED, **settings})
+    config = config_for(v1.address, mirror=v2.address, **{"workers": 2, **settings})
     [host] = config.virtual_hosts
     route = replace(host.routes[0], destinations=(Destination("v1", "p"), Destination("v2", "v2", 0)))
     return replace(

@@ -12,8 +12,9 @@ import pytest
 from mirror_proxy import cli
 from mirror_proxy.config.model import Address
 from tests.release.release import BASE, PROXY, STEPS, V2
-from tests.support.running_proxy import BOUND_S, RunningProxy, config_for, origin, running, until
+from tests.support.running_proxy import RunningProxy, config_for, origin, running
 from tests.support.traffic import Traffic, traffic
+from tests.support.waiting import BOUND_S, until
 
 pytestmark = pytest.mark.slow
 

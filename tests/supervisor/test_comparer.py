@@ -22,7 +22,8 @@ from mirror_proxy.errors import RefusedError
 from mirror_proxy.supervisor import Timeouts
 from mirror_proxy.supervisor.comparer import ComparerManager
 from tests.support import plane
-from tests.support.running_proxy import RunningProxy, config_for, is_alive, origin, running, until
+from tests.support.running_proxy import RunningProxy, config_for, is_alive, origin, running
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -256,6 +257,4 @@ def sockets(pid: int) -> set[str]:
 
 
 def reload(proxy: RunningProxy, compare: Compare) -> None:
-    proxy.write(with_compare(proxy.config, compare))
-    status, answer = proxy.change("POST", "/reload")
-    assert status == 200, answer
+    proxy.reload(with_compare(proxy.config, compare))

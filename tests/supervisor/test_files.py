@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from mirror_proxy.config.model import Address, Config
-from tests.support.running_proxy import Origin, RunningProxy, config_for, origin, running, until
+from tests.support.running_proxy import Origin, RunningProxy, config_for, origin, running
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 

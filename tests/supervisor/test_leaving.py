@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from mirror_proxy.config.model import Drain, Limits
-from tests.support.running_proxy import BOUND_S, config_for, is_alive, origin, running, until
+from tests.support.running_proxy import config_for, is_alive, origin, running
+from tests.support.waiting import BOUND_S, until
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +34,7 @@ def test_sigterm_finishes_what_is_in_flight_and_exits_with_0(tmp_path: Path) -> 
 
 
 def test_accepting_goes_on_for_the_drain_delay(tmp_path: Path) -> None:
-    with origin() as v1, running(config_for(v1.address, drain=Drain(1.5, 10.0)), tmp_path) as proxy:
+    with origin() as v1, running(config_for(v1.address, drain=Drain(4.0, 10.0)), tmp_path) as proxy:
         proxy.signal(signal.SIGTERM)
         until(lambda: proxy.ready_status() == 503, "/ready to fail")
         assert proxy.ask() == (200, "ok")

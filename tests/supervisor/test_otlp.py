@@ -19,7 +19,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from mirror_proxy.config.model import Config, Share, Tracing
 from tests.support.plane import free_port
 from tests.support.recorder import Recorder, recorder
-from tests.support.running_proxy import ROOT, RunningProxy, config_for, running, until
+from tests.support.running_proxy import ROOT, RunningProxy, config_for, running
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.running_proxy import config_for, is_alive, origin, running, until
+from tests.support.running_proxy import config_for, is_alive, origin, running
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -65,11 +66,11 @@ def test_a_worker_that_stops_answering_is_killed_and_replaced(tmp_path: Path) ->
 
 
 def test_a_container_that_was_frozen_wakes_up_with_its_workers(tmp_path: Path) -> None:
-    with origin() as v1, running(config_for(v1.address), tmp_path, heartbeat_s=1.5) as proxy:
+    with origin() as v1, running(config_for(v1.address), tmp_path, heartbeat_s=3.0) as proxy:
         before = proxy.children()
         for pid in (*before, proxy.process.pid):
             os.kill(pid, signal.SIGSTOP)
-        _wait_for_silence(proxy.process.pid, seconds=2.5)
+        _wait_for_silence(proxy.process.pid, seconds=4.0)
         proxy.signal(signal.SIGCONT)
         until(lambda: proxy.ready_status() == 200, "the supervisor to wake")
         for pid in before:

@@ -12,8 +12,9 @@ import pytest
 
 from mirror_proxy.config.model import Address, Admin, Config, Limits, Listener, ListenerTls
 from tests.support.plane import free_port
-from tests.support.running_proxy import BOUND_S, RunningProxy, config_for, origin, running, until
+from tests.support.running_proxy import RunningProxy, config_for, origin, running
 from tests.support.traffic import traffic
+from tests.support.waiting import BOUND_S, until
 
 pytestmark = pytest.mark.slow
 
@@ -65,7 +66,7 @@ def test_workers_become_more_and_fewer_and_no_request_is_lost(tmp_path: Path) ->
 def test_another_access_log_and_other_limits_are_taken_up(tmp_path: Path) -> None:
     with origin() as v1, running(config_for(v1.address), tmp_path) as proxy:
         path = tmp_path / "log"
-        put(proxy, access_log=str(path), limits=Limits(max_headers=3))
+        proxy.reload(with_settings(proxy.config, access_log=str(path), limits=Limits(max_headers=3)))
         assert proxy.ask() == (200, "ok")
         until(lambda: path.exists() and path.read_text().count("\n") == 1, "a line")
         address = proxy.config.settings.listeners[0].address

@@ -18,8 +18,9 @@ import pytest
 
 from mirror_proxy.config.model import Address, Config, Limits, MirrorPolicy
 from tests.support.plane import free_port
-from tests.support.running_proxy import Origin, RunningProxy, config_for, origin, running, until
+from tests.support.running_proxy import Origin, RunningProxy, config_for, origin, running
 from tests.support.traffic import Traffic, traffic
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 

@@ -19,8 +19,8 @@ from mirror_proxy.comparison.diff.pair import CapturedResponse, Kind, Pair, dump
 from mirror_proxy.comparison.diff.totals import Key, Totals
 from mirror_proxy.config.model import Compare, Share
 from mirror_proxy.control import Pipe
+from tests.support.waiting import BOUND_S
 
-BOUND_S = 20.0
 JSON = b"content-type: application/json\r\n"
 NOW = 1_800_000_000.0
 EXAMPLE = Example(

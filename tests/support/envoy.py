@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from benchmarks import envoy
+from tests.support.waiting import BOUND_S
 
-BOUND_S = 20.0
 EXECUTABLE = envoy.find()
 
 needs_envoy = pytest.mark.usefixtures("envoy")

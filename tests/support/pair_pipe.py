@@ -10,7 +10,8 @@ from typing import Any
 from mirror_proxy.comparison.diff.pair import Pair, load
 from mirror_proxy.config.model import Compare, Config, Share
 from tests.support.origin import Origin
-from tests.support.plane import BOUND_S, Plane, make_config
+from tests.support.plane import Plane, make_config
+from tests.support.waiting import BOUND_S
 
 ALL = Compare(share=Share(100))
 

@@ -27,8 +27,8 @@ from mirror_proxy.config.model import (
 )
 from mirror_proxy.telemetry.access_log import AccessLog
 from mirror_proxy.worker.data_plane import DataPlane
+from tests.support.waiting import BOUND_S
 
-BOUND_S = 20.0
 MARK_KEY = b"k" * 32
 #: A busy machine makes the loop late; what is copied must not hang on that.
 NO_SHED = Shed(0.0, 0.0)

@@ -11,8 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -32,9 +31,9 @@ from mirror_proxy.config.model import (
     Settings,
     VirtualHost,
 )
-from tests.support.plane import cluster_at, free_port
+from tests.support.plane import NO_SHED, cluster_at, free_port
+from tests.support.waiting import BOUND_S, until
 
-BOUND_S = 20.0
 ROOT = Path(__file__).parents[2]
 
 _SCRIPT = """
@@ -47,17 +46,6 @@ def load():
 
 sys.exit(run(load(), generation_source=load, timeouts=Timeouts(heartbeat_s=float(sys.argv[2]))))
 """
-
-
-def until(condition: Callable[[], Any], what: str) -> Any:
-    """Return the condition's first true value; fail after `BOUND_S`."""
-    end = time.monotonic() + BOUND_S
-    while time.monotonic() < end:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.02)
-    raise AssertionError(f"waited {BOUND_S} s in vain for: {what}")
 
 
 class Origin:
@@ -128,6 +116,7 @@ def config_for(
         "listeners": (Listener(Address("127.0.0.1", free_port())),),
         "admin": Admin(Address("127.0.0.1", free_port())),
         "drain": Drain(0.0, 10.0),
+        "shed": NO_SHED,
     }
     routes = (Route(route, (Destination("p", "p"),), mirrors),)
     return Config(Settings(**{**defaults, **settings}), tuple(clusters), (VirtualHost("v", ("*",), routes),))

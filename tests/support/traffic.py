@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from mirror_proxy.config.model import Address
-from tests.support.running_proxy import BOUND_S, until
+from tests.support.waiting import BOUND_S, until
 
 
 @dataclass(frozen=True, slots=True)

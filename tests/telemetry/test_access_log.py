@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,16 +14,9 @@ import pytest
 
 from mirror_proxy.telemetry.access_log import AccessLog
 from mirror_proxy.telemetry.lines import PIPE_BUF
+from tests.support.waiting import BOUND_S, until
 
-BOUND_S = 10.0
 ROOT = Path(__file__).parents[2]
-
-
-def until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + BOUND_S
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -74,12 +67,12 @@ def test_after_a_rename_reopen_goes_on_in_a_new_file(tmp_path: Path, closing: Ex
     path = tmp_path / "log"
     log = _opened(closing, path)
     log.offer(b"before")
-    until(path.read_bytes)
+    until(path.read_bytes, "a line")
     path.rename(tmp_path / "old")
     log.reopen()
-    until(path.exists)
+    until(path.exists, "a new file")
     log.offer(b"after")
-    until(path.read_bytes)
+    until(path.read_bytes, "a line")
     assert path.read_bytes() == b"after\n"
     assert (tmp_path / "old").read_bytes() == b"before\n"
 
@@ -92,9 +85,9 @@ def test_when_reopening_fails_the_old_file_stays_in_use(
     log = _opened(closing, folder / "log")
     folder.rename(tmp_path / "moved")
     log.reopen()
-    until(lambda: "cannot be reopened" in caplog.text)
+    until(lambda: "cannot be reopened" in caplog.text, "a warning")
     log.offer(b"still here")
-    until((tmp_path / "moved" / "log").read_bytes)
+    until((tmp_path / "moved" / "log").read_bytes, "a line in the old file")
 
 
 def test_over_the_bound_lines_are_dropped_and_counted_and_offer_never_waits(
@@ -172,14 +165,14 @@ def test_a_full_disk_is_named_once_counted_and_recovered_from(
     log = _opened(closing, path)
     for number in range(1, 4):
         log.offer(b"lost")
-        until(lambda number=number: log.dropped == number)  # type: ignore[misc]
+        until(lambda number=number: log.dropped == number, "a dropped line")  # type: ignore[misc]
     assert caplog.text.count('error="[Errno 28] No space left on device"') == 1
     path.unlink()
     log.reopen()
-    until(lambda: path.exists() and path.is_file())
+    until(lambda: path.exists() and path.is_file(), "a new file")
     log.offer(b"kept")
-    until(path.read_bytes)
-    until(lambda: "is being written again" in caplog.text and "lost=3" in caplog.text)
+    until(path.read_bytes, "a line")
+    until(lambda: "is being written again" in caplog.text and "lost=3" in caplog.text, "the recovery")
 
 
 def test_a_dash_is_standard_output_and_leaves_it_blocking() -> None:

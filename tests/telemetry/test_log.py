@@ -17,9 +17,9 @@ import pytest
 from mirror_proxy.telemetry.event import limited
 from mirror_proxy.telemetry.lines import PIPE_BUF
 from mirror_proxy.telemetry.log import Handler
+from tests.support.waiting import BOUND_S
 
 ROOT = Path(__file__).parents[2]
-BOUND_S = 20.0
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 
 _HEAD = """

@@ -34,10 +34,10 @@ from mirror_proxy.overrides import Weights
 from mirror_proxy.telemetry.metrics import Samples
 from tests.support.pair_pipe import ALL
 from tests.support.plane import cluster_at, make_config
+from tests.support.waiting import BOUND_S
 
 pytestmark = pytest.mark.slow
 
-BOUND_S = 20.0
 ROOT = Path(__file__).parents[2]
 
 
