@@ -22,7 +22,7 @@ from tests.support.client import Client, get, post
 from tests.support.origin import OK, Visit
 from tests.support.plane import make_config, until
 from tests.support.running_proxy import config_for, running
-from tests.support.running_proxy import origin as served_origin
+from tests.support.threaded_origin import origin as served_origin
 
 
 async def silent(visit: Visit) -> None:

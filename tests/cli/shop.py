@@ -10,7 +10,8 @@ from pathlib import Path
 from mirror_proxy import cli
 from mirror_proxy.config.model import Admin, Config, Destination, MirrorPolicy, Route, VirtualHost
 from tests.support.plane import cluster_at
-from tests.support.running_proxy import RunningProxy, config_for, origin, running
+from tests.support.running_proxy import RunningProxy, config_for, running
+from tests.support.threaded_origin import origin
 
 
 def ctl(proxy: RunningProxy, *words: str) -> int:

@@ -18,7 +18,8 @@ from mirror_proxy.config.model import Config, Destination, Route, VirtualHost
 from mirror_proxy.ramp.guard import CANARY_GUARDS, MIRROR_GUARDS
 from mirror_proxy.ramp.plan import EVERY, MIN_SAMPLES, STEPS
 from tests.support.plane import cluster_at
-from tests.support.running_proxy import RunningProxy, config_for, origin, running
+from tests.support.running_proxy import RunningProxy, config_for, running
+from tests.support.threaded_origin import origin
 from tests.support.traffic import traffic
 from tests.support.waiting import until
 

@@ -25,7 +25,8 @@ from mirror_proxy.comparison.store import Store
 from mirror_proxy.config.model import Address, Admin, Compare, Share, StoreLimits
 from tests.comparison.report.reports import HOSTILE, rich
 from tests.support.plane import free_port
-from tests.support.running_proxy import RunningProxy, config_for, origin, running
+from tests.support.running_proxy import RunningProxy, config_for, running
+from tests.support.threaded_origin import origin
 from tests.support.waiting import BOUND_S, until
 
 Capture = pytest.CaptureFixture[str]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import re
 import subprocess
@@ -16,9 +15,10 @@ import yaml
 
 from mirror_proxy.config.model import Address
 from mirror_proxy.telemetry.metrics import FAMILIES, PREFIX
+from tests.support.fetch import fetch
 from tests.support.plane import free_port
 from tests.support.running_proxy import ROOT
-from tests.support.waiting import BOUND_S, until
+from tests.support.waiting import until
 
 PROMETHEUS = ROOT / "config/prometheus"
 GRAFANA = ROOT / "config/grafana"
@@ -76,31 +76,22 @@ class Prometheus:
 
     def is_ready(self) -> bool:
         try:
-            return self._get("/-/ready")[0] == 200
+            return fetch(self._address, "/-/ready")[0] == 200
         except OSError:
             return False
 
     def ask(self, query: str) -> list[dict[str, Any]]:
         """Return the samples that a query gives at present."""
-        status, body = self._get("/api/v1/query?" + urlencode({"query": query}))
+        status, body = fetch(self._address, "/api/v1/query?" + urlencode({"query": query}))
         assert status == 200, f"{query}: {body!r}"
         found: list[dict[str, Any]] = json.loads(body)["data"]["result"]
         return found
 
     def label_values(self, metric: str, label: str) -> set[str]:
         """Return what Grafana's label_values finds."""
-        status, body = self._get(f"/api/v1/label/{label}/values?" + urlencode({"match[]": metric}))
+        status, body = fetch(self._address, f"/api/v1/label/{label}/values?" + urlencode({"match[]": metric}))
         assert status == 200, body
         return set(json.loads(body)["data"])
-
-    def _get(self, path: str) -> tuple[int, bytes]:
-        client = http.client.HTTPConnection(self._address.host, self._address.port, timeout=BOUND_S)
-        try:
-            client.request("GET", path)
-            answer = client.getresponse()
-            return answer.status, answer.read()
-        finally:
-            client.close()
 
 
 @contextmanager

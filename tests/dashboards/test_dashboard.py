@@ -25,7 +25,8 @@ from tests.dashboards.support import (
     queries,
     records,
 )
-from tests.support.running_proxy import ROOT, Origin, RunningProxy, config_for, origin, running
+from tests.support.running_proxy import ROOT, RunningProxy, config_for, running
+from tests.support.threaded_origin import ThreadedOrigin, origin
 from tests.support.waiting import until
 
 #: What a proxy with nothing wrong has no series of.
@@ -55,7 +56,7 @@ def half_mirrored(v1: Address, v2: Address, folder: Path) -> Config:
     return replace(config, virtual_hosts=(replace(host, routes=(route,)),))
 
 
-def ask_a_late_primary(proxy: RunningProxy, v1: Origin) -> None:
+def ask_a_late_primary(proxy: RunningProxy, v1: ThreadedOrigin) -> None:
     waiting = v1.waiting
     v1.release.clear()
     client = proxy.hold()
@@ -65,7 +66,7 @@ def ask_a_late_primary(proxy: RunningProxy, v1: Origin) -> None:
     client.close()
 
 
-def ask_a_late_mirror(proxy: RunningProxy, v2: Origin) -> None:
+def ask_a_late_mirror(proxy: RunningProxy, v2: ThreadedOrigin) -> None:
     v2.release.clear()
     client = proxy.hold()
     assert client.getresponse().status == 200

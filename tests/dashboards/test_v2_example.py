@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import re
 import sqlite3
@@ -17,9 +16,10 @@ import pytest
 
 from mirror_proxy.config.model import Address
 from mirror_proxy.mirror.loop import mark_value
+from tests.support.fetch import fetch
 from tests.support.plane import free_port
 from tests.support.running_proxy import ROOT, RunningProxy, config_for, running
-from tests.support.waiting import BOUND_S, until
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -56,14 +56,8 @@ def answers(address: Address) -> bool:
 
 
 def ask(address: Address, method: str, path: str, body: object = None, **headers: str) -> tuple[int, Any]:
-    client = http.client.HTTPConnection(address.host, address.port, timeout=BOUND_S)
-    try:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        client.request(method, path, None if body is None else json.dumps(body), named)
-        answer = client.getresponse()
-        return answer.status, json.loads(answer.read())
-    finally:
-        client.close()
+    status, answer = fetch(address, path, method, body, **headers)
+    return status, json.loads(answer)
 
 
 def order(address: Address, item: str, **headers: str) -> tuple[int, Any]:

@@ -12,7 +12,7 @@ import pytest
 
 from mirror_proxy.config.model import Address, HeaderOps, Listener, Mirroring
 from tests.conftest import Connect, MakeOrigin, MakePlane
-from tests.support import running_proxy, waiting
+from tests.support import running_proxy, threaded_origin, waiting
 from tests.support.client import get
 from tests.support.origin import Origin
 from tests.support.plane import Plane, free_port, make_config, until
@@ -151,7 +151,7 @@ def test_processes_that_mirror_to_each_other_do_not_loop(size: int, tmp_path: Pa
     """The same with whole proxies of two workers each, with keys that are drawn at start."""
     addresses = [Address("127.0.0.1", free_port()) for _ in range(size)]
     with ExitStack() as stack:
-        primaries = [stack.enter_context(running_proxy.origin()) for _ in range(size)]
+        primaries = [stack.enter_context(threaded_origin.origin()) for _ in range(size)]
         proxies = []
         for number, primary in enumerate(primaries):
             folder = tmp_path / str(number)

@@ -30,7 +30,8 @@ from mirror_proxy.admin.interface import ProxyInterface
 from mirror_proxy.admin.server import AdminServer
 from mirror_proxy.config.model import Config, Destination
 from tests.support.plane import cluster_at
-from tests.support.running_proxy import Origin, RunningProxy, config_for, origin, running
+from tests.support.running_proxy import RunningProxy, config_for, running
+from tests.support.threaded_origin import ThreadedOrigin, origin
 from tests.support.waiting import BOUND_S, until
 
 expect.set_options(timeout=BOUND_S * 1000)
@@ -76,7 +77,7 @@ def open_page(browser: Browser) -> Iterator[Open]:
 class Shop:
     """A proxy with two workers: route `r` goes to v1, or v2 with weight 0, and is mirrored to v2 as `mirror`."""
 
-    def __init__(self, proxy: RunningProxy, v1: Origin, v2: Origin) -> None:
+    def __init__(self, proxy: RunningProxy, v1: ThreadedOrigin, v2: ThreadedOrigin) -> None:
         self.proxy, self.v1, self.v2 = proxy, v1, v2
         self.url = f"http://{proxy.config.settings.admin.address}"
 
@@ -105,7 +106,7 @@ class Shop:
         return {name: more for name in after if (more := int(after[name] - before.get(name, 0)))}
 
 
-def shop_config(v1: Origin, v2: Origin, **settings: Any) -> Config:
+def shop_config(v1: ThreadedOrigin, v2: ThreadedOrigin, **settings: Any) -> Config:
     """Build what `Shop` says."""
     config = config_for(v1.address, mirror=v2.address, **{"workers": 2, **settings})
     [host] = config.virtual_hosts

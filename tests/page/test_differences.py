@@ -10,7 +10,8 @@ from playwright.sync_api import expect
 from mirror_proxy.config.model import Address, Admin, Compare, Share
 from tests.page.conftest import Open, Shop, shop_config
 from tests.support.plane import free_port
-from tests.support.running_proxy import origin, running
+from tests.support.running_proxy import running
+from tests.support.threaded_origin import origin
 
 V1 = {
     "items": [{"name": "teapot", "price": 12.5}],

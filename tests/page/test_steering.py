@@ -10,7 +10,8 @@ from playwright.sync_api import Locator, Page, expect
 from mirror_proxy.config.model import Address, Admin
 from tests.page.conftest import Open, Shop, shop_config
 from tests.support.plane import free_port
-from tests.support.running_proxy import origin, running
+from tests.support.running_proxy import running
+from tests.support.threaded_origin import origin
 from tests.support.waiting import until
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +11,10 @@ import pytest
 from mirror_proxy import cli
 from mirror_proxy.config.model import Address
 from tests.release.release import BASE, PROXY, STEPS, V2
-from tests.support.running_proxy import RunningProxy, config_for, origin, running
+from tests.support.running_proxy import RunningProxy, config_for, running
+from tests.support.threaded_origin import origin
 from tests.support.traffic import Traffic, traffic
-from tests.support.waiting import BOUND_S, until
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -55,13 +55,7 @@ class Release:
 
     def ask(self, **headers: str) -> str:
         """Ask once, with headers, and return who answered."""
-        address = self.proxy.config.settings.listeners[0].address
-        client = http.client.HTTPConnection(address.host, address.port, timeout=BOUND_S)
-        try:
-            client.request("GET", "/", headers={name.replace("_", "-"): one for name, one in headers.items()})
-            return client.getresponse().read().decode()
-        finally:
-            client.close()
+        return self.proxy.ask(**headers)[1]
 
 
 @pytest.fixture

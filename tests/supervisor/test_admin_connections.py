@@ -12,7 +12,8 @@ import pytest
 
 from mirror_proxy.config.model import Address
 from tests.support.plane import free_port
-from tests.support.running_proxy import RunningProxy, config_for, origin, running
+from tests.support.running_proxy import RunningProxy, config_for, running
+from tests.support.threaded_origin import origin
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from mirror_proxy.supervisor.child import reap_orphans
-from tests.support.running_proxy import RunningProxy, config_for, is_alive, origin
+from tests.support.running_proxy import RunningProxy, config_for, is_alive
+from tests.support.threaded_origin import origin
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow

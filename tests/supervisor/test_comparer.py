@@ -22,7 +22,8 @@ from mirror_proxy.errors import RefusedError
 from mirror_proxy.supervisor import Timeouts
 from mirror_proxy.supervisor.comparer import ComparerManager
 from tests.support import plane
-from tests.support.running_proxy import RunningProxy, config_for, is_alive, origin, running
+from tests.support.running_proxy import RunningProxy, config_for, is_alive, running
+from tests.support.threaded_origin import origin
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from mirror_proxy.config.model import Address, Config
-from tests.support.running_proxy import Origin, RunningProxy, config_for, origin, running
+from tests.support.running_proxy import RunningProxy, config_for, running
+from tests.support.threaded_origin import ThreadedOrigin, origin
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
@@ -38,7 +39,7 @@ def settings(config: Config) -> str:
     return SETTINGS.format(listener=there.listeners[0].address, admin=there.admin.address)
 
 
-def shop(one: Origin) -> str:
+def shop(one: ThreadedOrigin) -> str:
     return SHOP.format(port=one.address.port)
 
 

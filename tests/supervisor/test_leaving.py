@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from mirror_proxy.config.model import Drain, Limits
-from tests.support.running_proxy import config_for, is_alive, origin, running
+from tests.support.running_proxy import config_for, is_alive, running
+from tests.support.threaded_origin import origin
 from tests.support.waiting import BOUND_S, until
 
 pytestmark = pytest.mark.slow

@@ -17,7 +17,8 @@ import pytest
 
 from mirror_proxy.config.model import Address, Compare, Config, Log, Share
 from tests.support.plane import free_port
-from tests.support.running_proxy import RunningProxy, config_for, is_alive, origin, running
+from tests.support.running_proxy import RunningProxy, config_for, is_alive, running
+from tests.support.threaded_origin import origin
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow

@@ -12,7 +12,8 @@ import pytest
 
 from mirror_proxy.config.model import Destination, Match, MirrorPolicy, Route, StringMatch, VirtualHost
 from tests.support.plane import cluster_at
-from tests.support.running_proxy import RunningProxy, config_for, origin, running
+from tests.support.running_proxy import RunningProxy, config_for, running
+from tests.support.threaded_origin import origin
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow

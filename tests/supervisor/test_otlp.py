@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import signal
 import subprocess
@@ -18,8 +17,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from mirror_proxy.config.model import Config, Share, Tracing
 from tests.support.plane import free_port
-from tests.support.recorder import Recorder, recorder
 from tests.support.running_proxy import ROOT, RunningProxy, config_for, running
+from tests.support.threaded_origin import ThreadedOrigin, origin
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
@@ -31,7 +30,7 @@ LOGGED_EXTRA = EXTRA.replace('"', '\\"')
 class Collected:
     """What a collector was sent."""
 
-    def __init__(self, collector: Recorder) -> None:
+    def __init__(self, collector: ThreadedOrigin) -> None:
         self.requests = [ExportTraceServiceRequest.FromString(one.body) for one in collector.requests]
         assert {one.path for one in collector.requests} <= {"/v1/traces"}
 
@@ -58,7 +57,9 @@ def attributes(span: Span) -> dict[str, Any]:
     }
 
 
-def traced(v1: Recorder, v2: Recorder | None, endpoint: str, percent: int = 100, **settings: Any) -> Config:
+def traced(
+    v1: ThreadedOrigin, v2: ThreadedOrigin | None, endpoint: str, percent: int = 100, **settings: Any
+) -> Config:
     return config_for(
         v1.address,
         mirror=v2.address if v2 is not None else None,
@@ -68,30 +69,25 @@ def traced(v1: Recorder, v2: Recorder | None, endpoint: str, percent: int = 100,
 
 
 @pytest.fixture
-def v1() -> Iterator[Recorder]:
-    with recorder() as one:
+def v1() -> Iterator[ThreadedOrigin]:
+    with origin() as one:
         yield one
 
 
 @pytest.fixture
-def v2() -> Iterator[Recorder]:
-    with recorder() as one:
+def v2() -> Iterator[ThreadedOrigin]:
+    with origin() as one:
         yield one
 
 
 @pytest.fixture
-def collector() -> Iterator[Recorder]:
-    with recorder() as one:
+def collector() -> Iterator[ThreadedOrigin]:
+    with origin() as one:
         yield one
 
 
 def ask(proxy: RunningProxy, **headers: str) -> None:
-    """Send a request on a connection of its own, which any worker may take."""
-    address = proxy.config.settings.listeners[0].address
-    client = http.client.HTTPConnection(address.host, address.port, timeout=20)
-    client.request("GET", "/basket?token=secret", headers=headers)
-    assert client.getresponse().read() == b"ok"
-    client.close()
+    assert proxy.ask("/basket?token=secret", **headers)[1] == "ok"
 
 
 def exported(proxy: RunningProxy, count: int) -> None:
@@ -99,7 +95,7 @@ def exported(proxy: RunningProxy, count: int) -> None:
 
 
 def test_every_request_is_one_tree_and_its_ids_are_those_that_v1_and_v2_were_sent(
-    tmp_path: Path, v1: Recorder, v2: Recorder, collector: Recorder
+    tmp_path: Path, v1: ThreadedOrigin, v2: ThreadedOrigin, collector: ThreadedOrigin
 ) -> None:
     log = tmp_path / "access.log"
     config = traced(v1, v2, collector.url, workers=2, name="shop", access_log=str(log))
@@ -138,7 +134,7 @@ def test_every_request_is_one_tree_and_its_ids_are_those_that_v1_and_v2_were_sen
 
 
 def test_a_request_id_of_ours_is_the_same_at_v1_at_v2_and_in_both_lines(
-    tmp_path: Path, v1: Recorder, v2: Recorder
+    tmp_path: Path, v1: ThreadedOrigin, v2: ThreadedOrigin
 ) -> None:
     log = tmp_path / "access.log"
     with running(config_for(v1.address, mirror=v2.address, access_log=str(log)), tmp_path) as proxy:
@@ -150,7 +146,7 @@ def test_a_request_id_of_ours_is_the_same_at_v1_at_v2_and_in_both_lines(
 
 
 def test_a_trace_that_is_continued_keeps_its_parent_and_state(
-    tmp_path: Path, v1: Recorder, collector: Recorder
+    tmp_path: Path, v1: ThreadedOrigin, collector: ThreadedOrigin
 ) -> None:
     trace_id, parent_id = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
     with running(traced(v1, None, collector.url, percent=0), tmp_path) as proxy:
@@ -162,7 +158,9 @@ def test_a_trace_that_is_continued_keeps_its_parent_and_state(
     assert v1.requests[0].headers["tracestate"] == "rojo=1"
 
 
-def test_what_failed_is_an_error_in_words(tmp_path: Path, v1: Recorder, collector: Recorder) -> None:
+def test_what_failed_is_an_error_in_words(
+    tmp_path: Path, v1: ThreadedOrigin, collector: ThreadedOrigin
+) -> None:
     v1.status = 503
     with running(traced(v1, None, collector.url), tmp_path) as proxy:
         ask(proxy)
@@ -173,7 +171,7 @@ def test_what_failed_is_an_error_in_words(tmp_path: Path, v1: Recorder, collecto
 
 
 def test_the_last_spans_of_workers_that_leave_are_exported(
-    tmp_path: Path, v1: Recorder, v2: Recorder, collector: Recorder
+    tmp_path: Path, v1: ThreadedOrigin, v2: ThreadedOrigin, collector: ThreadedOrigin
 ) -> None:
     with running(traced(v1, v2, collector.url, workers=2), tmp_path) as proxy:
         ask(proxy)
@@ -183,7 +181,7 @@ def test_the_last_spans_of_workers_that_leave_are_exported(
 
 
 def test_a_collector_that_is_gone_costs_spans_which_are_counted_and_told_once(
-    tmp_path: Path, v1: Recorder, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, v1: ThreadedOrigin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")  # seconds in which the SDK tries again
     port = free_port()
@@ -191,7 +189,7 @@ def test_a_collector_that_is_gone_costs_spans_which_are_counted_and_told_once(
         ask(proxy)
         until(lambda: proxy.metric("spans_total", result="failed") == 2, "a failure")
         ask(proxy)
-        with recorder(port) as back:
+        with origin(port=port) as back:
             proxy.wait_logged("again")
             assert len(Collected(back).spans) == 2
     told = [line for line in proxy.stderr.splitlines() if "spans" in line]
@@ -203,9 +201,9 @@ def test_a_collector_that_is_gone_costs_spans_which_are_counted_and_told_once(
 
 
 def test_a_collector_that_says_nothing_delays_no_leaving_for_long(
-    tmp_path: Path, v1: Recorder, collector: Recorder
+    tmp_path: Path, v1: ThreadedOrigin, collector: ThreadedOrigin
 ) -> None:
-    collector.release.clear()
+    collector.hold()
     with running(traced(v1, None, collector.url), tmp_path) as proxy:
         ask(proxy)
         until(lambda: collector.requests, "the collector to be asked")
@@ -215,9 +213,9 @@ def test_a_collector_that_says_nothing_delays_no_leaving_for_long(
 
 
 def test_another_collector_and_share_are_followed_and_so_is_none(
-    tmp_path: Path, v1: Recorder, collector: Recorder
+    tmp_path: Path, v1: ThreadedOrigin, collector: ThreadedOrigin
 ) -> None:
-    with recorder() as first, running(traced(v1, None, first.url, percent=0), tmp_path) as proxy:
+    with origin() as first, running(traced(v1, None, first.url, percent=0), tmp_path) as proxy:
         ask(proxy)
         assert v1.requests[0].headers["traceparent"].endswith("-00")
 
@@ -260,7 +258,7 @@ def test_without_the_extra_an_endpoint_is_refused_in_one_line(verb: str) -> None
 
 
 def test_a_reload_that_needs_the_extra_is_refused_and_changes_nothing(
-    tmp_path: Path, v1: Recorder, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, v1: ThreadedOrigin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "opentelemetry.py").write_text("raise ModuleNotFoundError(name='opentelemetry')\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))

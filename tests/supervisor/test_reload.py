@@ -13,7 +13,8 @@ import pytest
 from mirror_proxy.config.model import Address, Config, Listener, ListenerTls, MirrorPolicy, Route
 from tests.support.certificates import Authority
 from tests.support.plane import cluster_at, free_port
-from tests.support.running_proxy import RunningProxy, config_for, origin, running
+from tests.support.running_proxy import RunningProxy, config_for, running
+from tests.support.threaded_origin import origin
 from tests.support.traffic import traffic
 from tests.support.waiting import until
 

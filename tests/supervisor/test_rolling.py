@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import socket
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +10,12 @@ from typing import Any
 import pytest
 
 from mirror_proxy.config.model import Address, Admin, Config, Limits, Listener, ListenerTls
+from tests.support.fetch import fetch
 from tests.support.plane import free_port
-from tests.support.running_proxy import RunningProxy, config_for, origin, running
+from tests.support.running_proxy import RunningProxy, config_for, running
+from tests.support.threaded_origin import origin
 from tests.support.traffic import traffic
-from tests.support.waiting import BOUND_S, until
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +27,7 @@ def test_another_listener_is_served_by_new_workers_and_the_old_one_finishes(tmp_
         old, new = proxy.config.settings.listeners[0].address, Address("127.0.0.1", free_port())
         put(proxy, listeners=(Listener(new),))
         assert proxy.admin_json("/server_info")["listeners"] == [str(new)]
-        assert ask(new) == 200
+        assert fetch(new)[0] == 200
         until(lambda: not accepts(old), "the old address to be closed")
         v1.release.set()
         answer = held.getresponse()
@@ -46,7 +47,7 @@ def test_one_more_listener_cuts_nothing_at_the_one_that_stays(tmp_path: Path) ->
             put(proxy, listeners=(more, stays))
             clients.wait_for(50)
         assert {asked.answer for asked in clients.asked} == {"ok"}
-        assert ask(more.address) == 200
+        assert fetch(more.address)[0] == 200
 
 
 def test_workers_become_more_and_fewer_and_no_request_is_lost(tmp_path: Path) -> None:
@@ -70,7 +71,7 @@ def test_another_access_log_and_other_limits_are_taken_up(tmp_path: Path) -> Non
         assert proxy.ask() == (200, "ok")
         until(lambda: path.exists() and path.read_text().count("\n") == 1, "a line")
         address = proxy.config.settings.listeners[0].address
-        assert ask(address, **{f"x-{number}": "1" for number in range(4)}) == 431
+        assert fetch(address, **{f"x-{number}": "1" for number in range(4)})[0] == 431
 
 
 def test_other_admin_and_metrics_addresses_open_and_the_old_ones_close(tmp_path: Path) -> None:
@@ -79,14 +80,14 @@ def test_other_admin_and_metrics_addresses_open_and_the_old_ones_close(tmp_path:
         old, new = proxy.config.settings.admin.address, Address("127.0.0.1", free_port())
         metrics = Address("127.0.0.1", free_port())
         put(proxy, admin=Admin(new), metrics=metrics)
-        assert ask(new, "/ready") == 200
-        assert ask(metrics, "/ready") == 200
-        assert ask(metrics, "/clusters") == 404
+        assert fetch(new, "/ready")[0] == 200
+        assert fetch(metrics, "/ready")[0] == 200
+        assert fetch(metrics, "/clusters")[0] == 404
         until(lambda: not accepts(old), "the old listener to close")
         proxy.config = with_settings(proxy.config, admin=Admin(new))
         put(proxy, metrics=None)
         until(lambda: not accepts(metrics), "the second listener to close")
-        assert ask(new, "/ready") == 200
+        assert fetch(new, "/ready")[0] == 200
         assert proxy.children() == workers
 
 
@@ -155,15 +156,6 @@ def put(proxy: RunningProxy, **settings: Any) -> None:
 
 def with_settings(config: Config, **settings: Any) -> Config:
     return replace(config, settings=replace(config.settings, **settings))
-
-
-def ask(address: Address, path: str = "/", **headers: str) -> int:
-    client = http.client.HTTPConnection(address.host, address.port, timeout=BOUND_S)
-    try:
-        client.request("GET", path, headers=headers)
-        return client.getresponse().status
-    finally:
-        client.close()
 
 
 def accepts(address: Address) -> bool:

@@ -10,7 +10,7 @@ from mirror_proxy.supervisor.sockets import StartError
 from mirror_proxy.supervisor.spans import SpanQueue
 from mirror_proxy.telemetry.span import Span
 from tests.support.plane import until
-from tests.support.recorder import recorder
+from tests.support.threaded_origin import origin
 
 
 def settings(endpoint: str) -> Settings:
@@ -27,8 +27,8 @@ def counts(queue: SpanQueue) -> dict[str, float | list[float]]:
 
 async def test_what_there_is_no_room_for_is_dropped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spans, "MOST_QUEUED", 3)
-    with recorder() as collector:
-        collector.release.clear()
+    with origin() as collector:
+        collector.hold()
         wanted = settings(collector.url)
         queue = SpanQueue(wanted)
         queue.offer(some(1), wanted)
@@ -42,7 +42,7 @@ async def test_what_there_is_no_room_for_is_dropped_and_counted(monkeypatch: pyt
 
 
 async def test_spans_that_come_when_they_go_nowhere_any_more_are_dropped_and_counted() -> None:
-    with recorder() as collector:
+    with origin() as collector:
         queue = SpanQueue(settings(collector.url))
         queue.offer(some(2), settings(""))
         assert counts(queue)["dropped"] == 2
@@ -58,7 +58,7 @@ async def test_without_a_collector_there_is_nothing_to_count_or_close() -> None:
 
 
 async def test_a_collector_that_refuses_is_told_with_its_reason(caplog: pytest.LogCaptureFixture) -> None:
-    with recorder() as collector:
+    with origin() as collector:
         collector.status = 404
         wanted = settings(collector.url)
         queue = SpanQueue(wanted)

@@ -9,7 +9,8 @@ import pytest
 from mirror_proxy.config.model import Address, Admin, Destination, Listener, ListenerTls, Route, VirtualHost
 from mirror_proxy.supervisor import banner
 from tests.support.plane import cluster_at, free_port
-from tests.support.running_proxy import config_for, origin, running
+from tests.support.running_proxy import config_for, running
+from tests.support.threaded_origin import origin
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow

@@ -18,7 +18,8 @@ import pytest
 
 from mirror_proxy.config.model import Address, Config, Limits, MirrorPolicy
 from tests.support.plane import free_port
-from tests.support.running_proxy import Origin, RunningProxy, config_for, origin, running
+from tests.support.running_proxy import RunningProxy, config_for, running
+from tests.support.threaded_origin import ThreadedOrigin, origin
 from tests.support.traffic import Traffic, traffic
 from tests.support.waiting import until
 
@@ -63,7 +64,7 @@ def outcomes(proxy: RunningProxy, name: str = "mirror") -> dict[str, float]:
 class Watched:
     """A proxy of two workers under traffic, all of it mirrored at first; who was copied comes out at the end."""
 
-    def __init__(self, proxy: RunningProxy, clients: Traffic, v2: Origin) -> None:
+    def __init__(self, proxy: RunningProxy, clients: Traffic, v2: ThreadedOrigin) -> None:
         self.proxy = proxy
         self._clients = clients
         self._v2 = v2

@@ -1,4 +1,4 @@
-"""A real proxy in its own process, a real origin to put behind it, and bounded waits on conditions."""
+"""A real proxy in a process of its own, with its workers."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ import resource
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +29,7 @@ from mirror_proxy.config.model import (
     Settings,
     VirtualHost,
 )
+from tests.support.fetch import fetch
 from tests.support.plane import NO_SHED, cluster_at, free_port
 from tests.support.waiting import BOUND_S, until
 
@@ -46,61 +45,6 @@ def load():
 
 sys.exit(run(load(), generation_source=load, timeouts=Timeouts(heartbeat_s=float(sys.argv[2]))))
 """
-
-
-class Origin:
-    """Answers every request with `status` and `body`; one for `/held` only once `release` is set.
-
-    `began` has what requests say of when they began (see `tests.support.traffic`).
-    """
-
-    def __init__(self, body: bytes = b"ok", status: int = 200) -> None:
-        self.began: list[float] = []
-        self.release = threading.Event()
-        self.waiting = 0
-        origin = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                if "x-began" in self.headers:
-                    origin.began.append(float(self.headers["x-began"]))
-                if self.path == "/held":
-                    origin.waiting += 1
-                    origin.release.wait(BOUND_S)
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 the base class names it
-                """Stay quiet."""
-
-        class Server(ThreadingHTTPServer):
-            def handle_error(self, request: object, client_address: object) -> None:
-                """Stay quiet: a proxy that is killed resets connections."""
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.address = Address("127.0.0.1", self._server.server_port)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-        self._thread.start()
-
-    def close(self) -> None:
-        self.release.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
-@contextmanager
-def origin(body: bytes = b"ok", status: int = 200) -> Iterator[Origin]:
-    one = Origin(body, status)
-    try:
-        yield one
-    finally:
-        one.close()
 
 
 def config_for(
@@ -181,9 +125,9 @@ class RunningProxy:
         except OSError:
             return 0
 
-    def ask(self, path: str = "/") -> tuple[int, str]:
+    def ask(self, path: str = "/", **headers: str) -> tuple[int, str]:
         """Send one request to the first listener, on a connection of its own."""
-        return _get(self.config.settings.listeners[0].address, path)
+        return fetch(self.config.settings.listeners[0].address, path, **headers)
 
     def hold(self) -> http.client.HTTPConnection:
         """Send a request that the origin answers once released."""
@@ -193,19 +137,12 @@ class RunningProxy:
         return client
 
     def ask_admin(self, path: str) -> tuple[int, str]:
-        return _get(self.config.settings.admin.address, path)
+        return fetch(self.config.settings.admin.address, path)
 
     def change(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
         """Ask the admin server for a change; return its status and answer."""
-        address = self.config.settings.admin.address
-        client = http.client.HTTPConnection(address.host, address.port, timeout=BOUND_S)
-        try:
-            headers = {"Content-Type": "application/json"} if body is not None else {}
-            client.request(method, path, json.dumps(body) if body is not None else None, headers)
-            answer = client.getresponse()
-            return answer.status, json.loads(answer.read())
-        finally:
-            client.close()
+        status, answer = fetch(self.config.settings.admin.address, path, method, body)
+        return status, json.loads(answer)
 
     def admin_json(self, path: str) -> Any:
         return json.loads(self.ask_admin(path)[1])
@@ -244,16 +181,6 @@ class RunningProxy:
     def wait(self) -> int:
         """Wait for the supervisor's exit code."""
         return self.process.wait(BOUND_S)
-
-
-def _get(address: Address, path: str) -> tuple[int, str]:
-    client = http.client.HTTPConnection(address.host, address.port, timeout=BOUND_S)
-    try:
-        client.request("GET", path)
-        answer = client.getresponse()
-        return answer.status, answer.read().decode()
-    finally:
-        client.close()
 
 
 def is_alive(pid: int) -> bool:
