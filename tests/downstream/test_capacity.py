@@ -187,7 +187,7 @@ async def test_a_handshake_that_fails_is_counted_out(
     origin: MakeOrigin, plane: MakePlane, connect: Connect, authority: Authority
 ) -> None:
     tls = ListenerTls(*authority.issue("localhost"))
-    served = await plane(await origin(), tls=tls, limits={"max_connections": 1, "head_timeout_s": 0.1})
+    served = await plane(await origin(), tls=tls, limits={"max_connections": 1, "head_timeout_s": 1.0})
     for _ in range(3):
         plain = await connect(served)
         await plain.send(get())

@@ -138,13 +138,13 @@ def answering(answer: bytes | Answer) -> Script:
 
 
 def answering_after(go: asyncio.Event) -> Script:
-    """Serve one request of a connection when `go` is set, and keep the connection open."""
+    """Serve every request of every connection once `go` is set."""
 
     async def serve(visit: Visit) -> None:
-        await visit.request()
-        await go.wait()
-        await visit.send(OK)
-        await visit.gone()
+        while True:
+            await visit.request()
+            await go.wait()
+            await visit.send(OK)
 
     return serve
 

@@ -7,7 +7,7 @@ import asyncio
 from mirror_proxy.config.model import Address
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import get
-from tests.support.origin import OK, Visit
+from tests.support.origin import OK, Visit, answering_after
 from tests.support.plane import Plane, cluster_at, make_config, until
 
 
@@ -15,14 +15,7 @@ async def test_requests_at_once_get_a_connection_each_up_to_the_cap(
     origin: MakeOrigin, plane: MakePlane, connect: Connect
 ) -> None:
     go = asyncio.Event()
-
-    async def wait_first(visit: Visit) -> None:
-        while True:
-            await visit.request()
-            await go.wait()
-            await visit.send(OK)
-
-    v1 = await origin(wait_first)
+    v1 = await origin(answering_after(go))
     served = await plane(v1, cluster={"max_connections": 3})
     clients = [await connect(served) for _ in range(10)]
     for number, client in enumerate(clients):

@@ -7,11 +7,11 @@ import socket
 
 import pytest
 
-from mirror_proxy.config.model import Mirroring, TcpKeepalive
+from mirror_proxy.config.model import TcpKeepalive
 from mirror_proxy.upstream.connection import UpstreamConnection
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import get
-from tests.support.origin import OK, Visit, answering_after, stall
+from tests.support.origin import answering_after
 from tests.support.plane import Plane, local_cluster, make_config, until
 
 
@@ -25,14 +25,7 @@ async def test_a_request_over_the_cap_is_answered_503_and_counted(
     origin: MakeOrigin, plane: MakePlane, connect: Connect
 ) -> None:
     go = asyncio.Event()
-
-    async def wait_first(visit: Visit) -> None:
-        while True:
-            await visit.request()
-            await go.wait()
-            await visit.send(OK)
-
-    v1 = await origin(wait_first)
+    v1 = await origin(answering_after(go))
     served = await plane(v1, cluster={"max_requests": 2})
     first, second, third = [await connect(served) for _ in range(3)]
     await first.send(get())
@@ -49,13 +42,14 @@ async def test_a_request_over_the_cap_is_answered_503_and_counted(
 async def test_a_shadow_over_the_cap_is_lost_and_the_client_never_knows(
     origin: MakeOrigin, plane: MakePlane, connect: Connect
 ) -> None:
-    v1, v2 = await origin(), await origin(stall)
-    mirror = local_cluster("mirror", v2.port, max_requests=1)
-    served = await plane(make_config(v1.port, mirror, mirroring=Mirroring(timeout_s=0.3)))
+    go = asyncio.Event()
+    v1, v2 = await origin(), await origin(answering_after(go))
+    served = await plane(make_config(v1.port, local_cluster("mirror", v2.port, max_requests=1)))
     client = await connect(served)
     assert [(await client.ask(get())).status for _ in range(3)] == [200] * 3
     assert served.count("upstream_pending_overflow_total", "mirror") == 2
-    await until(lambda: served.outcomes() == {"over_in_flight": 2, "timeout": 1}, "the first shadow's time")
+    go.set()
+    await served.ended_as("mirror", over_in_flight=2, completed=1)
 
 
 async def test_a_connection_carries_only_so_many_requests(

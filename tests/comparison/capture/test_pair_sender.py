@@ -127,15 +127,21 @@ async def test_a_mirror_that_fails_leaves_nothing_behind(
 async def test_what_a_mirror_began_to_answer_is_let_go_of_before_its_primary_ends(
     origin: MakeOrigin, plane: MakePlane, connect: Connect, pipe: PairPipe
 ) -> None:
-    go = asyncio.Event()
-    config = compared(
-        await origin(answering_after(go)), await origin(begun), mirroring=Mirroring(timeout_s=0.1)
-    )
+    cut, go = asyncio.Event(), asyncio.Event()
+
+    async def begin_and_break_off(visit: Visit) -> None:
+        await visit.request()
+        await visit.send(BEGUN)
+        await cut.wait()
+        visit.reset()
+
+    config = compared(await origin(answering_after(go)), await origin(begin_and_break_off))
     served = await plane(config, pairs=pipe.pairs)
     client = await connect(served)
     await client.send(get())
     await until(lambda: held(served) > 30000, "the beginning")
-    await served.ended("timeout")
+    cut.set()
+    await served.ended("reset")
     assert held(served) < 30000
     go.set()
     assert (await client.response()).status == 200
