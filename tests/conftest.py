@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
@@ -29,6 +30,9 @@ Connect = Callable[..., Awaitable[Client]]
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
 
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as for a shell's `&`; processes of tests would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: The marker of a test that uses a fixture, directly or by way of another one.
 MARKERS = {"base": "docker", "browser": "browser", "envoy": "envoy", "postgres": "postgres"}
