@@ -103,7 +103,7 @@ def test_yaml_with_such_names_reads_back_to_the_same() -> None:
 def test_json_of_a_report_reads_back_to_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     from mirror_proxy.cli import printing  # noqa: PLC0415
 
-    printing.document(json.dumps({"name": EVIL}))
+    printing.print_document(json.dumps({"name": EVIL}))
     printed = capsys.readouterr().out
     assert json.loads(printed) == {"name": EVIL}
     assert is_harmless(printed)

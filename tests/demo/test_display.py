@@ -21,7 +21,7 @@ def test_what_is_said_stays() -> None:
     out: list[bytes] = []
     shown = Display(out.append, is_live=True)
     shown.refresh(["block"])
-    shown.say("words")
+    shown.print_lines("words")
     shown.refresh(["block"])
     assert out == [b"block", b"words", b"block"]
 

@@ -246,12 +246,12 @@ def bypasses(documents: Sequence[Document], config: Config) -> Iterator[tuple[st
     clusters = {cluster.name: cluster for cluster in config.clusters}
     for route in config.routes():
         for mirror in (one for one in route.mirrors if not one.is_baseline):
-            behind = clusters[mirror.cluster]
+            mirrored = clusters[mirror.cluster]
             for primary, cluster in _primaries(route, clusters):
-                if _host_and_subset(cluster) == _host_and_subset(behind):
+                if _host_and_subset(cluster) == _host_and_subset(mirrored):
                     continue
                 for service in services:
-                    if service.leads_to(cluster) and service.leads_to(behind):
+                    if service.leads_to(cluster) and service.leads_to(mirrored):
                         yield service.subject, primary, mirror.name
 
 
@@ -273,8 +273,8 @@ class _Service:
         self.subject = document.subject
         self._host = fqdn(document.name, document.namespace)
         self._selector: Mapping[str, Any] = _spec(document).get("selector") or {}
-        near = [one for one in documents if one.kind in WORKLOADS and one.namespace == document.namespace]
-        self._workloads = {one.name for one in near if self._selects(_labels(one))}
+        local = [one for one in documents if one.kind in WORKLOADS and one.namespace == document.namespace]
+        self._workloads = {one.name for one in local if self._selects(_labels(one))}
 
     def leads_to(self, cluster: Cluster) -> bool:
         """Tell whether it selects a cluster's workloads: those of its host, and those that bear an endpoint's name."""

@@ -79,15 +79,15 @@ def retries(policy: RetryPolicy) -> str:
     return f"{times} on {' '.join(policy.conditions)}{each}"
 
 
-def fault(made: Fault) -> str:
+def fault(injected: Fault) -> str:
     """Render injected faults."""
     parts = []
-    if made.delay is not None and made.delay.numerator:
-        share = format_percent(100 * made.delay.numerator / made.delay.denominator)
-        parts.append(f"{share} wait {format_duration(made.delay_s)}")
-    if made.abort is not None and made.abort.numerator:
-        share = format_percent(100 * made.abort.numerator / made.abort.denominator)
-        parts.append(f"{share} get {made.abort_status}")
+    if injected.delay is not None and injected.delay.numerator:
+        share = format_percent(100 * injected.delay.numerator / injected.delay.denominator)
+        parts.append(f"{share} wait {format_duration(injected.delay_s)}")
+    if injected.abort is not None and injected.abort.numerator:
+        share = format_percent(100 * injected.abort.numerator / injected.abort.denominator)
+        parts.append(f"{share} get {injected.abort_status}")
     return "fault: " + ", ".join(parts) if parts else ""
 
 

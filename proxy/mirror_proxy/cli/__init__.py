@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from mirror_proxy import version
 from mirror_proxy.cli import check, ctl, demo, explain, report, run, translate
-from mirror_proxy.cli.printing import complain, say
+from mirror_proxy.cli.printing import print_errors, print_lines
 from mirror_proxy.cli.verb import DISTRIBUTION, FAILED, USAGE, Verb, refuse
 from mirror_proxy.config import flags
 from mirror_proxy.config.problems import ConfigError, did_you_mean
@@ -36,7 +36,7 @@ class _Parser(argparse.ArgumentParser):
         if message.startswith("unrecognized") and unknown:
             message = f"{message}; {did_you_mean(unknown[0], [flag.option for flag in flags.FLAGS])}"
         self.print_usage(sys.stderr)
-        complain(f"{self.prog}: error: {message.removesuffix('; ')}")
+        print_errors(f"{self.prog}: error: {message.removesuffix('; ')}")
         self.exit(USAGE)
 
 
@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
     except ConfigError as error:
         return refuse(error)
     except KeyboardInterrupt:
-        complain("broken off")
+        print_errors("broken off")
         return FAILED
 
 
@@ -75,5 +75,5 @@ def _parser() -> argparse.ArgumentParser:
 
 class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        say(f"{DISTRIBUTION} {version()}")
+        print_lines(f"{DISTRIBUTION} {version()}")
         parser.exit()

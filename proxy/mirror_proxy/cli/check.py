@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from mirror_proxy.cli.printing import complain, document, say, show
+from mirror_proxy.cli.printing import print_document, print_errors, print_lines, print_progress
 from mirror_proxy.cli.verb import FAILED, OK, Verbs, add_files, add_parser, load_and_warn
 from mirror_proxy.config import flags
 
@@ -53,7 +53,7 @@ def _check(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     from mirror_proxy.check.outline import outline  # noqa: PLC0415  only this command needs it
 
     loaded = load_and_warn(arguments, environ)
-    document(outline(loaded.config))
+    print_document(outline(loaded.config))
     has_warnings, has_problems = bool(loaded.config.warnings), not _can_export(loaded)
     if arguments.live:
         found = _go_through(loaded)
@@ -70,7 +70,7 @@ def _can_export(loaded: Loaded) -> bool:
     try:
         spans.check(loaded.config.settings)
     except StartError as error:
-        complain(str(error))
+        print_errors(str(error))
         return False
     return True
 
@@ -79,7 +79,7 @@ def _go_through(loaded: Loaded) -> set[str]:
     """Print the checklist; return the statuses in it."""
     from mirror_proxy.check.checklist import checklist  # noqa: PLC0415  only this flag needs it
 
-    found = list(checklist(loaded.config, loaded.documents, show))
-    show("")
-    say("", *map(str, found))
+    found = list(checklist(loaded.config, loaded.documents, print_progress))
+    print_progress("")
+    print_lines("", *map(str, found))
     return {finding.status for finding in found}

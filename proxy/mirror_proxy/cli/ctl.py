@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mirror_proxy.cli import mirrors, printing, ramp, weights
 from mirror_proxy.cli.action import Action, AdminError, UsageError, refuse_more
-from mirror_proxy.cli.printing import complain, say
+from mirror_proxy.cli.printing import print_errors, print_lines
 from mirror_proxy.cli.verb import DISTRIBUTION, FAILED, OK, USAGE, Verbs, add_parser
 from mirror_proxy.config import flags, quantity
 from mirror_proxy.config.model import LOG_LEVELS
@@ -80,12 +80,12 @@ def _ctl(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     try:
         admin = connect(arguments, environ)
         for line in _lines(admin, arguments):
-            say(line)
+            print_lines(line)
     except UsageError as error:
-        complain(f"{DISTRIBUTION} ctl: {error}")
+        print_errors(f"{DISTRIBUTION} ctl: {error}")
         return USAGE
     except AdminError as error:
-        complain(str(error), *error.details)
+        print_errors(str(error), *error.details)
         return FAILED
     return OK
 

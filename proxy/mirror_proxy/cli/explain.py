@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 
-from mirror_proxy.cli.printing import complain, document
+from mirror_proxy.cli.printing import print_document, print_errors
 from mirror_proxy.cli.verb import FAILED, OK, USAGE, Verbs, add_parser, load
 from mirror_proxy.config import flags
 
@@ -52,10 +52,10 @@ def _explain(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
         config = load(arguments, environ).config.without_baselines()
         found = asyncio.run(explanation.explain(config, request))
     except ValueError as error:
-        complain(str(error))
+        print_errors(str(error))
         return USAGE
     except OSError as error:
-        complain(f"the request cannot be made: {str(error) or 'there was no answer'}")
+        print_errors(f"the request cannot be made: {str(error) or 'there was no answer'}")
         return FAILED
-    document(text.render(config, request, found))
+    print_document(text.render(config, request, found))
     return OK

@@ -21,11 +21,11 @@ def mirrors(admin: AdminClient, words: Sequence[str], ttl: str | None) -> list[s
     """Show every mirror."""
     refuse_more(words, ttl)
     found = admin.get("/mirrors")
-    said = [ALL_PAUSED] if found["all_paused"] else []
+    lines = [ALL_PAUSED] if found["all_paused"] else []
     if not found["mirrors"]:
-        return [*said, "there are no mirrors"]
+        return [*lines, "there are no mirrors"]
     head = ("mirror", "percent", "file", "paused", "ends in", "in flight", "breaker", "outcomes")
-    return [*printing.table(head, map(_cells, found["mirrors"])), *said]
+    return [*printing.table(head, map(_cells, found["mirrors"])), *lines]
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[object, ...]:
@@ -67,25 +67,25 @@ def percent(admin: AdminClient, words: Sequence[str], ttl: str | None) -> list[s
         raise removed(name)
     [row] = found
     cells = (name, _share(row, "file_percent"), before.get(name, "-"), _share(row, "percent"))
-    said = printing.table(("mirror", "file", "before", "now"), [cells])
+    lines = printing.table(("mirror", "file", "before", "now"), [cells])
     if row["paused"]:
-        said.append(f"it is paused all the same; see resume {name}")
+        lines.append(f"it is paused all the same; see resume {name}")
     if wanted is None:
-        return said
+        return lines
     until = (
         [] if row["paused"] else [expiry(row, "percent")]
     )  # a paused mirror's row has the end of the pause
-    return [*said, *until, "", *edit(admin, row)]
+    return [*lines, *until, "", *edit(admin, row)]
 
 
 def pause(admin: AdminClient, words: Sequence[str], ttl: str | None) -> list[str]:
     """Pause a mirror, or all."""
     body = _named(words, "pause")
     found = _change(admin, {**body, "paused": True}, ttl)
-    said = f"{words[0]} is paused" if words else ALL_PAUSED
+    message = f"{words[0]} is paused" if words else ALL_PAUSED
     until = f"for {ttl}" if ttl else f"until {' '.join(['resume', *words])}, or until the proxy is restarted"
     under_way = sum(row.get("in_flight", 0) for row in found["mirrors"])
-    return [f"{said}, {until}", *([f"copies that are still under way: {under_way}"] if under_way else [])]
+    return [f"{message}, {until}", *([f"copies that are still under way: {under_way}"] if under_way else [])]
 
 
 def resume(admin: AdminClient, words: Sequence[str], ttl: str | None) -> list[str]:

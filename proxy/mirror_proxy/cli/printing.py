@@ -12,26 +12,26 @@ from collections.abc import Iterable, Sequence
 from mirror_proxy.text import as_line, disarmed
 
 
-def say(*lines: str) -> None:
-    """Print lines to standard output, at once: some come when something has happened."""
+def print_lines(*lines: str) -> None:
+    """Print lines to standard output, and flush: some are printed as events happen."""
     sys.stdout.write(_written(lines))
     sys.stdout.flush()
 
 
-def complain(*lines: str) -> None:
+def print_errors(*lines: str) -> None:
     """Print lines to standard error."""
     sys.stderr.write(_written(lines))
     sys.stderr.flush()
 
 
-def document(text: str) -> None:
+def print_document(text: str) -> None:
     """Print a document to standard output."""
     sys.stdout.write(disarmed(text))
     sys.stdout.flush()
 
 
-def show(text: str) -> None:
-    """Show what is going on in the last line of the terminal that standard error is; elsewhere nothing."""
+def print_progress(text: str) -> None:
+    """Show progress in the last line, where standard error is a terminal; elsewhere nothing."""
     if sys.stderr.isatty():
         sys.stderr.write(f"\r\x1b[K{as_line(text)}")
         sys.stderr.flush()

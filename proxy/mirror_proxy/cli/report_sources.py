@@ -36,7 +36,7 @@ class ReportSource(Protocol):
     def read(self, ago_s: float | None = None, since: float = 0.0) -> ReportData:
         """Return the counts of the last `ago_s` seconds, or since a time. Raises `SourceError`."""
 
-    def look(self, search: Search) -> Sequence[Example]:
+    def find_examples(self, search: Search) -> Sequence[Example]:
         """Find examples. Raises `SourceError`."""
 
     def close(self) -> None:
@@ -69,7 +69,7 @@ class ProxySource:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise self._unreadable() from error
 
-    def look(self, search: Search) -> Sequence[Example]:
+    def find_examples(self, search: Search) -> Sequence[Example]:
         """Request examples."""
         filters = {"route": search.route, "mirror": search.mirror, "path": search.path, "kind": search.kind}
         query = {"since": f"{search.since:.3f}", "limit": str(search.limit)}
@@ -122,7 +122,7 @@ class StoreSource:
             raise SourceError(str(error)) from error
         return ReportData(self._name, version(), _minute(begin), now, totals, Thresholds())
 
-    def look(self, search: Search) -> Sequence[Example]:
+    def find_examples(self, search: Search) -> Sequence[Example]:
         """Find examples."""
         try:
             return self._store.differences(search)

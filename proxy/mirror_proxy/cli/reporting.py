@@ -16,7 +16,7 @@ from typing import TextIO, TypeVar
 
 from mirror_proxy.cli import ctl, printing, report_sources
 from mirror_proxy.cli.action import UsageError
-from mirror_proxy.cli.printing import complain, say
+from mirror_proxy.cli.printing import print_errors, print_lines
 from mirror_proxy.cli.report_sources import ReportSource, SourceError
 from mirror_proxy.cli.verb import DISTRIBUTION, FAILED, OK, UNDECIDED, USAGE
 from mirror_proxy.comparison.diff.example import Example, Search
@@ -47,10 +47,10 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
             source.close()
         _write(report, arguments)
     except UsageError as error:
-        complain(f"{DISTRIBUTION} report: {error}")
+        print_errors(f"{DISTRIBUTION} report: {error}")
         return USAGE
     except SourceError as error:
-        complain(str(error), *error.details)
+        print_errors(str(error), *error.details)
         return FAILED
     return {"ok": OK, "broken": FAILED, "undecided": UNDECIDED}[report.outcome]
 
@@ -117,37 +117,37 @@ def _lenient(source: ReportSource) -> Callable[[Search], Sequence[Example]]:
     """Return a search that reports its first failure, then finds nothing: a report can do without examples."""
     failed: list[SourceError] = []
 
-    def look(search: Search) -> Sequence[Example]:
+    def find(search: Search) -> Sequence[Example]:
         if failed:
             return ()
         try:
-            return with_retries(lambda: source.look(search))
+            return with_retries(lambda: source.find_examples(search))
         except SourceError as error:
             failed.append(error)
-            complain(f"there are no examples: {error}")
+            print_errors(f"there are no examples: {error}")
             return ()
 
-    return look
+    return find
 
 
 def _write(report: Report, arguments: argparse.Namespace) -> None:
     """Write the report; when it goes into a file, print the verdict."""
-    said = _render(report, arguments.format)
+    rendered = _render(report, arguments.format)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     if arguments.output is None:
-        _print(said)
+        _print(rendered)
         return
     try:
-        Path(arguments.output).write_text(said, encoding="utf-8")
+        Path(arguments.output).write_text(rendered, encoding="utf-8")
     except OSError as error:
         raise SourceError(f"{arguments.output}: cannot be written: {error.strerror}") from error
-    say(f"{verdict.word(report)}  {verdict.line(report)}")
+    print_lines(f"{verdict.word(report)}  {verdict.line(report)}")
 
 
-def _print(said: str) -> None:
+def _print(rendered: str) -> None:
     try:
-        printing.document(said)
+        printing.print_document(rendered)
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left goes nowhere, quietly
         raise SourceError(f"standard output cannot be written: {error.strerror}") from error
@@ -175,15 +175,15 @@ class Progress:
         self._is_terminal = stream.isatty()
         self._last_step = -1
 
-    def show(self, share: float, said: str) -> None:
+    def show(self, share: float, label: str) -> None:
         """Show how far it is (0 to 1), and a few words."""
         percent = f"{min(1.0, share) * 100:3.0f} %"
         if self._is_terminal:
             bar = "#" * round(_BAR * min(1.0, share))
-            self._write(f"\r\x1b[K[{bar:.<{_BAR}}] {percent}  {said}")
+            self._write(f"\r\x1b[K[{bar:.<{_BAR}}] {percent}  {label}")
         elif int(share * _STEPS) > self._last_step:
             self._last_step = int(share * _STEPS)
-            self._write(f"{percent}  {said}\n")
+            self._write(f"{percent}  {label}\n")
 
     def close(self) -> None:
         """Leave the terminal as it was."""
@@ -213,7 +213,7 @@ def wait(
             found = with_retries(count, sleep)
             passed_s = clock() - begun
             share = max(passed_s / for_s if for_s else 0.0, found / requests if requests else 0.0)
-            progress.show(share, _said(found, passed_s, for_s, requests))
+            progress.show(share, _progress_text(found, passed_s, for_s, requests))
             if share >= 1:
                 return
             sleep(min(_READ_EVERY_S, for_s - passed_s) if for_s else _READ_EVERY_S)
@@ -249,7 +249,7 @@ def with_retries(read: Callable[[], T], sleep: Callable[[float], None] = time.sl
     return read()
 
 
-def _said(found: int, passed_s: float, for_s: float | None, requests: int | None) -> str:
+def _progress_text(found: int, passed_s: float, for_s: float | None, requests: int | None) -> str:
     enough = f" of {format_count(requests)}" if requests else ""
     left = f", {format_span(for_s - passed_s)} left" if for_s else f" in {format_span(passed_s)}"
     return f"{format_count(found)}{enough} requests{left}"

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from mirror_proxy.cli.printing import document
+from mirror_proxy.cli.printing import print_document
 from mirror_proxy.cli.verb import OK, Verbs, add_files, add_parser, load, warn
 from mirror_proxy.config import flags
 from mirror_proxy.config.problems import Problems
@@ -71,5 +71,5 @@ def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
 def _print_config(loaded: Loaded) -> int:
     from mirror_proxy.config.document import dump  # noqa: PLC0415  only this flag needs it
 
-    document(dump(loaded.documents))
+    print_document(dump(loaded.documents))
     return OK

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mirror_proxy.cli.printing import complain, document
+from mirror_proxy.cli.printing import print_document, print_errors
 from mirror_proxy.cli.verb import DISTRIBUTION, FAILED, OK, Verbs, add_files, add_parser, load_and_warn
 from mirror_proxy.config import flags
 from mirror_proxy.config.problems import Problems
@@ -63,11 +63,11 @@ def _translate(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int
     translation = _translation(arguments, environ, loaded)
     text = _header(arguments, translation.notes) + write(translation.documents)
     if arguments.output is None:
-        document(text)
+        print_document(text)
     elif not _written(Path(arguments.output), text):
         return FAILED
     for line in translation.untranslated:
-        complain(f"not said: {line}")
+        print_errors(f"not said: {line}")
     return FAILED if translation.untranslated and arguments.strict else OK
 
 
@@ -107,6 +107,6 @@ def _written(path: Path, text: str) -> bool:
     try:
         path.write_text(text)
     except OSError as error:
-        complain(f"{path}: cannot be written: {error.strerror}")
+        print_errors(f"{path}: cannot be written: {error.strerror}")
         return False
     return True

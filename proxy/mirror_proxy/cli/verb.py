@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from mirror_proxy.cli.printing import complain
+from mirror_proxy.cli.printing import print_errors
 from mirror_proxy.config import flags
 from mirror_proxy.config.problems import ConfigError, Problems
 
@@ -52,7 +52,7 @@ def load_and_warn(arguments: argparse.Namespace, environ: Mapping[str, str]) -> 
 def warn(loaded: Loaded) -> None:
     """Print every warning."""
     for warning in loaded.config.warnings:
-        complain(f"WARNING {warning}")
+        print_errors(f"WARNING {warning}")
 
 
 def load(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Loaded:
@@ -67,5 +67,5 @@ def load(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Loaded:
 
 def refuse(error: ConfigError) -> int:
     """Print every problem; return the exit code."""
-    complain(*map(str, error.problems))
+    print_errors(*map(str, error.problems))
     return USAGE if error.is_usage else FAILED

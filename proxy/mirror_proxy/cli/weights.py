@@ -29,15 +29,15 @@ def weights(admin: AdminClient, words: Sequence[str], ttl: str | None) -> list[s
         for one in row["destinations"]
     }
     response = admin.change("PATCH", "/routes", {**body, "ttl": ttl} if ttl else body)
-    said: list[str] = []
+    lines: list[str] = []
     for row in response["routes"]:
         rows = [
             (one["name"], one["file_weight"], before.get(one["name"], "-"), one["weight"])
             for one in row["destinations"]
         ]
-        said += printing.table((f"route {route}", "file", "before", "now"), rows)
-        said += [] if is_reset else [expiry(row, "weights"), "", *edit(row)]
-    return said
+        lines += printing.table((f"route {route}", "file", "before", "now"), rows)
+        lines += [] if is_reset else [expiry(row, "weights"), "", *edit(row)]
+    return lines
 
 
 def _in_force(admin: AdminClient, words: Sequence[str], ttl: str | None) -> list[str]:
@@ -48,13 +48,13 @@ def _in_force(admin: AdminClient, words: Sequence[str], ttl: str | None) -> list
     known = list(dict.fromkeys(row["name"] for row in rows))
     if words and words[0] not in known:
         raise unknown_name(f'there is no route "{words[0]}"', words[0], known, "routes")
-    said: list[str] = []
+    lines: list[str] = []
     for row in rows:
         if row["destinations"] and row["name"] in (words or known):
             cells = [(one["name"], one["file_weight"], one["weight"]) for one in row["destinations"]]
-            said += printing.table((f"route {row['name']}", "file", "now"), cells)
-            said += [expiry(row, "weights")] if row["overridden"] else []
-    return said or ["there are no weights"]
+            lines += printing.table((f"route {row['name']}", "file", "now"), cells)
+            lines += [expiry(row, "weights")] if row["overridden"] else []
+    return lines or ["there are no weights"]
 
 
 def _weight(word: str) -> tuple[str, int]:

@@ -94,9 +94,9 @@ def load_documents(
     """Load as `load` does, after what `problems` holds already, and return the documents too."""
     with _uncollected():
         found = _known(documents.read(paths, problems, options.namespace), problems)
-        laid = [one for node in overlay for one in documents.unroll(node, problems, options.namespace)]
-        settings = _settings_document(found, laid, environ, problems)
-        routing = _routing_documents(found, laid, paths, problems)
+        overlaid = [one for node in overlay for one in documents.unroll(node, problems, options.namespace)]
+        settings = _settings_document(found, overlaid, environ, problems)
+        routing = _routing_documents(found, overlaid, paths, problems)
         config = _compile(settings, routing, problems, options)
     problems.raise_errors()
     return Loaded(config, (settings, *routing) if settings else tuple(routing))
@@ -167,7 +167,7 @@ def _group(api_version: str) -> str:
 
 
 def _settings_document(
-    found: Iterable[Document], laid: Iterable[Document], environ: Mapping[str, str], problems: Problems
+    found: Iterable[Document], overlaid: Iterable[Document], environ: Mapping[str, str], problems: Problems
 ) -> Document | None:
     """Return the one MirrorProxy document: the overlay's merged over the file's, and that over the environment's."""
     written = [document for document in found if document.kind == mirror_proxy.KIND]
@@ -175,7 +175,7 @@ def _settings_document(
         extra.place(problems).refuse(
             f"there is a MirrorProxy already, at {written[0].root.mark}", "merge the two"
         )
-    stack = [*written[:1], *(document for document in laid if document.kind == mirror_proxy.KIND)]
+    stack = [*written[:1], *(document for document in overlaid if document.kind == mirror_proxy.KIND)]
     if environ.get(SUFFIX_VARIABLE, "").lower() == "true":
         below = mirror_proxy.settings_document(
             {"shadowHostSuffix": False}, Mark(SUFFIX_VARIABLE, is_flag=True)
@@ -193,11 +193,11 @@ def _settings_document(
 
 
 def _routing_documents(
-    found: Sequence[Document], laid: Sequence[Document], paths: Sequence[str], problems: Problems
+    found: Sequence[Document], overlaid: Sequence[Document], paths: Sequence[str], problems: Problems
 ) -> list[Document]:
     """Return the routing documents; report when there are none, or when files and flags both have some."""
     from_files = [document for document in found if document.kind != mirror_proxy.KIND]
-    from_flags = [document for document in laid if document.kind != mirror_proxy.KIND]
+    from_flags = [document for document in overlaid if document.kind != mirror_proxy.KIND]
     in_file = next((document for document in from_files if document.kind in ROUTING), None)
     if in_file and from_flags:
         from_flags[0].place(problems).refuse(

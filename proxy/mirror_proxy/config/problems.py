@@ -106,13 +106,13 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     folded = word.casefold()
     by_fold = {name.casefold(): name for name in known if len(name) <= _MAX_WORD}
     likely = heapq.nsmallest(_MAX_CANDIDATES, by_fold, key=lambda name: _distance(name, folded))
-    near = difflib.get_close_matches(folded, likely, n=1)
-    return f'did you mean "{by_fold[near[0]]}"?' if near else ""
+    nearest = difflib.get_close_matches(folded, likely, n=1)
+    return f'did you mean "{by_fold[nearest[0]]}"?' if nearest else ""
 
 
 def _distance(name: str, word: str) -> tuple[bool, int, int]:
     """Return a rough distance of two words: by length, and by common beginning."""
-    apart = abs(len(name) - len(word))
+    length_difference = abs(len(name) - len(word))
     pairs = zip(name, word, strict=False)
     alike = next((at for at, (one, other) in enumerate(pairs) if one != other), min(len(name), len(word)))
-    return apart > _FEW, -alike, apart
+    return length_difference > _FEW, -alike, length_difference

@@ -74,7 +74,7 @@ class Registry:
             labels=self._labels(host, target.subset, subset),
             must_be_known=bool(self._services) and not is_url and host not in self._endpoint_options.hosts,
         )
-        if not reference.is_sound(self._hint):
+        if not reference.is_valid(self._hint):
             return None
         port = reference.port(self._listener_port)
         endpoints = reference.endpoints(port)
@@ -101,8 +101,8 @@ class Registry:
             return f"write {target.host}{SERVICE_SUFFIX}"
         known = [service.host for service in self._services]
         suffix = full.removeprefix(target.host)
-        near = did_you_mean(target.host, (host.removesuffix(suffix) for host in known[:MAX_GUESSES]))
-        return near or f"define it, or give --endpoint {target.label}=ADDRESS:PORT"
+        nearest = did_you_mean(target.host, (host.removesuffix(suffix) for host in known[:MAX_GUESSES]))
+        return nearest or f"define it, or give --endpoint {target.label}=ADDRESS:PORT"
 
     def warn_of_unused(self, problems: Problems) -> None:
         """Warn of DestinationRules without a host, of subsets without a workload, of `--endpoint` without a use."""
@@ -159,7 +159,7 @@ class _Reference:
     labels: Mapping[str, str] | None
     must_be_known: bool
 
-    def is_sound(self, hint: Callable[[Target], str]) -> bool:
+    def is_valid(self, hint: Callable[[Target], str]) -> bool:
         """Tell whether subset, host and port exist; report what does not, a host with a hint."""
         return self._has_subset() and self._has_host(hint) and self._has_port()
 
@@ -297,7 +297,7 @@ class _DestinationRules:
             yield from hosts
 
     def is_used(self, rule: DestinationRule) -> bool:
-        """Tell whether a look-up has led to a rule."""
+        """Tell whether `find` has returned the rule."""
         return (rule.namespace, rule.host) in self._used
 
 

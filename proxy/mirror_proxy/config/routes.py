@@ -51,7 +51,7 @@ class Routes:
     def add_all(self, rules: Sequence[HostRule]) -> None:
         """Add every rule; one alone takes every host, as Istio's listener for one service does.
 
-        Rules that share a host are laid end to end, the oldest first, with what takes every request at the end.
+        Rules that share a host are joined, the oldest first, with routes for every request at the end.
         """
         ordered = sorted(rules, key=lambda rule: (rule.created, rule.name, rule.namespace))
         is_alone = len(rules) == 1 and self._options.host_match == "auto"
@@ -68,9 +68,9 @@ class Routes:
     def _routes_of(self, rule: HostRule) -> Iterator[Route]:
         for index, route in enumerate(rule.routes):
             name = _numbered(route.name or f"{rule.name}[{index}]", self._route_counts)
-            made = self._route(route, name, rule)
-            if made is not None:
-                yield made
+            built = self._route(route, name, rule)
+            if built is not None:
+                yield built
 
     def _route(self, route: RouteRule, name: str, rule: HostRule) -> Route | None:
         """Return the model's route, or None when none of its destinations is known, which is reported."""
@@ -212,18 +212,18 @@ def _by_owners(
 ) -> Iterable[tuple[tuple[str, ...], tuple[int, ...]]]:
     """Return domains that the same rules have, with the numbers of those; report rules that may not share one.
 
-    `namespace` is the proxy's own. A short name is another namespace's only while nobody else has it.
+    `namespace` is the proxy's own. A short name of another namespace is a fallback.
     """
     owners: dict[str, list[int]] = {}
-    spare: dict[str, int] = {}
+    fallback: dict[str, int] = {}
     for number, rule in enumerate(rules):
-        for domain, is_spare in _domains(rule, namespace).items():
-            if is_spare:
-                spare.setdefault(domain, number)
+        for domain, is_fallback in _domains(rule, namespace).items():
+            if is_fallback:
+                fallback.setdefault(domain, number)
             else:
                 owners.setdefault(domain, []).append(number)
     _refuse_conflicts(rules, owners)
-    for domain, number in spare.items():
+    for domain, number in fallback.items():
         owners.setdefault(domain, [number])
     domains_of: dict[tuple[int, ...], list[str]] = {}
     for domain, numbers in owners.items():
@@ -232,7 +232,7 @@ def _by_owners(
 
 
 def _domains(rule: HostRule, namespace: str) -> dict[str, bool]:
-    """Return the domains of a rule's hosts, and of each whether it is only to spare for it.
+    """Return the domains of a rule's hosts, and of each whether it is a fallback: another rule's wins.
 
     A service has its short forms too, but to its bare name only within its own namespace.
     """

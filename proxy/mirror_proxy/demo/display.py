@@ -29,7 +29,7 @@ class Display(logging.Handler):
         self._refreshed_lines = 0
         self.is_live = is_live
 
-    def say(self, *lines: str) -> None:
+    def print_lines(self, *lines: str) -> None:
         """Write lines that stay."""
         self._refreshed_lines = 0
         self._write("", lines)

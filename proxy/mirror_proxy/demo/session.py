@@ -136,13 +136,13 @@ class DemoSession:
             if self._display.is_live:
                 self._display.refresh([f"{elapsed_s:.0f} s", *display.table(report)])
             else:
-                self._display.say(f"{elapsed_s:.0f} s: {display.line(report)}")
+                self._display.print_lines(f"{elapsed_s:.0f} s: {display.line(report)}")
             left_s -= _EVERY_S
         if supervisor.state == "LIVE":
             signal.raise_signal(signal.SIGTERM)
 
     def _introduce(self) -> None:
-        self._display.say(
+        self._display.print_lines(
             "",
             f"{PERCENT} % of the requests to http://{self._listen} are copied to {MIRROR}; try, meanwhile:",
             f"  curl http://{self._listen}/hello",
@@ -154,7 +154,7 @@ class DemoSession:
 
     def _conclude(self, report: Report) -> None:
         traffic = self._traffic
-        self._display.say(
+        self._display.print_lines(
             "",
             *display.table(report),
             f"{'clients':<10}  {traffic.responses} answers, all from {PRIMARY}; {traffic.failures} failures",

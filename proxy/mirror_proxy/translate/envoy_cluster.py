@@ -45,15 +45,15 @@ def clusters(config: Config) -> list[Message]:
     """Make every cluster; those of mirrors have the caps of their mirroring as well."""
     config = config.without_baselines()
     mirroring = {mirror.cluster: mirror.mirroring for route in config.routes() for mirror in route.mirrors}
-    made = []
+    messages = []
     for cluster in config.clusters:
         safety = mirroring.get(cluster.name)
         if safety is None:
-            made.append(_cluster(cluster, config.settings, cluster.max_requests, None))
+            messages.append(_cluster(cluster, config.settings, cluster.max_requests, None))
         else:
             caps = [cap for cap in (cluster.max_requests, safety.max_in_flight) if cap is not None]
-            made.append(_cluster(cluster, config.settings, min(caps), safety.timeout_s))
-    return made
+            messages.append(_cluster(cluster, config.settings, min(caps), safety.timeout_s))
+    return messages
 
 
 def _cluster(

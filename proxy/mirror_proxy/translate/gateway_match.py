@@ -77,8 +77,8 @@ def _path(path: StringMatch | None, on_loss: OnLoss) -> StringMatch | None:
     if path.kind != "prefix":
         return path
     prefix = path.value.removesuffix("/")
-    lost = f'takes "{prefix}" too' if path.value.endswith("/") else f'does not take such as "{prefix}x"'
-    on_loss(f'path prefix "{path.value}": HTTPRoute takes whole segments, and {lost}')
+    loss = f'takes "{prefix}" too' if path.value.endswith("/") else f'does not take such as "{prefix}x"'
+    on_loss(f'path prefix "{path.value}": HTTPRoute takes whole segments, and {loss}')
     return StringMatch("segments", prefix)
 
 

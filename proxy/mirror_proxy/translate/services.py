@@ -41,12 +41,12 @@ def _host(document: Document) -> str:
 
 
 class Services:
-    """The Services that HTTPRoutes refer to; those that no document makes are made or noted."""
+    """The Services that HTTPRoutes refer to; those that no document defines are written or noted."""
 
     def __init__(self, documents: Sequence[Document], translation: Translation) -> None:
         self._documents = documents
         self._translation = translation
-        self._made: set[tuple[str, str]] = set()
+        self._written: set[tuple[str, str]] = set()
 
     def reference(self, to: HostRef, namespace: str) -> Message:
         """Return the reference from an HTTPRoute of `namespace` to the Service of `to`."""
@@ -55,8 +55,8 @@ class Services:
             name = f"ip-{name}"
         if to.subset:
             name = f"{name}-{to.subset}"
-        if (to.subset or not to.service) and (of, name) not in self._made:
-            self._made.add((of, name))
+        if (to.subset or not to.service) and (of, name) not in self._written:
+            self._written.add((of, name))
             self._provide(to, of, name)
         return present(name=name, namespace=None if of == namespace else of, port=to.port)
 

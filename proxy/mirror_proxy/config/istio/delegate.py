@@ -56,19 +56,17 @@ def _match_request(root: MatchRequest, leaf: MatchRequest) -> MatchRequest:
         scheme=leaf.scheme or root.scheme,
         method=leaf.method or root.method,
         authority=leaf.authority or root.authority,
-        headers=_laid_over(root.headers, leaf.headers),
-        without_headers=_laid_over(root.without_headers, leaf.without_headers),
-        query=_laid_over(root.query, leaf.query),
+        headers=_merged(root.headers, leaf.headers),
+        without_headers=_merged(root.without_headers, leaf.without_headers),
+        query=_merged(root.query, leaf.query),
         port=leaf.port or root.port,
-        source_labels=_laid_over(root.source_labels, leaf.source_labels),
+        source_labels=_merged(root.source_labels, leaf.source_labels),
         source_namespace=leaf.source_namespace or root.source_namespace,
         gateways=leaf.gateways or root.gateways,
     )
 
 
-def _laid_over(
-    lower: tuple[tuple[str, V], ...], upper: tuple[tuple[str, V], ...]
-) -> tuple[tuple[str, V], ...]:
+def _merged(lower: tuple[tuple[str, V], ...], upper: tuple[tuple[str, V], ...]) -> tuple[tuple[str, V], ...]:
     return tuple(sorted({**dict(lower), **dict(upper)}.items(), key=lambda pair: pair[0]))
 
 

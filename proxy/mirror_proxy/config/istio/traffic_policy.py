@@ -374,7 +374,7 @@ class TrafficPolicy:
             components = self.ports[port]
         else:
             components = {**below.ports.get(port, below.components), **self.components}
-        return {name: value for said in components.values() for name, value in said.items()}
+        return {name: value for fields in components.values() for name, value in fields.items()}
 
 
 def _policy(place: Place, ports: tuple[tuple[int, Components], ...] = (), **components: Any) -> TrafficPolicy:

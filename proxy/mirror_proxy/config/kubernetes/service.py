@@ -149,8 +149,8 @@ def _port(
     app_protocol: str = "",
     transport: str = "TCP",
 ) -> _PortSpec:
-    said = APP_PROTOCOLS.get(app_protocol, app_protocol) or name
-    prefix = "" if said.lower().startswith("grpc-web") else said.partition("-")[0]
+    protocol_or_name = APP_PROTOCOLS.get(app_protocol, app_protocol) or name
+    prefix = "" if protocol_or_name.lower().startswith("grpc-web") else protocol_or_name.partition("-")[0]
     protocol = other_protocol(transport if transport == "UDP" else prefix)
     return _PortSpec(ServicePort(place, number, name, protocol), target or number)
 
