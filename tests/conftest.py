@@ -31,7 +31,8 @@ hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
 
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as for a shell's `&`; processes of tests would inherit it
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts background jobs so, and processes of tests would inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: The marker of a test that uses a fixture, directly or by way of another one.
