@@ -65,7 +65,8 @@ def test_a_percent_that_is_set_is_exact(value: float, text: str) -> None:
 
 def test_rates_and_numbers_have_no_more_digits_than_help() -> None:
     assert [format_rate(value) for value in (None, 0.0, 12.34, 1_234.5)] == ["-", "0.0", "12.3", "1,234"]
-    assert [format_number(value) for value in (2.5, 100.0, 0.0001)] == ["2.5", "100", "0.0001"]
+    numbers = [format_number(value) for value in (2.5, 100.0, 10_000, 0.0001, 0.00002)]
+    assert numbers == ["2.5", "100", "10,000", "0.0001", "2e-05"]
 
 
 @pytest.mark.parametrize(

@@ -32,8 +32,10 @@ def plural(number: int, one: str, many: str = "") -> str:
 
 
 def format_number(value: float) -> str:
-    """Write a setting with up to four decimals: `2.5`, `100`."""
-    return f"{value:.4f}".rstrip("0").rstrip(".")
+    """Write a setting with up to four decimals: `2.5`, `100`, `10,000`; a smaller one as it is."""
+    if 0 < abs(value) < 0.0001:
+        return f"{value:g}"
+    return f"{value:,.4f}".rstrip("0").rstrip(".")
 
 
 def format_percent(percent: float) -> str:

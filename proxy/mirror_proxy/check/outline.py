@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from mirror_proxy.check import words
 from mirror_proxy.config.model import Cluster, Compare, Config, MirrorPolicy, Route, Settings, VirtualHost
-from mirror_proxy.text import as_line, format_duration, format_number, format_percent
+from mirror_proxy.text import as_line, format_count, format_duration, format_number, format_percent
 
 HEADER = ("route", "takes", "goes to", "share", "where")
 MAX_ADDRESSES = 4
@@ -123,7 +123,7 @@ def safety(mirror: MirrorPolicy) -> str:
     parts = [
         methods,
         f"timeout {format_duration(settings.timeout_s)}",
-        f"at most {settings.max_in_flight} at once",
+        f"at most {format_count(settings.max_in_flight)} at once",
     ]
     if settings.max_per_second:
         parts.append(f"{format_number(settings.max_per_second)} a second")

@@ -9,7 +9,7 @@ from mirror_proxy.cli import printing
 from mirror_proxy.cli.action import UsageError, expiry, refuse_more, removed
 from mirror_proxy.cli.weights import FILE
 from mirror_proxy.config.flags import PREFIX
-from mirror_proxy.text import format_percent, format_span
+from mirror_proxy.text import format_count, format_percent, format_span
 
 if TYPE_CHECKING:
     from mirror_proxy.cli.admin_client import AdminClient
@@ -37,7 +37,7 @@ def _cells(row: Mapping[str, Any]) -> tuple[object, ...]:
         format_span(row["ends_in_s"]) if "ends_in_s" in row else "-",
         row.get("in_flight", "-"),
         row.get("breaker", "-"),
-        " ".join(f"{outcome}={count:g}" for outcome, count in row["outcomes"].items()) or "-",
+        " ".join(f"{outcome}={format_count(count)}" for outcome, count in row["outcomes"].items()) or "-",
     )
 
 

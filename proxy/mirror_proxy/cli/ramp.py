@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 from mirror_proxy.cli import mirrors, printing, weights
 from mirror_proxy.cli.action import AdminError, UsageError
-from mirror_proxy.text import format_duration, format_percent, format_span
+from mirror_proxy.text import format_duration, format_number, format_percent, format_span
 
 if TYPE_CHECKING:
     from mirror_proxy.cli.admin_client import AdminClient
@@ -201,7 +201,7 @@ def _ramp_lines(ramps: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     if not ramps:
         yield "there are no ramps"
     for row in ramps:
-        steps = ", ".join(f"{step:g}" for step in row["steps"])
+        steps = ", ".join(format_number(step) for step in row["steps"])
         yield f"{_name(row)}: {row['state']}{_position(row)}"
         yield f"  steps {steps} %, each for {format_duration(row['every_s'])} or more; a broken guard: {row['on_fail']}"
         if row["waits_for"]:

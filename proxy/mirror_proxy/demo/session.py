@@ -30,7 +30,7 @@ from mirror_proxy.telemetry import log
 from mirror_proxy.telemetry.event import event
 from mirror_proxy.telemetry.lines import Lines
 from mirror_proxy.telemetry.metrics import Report
-from mirror_proxy.text import as_line
+from mirror_proxy.text import as_line, format_span
 
 PERCENT = 50
 PRIMARY, MIRROR = "v1", "v2"
@@ -131,12 +131,12 @@ class DemoSession:
         left_s = math.inf if seconds is None else seconds
         while supervisor.state == "LIVE" and left_s > 0:
             await asyncio.sleep(min(_EVERY_S, left_s))
-            elapsed_s = time.monotonic() - started
+            elapsed = format_span(round(time.monotonic() - started))
             report = (await supervisor.snapshot()).report
             if self._display.is_live:
-                self._display.refresh([f"{elapsed_s:.0f} s", *display.table(report)])
+                self._display.refresh([elapsed, *display.table(report)])
             else:
-                self._display.print_lines(f"{elapsed_s:.0f} s: {display.line(report)}")
+                self._display.print_lines(f"{elapsed}: {display.line(report)}")
             left_s -= _EVERY_S
         if supervisor.state == "LIVE":
             signal.raise_signal(signal.SIGTERM)
