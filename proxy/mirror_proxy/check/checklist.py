@@ -242,7 +242,7 @@ def bypasses(documents: Sequence[Document], config: Config) -> Iterator[tuple[st
     In a mesh the VirtualService applies to such a Service; outside one its virtual address spreads clients over both.
     A version that serves clients anyway is left out.
     """
-    services = [_Service(document, documents) for document in documents if document.kind == "Service"]
+    services = [_ServiceDocument(document, documents) for document in documents if document.kind == "Service"]
     clusters = {cluster.name: cluster for cluster in config.clusters}
     for route in config.routes():
         for mirror in (one for one in route.mirrors if not one.is_baseline):
@@ -266,7 +266,7 @@ def _host_and_subset(cluster: Cluster) -> tuple[str, ...]:
     return tuple(cluster.name.partition("@")[0].split("|")[-2:])
 
 
-class _Service:
+class _ServiceDocument:
     """A Service, and the workloads that it selects."""
 
     def __init__(self, document: Document, documents: Sequence[Document]) -> None:

@@ -97,7 +97,7 @@ class MatchRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class _Headers:
+class _HeaderMatches:
     """The type of a map from names to StringMatches; a null value is handled by `null`, a name by `check`."""
 
     value: Record
@@ -169,14 +169,16 @@ MATCH_REQUEST = Record(
         Field(
             "headers",
             "headers",
-            _Headers(string_match("headers", star="warned"), _check_header, "header match {} cannot be null"),
+            _HeaderMatches(
+                string_match("headers", star="warned"), _check_header, "header match {} cannot be null"
+            ),
         ),
         Field(
             "withoutHeaders",
             "without_headers",
-            _Headers(string_match("withoutHeaders", star="taken"), _check_header),
+            _HeaderMatches(string_match("withoutHeaders", star="taken"), _check_header),
         ),
-        Field("queryParams", "query", _Headers(string_match("queryParams", star="warned"), _any_name)),
+        Field("queryParams", "query", _HeaderMatches(string_match("queryParams", star="warned"), _any_name)),
         Field("ignoreUriCase", "ignores_case", BOOLEAN),
         Field("port", "port", Scalar(("integer",), _port)),
         Field("sourceLabels", "source_labels", LABELS),

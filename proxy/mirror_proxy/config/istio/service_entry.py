@@ -55,7 +55,7 @@ NOWHERE = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Port:
+class _EntryPort:
     place: Place
     number: int
     name: str
@@ -64,7 +64,7 @@ class _Port:
 
 
 @dataclass(frozen=True, slots=True)
-class _Endpoint:
+class _EntryEndpoint:
     place: Place
     address: str
     ports: tuple[tuple[str, int], ...] = ()
@@ -97,7 +97,7 @@ def _target_port(number: int) -> int:
 
 def _spec(place: Place, hosts: tuple[str, ...], **values: Any) -> Any:
     """Check the fields together, and return one service for each host."""
-    entry = _Entry(place, hosts, **values)
+    entry = _ServiceEntryFields(place, hosts, **values)
     problems = list(entry.problems())
     for where, message in problems:
         where.refuse(message)
@@ -105,14 +105,14 @@ def _spec(place: Place, hosts: tuple[str, ...], **values: Any) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class _ServiceEntryFields:
     """The fields that are used."""
 
     place: Place
     hosts: tuple[str, ...]
-    ports: tuple[_Port, ...] = ()
+    ports: tuple[_EntryPort, ...] = ()
     resolution: str = "NONE"
-    endpoints: tuple[_Endpoint, ...] = ()
+    endpoints: tuple[_EntryEndpoint, ...] = ()
 
     def problems(self) -> Iterator[tuple[Place, str]]:
         """Yield contradictions between fields, with their places."""
@@ -154,7 +154,7 @@ class _Entry:
         if len(self.hosts) > 1 and any(port.protocol not in HTTP | TLS for port in self.ports):
             yield self.place, "multiple hosts provided with non-HTTP, non-TLS ports"
 
-    def _endpoint_problems(self, endpoint: _Endpoint) -> Iterator[tuple[Place, str]]:
+    def _endpoint_problems(self, endpoint: _EntryEndpoint) -> Iterator[tuple[Place, str]]:
         address = endpoint.address
         where = endpoint.place.get("address") or endpoint.place
         if address.startswith(UNIX):
@@ -204,7 +204,7 @@ def _is_domain(name: str) -> bool:
 
 PORT = Scalar(("integer",), port_number)
 SERVICE_PORT = Record(
-    _Port,
+    _EntryPort,
     (
         Field("number", "number", PORT, required=True),
         Field("name", "name", Scalar(("string",), _port_name), required=True),
@@ -215,7 +215,7 @@ SERVICE_PORT = Record(
     is_proto=True,
 )
 ENDPOINT = Record(
-    _Endpoint,
+    _EntryEndpoint,
     (
         Field("address", "address", TEXT, required=True, missing="address is required"),
         Field("ports", "ports", MapOf(PORT, _port_name)),
