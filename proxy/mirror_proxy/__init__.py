@@ -49,9 +49,9 @@ people, `check` says what a configuration does, `explain` what it does to one re
 dialects.
 
 The walk of a pair, two responses to one request: `comparison.capture` sends it into a pipe that drops when it is full;
-`comparison.process` reads it in its own time, has `comparison.diff.differ` find how the two differ, counts that
-(`comparison.diff.totals` has the families) and writes it to the `comparison.store`. `comparison.report`, on the
-terminal or on the page, makes figures of the totals; `comparison.diff.noise` holds each field against pairs of one
+`comparison.process` reads it in the background, compares the two with `comparison.diff.differ`, counts the differences
+(`comparison.diff.totals` lists the families) and writes them to the `comparison.store`. `comparison.report`, on the
+terminal or on the page, makes figures of the totals; `comparison.diff.noise` compares each field with pairs of one
 version. A `ramp` is judged by the same figures, step by step, and `ramp.run` carries it out.
 
 Start with `exchange.exchange`, then `mirror.shadow`; `config.model` is the contract between configuration and data

@@ -243,7 +243,7 @@ class DataPlane:
     @property
     def captured_bytes(self) -> int:
         """What is kept in memory of answers that are to be compared."""
-        return self._state.pair_sender.held
+        return self._state.pair_sender.used_bytes
 
     def report(self) -> Report:
         """Read every counter (see `telemetry.metrics.FAMILIES`)."""

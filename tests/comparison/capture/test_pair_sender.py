@@ -33,7 +33,7 @@ async def begun(visit: Visit) -> None:
     await visit.gone()
 
 
-def held(served: Plane) -> int:
+def used_bytes(served: Plane) -> int:
     return served.inner.captured_bytes
 
 
@@ -49,7 +49,7 @@ async def test_a_full_pipe_takes_no_more_and_nobody_waits(
     assert len(pipe.all()) == 8 - dropped > 0
     assert (await client.ask(get())).status == 200
     await pipe.pair()
-    assert held(served) == 0
+    assert used_bytes(served) == 0
 
 
 async def test_a_pair_that_no_datagram_holds_is_dropped(
@@ -82,17 +82,17 @@ async def test_all_captures_together_hold_no_more_than_they_may(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     go = asyncio.Event()
-    monkeypatch.setattr(pair_sender, "MAX_HELD_BYTES", 150_000)
+    monkeypatch.setattr(pair_sender, "MAX_CAPTURED_BYTES", 150_000)
     served = await plane(compared(await origin(LARGE), await origin(answering_after(go))), pairs=pipe.pairs)
     clients = [await connect(served) for _ in range(4)]
     for client in clients:
         assert (await client.ask(get())).status == 200
-        assert 0 < held(served) <= 150_000
+        assert 0 < used_bytes(served) <= 150_000
     go.set()
     await served.ended("completed", 4)
     assert lost(served) == {"over_buffer": 2}
     assert len(pipe.all()) == 2
-    assert held(served) == 0
+    assert used_bytes(served) == 0
 
 
 async def test_what_is_held_is_held_only_until_both_have_ended(
@@ -103,11 +103,11 @@ async def test_what_is_held_is_held_only_until_both_have_ended(
     client = await connect(served)
     await client.send(get())
     await served.ended("completed")
-    assert held(served) > 60000
+    assert used_bytes(served) > 60000
     go.set()
     assert (await client.response()).status == 200
     assert (await pipe.pair()).shadow.size == 60000
-    assert held(served) == 0
+    assert used_bytes(served) == 0
 
 
 @pytest.mark.parametrize("script", [broken_off, stall, b"what?\r\n\r\n", begun])
@@ -119,7 +119,7 @@ async def test_a_mirror_that_fails_leaves_nothing_behind(
     assert (await (await connect(served)).ask(get())).status == 200
     await until(lambda: not served.count("mirror_in_flight", "mirror"), "the copy to end")
     assert "completed" not in served.outcomes()
-    assert held(served) == 0
+    assert used_bytes(served) == 0
     assert not pipe.all()
     assert not lost(served)
 
@@ -139,10 +139,10 @@ async def test_what_a_mirror_began_to_answer_is_let_go_of_before_its_primary_end
     served = await plane(config, pairs=pipe.pairs)
     client = await connect(served)
     await client.send(get())
-    await until(lambda: held(served) > 30000, "the beginning")
+    await until(lambda: used_bytes(served) > 30000, "the beginning")
     cut.set()
     await served.ended("reset")
-    assert held(served) < 30000
+    assert used_bytes(served) < 30000
     go.set()
     assert (await client.response()).status == 200
 
@@ -166,7 +166,7 @@ async def test_a_primary_that_breaks_off_leaves_nothing_behind(
     await client.rest()
     await served.ended("completed")
     assert lost(served) == {"no_answer": 1}
-    assert held(served) == 0
+    assert used_bytes(served) == 0
 
 
 @pytest.mark.parametrize("is_mirror_first", [False, True])
@@ -186,7 +186,7 @@ async def test_a_client_that_leaves_before_the_end_leaves_nothing_behind(
     go.set()
     await served.ended("completed")
     assert lost(served) == {"no_answer": 1}
-    assert held(served) == 0
+    assert used_bytes(served) == 0
 
 
 async def test_a_request_that_is_broken_off_leaves_nothing_behind(
@@ -195,10 +195,10 @@ async def test_a_request_that_is_broken_off_leaves_nothing_behind(
     served = await plane(compared(await origin(), await origin()), pairs=pipe.pairs)
     client = await connect(served)
     await client.send(post(b"abc")[:-1])
-    await until(lambda: held(served), "the capture")
+    await until(lambda: used_bytes(served), "the capture")
     client.reset()
     await served.ended("client_aborted")
-    assert held(served) == 0
+    assert used_bytes(served) == 0
     assert not lost(served)
 
 
@@ -207,7 +207,7 @@ async def test_the_end_of_a_worker_leaves_nothing_behind(
 ) -> None:
     served = await plane(compared(await origin(LARGE), await origin(stall)), pairs=pipe.pairs)
     await (await connect(served)).ask(get())
-    assert held(served) > 60000
+    assert used_bytes(served) > 60000
     await served.finish(0.05)
     assert served.outcomes() == {"draining": 1}
     assert pipe.pairs.fileno() == -1
@@ -239,4 +239,4 @@ async def test_what_is_captured_is_compared_or_counted_as_dropped_whatever_happe
     await until(lambda: not served.count("downstream_requests_active"), "the requests to end")
     await until(lambda: not served.count("mirror_in_flight", "mirror"), "the copies to end")
     assert len(pipe.all()) + sum(lost(served).values()) == served.outcomes().get("completed", 0)
-    assert held(served) == 0
+    assert used_bytes(served) == 0

@@ -57,13 +57,13 @@ def test_more_than_the_worker_may_hold_is_let_go_of_at_once() -> None:
     pair_sender.limit = 1000
     recording, other = Recording(pair_sender, 5000), Recording(pair_sender, 5000)
     other.begin(head(), b"", False)
-    before = pair_sender.held
+    before = pair_sender.used_bytes
     recording.begin(head(), b"", False)
     recording.add(bytes(2000), False)
     recording.add(bytes(2000), True)
     assert recording.is_lost
-    assert pair_sender.held == before
+    assert pair_sender.used_bytes == before
     assert not other.is_lost
     other.release()
     other.release()
-    assert pair_sender.held == 0
+    assert pair_sender.used_bytes == 0

@@ -31,13 +31,13 @@ def test_an_example_comes_back_from_json_as_it_was() -> None:
 
 
 def test_an_example_of_a_store_from_before_requests_bodies_were_kept_has_none() -> None:
-    held = {key: value for key, value in asdict(EXAMPLE).items() if key not in {"body", "note"}}
-    assert (from_document(held).body, from_document(held).number) == ("", 7)
+    document = {key: value for key, value in asdict(EXAMPLE).items() if key not in {"body", "note"}}
+    assert (from_document(document).body, from_document(document).number) == ("", 7)
 
 
 @pytest.mark.parametrize(
-    "held", [{}, {"primary": 1}, asdict(EXAMPLE) | {"more": 1}, asdict(EXAMPLE) | {"differences": [{}]}]
+    "document", [{}, {"primary": 1}, asdict(EXAMPLE) | {"more": 1}, asdict(EXAMPLE) | {"differences": [{}]}]
 )
-def test_what_is_no_example_is_an_error(held: dict[str, object]) -> None:
+def test_what_is_no_example_is_an_error(document: dict[str, object]) -> None:
     with pytest.raises((ValueError, TypeError, KeyError)):
-        from_document(held)
+        from_document(document)

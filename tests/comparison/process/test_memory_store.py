@@ -15,16 +15,16 @@ from tests.support.comparer import EXAMPLE, NOW
 KEY = ("compared", "shop", "v2")
 
 
-def numbers(held: MemoryStore, **wanted: Any) -> list[int]:
-    return [one.number for one in held.differences(Search(**wanted))]
+def numbers(store: MemoryStore, **wanted: Any) -> list[int]:
+    return [one.number for one in store.differences(Search(**wanted))]
 
 
 def test_counts_are_told_from_the_minute_that_is_asked_for() -> None:
-    held = MemoryStore()
+    store = MemoryStore()
     for count, now in ((1, NOW), (2, NOW + 59), (4, NOW + 60)):
-        held.add({KEY: count}, (), now)
-    assert held.totals(NOW + 30) == Totals({KEY: 7})
-    assert held.totals(NOW + 60) == Totals({KEY: 4})
+        store.add({KEY: count}, (), now)
+    assert store.totals(NOW + 30) == Totals({KEY: 7})
+    assert store.totals(NOW + 60) == Totals({KEY: 4})
 
 
 @pytest.mark.parametrize(
@@ -42,57 +42,57 @@ def test_counts_are_told_from_the_minute_that_is_asked_for() -> None:
     ],
 )
 def test_examples_are_found_as_in_a_store(wanted: dict[str, Any], found: list[int]) -> None:
-    held = MemoryStore()
+    store = MemoryStore()
     extra = (Difference("$.new", "extra", "", "1"), Difference("status", "value", "200", "500"))
     last = replace(EXAMPLE, differences=extra, time=NOW + 1)
-    held.add({}, [EXAMPLE, replace(EXAMPLE, mirror="v3"), replace(EXAMPLE, route="home"), last], NOW)
-    assert numbers(held, **wanted) == found
+    store.add({}, [EXAMPLE, replace(EXAMPLE, mirror="v3"), replace(EXAMPLE, route="home"), last], NOW)
+    assert numbers(store, **wanted) == found
 
 
 def test_an_example_is_found_by_its_number() -> None:
-    held = MemoryStore()
-    held.add({}, [EXAMPLE], NOW)
-    assert held.difference(1) == replace(EXAMPLE, number=1)
-    assert held.difference(2) is None
+    store = MemoryStore()
+    store.add({}, [EXAMPLE], NOW)
+    assert store.difference(1) == replace(EXAMPLE, number=1)
+    assert store.difference(2) is None
 
 
 def test_of_too_many_examples_the_newest_are_kept() -> None:
-    held = MemoryStore()
-    held.add({}, [EXAMPLE] * (MAX_EXAMPLES + 3), NOW)
-    found = numbers(held, limit=10_000)
+    store = MemoryStore()
+    store.add({}, [EXAMPLE] * (MAX_EXAMPLES + 3), NOW)
+    found = numbers(store, limit=10_000)
     assert (len(found), found[0], found[-1]) == (MAX_EXAMPLES, MAX_EXAMPLES + 3, 4)
 
 
 def test_examples_together_hold_no_more_bytes_than_they_may(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory_store, "MAX_EXAMPLE_BYTES", 100_000)
-    held = MemoryStore()
+    store = MemoryStore()
     large = replace(EXAMPLE, primary=Side(200, 1.0, (), "x" * 40_000))
-    held.add({}, [large] * 3, NOW)
-    assert numbers(held) == [3, 2]
+    store.add({}, [large] * 3, NOW)
+    assert numbers(store) == [3, 2]
     for _ in range(50):  # what is forgotten makes room again
-        held.add({}, [large], NOW)
-    assert len(numbers(held)) == 2
+        store.add({}, [large], NOW)
+    assert len(numbers(store)) == 2
 
 
 def test_of_too_many_counts_the_oldest_minutes_become_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory_store, "MAX_KEYS", 10)
-    held = MemoryStore()
+    store = MemoryStore()
     for minute in range(100):
-        held.add({(*KEY, str(number)): 1 for number in range(5)}, (), NOW + 60 * minute)
-    assert held.totals(0).count("compared") == 500
-    assert held.totals(NOW + 60 * 99).count("compared") == 5
-    assert sum(len(batch.counts) for batch in held.take()) <= 15
+        store.add({(*KEY, str(number)): 1 for number in range(5)}, (), NOW + 60 * minute)
+    assert store.totals(0).count("compared") == 500
+    assert store.totals(NOW + 60 * 99).count("compared") == 5
+    assert sum(len(batch.counts) for batch in store.take()) <= 15
 
 
 def test_what_was_taken_can_be_put_back_before_what_came_since() -> None:
-    held = MemoryStore()
-    held.add({KEY: 1}, [EXAMPLE], NOW)
-    taken = held.take()
-    assert held.totals(0) == Totals()
-    assert numbers(held) == []
-    held.add({KEY: 2}, [EXAMPLE], NOW + 60)
-    held.put_back(taken)
-    assert held.totals(0) == Totals({KEY: 3})
-    assert held.totals(NOW + 60) == Totals({KEY: 2})
-    assert numbers(held) == [2, 1]
-    assert held.take()[-1].examples == (replace(EXAMPLE, number=1), replace(EXAMPLE, number=2))
+    store = MemoryStore()
+    store.add({KEY: 1}, [EXAMPLE], NOW)
+    taken = store.take()
+    assert store.totals(0) == Totals()
+    assert numbers(store) == []
+    store.add({KEY: 2}, [EXAMPLE], NOW + 60)
+    store.put_back(taken)
+    assert store.totals(0) == Totals({KEY: 3})
+    assert store.totals(NOW + 60) == Totals({KEY: 2})
+    assert numbers(store) == [2, 1]
+    assert store.take()[-1].examples == (replace(EXAMPLE, number=1), replace(EXAMPLE, number=2))

@@ -15,9 +15,9 @@ EXAMPLE = Example(0.0, "shop", "v2", "v1", "r", "GET", "/", (), SIDE, SIDE, ())
 
 
 def holding(count: int) -> MemoryStore:
-    held = MemoryStore()
-    held.add({}, [EXAMPLE] * count, 0.0)
-    return held
+    store = MemoryStore()
+    store.add({}, [EXAMPLE] * count, 0.0)
+    return store
 
 
 def test_fields_that_differed_least_are_told_together_when_there_are_too_many(
@@ -56,6 +56,6 @@ def test_never_more_are_told_than_fit_through_the_pipe(monkeypatch: pytest.Monke
     assert len(query_result.search(holding(60), Search(limit=50))) == 30
     monkeypatch.setattr(query_result, "MAX_BYTES", 15_000)
     assert len(query_result.search(holding(60), Search(limit=50))) == 20
-    held = MemoryStore()
-    held.add({}, [replace(EXAMPLE, mirror="v3"), EXAMPLE], 0.0)
-    assert [one.number for one in query_result.search(held, Search(mirror="v3"))] == [1]
+    store = MemoryStore()
+    store.add({}, [replace(EXAMPLE, mirror="v3"), EXAMPLE], 0.0)
+    assert [one.number for one in query_result.search(store, Search(mirror="v3"))] == [1]

@@ -71,7 +71,7 @@ class Capture:
         self._open = 0
         self._request: Recording | None = None
         self.primary = Recording(self._pair_sender, self._most)
-        self.primary.hold(len(self._target) + len(fields))
+        self.primary.count_bytes(len(self._target) + len(fields))
 
     def shadow(
         self, mirror: Mirror, head: RequestHead, wire: bytes, request_id: bytes, started: float

@@ -8,7 +8,7 @@ import socket
 from mirror_proxy.comparison.diff.pair import Pair, dump
 
 #: All captures of a worker together keep at most this in memory.
-MAX_HELD_BYTES = 16 * 1024 * 1024
+MAX_CAPTURED_BYTES = 16 * 1024 * 1024
 
 
 class PairSender:
@@ -23,13 +23,13 @@ class PairSender:
     - `no_comparer`: no process reads the pipe.
     """
 
-    __slots__ = ("_pairs", "dropped", "held", "limit")
+    __slots__ = ("_pairs", "dropped", "limit", "used_bytes")
 
     def __init__(self, pairs: socket.socket | None) -> None:
         """`pairs` does not block and sends each write as one datagram; None: there is no comparer."""
         self._pairs = pairs
-        self.held = 0
-        self.limit = MAX_HELD_BYTES
+        self.used_bytes = 0
+        self.limit = MAX_CAPTURED_BYTES
         self.dropped = dict.fromkeys(("no_answer", "over_buffer", "pipe_full", "too_large", "no_comparer"), 0)
 
     @property
@@ -51,7 +51,7 @@ class PairSender:
 
     def set_limit(self, buffered_bytes: int) -> None:
         """Let captures keep at most `buffered_bytes` in memory."""
-        self.limit = min(MAX_HELD_BYTES, buffered_bytes)
+        self.limit = min(MAX_CAPTURED_BYTES, buffered_bytes)
 
     def drop(self, reason: str) -> None:
         """Count a pair that will not be compared."""

@@ -19,13 +19,22 @@ class Recording:
     """
 
     __slots__ = (
-        "_body", "_fields", "_held", "_length", "_most", "_pair_sender", "_size", "_status", "is_lost", "is_whole",
+        "_body",
+        "_fields",
+        "_length",
+        "_most",
+        "_pair_sender",
+        "_size",
+        "_status",
+        "_used_bytes",
+        "is_lost",
+        "is_whole",
     )  # fmt: skip
 
     def __init__(self, pair_sender: PairSender, most: int) -> None:
         self._pair_sender = pair_sender
         self._most = most
-        self._status = self._size = self._held = 0
+        self._status = self._size = self._used_bytes = 0
         self._length = -1
         self._fields = b""
         self._body = Pieces()
@@ -36,7 +45,7 @@ class Recording:
         self._status = head.status
         self._fields = head.fields
         self._length = head.length
-        self.hold(len(head.fields))
+        self.count_bytes(len(head.fields))
         if end:
             self.add(data, end)
 
@@ -54,26 +63,26 @@ class Recording:
         if data and left > 0 and not self.is_lost:
             kept = data if len(data) <= left else bytes(data[:left])
             self._body.add(kept)
-            self.hold(len(kept))
+            self.count_bytes(len(kept))
 
     def response(self, duration_s: float) -> CapturedResponse:
         """Return what was recorded. The size of a body that was cut off is that of its head, or the least possible."""
         size = self._size if self.is_whole else max(self._length, self._size + 1)
         return CapturedResponse(self._status, self._fields[2:], bytes(self._body.joined()), size, duration_s)
 
-    def hold(self, size: int) -> None:
+    def count_bytes(self, size: int) -> None:
         """Count `size` more bytes; drop the response if that exceeds the limit."""
         if self.is_lost:
             return
         pair_sender = self._pair_sender
-        self._held += size
-        pair_sender.held += size
-        if pair_sender.held > pair_sender.limit:
+        self._used_bytes += size
+        pair_sender.used_bytes += size
+        if pair_sender.used_bytes > pair_sender.limit:
             self.release()
             self.is_lost = True
 
     def release(self) -> None:
         """Release what was recorded."""
-        self._pair_sender.held -= self._held
-        self._held = 0
+        self._pair_sender.used_bytes -= self._used_bytes
+        self._used_bytes = 0
         self._body = Pieces()

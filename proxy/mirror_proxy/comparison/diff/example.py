@@ -61,16 +61,17 @@ class Search:
     limit: int = 50
 
 
-def from_document(held: Mapping[str, Any]) -> Example:
-    """Return the example that `dataclasses.asdict` made `held` of, maybe by way of JSON.
+def from_document(document: Mapping[str, Any]) -> Example:
+    """Return the example that `dataclasses.asdict` made `document` of, maybe by way of JSON.
 
     Raises `ValueError`, `TypeError` or `KeyError` for anything else.
     """
     sides = {
-        side: Side(**held[side] | {"fields": _fields(held[side]["fields"])}) for side in ("primary", "shadow")
+        side: Side(**document[side] | {"fields": _fields(document[side]["fields"])})
+        for side in ("primary", "shadow")
     }
-    found = tuple(Difference(**one) for one in held["differences"])
-    return Example(**{**held, **sides, "fields": _fields(held["fields"]), "differences": found})
+    found = tuple(Difference(**one) for one in document["differences"])
+    return Example(**{**document, **sides, "fields": _fields(document["fields"]), "differences": found})
 
 
 def _fields(pairs: Iterable[tuple[str, str]]) -> Fields:
