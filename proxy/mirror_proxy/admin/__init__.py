@@ -1,1 +1,1 @@
-"""The admin server: what people, probes and Prometheus ask a running proxy."""
+"""The admin server: the HTTP API for operators, probes and Prometheus, and the page."""

@@ -1,7 +1,7 @@
-"""Bodies of requests and answers; nonsense is told with its reason (`guard.explain` makes it a 400).
+"""Read request bodies, and write responses; an invalid body is rejected with a reason (`guard.explain` answers 400).
 
-An answer about every route may be megabytes: a thread makes it, and it is written in pieces, so that it holds neither
-the loop, nor more memory than one piece for each client that is slow to read.
+A response about every route may have megabytes: a thread makes it, and it is written in pieces. So it neither blocks
+the loop, nor takes more memory than one piece for each client that is slow to read.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _PIECE_BYTES = 64 * 1024
 
 
 class InvalidRequestError(Exception):
-    """What was sent is not what the path takes."""
+    """The request is not what the path takes."""
 
 
 async def read(request: web.Request, keys: tuple[str, ...]) -> dict[str, Any]:
-    """Return what was sent, if it is an object with none but these keys; raises `InvalidRequestError`."""
+    """Return the body, an object with no other keys than these; raises `InvalidRequestError`."""
     try:
-        value = json.loads(await _received(request))
+        value = json.loads(await _body_bytes(request))
     except (ValueError, RecursionError) as error:
         raise InvalidRequestError(f"the body is not JSON: {error}") from error
     if not isinstance(value, dict):
@@ -39,26 +39,26 @@ async def read(request: web.Request, keys: tuple[str, ...]) -> dict[str, Any]:
 
 
 def check_keys(given: Iterable[str], known: tuple[str, ...]) -> None:
-    """Raise `InvalidRequestError` for a key that is not known."""
+    """Raise `InvalidRequestError` for an unknown key."""
     for key in given:
         if key not in known:
             raise InvalidRequestError(hinted(f'unknown key "{key}"', key, known))
 
 
 def answer(value: object, status: int = 200) -> web.Response:
-    """Answer `value` as JSON that people can read."""
-    return web.json_response(text=_written(value), status=status)
+    """Return a response with `value` as indented JSON."""
+    return web.json_response(text=_json(value), status=status)
 
 
 async def answer_in_thread(
     request: web.Request, thread: WorkThread, make: Callable[[], object]
 ) -> web.StreamResponse:
-    """Answer what `make` returns as `answer` does, both made in a thread. Raises `BusyError`."""
-    return await send(request, await thread.run(lambda: _written(make()).encode()), JSON)
+    """Call `make` in a thread, and answer its result as JSON. Raises `BusyError`."""
+    return await send(request, await thread.run(lambda: _json(make()).encode()), JSON)
 
 
 async def send(request: web.Request, body: bytes, content_type: str) -> web.StreamResponse:
-    """Answer `body`, a long one in pieces."""
+    """Answer `body`; write a long one in pieces."""
     headers = {hdrs.CONTENT_TYPE: content_type}
     if len(body) <= _PIECE_BYTES:
         return web.Response(body=body, headers=headers)
@@ -71,7 +71,7 @@ async def send(request: web.Request, body: bytes, content_type: str) -> web.Stre
     return response
 
 
-async def _received(request: web.Request) -> bytes:
+async def _body_bytes(request: web.Request) -> bytes:
     connections.wait(request, connections.HEAD_S)
     try:
         return await request.read()
@@ -87,5 +87,5 @@ async def _write(response: web.StreamResponse, body: memoryview) -> None:
         response.force_close()
 
 
-def _written(value: object) -> str:
+def _json(value: object) -> str:
     return json.dumps(value, indent=1) + "\n"

@@ -41,7 +41,7 @@ class _MirrorChange:
 async def set_weights(request: web.Request) -> web.StreamResponse:
     """Set weights of a route: `{"route": NAME, "weights": {DESTINATION: N, ...}, "ttl": "5m"}`; answer its row.
 
-    Destinations that are not named keep the weights they have; with `"weights": null` all have the file's again.
+    Other destinations keep their weights; `"weights": null` restores the files' weights of all.
     """
     proxy = request.app[PROXY]
     route, weights, ttl_s = _read_weights(await body.read(request, _OF_ROUTE))
@@ -56,10 +56,10 @@ async def set_weights(request: web.Request) -> web.StreamResponse:
 
 
 async def set_mirror(request: web.Request) -> web.StreamResponse:
-    """Steer a mirror: `{"mirror": NAME, "percent": N, "paused": true, "ttl": "5m"}`; answer its row.
+    """Set percent and pause of a mirror: `{"mirror": NAME, "percent": N, "paused": true, "ttl": "5m"}`; answer its row.
 
-    What is not named stays. With `"percent": null`, which is said alone, the file's holds again. Without `mirror` all
-    are paused or resumed, also those that a reload adds.
+    A key that is missing changes nothing. `"percent": null`, without `paused`, restores the files' percent. Without
+    `mirror`, all mirrors are paused or resumed, also those that a reload adds.
     """
     proxy = request.app[PROXY]
     wanted = _read_mirror(await body.read(request, _OF_MIRROR))
@@ -111,7 +111,7 @@ async def set_log_level(request: web.Request) -> web.Response:
 
 
 async def reload(request: web.Request) -> web.Response:
-    """Load the configuration again; answer once it is in force in every worker, or with what is wrong with it."""
+    """Reload the configuration; answer once it is in force in every worker, or with its problems."""
     proxy = request.app[PROXY]
     refused = await proxy.reload()
     if refused is not None:

@@ -1,4 +1,4 @@
-"""What the admin server tells of comparing: everything counted, for a report, and examples of what differed."""
+"""The paths of the comparison: all totals, for a report, and examples of differences."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from mirror_proxy.comparison.diff.difference import Kind
 from mirror_proxy.comparison.diff.example import Search
 from mirror_proxy.config import quantity
 
-#: An example holds two bodies; so many at once, and those before them with another question.
+#: Examples of one response, at most: each has two bodies. `before` continues with older ones.
 MOST = 100
 _KINDS: tuple[str, ...] = get_args(Kind)
 _SEARCH = ("since", "route", "mirror", "path", "kind", "before", "limit")
 
 
 async def report(request: web.Request) -> web.StreamResponse:
-    """Answer the totals since `?since=1h` or a time (seconds since the epoch), and what they are judged by."""
+    """Answer the totals since `?since=1h` or a time (seconds since the epoch), and the thresholds for them."""
     proxy, now = request.app[PROXY], time.time()
     check_keys(request.query, ("since",))
     since = _since(request.query, now)
@@ -47,7 +47,7 @@ async def report(request: web.Request) -> web.StreamResponse:
 
 
 async def differences(request: web.Request) -> web.StreamResponse:
-    """Answer the newest examples: `?route=&mirror=&path=&kind=&since=&before=NUMBER&limit=N` narrow them."""
+    """Answer the newest examples, filtered by `?route=&mirror=&path=&kind=&since=&before=NUMBER&limit=N`."""
     found = await request.app[PROXY].differences(read_search(request.query))
     return await answer_in_thread(
         request, request.app[VIEWS], lambda: {"differences": [asdict(example) for example in found]}
@@ -67,7 +67,7 @@ async def difference(request: web.Request) -> web.StreamResponse:
 
 
 def _mirrors(proxy: ProxyInterface) -> list[str]:
-    """Return the names of the mirrors in force; what is asked to learn noise is none."""
+    """Return the names of the configured mirrors, without baselines."""
     return sorted(
         {
             mirror.name
@@ -79,7 +79,7 @@ def _mirrors(proxy: ProxyInterface) -> list[str]:
 
 
 def read_search(query: Mapping[str, str]) -> Search:
-    """Read which examples are wanted. Raises `InvalidRequestError`."""
+    """Read the search for examples from a query string. Raises `InvalidRequestError`."""
     check_keys(query, _SEARCH)
     kind = query.get("kind")
     if kind is not None and kind not in _KINDS:
@@ -93,7 +93,7 @@ def read_search(query: Mapping[str, str]) -> Search:
 
 
 def _since(query: Mapping[str, str], now: float) -> float:
-    """Read a time in seconds since the epoch, or how long ago it was; the beginning when nothing is said."""
+    """Read `since`, a time in seconds since the epoch or a duration before now; 0 if it is missing."""
     written = query.get("since", "0")
     try:
         number = float(written) if written.replace(".", "", 1).isdecimal() else None
@@ -113,5 +113,5 @@ def _number(query: Mapping[str, str], key: str) -> int | None:
 
 
 def whole(text: str) -> int | None:
-    """Read a whole number that a database takes."""
+    """Read a whole number in the range of a database; None: it is none."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= 18 else None

@@ -25,18 +25,18 @@ from mirror_proxy.errors import RefusedError
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 PROXY = web.AppKey("proxy", ProxyInterface)
-#: Whether the listener can be reached from this machine only.
+#: Whether the listener is on a loopback address.
 IS_LOCAL = web.AppKey("is_local", bool)
 
 MAX_BODY_BYTES = 64 * 1024
-#: What a browser says it wants a password for: any name, and the token.
+#: The realm that a browser shows when it asks for a password: any user name, and the token.
 _REALM = "mirror-proxy: the admin token is the password"
 _OWN_SITES = frozenset({"same-origin", "none"})
 
 
 @web.middleware
 async def refuse_foreign_host(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse a Host that is neither an IP address nor localhost: some page had its own name lead to us."""
+    """Refuse a Host that is neither an IP address nor localhost: a web page may have rebound its own DNS name to us."""
     if not is_local_host(request.host):
         return problem(403, f'Host "{request.host}" is refused; ask for localhost or the IP address')
     return await handler(request)
@@ -44,7 +44,7 @@ async def refuse_foreign_host(request: web.Request, handler: Handler) -> web.Str
 
 @web.middleware
 async def explain(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer an unknown path or method, and what is refused, in JSON, with what exists."""
+    """Answer errors in JSON: an unknown path or method with the known ones, a refusal with what is possible."""
     try:
         return await handler(request)
     except web.HTTPNotFound:
@@ -64,20 +64,20 @@ async def explain(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def guarded(change: Handler) -> Handler:
-    """Let only those change something who may: see `refusal`."""
-    return _behind(refusal, change)
+    """Wrap a handler that changes the proxy: check its requests with `refusal`."""
+    return _checked(refusal, change)
 
 
 def kept_private(page: Handler) -> Handler:
-    """Show `page`, which has what clients and upstreams said, only to who may see that: see `reader_refusal`."""
-    return _behind(reader_refusal, page)
+    """Wrap a handler that shows stored requests and responses: check its requests with `reader_refusal`."""
+    return _checked(reader_refusal, page)
 
 
 def refusal(request: web.Request) -> web.Response | None:
-    """Say why the sender of `request` may not change anything, or None.
+    """Return the refusal of a change, or None.
 
-    A browser's page of another origin may not, whatever it knows; with a token set, only who shows it; without
-    one, only this machine.
+    A web page of another origin is always refused. With a token configured, a request must have it; without one,
+    changes are limited to listeners on a loopback address.
     """
     origin, site = request.headers.get(hdrs.ORIGIN), request.headers.get("Sec-Fetch-Site", "none")
     if site not in _OWN_SITES or (origin is not None and origin.partition("://")[2] != request.host):
@@ -88,27 +88,28 @@ def refusal(request: web.Request) -> web.Response | None:
         if refused is not None:
             return refused
     elif not request.app[IS_LOCAL]:
-        return _too_far("changes are taken")
+        return _refuse_remote("changes are taken")
     if request.body_exists and request.content_type != "application/json":
         return problem(415, f"the body must be application/json, not {request.content_type}")
     return None
 
 
 def reader_refusal(request: web.Request) -> web.Response | None:
-    """Say why the sender of `request` may not see what was stored of requests and answers, or None.
+    """Return the refusal of stored requests and responses, or None.
 
-    With a token set, only who shows it may: also as a browser does that asked for a password. Without one, only this
-    machine. A change is never taken on a password, which browsers send along by themselves.
+    With a token configured, a request must have it, as a bearer token or as the password of Basic authentication;
+    without one, access is limited to listeners on a loopback address. Changes take no password: browsers send it by
+    themselves.
     """
     token_file = request.app[PROXY].loaded.config.settings.admin.token_file
     if token_file is not None:
         return _check_token(request, token_file, "what was stored needs", _password_of(request))
     if not request.app[IS_LOCAL]:
-        return _too_far("stored requests and answers are shown")
+        return _refuse_remote("stored requests and answers are shown")
     return None
 
 
-def _behind(refuse: Callable[[web.Request], web.Response | None], page: Handler) -> Handler:
+def _checked(refuse: Callable[[web.Request], web.Response | None], page: Handler) -> Handler:
     @functools.wraps(page)
     async def guard(request: web.Request) -> web.StreamResponse:
         refused = refuse(request)
@@ -117,8 +118,8 @@ def _behind(refuse: Callable[[web.Request], web.Response | None], page: Handler)
     return guard
 
 
-def _too_far(what: str) -> web.Response:
-    """Refuse who may not be on this machine, where no token is set."""
+def _refuse_remote(what: str) -> web.Response:
+    """Return the refusal of a listener that is not on a loopback address, without a token."""
     return problem(
         403,
         f"{what} on a loopback address only, or with a token;"
@@ -129,7 +130,7 @@ def _too_far(what: str) -> web.Response:
 def _check_token(
     request: web.Request, token_file: str, needs: str, password: bytes | None = None
 ) -> web.Response | None:
-    """The file is read anew each time: what rotates tokens replaces it."""
+    """Return the refusal of a request without the token, which is read from its file each time: it may be rotated."""
     try:
         token = Path(token_file).read_bytes().strip()
     except OSError as error:
@@ -148,7 +149,7 @@ def _check_token(
 
 
 def _password_of(request: web.Request) -> bytes | None:
-    """Return the password of Basic credentials, whoever's it is; None: there is none."""
+    """Return the password of Basic credentials, of any user name; None: there is none."""
     kind, _, shown = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
     if kind.lower() != "basic":
         return None
@@ -159,12 +160,12 @@ def _password_of(request: web.Request) -> bytes | None:
 
 
 def _bytes_of(shown: str) -> bytes:
-    """Give a header's value as it was sent: aiohttp keeps bytes that are no UTF-8 as surrogates."""
+    """Return the bytes of a header's value: aiohttp keeps bytes that are not UTF-8 as surrogates."""
     return shown.strip().encode(errors="surrogateescape")
 
 
 def is_local_host(host: str) -> bool:
-    """Tell whether a Host header's value cannot have come from a rebound DNS name."""
+    """Return whether a Host is localhost or an IP address, which no rebound DNS name is."""
     try:
         name = urlsplit(f"//{host}").hostname or ""
     except ValueError:
@@ -173,5 +174,5 @@ def is_local_host(host: str) -> bool:
 
 
 def problem(status: int, message: str, **more: object) -> web.Response:
-    """Answer an error as JSON."""
+    """Return an error response in JSON."""
     return web.json_response(text=json.dumps({"error": message, **more}) + "\n", status=status)

@@ -1,4 +1,4 @@
-"""What the admin server shows and may ask for, as it sees it: the supervisor is given to it in this shape."""
+"""The proxy as the admin server uses it: the supervisor implements `ProxyInterface`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Row = dict[str, object]
 
 @dataclass(frozen=True, slots=True)
 class ProxySnapshot:
-    """How all workers together stand at one moment."""
+    """The state of all workers at one time."""
 
     report: Report
     clusters: list[Row]
@@ -37,7 +37,7 @@ class LoadedConfig:
 
 @dataclass(frozen=True, slots=True)
 class RejectedReload:
-    """The last reload that was refused, until one succeeds: its problems, a line each, and when it was."""
+    """The last reload, if it was refused: its problems, one per line, and its time."""
 
     problems: tuple[str, ...]
     time: float
@@ -45,10 +45,10 @@ class RejectedReload:
 
 @dataclass(frozen=True, slots=True)
 class MirrorOverride:
-    """How an operator has a mirror stand.
+    """What operators have set of a mirror.
 
-    `percent` is in place of the file's (None: that holds). It is `paused` under its own name, or with all others.
-    `left_s`: for so many seconds more (None: on) it is paused, or where it is not, has that percent.
+    `percent` replaces the files' (None: it does not). `paused`: by the mirror's own name, or all mirrors are. `left_s`:
+    seconds until the pause expires, or without a pause, the percent (None: never).
     """
 
     percent: float | None = None
@@ -101,23 +101,23 @@ class ProxyInterface(Protocol):
 
     @property
     def loaded(self) -> LoadedConfig:
-        """What is in force."""
+        """The configuration in force."""
 
     @property
     def refusal(self) -> RejectedReload | None:
-        """What was refused since."""
+        """The problems of the last reload, if it was refused."""
 
     async def snapshot(self) -> ProxySnapshot:
-        """Ask the workers; answers within a second even if one hangs."""
+        """Return the state of all workers, within a second even if a worker hangs."""
 
     def server_info(self) -> Row:
         """Describe version, generation and processes."""
 
     def weights_of(self, route: str) -> tuple[Mapping[str, int], float | None]:
-        """Return the weights that a route has in place of the file's, and for how many seconds more (None: on)."""
+        """Return the overridden weights of a route, and the seconds until they expire (None: never)."""
 
     def mirror_override(self, mirror: str) -> MirrorOverride:
-        """Return what was set of a mirror by hand (`runtime.ALL_MIRRORS`: whether all are paused)."""
+        """Return the override of a mirror (`overrides.ALL_MIRRORS`: whether all are paused)."""
 
     async def set_weights(self, route: str, weights: Mapping[str, int], ttl_s: float | None) -> None:
         """Change weights; returns when every worker uses them. Raises `RefusedError`."""
@@ -125,31 +125,31 @@ class ProxyInterface(Protocol):
     async def set_mirror(
         self, mirror: str, percent: float | None, paused: bool | None, ttl_s: float | None
     ) -> None:
-        """Change a mirror's percent, or pause or resume it (`runtime.ALL_MIRRORS`: all); None leaves as it is.
+        """Change a mirror's percent, or pause or resume it (`overrides.ALL_MIRRORS`: all); None changes nothing.
 
-        Returns when every worker knows. Raises `RefusedError`.
+        Returns when every worker applies the change. Raises `RefusedError`.
         """
 
     async def reset(self, *, route: str | None = None, mirror: str | None = None) -> None:
-        """Have the file's weights of a route, or its percent of a mirror, hold again; who is paused stays so.
+        """Restore the files' weights of a route, or percent of a mirror; a pause stays.
 
-        Returns when every worker knows. Raises `RefusedError`.
+        Returns when every worker applies the change. Raises `RefusedError`.
         """
 
     async def totals(self, since: float) -> Totals:
-        """Return all that was counted from the minute of `since` on; if nothing is compared, since the proxy's start.
+        """Return the totals from the minute of `since` on; if nothing is compared, since the proxy's start.
 
-        Raises `RefusedError` when the comparer does not answer or its store fails.
+        Raises `RefusedError` if the comparer does not answer or its store fails.
         """
 
     async def differences(self, search: Search) -> tuple[Example, ...]:
-        """Return examples of differences. Raises `RefusedError` when nothing is compared or the store fails."""
+        """Return examples of differences. Raises `RefusedError` if nothing is compared or the store fails."""
 
     async def difference(self, number: int) -> Example | None:
         """Return one example. Raises `RefusedError` as `differences` does."""
 
     async def reload(self) -> RejectedReload | None:
-        """Load the configuration again; returns when it is in force in every worker, or why it is not."""
+        """Reload the configuration; returns when it is in force in every worker, or its problems."""
 
     def drain(self) -> None:
         """Begin to drain, as SIGTERM does."""

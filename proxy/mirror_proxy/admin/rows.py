@@ -1,6 +1,6 @@
-"""What `/routes`, `/mirrors` and `/config_dump` show, made of the configuration in force and what overrides it.
+"""The rows of `/routes`, `/mirrors` and `/config_dump`, made of the configuration in force and its overrides.
 
-Of thousands of routes that takes long: a thread makes it of a `ConfigCopy`, which does not change under it.
+For thousands of routes that takes long: a thread makes them of a `ConfigCopy`, which does not change meanwhile.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ _TYPE = "type.googleapis.com/envoy.admin.v3"
 
 
 class ConfigSource(Protocol):
-    """What is shown here of a proxy: a `ProxyInterface`, or a copy."""
+    """The configuration of a proxy and its overrides: a `ProxyInterface`, or a copy."""
 
     @property
     def loaded(self) -> LoadedConfig:
-        """What is in force."""
+        """The configuration in force."""
 
     @property
     def refusal(self) -> RejectedReload | None:
-        """What was refused since."""
+        """The problems of the last reload, if it was refused."""
 
     def weights_of(self, route: str) -> tuple[Mapping[str, int], float | None]:
-        """Return the overridden weights of a route, and for how many seconds more."""
+        """Return the overridden weights of a route, and the seconds until they expire."""
 
     def mirror_override(self, mirror: str) -> MirrorOverride:
-        """Return what was set of a mirror by hand."""
+        """Return the override of a mirror."""
 
 
 class ConfigCopy:
-    """How `proxy` stood when this was made; any thread may read it."""
+    """A copy of a `ConfigSource` that any thread may read."""
 
     def __init__(self, proxy: ConfigSource) -> None:
         self.loaded = proxy.loaded
@@ -51,21 +51,21 @@ class ConfigCopy:
         self._mirror_overrides = {name: proxy.mirror_override(name) for name in {*names, ALL_MIRRORS}}
 
     def weights_of(self, route: str) -> tuple[Mapping[str, int], float | None]:
-        """Return the weights that a route had in place of the file's."""
+        """Return the overridden weights of a route, and the seconds until they expire."""
         return self._weights[route]
 
     def mirror_override(self, mirror: str) -> MirrorOverride:
-        """Return what was set of a mirror by hand."""
+        """Return the override of a mirror."""
         return self._mirror_overrides[mirror]
 
     @property
     def mirrors(self) -> Mapping[str, MirrorOverride]:
-        """Return what was set of each mirror, and of `ALL_MIRRORS`."""
+        """The override of each mirror, and of `ALL_MIRRORS`."""
         return self._mirror_overrides
 
 
 def routes(proxy: ConfigSource, only: str | None = None) -> list[Row]:
-    """Return a row for each route, or those called `only`: its host, conditions and destinations."""
+    """Return a row for each route, or for those named `only`: virtual host, conditions and destinations."""
     return [
         _route(proxy, host, route)
         for host in proxy.loaded.config.virtual_hosts
@@ -99,10 +99,10 @@ def _route(proxy: ConfigSource, host: VirtualHost, route: Route) -> Row:
 
 
 def mirrors(proxy: ConfigSource, snapshot: ProxySnapshot, only: str | None = None) -> Row:
-    """Return a row for each mirror, or for the one called `only`: its share, and what became of its requests.
+    """Return a row for each mirror, or for the one named `only`: its percent, and the outcomes of its requests.
 
-    `all_paused`: also those that a reload adds. `ends_in_s` is when a mirror's pause ends, or where it has none,
-    its percent: then the file's holds again.
+    `all_paused` includes mirrors that a reload adds. `ends_in_s` is the time until the mirror's pause expires, or
+    without a pause, its percent.
     """
     seen = {row["name"]: row for row in snapshot.mirrors}
     ends = _outcomes(snapshot.report)
@@ -135,7 +135,7 @@ def _mirror(proxy: ConfigSource, outcomes: Mapping[str, float], route: str, poli
 
 
 def _outcomes(report: Report) -> dict[str, dict[str, float]]:
-    """Return what became of each mirror's requests, by the mirror's name: one pass over all counts."""
+    """Return the outcomes of each mirror, by its name, in one pass over all counts."""
     found: dict[str, dict[str, float]] = {}
     for (_, mirror, outcome), count in report.get("mirror_requests_total", {}).items():
         if count and not isinstance(count, list):
@@ -145,7 +145,7 @@ def _outcomes(report: Report) -> dict[str, dict[str, float]]:
 
 
 def _match(match: Match) -> str:
-    """Say a block of conditions in short: `path prefix /a, method GET, header x-user exact jason`."""
+    """Return the conditions of a match in short: `path prefix /a, method GET, header x-user exact jason`."""
     fields = (
         ("path", match.path),
         ("method", match.method),
@@ -170,9 +170,10 @@ def _string(match: StringMatch) -> str:
 
 
 def config_dump(proxy: ConfigSource) -> Row:
-    """Return what is in force as Envoy's `/config_dump` does (api/envoy/admin/v3/config_dump_shared.proto).
+    """Return the configuration in force in the form of Envoy's `/config_dump`.
 
-    A reload that was refused is the routes' `error_state`, with a line in `details` for each problem.
+    Its proto is api/envoy/admin/v3/config_dump_shared.proto. A refused reload is the routes' `error_state`, with a line
+    in `details` for each problem.
     """
     loaded, refusal = proxy.loaded, proxy.refusal
     since = _time(loaded.since)
@@ -198,7 +199,7 @@ def config_dump(proxy: ConfigSource) -> Row:
 
 
 def _as_steered(proxy: ConfigSource) -> Config:
-    """Return the configuration in force with the weights and shares that requests really meet."""
+    """Return the configuration in force with its overrides applied."""
     config = proxy.loaded.config
     hosts = tuple(
         dataclasses.replace(host, routes=tuple(_steered_route(proxy, route) for route in host.routes))
@@ -217,7 +218,7 @@ def _steered_route(proxy: ConfigSource, route: Route) -> Route:
 
 
 def _steered_mirror(proxy: ConfigSource, policy: MirrorPolicy) -> MirrorPolicy:
-    """One that is paused gets 0 of what there is."""
+    """Return the policy with its override applied: a paused mirror has the numerator 0."""
     mirror_override = proxy.mirror_override(policy.name)
     if mirror_override.paused:
         return dataclasses.replace(policy, numerator=0)

@@ -20,7 +20,7 @@ from mirror_proxy.telemetry.metrics import Report
 
 _CLOSE_S = 1.0
 _LISTENERS = ("admin", "metrics")
-#: The kinds of work that are done in threads, one thread a kind.
+#: The kinds of work that threads do, one thread for each.
 _KINDS = {VIEWS: "views", CHANGES: "the answers of changes", DIFFERENCES: "differences"}
 
 
@@ -33,14 +33,14 @@ class AdminListener:
         self._connections = connections
 
     async def close(self) -> None:
-        """Take no more, and finish; a client that has not read its answer within a second loses it."""
+        """Stop accepting, and finish; a client must read its response within a second."""
         self._connections.close()
         self._sock.close()
         await self._runner.cleanup()
 
 
 class AdminServer:
-    """Serves `proxy` on sockets that already listen."""
+    """Serves `proxy` on sockets that listen already."""
 
     def __init__(self, proxy: ProxyInterface) -> None:
         self._proxy = proxy
@@ -50,15 +50,15 @@ class AdminServer:
         self._ended = {name: dict.fromkeys(REASONS, 0) for name in _LISTENERS}
 
     async def open(self, sock: socket.socket) -> AdminListener:
-        """Open the listener that has everything."""
+        """Open the listener with all paths."""
         return await self._open("admin", sock, views.PAGES, changes.CHANGES)
 
     async def open_probes(self, sock: socket.socket) -> AdminListener:
-        """Open the listener that has only what `views.PROBES` names."""
+        """Open the listener with the paths of `views.PROBES` only."""
         return await self._open("metrics", sock, views.PROBES, ())
 
     def report(self) -> Report:
-        """Count connections, those that there are and those that were ended."""
+        """Return the metrics of connections."""
         return {
             "admin_connections_active": {(name,): len(some) for name, some in self._connections.items()},
             "admin_connections_ended_total": {

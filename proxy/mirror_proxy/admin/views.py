@@ -17,7 +17,7 @@ from mirror_proxy.admin.work_thread import VIEWS
 
 SCRAPES = web.AppKey("scrapes", Scrapes)
 
-#: Path, what answers a GET (None: it takes changes only), and what it is about.
+#: A path, its handler (None: the path takes changes only), and its description for the page.
 Page = tuple[str, Handler | None, str]
 
 
@@ -28,7 +28,7 @@ async def ready(request: web.Request) -> web.Response:
 
 
 async def healthz(_request: web.Request) -> web.Response:
-    """Answer 200: the supervisor's loop turns."""
+    """Answer 200 while the supervisor's loop turns."""
     return web.Response(text="ok\n")
 
 
@@ -52,20 +52,20 @@ async def clusters(request: web.Request) -> web.StreamResponse:
 
 
 async def mirrors(request: web.Request) -> web.StreamResponse:
-    """Answer every mirror, with its share, the file's, and what became of its requests so far."""
+    """Answer every mirror with its percent, the files' percent, and the outcomes of its requests."""
     proxy = request.app[PROXY]
     snapshot, copy = await proxy.snapshot(), rows.ConfigCopy(proxy)
     return await answer_in_thread(request, request.app[VIEWS], lambda: rows.mirrors(copy, snapshot))
 
 
 async def routes(request: web.Request) -> web.StreamResponse:
-    """Answer every route and its destinations, with the file's weights and the present ones."""
+    """Answer every route and its destinations, with the files' weights and the present ones."""
     copy = rows.ConfigCopy(request.app[PROXY])
     return await answer_in_thread(request, request.app[VIEWS], lambda: {"routes": rows.routes(copy)})
 
 
 async def config_dump(request: web.Request) -> web.StreamResponse:
-    """Answer the configuration in force in Envoy's shape, and what is wrong with one that was refused."""
+    """Answer the configuration in force in Envoy's form, and the problems of a refused reload."""
     copy = rows.ConfigCopy(request.app[PROXY])
     return await answer_in_thread(request, request.app[VIEWS], lambda: rows.config_dump(copy))
 
@@ -83,7 +83,7 @@ async def logging(request: web.Request) -> web.Response:
 
 
 def _of_page(module: str, name: str) -> Handler:
-    """Return what answers with a handler of a module of the page's; who asks first has its templates loaded."""
+    """Return a handler that imports `module` of the page at its first request, and calls its handler `name`."""
     path = f"mirror_proxy.admin.page.{module}"
 
     async def handle(request: web.Request) -> web.StreamResponse:

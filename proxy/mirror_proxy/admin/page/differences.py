@@ -1,4 +1,4 @@
-"""The differences: examples as a list that is narrowed by a form, and each by itself with both answers."""
+"""The pages of differences: a list of examples, filtered by a form, and one example with both responses."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from mirror_proxy.config.model import Config
 from mirror_proxy.errors import RefusedError
 
 MOST = 25
-_NARROWING = ("route", "mirror", "path", "kind")
+_FILTERS = ("route", "mirror", "path", "kind")
 
 
 async def newest(request: web.Request) -> web.Response:
-    """Answer the newest examples that are asked for, `MOST` at once; `?before=NUMBER`: those before that one."""
+    """Answer the newest examples of a search, at most `MOST`; `?before=NUMBER` continues with older ones."""
     proxy = request.app[PROXY]
     query = {key: value for key, value in request.query.items() if value}
     try:
@@ -42,7 +42,7 @@ async def newest(request: web.Request) -> web.Response:
 
 
 async def one(request: web.Request) -> web.Response:
-    """Answer one example: the request, how the answers differ, and both of them side by side."""
+    """Answer one example: the request, the differences, and both responses side by side."""
     number = compare.whole(request.match_info["number"])
     try:
         example = None if number is None else await request.app[PROXY].difference(number)
@@ -78,7 +78,7 @@ def _mirrors(config: Config) -> Iterator[tuple[str, str]]:
 
 
 def _link(search: Search, before: int | None) -> str:
-    wanted = {name: getattr(search, name) for name in _NARROWING}
+    wanted = {name: getattr(search, name) for name in _FILTERS}
     given = {**wanted, "before": before}
     return f"/differences?{urlencode({key: value for key, value in given.items() if value is not None})}"
 

@@ -23,7 +23,7 @@ from mirror_proxy.admin.work_thread import VIEWS
 
 STATIC = Path(__file__).parents[1] / "static"
 _KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-#: All that `/static/` has.
+#: The files of `/static/`.
 FILES = {path.name: path for path in STATIC.iterdir() if path.suffix in _KINDS}
 
 #: A browser that takes no event for this long is disconnected; it connects again by itself.
@@ -43,7 +43,7 @@ _PANELS: Mapping[str, Callable[[PageData], object]] = {
 
 
 async def index(request: web.Request) -> web.Response:
-    """Answer the page as things stand; a browser with scripts then follows `/events`."""
+    """Answer the page; a browser with scripts then follows `/events`."""
     data = replace(await request.app[LIVE].read(), query=_query(request))
     links = [(path, answer is not None, about) for path, answer, about in PAGES[1:] if "{" not in path]
     return await request.app[VIEWS].run(lambda: _page(data, links))
@@ -66,7 +66,7 @@ def render_panels(data: PageData) -> dict[str, str]:
 
 
 async def events(request: web.Request) -> web.StreamResponse:
-    """Stream the panels that change, once a second, as server-sent events."""
+    """Stream changed panels once a second, as server-sent events."""
     live = request.app[LIVE]
     if not live.has_room:
         return problem(503, "as many pages are open as may be followed at a time")
@@ -93,7 +93,7 @@ def _query(request: web.Request) -> PageQuery:
 
 
 async def static(request: web.Request) -> web.Response:
-    """Answer one of the files that the page is made with."""
+    """Answer one of the page's static files."""
     path = FILES.get(request.match_info["name"])
     if path is None:
         return problem(404, "there is no such file", files=sorted(FILES))

@@ -22,7 +22,7 @@ _SENT = frozenset({"completed", "client_aborted"}) | FAILURES
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """What had been counted at a time (seconds, of any clock that only goes forward)."""
+    """Counts at a time (seconds of a monotonic clock)."""
 
     time: float
     requests: int
@@ -33,7 +33,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class TrafficRate:
-    """What was counted per second between two points; `start` and `end` are their times."""
+    """Counts per second between two points; `start` and `end` are their times."""
 
     start: float
     end: float
@@ -44,7 +44,7 @@ class TrafficRate:
 
 
 class History:
-    """Points of the last `SPAN_S`, never more than fit; and now and then, all that had been counted."""
+    """Points of the last `SPAN_S`, limited in number, and totals at longer intervals."""
 
     def __init__(self) -> None:
         self._points: deque[Point] = deque(maxlen=_MOST)
@@ -52,14 +52,11 @@ class History:
 
     @property
     def points(self) -> tuple[Point, ...]:
-        """All of them, the oldest first."""
+        """All points, the oldest first."""
         return tuple(self._points)
 
     def add(self, time: float, totals: Totals, baselines: Collection[str]) -> None:
-        """Remember what has been counted by `time`; soon after another point there is no need.
-
-        What is sent to `baselines`, to know noise by, is no copy.
-        """
+        """Add a point, unless the last one is less than `_LEAST_S` old; requests to `baselines` are no shadows."""
         if self._points and time - self._points[-1].time < _LEAST_S:
             return
         while self._points and self._points[0].time < time - SPAN_S:
@@ -67,23 +64,23 @@ class History:
         self._points.append(point_of(time, totals, baselines))
 
     def keep(self, time: float, totals: Totals) -> None:
-        """Remember all that has been counted by `time`; soon after the last time there is no need."""
+        """Keep the totals at `time`, unless the last ones are less than `_TOTALS_EVERY_S` old."""
         if not self._totals or time - self._totals[-1][0] >= _TOTALS_EVERY_S:
             self._totals.append((time, totals))
         while self._totals[0][0] < time - SPAN_S or self._keys() > _MOST_KEYS:
             self._totals.popleft()
 
     def oldest(self) -> tuple[float, Totals] | None:
-        """Return the earliest that was kept of the span, and when that was."""
+        """Return the oldest totals that are kept, and their time."""
         return self._totals[0] if self._totals else None
 
     def _keys(self) -> int:
-        """Return how many counts are kept: the newest are in use anyway."""
+        """Return the number of counts that are kept, without the newest totals: those are in use anyway."""
         return sum(len(totals.counts) for _, totals in islice(self._totals, len(self._totals) - 1))
 
 
 def point_of(time: float, totals: Totals, baselines: Collection[str]) -> Point:
-    """Return what `totals` has of traffic, baselines of noise left out."""
+    """Return the traffic in `totals`, without baselines."""
     requests = errors = copies = failures = 0
     for (_, _, code), count in totals.of("requests"):
         requests += count
@@ -97,12 +94,12 @@ def point_of(time: float, totals: Totals, baselines: Collection[str]) -> Point:
 
 
 def rates(points: tuple[Point, ...]) -> tuple[TrafficRate, ...]:
-    """Return the rates between each point and the next; counts that fell back (another proxy's) give 0."""
+    """Return the rates between each point and the next; a count that has decreased gives 0."""
     return tuple(_rate(one, other) for one, other in pairwise(points) if other.time > one.time)
 
 
 def recent(points: tuple[Point, ...], seconds: float) -> TrafficRate | None:
-    """Return the rate of the last `seconds`, or of what there is of them; None: there are no two points yet."""
+    """Return the rate of the last `seconds`, or since the first point; None: there are no two points yet."""
     if len(points) < 2:
         return None
     last = points[-1]

@@ -1,6 +1,6 @@
-"""Pages: a template made into an answer, with the headers that keep what stands on it from doing anything.
+"""Render pages from templates, with headers that allow no foreign content.
 
-What is shown comes from clients and upstreams: characters that hide, or turn text around, are written out.
+What a page shows comes from clients and upstreams: invisible characters, and marks of text direction, are escaped.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ HEADERS = {
 
 
 def page(name: str, status: int = 200, **values: object) -> web.Response:
-    """Answer a page made of a template and `values`."""
+    """Return a response with a template and `values`."""
     return web.Response(text=render(name, **values), status=status, headers=HEADERS, content_type="text/html")
 
 

@@ -10,7 +10,7 @@ from itertools import zip_longest
 from mirror_proxy.admin.page.alignment import StepBudget, align
 from mirror_proxy.comparison.diff.example import Example, Fields
 
-#: Longer bodies are shown as they are, line beside line.
+#: Longer bodies are not aligned.
 MOST_LINES = 1_500
 _MOST_INDENT = 4
 
@@ -25,7 +25,7 @@ class Fragment:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """The same line of both sides; None: that side has no such line. Numbers begin at 1."""
+    """A line of both sides; None: that side has no such line. Numbers begin at 1."""
 
     left: tuple[Fragment, ...] | None
     right: tuple[Fragment, ...] | None
@@ -34,13 +34,13 @@ class Line:
 
     @property
     def is_same(self) -> bool:
-        """Tell whether both sides have it, and alike."""
+        """Whether the line is the same on both sides."""
         return self.left == self.right
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A header of both sides; None: that side has none of the name."""
+    """A header of both sides; None: that side has no header of the name."""
 
     name: str
     left: str | None
@@ -49,9 +49,9 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """Both answers of an example. `is_aligned` False: line stands beside line, for the bodies are too long.
+    """Both responses of an example. `is_aligned` False: the bodies are too long to align.
 
-    `is_capped`: they repeat themselves so much that not everything that belongs together was looked for.
+    `is_capped`: the bodies have so many repeated lines that the alignment stopped early.
     """
 
     headers: tuple[Header, ...]
@@ -61,17 +61,17 @@ class Sides:
 
 
 def of(example: Example) -> Sides:
-    """Lay the answers of `example` side by side; takes up to a fifth of a second for long ones."""
+    """Lay the responses of `example` side by side; takes up to 0.2 s for long ones."""
     left, right = (_lines(side.body) for side in (example.primary, example.shadow))
     is_aligned = len(left) <= MOST_LINES and len(right) <= MOST_LINES
     budget = StepBudget()
-    lines = tuple(_aligned(left, right, budget) if is_aligned else _thread(left, right, 0, 0))
+    lines = tuple(_aligned(left, right, budget) if is_aligned else _paired(left, right, 0, 0))
     headers = tuple(_headers(example.primary.fields, example.shadow.fields))
     return Sides(headers, lines, is_aligned, budget.is_spent)
 
 
 def _headers(left: Fields, right: Fields) -> Iterator[Header]:
-    """Yield all headers by name; one that comes several times stands beside the other side's of the same turn."""
+    """Yield all headers by name; repeated ones are paired in their order."""
     mine, theirs = _by_name(left), _by_name(right)
     for name in mine | theirs:
         for one, other in zip_longest(mine.get(name, ()), theirs.get(name, ())):
@@ -86,7 +86,7 @@ def _by_name(fields: Fields) -> dict[str, list[str]]:
 
 
 def _lines(body: str) -> list[str]:
-    """Return the lines of a body; JSON is laid out first, unless that would make much more of it."""
+    """Return the lines of a body; JSON is indented first, unless that makes it much longer."""
     try:
         laid_out = json.dumps(json.loads(body), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
@@ -98,7 +98,7 @@ def _aligned(left: list[str], right: list[str], budget: StepBudget) -> Iterator[
     for part in align(left, right, budget):
         mine, theirs = left[part.start : part.end], right[part.other_start : part.other_end]
         if part.is_same or not mine or not theirs:
-            yield from _thread(mine, theirs, part.start, part.other_start)
+            yield from _paired(mine, theirs, part.start, part.other_start)
         else:
             yield from _by_member(mine, theirs, part.start, part.other_start, budget)
 
@@ -106,10 +106,10 @@ def _aligned(left: list[str], right: list[str], budget: StepBudget) -> Iterator[
 def _by_member(
     left: list[str], right: list[str], before: int, other_before: int, budget: StepBudget
 ) -> Iterator[Line]:
-    """Yield lines that are not the same, a member of an object beside the one of that name."""
+    """Yield lines that differ, with members of an object paired by name."""
     mine, theirs = ([line.partition('": ')[0] for line in side] for side in (left, right))
     for part in align(mine, theirs, budget):
-        yield from _thread(
+        yield from _paired(
             left[part.start : part.end],
             right[part.other_start : part.other_end],
             before + part.start,
@@ -117,8 +117,8 @@ def _by_member(
         )
 
 
-def _thread(left: list[str], right: list[str], before: int, other_before: int) -> Iterator[Line]:
-    """Yield line beside line; the numbers of those before are given."""
+def _paired(left: list[str], right: list[str], before: int, other_before: int) -> Iterator[Line]:
+    """Yield lines in pairs; `before` and `other_before` are the numbers of the lines before."""
     for i, (one, other) in enumerate(zip_longest(left, right), 1):
         if one is None:
             yield Line(None, (Fragment(other, is_other=True),), None, other_before + i)
@@ -129,7 +129,7 @@ def _thread(left: list[str], right: list[str], before: int, other_before: int) -
 
 
 def _marked(one: str, other: str) -> tuple[tuple[Fragment, ...], tuple[Fragment, ...]]:
-    """Cut two lines into what they begin with alike, what differs, and what they end with alike."""
+    """Split two lines into their common start, the parts that differ, and their common end."""
     if one == other:
         return (Fragment(one),), (Fragment(other),)
     most = min(len(one), len(other))

@@ -14,7 +14,7 @@ _RECENT_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class TrafficPanel:
-    """Rates per second (None: not known yet), and points of polylines in `WIDTH` x `HEIGHT`; `top` is their scale."""
+    """Rates per second (None: not known yet), and the points of both curves in `WIDTH` x `HEIGHT`, scaled to `top`."""
 
     recent: TrafficRate | None
     requests: int
@@ -42,7 +42,7 @@ def of(data: PageData) -> TrafficPanel:
 
 
 def _curve(values: list[tuple[TrafficRate, float]], end: float, top: float) -> str:
-    """Draw heights over the middle of the time they were counted in; the right edge is `end`."""
+    """Return the points of a polyline: each rate at the middle of its time; the right edge is `end`."""
     return " ".join(
         f"{max(0.0, WIDTH - (end - (rate.start + rate.end) / 2) / SPAN_S * WIDTH):.1f},"
         f"{HEIGHT * (1 - height / top):.1f}"
@@ -51,7 +51,7 @@ def _curve(values: list[tuple[TrafficRate, float]], end: float, top: float) -> s
 
 
 def _round_up(most: float) -> float:
-    """Return 1, 2 or 5 with noughts, not less than `most`."""
+    """Return the next of 1, 2, 5, 10, 20, 50, ... that is not less than `most`."""
     step = 1.0
     while True:
         for digit in (1, 2, 5):
