@@ -7,7 +7,8 @@ Layers. A row imports from rows below it only, and packages in one row never imp
     supervisor  explain              the process that starts the others; what would happen to one request
     admin  worker  comparison.process
                                      the HTTP API and page; one process with one loop; the comparer
-    control  exchange  check  ramp   messages between processes; the life of one request; what a configuration does
+    control  exchange  check  ramp   messages between processes; the life of one request; what a configuration does;
+                                     percents and weights that rise step by step
     snapshot  translate              the compiled configuration; how other dialects say it
     comparison.capture  comparison.report
                                      two responses to one request, kept in a worker; figures and pages of many

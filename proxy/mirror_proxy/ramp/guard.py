@@ -1,10 +1,10 @@
-"""Guards: what stops a ramp. Limits as a report has them (`mirror_error_rate>5%`), and one form more.
+"""Guards, which stop a ramp: limits as in a report (`mirror_error_rate>5%`), and multiples.
 
-    primary_p99>300ms   too much is more than 300 ms
-    primary_p99>1.2x    too much is more than 1.2 times what it was before the ramp
+    primary_p99>300ms   broken above 300 ms
+    primary_p99>1.2x    broken above 1.2 times the figure from before the ramp
 
-The multiple is of a time of the primary's: all else may have been nothing before, and any number is more than that.
-`loop_lag` is what the slowest worker's loop was late by, twice in a row: a single late tick says nothing.
+Only times of the primary take a multiple: any other figure may have been 0 before, which every number exceeds.
+`loop_lag` is the lower of the slowest worker's last two loop lags: a single late tick does not break a guard.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from mirror_proxy.comparison.report.figures import LOOP_LAG, Figure
 from mirror_proxy.comparison.report.limits import Limit, LimitResult
 from mirror_proxy.ramp.target import CanaryTarget, Target
 
-#: What guards a ramp that is given none, by what it ramps; one that is given takes the place of one on its figure.
+#: The default guards, by the kind of target; a given guard replaces the default guard of its figure.
 MIRROR_GUARDS = ("mirror_error_rate>5%", "loop_lag>250ms")
 CANARY_GUARDS = ("primary_error_rate>5%", "loop_lag>250ms")
 
@@ -27,7 +27,7 @@ _MULTIPLE = re.compile(r"\s*(\w+)\s*>\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)x\s*", re.
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """A limit; where it `is_multiple`, its bound is so many times the figure from before the ramp."""
+    """A limit; if it `is_multiple`, its bound is a multiple of the figure from before the ramp."""
 
     limit: Limit
     is_multiple: bool = False
@@ -35,7 +35,7 @@ class Guard:
     def judge(
         self, figures: Mapping[str, Figure], before: Mapping[str, Figure], min_samples: int
     ) -> LimitResult:
-        """Hold it against the figures of a step. Raises `KeyError` when one it needs is not among them."""
+        """Judge the figures of a step. Raises `KeyError` if a figure is missing."""
         limit = self.limit
         if self.is_multiple:
             limit = replace(limit, bound=limit.bound * (before[limit.name].value or 0.0))
@@ -43,14 +43,14 @@ class Guard:
 
 
 def guards_for(target: Target, given: Iterable[str]) -> tuple[Guard, ...]:
-    """Return the guards of a ramp: those `given`, and the usual ones on other figures. Raises `ValueError`."""
+    """Return the guards of a ramp: those `given`, and default guards of other figures. Raises `ValueError`."""
     read = [_read(text, target) for text in given]
     named = {guard.limit.name for guard in read}
-    usual = [_read(text, target) for text in _usual(target)]
-    return (*read, *(guard for guard in usual if guard.limit.name not in named))
+    default = [_read(text, target) for text in _default(target)]
+    return (*read, *(guard for guard in default if guard.limit.name not in named))
 
 
-def _usual(target: Target) -> tuple[str, ...]:
+def _default(target: Target) -> tuple[str, ...]:
     return CANARY_GUARDS if isinstance(target, CanaryTarget) else MIRROR_GUARDS
 
 

@@ -1,4 +1,4 @@
-"""The plan of a ramp, how it is read from what the admin server is sent, and the weights of a step."""
+"""The plan of a ramp: read it from the body of a request, and compute the weights of a step."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mirror_proxy.ramp.target import CanaryTarget, MirrorTarget, Target
 
 OnFail = Literal["rollback", "hold"]
 
-#: What `read` knows.
+#: The keys that `read` takes.
 KEYS = ("mirror", "route", "destination", "steps", "every", "guards", "min_samples", "on_fail")
 
 STEPS = (1, 5, 25, 100)
@@ -29,9 +29,9 @@ _MOST_SAMPLES = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Each step's percent, how long each lasts at least, and what stops it.
+    """The percent of each step, the least duration of a step, and the guards.
 
-    A guard is judged once its figure is made of `min_samples` samples of the step; until all are, the step goes on.
+    A guard is judged when its figure has `min_samples` samples of the step; a step lasts until all guards are judged.
     """
 
     target: Target
@@ -61,7 +61,7 @@ def read(body: Mapping[str, object]) -> Plan:
 
 
 def key_of(mirror: object, route: object) -> Key:
-    """Return the key of a mirror's ramp or of a route's; raises `ValueError` unless it is one of them."""
+    """Return the key of the ramp of a mirror or of a route; raises `ValueError` unless exactly one is named."""
     if isinstance(mirror, str) and route is None:
         return MirrorTarget(mirror).key
     if isinstance(route, str) and mirror is None:
@@ -112,17 +112,17 @@ WHOLE = 100
 
 
 def shares(weights: Mapping[str, int], canary: str, percent: int) -> dict[str, int]:
-    """Give `canary` its percent, and the others the rest in proportion to their `weights`.
+    """Give `canary` its percent, and the other destinations the rest in proportion to their `weights`.
 
-    What rounding down leaves over goes to those that lost most by it, the first of equals first. Raises `ValueError`
-    when there is a rest and nobody to have it.
+    Fractions are rounded down, and the remainder goes to the destinations with the largest fractions, in their order.
+    Raises `ValueError` if there is a rest and no other destination has a weight.
     """
     others = {name: weight for name, weight in weights.items() if name != canary}
     total, rest = sum(others.values()), WHOLE - percent
     if rest and not total:
         raise ValueError(f"no destination but {canary} has a weight, so nobody could have the other {rest} %")
     exact = {name: divmod(weight * rest, total) if total else (0, 0) for name, weight in others.items()}
-    missing = rest - sum(whole for whole, _ in exact.values())
-    lucky = sorted(exact, key=lambda name: -exact[name][1])[:missing]
-    given = {name: whole + (name in lucky) for name, (whole, _) in exact.items()}
+    remainder = rest - sum(whole for whole, _ in exact.values())
+    largest = sorted(exact, key=lambda name: -exact[name][1])[:remainder]
+    given = {name: whole + (name in largest) for name, (whole, _) in exact.items()}
     return {name: percent if name == canary else given[name] for name in weights}

@@ -1,4 +1,4 @@
-"""What a ramp is about: a mirror and its percent, or one destination of a route and its share of the weights."""
+"""The target of a ramp: a mirror and its percent, or one destination of a route and its weight."""
 
 from __future__ import annotations
 
@@ -18,60 +18,60 @@ class MirrorTarget:
 
     @property
     def key(self) -> Key:
-        """What a ramp overrides; nothing else may override it meanwhile."""
+        """The key of the override that the ramp sets."""
         return ("percent", self.name)
 
     @property
     def figures(self) -> tuple[str, ...]:
-        """The figures that totals have of it."""
+        """The names of its figures."""
         return NAMES
 
     def __str__(self) -> str:
         return self.name
 
     def row(self) -> dict[str, object]:
-        """Name it as the admin server does."""
+        """Return its name as `/ramp` shows it."""
         return {"mirror": self.name}
 
     def measure(self, totals: Totals, thresholds: Thresholds) -> dict[str, Figure]:
-        """Return its figures, and those of the primary on the routes that have it."""
+        """Return the figures of the mirror, and of the primary on its routes."""
         return figures(totals, thresholds, self.name)
 
     def measure_before(self, totals: Totals, thresholds: Thresholds) -> dict[str, Figure]:
-        """Return what its figures of now are to be compared with, of totals from before the ramp."""
+        """Return the figures that multiples refer to, of totals from before the ramp."""
         return self.measure(totals, thresholds)
 
 
 @dataclass(frozen=True, slots=True)
 class CanaryTarget:
-    """A destination of a route; a ramp raises its weight, and the others share what is left of 100."""
+    """A destination of a route; a ramp raises its weight, and the others share the rest of 100."""
 
     route: str
     destination: str
 
     @property
     def key(self) -> Key:
-        """What a ramp overrides: all weights of the route at once."""
+        """The key of the override that the ramp sets: all weights of the route."""
         return ("weights", self.route)
 
     @property
     def figures(self) -> tuple[str, ...]:
-        """The figures that totals have of it: those of what clients are answered."""
+        """The names of its figures: those of the responses to clients."""
         return tuple(name for name in NAMES if name.startswith("primary_"))
 
     def __str__(self) -> str:
         return f"{self.route} {self.destination}"
 
     def row(self) -> dict[str, object]:
-        """Name it as the admin server does."""
+        """Return its name as `/ramp` shows it."""
         return {"route": self.route, "destination": self.destination}
 
     def measure(self, totals: Totals, thresholds: Thresholds) -> dict[str, Figure]:
-        """Return the figures of what this destination answered."""
+        """Return the figures of the destination."""
         return figures(totals, thresholds, destination=(self.route, self.destination))
 
     def measure_before(self, totals: Totals, thresholds: Thresholds) -> dict[str, Figure]:
-        """Return the figures of the whole route: before a ramp its canary may have answered nothing."""
+        """Return the figures of the whole route: before a ramp, the canary may have no responses."""
         of_route = {
             key: count
             for family in ("requests", "duration")

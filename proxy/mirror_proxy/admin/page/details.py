@@ -1,4 +1,4 @@
-"""Details of each mirror: its latency beside the primary's, the outcomes of its requests, and pairs of status codes."""
+"""Details of each mirror: its latency and the primary's, the outcomes of its requests, and pairs of status codes."""
 
 from __future__ import annotations
 
