@@ -6,7 +6,9 @@ import asyncio
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
+from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -21,10 +23,12 @@ from tests.support.envoy import is_installed
 from tests.support.origin import OK, Origin, Script, answering
 from tests.support.pair_pipe import PairPipe
 from tests.support.plane import MARK_KEY, Plane, make_config
+from tests.support.playbook import Playbook, with_mirror
 
 MakeOrigin = Callable[..., Awaitable[Origin]]
 MakePlane = Callable[..., Awaitable[Plane]]
 Connect = Callable[..., Awaitable[Client]]
+MakePlaybook = Callable[..., Playbook]
 
 #: How long an example takes says how busy the machine is, and nothing of the proxy.
 hypothesis.settings.register_profile("patient", deadline=None)
@@ -130,3 +134,16 @@ def pipe() -> Iterator[PairPipe]:
     made = PairPipe()
     yield made
     made.close()
+
+
+@pytest.fixture
+def playbook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakePlaybook]:
+    """Start a data plane with a primary `v1` and a mirror; what it leaves over fails the test."""
+    with ExitStack() as stack:
+
+        def start(config: Config | None = None, **changes: Any) -> Playbook:
+            made = Playbook(config or with_mirror(**changes), tmp_path, monkeypatch)
+            stack.callback(lambda: made.is_closed or made.close())
+            return made
+
+        yield start

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mirror_proxy.telemetry.outcome import FAILURES, OUTCOMES
+from mirror_proxy.telemetry.outcome import FAILURES, OUTCOMES, RESPONDED
 from tests.dashboards.support import PROMETHEUS, RULES, RULES_TEST, SERIES, alerts, named, records, rules
 from tests.support.running_proxy import ROOT
 
@@ -101,5 +101,5 @@ def test_the_outcomes_in_the_rules_are_those_of_the_proxy() -> None:
         for rule in rules()
         for outcomes in re.findall(r'outcome[!=]~"([\w|]+)"', rule["expr"])
     }
-    assert said == {FAILURES, FAILURES | {"completed"}, frozenset({"over_in_flight", "over_buffer"})}
+    assert said == {FAILURES, FAILURES | RESPONDED, frozenset({"over_in_flight", "over_buffer"})}
     assert set().union(*said) <= set(OUTCOMES)

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from mirror_proxy.config.model import (
-    Address,
-    Breaker,
-    Cluster,
-    Config,
     CorsPolicy,
     DirectResponse,
     Fault,
@@ -28,65 +20,30 @@ from mirror_proxy.config.model import (
     StringMatch,
 )
 from mirror_proxy.overrides import Percent
-from tests.support.plane import cluster_at, make_config
-from tests.support.playbook import HIGH_WATER, MARK_KEY, Peer, Playbook
+from tests.conftest import MakePlaybook
+from tests.support.plane import make_config
+from tests.support.playbook import (
+    GET,
+    HIGH_WATER,
+    MARK_KEY,
+    OK,
+    TICKS_S,
+    UPLOAD,
+    ask,
+    at,
+    head_of,
+    reason_of,
+    status_of,
+    without_mirror,
+)
 
 ALWAYS = Share(1, 1)
-GET = b"GET /a HTTP/1.1\r\nhost: shop\r\n\r\n"
-OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
-#: Of a request with a body of ten bytes, the head and six of them.
-UPLOAD = b"POST /a HTTP/1.1\r\nhost: shop\r\ncontent-length: 10\r\n\r\n012345"
 IDLE_S = 300.0
-TICKS_S = 0.05
-
-Open = Callable[..., Playbook]
-
-
-@pytest.fixture
-def playbook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
-    """Start a data plane with a primary `v1` and a mirror; what it leaves over fails the test."""
-    with ExitStack() as stack:
-
-        def start(config: Config | None = None, **changes: Any) -> Playbook:
-            made = Playbook(config or with_mirror(**changes), tmp_path, monkeypatch)
-            stack.callback(lambda: made.is_closed or made.close())
-            return made
-
-        yield start
-
-
-def at(name: str, number: int, **changes: Any) -> Cluster:
-    return cluster_at(name, Address(f"10.0.0.{number}", 80), **changes)
-
-
-def with_mirror(*, mirror_cluster: dict[str, Any] | None = None, **changes: Any) -> Config:
-    return make_config(at("v1", 1), at("mirror", 2, **(mirror_cluster or {})), **changes)
-
-
-def without_mirror(**changes: Any) -> Config:
-    return make_config(at("v1", 1), **changes)
-
-
-def head_of(data: bytes) -> tuple[bytes, dict[bytes, bytes], bytes]:
-    """Split a message into its first line, its fields by lower-case name, and its body."""
-    head, _, body = data.partition(b"\r\n\r\n")
-    first, *lines = head.split(b"\r\n")
-    return first, {line.partition(b":")[0].lower(): line.partition(b":")[2].strip() for line in lines}, body
-
-
-def status_of(data: bytes) -> int:
-    return int(data.split(b" ", 2)[1])
-
-
-def reason_of(data: bytes) -> tuple[int, bytes]:
-    """Return the status and the end of the text of a response of the proxy itself."""
-    return status_of(data), head_of(data)[2].rpartition(b": ")[2]
-
 
 # --- decide ---
 
 
-def test_request_and_response_pass_and_a_shadow_follows(playbook: Open) -> None:
+def test_request_and_response_pass_and_a_shadow_follows(playbook: MakePlaybook) -> None:
     book = playbook()
     client = book.client(GET)
     first, fields, body = head_of(book.upstreams["v1"].last.got())
@@ -107,14 +64,14 @@ def test_request_and_response_pass_and_a_shadow_follows(playbook: Open) -> None:
     assert book.count("status_pairs_total", "mirror", "200", "500") == 1
 
 
-def test_path_with_a_nul_is_answered_400(playbook: Open) -> None:
+def test_path_with_a_nul_is_answered_400(playbook: MakePlaybook) -> None:
     book = playbook(without_mirror())
     client = book.client(b"GET /%00 HTTP/1.1\r\nhost: shop\r\n\r\n")
     assert status_of(client.got()) == 400
     assert not book.upstreams["v1"].connections
 
 
-def test_request_without_a_route_is_answered_404(playbook: Open) -> None:
+def test_request_without_a_route_is_answered_404(playbook: MakePlaybook) -> None:
     config = without_mirror()
     [host] = config.virtual_hosts
     book = playbook(replace(config, virtual_hosts=(replace(host, domains=("other",)),)))
@@ -123,20 +80,20 @@ def test_request_without_a_route_is_answered_404(playbook: Open) -> None:
     assert (record["status"], record["flag"], record["route"]) == (404, "NR", None)
 
 
-def test_redirect_is_answered_without_an_upstream(playbook: Open) -> None:
+def test_redirect_is_answered_without_an_upstream(playbook: MakePlaybook) -> None:
     book = playbook(without_mirror(redirect=Redirect(path="/b", status=302)))
     first, fields, _ = head_of(book.client(GET).got())
     assert (first, fields[b"location"]) == (b"HTTP/1.1 302 Found", b"http://shop/b")
 
 
-def test_direct_response_gets_the_route_s_header_changes(playbook: Open) -> None:
+def test_direct_response_gets_the_route_s_header_changes(playbook: MakePlaybook) -> None:
     changes = HeaderOps(set=(("x-by", "route"),))
     book = playbook(without_mirror(direct_response=DirectResponse(418, b"tea"), response_headers=changes))
     _, fields, body = head_of(book.client(GET).got())
     assert (fields[b"x-by"], body) == (b"route", b"tea")
 
 
-def test_delay_holds_the_request_back_for_its_time(playbook: Open) -> None:
+def test_delay_holds_the_request_back_for_its_time(playbook: MakePlaybook) -> None:
     book = playbook(fault=Fault(delay=ALWAYS, delay_s=2.0))
     client = book.client(GET)
     book.pass_time(1.9)
@@ -149,7 +106,7 @@ def test_delay_holds_the_request_back_for_its_time(playbook: Open) -> None:
     assert (request["flag"], request["duration_ms"]) == ("DI", 2000.0)
 
 
-def test_client_that_leaves_during_a_delay_counts_as_client_aborted(playbook: Open) -> None:
+def test_client_that_leaves_during_a_delay_counts_as_client_aborted(playbook: MakePlaybook) -> None:
     book = playbook(fault=Fault(delay=ALWAYS, delay_s=2.0))
     book.client(GET).finish()
     book.pass_time(3.0)
@@ -157,7 +114,7 @@ def test_client_that_leaves_during_a_delay_counts_as_client_aborted(playbook: Op
     assert not book.upstreams["v1"].connections
 
 
-def test_timeout_runs_from_the_end_of_a_delay(playbook: Open) -> None:
+def test_timeout_runs_from_the_end_of_a_delay(playbook: MakePlaybook) -> None:
     book = playbook(without_mirror(fault=Fault(delay=ALWAYS, delay_s=5.0), timeout_s=1.0))
     client = book.client(GET)
     book.pass_time(5.9)
@@ -167,7 +124,7 @@ def test_timeout_runs_from_the_end_of_a_delay(playbook: Open) -> None:
     assert len(book.upstreams["v1"].connections) == 1
 
 
-def test_body_that_arrives_during_a_delay_goes_to_primary_and_shadow(playbook: Open) -> None:
+def test_body_that_arrives_during_a_delay_goes_to_primary_and_shadow(playbook: MakePlaybook) -> None:
     book = playbook(fault=Fault(delay=ALWAYS, delay_s=2.0))
     client = book.client(UPLOAD)
     client.send(b"6789")
@@ -178,7 +135,7 @@ def test_body_that_arrives_during_a_delay_goes_to_primary_and_shadow(playbook: O
     assert client.got() == OK
 
 
-def test_client_is_paused_when_much_of_its_body_waits_for_a_delay(playbook: Open) -> None:
+def test_client_is_paused_when_much_of_its_body_waits_for_a_delay(playbook: MakePlaybook) -> None:
     book = playbook(without_mirror(fault=Fault(delay=ALWAYS, delay_s=2.0)))
     client = book.client(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n")
     client.send(bytes(HIGH_WATER + 1))
@@ -190,14 +147,14 @@ def test_client_is_paused_when_much_of_its_body_waits_for_a_delay(playbook: Open
     assert client.got() == OK
 
 
-def test_abort_is_answered_without_upstream_or_mirror(playbook: Open) -> None:
+def test_abort_is_answered_without_upstream_or_mirror(playbook: MakePlaybook) -> None:
     book = playbook(fault=Fault(abort=ALWAYS, abort_status=418))
     assert reason_of(book.client(GET).got()) == (418, b"fault filter abort")
     assert book.outcomes() == {"no_primary": 1}
     assert book.close()[0]["flag"] == "FI"
 
 
-def test_preflight_is_answered_without_upstream_or_mirror(playbook: Open) -> None:
+def test_preflight_is_answered_without_upstream_or_mirror(playbook: MakePlaybook) -> None:
     book = playbook(cors=CorsPolicy((StringMatch("exact", "https://a.com"),), allow_methods="PUT"))
     preflight = GET.replace(b"GET", b"OPTIONS")[:-2] + (
         b"origin: https://a.com\r\naccess-control-request-method: PUT\r\n\r\n"
@@ -207,7 +164,7 @@ def test_preflight_is_answered_without_upstream_or_mirror(playbook: Open) -> Non
     assert book.outcomes() == {"no_primary": 1}
 
 
-def test_rewritten_request_is_logged_with_its_original_path(playbook: Open) -> None:
+def test_rewritten_request_is_logged_with_its_original_path(playbook: MakePlaybook) -> None:
     book = playbook(without_mirror(rewrite=Rewrite(path="/new/")))
     book.client(GET)
     first, fields, _ = head_of(book.upstreams["v1"].last.got())
@@ -219,7 +176,7 @@ def test_rewritten_request_is_logged_with_its_original_path(playbook: Open) -> N
 # --- send ---
 
 
-def test_next_request_reuses_both_connections(playbook: Open) -> None:
+def test_next_request_reuses_both_connections(playbook: MakePlaybook) -> None:
     book = playbook()
     client = book.client()
     for _ in range(3):
@@ -230,7 +187,7 @@ def test_next_request_reuses_both_connections(playbook: Open) -> None:
     assert [len(side.connections) for side in book.upstreams.values()] == [1, 1]
 
 
-def test_pipelined_requests_are_answered_in_order(playbook: Open) -> None:
+def test_pipelined_requests_are_answered_in_order(playbook: MakePlaybook) -> None:
     book = playbook(without_mirror())
     client = book.client(GET + GET.replace(b"/a", b"/b"))
     v1 = book.upstreams["v1"].last
@@ -241,7 +198,7 @@ def test_pipelined_requests_are_answered_in_order(playbook: Open) -> None:
     assert client.got() == OK * 2
 
 
-def test_body_streams_to_primary_and_shadow_as_it_arrives(playbook: Open) -> None:
+def test_body_streams_to_primary_and_shadow_as_it_arrives(playbook: MakePlaybook) -> None:
     book = playbook()
     client = book.client(UPLOAD)
     sides = [book.upstreams[name].last for name in ("v1", "mirror")]
@@ -254,7 +211,7 @@ def test_body_streams_to_primary_and_shadow_as_it_arrives(playbook: Open) -> Non
     assert book.close()[0]["received_bytes"] == 10
 
 
-def test_slow_primary_pauses_the_client_and_a_slow_mirror_does_not(playbook: Open) -> None:
+def test_slow_primary_pauses_the_client_and_a_slow_mirror_does_not(playbook: MakePlaybook) -> None:
     book = playbook(mirroring=Mirroring(max_lag_bytes=1 << 20))
     client = book.client(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 400000\r\n\r\n")
     v1, mirror = (book.upstreams[name].last for name in ("v1", "mirror"))
@@ -275,7 +232,7 @@ def test_slow_primary_pauses_the_client_and_a_slow_mirror_does_not(playbook: Ope
     assert book.outcomes() == {"completed": 1}
 
 
-def test_client_is_paused_while_a_body_waits_for_a_connection(playbook: Open) -> None:
+def test_client_is_paused_while_a_body_waits_for_a_connection(playbook: MakePlaybook) -> None:
     book = playbook(without_mirror(timeout_s=5.0, cluster={"max_connections": 1}))
     first = book.client(GET)
     second = book.client(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n")
@@ -290,7 +247,7 @@ def test_client_is_paused_while_a_body_waits_for_a_connection(playbook: Open) ->
     assert second.got() == OK
 
 
-def test_refused_connection_is_retried_twice_then_answered_503(playbook: Open) -> None:
+def test_refused_connection_is_retried_twice_then_answered_503(playbook: MakePlaybook) -> None:
     book = playbook()
     book.upstreams["v1"].refuses = True
     client = book.client(GET)
@@ -302,7 +259,7 @@ def test_refused_connection_is_retried_twice_then_answered_503(playbook: Open) -
     assert (record["flag"], record["mirrors"]) == ("UF", {"mirror": "sent"})
 
 
-def test_retry_sends_the_body_that_has_arrived_meanwhile(playbook: Open) -> None:
+def test_retry_sends_the_body_that_has_arrived_meanwhile(playbook: MakePlaybook) -> None:
     book = playbook(without_mirror())
     book.upstreams["v1"].refuses = True
     client = book.client(UPLOAD)
@@ -314,7 +271,7 @@ def test_retry_sends_the_body_that_has_arrived_meanwhile(playbook: Open) -> None
     assert client.got() == OK
 
 
-def test_connect_timeout_is_answered_503(playbook: Open) -> None:
+def test_connect_timeout_is_answered_503(playbook: MakePlaybook) -> None:
     book = playbook(without_mirror(cluster={"connect_timeout_s": 1.0}, retries=RetryPolicy(0)))
     book.upstreams["v1"].is_silent = True
     client = book.client(GET)
@@ -324,7 +281,7 @@ def test_connect_timeout_is_answered_503(playbook: Open) -> None:
     assert reason_of(client.got()) == (503, b"connection timeout")
 
 
-def test_request_over_the_pending_cap_is_answered_503_and_not_mirrored(playbook: Open) -> None:
+def test_request_over_the_pending_cap_is_answered_503_and_not_mirrored(playbook: MakePlaybook) -> None:
     book = playbook(cluster={"max_connections": 1, "max_pending": 0})
     book.client(GET)
     second = book.client(GET)
@@ -336,7 +293,7 @@ def test_request_over_the_pending_cap_is_answered_503_and_not_mirrored(playbook:
         side.last.send(OK)
 
 
-def test_retry_on_a_status_drops_the_first_response(playbook: Open) -> None:
+def test_retry_on_a_status_drops_the_first_response(playbook: MakePlaybook) -> None:
     policy = RetryPolicy(1, on=frozenset({"5xx"}))
     book = playbook(retries=policy)
     client = book.client(GET)
@@ -349,7 +306,7 @@ def test_retry_on_a_status_drops_the_first_response(playbook: Open) -> None:
     assert book.outcomes() == {"completed": 1}
 
 
-def test_retry_is_refused_when_the_body_is_not_kept(playbook: Open) -> None:
+def test_retry_is_refused_when_the_body_is_not_kept(playbook: MakePlaybook) -> None:
     policy = RetryPolicy(1, on=frozenset({"5xx"}))
     book = playbook(without_mirror(retries=policy, limits={"retry_buffer_bytes": 9}))
     client = book.client(UPLOAD + b"6789")
@@ -358,7 +315,9 @@ def test_retry_is_refused_when_the_body_is_not_kept(playbook: Open) -> None:
     assert book.count("upstream_retry_refused_total", "v1") == 1
 
 
-def test_request_on_a_connection_the_upstream_has_closed_is_sent_again_at_once(playbook: Open) -> None:
+def test_request_on_a_connection_the_upstream_has_closed_is_sent_again_at_once(
+    playbook: MakePlaybook,
+) -> None:
     book = playbook(without_mirror(retries=RetryPolicy(0)))
     client = book.client(GET)
     book.upstreams["v1"].last.send(OK)
@@ -370,7 +329,7 @@ def test_request_on_a_connection_the_upstream_has_closed_is_sent_again_at_once(p
     assert book.count("upstream_retries_total", "v1", "stale_connection") == 1
 
 
-def test_reset_of_a_new_connection_is_answered_503(playbook: Open) -> None:
+def test_reset_of_a_new_connection_is_answered_503(playbook: MakePlaybook) -> None:
     book = playbook(without_mirror())
     client = book.client(GET)
     book.upstreams["v1"].last.reset()
@@ -381,7 +340,7 @@ def test_reset_of_a_new_connection_is_answered_503(playbook: Open) -> None:
 # --- time ---
 
 
-def test_timeout_runs_from_the_end_of_the_request(playbook: Open) -> None:
+def test_timeout_runs_from_the_end_of_the_request(playbook: MakePlaybook) -> None:
     book = playbook(without_mirror(timeout_s=1.0))
     client = book.client(UPLOAD)
     book.pass_time(10.0)
@@ -394,7 +353,7 @@ def test_timeout_runs_from_the_end_of_the_request(playbook: Open) -> None:
     assert book.close()[0]["flag"] == "UT"
 
 
-def test_timeout_gets_the_route_s_header_changes(playbook: Open) -> None:
+def test_timeout_gets_the_route_s_header_changes(playbook: MakePlaybook) -> None:
     changes = HeaderOps(set=(("x-by", "route"),))
     book = playbook(without_mirror(timeout_s=1.0, response_headers=changes))
     client = book.client(GET)
@@ -402,7 +361,7 @@ def test_timeout_gets_the_route_s_header_changes(playbook: Open) -> None:
     assert head_of(client.got())[1][b"x-by"] == b"route"
 
 
-def test_timeout_within_a_response_breaks_it_off(playbook: Open) -> None:
+def test_timeout_within_a_response_breaks_it_off(playbook: MakePlaybook) -> None:
     book = playbook(without_mirror(timeout_s=1.0))
     client = book.client(GET)
     book.upstreams["v1"].last.send(OK[:-1])
@@ -413,7 +372,7 @@ def test_timeout_within_a_response_breaks_it_off(playbook: Open) -> None:
     assert book.close()[0]["flag"] == "UT"
 
 
-def test_timeout_ends_a_wait_for_a_connection(playbook: Open) -> None:
+def test_timeout_ends_a_wait_for_a_connection(playbook: MakePlaybook) -> None:
     book = playbook(without_mirror(timeout_s=1.0, cluster={"max_connections": 1}))
     first, second, third = book.client(UPLOAD), book.client(GET), book.client(UPLOAD)
     third.send(b"6789")
@@ -424,7 +383,7 @@ def test_timeout_ends_a_wait_for_a_connection(playbook: Open) -> None:
     assert first.got() == OK
 
 
-def test_per_try_timeout_is_followed_by_other_attempts_and_no_other_shadow(playbook: Open) -> None:
+def test_per_try_timeout_is_followed_by_other_attempts_and_no_other_shadow(playbook: MakePlaybook) -> None:
     policy = RetryPolicy(2, per_try_timeout_s=1.0, on=frozenset({"gateway-error"}))
     book = playbook(retries=policy, timeout_s=10.0)
     client = book.client(UPLOAD + b"6789")
@@ -438,7 +397,7 @@ def test_per_try_timeout_is_followed_by_other_attempts_and_no_other_shadow(playb
     assert book.outcomes() == {"completed": 1}
 
 
-def test_per_try_timeout_without_another_attempt_is_answered_504(playbook: Open) -> None:
+def test_per_try_timeout_without_another_attempt_is_answered_504(playbook: MakePlaybook) -> None:
     policy = RetryPolicy(2, per_try_timeout_s=1.0, on=frozenset({"connect-failure"}))
     book = playbook(without_mirror(retries=policy, timeout_s=10.0))
     client = book.client(GET)
@@ -447,7 +406,7 @@ def test_per_try_timeout_without_another_attempt_is_answered_504(playbook: Open)
     assert len(book.upstreams["v1"].connections) == 1
 
 
-def test_per_try_timeout_does_not_run_while_the_client_uploads(playbook: Open) -> None:
+def test_per_try_timeout_does_not_run_while_the_client_uploads(playbook: MakePlaybook) -> None:
     policy = RetryPolicy(2, per_try_timeout_s=1.0, on=frozenset({"reset"}))
     book = playbook(without_mirror(retries=policy, timeout_s=30.0))
     client = book.client(UPLOAD)
@@ -457,7 +416,7 @@ def test_per_try_timeout_does_not_run_while_the_client_uploads(playbook: Open) -
     assert client.got() == OK
 
 
-def test_timeout_holds_over_all_attempts(playbook: Open) -> None:
+def test_timeout_holds_over_all_attempts(playbook: MakePlaybook) -> None:
     policy = RetryPolicy(10_000, per_try_timeout_s=1.0, on=frozenset({"5xx"}))
     book = playbook(without_mirror(retries=policy, timeout_s=5.0))
     client = book.client(GET)
@@ -466,7 +425,7 @@ def test_timeout_holds_over_all_attempts(playbook: Open) -> None:
     assert 3 <= len(book.upstreams["v1"].connections) <= 5
 
 
-def test_client_that_leaves_between_attempts_ends_them(playbook: Open) -> None:
+def test_client_that_leaves_between_attempts_ends_them(playbook: MakePlaybook) -> None:
     policy = RetryPolicy(1000, on=frozenset({"5xx"}), back_off_s=1.0)
     book = playbook(without_mirror(retries=policy))
     client = book.client(GET)
@@ -477,7 +436,7 @@ def test_client_that_leaves_between_attempts_ends_them(playbook: Open) -> None:
     assert book.count("requests_total", "r", "v1", "0") == 1
 
 
-def test_wait_for_a_connection_is_ended_after_the_idle_time(playbook: Open) -> None:
+def test_wait_for_a_connection_is_ended_after_the_idle_time(playbook: MakePlaybook) -> None:
     book = playbook(without_mirror(cluster={"max_connections": 1}, limits={"idle_timeout_s": 2 * IDLE_S}))
     first = book.client(UPLOAD)
     second = book.client(GET)
@@ -490,7 +449,9 @@ def test_wait_for_a_connection_is_ended_after_the_idle_time(playbook: Open) -> N
     assert first.got() == OK
 
 
-def test_retry_waits_no_longer_than_the_timeout(playbook: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_retry_waits_no_longer_than_the_timeout(
+    playbook: MakePlaybook, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("random.uniform", lambda _, most: most)
     policy = RetryPolicy(9, on=frozenset({"5xx"}), back_off_s=100.0)
     book = playbook(without_mirror(retries=policy, timeout_s=1.0))
@@ -501,7 +462,7 @@ def test_retry_waits_no_longer_than_the_timeout(playbook: Open, monkeypatch: pyt
     assert len(book.upstreams["v1"].connections) == 1
 
 
-def test_stream_without_progress_is_ended_after_the_idle_time(playbook: Open) -> None:
+def test_stream_without_progress_is_ended_after_the_idle_time(playbook: MakePlaybook) -> None:
     book = playbook(without_mirror(limits={"idle_timeout_s": 2 * IDLE_S}))
     client = book.client(GET)
     book.pass_time(IDLE_S + TICKS_S)
@@ -509,7 +470,7 @@ def test_stream_without_progress_is_ended_after_the_idle_time(playbook: Open) ->
     assert book.close()[0]["flag"] == "SI"
 
 
-def test_upload_that_stops_is_answered_408(playbook: Open) -> None:
+def test_upload_that_stops_is_answered_408(playbook: MakePlaybook) -> None:
     book = playbook(limits={"idle_timeout_s": 5.0})
     client = book.client(UPLOAD)
     book.pass_time(5.0 + TICKS_S)
@@ -520,7 +481,21 @@ def test_upload_that_stops_is_answered_408(playbook: Open) -> None:
     assert client.is_closed
 
 
-def test_client_that_stops_reading_is_disconnected_after_the_idle_time(playbook: Open) -> None:
+def test_upload_that_a_slow_primary_holds_up_outlives_the_idle_time(playbook: MakePlaybook) -> None:
+    book = playbook(without_mirror(limits={"idle_timeout_s": 5.0}))
+    client = book.client(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n")
+    v1 = book.upstreams["v1"].last
+    v1.stop_reading()
+    client.send(bytes(HIGH_WATER + 1))
+    book.pass_time(30.0)
+    v1.read_on()
+    client.send(bytes(100_000 - HIGH_WATER - 1))
+    book.pass_time(30.0)
+    v1.send(OK)
+    assert client.got() == OK
+
+
+def test_client_that_stops_reading_is_disconnected_after_the_idle_time(playbook: MakePlaybook) -> None:
     book = playbook(without_mirror(limits={"idle_timeout_s": 5.0}))
     client = book.client(GET)
     client.stop_reading()
@@ -553,7 +528,7 @@ def test_client_that_stops_reading_is_disconnected_after_the_idle_time(playbook:
     ids=["length", "chunked", "204", "304", "103"],
 )
 def test_response_is_framed_for_the_client_however_it_is_split(
-    playbook: Open, response: bytes, expected: bytes
+    playbook: MakePlaybook, response: bytes, expected: bytes
 ) -> None:
     book = playbook(without_mirror())
     client = book.client(GET)
@@ -576,7 +551,7 @@ def unchunked(data: bytes) -> bytes:
     return head + (payload if head else body)
 
 
-def test_response_without_length_is_chunked_and_ends_with_its_connection(playbook: Open) -> None:
+def test_response_without_length_is_chunked_and_ends_with_its_connection(playbook: MakePlaybook) -> None:
     book = playbook(without_mirror())
     client = book.client(GET)
     book.upstreams["v1"].last.send(b"HTTP/1.1 200 OK\r\n\r\nok")
@@ -585,7 +560,7 @@ def test_response_without_length_is_chunked_and_ends_with_its_connection(playboo
     assert not client.is_closed
 
 
-def test_response_to_http_1_0_ends_with_the_client_s_connection(playbook: Open) -> None:
+def test_response_to_http_1_0_ends_with_the_client_s_connection(playbook: MakePlaybook) -> None:
     book = playbook(without_mirror())
     client = book.client(b"GET / HTTP/1.0\r\nhost: a\r\nconnection: keep-alive\r\n\r\n")
     book.upstreams["v1"].last.send(
@@ -595,7 +570,7 @@ def test_response_to_http_1_0_ends_with_the_client_s_connection(playbook: Open) 
     assert client.is_closed
 
 
-def test_slow_client_pauses_the_primary(playbook: Open) -> None:
+def test_slow_client_pauses_the_primary(playbook: MakePlaybook) -> None:
     book = playbook(without_mirror())
     client = book.client(GET)
     client.stop_reading()
@@ -609,7 +584,7 @@ def test_slow_client_pauses_the_primary(playbook: Open) -> None:
 
 
 @pytest.mark.parametrize("garbage", [b"what?\r\n\r\n", b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n"])
-def test_malformed_response_is_answered_502(playbook: Open, garbage: bytes) -> None:
+def test_malformed_response_is_answered_502(playbook: MakePlaybook, garbage: bytes) -> None:
     book = playbook(without_mirror())
     client = book.client(GET)
     book.upstreams["v1"].last.send(garbage)
@@ -624,7 +599,7 @@ def test_malformed_response_is_answered_502(playbook: Open, garbage: bytes) -> N
     ids=["length", "chunked", "until close"],
 )
 def test_response_cut_off_by_the_primary_is_cut_off_for_the_client(
-    playbook: Open, framing: bytes, is_reset: bool
+    playbook: MakePlaybook, framing: bytes, is_reset: bool
 ) -> None:
     book = playbook(without_mirror())
     old = framing == b""
@@ -639,7 +614,7 @@ def test_response_cut_off_by_the_primary_is_cut_off_for_the_client(
     assert book.close()[0]["flag"] == "UC"
 
 
-def test_upgrade_becomes_a_tunnel_that_nobody_mirrors(playbook: Open) -> None:
+def test_upgrade_becomes_a_tunnel_that_nobody_mirrors(playbook: MakePlaybook) -> None:
     book = playbook()
     client = book.client(GET[:-2] + b"connection: upgrade\r\nupgrade: websocket\r\n\r\n")
     v1 = book.upstreams["v1"].last
@@ -658,7 +633,7 @@ def test_upgrade_becomes_a_tunnel_that_nobody_mirrors(playbook: Open) -> None:
     assert (record["status"], record["received_bytes"], record["sent_bytes"]) == (101, 4, 8)
 
 
-def test_upgrade_that_nobody_asked_for_is_answered_502(playbook: Open) -> None:
+def test_upgrade_that_nobody_asked_for_is_answered_502(playbook: MakePlaybook) -> None:
     book = playbook(without_mirror())
     client = book.client(GET)
     book.upstreams["v1"].last.send(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n")
@@ -668,7 +643,7 @@ def test_upgrade_that_nobody_asked_for_is_answered_502(playbook: Open) -> None:
 # --- the client leaves ---
 
 
-def test_client_that_leaves_within_its_request_aborts_primary_and_shadow(playbook: Open) -> None:
+def test_client_that_leaves_within_its_request_aborts_primary_and_shadow(playbook: MakePlaybook) -> None:
     book = playbook()
     book.client(UPLOAD).finish()
     assert [side.last.is_closed for side in book.upstreams.values()] == [True, True]
@@ -676,7 +651,7 @@ def test_client_that_leaves_within_its_request_aborts_primary_and_shadow(playboo
     assert book.close()[-1]["flag"] == "DC"
 
 
-def test_client_that_leaves_before_the_response_does_not_abort_the_shadow(playbook: Open) -> None:
+def test_client_that_leaves_before_the_response_does_not_abort_the_shadow(playbook: MakePlaybook) -> None:
     book = playbook()
     book.client(GET).finish()
     assert book.upstreams["v1"].last.is_closed
@@ -684,7 +659,7 @@ def test_client_that_leaves_before_the_response_does_not_abort_the_shadow(playbo
     assert book.outcomes() == {"completed": 1}
 
 
-def test_malformed_body_aborts_primary_and_shadow(playbook: Open) -> None:
+def test_malformed_body_aborts_primary_and_shadow(playbook: MakePlaybook) -> None:
     book = playbook()
     client = book.client(b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n")
     client.send(b"zz\r\n")
@@ -698,14 +673,7 @@ def test_malformed_body_aborts_primary_and_shadow(playbook: Open) -> None:
 # --- shadows ---
 
 
-def ask(book: Playbook, client: Peer, request: bytes = GET) -> None:
-    """Have the primary answer one request."""
-    client.send(request)
-    book.upstreams["v1"].last.send(OK)
-    assert client.got() == OK
-
-
-def test_upload_on_a_kept_connection_outlives_its_idle_time(playbook: Open) -> None:
+def test_upload_on_a_kept_connection_outlives_its_idle_time(playbook: MakePlaybook) -> None:
     book = playbook(mirror_cluster={"idle_timeout_s": 5.0}, cluster={"idle_timeout_s": 5.0})
     client = book.client()
     ask(book, client)
@@ -718,7 +686,7 @@ def test_upload_on_a_kept_connection_outlives_its_idle_time(playbook: Open) -> N
     assert [len(side.connections) for side in book.upstreams.values()] == [1, 1]
 
 
-def test_mirror_that_does_not_answer_times_out(playbook: Open) -> None:
+def test_mirror_that_does_not_answer_times_out(playbook: MakePlaybook) -> None:
     book = playbook(mirroring=Mirroring(timeout_s=3.0))
     ask(book, book.client())
     book.pass_time(2.9)
@@ -728,7 +696,7 @@ def test_mirror_that_does_not_answer_times_out(playbook: Open) -> None:
     assert book.upstreams["mirror"].last.is_closed
 
 
-def test_mirror_s_time_runs_from_the_end_of_the_request(playbook: Open) -> None:
+def test_mirror_s_time_runs_from_the_end_of_the_request(playbook: MakePlaybook) -> None:
     book = playbook(mirroring=Mirroring(timeout_s=3.0))
     client = book.client(UPLOAD)
     book.pass_time(30.0)
@@ -739,7 +707,7 @@ def test_mirror_s_time_runs_from_the_end_of_the_request(playbook: Open) -> None:
 
 
 @pytest.mark.parametrize("silent", [False, True], ids=["refuses", "is silent"])
-def test_mirror_that_takes_no_connection_ends_as_connect_error(playbook: Open, silent: bool) -> None:
+def test_mirror_that_takes_no_connection_ends_as_connect_error(playbook: MakePlaybook, silent: bool) -> None:
     book = playbook(mirror_cluster={"connect_timeout_s": 1.0})
     book.upstreams["mirror"].refuses = not silent
     book.upstreams["mirror"].is_silent = silent
@@ -748,14 +716,14 @@ def test_mirror_that_takes_no_connection_ends_as_connect_error(playbook: Open, s
     assert book.outcomes() == {"connect_error": 1}
 
 
-def test_mirror_that_resets_ends_as_reset(playbook: Open) -> None:
+def test_mirror_that_resets_ends_as_reset(playbook: MakePlaybook) -> None:
     book = playbook()
     ask(book, book.client())
     book.upstreams["mirror"].last.reset()
     assert book.outcomes() == {"reset": 1}
 
 
-def test_shadow_on_a_connection_the_mirror_has_closed_is_sent_again_once(playbook: Open) -> None:
+def test_shadow_on_a_connection_the_mirror_has_closed_is_sent_again_once(playbook: MakePlaybook) -> None:
     book = playbook()
     client = book.client()
     ask(book, client)
@@ -770,7 +738,7 @@ def test_shadow_on_a_connection_the_mirror_has_closed_is_sent_again_once(playboo
 @pytest.mark.parametrize(
     "garbage", [b"what?\r\n\r\n", b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n"]
 )
-def test_mirror_that_breaks_http_ends_as_protocol_error(playbook: Open, garbage: bytes) -> None:
+def test_mirror_that_breaks_http_ends_as_protocol_error(playbook: MakePlaybook, garbage: bytes) -> None:
     book = playbook()
     ask(book, book.client())
     book.upstreams["mirror"].last.send(garbage)
@@ -778,10 +746,10 @@ def test_mirror_that_breaks_http_ends_as_protocol_error(playbook: Open, garbage:
 
 
 @pytest.mark.parametrize(
-    ("lag", "budget", "outcome"), [(100_000, 1 << 26, "lagged"), (1 << 26, 100_000, "over_buffer")]
+    ("lag", "budget", "outcome"), [(100_000, 1 << 26, "lagged"), (None, 100_000, "over_buffer")]
 )
 def test_mirror_that_does_not_read_an_upload_is_left_behind(
-    playbook: Open, lag: int, budget: int, outcome: str
+    playbook: MakePlaybook, lag: int | None, budget: int, outcome: str
 ) -> None:
     book = playbook(mirroring=Mirroring(max_lag_bytes=lag), settings={"max_buffered_bytes": budget})
     client = book.client(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 300000\r\n\r\n")
@@ -796,7 +764,119 @@ def test_mirror_that_does_not_read_an_upload_is_left_behind(
     assert book.upstreams["mirror"].last.is_closed
 
 
-def test_mirror_over_its_cap_in_flight_gets_nothing(playbook: Open) -> None:
+def test_stalled_mirror_makes_room_for_one_that_is_only_slower(playbook: MakePlaybook) -> None:
+    config = make_config(
+        at("v1", 1), at("slow", 2), at("stalled", 3), settings={"max_buffered_bytes": 300_000}
+    )
+    book = playbook(config)
+    client = book.client(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 400000\r\n\r\n")
+    slow, stalled = (book.upstreams[name].last for name in ("slow", "stalled"))
+    slow.stop_reading()
+    stalled.stop_reading()
+    for _ in range(4):
+        client.send(bytes(100_000))
+        book.pass_time(1.0)
+        slow.take_some(90_000)
+    assert book.outcomes("mirror#2") == {"over_buffer": 1}
+    slow.read_on()
+    slow.send(OK)
+    book.upstreams["v1"].last.send(OK)
+    assert client.got() == OK
+    assert book.outcomes("mirror") == {"completed": 1}
+
+
+def test_largest_shadow_goes_first_when_no_mirror_is_stalled(playbook: MakePlaybook) -> None:
+    book = playbook(settings={"max_buffered_bytes": 300_000})
+    uploads = [book.client(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 400000\r\n\r\n") for _ in range(2)]
+    for peer in book.upstreams["mirror"].connections:
+        peer.stop_reading()
+    for client, size in zip(uploads, (200_000, 150_000), strict=True):
+        client.send(bytes(size))
+    assert book.outcomes() == {"over_buffer": 1}
+    assert book.count("mirror_buffered_bytes", "mirror") == 150_000
+    for client in uploads:
+        client.finish()
+
+
+def test_mirror_keeps_at_most_half_of_the_budget_while_another_waits(playbook: MakePlaybook) -> None:
+    config = make_config(at("v1", 1), at("one", 2), at("other", 3), settings={"max_buffered_bytes": 400_000})
+    book = playbook(config)
+    head = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 400000\r\n\r\n"
+    clients = [book.client(head) for _ in range(3)]
+    for peer in book.upstreams["one"].connections:
+        peer.stop_reading()
+    for client in clients:
+        client.send(bytes(120_000))
+    last = book.client(head)
+    book.upstreams["other"].last.stop_reading()
+    last.send(bytes(120_000))
+    assert book.outcomes("mirror") == {"over_buffer": 1}
+    assert book.outcomes("mirror#2") == {}
+    for client in (*clients, last):
+        client.finish()
+
+
+def test_stream_of_the_mirror_is_cut_at_the_deadline_and_its_status_counts(playbook: MakePlaybook) -> None:
+    book = playbook(mirroring=Mirroring(timeout_s=3.0))
+    ask(book, book.client())
+    book.upstreams["mirror"].last.send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+    for _ in range(8):
+        book.upstreams["mirror"].last.send(b"2\r\nab\r\n")
+        book.pass_time(0.5)
+    assert book.outcomes() == {"reply_cut": 1}
+    assert book.count("status_pairs_total", "mirror", "200", "200") == 1
+    assert not sum(book.plane.report()["mirror_slower_seconds"].get(("mirror",), []))
+    shadow = book.close()[-1]
+    assert (shadow["outcome"], shadow["status"]) == ("reply_cut", 200)
+
+
+def test_shadow_gets_what_arrives_after_an_early_response(playbook: MakePlaybook) -> None:
+    book = playbook()
+    client = book.client(UPLOAD)
+    book.upstreams["v1"].last.send(b"HTTP/1.1 401 No\r\ncontent-length: 0\r\n\r\n")
+    assert status_of(client.got()) == 401
+    client.send(b"67")
+    client.send(b"89GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+    mirror = book.upstreams["mirror"].last
+    assert mirror.got().endswith(b"0123456789")
+    mirror.send(b"HTTP/1.1 401 No\r\ncontent-length: 0\r\n\r\n")
+    assert book.outcomes() == {"completed": 1}
+    assert book.count("status_pairs_total", "mirror", "401", "401") == 1
+    book.pass_time(1.0 + TICKS_S)
+    assert client.is_closed
+    assert len(book.upstreams["v1"].connections) == 1
+
+
+@pytest.mark.parametrize("leaves", [False, True], ids=["lingers", "leaves"])
+def test_request_left_incomplete_by_an_early_response_is_no_client_that_left(
+    playbook: MakePlaybook, leaves: bool
+) -> None:
+    book = playbook()
+    client = book.client(UPLOAD)
+    book.upstreams["v1"].last.send(b"HTTP/1.1 413 No\r\ncontent-length: 0\r\n\r\n")
+    client.send(b"67")
+    if leaves:
+        client.finish()
+    else:
+        book.pass_time(0.6)
+        client.send(b"8")
+        book.pass_time(0.4 + TICKS_S)
+    assert client.is_closed
+    assert book.outcomes() == {"primary_answered_early": 1}
+    assert book.upstreams["mirror"].last.is_closed
+
+
+def test_malformed_rest_of_a_body_after_an_early_response_ends_the_shadow(playbook: MakePlaybook) -> None:
+    book = playbook()
+    client = book.client(b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n")
+    book.upstreams["v1"].last.send(b"HTTP/1.1 405 No\r\ncontent-length: 0\r\n\r\n")
+    client.got()
+    client.send(b"zz\r\n")
+    assert client.got() == b""
+    assert book.outcomes() == {"primary_answered_early": 1}
+
+
+def test_mirror_over_its_cap_in_flight_gets_nothing(playbook: MakePlaybook) -> None:
     book = playbook(mirroring=Mirroring(max_in_flight=2))
     client = book.client()
     for _ in range(5):
@@ -807,7 +887,7 @@ def test_mirror_over_its_cap_in_flight_gets_nothing(playbook: Open) -> None:
     assert book.outcomes() == {"over_in_flight": 3, "completed": 2}
 
 
-def test_mirror_over_its_rate_gets_nothing_until_a_token_is_back(playbook: Open) -> None:
+def test_mirror_over_its_rate_gets_nothing_until_a_token_is_back(playbook: MakePlaybook) -> None:
     book = playbook(mirroring=Mirroring(max_per_second=1.0))
     client = book.client()
     for wait_s in (0.0, 0.5, 0.5):
@@ -817,30 +897,7 @@ def test_mirror_over_its_rate_gets_nothing_until_a_token_is_back(playbook: Open)
     assert book.outcomes() == {"completed": 2, "over_rate": 1}
 
 
-def test_breaker_opens_probes_and_closes(playbook: Open) -> None:
-    book = playbook(mirroring=Mirroring(breaker=Breaker(2, 10.0)))
-    client = book.client()
-    mirror = book.upstreams["mirror"]
-    mirror.refuses = True
-    for _ in range(3):
-        ask(book, client)
-    assert book.outcomes() == {"connect_error": 2, "breaker_open": 1}
-    book.pass_time(10.0)
-    ask(book, client)
-    ask(book, client)
-    assert book.outcomes() == {"connect_error": 3, "breaker_open": 2}
-    mirror.refuses = False
-    book.pass_time(10.0)
-    ask(book, client)
-    ask(book, client)
-    assert book.outcomes() == {"connect_error": 3, "breaker_open": 3}
-    mirror.last.send(OK)
-    ask(book, client)
-    mirror.last.send(OK)
-    assert book.outcomes() == {"connect_error": 3, "breaker_open": 3, "completed": 2}
-
-
-def test_mirrors_refuse_by_method_percent_and_override(playbook: Open) -> None:
+def test_mirrors_refuse_by_method_percent_and_override(playbook: MakePlaybook) -> None:
     policies = (
         MirrorPolicy("reads", "mirror", mirroring=Mirroring(methods=frozenset({"GET"}))),
         MirrorPolicy("never", "mirror", numerator=1, denominator=1 << 64),
@@ -861,7 +918,7 @@ def test_mirrors_refuse_by_method_percent_and_override(playbook: Open) -> None:
     }
 
 
-def test_shadow_that_comes_back_is_not_mirrored_again(playbook: Open) -> None:
+def test_shadow_that_comes_back_is_not_mirrored_again(playbook: MakePlaybook) -> None:
     book = playbook()
     client = book.client()
     ask(book, client)
@@ -873,7 +930,7 @@ def test_shadow_that_comes_back_is_not_mirrored_again(playbook: Open) -> None:
     assert MARK_KEY not in mark
 
 
-def test_client_that_authenticates_its_connection_is_not_mirrored(playbook: Open) -> None:
+def test_client_that_authenticates_its_connection_is_not_mirrored(playbook: MakePlaybook) -> None:
     book = playbook()
     client = book.client()
     ask(book, client, GET[:-2] + b"authorization: NTLM abc\r\n\r\n")
@@ -882,7 +939,7 @@ def test_client_that_authenticates_its_connection_is_not_mirrored(playbook: Open
     assert len(book.upstreams["v1"].connections) == 1
 
 
-def test_draining_worker_answers_and_mirrors_nothing(playbook: Open) -> None:
+def test_draining_worker_answers_and_mirrors_nothing(playbook: MakePlaybook) -> None:
     book = playbook()
     client = book.client(GET[:-2])
     book.loop.run(book.plane.begin_drain)
@@ -893,14 +950,14 @@ def test_draining_worker_answers_and_mirrors_nothing(playbook: Open) -> None:
     assert book.outcomes() == {"draining": 1}
 
 
-def test_shadow_in_flight_at_the_end_of_a_drain_ends_as_draining(playbook: Open) -> None:
+def test_shadow_in_flight_at_the_end_of_a_drain_ends_as_draining(playbook: MakePlaybook) -> None:
     book = playbook()
     ask(book, book.client())
     book.close()
     assert book.outcomes() == {"draining": 1}
 
 
-def test_no_step_counts_a_request_twice(playbook: Open) -> None:
+def test_no_step_counts_a_request_twice(playbook: MakePlaybook) -> None:
     book = playbook(retries=RetryPolicy(2, on=frozenset({"5xx", "reset"})), timeout_s=2.0)
     client = book.client(GET)
     book.upstreams["v1"].last.reset()

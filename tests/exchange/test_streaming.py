@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tests.conftest import Connect, MakeOrigin, MakePlane
-from tests.support.client import get, post
+from tests.support.client import get
 from tests.support.origin import OK, Visit
 from tests.support.plane import settled, until
 
@@ -78,53 +78,6 @@ async def test_a_slow_primary_slows_the_client_down(
         await client.send(b"\r\n0\r\n\r\n")
     assert (await client.response()).status == 200
     assert len(v1.requests[0].body) == SIZE
-
-
-async def test_a_primary_that_is_slower_than_the_idle_timeout_still_gets_its_upload(
-    origin: MakeOrigin, plane: MakePlane, connect: Connect
-) -> None:
-    loop = asyncio.get_running_loop()
-    awake = asyncio.Event()
-
-    async def sleep_first(visit: Visit) -> None:
-        request = await visit.head()
-        await awake.wait()
-        await visit.body(request)
-        await visit.send(OK)
-
-    v1 = await origin(sleep_first)
-    client = await connect(await plane(v1, limits={"idle_timeout_s": 0.2}))
-    sending = asyncio.ensure_future(client.send(post(bytes(SIZE))))
-    await settled(client.writer.transport.get_write_buffer_size)
-    stopped = loop.time()
-    await until(lambda: loop.time() > stopped + 0.6, "three idle timeouts")
-    awake.set()
-    assert (await client.response()).status == 200
-    await sending
-
-
-async def test_a_primary_that_thinks_longer_than_the_idle_timeout_about_a_whole_upload_is_waited_for(
-    origin: MakeOrigin, plane: MakePlane, connect: Connect
-) -> None:
-    loop = asyncio.get_running_loop()
-    awake = asyncio.Event()
-
-    async def think(visit: Visit) -> None:
-        await visit.request()
-        visit.origin.requests[0].is_complete = True
-        await awake.wait()
-        await visit.send(OK)
-
-    v1 = await origin(think)
-    client = await connect(await plane(v1, limits={"idle_timeout_s": 0.1}))
-    await client.send(post(b"xyz")[:-3])
-    await until(lambda: v1.requests, "the head")
-    await client.send(b"xyz")
-    await until(lambda: v1.requests[0].is_complete, "the body")
-    sent = loop.time()
-    await until(lambda: loop.time() > sent + 0.3, "three idle timeouts")
-    awake.set()
-    assert (await client.response()).status == 200
 
 
 async def _answer_as_long_as_asked(visit: Visit) -> None:

@@ -1,94 +1,155 @@
-"""The breaker: closed, open, and the one probe that decides."""
+"""The breaker: closed, open with a connect each second, and the one shadow that decides."""
 
 from __future__ import annotations
 
 import pytest
 
-from mirror_proxy.config import model
-from mirror_proxy.mirror.breaker import MirrorBreaker
+from mirror_proxy.config.model import Breaker, Mirroring
+from tests.conftest import MakePlaybook
+from tests.support.playbook import OK, TICKS_S, UPLOAD, Playbook, ask
 
-NOW = 1000.0
-
-
-@pytest.fixture
-def breaker() -> MirrorBreaker:
-    return MirrorBreaker(model.Breaker(consecutive_failures=3, open_for_s=10.0))
+BUSY = b"HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n"
 
 
-@pytest.fixture
-def opened(breaker: MirrorBreaker) -> MirrorBreaker:
-    """Return a breaker that opened at `NOW`."""
+def opened(playbook: MakePlaybook, open_for_s: float = 10.0) -> Playbook:
+    """Start a playbook whose mirror has refused three shadows, and whose breaker is open."""
+    book = playbook(mirroring=Mirroring(timeout_s=3.0, breaker=Breaker(3, open_for_s)))
+    book.upstreams["mirror"].refuses = True
+    send(book, 3)
+    assert book.count("mirror_breaker_open", "mirror") == 1
+    return book
+
+
+def send(book: Playbook, count: int = 1) -> None:
+    client = book.client()
+    for _ in range(count):
+        ask(book, client)
+
+
+def accepted(book: Playbook) -> None:
+    """Have the mirror accept connections again, and the breaker find out."""
+    book.upstreams["mirror"].refuses = False
+    book.pass_time(1.0 + TICKS_S)
+
+
+def test_breaker_opens_at_the_last_failure_in_a_row(playbook: MakePlaybook) -> None:
+    book = opened(playbook)
+    send(book, 2)
+    assert book.outcomes() == {"connect_error": 3, "breaker_open": 2}
+
+
+def test_response_ends_a_row_of_failures(playbook: MakePlaybook) -> None:
+    book = playbook(mirroring=Mirroring(breaker=Breaker(3, 10.0)))
+    mirror = book.upstreams["mirror"]
     for _ in range(3):
-        breaker.on_failure(NOW)
-    return breaker
+        mirror.refuses = True
+        send(book, 2)
+        mirror.refuses = False
+        send(book)
+        mirror.last.send(BUSY)
+        mirror.last.finish()
+    assert book.outcomes() == {"connect_error": 6, "completed": 3}
 
 
-def test_it_opens_at_the_last_of_so_many_failures_in_a_row(breaker: MirrorBreaker) -> None:
-    seen = []
+def test_open_breaker_connects_once_a_second(playbook: MakePlaybook) -> None:
+    book = opened(playbook)
+    tried = book.count("upstream_connect_failures_total", "mirror")
+    book.pass_time(10.0)
+    assert 9 <= book.count("upstream_connect_failures_total", "mirror") - tried <= 10
+    assert book.outcomes() == {"connect_error": 3}
+
+
+def test_mirror_gets_shadows_within_a_second_of_accepting(playbook: MakePlaybook) -> None:
+    book = opened(playbook)
+    book.pass_time(60.0)
+    accepted(book)
+    send(book)
+    book.upstreams["mirror"].last.send(OK)
+    assert book.count("mirror_breaker_open", "mirror") == 0
+    send(book)
+    book.upstreams["mirror"].last.send(OK)
+    assert book.outcomes() == {"connect_error": 3, "completed": 2}
+
+
+def test_one_shadow_decides_while_others_are_refused(playbook: MakePlaybook) -> None:
+    book = opened(playbook)
+    accepted(book)
+    send(book, 4)
+    assert book.outcomes() == {"connect_error": 3, "breaker_open": 3}
+    book.upstreams["mirror"].last.send(BUSY)
+    assert book.outcomes() == {"connect_error": 3, "breaker_open": 3, "completed": 1}
+    assert book.count("mirror_breaker_open", "mirror") == 0
+
+
+def test_failed_trial_doubles_the_wait_up_to_open_for(playbook: MakePlaybook) -> None:
+    book = opened(playbook, open_for_s=3.0)
+    accepted(book)
+    waits = []
     for _ in range(3):
-        seen.append((breaker.is_open, breaker.allow(NOW)))
-        breaker.on_failure(NOW)
-    assert seen == [(False, True)] * 3
-    assert breaker.is_open
-    assert not breaker.allow(NOW)
+        send(book)
+        connections = len(book.upstreams["mirror"].connections)
+        book.upstreams["mirror"].last.reset()
+        waited = 0.0
+        while len(book.upstreams["mirror"].connections) == connections:
+            book.pass_time(0.1)
+            waited += 0.1
+        waits.append(round(waited))
+    assert waits == [2, 3, 3]
+    assert book.outcomes() == {"connect_error": 3, "reset": 3}
 
 
-def test_an_answer_starts_the_row_again(breaker: MirrorBreaker) -> None:
-    for _ in range(5):
-        breaker.on_failure(NOW)
-        breaker.on_failure(NOW)
-        breaker.on_success()
-    assert not breaker.is_open
-    assert breaker.failures == 0
+def test_response_cut_at_the_deadline_closes_the_breaker(playbook: MakePlaybook) -> None:
+    book = opened(playbook)
+    accepted(book)
+    send(book)
+    book.upstreams["mirror"].last.send(OK[:-1])
+    book.pass_time(3.0 + TICKS_S)
+    assert book.outcomes() == {"connect_error": 3, "reply_cut": 1}
+    assert book.count("mirror_breaker_open", "mirror") == 0
 
 
-def test_an_end_that_says_nothing_neither_counts_nor_starts_the_row_again(breaker: MirrorBreaker) -> None:
-    breaker.on_failure(NOW)
-    breaker.on_neither()
-    breaker.on_failure(NOW)
-    assert breaker.failures == 2
+def test_trial_that_says_nothing_leaves_the_decision_to_the_next_shadow(playbook: MakePlaybook) -> None:
+    book = opened(playbook)
+    accepted(book)
+    book.client(UPLOAD).finish()
+    assert book.outcomes() == {"connect_error": 3, "client_aborted": 1}
+    send(book)
+    book.upstreams["mirror"].last.send(OK)
+    assert book.outcomes() == {"connect_error": 3, "client_aborted": 1, "completed": 1}
 
 
-def test_it_refuses_until_its_time_is_over(opened: MirrorBreaker) -> None:
-    assert not opened.allow(NOW + 9.99)
-    assert opened.allow(NOW + 10.0)
+def test_failures_of_shadows_in_flight_when_it_opened_do_not_lengthen_the_wait(
+    playbook: MakePlaybook,
+) -> None:
+    book = playbook(mirroring=Mirroring(breaker=Breaker(3, 60.0)))
+    send(book, 8)
+    mirror = book.upstreams["mirror"]
+    for peer in list(mirror.connections):
+        peer.reset()
+    assert book.outcomes() == {"reset": 8}
+    connections = len(mirror.connections)
+    book.pass_time(1.0 + TICKS_S)
+    assert len(mirror.connections) == connections + 1
 
 
-def test_while_one_probe_is_under_way_no_other_goes(opened: MirrorBreaker) -> None:
-    assert [opened.allow(NOW + 10.0 + later) for later in range(5)] == [True, False, False, False, False]
+def test_response_to_a_shadow_in_flight_closes_the_breaker(playbook: MakePlaybook) -> None:
+    book = playbook(mirroring=Mirroring(breaker=Breaker(3, 60.0)))
+    send(book, 4)
+    mirror = book.upstreams["mirror"]
+    for peer in mirror.connections[:3]:
+        peer.reset()
+    assert book.count("mirror_breaker_open", "mirror") == 1
+    mirror.connections[3].send(OK)
+    assert book.count("mirror_breaker_open", "mirror") == 0
 
 
-def test_a_probe_that_is_answered_closes_it(opened: MirrorBreaker) -> None:
-    opened.allow(NOW + 10.0)
-    opened.on_success()
-    assert not opened.is_open
-    assert all(opened.allow(NOW + 10.0) for _ in range(5))
-
-
-def test_a_probe_that_fails_opens_it_for_as_long_again(opened: MirrorBreaker) -> None:
-    opened.allow(NOW + 12.0)
-    opened.on_failure(NOW + 13.0)
-    assert opened.is_open
-    assert [opened.allow(NOW + 22.9), opened.allow(NOW + 23.0)] == [False, True]
-
-
-def test_a_probe_that_says_nothing_leaves_room_for_the_next_at_once(opened: MirrorBreaker) -> None:
-    opened.allow(NOW + 10.0)
-    opened.on_neither()
-    assert opened.is_open
-    assert [opened.allow(NOW + 10.0), opened.allow(NOW + 10.0)] == [True, False]
-
-
-def test_failures_of_what_was_under_way_when_it_opened_keep_it_open(opened: MirrorBreaker) -> None:
-    opened.on_failure(NOW + 4.0)
-    assert [opened.allow(NOW + 13.9), opened.allow(NOW + 14.0)] == [False, True]
-
-
-def test_after_closing_it_takes_as_many_failures_to_open_again(opened: MirrorBreaker) -> None:
-    opened.allow(NOW + 10.0)
-    opened.on_success()
-    opened.on_failure(NOW + 11.0)
-    opened.on_failure(NOW + 11.0)
-    assert not opened.is_open
-    opened.on_failure(NOW + 11.0)
-    assert opened.is_open
+def test_opening_and_closing_are_logged_with_the_reason(
+    playbook: MakePlaybook, caplog: pytest.LogCaptureFixture
+) -> None:
+    book = opened(playbook)
+    assert "mirror breaker is open mirror=mirror outcome=connect_error in_a_row=3" in caplog.messages
+    book.pass_time(30.0)
+    accepted(book)
+    send(book)
+    book.upstreams["mirror"].last.send(OK)
+    assert "mirror breaker is closed mirror=mirror open_s=31" in caplog.messages

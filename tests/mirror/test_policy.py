@@ -13,9 +13,10 @@ from mirror_proxy.clock import DeadlineWheel
 from mirror_proxy.config.model import Address, Breaker, Endpoint, Mirroring, MirrorPolicy
 from mirror_proxy.flow import Backlog
 from mirror_proxy.http1.request import RequestHead, read_request
-from mirror_proxy.mirror.policy import Mirror, ShadowBudget, TokenBucket
+from mirror_proxy.mirror.budget import ShadowBudget
+from mirror_proxy.mirror.policy import Mirror, TokenBucket
 from mirror_proxy.mirror.shadow import Shadow
-from mirror_proxy.telemetry.outcome import FAILURES, OUTCOMES
+from mirror_proxy.telemetry.outcome import FAILURES, OUTCOMES, RESPONDED
 from mirror_proxy.upstream.cluster import UpstreamCluster
 from tests.support.plane import cluster_at
 
@@ -51,7 +52,7 @@ def refusal(mirror: Mirror, draw: int = 0, now: float = NOW, *, is_loop: bool = 
 
 def open_breaker(mirror: Mirror) -> None:
     for _ in range(mirror.settings.breaker.consecutive_failures):
-        mirror.breaker.on_failure(NOW)
+        mirror.breaker.on_failure("reset", NOW, NOW)
 
 
 def test_a_request_that_nothing_speaks_against_is_mirrored() -> None:
@@ -66,7 +67,6 @@ def test_the_reasons_are_asked_in_the_order_an_operator_would() -> None:
         numerator=0, endpoints=0, methods=frozenset({"POST"}), max_in_flight=1, max_per_second=1.0
     )
     mirror.live.add(make_shadow(mirror))
-    mirror.budget.used_bytes = mirror.budget.limit
     mirror.rate.take(NOW)
     mirror.steer(None, paused=True)
     open_breaker(mirror)
@@ -92,11 +92,10 @@ def test_the_reasons_are_asked_in_the_order_an_operator_would() -> None:
     ask()
     mirror.live.clear()
     ask()
-    mirror.budget.used_bytes -= 1
-    ask()
     now = NOW + 1.0
     ask()
-    now = NOW + mirror.settings.breaker.open_for_s
+    mirror.breaker.on_success(now)
+    now = NOW + 2.0
     ask()
     assert seen == [
         "disabled",
@@ -107,7 +106,6 @@ def test_the_reasons_are_asked_in_the_order_an_operator_would() -> None:
         "not_sampled",
         "no_endpoint",
         "over_in_flight",
-        "over_buffer",
         "over_rate",
         "breaker_open",
         None,
@@ -188,9 +186,10 @@ def test_a_filter_takes_its_methods_and_no_other() -> None:
     assert seen == [None, None, "method"]
 
 
-def test_a_refused_request_takes_no_token_and_is_no_probe() -> None:
+def test_a_refused_request_takes_no_token_and_is_no_trial() -> None:
     mirror = make_mirror(numerator=50, max_per_second=1.0)
     open_breaker(mirror)
+    mirror.breaker._is_ready = True
     later = NOW + 60.0
     assert refusal(mirror, 500_000, later) == "not_sampled"
     assert refusal(mirror, 0, later) is None
@@ -224,9 +223,9 @@ def test_a_refusal_is_counted_by_its_name() -> None:
 @pytest.mark.parametrize("outcome", OUTCOMES)
 def test_only_failures_count_against_the_breaker(outcome: str) -> None:
     mirror = make_mirror(breaker=Breaker(consecutive_failures=5))
-    mirror.breaker.on_failure(NOW)
+    mirror.breaker.on_failure("reset", NOW, NOW)
     mirror.on_shadow_end(make_shadow(mirror, outcome), NOW)
-    expected = 2 if outcome in FAILURES else 0 if outcome == "completed" else 1
+    expected = 2 if outcome in FAILURES else 0 if outcome in RESPONDED else 1
     assert mirror.breaker.failures == expected
 
 
@@ -264,11 +263,12 @@ def test_a_dead_mirror_is_logged_ever_more_rarely_and_when_its_breaker_opens(
     for _ in range(20):
         mirror.on_shadow_end(make_shadow(mirror, "connect_error"), NOW)
     assert caplog.messages == [
-        "mirror failed mirror=shop/v2 outcome=connect_error in_a_row=1 breaker=closed",
-        "mirror failed mirror=shop/v2 outcome=connect_error in_a_row=2 breaker=closed",
-        "mirror failed mirror=shop/v2 outcome=connect_error in_a_row=4 breaker=closed",
-        "mirror failed mirror=shop/v2 outcome=connect_error in_a_row=6 breaker=open",
-        "mirror failed mirror=shop/v2 outcome=connect_error in_a_row=12 breaker=open",
+        "mirror failed mirror=shop/v2 outcome=connect_error in_a_row=1",
+        "mirror failed mirror=shop/v2 outcome=connect_error in_a_row=2",
+        "mirror failed mirror=shop/v2 outcome=connect_error in_a_row=4",
+        "mirror breaker is open mirror=shop/v2 outcome=connect_error in_a_row=6",
+        "mirror failed mirror=shop/v2 outcome=connect_error in_a_row=8",
+        "mirror failed mirror=shop/v2 outcome=connect_error in_a_row=16",
     ]
 
 

@@ -20,9 +20,17 @@ from typing import Any, cast
 import pytest
 
 from mirror_proxy import tasks
-from mirror_proxy.config.model import Address, Config, Listener
+from mirror_proxy.config.model import Address, Cluster, Config, Listener
 from mirror_proxy.telemetry.access_log import AccessLog
 from mirror_proxy.worker.data_plane import DataPlane
+from tests.support.plane import cluster_at, make_config
+
+GET = b"GET /a HTTP/1.1\r\nhost: shop\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+#: Of a request with a body of ten bytes, the head and six of them.
+UPLOAD = b"POST /a HTTP/1.1\r\nhost: shop\r\ncontent-length: 10\r\n\r\n012345"
+#: A deadline is met within two ticks of the wheel.
+TICKS_S = 0.05
 
 MARK_KEY = b"k" * 32
 #: As a transport of uvloop: above it, the protocol is told to pause.
@@ -78,6 +86,10 @@ class Peer:
     def stop_reading(self) -> None:
         """Take nothing more, as with a full receive window."""
         self.is_reading = False
+
+    def take_some(self, size: int) -> None:
+        """Take `size` bytes of what waits."""
+        self._loop.run(self.transport.flush, size)
 
     def read_on(self) -> None:
         """Take what waits, and everything after it."""
@@ -167,10 +179,13 @@ class FakeTransport(asyncio.Transport):
         self._is_closing = True
         self._end(error)
 
-    def flush(self) -> None:
-        """Hand over what the peer had not taken."""
-        self._peer.take(bytes(self._unsent))
-        self._unsent.clear()
+    def flush(self, most: int | None = None) -> None:
+        """Hand over what the peer had not taken, or `most` bytes of it."""
+        taken = bytes(self._unsent[:most])
+        del self._unsent[: len(taken)]
+        self._peer.take(taken)
+        if self._unsent:
+            return
         if self._is_closing:
             self._end(None)
         elif self._is_full:
@@ -427,3 +442,38 @@ class Playbook:
         for route in self.config.virtual_hosts[0].routes:
             for mirror in route.mirrors:
                 assert sum(self.outcomes(mirror.name).values()) == requests
+
+
+def at(name: str, number: int, **changes: Any) -> Cluster:
+    return cluster_at(name, Address(f"10.0.0.{number}", 80), **changes)
+
+
+def with_mirror(*, mirror_cluster: dict[str, Any] | None = None, **changes: Any) -> Config:
+    return make_config(at("v1", 1), at("mirror", 2, **(mirror_cluster or {})), **changes)
+
+
+def without_mirror(**changes: Any) -> Config:
+    return make_config(at("v1", 1), **changes)
+
+
+def head_of(data: bytes) -> tuple[bytes, dict[bytes, bytes], bytes]:
+    """Split a message into its first line, its fields by lower-case name, and its body."""
+    head, _, body = data.partition(b"\r\n\r\n")
+    first, *lines = head.split(b"\r\n")
+    return first, {line.partition(b":")[0].lower(): line.partition(b":")[2].strip() for line in lines}, body
+
+
+def status_of(data: bytes) -> int:
+    return int(data.split(b" ", 2)[1])
+
+
+def reason_of(data: bytes) -> tuple[int, bytes]:
+    """Return the status and the end of the text of a response of the proxy itself."""
+    return status_of(data), head_of(data)[2].rpartition(b": ")[2]
+
+
+def ask(book: Playbook, client: Peer, request: bytes = GET) -> None:
+    """Have the primary answer one request."""
+    client.send(request)
+    book.upstreams["v1"].last.send(OK)
+    assert client.got() == OK

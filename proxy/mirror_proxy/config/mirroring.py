@@ -24,6 +24,7 @@ from mirror_proxy.config.schema import (
     Scalar,
     duration,
     number,
+    optional_size,
     size,
     whole,
 )
@@ -71,9 +72,8 @@ MIRRORING_FIELDS = (
     Field(
         "maxLagBytes",
         "max_lag_bytes",
-        size(1024, 1 << 30),
-        "How far one shadow may fall behind its primary before it is dropped.",
-        "1MiB",
+        optional_size(1024, 1 << 30),
+        "Optional cap: how far one shadow may fall behind its primary before it is dropped.",
     ),
     Field(
         "breaker",
@@ -88,7 +88,13 @@ MIRRORING_FIELDS = (
                     "Failures in a row that open it; a status code is never a failure.",
                     20,
                 ),
-                Field("openFor", "open_for_s", duration(), "How long it stays open before one probe.", "10s"),
+                Field(
+                    "openFor",
+                    "open_for_s",
+                    duration(),
+                    "Longest wait between two trials; the first wait is a second.",
+                    "10s",
+                ),
             ),
         ),
         "Stops sending to a mirror that keeps failing.",

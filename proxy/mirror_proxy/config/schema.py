@@ -350,6 +350,15 @@ def size(least: int, most: int) -> Scalar:
     return Scalar(("string", "integer"), lambda value: within(quantity.size(value)), pattern)
 
 
+def optional_size(least: int, most: int) -> Scalar:
+    """Return the type of a size in bytes, or an empty string for None: no limit."""
+    within = _within(least, most)
+    pattern = {"pattern": f"^({quantity.SIZE_PATTERN})?$"}
+    return Scalar(
+        ("string", "integer"), lambda value: None if value == "" else within(quantity.size(value)), pattern
+    )
+
+
 def _within(least: float, most: float) -> Callable[[Any], Any]:
     def check(value: float) -> float:
         if not least <= value <= most:

@@ -114,8 +114,14 @@ class DownstreamConnection(asyncio.Protocol):
         if self._reading.reasons == flow.TURN:
             self.downstream.backlog.add(self)
 
-    def finish(self, keep_alive: bool) -> None:
-        """Take the next request or close, after the response is written."""
+    def finish(self, keep_alive: bool, *, wants_rest: bool = False) -> None:
+        """Take the next request or close, after the response is written.
+
+        `wants_rest`: the stream is given what still arrives of the body while the connection lingers.
+        """
+        if self._uploading and wants_rest:
+            self._linger(wants_rest=True)
+            return
         self._stream = None
         if self._uploading or self._is_last:
             self._linger()
@@ -225,9 +231,11 @@ class DownstreamConnection(asyncio.Protocol):
                 self._read_buffered_head(searched)
         elif self._uploading and not self._buffer:
             self._read_body(data)
+        elif self._lingering and not self._uploading:
+            return
         elif self._tunnel is not None:
             self._tunnel.on_downstream_data(data)
-        elif not self._lingering:
+        else:
             self._keep(data, 0)
 
     # --- flow control callbacks ---
@@ -273,13 +281,15 @@ class DownstreamConnection(asyncio.Protocol):
     def on_deadline(self) -> None:
         """Called by the wheel: a head is late, a connection idle, or a stream stuck."""
         target = self._stream or self._tunnel
-        if self._uploading and self._reading.reasons:
+        if self._lingering:
+            self.transport.abort()
+        elif self._uploading and self._reading.reasons:
             self._expect_progress()  # reading is paused, so the client cannot progress
         elif target is not None:
             target.on_client_idle(self._uploading)
         elif self._buffer and self._ready:
             self._refuse(BadMessageError(408, "the request's head took too long"))
-        elif self.transport.is_closing() or self._lingering:
+        elif self.transport.is_closing():
             self.transport.abort()
         else:
             self.close()
@@ -409,10 +419,12 @@ class DownstreamConnection(asyncio.Protocol):
         """Take a slice of the body from `data`: the bytes just read, or the buffer."""
         stream = self._stream
         if stream is None:
-            return  # the response is complete; the rest of the body is dropped until the linger ends
+            return  # the response is complete, and nothing wants the rest of the body
         try:
             payload, stop = self._take_body(data, 0)
         except BadMessageError as error:
+            if self._lingering:
+                self._drop_rest()
             self._uploading = False
             self._lingering = True
             stream.on_request_broken(error)
@@ -420,7 +432,10 @@ class DownstreamConnection(asyncio.Protocol):
         if stop < len(data) or data is self._buffer:
             self._keep(data, stop)
         end = not self._uploading
-        if end and not self._is_full:
+        if self._lingering:
+            if end:
+                self._drop_rest()
+        elif end and not self._is_full:
             self.deadline = NEVER
         else:
             self._expect_progress()
@@ -466,15 +481,25 @@ class DownstreamConnection(asyncio.Protocol):
         self._stream = None
         self._refuse(error)
 
-    def _linger(self) -> None:
-        """Close so that the client can read the response although it is still sending (RFC 9112 §9.6)."""
+    def _drop_rest(self) -> None:
+        """Drop what arrives from now on."""
+        self._stream = None
         self._uploading = False
-        self._lingering = True
         self._buffer.clear()
         self.downstream.heads.drop(self)
+        self._reading.resume(flow.EVERY_REASON)
+
+    def _linger(self, *, wants_rest: bool = False) -> None:
+        """Close so that the client can read the response although it is still sending (RFC 9112 §9.6)."""
+        self._lingering = True
+        if not wants_rest:
+            self._drop_rest()
         if self.transport.is_closing():
             return
         self._reading.resume(flow.EVERY_REASON)
+        if self._buffer:
+            self._reading.pause(flow.TURN)
+            self.downstream.backlog.add(self)
         if self.transport.can_write_eof():
             self.transport.write_eof()
             if self.transport.get_write_buffer_size():

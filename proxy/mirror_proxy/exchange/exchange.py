@@ -266,6 +266,10 @@ class Exchange:
     def on_request_data(self, data: bytes, end: bool) -> None:
         """Called by the client connection: body for the primary, and by reference for the shadows."""
         self.request_done = end
+        if self.done:  # the primary has responded early; the shadows get what still arrives
+            for shadow in self.shadows:
+                shadow.offer(data, end)
+            return
         self._keep(data)
         upstream = self._upstream
         if upstream is not None:
@@ -302,6 +306,9 @@ class Exchange:
 
     def on_request_broken(self, error: BadMessageError) -> None:
         """Called by the client connection: the body is malformed, so nothing more of it is sent."""
+        if self.done:
+            self._abort_shadows("primary_answered_early")
+            return
         self._give_up_upstream()
         self.flag, self.detail = "DPE", error.reason
         self.status = self.status or error.status
@@ -312,7 +319,10 @@ class Exchange:
             self.client.refuse_body(error)
 
     def on_client_gone(self) -> None:
-        """Called by the client connection: the client has left."""
+        """Called by the client connection: the client has left, or has sent all that is waited for."""
+        if self.done:
+            self._abort_shadows("primary_answered_early")
+            return
         self._give_up_upstream()
         self.flag = self.flag or "DC"
         self._finish()
@@ -326,6 +336,7 @@ class Exchange:
         """Called by the client connection: it sent no body, or read no response, for too long."""
         self._give_up_upstream()
         if uploading and not self.response_started:
+            self._abort_shadows("client_aborted")
             self.reply(errors.REQUEST_IDLE)
         else:
             self._break_off("SI", is_shown=False)  # a client that does not read would not see the end either
@@ -399,8 +410,13 @@ class Exchange:
             self._set_deadline(self._upstream, monotonic())
 
     def _on_response_end(self) -> None:
-        self._finish()
-        self.client.finish(self.keep_alive)
+        if self.request_done:
+            self._finish()
+            self.client.finish(self.keep_alive)
+        else:
+            wants_rest = any(not shadow.outcome for shadow in self.shadows)
+            self._finish(wants_rest=wants_rest)
+            self.client.finish(self.keep_alive, wants_rest=wants_rest)
 
     def on_upgraded(self, head: ResponseHead, data: bytes) -> None:
         """Called by the upstream connection: 101. Only the protocol that the client requested becomes a tunnel."""
@@ -556,12 +572,13 @@ class Exchange:
             )
         )
         self.sent_bytes = len(body)
-        self._finish()
-        self.client.finish(self.keep_alive)
+        self._on_response_end()
 
     def _break_off(self, flag: str, *, is_shown: bool) -> None:
         """End a response that has begun so that the client sees it broken."""
         self.flag = flag
+        if flag != "SI":
+            self._abort_shadows("primary_answered_early")
         self._finish()
         self.client.break_off(is_shown=is_shown)
 
@@ -581,8 +598,11 @@ class Exchange:
 
     # --- finish ---
 
-    def _finish(self) -> None:
-        """Count, end the shadows' pairing, log: always, exactly once. No shadow of half a request looks complete."""
+    def _finish(self, *, wants_rest: bool = False) -> None:
+        """Count, end the shadows' pairing, log: always, exactly once. No shadow of half a request looks complete.
+
+        `wants_rest`: shadows get what still arrives of the body.
+        """
         if self.done:
             return
         self.done = True
@@ -595,9 +615,15 @@ class Exchange:
             self.cluster.wheel.forget(self)
         if self.route is not None:
             self.destination.stats.count(self.status, duration_s)
+        if not (self.request_done or wants_rest):
+            self._abort_shadows("client_aborted")
         for shadow in self.shadows:
-            if not self.request_done:
-                shadow.abort("client_aborted")
             shadow.on_primary_end(self.status, duration_s)
         if snapshot.on_finish is not None:
             snapshot.on_finish(self, duration_s)
+
+    def _abort_shadows(self, outcome: str) -> None:
+        """Break off shadows of a request whose body will not be complete."""
+        if not self.request_done:
+            for shadow in self.shadows:
+                shadow.abort(outcome)

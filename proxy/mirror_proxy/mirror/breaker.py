@@ -1,51 +1,125 @@
-"""Stop asking a mirror that keeps failing, and try it again with one request."""
+"""The breaker of one mirror: no shadows for a mirror that keeps failing, until it has proved that it is back.
+
+Closed, until as many failures in a row as `consecutive_failures`: only transport failures count, never a status. Open,
+it connects once a second. After a successful connect one shadow goes as a trial and decides: a response's head closes
+the breaker; a failure doubles the wait before the next connect, up to `open_for_s`; an outcome that says nothing about
+the mirror leaves the decision to the next shadow.
+"""
 
 from __future__ import annotations
 
+import logging
+from time import monotonic
+
+from mirror_proxy.clock import NEVER
 from mirror_proxy.config import model
+from mirror_proxy.errors import Failure
+from mirror_proxy.telemetry.event import event
+from mirror_proxy.upstream.cluster import UpstreamCluster
+from mirror_proxy.upstream.connection import UpstreamConnection
+from mirror_proxy.upstream.endpoint import UpstreamEndpoint
+
+#: Time between two connects while the breaker is open, and the wait before the first.
+CONNECT_EVERY_S = 1.0
+
+_log = logging.getLogger(__name__)
 
 
 class MirrorBreaker:
-    """Closed until so many failures in a row; then open; then one probe decides.
+    """`failures` counts those in a row; `alarm` and `deadline` belong to the cluster's wheel."""
 
-    `failures` counts those in a row. They are transport failures only, never a status: a mirror that answers
-    500 is a finding.
-    """
+    __slots__ = (
+        "_cluster", "_config", "_connect_began", "_is_ready", "_name", "_opened_at", "_trial_began", "_wait_s", "alarm",
+        "deadline", "failures", "wants_fresh",
+    )  # fmt: skip
 
-    __slots__ = ("_config", "_open_until", "_probing", "failures")
-
-    def __init__(self, config: model.Breaker) -> None:
+    def __init__(self, config: model.Breaker, name: str, cluster: UpstreamCluster) -> None:
+        """`name` is the mirror's, for the log."""
         self._config = config
+        self._name = name
+        self._cluster = cluster
         self.failures = 0
-        self._open_until = 0.0
-        self._probing = False
+        self.wants_fresh = True  # as a waiter: only a new connection shows that the mirror accepts
+        self.deadline = self.alarm = NEVER
+        self._is_ready = False
+        self._trial_began = NEVER
+        self._connect_began = self._opened_at = 0.0
+        self._wait_s = 0.0
 
     @property
     def is_open(self) -> bool:
-        """True while requests are refused."""
+        """True until a mirror that failed has responded."""
         return self.failures >= self._config.consecutive_failures
 
     def allow(self, now: float) -> bool:
-        """Tell whether a request may go; when it is the probe, the next are refused until it ends."""
+        """Return whether a request may go at `now`; when it is the trial, the next may not until it ends."""
         if self.failures < self._config.consecutive_failures:
             return True
-        if self._probing or now < self._open_until:
+        if not self._is_ready:
             return False
-        self._probing = True
+        self._is_ready = False
+        self._trial_began = now
         return True
 
-    def on_success(self) -> None:
-        """A request was answered."""
+    def on_success(self, now: float) -> None:
+        """Close: a response's head came in time."""
+        if self.is_open:
+            _log.warning(
+                event("mirror breaker is closed", mirror=self._name, open_s=round(now - self._opened_at))
+            )
+            self.close()
         self.failures = 0
-        self._probing = False
 
-    def on_failure(self, now: float) -> None:
-        """A request failed in a way that counts."""
+    def on_failure(self, outcome: str, began: float, now: float) -> None:
+        """Count the failure of a shadow that began at `began`; open, or wait longer if it was the trial."""
+        was_open = self.is_open
         self.failures += 1
-        self._probing = False
-        if self.failures >= self._config.consecutive_failures:
-            self._open_until = now + self._config.open_for_s
+        if not was_open and self.is_open:
+            self._opened_at = now
+            self._wait_s = self._first_wait_s
+            self._connect_after(self._wait_s, now)
+            _log.warning(
+                event("mirror breaker is open", mirror=self._name, outcome=outcome, in_a_row=self.failures)
+            )
+        elif began >= self._trial_began:
+            self._trial_began = NEVER
+            self._wait_s = min(2 * self._wait_s, self._config.open_for_s)
+            self._connect_after(self._wait_s, now)
 
-    def on_neither(self) -> None:
-        """A request ended in a way that says nothing about the mirror: the probe is free again."""
-        self._probing = False
+    def on_neither(self, began: float) -> None:
+        """A shadow ended in a way that says nothing about the mirror: if it was the trial, the next shadow is."""
+        if began >= self._trial_began:
+            self._trial_began = NEVER
+            self._is_ready = True
+
+    def close(self) -> None:
+        """Connect no more."""
+        self._is_ready = False
+        self._trial_began = NEVER
+        self._cluster.leave(self)
+        if self.alarm != NEVER:
+            self._cluster.wheel.forget(self)
+
+    # --- clock and waiter callbacks ---
+
+    def on_deadline(self) -> None:
+        """Called by the wheel: connect."""
+        self._connect_began = monotonic()
+        if self._cluster.wait(self, for_shadow=True) is not None:
+            self._connect_after(self._first_wait_s, self._connect_began)
+
+    def on_connection(self, connection: UpstreamConnection) -> None:
+        """Called by the cluster: the mirror accepts; the next shadow is the trial."""
+        self._is_ready = True
+        self._cluster.put(connection)
+
+    def on_connect_failure(self, failure: Failure, endpoint: UpstreamEndpoint | None) -> None:  # noqa: ARG002 - a waiter's signature
+        """Called by the cluster: try again, a second after the last time."""
+        self._connect_after(self._first_wait_s, self._connect_began)
+
+    @property
+    def _first_wait_s(self) -> float:
+        return min(CONNECT_EVERY_S, self._config.open_for_s)
+
+    def _connect_after(self, wait_s: float, since: float) -> None:
+        self._cluster.wheel.set(self, since + wait_s)

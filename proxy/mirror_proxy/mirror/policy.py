@@ -15,11 +15,12 @@ from mirror_proxy.config import model
 from mirror_proxy.http1.mutation import Mutation
 from mirror_proxy.http1.request import RequestHead
 from mirror_proxy.mirror.breaker import MirrorBreaker
+from mirror_proxy.mirror.budget import ShadowBudget
 from mirror_proxy.mirror.loop import mark_value, own_name
 from mirror_proxy.mirror.request import ShadowForm
 from mirror_proxy.mirror.sampling import MILLION, millionths, on_one_scale
 from mirror_proxy.telemetry.event import event
-from mirror_proxy.telemetry.outcome import FAILURES, OUTCOMES
+from mirror_proxy.telemetry.outcome import FAILURES, OUTCOMES, RESPONDED
 from mirror_proxy.telemetry.stats import MirrorStats
 from mirror_proxy.upstream.cluster import UpstreamCluster
 
@@ -27,20 +28,6 @@ if TYPE_CHECKING:
     from mirror_proxy.mirror.shadow import Shadow
 
 _log = logging.getLogger(__name__)
-
-
-class ShadowBudget:
-    """Bytes that wait for all shadows of one worker; `limit` is exceeded by at most one chunk.
-
-    `is_shedding`: no shadow may begin, since the worker is late (see `shedding`); shadows in flight go on.
-    """
-
-    __slots__ = ("is_shedding", "limit", "used_bytes")
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.used_bytes = 0
-        self.is_shedding = False
 
 
 class TokenBucket:
@@ -85,7 +72,7 @@ class Mirror:
         self.settings = settings = config.mirroring
         self.cluster = cluster
         self.budget = budget
-        self.breaker = MirrorBreaker(config.mirroring.breaker)
+        self.breaker = MirrorBreaker(config.mirroring.breaker, config.name, cluster)
         self.rate = TokenBucket(config.mirroring.max_per_second)
         self.stats = MirrorStats(OUTCOMES)
         self.live: set[Shadow] = set()
@@ -153,8 +140,6 @@ class Mirror:
             return "no_endpoint"
         if len(self.live) >= settings.max_in_flight:
             return "over_in_flight"
-        if self.budget.used_bytes >= self.budget.limit:
-            return "over_buffer"
         if settings.max_per_second and not self.rate.take(now):
             return "over_rate"
         if not self.breaker.allow(now):
@@ -170,36 +155,27 @@ class Mirror:
         outcome, stats = shadow.outcome, self.stats
         self.live.discard(shadow)
         stats.outcomes[outcome] += 1
-        if outcome == "completed":
+        if outcome in RESPONDED:
             codes, status = stats.codes, shadow.status
             codes[status] = codes.get(status, 0) + 1
-            stats.duration.observe(shadow.duration_s)
+            if outcome == "completed":
+                stats.duration.observe(shadow.duration_s)
             if self.breaker.failures:
-                self.breaker.on_success()
+                self.breaker.on_success(now)
                 self._next_logged_failure = 1
         elif outcome in FAILURES:
-            self.breaker.on_failure(now)
+            self.breaker.on_failure(outcome, shadow.started, now)
             self._log_failure(outcome)
         else:
-            self.breaker.on_neither()
+            self.breaker.on_neither(shadow.started)
         if self.on_end is not None:
             self.on_end(shadow)
         if shadow.branch is not None:
             shadow.branch.end(self.cluster.config.host, self.config.name, shadow.outcome, shadow.status)
 
     def _log_failure(self, outcome: str) -> None:
-        """Log the first failure in a row, the second, the fourth ..., and the one that opens the breaker."""
+        """Log the first failure in a row, the second, the fourth ..."""
         failures = self.breaker.failures
-        is_opening = failures == self.settings.breaker.consecutive_failures
-        if failures >= self._next_logged_failure or is_opening:
+        if failures >= self._next_logged_failure:
             self._next_logged_failure = failures * 2
-            breaker = "open" if self.breaker.is_open else "closed"
-            _log.warning(
-                event(
-                    "mirror failed",
-                    mirror=self.config.name,
-                    outcome=outcome,
-                    in_a_row=failures,
-                    breaker=breaker,
-                )
-            )
+            _log.warning(event("mirror failed", mirror=self.config.name, outcome=outcome, in_a_row=failures))

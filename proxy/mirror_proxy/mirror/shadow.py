@@ -15,12 +15,10 @@ from mirror_proxy.http1.request import RequestHead
 from mirror_proxy.http1.response import ResponseHead
 from mirror_proxy.mirror.policy import Mirror
 from mirror_proxy.telemetry import trace
+from mirror_proxy.telemetry.outcome import RESPONDED
 from mirror_proxy.telemetry.tracer import Branch
 from mirror_proxy.upstream.connection import UpstreamConnection
 from mirror_proxy.upstream.endpoint import UpstreamEndpoint
-
-#: More of a reply than this is not read: the connection is closed instead.
-MAX_REPLY_BYTES = 1024 * 1024
 
 _REPLAYABLE = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
 
@@ -29,29 +27,9 @@ class Shadow:
     """One request as one mirror gets it."""
 
     __slots__ = (
-        "_connection",
-        "_head",
-        "_may_replay",
-        "_pending",
-        "_waiting",
-        "_wire",
-        "alarm",
-        "branch",
-        "buffered_bytes",
-        "deadline",
-        "detail",
-        "duration_s",
-        "meter",
-        "mirror",
-        "outcome",
-        "primary_duration_s",
-        "primary_status",
-        "reply_bytes",
-        "request_done",
-        "request_id",
-        "started",
-        "status",
-        "wants_fresh",
+        "_connection", "_head", "_may_replay", "_pending", "_waiting", "_wire", "alarm", "branch", "buffered_bytes",
+        "deadline", "detail", "duration_s", "meter", "mirror", "outcome", "primary_duration_s", "primary_status",
+        "progress_at", "reply_bytes", "request_done", "request_id", "started", "status", "wants_fresh",
     )  # fmt: skip
 
     def __init__(
@@ -70,6 +48,8 @@ class Shadow:
         self._pending: Pieces | None = None
         self._waiting = self.wants_fresh = False
         self.deadline = self.alarm = NEVER
+        #: When the mirror last took a byte of what waits.
+        self.progress_at = started
 
     @property
     def trace_id(self) -> bytes:
@@ -93,7 +73,7 @@ class Shadow:
             self._wait(data)
 
     def offer(self, data: bytes, end: bool) -> None:
-        """More of the body; dropped, and the shadow with it, when it is too far behind."""
+        """Send more of the body, as far as the mirror takes it; the rest waits in the worker's budget."""
         if self.outcome:
             return
         self.request_done = end
@@ -101,10 +81,10 @@ class Shadow:
         if connection is None:
             self._pending = self._pending or Pieces()
             self._pending.add(data)
-            self._account(len(self._wire) + self._pending.size)
+            self._account(len(self._wire) + self._pending.size, len(data))
         else:
             connection.send_data(data, end)
-            self._account(connection.buffered_bytes)
+            self._account(connection.buffered_bytes, len(data))
             if end:
                 connection.set_deadline(monotonic() + self.mirror.settings.timeout_s)
 
@@ -122,7 +102,7 @@ class Shadow:
         """The primary's response has ended; pair the two once the mirror's has as well."""
         self.primary_status = status
         self.primary_duration_s = duration_s
-        if self.outcome == "completed":
+        if self.outcome in RESPONDED:
             self._pair()
 
     # --- waiter callbacks ---
@@ -145,7 +125,7 @@ class Shadow:
         """Ignore a 1xx."""
 
     def on_response(self, head: ResponseHead, data: bytes, end: bool) -> None:
-        """Note the status; the rest is read only to reuse the connection."""
+        """Note the status; the body is read to its end and dropped."""
         self.status = head.status
         self._may_replay = False
         if end:
@@ -155,11 +135,9 @@ class Shadow:
             self.on_response_data(data, end)
 
     def on_response_data(self, data: bytes, end: bool) -> None:
-        """Discard the reply's body, up to a cap."""
+        """Count the body's bytes."""
         self.reply_bytes += len(data)
-        if end or self.reply_bytes > MAX_REPLY_BYTES:
-            if not end and self._connection is not None:
-                self._connection.abort()
+        if end:
             self._end("completed")
 
     def on_upgraded(self, head: ResponseHead, data: bytes) -> None:  # noqa: ARG002 - the stream's signature
@@ -183,10 +161,10 @@ class Shadow:
             self._account(0 if not full else self._connection.buffered_bytes)
 
     def on_deadline(self) -> None:
-        """The mirror took too long."""
+        """End the shadow; a response that has begun is cut off, as streams are that never end."""
         if self._connection is not None:
             self._connection.time_out()
-        self.abort("timeout")
+        self.abort("reply_cut" if self.status else "timeout")
 
     # --- private ---
 
@@ -200,7 +178,7 @@ class Shadow:
         else:
             connection.deadline = NEVER  # no longer idle; the client sets the pace, not the mirror
         if data or self.buffered_bytes:
-            self._account(connection.buffered_bytes)
+            self._account(connection.buffered_bytes, len(self._wire) + len(data) - self.buffered_bytes)
 
     def _wait(self, data: bytes) -> None:
         mirror = self.mirror
@@ -212,19 +190,37 @@ class Shadow:
             self._end(failure.outcome)
             return
         mirror.cluster.wheel.set(self, monotonic() + mirror.settings.timeout_s)
-        self._account(len(self._wire) + len(data))
+        size = len(self._wire) + len(data)
+        self._account(size, size)
 
-    def _account(self, buffered_bytes: int) -> None:
-        """Note how many bytes wait for this shadow; drop the shadow when they are too many."""
-        mirror = self.mirror
+    def refresh(self, now: float) -> None:
+        """Read anew how many bytes wait, for the budget; the mirror may have taken some since the last time."""
+        connection = self._connection
+        if connection is not None and connection.buffered_bytes < self.buffered_bytes:
+            self.progress_at = now
+            self._set_buffered(connection.buffered_bytes)
+
+    def _account(self, buffered_bytes: int, added_bytes: int = 0) -> None:
+        """Note how many bytes wait after `added_bytes` more; make room, maybe at this shadow's cost."""
         change = buffered_bytes - self.buffered_bytes
-        if change:
-            self.buffered_bytes = buffered_bytes
-            mirror.budget.used_bytes += change
-            if buffered_bytes > mirror.settings.max_lag_bytes:
-                self.abort("lagged")
-            elif change > 0 and mirror.budget.used_bytes > mirror.budget.limit:
-                self.abort("over_buffer")
+        if not (change or buffered_bytes):
+            return
+        mirror = self.mirror
+        now = monotonic()
+        if change < added_bytes:
+            self.progress_at = now
+        if not change:
+            return
+        self._set_buffered(buffered_bytes)
+        most = mirror.settings.max_lag_bytes
+        if most is not None and buffered_bytes > most:
+            self.abort("lagged")
+        elif change > 0 and mirror.budget.used_bytes > mirror.budget.limit:
+            mirror.budget.make_room(now)
+
+    def _set_buffered(self, buffered_bytes: int) -> None:
+        self.mirror.budget.set_size(self, buffered_bytes - self.buffered_bytes, is_empty=not buffered_bytes)
+        self.buffered_bytes = buffered_bytes
 
     def _end(self, outcome: str) -> None:
         if self.outcome:
@@ -235,15 +231,17 @@ class Shadow:
         self._connection = None
         self._pending = None
         if self.buffered_bytes:
-            self._account(0)
+            self._set_buffered(0)
         mirror = self.mirror
         if self.alarm != NEVER:
             mirror.cluster.wheel.forget(self)
         mirror.on_shadow_end(self, now)
-        if self.primary_status and outcome == "completed":
+        if self.primary_status and outcome in RESPONDED:
             self._pair()
 
     def _pair(self) -> None:
-        self.mirror.stats.count_pair(
-            self.primary_status, self.status, self.duration_s - self.primary_duration_s
-        )
+        stats = self.mirror.stats
+        if self.outcome == "completed":
+            stats.count_pair(self.primary_status, self.status, self.duration_s - self.primary_duration_s)
+        else:
+            stats.count_statuses(self.primary_status, self.status)

@@ -16,7 +16,8 @@ from mirror_proxy.comparison.capture.pair_sender import PairSender
 from mirror_proxy.config import model
 from mirror_proxy.descriptors import Descriptors
 from mirror_proxy.flow import Backlog
-from mirror_proxy.mirror.policy import Mirror, ShadowBudget
+from mirror_proxy.mirror.budget import ShadowBudget
+from mirror_proxy.mirror.policy import Mirror
 from mirror_proxy.mirror.shadow import Shadow
 from mirror_proxy.telemetry.stats import ClusterStats, DestinationStats
 from mirror_proxy.upstream.cluster import UpstreamCluster, identity
@@ -110,11 +111,19 @@ class WorkerState:
         ]
         self._leaving = [cluster for cluster in self._leaving if cluster.is_in_use] + gone
         self.clusters = components.clusters
+        self._close_breakers(components)
         self._forget_the_oldest(components)
         self.cluster_stats |= {name: cluster.stats for name, cluster in components.clusters.items()}
         self.mirrors |= components.mirrors
         self.destinations |= components.destinations
         return gone
+
+    def _close_breakers(self, components: Components) -> None:
+        """Stop the connects to mirrors that are gone, or whose breaker is another now."""
+        stay = {id(mirror.breaker) for mirror in components.mirrors.values()}
+        for mirror in self.mirrors.values():
+            if id(mirror.breaker) not in stay:
+                mirror.breaker.close()
 
     def _forget_the_oldest(self, components: Components) -> None:
         """Drop the counts of what went before `MOST_GONE` others of its kind, unless something of it goes on.
@@ -171,6 +180,8 @@ class WorkerState:
 
     def close(self) -> None:
         """Close every idle connection, and the way to the comparer."""
+        for mirror in self.mirrors.values():
+            mirror.breaker.close()
         for _, cluster in self.all_clusters():
             cluster.close()
         self.pair_sender.close()

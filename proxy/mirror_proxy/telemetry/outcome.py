@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 OUTCOMES = (
-    "completed", "timeout", "connect_error", "reset", "protocol_error", "lagged", "not_sampled", "disabled", "paused",
-    "method", "upgrade", "connection_auth", "loop", "over_in_flight", "over_buffer", "over_rate", "breaker_open",
-    "no_endpoint", "client_aborted", "no_primary", "shed", "draining",
+    "completed", "reply_cut", "timeout", "connect_error", "reset", "protocol_error", "lagged", "not_sampled",
+    "disabled", "paused", "method", "upgrade", "connection_auth", "loop", "over_in_flight", "over_buffer", "over_rate",
+    "breaker_open", "no_endpoint", "client_aborted", "primary_answered_early", "no_primary", "shed", "draining",
 )  # fmt: skip
 
+#: Outcomes of shadows whose response's head came in time.
+RESPONDED = frozenset({"completed", "reply_cut"})
 #: Outcomes of shadows that failed; they count against a mirror's breaker.
 FAILURES = frozenset({"connect_error", "timeout", "reset", "lagged", "protocol_error"})

@@ -91,11 +91,15 @@ class MirrorStats:
         self.faster = Histogram()
         self.spent_s = 0.0  # in the worker's callbacks for its responses
 
-    def count_pair(self, primary: int, shadow: int, difference_s: float) -> None:
-        """Count one request that both answered; `difference_s` is the shadow's time less the primary's."""
+    def count_statuses(self, primary: int, shadow: int) -> None:
+        """Count the statuses of both responses to one request."""
         pair = (primary, shadow)
         pairs = self.pairs
         pairs[pair] = pairs.get(pair, 0) + 1
+
+    def count_pair(self, primary: int, shadow: int, difference_s: float) -> None:
+        """Count one request with two complete responses; `difference_s` is the shadow's time less the primary's."""
+        self.count_statuses(primary, shadow)
         deltas, bucket = self.deltas, bucket_of(difference_s)
         deltas[bucket] = deltas.get(bucket, 0) + 1
         if difference_s >= 0:

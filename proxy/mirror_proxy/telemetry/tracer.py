@@ -16,6 +16,7 @@ from typing import Literal
 
 from mirror_proxy.config.model import Share
 from mirror_proxy.telemetry import trace
+from mirror_proxy.telemetry.outcome import RESPONDED
 from mirror_proxy.telemetry.span import Attributes, Span
 from mirror_proxy.telemetry.trace import Context
 
@@ -95,7 +96,7 @@ class Branch:
             ("mirror_proxy.outcome", outcome),
             *status_attributes(status),
         )
-        error = outcome if outcome != "completed" else error_of(status, 400)
+        error = error_of(status, 400) if outcome in RESPONDED else outcome
         self.trace.tracer.record(
             self.trace, "mirror", self.span_id, (self.began, monotonic()), attributes, error
         )

@@ -110,7 +110,7 @@ async def test_what_is_held_is_held_only_until_both_have_ended(
     assert used_bytes(served) == 0
 
 
-@pytest.mark.parametrize("script", [broken_off, stall, b"what?\r\n\r\n", begun])
+@pytest.mark.parametrize("script", [broken_off, stall, b"what?\r\n\r\n"])
 async def test_a_mirror_that_fails_leaves_nothing_behind(
     origin: MakeOrigin, plane: MakePlane, connect: Connect, pipe: PairPipe, script: object
 ) -> None:
@@ -124,23 +124,36 @@ async def test_a_mirror_that_fails_leaves_nothing_behind(
     assert not lost(served)
 
 
-async def test_what_a_mirror_began_to_answer_is_let_go_of_before_its_primary_ends(
+async def test_response_cut_at_the_deadline_is_compared_as_far_as_it_came(
     origin: MakeOrigin, plane: MakePlane, connect: Connect, pipe: PairPipe
 ) -> None:
-    cut, go = asyncio.Event(), asyncio.Event()
+    config = compared(await origin(LARGE), await origin(begun), mirroring=Mirroring(timeout_s=0.1))
+    served = await plane(config, pairs=pipe.pairs)
+    assert (await (await connect(served)).ask(get())).status == 200
+    pair = await pipe.pair()
+    assert (pair.primary.is_unfinished, pair.shadow.is_unfinished) == (False, True)
+    assert (len(pair.shadow.body), pair.shadow.size) == (30000, 60000)
+    await served.ended("reply_cut")
+    assert used_bytes(served) == 0
 
-    async def begin_and_break_off(visit: Visit) -> None:
+
+async def test_response_that_a_mirror_breaks_off_is_released_before_its_primary_ends(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, pipe: PairPipe
+) -> None:
+    go, broken = asyncio.Event(), asyncio.Event()
+
+    async def break_off(visit: Visit) -> None:
         await visit.request()
         await visit.send(BEGUN)
-        await cut.wait()
+        await broken.wait()
         visit.reset()
 
-    config = compared(await origin(answering_after(go)), await origin(begin_and_break_off))
+    config = compared(await origin(answering_after(go)), await origin(break_off))
     served = await plane(config, pairs=pipe.pairs)
     client = await connect(served)
     await client.send(get())
     await until(lambda: used_bytes(served) > 30000, "the beginning")
-    cut.set()
+    broken.set()
     await served.ended("reset")
     assert used_bytes(served) < 30000
     go.set()
@@ -238,5 +251,7 @@ async def test_what_is_captured_is_compared_or_counted_as_dropped_whatever_happe
             await client.close()
     await until(lambda: not served.count("downstream_requests_active"), "the requests to end")
     await until(lambda: not served.count("mirror_in_flight", "mirror"), "the copies to end")
-    assert len(pipe.all()) + sum(lost(served).values()) == served.outcomes().get("completed", 0)
+    outcomes = served.outcomes()
+    responded = outcomes.get("completed", 0) + outcomes.get("reply_cut", 0)
+    assert len(pipe.all()) + sum(lost(served).values()) == responded
     assert used_bytes(served) == 0

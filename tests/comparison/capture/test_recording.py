@@ -44,12 +44,12 @@ def test_of_a_large_piece_no_more_is_held_than_is_kept() -> None:
         assert type(body) is bytes
 
 
-@pytest.mark.parametrize(("raw", "size"), [(PLAIN, 6), (CHUNKED, 1)])
+@pytest.mark.parametrize(("raw", "size"), [(PLAIN, 6), (CHUNKED, 0)])
 def test_a_body_that_was_cut_off_is_never_whole(raw: bytes, size: int) -> None:
     recording = Recording(PairSender(None), 100)
     recording.begin(head(raw), b"", False)
     response = recording.response(0.0)
-    assert (response.size, response.is_whole) == (size, False)
+    assert (response.size, response.is_whole, response.is_unfinished) == (size, False, True)
 
 
 def test_more_than_the_worker_may_hold_is_let_go_of_at_once() -> None:

@@ -22,6 +22,7 @@ _LAST_BUCKET = len(LATENCY_BUCKETS)
 #: The kind of each outcome (answered, failed, held back by a limit of the proxy, left out) and its description.
 DESCRIPTIONS = {
     "completed": ("answered", "v2 answered, with whatever status"),
+    "reply_cut": ("answered", "v2 answered, but its response had not ended in time: a stream, say"),
     "timeout": ("failed", "v2 had not answered in time"),
     "connect_error": ("failed", "no connection to v2 could be made"),
     "reset": ("failed", "v2 hung up before its answer was complete"),
@@ -35,11 +36,12 @@ DESCRIPTIONS = {
     "connection_auth": ("left", "the client's connection is authenticated, and a copy's would not be"),
     "loop": ("left", "it was a copy already"),
     "over_in_flight": ("held", "as many copies were under way as may be"),
-    "over_buffer": ("held", "as many bytes were held for slow copies as may be"),
+    "over_buffer": ("held", "the buffer for slow mirrors was full"),
     "over_rate": ("held", "over the rate that v2 may be sent"),
     "breaker_open": ("held", "v2 had failed many times in a row, and is left alone for a while"),
     "no_endpoint": ("failed", "v2's name does not resolve"),
     "client_aborted": ("left", "the client left before its request was complete"),
+    "primary_answered_early": ("left", "v1 answered before the request's body was complete"),
     "no_primary": ("left", "v1 could not be asked either"),
     "shed": ("held", "the proxy was late, and clients go first"),
     "draining": ("left", "the proxy was leaving"),

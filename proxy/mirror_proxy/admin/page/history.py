@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice, pairwise
 
 from mirror_proxy.comparison.diff.totals import Totals
-from mirror_proxy.telemetry.outcome import FAILURES
+from mirror_proxy.telemetry.outcome import FAILURES, RESPONDED
 
 SPAN_S = 300.0
 _LEAST_S = 0.5
@@ -17,7 +17,7 @@ _TOTALS_EVERY_S = 20.0
 _MOST_KEYS = 300_000
 _MOST = int(SPAN_S / _LEAST_S) + 1
 
-_SENT = frozenset({"completed", "client_aborted"}) | FAILURES
+_SENT = RESPONDED | FAILURES | {"client_aborted", "primary_answered_early"}
 
 
 @dataclass(frozen=True, slots=True)

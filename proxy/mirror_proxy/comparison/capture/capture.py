@@ -13,6 +13,7 @@ from mirror_proxy.http1.request import RequestHead
 from mirror_proxy.http1.response import ResponseHead
 from mirror_proxy.mirror.policy import Mirror
 from mirror_proxy.mirror.shadow import Shadow
+from mirror_proxy.telemetry.outcome import RESPONDED
 
 #: No more of a request's body is kept: as much as is shown of it.
 _MOST_OF_REQUEST = 16 * 1024
@@ -103,7 +104,7 @@ class Capture:
 
     def settle(self, shadow: CapturedShadow) -> None:
         """Both have ended: send the pair if there is one, and release what was kept for it."""
-        if shadow.outcome == "completed":
+        if shadow.outcome in RESPONDED:
             self._deliver(shadow)
         shadow.recording.release()
         self._open -= 1
@@ -196,7 +197,7 @@ class CapturedShadow(Shadow):
         super()._end(outcome)
         if self._has_primary_ended:
             self._capture.settle(self)
-        elif outcome != "completed":
+        elif outcome not in RESPONDED:
             self.recording.release()
 
     def _pair(self) -> None:

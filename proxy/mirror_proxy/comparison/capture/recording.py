@@ -66,9 +66,10 @@ class Recording:
             self.count_bytes(len(kept))
 
     def response(self, duration_s: float) -> CapturedResponse:
-        """Return what was recorded. The size of a body that was cut off is that of its head, or the least possible."""
-        size = self._size if self.is_whole else max(self._length, self._size + 1)
-        return CapturedResponse(self._status, self._fields[2:], bytes(self._body.joined()), size, duration_s)
+        """Return what was recorded; an unfinished body has the size that its head says, or at least what came."""
+        size = self._size if self.is_whole else max(self._length, self._size)
+        body = bytes(self._body.joined())
+        return CapturedResponse(self._status, self._fields[2:], body, size, duration_s, not self.is_whole)
 
     def count_bytes(self, size: int) -> None:
         """Count `size` more bytes; drop the response if that exceeds the limit."""

@@ -17,8 +17,8 @@ from mirror_proxy.comparison.diff.pair import CapturedResponse
 class Content:
     """A body, decoded. `text` is empty unless it is text or JSON, `json` None unless it is JSON.
 
-    `size` is the number of bytes received; `is_cut`: there were more than these; `is_coded`: it had a Content-Encoding.
-    `bounds` names the bounds that kept something from being read, as `Comparison.capped` does.
+    `size` is the length in bytes, at least where `is_unfinished`; `is_cut`: there is more than is here; `is_coded`: it
+    has a Content-Encoding.
     """
 
     data: bytes
@@ -28,6 +28,7 @@ class Content:
     is_cut: bool = False
     is_coded: bool = False
     bounds: frozenset[str] = frozenset()
+    is_unfinished: bool = False
 
     @property
     def kind(self) -> Literal["nothing", "JSON", "text", "binary"]:
@@ -57,7 +58,10 @@ def read(response: CapturedResponse, fields: list[Field]) -> Content:
     if decoded.bound not in ("encoding", "unknown_coding"):
         text = _text(decoded.body, media.lower(), is_cut, bounds)
         json = _json(text, media.lower(), is_cut, bounds)
-    return Content(decoded.body, response.size, text, json, is_cut, bool(codings), frozenset(bounds))
+    is_coded = bool(codings)
+    return Content(
+        decoded.body, response.size, text, json, is_cut, is_coded, frozenset(bounds), response.is_unfinished
+    )
 
 
 def _text(data: bytes, media: str, is_cut: bool, bounds: set[str]) -> str:

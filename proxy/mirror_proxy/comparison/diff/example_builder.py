@@ -70,8 +70,9 @@ def _body(content: Content, rules: CompareRules) -> str:
 
 def _notes(response: CapturedResponse, content: Content, codings: str) -> list[str]:
     """Return which parts of the body are not shown, and why."""
+    at_least = "at least " if response.is_unfinished else ""
     notes = {
-        "truncated": f"{len(response.body)} of {response.size} bytes were captured",
+        "truncated": f"{len(response.body)} of {at_least}{response.size} bytes were captured",
         "bomb": f"decompresses to more than {MAX_DECODED} bytes, the first of which were read",
         "unknown_coding": f"its Content-Encoding is not decoded: {visible(codings[:100])}",
         "encoding": "it is not encoded as its headers say",

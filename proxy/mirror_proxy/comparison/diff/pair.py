@@ -16,7 +16,8 @@ class CapturedResponse:
     """A response as its upstream sent it, before the proxy changed any of it.
 
     `fields` is the block of header lines, each ending in CRLF; `body` the beginning of the body, up to a limit, and
-    `size` the length of all of it; `duration_s` runs from the request's head to the end.
+    `size` the length of all of it; `duration_s` runs from the request's head to the end. `is_unfinished`: the response
+    was not read to its end, so there are at least `size` bytes.
     """
 
     status: int
@@ -24,11 +25,12 @@ class CapturedResponse:
     body: bytes
     size: int
     duration_s: float
+    is_unfinished: bool = False
 
     @property
     def is_whole(self) -> bool:
         """Tell whether the whole body was captured."""
-        return len(self.body) == self.size
+        return len(self.body) == self.size and not self.is_unfinished
 
 
 @dataclass(frozen=True, slots=True)

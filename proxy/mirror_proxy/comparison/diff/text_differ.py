@@ -46,7 +46,8 @@ def compare_bytes(primary: Content, shadow: Content, findings: Findings) -> None
     if ours == theirs:
         _compare_sizes(primary, shadow, findings)
     else:
-        kind: Kind = "value" if len(ours) == len(theirs) else "size"
+        is_known = not (primary.is_unfinished or shadow.is_unfinished)
+        kind: Kind = "size" if is_known and len(ours) != len(theirs) else "value"
         findings.add(Difference("body", kind, digest(primary.data), digest(shadow.data)))
 
 
@@ -56,8 +57,9 @@ def digest(data: bytes) -> str:
 
 
 def _compare_sizes(primary: Content, shadow: Content, findings: Findings) -> None:
-    """Add the sizes if they differ though the captured parts are the same; not of compressed bodies."""
-    if primary.size != shadow.size and not primary.is_coded and not shadow.is_coded:
+    """Compare sizes where the captured parts are the same; compressed and unfinished bodies have no known size."""
+    is_known = not any(side.is_coded or side.is_unfinished for side in (primary, shadow))
+    if is_known and primary.size != shadow.size:
         findings.add(Difference("body", "size", f"{primary.size} bytes", f"{shadow.size} bytes"))
 
 

@@ -22,7 +22,7 @@ from mirror_proxy.comparison.report.fields import JudgedField, fields
 from mirror_proxy.config.model import Thresholds
 from mirror_proxy.telemetry import delta
 from mirror_proxy.telemetry.metrics import LATENCY_BUCKETS
-from mirror_proxy.telemetry.outcome import FAILURES
+from mirror_proxy.telemetry.outcome import FAILURES, RESPONDED
 from mirror_proxy.telemetry.quantile import quantile
 
 RATES = ("diff_rate", "mirror_error_rate", "primary_error_rate")
@@ -36,7 +36,6 @@ TIMES = (
 NAMES = (*RATES, *TIMES)
 LOOP_LAG = "loop_lag"
 
-_COMPLETED = "completed"
 #: The code of a request whose client closed before there was a response.
 _NO_RESPONSE = "0"
 #: Names that baselines have behind their route's name; of several, the second is `repeat#2`.
@@ -129,7 +128,7 @@ def _mirror_error_rate(totals: Totals, mirror: str | None) -> Figure:
         if mirror == name or (mirror is None and not _is_baseline(route, name))
     ]
     failed = sum(count for outcome, count in outcomes if outcome in FAILURES)
-    sent = failed + sum(count for outcome, count in outcomes if outcome == _COMPLETED)
+    sent = failed + sum(count for outcome, count in outcomes if outcome in RESPONDED)
     bad = sum(
         count
         for (name, _, shadow), count in totals.of("status_pair")

@@ -14,7 +14,7 @@ from mirror_proxy.comparison.report import pictures, tables, verdict
 from mirror_proxy.comparison.report.figures import PERCENTILES
 from mirror_proxy.comparison.report.report import FieldWithExamples, MirrorReport, Report
 from mirror_proxy.comparison.report.tables import status_matrix
-from mirror_proxy.telemetry.outcome import FAILURES
+from mirror_proxy.telemetry.outcome import FAILURES, RESPONDED
 from mirror_proxy.template import render as render_template
 from mirror_proxy.text import (
     format_count,
@@ -149,11 +149,7 @@ def _outcomes(findings: MirrorReport) -> list[Values]:
             "count": format_count(number),
             "rate": format_share(number / total),
             "width": f"{100 * number / total:.2f}",
-            "tone": "completed"
-            if outcome == "completed"
-            else "failed"
-            if outcome in FAILURES
-            else "kept-back",
+            "tone": "completed" if outcome in RESPONDED else "failed" if outcome in FAILURES else "kept-back",
         }
         for outcome, number in findings.outcomes.items()
     ]

@@ -89,7 +89,7 @@ class Mirroring:
     timeout_s: float = 5.0
     connect_timeout_s: float = 1.0
     max_in_flight: int = 256
-    max_lag_bytes: int = 1024 * 1024
+    max_lag_bytes: int | None = None  # None: as far as the worker's budget has room
     breaker: Breaker = Breaker()
     max_per_second: float = 0.0  # 0: no cap
     headers: HeaderOps = HeaderOps()
