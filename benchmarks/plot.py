@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,7 +104,8 @@ def _draw_panel(axes: Axes, panel: Panel, results: Results) -> None:
     axes.set_title(panel.title, fontsize=10, loc="left")
     axes.set_xticks(range(len(scenarios)), [label for _, label in scenarios])
     axes.set_xlim(-0.6, len(scenarios) - 0.4)
-    axes.set_ylim(0, max(axes.dataLim.ymax, 1e-9) * HEADROOM)
+    top = axes.dataLim.ymax  # not a number where nothing was measured
+    axes.set_ylim(0, (top if 0 < top < math.inf else 1.0) * HEADROOM)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8)
 
