@@ -53,7 +53,8 @@ def with_compare(config: Config, compare: Compare) -> Config:
 
 
 def counts(proxy: RunningProxy) -> dict[tuple[str, ...], int]:
-    """Return everything that is counted; nothing while the comparer cannot be comparer."""
+    """Return everything that is counted; nothing while the comparer refuses to say."""
+    proxy.hurry_comparer()
     status, answer = proxy.change("GET", "/compare/report")
     return {tuple(labels): count for *labels, count in answer["totals"]} if status == 200 else {}
 

@@ -19,7 +19,7 @@ from mirror_proxy.comparison.diff.pair import CapturedResponse, Kind, Pair, dump
 from mirror_proxy.comparison.diff.totals import Key, Totals
 from mirror_proxy.config.model import Compare, Share
 from mirror_proxy.control import Pipe
-from tests.support.waiting import BOUND_S
+from tests.support.waiting import BOUND_S, hurry
 
 JSON = b"content-type: application/json\r\n"
 NOW = 1_800_000_000.0
@@ -101,6 +101,7 @@ class Comparer:
         return tuple(control.unpack(result.parts))
 
     async def ask(self, selection: float | Search) -> control.QueryResult:
+        hurry(self.process.pid)
         self._numbers += 1
         number = self._numbers
         self.pipe.send(control.Query(number, selection))

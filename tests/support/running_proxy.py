@@ -31,7 +31,7 @@ from mirror_proxy.config.model import (
 )
 from tests.support.fetch import fetch
 from tests.support.plane import NO_SHED, cluster_at, free_port
-from tests.support.waiting import BOUND_S, until
+from tests.support.waiting import BOUND_S, hurry, until
 
 ROOT = Path(__file__).parents[2]
 
@@ -146,6 +146,12 @@ class RunningProxy:
 
     def admin_json(self, path: str) -> Any:
         return json.loads(self.ask_admin(path)[1])
+
+    def hurry_comparer(self) -> None:
+        """Have the comparer run although others are busy; it takes only time that is left over."""
+        comparer = self.admin_json("/server_info").get("comparer")
+        if comparer:
+            hurry(comparer["pid"])
 
     def workers(self) -> list[dict[str, Any]]:
         """Return those that serve, by slot."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 #: Far beyond what any wait takes on an idle machine.
@@ -19,3 +21,10 @@ def until(condition: Callable[[], Any], what: str) -> Any:
             return value
         time.sleep(0.02)
     raise AssertionError(f"waited {BOUND_S} s in vain for: {what}")
+
+
+def hurry(pid: int) -> None:
+    """Schedule a comparer as other processes are, where that is allowed: beside a busy loop it would hardly run."""
+    with suppress(OSError):
+        os.sched_setscheduler(pid, os.SCHED_OTHER, os.sched_param(0))
+        os.setpriority(os.PRIO_PROCESS, pid, 0)
