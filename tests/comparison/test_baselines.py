@@ -139,7 +139,7 @@ async def test_where_captures_hold_all_they_may_baselines_are_not_asked_in_vain(
     pipe: PairPipe,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pair_sender, "MAX_HELD_BYTES", 10)
+    monkeypatch.setattr(pair_sender, "MAX_CAPTURED_BYTES", 10)
     v1, v2, secondary = await origin(), await origin(), await origin()
     served = await plane(configured(SECONDARY, v1=v1, v2=v2, secondary=secondary), pairs=pipe.pairs)
     await (await connect(served)).ask(get())

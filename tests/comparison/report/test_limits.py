@@ -13,7 +13,7 @@ hundredths = st.integers(0, 10_000)
 shares = st.integers(0, 9_999)  # a 1 without a unit may be meant as 1%
 
 
-def held(text: str, value: float | None, samples: int = 100, at_most: float | None = None) -> LimitResult:
+def judged(text: str, value: float | None, samples: int = 100, at_most: float | None = None) -> LimitResult:
     limit = parse(text)
     return judge(limit, {limit.name: Figure(limit.name, value, samples, at_most)}, 100)
 
@@ -85,7 +85,7 @@ def test_who_knows_another_figure_may_limit_it() -> None:
 
 def test_a_difference_may_be_below_zero_and_zero_needs_no_unit() -> None:
     assert parse("p50_delta<-5ms").bound == -0.005
-    assert held("p50_delta>0", 0.001).outcome == "broken"
+    assert judged("p50_delta>0", 0.001).outcome == "broken"
 
 
 def test_what_no_sample_tells_is_undecided_however_few_are_wanted() -> None:
@@ -95,11 +95,11 @@ def test_what_no_sample_tells_is_undecided_however_few_are_wanted() -> None:
 
 
 def test_a_limit_that_more_samples_might_show_to_be_broken_is_undecided() -> None:
-    assert held("diff_rate>1%", 0.005, at_most=0.009).outcome == "ok"
-    found = held("diff_rate>1%", 0.005, at_most=0.02)
+    assert judged("diff_rate>1%", 0.005, at_most=0.009).outcome == "ok"
+    found = judged("diff_rate>1%", 0.005, at_most=0.02)
     assert found.outcome == "undecided"
     assert found.why == "0.5 % of 100 samples; up to 2 % with fields that are unsure yet"
-    assert held("diff_rate>1%", 0.015, at_most=0.02).outcome == "broken"
+    assert judged("diff_rate>1%", 0.015, at_most=0.02).outcome == "broken"
 
 
 @pytest.mark.parametrize(
