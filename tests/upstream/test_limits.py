@@ -76,6 +76,21 @@ async def test_a_spent_connection_makes_room_for_who_waits(
     assert len(v1.visits) == 5
 
 
+async def test_pool_of_one_serves_two_clients_without_a_refusal(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect
+) -> None:
+    v1 = await origin()
+    caps = {"max_connections": 1, "max_pending": 1, "max_requests_per_connection": 1}
+    served = await plane(v1, cluster=caps)
+
+    async def send(count: int) -> list[int]:
+        client = await connect(served)
+        return [(await client.ask(get())).status for _ in range(count)]
+
+    statuses = await asyncio.gather(send(50), send(50))
+    assert set(statuses[0] + statuses[1]) == {200}
+
+
 async def test_an_idle_connection_is_closed_at_the_end_of_its_life(
     origin: MakeOrigin, plane: MakePlane, connect: Connect
 ) -> None:

@@ -35,31 +35,9 @@ class DownstreamConnection(asyncio.Protocol):
     """Owns one client transport."""
 
     __slots__ = (
-        "_buffer",
-        "_chunked",
-        "_empty_bytes",
-        "_has_head_begun",
-        "_head",
-        "_is_full",
-        "_is_last",
-        "_left",
-        "_lingering",
-        "_reading",
-        "_ready",
-        "_stream",
-        "_tunnel",
-        "_uploading",
-        "alarm",
-        "bound",
-        "deadline",
-        "downstream",
-        "forwarded_lines",
-        "idle_since",
-        "is_queued",
-        "local_ip",
-        "peer_ip",
-        "scheme",
-        "transport",
+        "_buffer", "_chunked", "_empty_bytes", "_has_head_begun", "_head", "_is_full", "_is_last", "_left",
+        "_lingering", "_reading", "_ready", "_stream", "_tunnel", "_uploading", "alarm", "bound", "deadline",
+        "downstream", "forwarded_lines", "idle_since", "is_queued", "local_ip", "peer_ip", "scheme", "transport",
     )  # fmt: skip
 
     def __init__(self, downstream: DownstreamState, scheme: bytes) -> None:

@@ -31,23 +31,9 @@ class Snapshot:
     """One generation of the configuration in one worker."""
 
     __slots__ = (
-        "_steered",
-        "adds_rare_fields",
-        "components",
-        "downstream",
-        "forward_client_cert",
-        "generation",
-        "loops",
-        "normalization",
-        "on_finish",
-        "retry_buffer_bytes",
-        "settings",
-        "splits",
-        "sticky",
-        "table",
-        "tracer",
-        "trusted_hops",
-        "via",
+        "_steered", "adds_rare_fields", "components", "downstream", "forward_client_cert", "generation", "loops",
+        "normalization", "on_finish", "retry_buffer_bytes", "settings", "splits", "sticky", "table", "tracer",
+        "trusted_hops", "via",
     )  # fmt: skip
 
     def __init__(

@@ -222,7 +222,8 @@ class UpstreamCluster:
         if self._balancer is None:
             return errors.NO_HEALTHY_UPSTREAM
         pending, has_room = self.config.max_pending, self._has_room()
-        is_queue_full = not has_room and pending is not None and len(self._waiters) >= pending
+        unserved = len(self._waiters) - self._connecting  # waiters for whom no connection is under way
+        is_queue_full = not has_room and pending is not None and unserved >= pending
         if is_queue_full or self._is_full():
             self.stats.pending_overflow += 1
             return errors.OVERFLOW
@@ -246,7 +247,7 @@ class UpstreamCluster:
         self._waiters.pop(waiter, None)
 
     def on_connection_closed(self) -> None:
-        """Called by a connection that is gone: there may be room for another."""
+        """Called by a connection that leaves: there may be room for another."""
         if self._waiters:
             self._connect_for_waiters()
 

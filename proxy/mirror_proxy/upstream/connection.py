@@ -43,32 +43,9 @@ class UpstreamConnection(asyncio.Protocol):
     """Owns one upstream transport; `endpoint` is the pool it goes back to."""
 
     __slots__ = (
-        "_body",
-        "_bound",
-        "_buffer",
-        "_chunked",
-        "_early_response",
-        "_head",
-        "_head_bytes",
-        "_heard_end",
-        "_interims",
-        "_is_lost",
-        "_left",
-        "_meter",
-        "_reading",
-        "_request",
-        "_reusable",
-        "_stream",
-        "_tunnel",
-        "alarm",
-        "cluster",
-        "deadline",
-        "endpoint",
-        "expires",
-        "for_shadow",
-        "is_queued",
-        "request_done",
-        "requests",
+        "_body", "_bound", "_buffer", "_chunked", "_early_response", "_has_left", "_head", "_head_bytes", "_heard_end",
+        "_interims", "_is_lost", "_left", "_meter", "_reading", "_request", "_reusable", "_stream", "_tunnel", "alarm",
+        "cluster", "deadline", "endpoint", "expires", "for_shadow", "is_queued", "request_done", "requests",
         "transport",
     )  # fmt: skip
 
@@ -92,7 +69,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._head: ResponseHead
         self._reusable = True
         self._interims = self._head_bytes = 0
-        self._heard_end = self._is_lost = False
+        self._heard_end = self._is_lost = self._has_left = False
         self._meter: Meter | None = None
         self._early_response: EarlyResponse | None = None
         self._stream: UpstreamStream | None = None
@@ -164,6 +141,7 @@ class UpstreamConnection(asyncio.Protocol):
     def abort(self) -> None:
         """End the request: unsent bytes are dropped, and the stream gets no callback."""
         if self._detach():
+            self._leave()
             self.transport.abort()
 
     def bind(self, bound: dict[UpstreamCluster, UpstreamConnection]) -> None:
@@ -188,6 +166,7 @@ class UpstreamConnection(asyncio.Protocol):
     def close(self) -> None:
         """Close an idle connection, or a tunnel after its last bytes."""
         self.endpoint.remove(self)
+        self._leave()
         self.transport.close()
 
     # --- connection callbacks ---
@@ -211,7 +190,6 @@ class UpstreamConnection(asyncio.Protocol):
         """Called by the loop when the connection is closed, by either side."""
         cluster = self.cluster
         cluster.stats.connections_active -= 1
-        cluster.open_connections -= 1
         cluster.descriptors.give(self.for_shadow)
         cluster.wheel.forget(self)
         self.endpoint.remove(self)
@@ -223,7 +201,7 @@ class UpstreamConnection(asyncio.Protocol):
             tunnel.on_upstream_gone()
         elif self._stream is not None:
             self._on_lost(exc)
-        cluster.on_connection_closed()
+        self._leave()
 
     def eof_received(self) -> bool:
         """Handle the upstream's FIN; only a tunnel stays half open."""
@@ -493,7 +471,15 @@ class UpstreamConnection(asyncio.Protocol):
                 self._bound[self.cluster] = self
                 self.deadline = NEVER
         else:
+            self._leave()
             self.transport.abort()  # nothing more is sent or read
+
+    def _leave(self) -> None:
+        """Give up the place in the cluster, once: the next connection need not wait until this one is closed."""
+        if not self._has_left:
+            self._has_left = True
+            self.cluster.open_connections -= 1
+            self.cluster.on_connection_closed()
 
     def _fail(self, failure: Failure, detail: str) -> None:
         stream = self._stream

@@ -19,15 +19,7 @@ class Recording:
     """
 
     __slots__ = (
-        "_body",
-        "_fields",
-        "_length",
-        "_most",
-        "_pair_sender",
-        "_size",
-        "_status",
-        "_used_bytes",
-        "is_lost",
+        "_body", "_fields", "_length", "_most", "_pair_sender", "_size", "_status", "_used_bytes", "is_lost",
         "is_whole",
     )  # fmt: skip
 
