@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror_proxy.config import document, loader, overlay
+from mirror_proxy.config import document, loader, overlay, settings
 from mirror_proxy.config.flags import FLAGS, Given, add_to
 from mirror_proxy.config.model import Address, Config, Listener, ListenerTls, UpstreamTls
+from mirror_proxy.config.node import plain
 from mirror_proxy.config.problems import ConfigError, Problems
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -69,6 +70,35 @@ def test_flags_alone_make_one_route_for_every_host() -> None:
         "outbound|9||v2.default.svc.cluster.local@mirror#2",
     ]
     assert config.warnings == ()
+
+
+SETTINGS_ONLY = """
+    apiVersion: mirror-proxy.dev/v1
+    kind: MirrorProxy
+    metadata: {name: shop}
+    spec: {pathNormalization: null}
+    """
+SERVICE_ENTRY = """
+    apiVersion: networking.istio.io/v1
+    kind: ServiceEntry
+    metadata: {name: v1}
+    spec: {hosts: [v1.default.svc.cluster.local], ports: [{number: 8080, name: http}], resolution: DNS}
+    """
+
+
+def test_paths_are_normalized_with_istios_files_only(write: Write) -> None:
+    mesh = write(SERVICE_ENTRY, "mesh.yaml")
+    own = write(SETTINGS_ONLY, "own.yaml")
+    given = [V1, [own, *V1], [mesh, *V1], [own, mesh, *V1]]
+    normalized = [config_of(*argv).settings.path_normalization for argv in given]
+    assert normalized == ["none", "none", "base", "base"]
+
+
+def test_printed_settings_name_the_defaults_that_depend_on_the_files(write: Write) -> None:
+    mesh = write(SERVICE_ENTRY)
+    for argv, defaults in ((V1, settings.FLAG_DEFAULTS), ([mesh, *V1], settings.MESH_DEFAULTS)):
+        printed = loaded(argv).documents[0]
+        assert (printed.kind, plain(printed.root)["spec"]) == (settings.KIND, defaults)
 
 
 def test_a_flag_wins_over_its_variable_and_that_over_the_file(write: Write) -> None:
@@ -279,7 +309,7 @@ def test_a_mirror_that_is_the_primary_is_warned_of() -> None:
 def test_flags_and_a_file_do_not_both_say_where_requests_go(write: Write) -> None:
     path = write(document.dump(loaded(V1).documents))
     assert problems_of(path, *V1) == [
-        f"--primary: {path}:1 has a VirtualService, which says where requests go; give one or the other"
+        f"--primary: {path}:8 has a VirtualService, which says where requests go; give one or the other"
     ]
 
 

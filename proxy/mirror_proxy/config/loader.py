@@ -24,7 +24,7 @@ from mirror_proxy.config.istio import destination_rule, service_entry, virtual_s
 from mirror_proxy.config.istio.names import VERSIONS
 from mirror_proxy.config.istio.proxy_node import ProxyNode
 from mirror_proxy.config.kubernetes import service as kubernetes
-from mirror_proxy.config.mirroring import Defaults, check_overrides
+from mirror_proxy.config.mirroring import check_overrides
 from mirror_proxy.config.model import Address, Cluster, Config, Settings
 from mirror_proxy.config.node import Node, Place, merge
 from mirror_proxy.config.options import Options
@@ -95,11 +95,11 @@ def load_documents(
     with _uncollected():
         found = _known(documents.read(paths, problems, options.namespace), problems)
         overlaid = [one for node in overlay for one in documents.unroll(node, problems, options.namespace)]
-        settings = _settings_document(found, overlaid, environ, problems)
+        settings = _settings_document(found, overlaid, environ, problems, options.namespace)
         routing = _routing_documents(found, overlaid, paths, problems)
         config = _compile(settings, routing, problems, options)
     problems.raise_errors()
-    return Loaded(config, (settings, *routing) if settings else tuple(routing))
+    return Loaded(config, (settings, *routing))
 
 
 @contextmanager
@@ -167,9 +167,17 @@ def _group(api_version: str) -> str:
 
 
 def _settings_document(
-    found: Iterable[Document], overlaid: Iterable[Document], environ: Mapping[str, str], problems: Problems
-) -> Document | None:
-    """Return the one MirrorProxy document: the overlay's merged over the file's, and that over the environment's."""
+    found: Sequence[Document],
+    overlaid: Iterable[Document],
+    environ: Mapping[str, str],
+    problems: Problems,
+    namespace: str,
+) -> Document:
+    """Return the one MirrorProxy document: the overlay's over the file's, over the environment's, over defaults.
+
+    Only defaults that depend on the other files are in it: `--print-config` writes them, so that the printed file,
+    which has a VirtualService, behaves like the flags it was made of.
+    """
     written = [document for document in found if document.kind == mirror_proxy.KIND]
     for extra in written[1:]:
         extra.place(problems).refuse(
@@ -177,18 +185,18 @@ def _settings_document(
         )
     stack = [*written[:1], *(document for document in overlaid if document.kind == mirror_proxy.KIND)]
     if environ.get(SUFFIX_VARIABLE, "").lower() == "true":
-        below = mirror_proxy.settings_document(
-            {"shadowHostSuffix": False}, Mark(SUFFIX_VARIABLE, is_flag=True)
-        )
-        stack = [*documents.unroll(below, problems), *stack]
-    if not stack:
-        return None
-    named = (written or stack)[0]
+        mark = Mark(SUFFIX_VARIABLE, is_flag=True)
+        below = mirror_proxy.settings_document({"shadowHostSuffix": False}, mark)
+        stack = [*documents.unroll(below, problems, namespace), *stack]
+    defaults = mirror_proxy.defaults_document(is_mesh=len(found) > len(written))
+    named = (written or stack or documents.unroll(defaults, problems, namespace))[0]
     specs = [
         spec for document in stack if (spec := document.root.value.get("spec")) and spec.value is not None
     ]
-    spec = {"spec": functools.reduce(merge, specs)} if specs else {}
-    root = Node({**named.root.value, **spec}, named.root.mark)
+    spec = defaults.value["spec"]
+    if specs:
+        spec = mirror_proxy.completed(functools.reduce(merge, specs), spec)
+    root = Node({**named.root.value, "spec": spec}, named.root.mark)
     return Document(named.api_version, named.kind, named.name, named.namespace, root)
 
 
@@ -212,15 +220,13 @@ def _routing_documents(
 
 
 def _compile(
-    settings_document: Document | None, routing: Sequence[Document], problems: Problems, options: Options
+    settings_document: Document, routing: Sequence[Document], problems: Problems, options: Options
 ) -> Config:
     """Make the model of the documents; the result is of use only when no problem was found."""
-    settings, defaults = Settings(), Defaults()
-    place = settings_document.place(problems) if settings_document else None
-    if settings_document and place:
-        settings, defaults = mirror_proxy.read(place, settings_document.name)
-        defaults = defaults.in_namespace(settings_document.namespace or options.namespace)
-        _check_addresses(settings, place.get("spec") or place)
+    place = settings_document.place(problems)
+    settings, defaults = mirror_proxy.read(place, settings_document.name)
+    defaults = defaults.in_namespace(settings_document.namespace or options.namespace)
+    _check_addresses(settings, place.get("spec") or place)
     rules = virtual_service.read_all(
         [document for document in routing if document.kind == VIRTUAL_SERVICE],
         problems,
@@ -234,9 +240,8 @@ def _compile(
     routes.add_all(rules)
     registry.warn_of_unused(problems)
     check_loops(settings, routes.clusters, routes.places)
-    if place:
-        check_overrides(place, defaults, routes.mirror_names)
-        check_routes(place, routes.names)
+    check_overrides(place, defaults, routes.mirror_names)
+    check_routes(place, routes.names)
     return Config(
         settings=settings,
         clusters=tuple(routes.clusters.values()),

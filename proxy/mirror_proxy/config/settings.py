@@ -28,7 +28,7 @@ from mirror_proxy.config.model import (
     Settings,
     Tracing,
 )
-from mirror_proxy.config.node import Node, Place, to_node
+from mirror_proxy.config.node import Node, Place, merge, to_node
 from mirror_proxy.config.problems import Mark
 from mirror_proxy.config.sampling import SHARE
 from mirror_proxy.config.schema import (
@@ -53,6 +53,11 @@ API_VERSION = "mirror-proxy.dev/v1"
 KIND = "MirrorProxy"
 FORWARD_CLIENT_CERT = ("sanitize", "sanitizeSet", "appendForward", "forwardOnly")
 PATH_NORMALIZATIONS = ("none", "base", "merge_slashes", "decode_and_merge_slashes")
+
+#: Defaults with Istio's files, which are to behave as in a mesh: with any document besides a MirrorProxy.
+MESH_DEFAULTS = {"pathNormalization": "base"}
+#: The same keys where flags alone say what to do: nothing changes a request unasked.
+FLAG_DEFAULTS = {"pathNormalization": "none"}
 
 FILE = Scalar(("string",), files.readable)
 
@@ -249,7 +254,7 @@ SPEC = Record(
             "pathNormalization",
             "path_normalization",
             Choice({name: name for name in PATH_NORMALIZATIONS}),
-            "How paths are normalised before routing, in Istio's terms.",
+            "How paths are normalized before routing, in Istio's terms; with flags alone the default is none.",
             "base",
         ),
         Field(
@@ -434,6 +439,23 @@ def settings_document(spec: Any, mark: Mark) -> Node:
     """Return the node of a whole MirrorProxy document with the given spec (plain data or nodes)."""
     head = {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": Settings().name}}
     return to_node({**head, "spec": spec}, mark)
+
+
+def defaults_document(*, is_mesh: bool) -> Node:
+    """Return the node of a MirrorProxy document with the defaults that depend on the other documents."""
+    return settings_document(MESH_DEFAULTS if is_mesh else FLAG_DEFAULTS, Mark("default", is_flag=True))
+
+
+def completed(spec: Node, defaults: Node) -> Node:
+    """Return a spec with what it lacks of `defaults`, its keys in the order of the table; null is absent."""
+    if not isinstance(spec.value, dict):
+        return spec
+    given = {
+        key: node for key, node in spec.value.items() if node.value is not None or key not in defaults.value
+    }
+    merged = merge(defaults, Node(given, spec.mark)).value
+    known = {field.key: merged[field.key] for field in SPEC.fields if field.key in merged}
+    return Node({**known, **merged}, spec.mark)
 
 
 def json_schema() -> dict[str, Any]:

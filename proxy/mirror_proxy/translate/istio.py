@@ -46,7 +46,7 @@ REASONS = {
     "spec.listeners": "a mesh listens by its Sidecars and Gateways",
     "spec.accessLog": "a Telemetry says it",
     "spec.forwardClientCert": "gatewayTopology.forwardClientCertDetails in a ProxyConfig says it",
-    "spec.pathNormalization": "meshConfig.pathNormalization says it for the whole mesh",
+    "spec.pathNormalization": "meshConfig.pathNormalization says it for the whole mesh; base is its default",
 }
 TABLES: Mapping[str, Type] = {
     "VirtualService": virtual_service.DOCUMENT,

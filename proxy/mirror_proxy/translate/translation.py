@@ -9,6 +9,9 @@ from typing import Any
 from mirror_proxy.config.document import Document
 from mirror_proxy.config.istio.names import SERVICE_SUFFIX, fqdn
 from mirror_proxy.config.model import Cluster
+from mirror_proxy.config.node import to_node
+from mirror_proxy.config.problems import Mark
+from mirror_proxy.config.settings import MESH_DEFAULTS as MESH_SPEC
 
 Message = dict[str, Any]
 
@@ -107,17 +110,25 @@ def fewest_hosts(domains: Iterable[str], namespace: str) -> list[str]:
 def leave_out_settings(
     document: Document, translation: Translation, reasons: Mapping[str, str], why: str
 ) -> None:
-    """List each key of a MirrorProxy, with the reason for its path in `reasons`, or else `why`."""
+    """List each key of a MirrorProxy, with the reason for its path in `reasons`, or else `why`.
+
+    Keys that say what a mesh does by default are left out.
+    """
     spec = document.root.value.get("spec")
-    for path in _leaves(spec.value, "spec") if spec and isinstance(spec.value, dict) else ():
+    for path, value in _leaves(spec.value, "spec") if spec and isinstance(spec.value, dict) else ():
+        if MESH_DEFAULTS.get(path) == value:
+            continue
         reason = next((text for start, text in reasons.items() if path.startswith(start)), why)
         translation.leave_out(f"{document.subject} {path}", reason)
 
 
-def _leaves(values: Mapping[str, Any], path: str) -> Iterable[str]:
-    """Iterate over the paths of keys, two deep."""
+def _leaves(values: Mapping[str, Any], path: str) -> Iterable[tuple[str, Any]]:
+    """Iterate over the keys, two deep: the path of each, and its value as written."""
     for key, node in values.items():
         if isinstance(node.value, dict) and path == "spec":
             yield from _leaves(node.value, f"{path}.{key}")
         else:
-            yield f"{path}.{key}"
+            yield f"{path}.{key}", node.value
+
+
+MESH_DEFAULTS = dict(_leaves(to_node(MESH_SPEC, Mark("")).value, "spec"))
