@@ -86,8 +86,8 @@ class WorkerMemory:
 def memory_limit(root: Path = Path("/")) -> int | None:
     """Return the smallest memory limit of our cgroup and its parents; None: there is none."""
     found = []
-    for folder, is_v2 in folders(root, "memory"):
-        text = read(folder / ("memory.max" if is_v2 else "memory.limit_in_bytes")).strip()
+    for folder, is_v2 in _cgroup_folders(root, "memory"):
+        text = _read_text(folder / ("memory.max" if is_v2 else "memory.limit_in_bytes")).strip()
         if text.isdigit() and int(text) < _NO_LIMIT:
             found.append(int(text))
     return min(found, default=None)
@@ -114,14 +114,14 @@ def divide_memory(left: int, workers: int, *, compares: bool) -> WorkerMemory:
     )
 
 
-def folders(root: Path, controller: str) -> list[tuple[Path, bool]]:
+def _cgroup_folders(root: Path, controller: str) -> list[tuple[Path, bool]]:
     """Return the folders of our cgroup and its parents, each with whether it is v2's; `controller` is v1's.
 
     In a container, the kernel often names the path on the host, of which only the end is mounted: some of the folders
     do not exist.
     """
     found = []
-    for line in read(root / "proc/self/cgroup").splitlines():
+    for line in _read_text(root / "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
         if not controllers:
             base = root / "sys/fs/cgroup"
@@ -134,7 +134,7 @@ def folders(root: Path, controller: str) -> list[tuple[Path, bool]]:
     return found
 
 
-def read(path: Path) -> str:
+def _read_text(path: Path) -> str:
     """Return the text of a file, an empty one if it cannot be read."""
     try:
         return path.read_text(encoding="ascii")
@@ -185,7 +185,7 @@ def _lowered_by_memory(config: Config) -> Iterator[Event]:
 
 def _quotas(root: Path) -> list[float]:
     found = []
-    for folder, is_v2 in folders(root, "cpu"):
+    for folder, is_v2 in _cgroup_folders(root, "cpu"):
         quota = _quota_v2(folder) if is_v2 else _quota_v1(folder)
         if quota is not None:
             found.append(quota)
@@ -193,11 +193,11 @@ def _quotas(root: Path) -> list[float]:
 
 
 def _quota_v2(folder: Path) -> float | None:
-    quota, _, period = read(folder / "cpu.max").strip().partition(" ")
+    quota, _, period = _read_text(folder / "cpu.max").strip().partition(" ")
     return int(quota) / int(period) if quota.isdigit() and period.isdigit() else None
 
 
 def _quota_v1(folder: Path) -> float | None:
-    quota = read(folder / "cpu.cfs_quota_us").strip()
-    period = read(folder / "cpu.cfs_period_us").strip()
+    quota = _read_text(folder / "cpu.cfs_quota_us").strip()
+    period = _read_text(folder / "cpu.cfs_period_us").strip()
     return int(quota) / int(period) if quota.isdigit() and period.isdigit() else None  # -1: no limit

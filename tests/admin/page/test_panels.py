@@ -42,7 +42,7 @@ def test_outcomes_stand_by_how_often_they_came_and_their_bar_is_full() -> None:
     assert [(piece.kind, piece.start, piece.width) for piece in row.bar] == [
         ("answered", 0.0, 40.0),
         ("failed", 40.0, 10.0),
-        ("left", 50.0, 50.0),
+        ("skipped", 50.0, 50.0),
     ]
 
 

@@ -19,7 +19,7 @@ MOST = 6
 MOST_STATUSES = 12
 _LAST_BUCKET = len(LATENCY_BUCKETS)
 
-#: The kind of each outcome (answered, failed, held back by a limit of the proxy, left out) and its description.
+#: The kind of each outcome (`limited`: by the proxy, `skipped`: by sampling or rule) and its description.
 DESCRIPTIONS = {
     "completed": ("answered", "v2 answered, with whatever status"),
     "reply_cut": ("answered", "v2 answered, but its response had not ended in time: a stream, say"),
@@ -28,25 +28,25 @@ DESCRIPTIONS = {
     "reset": ("failed", "v2 hung up before its answer was complete"),
     "protocol_error": ("failed", "what v2 answered is not HTTP/1.1"),
     "lagged": ("failed", "v2 took the request's body too slowly"),
-    "not_sampled": ("left", "not among the percentage that is copied"),
-    "disabled": ("left", "the percentage is 0"),
-    "paused": ("left", "the mirror is paused"),
-    "method": ("left", "this method is not copied"),
-    "upgrade": ("left", "a WebSocket is never copied"),
-    "connection_auth": ("left", "the client's connection is authenticated, and a copy's would not be"),
-    "loop": ("left", "it was a copy already"),
-    "over_in_flight": ("held", "as many copies were under way as may be"),
-    "over_buffer": ("held", "the buffer for slow mirrors was full"),
-    "over_rate": ("held", "over the rate that v2 may be sent"),
-    "breaker_open": ("held", "v2 had failed many times in a row, and is left alone for a while"),
+    "not_sampled": ("skipped", "not among the percentage that is copied"),
+    "disabled": ("skipped", "the percentage is 0"),
+    "paused": ("skipped", "the mirror is paused"),
+    "method": ("skipped", "this method is not copied"),
+    "upgrade": ("skipped", "a WebSocket is never copied"),
+    "connection_auth": ("skipped", "the client's connection is authenticated, and a copy's would not be"),
+    "loop": ("skipped", "it was a copy already"),
+    "over_in_flight": ("limited", "as many copies were under way as may be"),
+    "over_buffer": ("limited", "the buffer for slow mirrors was full"),
+    "over_rate": ("limited", "over the rate that v2 may be sent"),
+    "breaker_open": ("limited", "v2 had failed many times in a row, and is left alone for a while"),
     "no_endpoint": ("failed", "v2's name does not resolve"),
-    "client_aborted": ("left", "the client left before its request was complete"),
-    "primary_answered_early": ("left", "v1 answered before the request's body was complete"),
-    "no_primary": ("left", "v1 could not be asked either"),
-    "shed": ("held", "the proxy was late, and clients go first"),
-    "draining": ("left", "the proxy was leaving"),
+    "client_aborted": ("skipped", "the client left before its request was complete"),
+    "primary_answered_early": ("skipped", "v1 answered before the request's body was complete"),
+    "no_primary": ("skipped", "v1 could not be asked either"),
+    "shed": ("limited", "the proxy was late, and clients go first"),
+    "draining": ("skipped", "the proxy was leaving"),
 }
-KINDS = ("answered", "failed", "held", "left")
+KINDS = ("answered", "failed", "limited", "skipped")
 
 
 @dataclass(frozen=True, slots=True)
