@@ -96,7 +96,9 @@ def test_what_v2_answers_otherwise_is_counted_kept_and_told(tmp_path: Path) -> N
 def test_everything_is_still_known_after_a_restart_of_the_proxy(tmp_path: Path) -> None:
     for times in (2, 4):
         with comparing(tmp_path) as proxy:
-            ask(proxy, 2)
+            ask(proxy)
+            until_compared(proxy, times - 1)
+            ask(proxy)
             until(lambda: proxy.metric("mirror_requests_total", outcome="completed") == 2, "shadows")
             proxy.signal(signal.SIGTERM)
             assert proxy.wait() == 0

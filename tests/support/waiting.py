@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 #: Far beyond what any wait takes on an idle machine.
@@ -26,5 +27,6 @@ def until(condition: Callable[[], Any], what: str) -> Any:
 def hurry(pid: int) -> None:
     """Schedule a comparer as other processes are, where that is allowed: beside a busy loop it would hardly run."""
     with suppress(OSError):
-        os.sched_setscheduler(pid, os.SCHED_OTHER, os.sched_param(0))
-        os.setpriority(os.PRIO_PROCESS, pid, 0)
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            os.sched_setscheduler(int(thread.name), os.SCHED_OTHER, os.sched_param(0))
+            os.setpriority(os.PRIO_PROCESS, int(thread.name), 0)
