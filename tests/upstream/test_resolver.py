@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
-import aiodns
 import pytest
 
-from mirror_proxy.config.model import Address, Cluster, Endpoint
-from mirror_proxy.upstream import resolver
+from mirror_proxy.config.model import Address, Cluster, Endpoint, RetryPolicy
+from mirror_proxy.upstream import lookup, resolver
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import get
-from tests.support.nameserver import NameServer
-from tests.support.plane import Plane, cluster_at, make_config, until
+from tests.support.nameserver import AAAA, A, NameServer
+from tests.support.plane import Plane, cluster_at, free_port, make_config, until
 
 
 @pytest.fixture
 async def names(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[NameServer]:
     """Have the resolver ask a name server of the test's own, and often."""
     server = await NameServer().start()
-    ask = functools.partial(
-        aiodns.DNSResolver, nameservers=["127.0.0.1"], udp_port=server.port, tcp_port=server.port
-    )
-    monkeypatch.setattr(aiodns, "DNSResolver", ask)
+    server.serve(monkeypatch)
+    monkeypatch.setattr(lookup, "CHANNEL_S", 0.01)
     monkeypatch.setattr(resolver, "REFRESH_S", 0.02)
     monkeypatch.setattr(resolver, "_RETRY_S", 0.02)
     yield server
@@ -117,6 +113,75 @@ async def test_a_silent_name_delays_neither_the_start_for_long_nor_another_name(
     asked = names.asked.count("v1.test")
     await until(lambda: names.asked.count("v1.test") > asked + 2, "the living name to be asked again")
     assert served.count("upstream_endpoints", "mirror") == 0
+
+
+async def test_new_address_is_used_behind_a_ttl_of_a_minute_and_an_alias(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, names: NameServer
+) -> None:
+    before = await origin(host="127.0.0.2")
+    after = await origin(host="127.0.0.3", port=before.port)
+    names.aliases["v1.test"] = "blue.test"
+    names.names |= {"blue.test": ["127.0.0.2"], "green.test": ["127.0.0.3"]}
+    served = await plane(make_config(named("v1", before.port)))
+    client = await connect(served)
+    await client.ask(get())
+    names.aliases["v1.test"] = "green.test"
+    await until(lambda: not before.open, "the idle connection to the old address to be closed")
+    await client.ask(get())
+    assert (len(before.requests), len(after.requests)) == (1, 1)
+
+
+async def test_name_without_data_is_served_once_it_has_an_address(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, names: NameServer
+) -> None:
+    v1 = await origin()
+    names.names["v1.test"] = []
+    served = await plane(make_config(named("v1", v1.port)))
+    assert (await (await connect(served)).ask(get())).status == 503
+    names.names["v1.test"] = ["127.0.0.1"]
+    await until(lambda: served.count("upstream_endpoints", "v1") == 1, "the address")
+    assert (await (await connect(served)).ask(get())).status == 200
+
+
+async def test_last_good_addresses_stay_while_the_name_server_fails(
+    plane: MakePlane, names: NameServer
+) -> None:
+    names.names["v1.test"] = ["127.0.0.2", "::1"]
+    served = await plane(make_config(named("v1", 80)))
+    names.failing["v1.test"] = {A}  # IPv6 alone is answered: no reason to move to it
+    asked = len(names.asked)
+    await until(lambda: len(names.asked) > asked + 8, "several rounds")
+    assert addresses(served) == [("127.0.0.2:80", 1)]
+    names.failing["v1.test"] = {A, AAAA}
+    await until(lambda: served.count("upstream_resolve_failures_total", "v1"), "the failure")
+    assert addresses(served) == [("127.0.0.2:80", 1)]
+    names.failing.clear()
+    names.names["v1.test"] = ["::1"]
+    await until(lambda: addresses(served) == [("[::1]:80", 1)], "the loss of IPv4")
+
+
+async def test_ipv6_serves_where_ipv4_refuses_and_ipv4_again_where_ipv6_does(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, names: NameServer
+) -> None:
+    names.names["v1.test"] = ["127.0.0.1", "::1"]
+    sixth = await origin(host="::1")
+    served = await plane(make_config(named("v1", sixth.port)))
+    assert (await (await connect(served)).ask(get())).status == 200
+    assert addresses(served) == [(f"[::1]:{sixth.port}", 1)]  # what the access log and `/clusters` show
+    assert served.count("upstream_connect_failures_total", "v1") == 0
+    await sixth.close()
+    await origin(host="127.0.0.1", port=sixth.port)
+    assert (await (await connect(served)).ask(get())).status == 200
+    assert addresses(served) == [(f"127.0.0.1:{sixth.port}", 1)]
+
+
+async def test_request_fails_once_where_both_families_refuse(
+    plane: MakePlane, connect: Connect, names: NameServer
+) -> None:
+    names.names["v1.test"] = ["127.0.0.1", "::1"]
+    served = await plane(make_config(named("v1", free_port()), retries=RetryPolicy(attempts=0)))
+    assert (await (await connect(served)).ask(get())).status == 503
+    assert served.count("upstream_connect_failures_total", "v1") == 1
 
 
 def of(*endpoints: Endpoint, name: str = "v1", **changes: Any) -> Cluster:

@@ -120,7 +120,7 @@ class Ring(LoadBalancer):
         owned = sorted(
             (point, index)
             for index, endpoint in enumerate(endpoints)
-            for point in _points(endpoint.label, max(1, round(_POINTS * endpoint.weight / average)))
+            for point in _points(str(endpoint.resolved), max(1, round(_POINTS * endpoint.weight / average)))
         )
         self._points = [point for point, _ in owned]
         self._owners = [endpoints[index] for _, index in owned]

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Hashable, Iterable
+import ssl
+from collections.abc import Hashable, Iterable, Mapping
 from time import monotonic
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from mirror_proxy import errors, tasks
@@ -31,6 +33,7 @@ from mirror_proxy.upstream.outlier import OutlierDetector
 
 #: A broken upstream must not fill the log.
 PROTOCOL_ERROR_EVERY_S = 10.0
+NO_ALTERNATIVES: Mapping[Address, Address] = MappingProxyType({})
 
 _log = logging.getLogger(__name__)
 
@@ -132,26 +135,35 @@ class UpstreamCluster:
         self.max_headers = settings.limits.max_headers
         self.trailers = settings.http1.trailers
 
-    def set_endpoints(self, found: Iterable[model.Endpoint]) -> None:
+    def set_endpoints(
+        self, found: Iterable[model.Endpoint], alternatives: Mapping[Address, Address] = NO_ALTERNATIVES
+    ) -> None:
         """Take the resolver's answer: addresses (IPs) and weights, which add up where an address comes twice.
 
-        Endpoints that stay keep their connections and what outlier detection knows; others close idle ones.
+        `alternatives` maps some of them to addresses of the other family. Endpoints that stay keep their connections
+        and what outlier detection knows; others close idle ones.
         """
         weights: dict[Address, int] = {}
         for one in found:
             weights[one.address] = weights.get(one.address, 0) + one.weight
-        known = {endpoint.address: endpoint for endpoint in self.endpoints}
-        if list(weights.items()) == [(endpoint.address, endpoint.weight) for endpoint in self.endpoints]:
+        known = {endpoint.resolved: endpoint for endpoint in self.endpoints}
+        if list(weights.items()) == [(endpoint.resolved, endpoint.weight) for endpoint in self.endpoints]:
+            self._set_alternatives(alternatives)
             return
         self.endpoints = tuple(
             known.pop(address) if address in known else UpstreamEndpoint(address) for address in weights
         )
+        self._set_alternatives(alternatives)
         for endpoint in self.endpoints:
-            endpoint.weight = weights[endpoint.address]
+            endpoint.weight = weights[endpoint.resolved]
         for gone in known.values():
             gone.retire()
         self._leaving = [gone for gone in (*self._leaving, *known.values()) if gone.active]
         self._refresh()
+
+    def _set_alternatives(self, alternatives: Mapping[Address, Address]) -> None:
+        for endpoint in self.endpoints:
+            endpoint.set_alternative(alternatives.get(endpoint.resolved))
 
     def close(self) -> None:
         """Close every idle connection and watch nothing; what is busy ends with its request."""
@@ -360,18 +372,11 @@ class UpstreamCluster:
         tasks.spawn(self._connect(endpoint, waiter, for_shadow), "connect")
 
     async def _connect(self, endpoint: UpstreamEndpoint, waiter: Waiter, for_shadow: bool) -> None:
-        loop = asyncio.get_running_loop()
         failure = errors.CONNECT_FAILURE
         connection = None
         try:
             async with asyncio.timeout(self.config.connect_timeout_s):
-                _, connection = await loop.create_connection(
-                    lambda: UpstreamConnection(self, endpoint, for_shadow),
-                    endpoint.address.host,
-                    endpoint.address.port,
-                    ssl=self._tls,
-                    server_hostname=self._sni,
-                )
+                connection = await self._connect_to_either(endpoint, for_shadow)
         except TimeoutError:
             failure = errors.CONNECT_TIMEOUT
         except (OSError, EOFError, ValueError) as error:  # ValueError: a server name that cannot be one
@@ -388,6 +393,30 @@ class UpstreamCluster:
                 self._connect_for_waiters()  # it may have served another than whom it was made for
             return
         self._on_connect_failure(failure, endpoint, waiter)
+
+    async def _connect_to_either(self, endpoint: UpstreamEndpoint, for_shadow: bool) -> UpstreamConnection:
+        """Connect to the endpoint; where its address refuses, to the other family's."""
+        first, *others = endpoint.addresses()
+        try:
+            return await self._connect_to(first, endpoint, for_shadow)
+        except OSError as error:
+            if not others or isinstance(error, ssl.SSLError) or is_exhaustion(error):
+                raise
+        connection = await self._connect_to(others[0], endpoint, for_shadow)
+        endpoint.use(others[0])
+        return connection
+
+    async def _connect_to(
+        self, address: Address, endpoint: UpstreamEndpoint, for_shadow: bool
+    ) -> UpstreamConnection:
+        _, connection = await asyncio.get_running_loop().create_connection(
+            lambda: UpstreamConnection(self, endpoint, for_shadow),
+            address.host,
+            address.port,
+            ssl=self._tls,
+            server_hostname=self._sni,
+        )
+        return connection
 
     def _is_right_peer(self, connection: UpstreamConnection) -> bool:
         """Check the certificate's names, where the configuration says what they must be."""

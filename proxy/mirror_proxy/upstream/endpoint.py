@@ -14,14 +14,19 @@ if TYPE_CHECKING:
 class UpstreamEndpoint:
     """`active` counts the requests it is working on, `connecting` the connections on their way to it.
 
-    It lives as long as its address belongs to the cluster; `is_current` is False once it does not. Without outlier
-    detection it has no `monitor`.
+    It lives as long as `resolved`, its address, belongs to the cluster; `is_current` is False once it does not.
+    `address` is where it is connected to: `resolved`, or `alternative`, an address of the other family, while only
+    that accepts. Without outlier detection it has no `monitor`.
     """
 
-    __slots__ = ("active", "address", "connecting", "idle", "is_current", "label", "monitor", "weight")
+    __slots__ = (
+        "active", "address", "alternative", "connecting", "idle", "is_current", "label", "monitor", "resolved",
+        "weight",
+    )  # fmt: skip
 
     def __init__(self, address: Address, weight: int = 1) -> None:
-        self.address = address
+        self.resolved = self.address = address
+        self.alternative: Address | None = None
         self.weight = weight
         self.active = self.connecting = 0
         self.label = str(address)
@@ -36,6 +41,24 @@ class UpstreamEndpoint:
     def is_ejected(self) -> bool:
         """Tell whether outlier detection leaves it out."""
         return self.monitor is not None and self.monitor.is_ejected
+
+    def set_alternative(self, address: Address | None) -> None:
+        """Name an address of the other family, None where there is none."""
+        if address != self.alternative:
+            self.alternative = address
+            self.use(self.resolved)
+
+    def addresses(self) -> list[Address]:
+        """Return what to connect to, in this order: where it connected last, then the other family's address."""
+        if self.alternative is None:
+            return [self.address]
+        other = self.resolved if self.address == self.alternative else self.alternative
+        return [self.address, other]
+
+    def use(self, address: Address) -> None:
+        """Connect to `address` first from now on: it accepts connections."""
+        self.address = address
+        self.label = str(address)
 
     def remove(self, connection: UpstreamConnection) -> None:
         """Forget an idle connection that was closed."""

@@ -1,25 +1,24 @@
 """Keep every cluster's addresses current, in the background.
 
 Each DNS name has a task of its own, so a dead name delays no other; c-ares resolves without libuv's few resolver
-threads. Names are resolved again when their TTL ends, at the latest after `REFRESH_S`; the last good addresses
-stay when an answer fails. What is known of a name outlives the clusters that want it: at a reload, `learn` resolves
-the names that are new, and `follow` hands every cluster the addresses of its endpoints at once.
+threads. Names are resolved again when their TTL ends, at the latest `REFRESH_S` after they were asked for; the last
+good addresses stay when an answer fails. What is known of a name outlives the clusters that want it: at a reload,
+`learn` resolves the names that are new, and `follow` hands every cluster the addresses of its endpoints at once.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 from collections.abc import Iterable
-
-import aiodns
+from itertools import cycle
 
 from mirror_proxy import tasks
 from mirror_proxy.config import model
 from mirror_proxy.config.model import Address, is_ip
 from mirror_proxy.telemetry.event import event
 from mirror_proxy.upstream.cluster import UpstreamCluster
+from mirror_proxy.upstream.lookup import NO_ADDRESSES, Addresses, DNSError, Lookup
 
 REFRESH_S = 5.0
 _RETRY_S = 1.0
@@ -31,10 +30,10 @@ _log = logging.getLogger(__name__)
 class _Name:
     """One name: its last good addresses, and whether the first query has ended."""
 
-    __slots__ = ("hosts", "resolved", "task")
+    __slots__ = ("addresses", "resolved", "task")
 
     def __init__(self) -> None:
-        self.hosts: list[str] = []
+        self.addresses = NO_ADDRESSES
         self.resolved = asyncio.Event()
         self.task: asyncio.Task[None]
 
@@ -47,7 +46,7 @@ class Resolver:
         self._names: dict[str, _Name] = {}
         self._wanting: dict[str, list[UpstreamCluster]] = {}
         self._wanted: set[str] = set()
-        self._channel: aiodns.DNSResolver | None = None
+        self._lookup = Lookup()
 
     async def start(self) -> None:
         """Start; return once the first query of every name has ended, or after two seconds."""
@@ -104,34 +103,44 @@ class Resolver:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
-        if self._channel is not None:
-            await self._channel.close()
+        await self._lookup.close()
 
     def _know(self, host: str) -> _Name:
         name = self._names.get(host)
         if name is None:
-            if self._channel is None:
-                self._channel = aiodns.DNSResolver(timeout=2.0, tries=2)
             name = self._names[host] = _Name()
-            name.task = tasks.spawn(self._keep(self._channel, host, name), "resolve")
+            name.task = tasks.spawn(self._keep(host, name), "resolve")
         return name
 
     def introduce(self, cluster: UpstreamCluster) -> None:
-        """Give a cluster the addresses of its endpoints, as far as they are known, each with its name's weight."""
+        """Give a cluster the addresses of its endpoints, as far as they are known, each with its name's weight.
+
+        Of a name with both families the IPv4 addresses are endpoints (Envoy's V4_PREFERRED), and IPv6 addresses
+        their alternatives: a server that listens on one family of `localhost` must not lose half of its requests.
+        """
         found: list[model.Endpoint] = []
+        alternatives: dict[Address, Address] = {}
         for endpoint in cluster.config.endpoints:
             host, port = endpoint.address.host, endpoint.address.port
-            name = self._names.get(host)
-            hosts = name.hosts if name is not None else [host] if is_ip(host) else []
-            found += (model.Endpoint(Address(one, port), endpoint.weight) for one in hosts)
-        cluster.set_endpoints(found)
+            if is_ip(host):
+                found.append(endpoint)
+            elif (name := self._names.get(host)) is not None:
+                known = name.addresses
+                made = [Address(one, port) for one in known.v4 or known.v6]
+                found += (model.Endpoint(address, endpoint.weight) for address in made)
+                if known.v4 and known.v6:
+                    others = (Address(one, port) for one in cycle(known.v6))
+                    alternatives |= zip(made, others, strict=False)
+        cluster.set_endpoints(found, alternatives)
 
-    async def _keep(self, channel: aiodns.DNSResolver, host: str, name: _Name) -> None:
+    async def _keep(self, host: str, name: _Name) -> None:
         failed = False
+        time = asyncio.get_running_loop().time
         while True:
+            asked = time()
             try:
-                hosts, ttl_s = await _look_up(channel, host)
-            except (aiodns.error.DNSError, OSError) as error:
+                addresses = await self._lookup.look_up(host, name.addresses)
+            except (DNSError, OSError, ValueError) as error:
                 wait_s = _RETRY_S
                 for cluster in self._wanting.get(host, ()):
                     cluster.stats.resolve_failures += 1
@@ -141,34 +150,21 @@ class Resolver:
                     )
                 failed = True
             else:
-                wait_s = min(max(ttl_s, _RETRY_S), REFRESH_S)
+                wait_s = REFRESH_S if addresses.ttl_s is None else min(addresses.ttl_s, REFRESH_S)
                 if failed:
                     _log.info(event("host resolves now", host=host))
                 failed = False
-                if hosts and hosts != name.hosts:
-                    name.hosts = hosts
-                    for cluster in self._wanting.get(host, ()):
-                        self.introduce(cluster)
+                self._learn_addresses(host, name, addresses)
             name.resolved.set()
-            await asyncio.sleep(wait_s)
+            await asyncio.sleep(max(asked + wait_s - time(), _RETRY_S))
+
+    def _learn_addresses(self, host: str, name: _Name, addresses: Addresses) -> None:
+        before, name.addresses = name.addresses, addresses
+        if (before.v4, before.v6) != (addresses.v4, addresses.v6):
+            for cluster in self._wanting.get(host, ()):
+                self.introduce(cluster)
 
 
 def _names_of(configs: Iterable[model.Cluster]) -> set[str]:
     hosts = {endpoint.address.host for config in configs for endpoint in config.endpoints}
     return {host for host in hosts if not is_ip(host)}
-
-
-async def _look_up(channel: aiodns.DNSResolver, name: str) -> tuple[list[str], float]:
-    """Return the name's addresses in a stable order and the smallest TTL, in seconds.
-
-    One family only, IPv4 where there is any (Envoy's V4_PREFERRED): a server that listens on one family of a
-    name such as `localhost` must not have half of its connects fail.
-    """
-    answer = await channel.getaddrinfo(name, family=socket.AF_UNSPEC, type=socket.SOCK_STREAM)
-    hosts = sorted({_text(node.addr[0]) for node in answer.nodes})
-    ttl_s = min((float(node.ttl) for node in answer.nodes), default=0.0)
-    return [host for host in hosts if ":" not in host] or hosts, ttl_s
-
-
-def _text(host: bytes | str) -> str:
-    return host.decode() if isinstance(host, bytes) else host
