@@ -67,7 +67,7 @@ CONFIG = Config(
 )
 
 
-class Ladder:
+class FakeRamps:
     """Ramps that are begun and ended and do not move; one of `rest/v2` or of the route `split` is under way."""
 
     def __init__(self, done: list[object]) -> None:
@@ -122,7 +122,7 @@ class Shop:
         self.examples: list[Example] = []
         self.done: list[object] = []
         self.logs = Logs(self.done)
-        self.ramps = Ladder(self.done)
+        self.ramps = FakeRamps(self.done)
 
     async def snapshot(self) -> ProxySnapshot:
         outcomes = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import cast
 
 import pytest
 
@@ -15,8 +14,6 @@ from mirror_proxy.overrides import Runtime
 from mirror_proxy.ramp import plan
 from mirror_proxy.ramp.manager import RampManager, RampSources
 from mirror_proxy.ramp.target import MirrorTarget
-from mirror_proxy.supervisor.fleet import Fleet
-from mirror_proxy.supervisor.process import Generation
 from mirror_proxy.supervisor.steering import Steering
 from mirror_proxy.telemetry.metrics import Report
 
@@ -26,26 +23,19 @@ CONFIG = Config(
 )
 
 
-class Crew:
-    """A fleet whose workers are never asked."""
-
-    def __init__(self) -> None:
-        self.generation = Generation(1, CONFIG, b"")
-
-    async def apply_overrides(self) -> None:
-        """There is nobody to tell."""
-
-
 class Proxy:
     """Ramps over real overrides, and what the workers and the comparer say."""
 
     def __init__(self) -> None:
-        self.crew = Crew()
+        self.config = CONFIG
         self.told: Totals | None = Totals({("compared", "r", "m0"): 200})
-        self.steering = Steering(Runtime(), cast("Fleet", self.crew))
-        sources = RampSources(lambda: self.crew.generation.config, lambda: [0.3], self.report, self.totals)
+        self.steering = Steering(Runtime(), lambda: self.config, self.apply)
+        sources = RampSources(lambda: self.config, lambda: [0.3], self.report, self.totals)
         self.thread = WorkThread("ramps")
         self.ramps = RampManager(self.steering, sources, self.thread.run)
+
+    async def apply(self) -> None:
+        """Return at once: there are no workers."""
 
     async def report(self) -> Report:
         return {
@@ -119,8 +109,7 @@ async def test_what_is_not_under_way_can_neither_go_on_nor_be_stopped() -> None:
 
 async def test_diff_rate_needs_something_to_be_compared() -> None:
     proxy = Proxy()
-    config = replace(CONFIG, settings=Settings())
-    proxy.crew.generation = replace(proxy.crew.generation, config=config)
+    proxy.config = replace(CONFIG, settings=Settings())
     with pytest.raises(RefusedError, match="nothing is compared, so there is no diff_rate"):
         await proxy.start(0, guards=["diff_rate>1%"])
     await proxy.start(0)

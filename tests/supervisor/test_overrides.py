@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import cast
 
 import pytest
 
 from mirror_proxy.config.model import Config, Destination, MirrorPolicy, Route, Settings, VirtualHost
 from mirror_proxy.overrides import ALL_MIRRORS, Override, Pause, Percent, Runtime, Weights
-from mirror_proxy.supervisor.fleet import Fleet
-from mirror_proxy.supervisor.process import Generation
 from mirror_proxy.supervisor.steering import Steering
 
 
@@ -25,17 +22,6 @@ class Walked(tuple[Route, ...]):
         return super().__iter__()
 
 
-class Crew:
-    """A fleet without workers."""
-
-    def __init__(self, routes: tuple[Route, ...]) -> None:
-        host = VirtualHost("v", ("*",), routes)
-        self.generation = Generation(1, Config(Settings(), (), (host,)), b"")
-
-    async def apply_overrides(self) -> None:
-        """There is nobody to tell."""
-
-
 @pytest.mark.slow
 async def test_a_reload_keeps_the_overrides_that_hold_and_walks_the_routes_once_for_all_of_them() -> None:
     routes = Walked(
@@ -43,7 +29,12 @@ async def test_a_reload_keeps_the_overrides_that_hold_and_walks_the_routes_once_
         for n in range(500)
     )
     runtime = Runtime()
-    steering = Steering(runtime, cast("Fleet", Crew(routes)))
+    config = Config(Settings(), (), (VirtualHost("v", ("*",), routes),))
+
+    async def apply() -> None:
+        """Return at once: there are no workers."""
+
+    steering = Steering(runtime, lambda: config, apply)
     kept: list[Override] = [
         Pause(ALL_MIRRORS),
         *(Pause(f"m{n}") for n in range(500)),

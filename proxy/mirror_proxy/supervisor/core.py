@@ -125,7 +125,7 @@ class Supervisor:
         inputs = WorkerInputs(lambda: runtime.overrides, pairs_of, self._on_spans, self.logs.current)
         self._fleet = Fleet(config, _mark_key(config.settings), timeouts, inputs, self._counters)
         self._admin_listeners = AdminListeners(self)
-        self._steering = Steering(runtime, self._fleet)
+        self._steering = Steering(runtime, self._config, self._fleet.apply_overrides)
         self.ramps = RampManager(self._steering, self._ramp_sources(), WorkThread("ramps").run)
         self._watcher = watcher or Watcher(())
         self._reload = Reload(
@@ -140,7 +140,7 @@ class Supervisor:
     async def run(self) -> int:
         """Start, serve, drain; returns 0, or 1 if a second signal ended the drain."""
         self._handle_signals()
-        config = self._fleet.generation.config
+        config = self._config()
         await self._admin_listeners.open(self._admin_listeners.bind(config.settings), config.settings)
         await self._comparer.configure(config.settings)
         tasks.spawn(self._watch(), "watch-workers")
@@ -251,7 +251,7 @@ class Supervisor:
 
     async def _keep_overrides(self) -> None:
         """After a reload: keep what operators have set, and use the files' log settings otherwise."""
-        await self.logs.reload(self._fleet.generation.config.settings.log)
+        await self.logs.reload(self._config().settings.log)
         await self._steering.drop_stale()
 
     async def totals(self, since: float) -> Totals:
@@ -276,12 +276,15 @@ class Supervisor:
         if not self._stop.done():
             self._stop.set_result(None)
 
+    def _config(self) -> Config:
+        return self._fleet.generation.config
+
     def _ramp_sources(self) -> RampSources:
         async def report() -> Report:
             return (await self.snapshot()).report
 
         return RampSources(
-            lambda: self._fleet.generation.config,
+            self._config,
             lambda: (process.lag_s for process in self._fleet.processes),
             report,
             self.totals,
@@ -332,7 +335,7 @@ class Supervisor:
         }
 
     def _on_spans(self, spans: tuple[Span, ...]) -> None:
-        self._spans.offer(spans, self._fleet.generation.config.settings)
+        self._spans.offer(spans, self._config().settings)
 
     # --- signals, watch, drain ---
 
@@ -369,7 +372,7 @@ class Supervisor:
     async def _drain(self) -> int:
         """Drain as the settings say; returns the exit code."""
         loop = asyncio.get_running_loop()
-        drain = self._fleet.generation.config.settings.drain
+        drain = self._config().settings.drain
         deadline = loop.time() + drain.grace_s
         _log.info(event("draining", accept_s=min(drain.delay_s, drain.grace_s), grace_s=drain.grace_s))
         await asyncio.wait({self._stop_now}, timeout=min(drain.delay_s, drain.grace_s))

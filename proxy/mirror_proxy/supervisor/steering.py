@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from mirror_proxy import tasks
 from mirror_proxy.admin.interface import MirrorOverride
@@ -15,18 +15,23 @@ from mirror_proxy.config.lookup import check_destinations, check_mirror, mirror_
 from mirror_proxy.config.model import Config, Destination
 from mirror_proxy.errors import RefusedError
 from mirror_proxy.overrides import ALL_MIRRORS, Key, Override, Pause, Percent, Runtime, Weights
-from mirror_proxy.supervisor.fleet import Fleet
 from mirror_proxy.telemetry.event import event
 
 _log = logging.getLogger(__name__)
 
 
 class Steering:
-    """The overrides of one fleet."""
+    """The overrides of one proxy.
 
-    def __init__(self, runtime: Runtime, fleet: Fleet) -> None:
+    `config` returns the configuration in force; `apply` returns when every worker uses the overrides of `runtime`.
+    """
+
+    def __init__(
+        self, runtime: Runtime, config: Callable[[], Config], apply: Callable[[], Awaitable[None]]
+    ) -> None:
         self._runtime = runtime
-        self._fleet = fleet
+        self._config = config
+        self._apply = apply
         self._changed = asyncio.Event()
 
     def start(self) -> None:
@@ -55,7 +60,7 @@ class Steering:
 
     async def set_weights(self, route: str, weights: Mapping[str, int], ttl_s: float | None) -> None:
         """Change weights of a route at once; returns when every worker uses them. Raises `RefusedError`."""
-        destinations = _destinations(self._fleet.generation.config, route)
+        destinations = _destinations(self._config(), route)
         known = sorted({one.name for one in destinations})
         check_destinations(route, weights, known)
         changed = {**self._runtime.weights_of(route), **weights}
@@ -73,7 +78,7 @@ class Steering:
         `RefusedError`, and changes nothing then.
         """
         if mirror != ALL_MIRRORS or percent is not None:
-            check_mirror(self._fleet.generation.config, mirror, takes_percent=percent is not None)
+            check_mirror(self._config(), mirror, takes_percent=percent is not None)
         if paused is False and mirror != ALL_MIRRORS and self._runtime.has(Pause(ALL_MIRRORS)):
             raise RefusedError("all mirrors are paused: this one resumes when all do")
         wanted: list[Override] = []
@@ -90,7 +95,7 @@ class Steering:
 
     async def reset(self, *, route: str | None = None, mirror: str | None = None) -> None:
         """Restore the files' weights of a route, or percent of a mirror. Raises `RefusedError`."""
-        config = self._fleet.generation.config
+        config = self._config()
         dropped: list[Override] = []
         if route is not None:
             _destinations(config, route)
@@ -115,7 +120,7 @@ class Steering:
         """Set `override` without checks until `until` (the loop's clock); returns when every worker uses it."""
         self._runtime.set(override, until)
         self._changed.set()
-        await self._fleet.apply_overrides()
+        await self._apply()
 
     async def drop(self, override: Override) -> None:
         """Remove the override with the key of `override`; returns when every worker knows."""
@@ -125,7 +130,7 @@ class Steering:
 
     async def drop_stale(self) -> None:
         """After a reload: remove overrides whose target is not configured any more, and log those that stay."""
-        config = self._fleet.generation.config
+        config = self._config()
         targets = _Targets(config)
         stale = [override for override in self._runtime.overrides if not targets.has(override)]
         for override in stale:
@@ -141,14 +146,14 @@ class Steering:
         for override in overrides:
             self._runtime.set(override, until)
         self._changed.set()
-        await self._fleet.apply_overrides()
+        await self._apply()
 
     async def _drop(self, overrides: Iterable[Override]) -> None:
         """Remove the overrides with the keys of `overrides`."""
         dropped = list(overrides)
         if dropped:
             self._runtime.drop(dropped)
-            await self._fleet.apply_overrides()
+            await self._apply()
 
     async def _expire(self) -> None:
         while True:
