@@ -28,7 +28,7 @@ from tests.support.plane import cluster_at
 
 V1, V2 = cluster_at("v1", Address("shop-v1", 8080)), cluster_at("v2", Address("shop-v2", 8080))
 SAFE = Mirroring(methods=frozenset({"GET", "HEAD"}), max_per_second=50, headers=HeaderOps(remove=("cookie",)))
-SAFETY = "GET HEAD only, timeout 5 s, at most 256 at once, 50 a second, headers: -cookie, Host gets -shadow"
+SAFETY = "GET HEAD only, timeout 5 s, at most 256 at once, 50 a second, headers: -cookie"
 TESTERS = Route(
     "testers",
     (Destination("shop/v2", "v2"),),

@@ -64,13 +64,13 @@ def test_envoys_bootstrap_keeps_that_one_alone_takes_every_host(http_route: str,
 
 
 def test_the_header_repeats_the_command(capsys: Capture) -> None:
-    argv = ["translate", *FLAGS, "--to", "istio", "--no-shadow-suffix", "--endpoint", "v1=10.0.0.1:80"]
+    argv = ["translate", *FLAGS, "--to", "istio", "--shadow-suffix", "--endpoint", "v1=10.0.0.1:80"]
     assert cli.main(argv, {}) == 0
     command = (
         "mirror-proxy translate --to istio --primary http://v1:8080 --mirror http://v2:8080 --percent 10"
     )
     first = capsys.readouterr().out.splitlines()[0]
-    assert first == f"# Written by: {command} --no-shadow-suffix --endpoint v1=10.0.0.1:80"
+    assert first == f"# Written by: {command} --shadow-suffix --endpoint v1=10.0.0.1:80"
 
 
 @pytest.mark.parametrize(("strict", "code"), [([], 0), (["--strict"], 1)])

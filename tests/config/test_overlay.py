@@ -115,6 +115,19 @@ def test_a_flag_wins_over_its_variable_and_that_over_the_file(write: Write) -> N
     assert (both.name, both.drain.delay_s, both.drain.grace_s) == ("shop", 1.0, 8.0)
 
 
+@pytest.mark.parametrize(
+    ("argv", "variable", "has_suffix"),
+    [([], "", True), ([], "false", False), ([], "true", True), (["--shadow-suffix"], "false", True)],
+)
+def test_shadow_suffix_of_flag_and_variable_wins_over_istios_variable(
+    argv: list[str], variable: str, has_suffix: bool
+) -> None:
+    config = config_of(
+        *V1, *V2, *argv, DISABLE_SHADOW_HOST_SUFFIX="false", MIRROR_PROXY_SHADOW_SUFFIX=variable
+    )
+    assert config.virtual_hosts[0].routes[0].mirrors[0].host_suffix is has_suffix
+
+
 def test_every_flag_can_be_a_variable() -> None:
     by_variable = config_of(
         MIRROR_PROXY_PRIMARY="https://v1",
@@ -125,7 +138,7 @@ def test_every_flag_can_be_a_variable() -> None:
         MIRROR_PROXY_METHODS="GET,POST",
         MIRROR_PROXY_MIRROR_TIMEOUT="2s",
         MIRROR_PROXY_MIRROR_REMOVE_HEADER="cookie,authorization",
-        MIRROR_PROXY_NO_SHADOW_SUFFIX="1",
+        MIRROR_PROXY_SHADOW_SUFFIX="1",
         MIRROR_PROXY_LISTEN="127.0.0.1:1,127.0.0.1:2",
         MIRROR_PROXY_ACCESS_LOG="-",
         MIRROR_PROXY_GRACE="",
@@ -134,7 +147,7 @@ def test_every_flag_can_be_a_variable() -> None:
     by_flag = config_of(
         *("--primary", "https://v1", "--primary-insecure", "--primary-sni", "one"),
         *("--mirror", "http://v2", "--mirror", "http://v3", "--percent", "1", "--percent", "2.5"),
-        *("--methods", "GET,POST", "--mirror-timeout", "2s", "--no-shadow-suffix"),
+        *("--methods", "GET,POST", "--mirror-timeout", "2s", "--shadow-suffix"),
         *("--mirror-remove-header", "cookie", "--mirror-remove-header", "authorization"),
         *("--listen", "127.0.0.1:1", "--listen", "127.0.0.1:2", "--access-log", "-"),
     )
@@ -289,8 +302,8 @@ def test_a_wrong_variable_is_named() -> None:
     assert problems_of(MIRROR_PROXY_PRIMARY="http://v1", MIRROR_PROXY_WORKERS="0") == [
         "MIRROR_PROXY_WORKERS: must be in the range 1..256 (it is 0)"
     ]
-    assert problems_of(*V1, MIRROR_PROXY_NO_SHADOW_SUFFIX="maybe") == [
-        'MIRROR_PROXY_NO_SHADOW_SUFFIX: "maybe" is neither true nor false'
+    assert problems_of(*V1, MIRROR_PROXY_SHADOW_SUFFIX="maybe") == [
+        'MIRROR_PROXY_SHADOW_SUFFIX: "maybe" is neither true nor false'
     ]
 
 

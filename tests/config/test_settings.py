@@ -386,13 +386,13 @@ def test_an_empty_spec_is_the_defaults(load_spec: LoadSpec) -> None:
     assert load_spec("").settings == Settings(name="p")
 
 
-def test_istios_variable_drops_the_suffix_unless_the_file_keeps_it() -> None:
-    environ = {"DISABLE_SHADOW_HOST_SUFFIX": "true"}
+def test_istios_variable_adds_the_suffix_unless_the_file_says_otherwise() -> None:
+    environ = {"DISABLE_SHADOW_HOST_SUFFIX": "false"}
 
     def has_suffix(paths: list[str], environ: dict[str, str]) -> bool:
         return loader.load(paths, environ=environ).virtual_hosts[0].routes[0].mirrors[0].host_suffix
 
-    assert has_suffix([SHOP], {})
-    assert not has_suffix([SHOP], environ)
-    assert has_suffix([SHOP], {"DISABLE_SHADOW_HOST_SUFFIX": "false"})
-    assert has_suffix([str(EXAMPLE), SHOP], environ)
+    assert not has_suffix([SHOP], {})
+    assert has_suffix([SHOP], environ)
+    assert not has_suffix([SHOP], {"DISABLE_SHADOW_HOST_SUFFIX": "true"})
+    assert not has_suffix([str(EXAMPLE), SHOP], environ)

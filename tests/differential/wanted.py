@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mirror_proxy.config.model import is_ip
 from tests.differential.compare import Difference
 from tests.differential.generator import METHODS
 
@@ -64,9 +65,9 @@ def _is_forwarded_for(one: Difference) -> bool:
     )
 
 
-def _is_ipv6_suffix(one: Difference) -> bool:
+def _is_suffix_of_an_ip(one: Difference) -> bool:
     mine, theirs = b"".join(_values(one.ours)), b"".join(_values(one.envoy))
-    is_literal = mine.startswith(b"[")
+    is_literal = mine.startswith(b"[") or is_ip(mine.partition(b":")[0].decode("latin-1"))
     return one.is_shadow and one.what == "host" and is_literal and theirs.replace(b"-shadow", b"") == mine
 
 
@@ -146,9 +147,9 @@ WANTED: tuple[Wanted, ...] = (
         lambda one: one.case.method not in METHODS,
     ),
     Wanted(
-        "ipv6 suffix",
-        "Envoy appends -shadow to an IPv6 literal, which makes it an invalid Host; it is left alone here",
-        _is_ipv6_suffix,
+        "suffix of an IP address",
+        "Envoy appends -shadow to an IP address, which makes it another host; it is left alone here",
+        _is_suffix_of_an_ip,
     ),
     Wanted(
         "nominated",

@@ -35,7 +35,9 @@ HOSTS = {
     b"shop:8080": b"shop-shadow:8080",
     b"shop.example.com": b"shop.example.com-shadow",
     b"SHOP:80": b"SHOP-shadow:80",
-    b"127.0.0.1:80": b"127.0.0.1-shadow:80",
+    b"127.0.0.1:80": b"127.0.0.1:80",
+    b"10.0.0.9": b"10.0.0.9",
+    b"10.0.0.9.example": b"10.0.0.9.example-shadow",
     b"shop:": b"shop-shadow:",
     b"[::1]": b"[::1]",
     b"[::1]:8080": b"[::1]:8080",
@@ -43,7 +45,7 @@ HOSTS = {
 
 
 @pytest.mark.parametrize(("host", "expected"), HOSTS.items())
-def test_the_suffix_goes_before_the_port_and_leaves_ipv6_alone(host: bytes, expected: bytes) -> None:
+def test_suffix_is_put_before_the_port_and_never_on_an_ip_address(host: bytes, expected: bytes) -> None:
     assert copy_of(b"Host: " + host + b"\r\n") == b"GET /a?b=c HTTP/1.1\r\nHost: " + expected + b"\r\n" + TAIL
 
 

@@ -75,14 +75,14 @@ def test_each_setting_of_the_proxy_is_told(load: Load) -> None:
 apiVersion: mirror-proxy.dev/v1
 kind: MirrorProxy
 metadata: {{name: shop}}
-spec: {{workers: 2, shadowHostSuffix: false, mirroring: {{methods: safe, headers: {{remove: [cookie]}}}}}}
+spec: {{workers: 2, shadowHostSuffix: true, mirroring: {{methods: safe, headers: {{remove: [cookie]}}}}}}
 ---
 {VIRTUAL_SERVICE}  - {TO_V1}""")
     translation = istio.documents(loaded, STRICT)
     subject = "MirrorProxy default/shop spec"
     assert translation.untranslated == [
         f"{subject}.workers: Istio has no word for it",
-        f"{subject}.shadowHostSuffix: istiod says it for the whole mesh, by DISABLE_SHADOW_HOST_SUFFIX",
+        f"{subject}.shadowHostSuffix: istiod says it for the whole mesh, by DISABLE_SHADOW_HOST_SUFFIX=false",
         f"{subject}.mirroring.methods: Istio has no word for it",
         f"{subject}.mirroring.headers: Istio has no word for it",
     ]

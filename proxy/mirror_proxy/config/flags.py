@@ -56,7 +56,11 @@ class Flag:
             return self.text
         field = settings.SPEC.field(*self.path)
         text = self.text or field.text
-        return text if field.default in (None, "") else f"{text.removesuffix('.')} (default {field.default})."
+        return (
+            text
+            if field.default in (None, "") or not self.metavar
+            else f"{text.removesuffix('.')} (default {field.default})."
+        )
 
 
 FORWARD, MIRROR, ADDRESSES, PROCESS, FILES = (
@@ -105,7 +109,7 @@ FLAGS = (
         "Header to leave out of copies, such as authorization; repeat for several.",
         repeats=True,
     ),
-    Flag("no-shadow-suffix", MIRROR, text="Do not append -shadow to a copy's Host."),
+    Flag("shadow-suffix", MIRROR, path=("shadowHostSuffix",)),
     Flag("mark-key-file", MIRROR, "FILE", ("mirroring", "markKeyFile")),
     Flag("mirror-ca", MIRROR, "FILE", text="PEM authorities for https mirrors (default: the system's)."),
     Flag("mirror-cert", MIRROR, "FILE", text="PEM client certificate towards https mirrors."),
@@ -217,7 +221,7 @@ class Given:
                     self._from_variable(flag, environ[flag.variable]),
                     _mark(flag.variable),
                 )
-            if value not in (None, False):
+            if value is not None and (value or flag.path):  # a switch of a setting can be off above a file's
                 values = value if isinstance(value, list) else [value]
                 self._nodes[flag.key] = [
                     Node(_number(item) if flag.is_number else item, mark) for item in values

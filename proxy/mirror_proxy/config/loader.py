@@ -184,9 +184,9 @@ def _settings_document(
             f"there is a MirrorProxy already, at {written[0].root.mark}", "merge the two"
         )
     stack = [*written[:1], *(document for document in overlaid if document.kind == mirror_proxy.KIND)]
-    if environ.get(SUFFIX_VARIABLE, "").lower() == "true":
+    if environ.get(SUFFIX_VARIABLE, "").lower() == "false":
         mark = Mark(SUFFIX_VARIABLE, is_flag=True)
-        below = mirror_proxy.settings_document({"shadowHostSuffix": False}, mark)
+        below = mirror_proxy.settings_document({"shadowHostSuffix": True}, mark)
         stack = [*documents.unroll(below, problems, namespace), *stack]
     defaults = mirror_proxy.defaults_document(is_mesh=len(found) > len(written))
     named = (written or stack or documents.unroll(defaults, problems, namespace))[0]

@@ -171,7 +171,7 @@ class Defaults:
 
     mirroring: Mirroring = field(default_factory=Mirroring)
     overrides: tuple[tuple[str, Mirroring], ...] = ()
-    host_suffix: bool = True
+    host_suffix: bool = False
     baselines: Baselines = Baselines()
 
     def in_namespace(self, namespace: str) -> Defaults:

@@ -66,8 +66,6 @@ def _settings(given: Given, paths: Sequence[str]) -> Iterator[Node]:
             inner[flag.path[-1]] = nodes if flag.repeats else nodes[0]
     if methods := given.one("methods"):
         spec["mirroring"]["methods"] = _methods(methods)
-    if given.is_on("no_shadow_suffix"):
-        spec["shadowHostSuffix"] = Node(value=False, mark=given.all("no_shadow_suffix")[0].mark)
     if secondary := _secondary(given):
         spec.setdefault("compare", {})["noise"] = {"secondary": _destination(secondary)}
     if listeners := _listeners(given, paths):

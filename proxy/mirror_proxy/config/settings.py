@@ -277,8 +277,8 @@ SPEC = Record(
             "shadowHostSuffix",
             "shadow_host_suffix",
             BOOLEAN,
-            "Append -shadow to a shadow's Host: Envoy's default; Istio 1.28 does not.",
-            default=True,
+            "Append -shadow to the Host of shadow requests, as Envoy does by default, unless Host is an IP address.",
+            default=False,
         ),
         Field(
             "mirroring",
@@ -427,7 +427,7 @@ def read(place: Place, name: str) -> tuple[Settings, Defaults]:
     spec["is_buffer_given"] = "max_buffered_bytes" in whole_spec
     spec.update(mirroring.pop("sampling", {}))
     overrides = mirroring.pop("overrides", ())
-    host_suffix = spec.pop("shadow_host_suffix", True)
+    host_suffix = spec.pop("shadow_host_suffix", False)
     if overrides:
         overrides = read_overrides(place.at("spec").at("mirroring"))
     spec["compare"], baselines = comparing.read(spec.pop("compare", {}))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
+from mirror_proxy.config.model import is_ip
 from mirror_proxy.http1 import serializer
 from mirror_proxy.http1.framing import without
 from mirror_proxy.http1.mutation import Mutation, find
@@ -67,10 +68,10 @@ class ShadowForm:
 
 @lru_cache(maxsize=1024)
 def suffixed(line: bytes) -> bytes:
-    """Put `-shadow` into a Host line, before the port; an IPv6 literal, which it would break, stays as it is."""
+    """Put `-shadow` into a Host line, before the port; an IP literal, which it would break, stays as it is."""
     name, colon, value = line.partition(b":")
     host = value.strip(b" \t")
-    if host.startswith(b"["):
-        return line
     label, port_mark, port = host.partition(b":")
+    if host.startswith(b"[") or is_ip(label.decode("latin-1")):
+        return line
     return name + colon + b" " + label + b"-shadow" + port_mark + port

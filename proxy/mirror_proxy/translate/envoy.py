@@ -203,6 +203,8 @@ def _all_mirrors_gaps(settings: Settings, mirrors: list[MirrorPolicy]) -> Iterat
     yield "mirroring.maxLagBytes: in Envoy a slow shadow slows the client"
     yield "mirroring.maxBufferedBytes: Envoy sets no bound to what all shadows hold together"
     yield "mirroring.shed: Envoy goes on mirroring however late it is"
+    if any(mirror.host_suffix for mirror in mirrors):
+        yield "shadowHostSuffix: Envoy appends -shadow to IP addresses too"
     yield "mirroring.timeout: in Envoy it runs from the start of the copy"
     yield "mirroring: Envoy's shadows have no x-mirror-proxy-via; proxies that mirror to each other loop"
     if settings.upgrades:

@@ -38,7 +38,7 @@ from mirror_proxy.translate.translation import (
 GATEWAY = "mirror-proxy"
 NO_EQUIVALENT = "Istio has no word for it"
 REASONS = {
-    "spec.shadowHostSuffix": "istiod says it for the whole mesh, by DISABLE_SHADOW_HOST_SUFFIX",
+    "spec.shadowHostSuffix": "istiod says it for the whole mesh, by DISABLE_SHADOW_HOST_SUFFIX=false",
     "spec.mirroring.sampling": "a mesh draws at random for each request",
     "spec.mirroring.maxInFlight": "connectionPool in the mirror's DestinationRule comes near",
     "spec.mirroring.breaker": "outlierDetection in the mirror's DestinationRule comes near",

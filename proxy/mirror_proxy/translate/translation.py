@@ -131,4 +131,4 @@ def _leaves(values: Mapping[str, Any], path: str) -> Iterable[tuple[str, Any]]:
             yield f"{path}.{key}", node.value
 
 
-MESH_DEFAULTS = dict(_leaves(to_node(MESH_SPEC, Mark("")).value, "spec"))
+MESH_DEFAULTS = dict(_leaves(to_node({**MESH_SPEC, "shadowHostSuffix": False}, Mark("")).value, "spec"))

@@ -163,7 +163,7 @@ class MirrorPolicy:
     numerator: int = 100
     denominator: int = 100
     mirroring: Mirroring = Mirroring()
-    host_suffix: bool = True
+    host_suffix: bool = False  # -shadow
     role: str = "mirror"
     repeats: str = ""
 
