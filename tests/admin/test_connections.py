@@ -15,11 +15,19 @@ from tests.support.plane import until
 MOST = 3
 
 
-class Components(asyncio.Protocol):
+class Inner(asyncio.Protocol):
     """Serves nothing, and keeps what came."""
 
     def __init__(self) -> None:
         self.received = b""
+
+        self.is_made = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.is_made = True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        assert self.is_made
 
     def data_received(self, data: bytes) -> None:
         self.received += data
@@ -32,7 +40,7 @@ class AdminListener:
         self.time = 100.0
         self.ended = {"over_limit": 0, "timeout": 0}
         self.sock = socket.create_server(("127.0.0.1", 0))
-        self.inner: list[Components] = []
+        self.inner: list[Inner] = []
         self.connections = Connections(self.sock, self._make, self.ended)
         self.connections.now = lambda: self.time
         self.clients: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
@@ -41,8 +49,8 @@ class AdminListener:
     def open(self) -> list[Connection]:
         return list(self.connections._open)
 
-    def _make(self) -> Components:
-        self.inner.append(Components())
+    def _make(self) -> Inner:
+        self.inner.append(Inner())
         return self.inner[-1]
 
     async def connect(self) -> asyncio.StreamReader:
@@ -165,3 +173,4 @@ async def test_a_connection_that_goes_before_it_is_made_is_closed(listener: Admi
     await until(lambda: len(listener.inner) > MOST, "all to be accepted")
     assert await lost(listener.clients[0][0])
     assert len(listener.connections) == MOST
+    assert not listener.inner[0].is_made

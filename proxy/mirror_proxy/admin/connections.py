@@ -50,7 +50,7 @@ class Connection(asyncio.Protocol):
         self._inner = inner
         self._owner = owner
         self._transport: asyncio.Transport | None = None
-        self._has_begun = self._is_ended = False
+        self._has_begun = self._is_ended = self._is_forwarded = False
         self.waits_since = owner.now()
         self.deadline = self.waits_since + HEAD_S
 
@@ -73,8 +73,10 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport (asyncio)."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but its base class
-        if self._is_ended:  # ended before the loop attached the transport
+        if self._is_ended:  # ended before the loop attached the transport; aiohttp never sees it
             self._transport.abort()
+            return
+        self._is_forwarded = True
         self._inner.connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
@@ -91,7 +93,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forward (asyncio)."""
         self._owner.forget(self)
-        self._inner.connection_lost(exc)
+        if self._is_forwarded:
+            self._inner.connection_lost(exc)
 
     def pause_writing(self) -> None:
         """Forward (asyncio)."""

@@ -111,6 +111,7 @@ async def test_when_its_supervisor_is_gone_it_writes_what_it_has_and_leaves(url:
     async with comparing(compare_in(url)) as comparer:
         await comparer.hears(control.Ready)
         comparer.send(CHANGED)
+        await comparer.counts("compared")
         await comparer.ends()
         await _expect(url, ("compared", "shop", "v2"), 1)
         assert " WARNING comparer supervisor is gone, writing what is left\n" in comparer.stderr
