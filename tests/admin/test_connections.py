@@ -23,10 +23,10 @@ class Inner(asyncio.Protocol):
 
         self.is_made = False
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, _: asyncio.BaseTransport) -> None:
         self.is_made = True
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _: Exception | None) -> None:
         assert self.is_made
 
     def data_received(self, data: bytes) -> None:
@@ -173,4 +173,22 @@ async def test_a_connection_that_goes_before_it_is_made_is_closed(listener: Admi
     await until(lambda: len(listener.inner) > MOST, "all to be accepted")
     assert await lost(listener.clients[0][0])
     assert len(listener.connections) == MOST
-    assert not listener.inner[0].is_made
+
+
+class Transport(asyncio.Transport):
+    is_aborted = False
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+
+async def test_connection_ended_before_its_transport_is_attached_never_reaches_the_server(
+    listener: AdminListener,
+) -> None:
+    inner, transport = Inner(), Transport()
+    connection = Connection(inner, listener.connections)
+    connection.end()
+    connection.connection_made(transport)
+    connection.connection_lost(None)
+    assert transport.is_aborted
+    assert not inner.is_made

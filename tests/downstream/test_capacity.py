@@ -17,7 +17,7 @@ from tests.support.origin import OK, Visit
 from tests.support.plane import Plane, until
 
 
-class Components:
+class HeldScript:
     """An origin's script: `/held` is answered once `release` is set, everything else at once."""
 
     def __init__(self) -> None:
@@ -93,7 +93,7 @@ async def test_a_connection_that_has_just_come_stays_and_one_that_has_been_idle_
 async def test_a_client_gets_503_when_every_connection_is_busy(
     origin: MakeOrigin, plane: MakePlane, connect: Connect, data: bytes
 ) -> None:
-    held = Components()
+    held = HeldScript()
     v1 = await origin(held)
     served = await plane(v1, limits={"max_connections": 2})
     busy = await full(served, connect, 2)
@@ -120,7 +120,7 @@ async def test_a_silent_client_gets_503_too(
     origin: MakeOrigin, plane: MakePlane, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(refusal, "PATIENCE_S", 0.05)
-    held = Components()
+    held = HeldScript()
     served = await plane(await origin(held), limits={"max_connections": 1})
     await full(served, connect, 1)
     silent = await connect(served)
@@ -132,7 +132,7 @@ async def test_a_silent_client_gets_503_too(
 async def test_a_client_that_leaves_instead_of_asking_is_no_refusal_that_lasts(
     origin: MakeOrigin, plane: MakePlane, connect: Connect
 ) -> None:
-    held = Components()
+    held = HeldScript()
     served = await plane(await origin(held), limits={"max_connections": 1})
     await full(served, connect, 1)
     for leave in (Client.reset, Client.half_close):
@@ -147,7 +147,7 @@ async def test_a_client_waits_in_the_queue_while_as_many_as_may_be_are_refused(
     origin: MakeOrigin, plane: MakePlane, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listener, "MOST_REFUSED", 2)
-    held = Components()
+    held = HeldScript()
     served = await plane(await origin(held), limits={"max_connections": 1})
     (busy,) = await full(served, connect, 1)
     silent = [await connect(served) for _ in range(2)]

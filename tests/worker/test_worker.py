@@ -41,7 +41,7 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 
 
-class Components:
+class WorkerUnderTest:
     """A worker process, its listening socket and our ends of its pipes."""
 
     def __init__(self) -> None:
@@ -111,8 +111,8 @@ class Components:
 
 
 @contextmanager
-def held_worker() -> Iterator[Components]:
-    held = Components()
+def held_worker() -> Iterator[WorkerUnderTest]:
+    held = WorkerUnderTest()
     try:
         yield held
     finally:
