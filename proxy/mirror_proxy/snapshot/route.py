@@ -86,7 +86,7 @@ class CompiledRoute:
             if config.redirect is not None
             else config.direct_response
         )
-        #: The request goes to its destination without a detour.
+        #: No filter applies: a request is forwarded at once.
         self.is_direct = self.fault is None and self.cors is None and self.answer is None
 
 

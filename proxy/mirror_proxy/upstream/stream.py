@@ -1,4 +1,4 @@
-"""Who sends over an upstream connection: an exchange or a shadow, or once upgraded a tunnel."""
+"""The senders over an upstream connection: an exchange or a shadow, or once upgraded a tunnel."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from mirror_proxy.http1.response import ResponseHead
 
 
 class Meter(Protocol):
-    """Who pays for the time that a connection's callbacks take; `spent_s` is in seconds."""
+    """The account for the time that a connection's callbacks take; `spent_s` is in seconds."""
 
     spent_s: float
 
 
 class UpstreamStream(Protocol):
-    """Whoever sends a request over the connection: an exchange or a shadow; with a `meter`, its time is measured."""
+    """The sender of a request over the connection: an exchange or a shadow; with a `meter`, its time is measured."""
 
     @property
     def meter(self) -> Meter | None:
