@@ -135,27 +135,37 @@ SHED = Record(
         ),
     ),
 )
-OVERRIDE = Record(Mirroring, MIRRORING_FIELDS)
+#: Settings of a worker or of the whole proxy, which no override can have.
+_SHARED_FIELDS = (
+    Field("sampling", "sampling", SAMPLING, SAMPLING_TEXT, "random"),
+    Field(
+        "maxBufferedBytes",
+        "max_buffered_bytes",
+        size(1024, 1 << 40),
+        "What all shadows of a worker may hold together.",
+        "64MiB",
+    ),
+    Field("shed", "shed", SHED, "When a worker is so late that it mirrors nothing for a while."),
+    Field(
+        "markKeyFile",
+        "mark_key_file",
+        KEY_FILE,
+        "Key that signs shadow marks and names in x-mirror-proxy-via, shared by replicas;"
+        " otherwise random at each start.",
+    ),
+)
+OVERRIDE = Record(
+    Mirroring,
+    MIRRORING_FIELDS,
+    elsewhere={
+        known.key: "it is shared by all mirrors, set it in spec.mirroring" for known in _SHARED_FIELDS
+    },
+)
 MIRRORING = Record(
     dict,
     (
         *MIRRORING_FIELDS,
-        Field("sampling", "sampling", SAMPLING, SAMPLING_TEXT, "random"),
-        Field(
-            "maxBufferedBytes",
-            "max_buffered_bytes",
-            size(1024, 1 << 40),
-            "What all shadows of a worker may hold together.",
-            "64MiB",
-        ),
-        Field("shed", "shed", SHED, "When a worker is so late that it mirrors nothing for a while."),
-        Field(
-            "markKeyFile",
-            "mark_key_file",
-            KEY_FILE,
-            "Key that signs shadow marks and names in x-mirror-proxy-via, shared by replicas;"
-            " otherwise random at each start.",
-        ),
+        *_SHARED_FIELDS,
         Field("overrides", "overrides", MapOf(OVERRIDE), "The same, for one mirror by its name."),
     ),
 )

@@ -217,8 +217,8 @@ class Record:
     """An object with known keys, given to `build` as keyword arguments (absent keys are left out).
 
     `placed` adds `place`, for checks that need more than one key. `is_proto` accepts Istio's snake_case
-    names with a warning. Returns INVALID when a required key is missing or `build` cannot go on; with `is_whole`
-    also when any key cannot be read.
+    names with a warning. `elsewhere` has hints for keys that belong to another place. Returns INVALID when a required
+    key is missing or `build` cannot go on; with `is_whole` also when any key cannot be read.
     """
 
     build: Callable[..., Any]
@@ -226,6 +226,7 @@ class Record:
     placed: bool = False
     is_proto: bool = False
     is_whole: bool = False
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
     by_name: dict[str, Field] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -265,9 +266,8 @@ class Record:
             if known is None and self.is_proto and "_" in name:
                 known = self.by_name.get(camel(name))
             if known is None:
-                place.at(name).refuse(
-                    f'unknown field "{name}"', did_you_mean(name, [known.key for known in self.fields])
-                )
+                hint = self.elsewhere.get(name) or did_you_mean(name, [known.key for known in self.fields])
+                place.at(name).refuse(f'unknown field "{name}"', hint)
             elif node.value is not None and (name == known.key or known.key not in written):
                 written[known.key] = child = place.at(name)
                 if name not in {known.key, known.altname}:

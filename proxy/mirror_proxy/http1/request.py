@@ -93,6 +93,7 @@ class RequestHead:
 
     `fields` is the block of header lines as they came, from the line end after the request line to the one
     before the blank line, without what is taken out; an absolute target's authority stands in the place of Host.
+    `target` is normalized and rewritten in place (`Exchange.original_target` has the one that came).
     Of what is taken out, `forwarded_for`, `forwarded_proto`, `client_cert` and `mark` keep the values (None where
     there is none); `via` has those of x-mirror-proxy-via, which stays. `forwards_addresses` is false once a route has
     taken our x-forwarded-for away. `length` is the body's size in bytes, -1 where it is not said. `upgrade` is the

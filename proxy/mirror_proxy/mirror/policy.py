@@ -1,8 +1,8 @@
 """Decide whether a request is mirrored: step 7 of the walk, synchronous and pure in `now` and `draw`.
 
-Rules for editing this file. Every path ends in exactly one outcome, here or in `shadow`; a new reason to
-refuse needs a name in `telemetry.outcome` and in the contract. The order of the checks is the order in which an
-operator would look for it: is the mirror on, does it take this request, is there room, is there an endpoint.
+Every path ends in exactly one outcome, here or in `shadow`; CONTRIBUTING has the places of a new one. The order of the
+checks is the order in which an operator would look for the reason: is the mirror on, does it take this request, is
+there room, is there an endpoint.
 """
 
 from __future__ import annotations
