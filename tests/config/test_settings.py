@@ -290,8 +290,10 @@ def test_an_override_is_laid_over_the_rest_for_its_mirror_alone(load_spec: LoadS
         ),
         (
             "mirroring: {overrides: {shop/v2: {maxBufferedBytes: 1MiB}}}",
-            'spec.mirroring.overrides["shop/v2"].maxBufferedBytes: unknown field "maxBufferedBytes"; '
-            "it is shared by all mirrors, set it in spec.mirroring",
+            (
+                'spec.mirroring.overrides["shop/v2"].maxBufferedBytes: unknown field "maxBufferedBytes"; '
+                "it is shared by all mirrors, set it in spec.mirroring"
+            ),
         ),
         (
             "mirroring: {overrides: {shop/v2: {timeout: 1}}}",
