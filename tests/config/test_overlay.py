@@ -76,7 +76,7 @@ SETTINGS_ONLY = """
     apiVersion: mirror-proxy.dev/v1
     kind: MirrorProxy
     metadata: {name: shop}
-    spec: {pathNormalization: null}
+    spec: {pathNormalization: null, limits: {streamIdleTimeout: null}}
     """
 SERVICE_ENTRY = """
     apiVersion: networking.istio.io/v1
@@ -86,12 +86,22 @@ SERVICE_ENTRY = """
     """
 
 
-def test_paths_are_normalized_with_istios_files_only(write: Write) -> None:
+def test_paths_are_normalized_and_quiet_streams_kept_with_istios_files_only(write: Write) -> None:
     mesh = write(SERVICE_ENTRY, "mesh.yaml")
     own = write(SETTINGS_ONLY, "own.yaml")
     given = [V1, [own, *V1], [mesh, *V1], [own, mesh, *V1]]
-    normalized = [config_of(*argv).settings.path_normalization for argv in given]
-    assert normalized == ["none", "none", "base", "base"]
+    found = [config_of(*argv).settings for argv in given]
+    assert [one.path_normalization for one in found] == ["none", "none", "base", "base"]
+    assert [one.limits.stream_idle_timeout_s for one in found] == [300.0, 300.0, 0.0, 0.0]
+
+
+def test_stream_idle_timeout_of_a_file_wins_and_leaves_the_other_limits(write: Write) -> None:
+    mesh = write(SERVICE_ENTRY, "mesh.yaml")
+    spec = "{limits: {streamIdleTimeout: 1h, maxHeaders: 7}}"
+    own = write(SETTINGS_ONLY.replace("{pathNormalization: null, limits: {streamIdleTimeout: null}}", spec))
+    for argv in ([own, *V1], [own, mesh, *V1]):
+        limits = config_of(*argv).settings.limits
+        assert (limits.stream_idle_timeout_s, limits.max_headers) == (3600.0, 7)
 
 
 def test_printed_settings_name_the_defaults_that_depend_on_the_files(write: Write) -> None:
@@ -322,7 +332,7 @@ def test_a_mirror_that_is_the_primary_is_warned_of() -> None:
 def test_flags_and_a_file_do_not_both_say_where_requests_go(write: Write) -> None:
     path = write(document.dump(loaded(V1).documents))
     assert problems_of(path, *V1) == [
-        f"--primary: {path}:8 has a VirtualService, which says where requests go; give one or the other"
+        f"--primary: {path}:10 has a VirtualService, which says where requests go; give one or the other"
     ]
 
 

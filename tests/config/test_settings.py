@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,7 @@ from mirror_proxy.config.schema import Field, ListOf, Record
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "config/mirror-proxy.yaml"
 SHOP = str(ROOT / "config/shop/virtual-service.yaml")
+WITH_ISTIOS_FILES = Settings(limits=Limits(stream_idle_timeout_s=0.0))
 
 LoadSpec = Callable[[str], Config]
 Refusals = Callable[..., list[str]]
@@ -45,7 +47,7 @@ def mirroring_of(config: Config) -> Mirroring:
 
 def test_the_documented_example_is_the_defaults() -> None:
     config = loader.load([str(EXAMPLE), SHOP])
-    assert config.settings == Settings()
+    assert config.settings == WITH_ISTIOS_FILES
     assert mirroring_of(config) == Mirroring()
     assert config.warnings == ()
 
@@ -119,8 +121,8 @@ def test_every_setting_reaches_the_model(load_spec: LoadSpec, tmp_path: Path) ->
           headers: {{remove: [Cookie], set: {{X-A: b}}, add: {{x-c: d}}}}
           mark: false
           markKeyFile: {tmp_path}/key
-        limits: {{maxHeadBytes: 8KiB, maxHeaders: 10, headTimeout: 1s, idleTimeout: 2s, maxConnections: 3,
-                 retryBufferBytes: 0, maxResponseHeadBytes: 16KiB}}
+        limits: {{maxHeadBytes: 8KiB, maxHeaders: 10, headTimeout: 1s, idleTimeout: 2s, streamIdleTimeout: 4s,
+                 maxConnections: 3, retryBufferBytes: 0, maxResponseHeadBytes: 16KiB}}
         http1: {{trailers: true}}
         accessLog: {{path: "-", format: json}}
         """)
@@ -138,7 +140,7 @@ def test_every_setting_reaches_the_model(load_spec: LoadSpec, tmp_path: Path) ->
         via=True,
         max_buffered_bytes=2 << 20,
         mark_key_file=key,
-        limits=Limits(8192, 10, 1.0, 2.0, 3, 0, 16384),
+        limits=Limits(8192, 10, 1.0, 2.0, 4.0, 3, 0, 16384),
         http1=Http1(True),
         access_log="-",
         exact=True,
@@ -386,7 +388,7 @@ def test_all_problems_are_told_with_their_lines(refusals: Refusals) -> None:
 
 
 def test_an_empty_spec_is_the_defaults(load_spec: LoadSpec) -> None:
-    assert load_spec("").settings == Settings(name="p")
+    assert load_spec("").settings == replace(WITH_ISTIOS_FILES, name="p")
 
 
 def test_istios_variable_adds_the_suffix_unless_the_file_says_otherwise() -> None:

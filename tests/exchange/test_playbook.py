@@ -470,6 +470,41 @@ def test_stream_without_progress_is_ended_after_the_idle_time(playbook: MakePlay
     assert book.close()[0]["flag"] == "SI"
 
 
+def test_stream_without_progress_is_ended_after_the_configured_time(playbook: MakePlaybook) -> None:
+    book = playbook(without_mirror(limits={"stream_idle_timeout_s": 2.0}))
+    quiet, unfinished = book.client(GET), book.client(UPLOAD)
+    book.pass_time(2.0 + TICKS_S)
+    assert reason_of(quiet.got()) == (504, b"stream timeout")
+    assert reason_of(unfinished.got()) == (408, b"stream timeout")  # Envoy's status for an unfinished request
+
+
+def test_stream_is_never_ended_without_an_idle_timeout(playbook: MakePlaybook) -> None:
+    book = playbook(without_mirror(limits={"stream_idle_timeout_s": 0.0}))
+    v1 = book.upstreams["v1"]
+    client = book.client(GET)
+    book.pass_time(IDLE_S + TICKS_S)
+    v1.last.send(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\no")
+    book.pass_time(IDLE_S + TICKS_S)
+    v1.last.send(b"k")
+    assert client.got() == OK
+
+
+@pytest.mark.parametrize(("idle_s", "is_open"), [(2.0, False), (0.0, True)])
+def test_quiet_tunnel_is_closed_after_the_stream_idle_timeout_if_there_is_one(
+    playbook: MakePlaybook, idle_s: float, is_open: bool
+) -> None:
+    book = playbook(without_mirror(limits={"stream_idle_timeout_s": idle_s}))
+    client = book.client(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
+    v1 = book.upstreams["v1"].last
+    v1.send(b"HTTP/1.1 101 Switching\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
+    assert status_of(client.got()) == 101
+    book.pass_time(1.0)
+    client.send(b"ping")
+    book.pass_time(2.0 + TICKS_S)
+    assert client.is_closed is v1.is_closed is not is_open
+    client.reset()
+
+
 def test_upload_that_stops_is_answered_408(playbook: MakePlaybook) -> None:
     book = playbook(limits={"idle_timeout_s": 5.0})
     client = book.client(UPLOAD)

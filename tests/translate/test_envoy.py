@@ -205,6 +205,13 @@ def manager_of(config: Config) -> dict[str, Any]:
     return manager
 
 
+@pytest.mark.parametrize(("idle_s", "written"), [(300.0, "300s"), (0.0, "0s")])
+def test_stream_idle_timeout_is_envoys(idle_s: float, written: str) -> None:
+    assert (
+        manager_of(make_config(1, limits={"stream_idle_timeout_s": idle_s}))["stream_idle_timeout"] == written
+    )
+
+
 def http_options(config: Config) -> list[dict[str, Any]]:
     """Give the HttpProtocolOptions of every cluster."""
     clusters = bootstrap(config)[0]["static_resources"]["clusters"]

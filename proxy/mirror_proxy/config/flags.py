@@ -77,7 +77,8 @@ FLAGS = (
         "timeout",
         FORWARD,
         "TIME",
-        text="How long the primary may take for its whole response (default: no limit).",
+        text="Time limit for the primary's whole response (default: no limit). limits.streamIdleTimeout ends one"
+        " without progress.",
     ),
     Flag("primary-ca", FORWARD, "FILE", text="PEM authorities for the primary (default: the system's)."),
     Flag("primary-cert", FORWARD, "FILE", text="PEM client certificate towards the primary."),

@@ -55,9 +55,9 @@ FORWARD_CLIENT_CERT = ("sanitize", "sanitizeSet", "appendForward", "forwardOnly"
 PATH_NORMALIZATIONS = ("none", "base", "merge_slashes", "decode_and_merge_slashes")
 
 #: Defaults with Istio's files, which are to behave as in a mesh: with any document besides a MirrorProxy.
-MESH_DEFAULTS = {"pathNormalization": "base"}
+MESH_DEFAULTS = {"pathNormalization": "base", "limits": {"streamIdleTimeout": "0s"}}
 #: The same keys where flags alone say what to do: nothing changes a request unasked.
-FLAG_DEFAULTS = {"pathNormalization": "none"}
+FLAG_DEFAULTS = {"pathNormalization": "none", "limits": {"streamIdleTimeout": "5m"}}
 
 FILE = Scalar(("string",), files.readable)
 
@@ -317,6 +317,14 @@ SPEC = Record(
                         "idleTimeout", "idle_timeout_s", duration(), "How long a connection may idle.", "60s"
                     ),
                     Field(
+                        "streamIdleTimeout",
+                        "stream_idle_timeout_s",
+                        duration(0),
+                        "How long a request, a response or a tunnel may make no progress; 0s: no limit, the default"
+                        " with Istio's files.",
+                        "5m",
+                    ),
+                    Field(
                         "maxConnections",
                         "max_connections",
                         whole(1, 10_000_000),
@@ -450,12 +458,22 @@ def completed(spec: Node, defaults: Node) -> Node:
     """Return a spec with what it lacks of `defaults`, its keys in the order of the table; null is absent."""
     if not isinstance(spec.value, dict):
         return spec
-    given = {
-        key: node for key, node in spec.value.items() if node.value is not None or key not in defaults.value
-    }
-    merged = merge(defaults, Node(given, spec.mark)).value
+    merged = merge(defaults, _without_nulls(spec, defaults)).value
     known = {field.key: merged[field.key] for field in SPEC.fields if field.key in merged}
     return Node({**known, **merged}, spec.mark)
+
+
+def _without_nulls(spec: Node, defaults: Node) -> Node:
+    """Return `spec` without the nulls that `defaults` have a value for, at any depth."""
+    if not (isinstance(spec.value, dict) and isinstance(defaults.value, dict)):
+        return spec
+    known = defaults.value
+    given = {
+        key: _without_nulls(node, known[key]) if key in known else node
+        for key, node in spec.value.items()
+        if node.value is not None or key not in known
+    }
+    return Node(given, spec.mark)
 
 
 def json_schema() -> dict[str, Any]:

@@ -25,8 +25,6 @@ from mirror_proxy.http1.request import RequestHead, read_request
 LINGER_S = 1.0
 #: How long a draining worker waits for another request on an idle connection before it closes it.
 LAST_REQUEST_S = 1.0
-#: An exchange without any progress for this long is ended (Envoy's stream_idle_timeout).
-STREAM_IDLE_S = 300.0
 
 _ABORT = struct.pack("ii", 1, 0)
 

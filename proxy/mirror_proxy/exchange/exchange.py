@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from mirror_proxy import errors, flow
 from mirror_proxy.clock import NEVER
-from mirror_proxy.downstream.connection import STREAM_IDLE_S, DownstreamConnection
+from mirror_proxy.downstream.connection import DownstreamConnection
 from mirror_proxy.errors import BadMessageError, Failure
 from mirror_proxy.exchange import filters, headers, mirroring
 from mirror_proxy.exchange.filters import Answer, Delay
@@ -222,7 +222,7 @@ class Exchange:
         failure = self.cluster.wait(self, self.tried, self._hash)
         if failure is None:
             self._is_waiting = True
-            self.cluster.wheel.set(self, min(self._timeout_at, monotonic() + STREAM_IDLE_S))
+            self.cluster.wheel.set(self, min(self._timeout_at, monotonic() + self.snapshot.stream_idle_s))
         return failure
 
     def _send(self, connection: UpstreamConnection, data: bytes) -> None:
@@ -235,7 +235,7 @@ class Exchange:
 
     def _set_deadline(self, connection: UpstreamConnection, now: float) -> None:
         """The nearest of route timeout, per-try timeout and stream idle time."""
-        when = now + STREAM_IDLE_S
+        when = now + self.snapshot.stream_idle_s
         if self._timeout_at < when:  # noqa: PLR1730 - min() is a call, and this is every request's path
             when = self._timeout_at
         route = self.route
@@ -430,7 +430,7 @@ class Exchange:
         self.status = 101
         self.response_started = True
         self.snapshot.downstream.tunnels_active += 1
-        open_tunnel(self.client, upstream, head, data, self._on_tunnel_end)
+        open_tunnel(self.client, upstream, head, data, self._on_tunnel_end, self.snapshot.stream_idle_s)
 
     def _on_tunnel_end(self, received_bytes: int, sent_bytes: int) -> None:
         self.received_bytes, self.sent_bytes = received_bytes, sent_bytes
@@ -456,7 +456,8 @@ class Exchange:
         timed_out = monotonic() >= self._timeout_at
         upstream, self._upstream = self._upstream, None
         is_per_try = upstream is not None and not timed_out and self._is_per_try()
-        failure = errors.TIMEOUT if timed_out or is_per_try else errors.STREAM_IDLE
+        idle = errors.STREAM_IDLE if self.request_done else errors.REQUEST_IDLE  # as Envoy: 504, 408
+        failure = errors.TIMEOUT if timed_out or is_per_try else idle
         if upstream is not None:
             upstream.time_out()
         if is_per_try:
@@ -465,8 +466,10 @@ class Exchange:
         self._give_up_upstream()
         if self.response_started:
             self._break_off(failure.flag, is_shown=self._is_end_shown)
-        else:
-            self.reply(failure)
+            return
+        if failure is errors.REQUEST_IDLE:
+            self._abort_shadows("client_aborted")
+        self.reply(failure)
 
     def _is_per_try(self) -> bool:
         """Tell whether a try's own timeout runs: from the end of the request to the response's head, as in Envoy."""

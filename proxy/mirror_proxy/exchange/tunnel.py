@@ -6,7 +6,7 @@ from collections.abc import Callable
 from time import monotonic
 
 from mirror_proxy import flow
-from mirror_proxy.downstream.connection import STREAM_IDLE_S, DownstreamConnection
+from mirror_proxy.downstream.connection import DownstreamConnection
 from mirror_proxy.http1.response import ResponseHead
 from mirror_proxy.upstream.connection import UpstreamConnection
 
@@ -14,14 +14,21 @@ from mirror_proxy.upstream.connection import UpstreamConnection
 class Tunnel:
     """Couples a client connection and an upstream connection until both sides are closed."""
 
-    __slots__ = ("_done", "_down", "_down_open", "_on_end", "_up", "_up_open", "received_bytes", "sent_bytes")
+    __slots__ = (
+        "_done", "_down", "_down_open", "_idle_s", "_on_end", "_up", "_up_open", "received_bytes", "sent_bytes",
+    )  # fmt: skip
 
     def __init__(
-        self, down: DownstreamConnection, up: UpstreamConnection, on_end: Callable[[int, int], None]
+        self,
+        down: DownstreamConnection,
+        up: UpstreamConnection,
+        on_end: Callable[[int, int], None],
+        idle_s: float,
     ) -> None:
         self._down = down
         self._up = up
         self._on_end = on_end
+        self._idle_s = idle_s
         self._down_open = self._up_open = True
         self._done = False
         self.received_bytes = self.sent_bytes = 0
@@ -30,13 +37,13 @@ class Tunnel:
         """Pass the client's bytes on."""
         self.received_bytes += len(data)
         self._up.transport.write(data)
-        self._up.set_deadline(monotonic() + STREAM_IDLE_S)
+        self._up.set_deadline(monotonic() + self._idle_s)
 
     def on_upstream_data(self, data: bytes) -> None:
         """Pass the upstream's bytes on."""
         self.sent_bytes += len(data)
         self._down.write(data)
-        self._up.set_deadline(monotonic() + STREAM_IDLE_S)
+        self._up.set_deadline(monotonic() + self._idle_s)
 
     def on_downstream_eof(self) -> bool:
         """Half-close towards the upstream, keep the other direction."""
@@ -108,14 +115,18 @@ def open_tunnel(
     head: ResponseHead,
     data: bytes,
     on_end: Callable[[int, int], None],
+    idle_s: float,
 ) -> None:
-    """Forward the upstream's 101 (`head`) and couple the two connections; `data` came with it."""
+    """Forward the upstream's 101 (`head`) and couple the two connections; `data` came with it.
+
+    The tunnel is closed when nothing has moved for `idle_s`.
+    """
     down.write(
         b"%b%bconnection: Upgrade\r\nupgrade: %b\r\n\r\n" % (head.status_line, head.fields, head.upgrade)
     )
-    tunnel = Tunnel(down, up, on_end)
+    tunnel = Tunnel(down, up, on_end, idle_s)
     up.start_tunnel(tunnel)
-    up.set_deadline(monotonic() + STREAM_IDLE_S)
+    up.set_deadline(monotonic() + idle_s)
     down.start_tunnel(tunnel)
     if data:
         tunnel.on_upstream_data(data)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from random import randrange
 from typing import Any
 
+from mirror_proxy.clock import NEVER
 from mirror_proxy.comparison.capture.capture import CapturePolicy
 from mirror_proxy.config import model
 from mirror_proxy.config.model import Settings, Share
@@ -32,8 +33,8 @@ class Snapshot:
 
     __slots__ = (
         "_steered", "adds_rare_fields", "components", "downstream", "forward_client_cert", "generation", "loops",
-        "normalization", "on_finish", "retry_buffer_bytes", "settings", "splits", "sticky", "table", "tracer",
-        "trusted_hops", "via",
+        "normalization", "on_finish", "retry_buffer_bytes", "settings", "splits", "sticky", "stream_idle_s",
+        "table", "tracer", "trusted_hops", "via",
     )  # fmt: skip
 
     def __init__(
@@ -49,6 +50,8 @@ class Snapshot:
         self.adds_rare_fields = self.via or self.forward_client_cert != "sanitize"
         self.sticky = settings.sticky
         self.retry_buffer_bytes = settings.limits.retry_buffer_bytes
+        #: An exchange without any progress for this long is ended.
+        self.stream_idle_s = settings.limits.stream_idle_timeout_s or NEVER
         #: Called with each exchange that has ended, and its duration; its class stands above this package.
         self.on_finish: Callable[[Any, float], None] | None = None
         self.tracer: Tracer | None = None

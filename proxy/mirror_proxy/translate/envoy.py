@@ -26,7 +26,6 @@ from mirror_proxy.translate.envoy_value import (
 
 __all__ = ["bootstrap", "route_configuration"]
 
-STREAM_IDLE_S = 300.0
 #: From where x-envoy-* headers count; without a range that would be loopback.
 NOBODY = {"address_prefix": "0.0.0.0", "prefix_len": 32}
 NORMALIZATION: dict[str, Message] = {
@@ -146,7 +145,7 @@ def _limits(settings: Settings) -> Message:
     return {
         "max_request_headers_kb": kibibytes(limits.max_head_bytes),
         "request_headers_timeout": duration(limits.head_timeout_s),
-        "stream_idle_timeout": duration(STREAM_IDLE_S),
+        "stream_idle_timeout": duration(limits.stream_idle_timeout_s),
         "drain_timeout": duration(max(settings.drain.grace_s - settings.drain.delay_s, 0)),
         "common_http_protocol_options": {
             "idle_timeout": duration(limits.idle_timeout_s),

@@ -47,6 +47,7 @@ REASONS = {
     "spec.accessLog": "a Telemetry says it",
     "spec.forwardClientCert": "gatewayTopology.forwardClientCertDetails in a ProxyConfig says it",
     "spec.pathNormalization": "meshConfig.pathNormalization says it for the whole mesh; base is its default",
+    "spec.limits.streamIdleTimeout": "only an EnvoyFilter says it; a mesh has no such limit",
 }
 TABLES: Mapping[str, Type] = {
     "VirtualService": virtual_service.DOCUMENT,

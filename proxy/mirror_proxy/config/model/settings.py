@@ -53,6 +53,7 @@ class Limits:
     max_headers: int = 100
     head_timeout_s: float = 30.0
     idle_timeout_s: float = 60.0
+    stream_idle_timeout_s: float = 300.0  # 0: none
     max_connections: int = 10_000
     retry_buffer_bytes: int = 64 * 1024
     max_response_head_bytes: int = 64 * 1024
