@@ -179,7 +179,7 @@ def shares_users_out(release: Release) -> None:
 def cuts_over_and_back(release: Release) -> None:
     told = release.ctl("weights", "everyone", "shop/v1=0", "shop/v2=100", "--ttl", "10m")
     assert set(release.ask(range(100))) == ALL_V2
-    assert "until in 10m\n" in told
+    assert "until in 10 min\n" in told
     release.ctl("weights", "everyone", "shop/v1=100", "shop/v2=0")
     assert set(release.ask(range(100))) == ALL_V1
     assert "weights of everyone are set live" in release.ctl("status")

@@ -15,7 +15,7 @@ from tests.differential.recorder import Arrival, Recorder
 from tests.support.client import Client
 from tests.support.envoy import running
 from tests.support.message import Message
-from tests.support.plane import Plane, free_port, settled, until
+from tests.support.plane import NO_SHED, Plane, free_port, settled, until
 
 ANSWER_S = 5.0
 NOBODY = "nobody"  # the host behind which nothing listens
@@ -124,6 +124,7 @@ def recorded(config: Config, recorder: Recorder, port: int = 0) -> Config:
         config.settings,
         listeners=(Listener(Address("127.0.0.1", port)),),
         admin=Admin(Address("127.0.0.1", free_port())),
+        shed=NO_SHED,
     )
     clusters = tuple(
         replace(cluster, endpoints=() if cluster.host == NOWHERE else (_endpoint(cluster, recorder),))
