@@ -263,3 +263,18 @@ async def test_learning_a_silent_name_takes_no_longer_than_its_time(
     await asyncio.wait_for(served.inner._resolver.learn([config]), 2.0)
     served.inner._resolver.follow(served.inner._state.clusters.values())
     assert served.inner._resolver._names.keys() == {"v1.test"}
+
+
+@pytest.mark.parametrize(
+    ("due", "now", "expected"),
+    [
+        (1005.37, 1000.4, 1005.0),  # a name's first round
+        (1010.002, 1005.01, 1010.0),
+        (1001.7, 1000.8, 1002.0),  # 1001 would be within the life of its channel
+        (1001.0, 1006.2, 1007.0),  # the query ran for 6 s
+    ],
+)
+def test_names_are_asked_for_on_common_seconds_and_never_twice_on_one_channel(
+    due: float, now: float, expected: float
+) -> None:
+    assert resolver._next_query(due, now) == expected

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Iterable
 from itertools import cycle
 
@@ -17,6 +18,7 @@ from mirror_proxy import tasks
 from mirror_proxy.config import model
 from mirror_proxy.config.model import Address, is_ip
 from mirror_proxy.telemetry.event import event
+from mirror_proxy.upstream import lookup
 from mirror_proxy.upstream.cluster import UpstreamCluster
 from mirror_proxy.upstream.lookup import NO_ADDRESSES, Addresses, DNSError, Lookup
 
@@ -156,13 +158,20 @@ class Resolver:
                 failed = False
                 self._learn_addresses(host, name, addresses)
             name.resolved.set()
-            await asyncio.sleep(max(asked + wait_s - time(), _RETRY_S))
+            now = time()
+            await asyncio.sleep(_next_query(asked + wait_s, now) - now)
 
     def _learn_addresses(self, host: str, name: _Name, addresses: Addresses) -> None:
         before, name.addresses = name.addresses, addresses
         if (before.v4, before.v6) != (addresses.v4, addresses.v6):
             for cluster in self._wanting.get(host, ()):
                 self.introduce(cluster)
+
+
+def _next_query(due: float, now: float) -> float:
+    """Return when to ask again: by `due`, at one time for many names, since each channel takes descriptors."""
+    earliest = math.ceil((now + lookup.CHANNEL_S) / _RETRY_S)
+    return max(math.floor(due / _RETRY_S), earliest) * _RETRY_S
 
 
 def _names_of(configs: Iterable[model.Cluster]) -> set[str]:
