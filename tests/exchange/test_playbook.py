@@ -799,6 +799,25 @@ def test_mirror_that_does_not_read_an_upload_is_left_behind(
     assert book.upstreams["mirror"].last.is_closed
 
 
+@pytest.mark.parametrize("at_once", [False, True], ids=["later", "with the head"])
+def test_bytes_of_a_shadow_that_one_write_drops_are_counted_no_more(
+    playbook: MakePlaybook, at_once: bool
+) -> None:
+    book = playbook(mirroring=Mirroring(max_lag_bytes=HIGH_WATER))
+    ask(book, book.client())
+    mirror = book.upstreams["mirror"].last
+    mirror.send(OK)
+    mirror.stop_reading()
+    head = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n"
+    client = book.client(head + bytes(100_000) if at_once else head)
+    if not at_once:
+        client.send(bytes(100_000))
+    book.upstreams["v1"].last.send(OK)
+    assert client.got() == OK
+    assert book.outcomes() == {"completed": 1, "lagged": 1}
+    assert not book.plane._state.budget.used_bytes
+
+
 def test_stalled_mirror_makes_room_for_one_that_is_only_slower(playbook: MakePlaybook) -> None:
     config = make_config(
         at("v1", 1), at("slow", 2), at("stalled", 3), settings={"max_buffered_bytes": 300_000}

@@ -159,8 +159,7 @@ class FakeTransport(asyncio.Transport):
 
     def abort(self) -> None:
         self._is_closing = True
-        self._unsent.clear()
-        self._loop.call_soon(self._end, None)
+        self._loop.call_soon(self._end, None)  # what is unsent counts until then
 
     # --- what the peer does ---
 
@@ -204,6 +203,7 @@ class FakeTransport(asyncio.Transport):
         if self._is_lost:
             return
         self._is_lost = True
+        self._unsent.clear()
         self._peer.is_closed = True
         self._protocol.connection_lost(error)
 
@@ -438,6 +438,10 @@ class Playbook:
             "mirror_buffered_bytes",
         ):
             assert not any(report.get(gauge, {}).values()), (gauge, report[gauge])
+        state = self.plane._state
+        assert not state.budget.used_bytes
+        assert not (state.descriptors.upstreams or state.descriptors.shadows or state.descriptors.duplicates)
+        assert not any(cluster.open_connections for _, cluster in state.all_clusters())
         requests = sum(count for count in report["requests_total"].values() if not isinstance(count, list))
         for route in self.config.virtual_hosts[0].routes:
             for mirror in route.mirrors:

@@ -156,9 +156,9 @@ class Shadow:
             self._end(failure.outcome)
 
     def on_upstream_pressure(self, full: bool) -> None:
-        """Account for what the kernel took; nobody else is slowed."""
-        if self._connection is not None:
-            self._account(0 if not full else self._connection.buffered_bytes)
+        """Account for what the kernel took; nobody else is slowed. Whoever fills the connection accounts for it."""
+        if not full and self._connection is not None:
+            self._account(0)
 
     def on_deadline(self) -> None:
         """End the shadow; a response that has begun is cut off, as streams are that never end."""
