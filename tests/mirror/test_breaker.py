@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import pytest
 
-from mirror_proxy.config.model import Breaker, Mirroring
+from mirror_proxy.config.model import Breaker, Config, Mirroring, MirrorPolicy
 from tests.conftest import MakePlaybook
 from tests.support.playbook import OK, TICKS_S, UPLOAD, Playbook, ask
 
@@ -30,6 +33,14 @@ def accepted(book: Playbook) -> None:
     """Have the mirror accept connections again, and the breaker find out."""
     book.upstreams["mirror"].refuses = False
     book.pass_time(1.0 + TICKS_S)
+
+
+def with_mirrors(config: Config, change: Callable[[MirrorPolicy], MirrorPolicy] | None) -> Config:
+    """Change the route's mirrors, or take them away (None); their clusters stay."""
+    [host] = config.virtual_hosts
+    [route] = host.routes
+    mirrors = tuple(map(change, route.mirrors)) if change is not None else ()
+    return replace(config, virtual_hosts=(replace(host, routes=(replace(route, mirrors=mirrors),)),))
 
 
 def test_breaker_opens_at_the_last_failure_in_a_row(playbook: MakePlaybook) -> None:
@@ -153,3 +164,59 @@ def test_opening_and_closing_are_logged_with_the_reason(
     send(book)
     book.upstreams["mirror"].last.send(OK)
     assert "mirror breaker is closed mirror=mirror open_s=31" in caplog.messages
+
+
+def test_mirror_that_a_reload_brings_back_has_a_closed_breaker(playbook: MakePlaybook) -> None:
+    book = opened(playbook)
+    book.reload(with_mirrors(book.config, None))
+    assert book.count("mirror_breaker_open", "mirror") == 0
+    book.reload(book.config)
+    book.upstreams["mirror"].refuses = False
+    send(book)
+    book.upstreams["mirror"].last.send(OK)
+    assert book.outcomes() == {"connect_error": 3, "completed": 1}
+
+
+def test_breaker_brought_back_by_a_reload_opens_again(playbook: MakePlaybook) -> None:
+    book = opened(playbook)
+    book.reload(with_mirrors(book.config, None))
+    book.reload(book.config)
+    send(book, 4)
+    accepted(book)
+    send(book)
+    book.upstreams["mirror"].last.send(OK)
+    assert book.outcomes() == {"connect_error": 6, "breaker_open": 1, "completed": 1}
+
+
+@pytest.mark.parametrize("comes_back", [False, True], ids=["gone", "another breaker"])
+def test_shadows_that_fail_after_their_mirror_went_open_no_breaker(
+    playbook: MakePlaybook, comes_back: bool
+) -> None:
+    book = playbook(mirroring=Mirroring(breaker=Breaker(3, 10.0)))
+    mirror = book.upstreams["mirror"]
+    send(book, 4)
+    book.reload(with_mirrors(book.config, None))
+    if comes_back:
+        other = Mirroring(breaker=Breaker(9, 10.0))
+        book.reload(with_mirrors(book.config, lambda mirror: replace(mirror, mirroring=other)))
+    mirror.refuses = True
+    for peer in mirror.connections:
+        peer.reset()
+    assert book.outcomes() == {"reset": 4}
+    book.pass_time(10.0)
+    assert book.count("upstream_connect_failures_total", "mirror") == 0
+
+
+def test_trial_that_a_client_uploads_slowly_is_not_waited_for(playbook: MakePlaybook) -> None:
+    book = opened(playbook)
+    accepted(book)
+    slow = book.client(UPLOAD)
+    book.pass_time(29.0)
+    send(book)
+    assert book.outcomes() == {"connect_error": 3, "breaker_open": 1}
+    book.pass_time(1.0)
+    send(book)
+    book.upstreams["mirror"].last.send(OK)
+    assert book.outcomes() == {"connect_error": 3, "breaker_open": 1, "completed": 1}
+    assert book.count("mirror_breaker_open", "mirror") == 0
+    slow.finish()

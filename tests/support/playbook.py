@@ -396,6 +396,12 @@ class Playbook:
         """Let time pass."""
         self.loop.pass_time(seconds)
 
+    def reload(self, config: Config) -> None:
+        """Put another configuration into force; its clusters have addresses of the first one's."""
+        parts = [(config.clusters, config.virtual_hosts)]
+        self._run(self.plane.prepare(self.plane.snapshot.generation + 1, config.settings, parts))
+        self._run(self.plane.commit(()))
+
     # --- what comes out ---
 
     def count(self, family: str, *labels: str) -> float:
@@ -440,7 +446,8 @@ class Playbook:
             assert not any(report.get(gauge, {}).values()), (gauge, report[gauge])
         state = self.plane._state
         assert not state.budget.used_bytes
-        assert not (state.descriptors.upstreams or state.descriptors.shadows or state.descriptors.duplicates)
+        held = state.descriptors
+        assert (held.upstreams, held.shadows, held.duplicates) == (0, 0, 0)
         assert not any(cluster.open_connections for _, cluster in state.all_clusters())
         requests = sum(count for count in report["requests_total"].values() if not isinstance(count, list))
         for route in self.config.virtual_hosts[0].routes:

@@ -3,7 +3,7 @@
 Closed, until as many failures in a row as `consecutive_failures`: only transport failures count, never a status. Open,
 it connects once a second. After a successful connect one shadow goes as a trial and decides: a response's head closes
 the breaker; a failure doubles the wait before the next connect, up to `open_for_s`; an outcome that says nothing about
-the mirror leaves the decision to the next shadow.
+the mirror leaves the decision to the next shadow, and so does a trial that takes too long, such as a slow upload.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from mirror_proxy.upstream.endpoint import UpstreamEndpoint
 
 #: Time between two connects while the breaker is open, and the wait before the first.
 CONNECT_EVERY_S = 1.0
+#: Time after which an undecided trial is followed by another.
+LONGEST_TRIAL_S = 30.0
 
 _log = logging.getLogger(__name__)
 
@@ -29,8 +31,8 @@ class MirrorBreaker:
     """`failures` counts those in a row; `alarm` and `deadline` belong to the cluster's wheel."""
 
     __slots__ = (
-        "_cluster", "_config", "_connect_began", "_is_ready", "_name", "_opened_at", "_trial_began", "_wait_s", "alarm",
-        "deadline", "failures", "wants_fresh",
+        "_cluster", "_config", "_connect_began", "_is_ready", "_is_retired", "_name", "_opened_at", "_trial_began",
+        "_wait_s", "alarm", "deadline", "failures", "wants_fresh",
     )  # fmt: skip
 
     def __init__(self, config: model.Breaker, name: str, cluster: UpstreamCluster) -> None:
@@ -41,7 +43,7 @@ class MirrorBreaker:
         self.failures = 0
         self.wants_fresh = True  # as a waiter: only a new connection shows that the mirror accepts
         self.deadline = self.alarm = NEVER
-        self._is_ready = False
+        self._is_ready = self._is_retired = False
         self._trial_began = NEVER
         self._connect_began = self._opened_at = 0.0
         self._wait_s = 0.0
@@ -55,7 +57,7 @@ class MirrorBreaker:
         """Return whether a request may go at `now`; when it is the trial, the next may not until it ends."""
         if self.failures < self._config.consecutive_failures:
             return True
-        if not self._is_ready:
+        if not self._is_ready and now < self._trial_began + LONGEST_TRIAL_S:
             return False
         self._is_ready = False
         self._trial_began = now
@@ -67,11 +69,13 @@ class MirrorBreaker:
             _log.warning(
                 event("mirror breaker is closed", mirror=self._name, open_s=round(now - self._opened_at))
             )
-            self.close()
+            self._stop()
         self.failures = 0
 
     def on_failure(self, outcome: str, began: float, now: float) -> None:
         """Count the failure of a shadow that began at `began`; open, or wait longer if it was the trial."""
+        if self._is_retired:
+            return
         was_open = self.is_open
         self.failures += 1
         if not was_open and self.is_open:
@@ -92,7 +96,17 @@ class MirrorBreaker:
             self._trial_began = NEVER
             self._is_ready = True
 
-    def close(self) -> None:
+    def retire(self) -> None:
+        """Close for a mirror that is gone: shadows that still fail open it no more, until `restore`."""
+        self._stop()
+        self.failures = 0
+        self._is_retired = True
+
+    def restore(self) -> None:
+        """Count for a mirror that is configured."""
+        self._is_retired = False
+
+    def _stop(self) -> None:
         """Connect no more."""
         self._is_ready = False
         self._trial_began = NEVER

@@ -111,19 +111,21 @@ class WorkerState:
         ]
         self._leaving = [cluster for cluster in self._leaving if cluster.is_in_use] + gone
         self.clusters = components.clusters
-        self._close_breakers(components)
+        self._retire_breakers(components)
         self._forget_the_oldest(components)
         self.cluster_stats |= {name: cluster.stats for name, cluster in components.clusters.items()}
         self.mirrors |= components.mirrors
         self.destinations |= components.destinations
         return gone
 
-    def _close_breakers(self, components: Components) -> None:
-        """Stop the connects to mirrors that are gone, or whose breaker is another now."""
+    def _retire_breakers(self, components: Components) -> None:
+        """Retire the breakers of mirrors that are gone, or have another one now; a mirror may also come back."""
         stay = {id(mirror.breaker) for mirror in components.mirrors.values()}
         for mirror in self.mirrors.values():
             if id(mirror.breaker) not in stay:
-                mirror.breaker.close()
+                mirror.breaker.retire()
+        for mirror in components.mirrors.values():
+            mirror.breaker.restore()
 
     def _forget_the_oldest(self, components: Components) -> None:
         """Drop the counts of what went before `MOST_GONE` others of its kind, unless something of it goes on.
@@ -181,7 +183,7 @@ class WorkerState:
     def close(self) -> None:
         """Close every idle connection, and the way to the comparer."""
         for mirror in self.mirrors.values():
-            mirror.breaker.close()
+            mirror.breaker.retire()
         for _, cluster in self.all_clusters():
             cluster.close()
         self.pair_sender.close()
