@@ -7,9 +7,12 @@ from dataclasses import replace
 import pytest
 
 from mirror_proxy.config.model import (
+    Address,
+    Balancer,
     CorsPolicy,
     DirectResponse,
     Fault,
+    HashKey,
     HeaderOps,
     Mirroring,
     MirrorPolicy,
@@ -21,7 +24,7 @@ from mirror_proxy.config.model import (
 )
 from mirror_proxy.overrides import Percent
 from tests.conftest import MakePlaybook
-from tests.support.plane import make_config
+from tests.support.plane import cluster_at, make_config
 from tests.support.playbook import (
     GET,
     HIGH_WATER,
@@ -29,6 +32,7 @@ from tests.support.playbook import (
     OK,
     TICKS_S,
     UPLOAD,
+    Upstream,
     ask,
     at,
     head_of,
@@ -1024,3 +1028,44 @@ def test_no_step_counts_a_request_twice(playbook: MakePlaybook) -> None:
     book.upstreams["mirror"].last.send(OK)
     assert book.count("requests_total", "r", "v1", "200") == 1
     assert [line["kind"] for line in book.close()].count("request") == 1
+
+
+def test_stale_connection_is_replaced_under_a_cap_of_one_without_a_queue(playbook: MakePlaybook) -> None:
+    book = playbook(without_mirror(retries=RetryPolicy(0), cluster={"max_connections": 1, "max_pending": 0}))
+    client = book.client()
+    ask(book, client)
+    client.send(GET)
+    book.upstreams["v1"].last.reset()
+    book.upstreams["v1"].last.send(OK)
+    assert client.got() == OK
+
+
+def test_request_bound_to_another_endpoint_is_sent_when_descriptors_run_out(playbook: MakePlaybook) -> None:
+    addresses = [Address(f"10.0.0.{number}", 80) for number in (1, 11)]
+    by_user = Balancer("hash", HashKey("header", "user"))
+    v1 = cluster_at("v1", *addresses, balancer=by_user, max_connections=2)
+    book = playbook(make_config(v1, retries=RetryPolicy(0)))
+    second = book.loop.upstreams["10.0.0.11", 80] = Upstream(book.loop)
+    first = book.upstreams["v1"]
+    descriptors = book.plane._descriptors
+    descriptors.shares = replace(descriptors.shares, upstreams=2)
+
+    def request(number: int) -> bytes:
+        return GET[:-2] + b"user: %d\r\n\r\n" % number
+
+    clients = [book.client(request(0)) for _ in range(2)]
+    one, other = (first, second) if first.connections else (second, first)
+    for peer in one.connections:
+        peer.send(OK)
+    number = 0
+    while not other.connections and number < 64:
+        number += 1
+        clients[0].got()
+        clients[0].send(request(number))
+        if not other.connections:
+            for peer in one.connections:
+                if peer.got():
+                    peer.send(OK)
+    assert other.connections, clients[0].got()
+    other.last.send(OK)
+    assert clients[0].got() == OK

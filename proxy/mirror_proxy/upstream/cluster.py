@@ -239,6 +239,9 @@ class UpstreamCluster:
         if is_queue_full or self._is_full():
             self.stats.pending_overflow += 1
             return errors.OVERFLOW
+        if not has_room:
+            self._make_room()  # before it waits: whom this serves or fails is called back at once
+            has_room = self._has_room()
         if has_room and not self.descriptors.may_connect(for_shadow):
             self.stats.pending_overflow += 1
             return errors.DESCRIPTORS
@@ -250,8 +253,6 @@ class UpstreamCluster:
         self._waiters[waiter] = _Want(endpoint if is_bound else None, for_shadow)
         if has_room:
             self._open(endpoint, waiter, for_shadow)
-        else:
-            self._make_room()
         return None
 
     def leave(self, waiter: Waiter) -> None:

@@ -195,13 +195,13 @@ class UpstreamConnection(asyncio.Protocol):
         self.endpoint.remove(self)
         if self._bound is not None and self._bound.get(cluster) is self:
             del self._bound[cluster]
+        self._leave()  # the stream may want the place for another attempt
         tunnel = self._tunnel
         if tunnel is not None:
             self._detach()
             tunnel.on_upstream_gone()
         elif self._stream is not None:
             self._on_lost(exc)
-        self._leave()
 
     def eof_received(self) -> bool:
         """Handle the upstream's FIN; only a tunnel stays half open."""
