@@ -8,6 +8,7 @@ from mirror_proxy.check.outline import addresses, outline
 from mirror_proxy.config.model import (
     Address,
     Cluster,
+    Compare,
     Config,
     Destination,
     DirectResponse,
@@ -20,7 +21,9 @@ from mirror_proxy.config.model import (
     MirrorPolicy,
     Route,
     Settings,
+    Share,
     StringMatch,
+    Tracing,
     UpstreamTls,
     VirtualHost,
 )
@@ -82,6 +85,17 @@ def test_the_hosts_of_a_virtual_host_are_named() -> None:
 def test_a_sticky_draw_is_said() -> None:
     said = outline(config(SHOP, sticky=HashKey("cookie", "user")))
     assert "draws by cookie user: the same one gets the same destination and mirrors" in said
+
+
+def test_exact_sampling_comparison_and_spans_are_listed() -> None:
+    compare = Compare(share=Share(1, 8), shares=(("testers", Share(100)),))
+    tracing = Tracing("http://otel:4318")
+    lines = outline(config(SHOP, exact=True, compare=compare, tracing=tracing)).splitlines()
+    assert lines[1:4] == [
+        "each mirror gets exactly its share of any 100 requests of a route, in each worker",
+        "compares answers: 12.5 % of what is copied, 100 % on testers",
+        "sends spans to http://otel:4318",
+    ]
 
 
 def test_addresses_are_said_with_weights_and_tls_and_not_by_the_hundred() -> None:

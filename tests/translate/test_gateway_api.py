@@ -130,6 +130,19 @@ def test_a_match_without_a_word_is_left_out(load: Load, fields: str, told: str) 
     assert rules_of(translation) == []
 
 
+def test_hosts_that_an_http_route_does_not_take_are_left_out(load: Load) -> None:
+    hosts = [f"h{number}.example" for number in range(17)]
+    many = HEAD.replace('[v1, shop.example.com, "*.example.org"]', f"[{', '.join([*hosts, '10.0.0.1'])}]")
+    translation = gateway_api.documents(load(f"{many}  - {TO_V1}\n"), STRICT)
+    assert [line.partition(" ")[2] for line in translation.untranslated] == [
+        "host 10.0.0.1: HTTPRoute takes names, and *. before them",
+        "hosts: HTTPRoute takes 16; left out: h16.example",
+    ]
+    only = HEAD.replace('[v1, shop.example.com, "*.example.org"]', "[10.0.0.1]")
+    translation = gateway_api.documents(load(f"{only}  - {TO_V1}\n"), STRICT)
+    assert translation.untranslated[-1].endswith("without any that HTTPRoute takes, it takes every host")
+
+
 @pytest.mark.parametrize(
     ("match", "written", "told"),
     [
