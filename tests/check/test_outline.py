@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mirror_proxy.check.outline import addresses, outline
+from mirror_proxy.check.outline import addresses, outline, safety
 from mirror_proxy.config.model import (
     Address,
     Cluster,
@@ -103,3 +103,12 @@ def test_addresses_are_said_with_weights_and_tls_and_not_by_the_hundred() -> Non
     cluster = Cluster("c", "c", endpoints, tls=UpstreamTls())
     assert addresses(cluster) == "a:1 (weight 3), [::1]:2, [::1]:3, [::1]:4, and 4 more over TLS"
     assert addresses(Cluster("c", "c", ())) == "nowhere"
+
+
+def test_edits_and_limits_of_shadows_are_listed() -> None:
+    mirroring = Mirroring(
+        host="upstream", path="/v2", body=False, max_body_bytes=1000, max_bytes_per_second=2048
+    )
+    assert safety(MirrorPolicy("m", "v2", mirroring=mirroring)).endswith(
+        "2,048 bytes a second, bodies of at most 1,000 bytes, no bodies, Host: its own address, path: /v2 before it"
+    )

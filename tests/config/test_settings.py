@@ -118,6 +118,11 @@ def test_every_setting_reaches_the_model(load_spec: LoadSpec, tmp_path: Path) ->
           sampling: exact
           shed: {{loopLag: 1s, addedLatency: 0s}}
           maxPerSecond: 2.5
+          maxBodyBytes: 0
+          maxBytesPerSecond: 2MiB
+          host: v2.example:8080
+          path: /v2/
+          body: false
           headers: {{remove: [Cookie], set: {{X-A: b}}, add: {{x-c: d}}}}
           mark: false
           markKeyFile: {tmp_path}/key
@@ -156,6 +161,11 @@ def test_every_setting_reaches_the_model(load_spec: LoadSpec, tmp_path: Path) ->
         max_per_second=2.5,
         headers=HeaderOps(("cookie",), (("x-a", "b"),), (("x-c", "d"),)),
         mark=False,
+        host="v2.example:8080",
+        path="/v2",
+        body=False,
+        max_body_bytes=0,
+        max_bytes_per_second=2 << 20,
     )
     assert not config.virtual_hosts[0].routes[0].mirrors[0].host_suffix
 
@@ -173,9 +183,32 @@ def test_an_override_is_laid_over_the_rest_for_its_mirror_alone(load_spec: LoadS
     )
 
 
+def test_path_may_be_a_pattern_and_its_substitution(load_spec: LoadSpec) -> None:
+    config = load_spec("mirroring: {path: {regex: '^/api/', substitution: /v2/}}")
+    assert mirroring_of(config).path == ("^/api/", "/v2/")
+
+
+def test_baselines_get_the_primarys_host_path_and_body(load_spec: LoadSpec) -> None:
+    config = load_spec("""
+        mirroring: {host: upstream, path: /v2, body: false}
+        compare: {percent: 10, noise: {repeat: {}, secondary: {host: v1b, port: {number: 81}}}}
+        """)
+    mirror, *baselines = (one.mirroring for one in config.virtual_hosts[0].routes[0].mirrors)
+    assert (mirror.host, mirror.path, mirror.body) == ("upstream", "/v2", False)
+    assert [(one.host, one.path, one.body) for one in baselines] == [("primary", "", True)] * 2
+
+
 @pytest.mark.parametrize(
     ("spec", "problem"),
     [
+        ("mirroring: {host: a b}", 'spec.mirroring.host: "a b" is not primary, upstream or HOST[:PORT]'),
+        ("mirroring: {path: v2}", 'spec.mirroring.path: "v2" is not a path; write such as /v2'),
+        ("mirroring: {path: '/a?b'}", 'spec.mirroring.path: "/a?b" is not a path; write such as /v2'),
+        ("mirroring: {path: {regex: a}}", "spec.mirroring.path.substitution: Required value"),
+        (
+            "mirroring: {maxBytesPerSecond: 1}",
+            "spec.mirroring.maxBytesPerSecond: must be in the range 1024..1099511627776 (it is 1)",
+        ),
         ("worker: 1", 'spec.worker: unknown field "worker"; did you mean "workers"?'),
         ("zzz: 1", 'spec.zzz: unknown field "zzz"'),
         ("workers: 0", "spec.workers: must be in the range 1..256 (it is 0)"),

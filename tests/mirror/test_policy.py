@@ -14,7 +14,7 @@ from mirror_proxy.config.model import Address, Breaker, Endpoint, Mirroring, Mir
 from mirror_proxy.flow import Backlog
 from mirror_proxy.http1.request import RequestHead, read_request
 from mirror_proxy.mirror.budget import ShadowBudget
-from mirror_proxy.mirror.policy import Mirror, TokenBucket
+from mirror_proxy.mirror.policy import ByteRate, Mirror, TokenBucket
 from mirror_proxy.mirror.shadow import Shadow
 from mirror_proxy.telemetry.outcome import FAILURES, OUTCOMES, RESPONDED
 from mirror_proxy.upstream.cluster import UpstreamCluster
@@ -277,3 +277,21 @@ def test_a_mirror_that_answered_is_logged_again_when_it_fails(caplog: pytest.Log
     for outcome in ("reset", "reset", "reset", "completed", "reset"):
         mirror.on_shadow_end(make_shadow(mirror, outcome), NOW)
     assert [re.findall(r"in_a_row=(\d+)", message) for message in caplog.messages] == [["1"], ["2"], ["1"]]
+
+
+def test_worker_has_its_part_of_the_bytes_per_second() -> None:
+    alone, one_of_four = ByteRate(4000), ByteRate(4000 / 4)
+    sent = {alone: 0, one_of_four: 0}
+    for tick in range(100):
+        for rate in sent:
+            if not rate.is_spent(NOW + tick / 10):
+                rate.spend(500)
+                sent[rate] += 500
+    assert sent[alone] == pytest.approx(4 * sent[one_of_four], rel=0.1)
+    assert sent[alone] == pytest.approx(44_000, rel=0.05)
+
+
+def test_byte_rate_without_a_limit_is_never_spent() -> None:
+    rate = ByteRate(0)
+    rate.spend(1 << 40)
+    assert not rate.is_spent(NOW)

@@ -56,6 +56,13 @@ def test_a_container_on_cgroup_v2_gets_its_whole_processors(tmp_path: Path, cpu_
     assert worker_count(tmp_path, affinity=8) == count
 
 
+@pytest.mark.parametrize("mib", [None, 256])
+def test_number_of_workers_is_part_of_a_fitted_configuration(tmp_path: Path, mib: int | None) -> None:
+    root = limited(tmp_path, mib) if mib else tmp_path
+    assert fitted(config(workers=3), root).settings.worker_count == 3
+    assert fitted(config(workers=0), root).settings.worker_count == worker_count(root)
+
+
 def test_the_limit_of_a_parent_cgroup_holds_too(tmp_path: Path) -> None:
     _write(tmp_path, "proc/self/cgroup", "0::/kubepods/pod1/proxy\n")
     _write(tmp_path, "sys/fs/cgroup/kubepods/pod1/proxy/cpu.max", "max 100000\n")

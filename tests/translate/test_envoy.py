@@ -164,6 +164,7 @@ OTHERS: dict[str, Config] = {
     ),
     "changes of one destination": weighted(Destination("a", "a", 1, EVERY_FIELD, authority="a.host")),
     "mirrors": make_config(1, 2, MirrorPolicy("m2", "mirror", 333_333, 1_000_000, host_suffix=False)),
+    "mirror's host": make_config(1, 2, mirroring=Mirroring(host="upstream")),
     "mirror's changes": make_config(1, 2, mirroring=Mirroring(methods=SAFE, headers=EVERY_FIELD)),
     "settings": make_config(
         1,
@@ -249,6 +250,15 @@ def test_what_envoy_refuses_is_told(tmp_path: Path) -> None:
 def test_each_block_of_conditions_is_a_route_of_istios_name() -> None:
     config = make_config(1, matches=(Match("one"), Match("two"), Match()))
     assert [route["name"] for route in routes(config)] == ["r.one", "r.two", "r"]
+
+
+@pytest.mark.parametrize(
+    ("host", "literal"), [("primary", None), ("upstream", "127.0.0.1:2"), ("v2.example", "v2.example")]
+)
+def test_host_of_a_mirror_is_envoys_literal(host: str, literal: str | None) -> None:
+    [route] = routes(make_config(1, 2, mirroring=Mirroring(host=host)))
+    [policy] = route["route"]["request_mirror_policies"]
+    assert policy.get("host_rewrite_literal") == literal
 
 
 def test_a_match_on_another_listeners_port_is_left_out() -> None:
@@ -344,6 +354,10 @@ def test_heads_of_responses_have_the_bounds_of_the_settings() -> None:
         (make_config(1, 2), "mirror: breaker"),
         (make_config(1, 2), "mirror: mark"),
         (make_config(1, 2, mirroring=Mirroring(max_per_second=5)), "maxPerSecond 5"),
+        (make_config(1, 2, mirroring=Mirroring(max_body_bytes=5)), "maxBodyBytes 5"),
+        (make_config(1, 2, mirroring=Mirroring(max_bytes_per_second=5000)), "maxBytesPerSecond 5000"),
+        (make_config(1, 2, mirroring=Mirroring(path="/v2")), "mirror: path"),
+        (make_config(1, 2, mirroring=Mirroring(body=False)), "mirror: body"),
         (make_config(1, MirrorPolicy("m", "v1", 1, 3)), "m: 1 of 3"),
         (make_config(1, matches=(Match(query=(header("exact", "a", invert=True),)),)), "query parameter"),
         (answering(redirect=Redirect(port="from_protocol", path="/")), "port of the request's scheme"),

@@ -127,6 +127,18 @@ def safety(mirror: MirrorPolicy) -> str:
     ]
     if settings.max_per_second:
         parts.append(f"{format_number(settings.max_per_second)} a second")
+    if settings.max_bytes_per_second:
+        parts.append(f"{format_count(settings.max_bytes_per_second)} bytes a second")
+    if settings.max_body_bytes is not None:
+        parts.append(f"bodies of at most {format_count(settings.max_body_bytes)} bytes")
+    if not settings.body:
+        parts.append("no bodies")
+    if settings.host != "primary":
+        parts.append(f"Host: {'its own address' if settings.host == 'upstream' else settings.host}")
+    if isinstance(settings.path, tuple):
+        parts.append("path: {} becomes {}".format(*settings.path))
+    elif settings.path:
+        parts.append(f"path: {settings.path} before it")
     if settings.headers:
         parts.append(f"headers: {words.header_changes(settings.headers)}")
     if mirror.host_suffix:

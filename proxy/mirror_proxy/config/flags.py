@@ -110,6 +110,7 @@ FLAGS = (
         "Header to leave out of copies, such as authorization; repeat for several.",
         repeats=True,
     ),
+    Flag("mirror-host", MIRROR, "HOST", ("mirroring", "host")),
     Flag("shadow-suffix", MIRROR, path=("shadowHostSuffix",)),
     Flag("mark-key-file", MIRROR, "FILE", ("mirroring", "markKeyFile")),
     Flag("mirror-ca", MIRROR, "FILE", text="PEM authorities for https mirrors (default: the system's)."),

@@ -15,6 +15,7 @@ from mirror_proxy.config.sampling import SAMPLING
 from mirror_proxy.config.schema import (
     BOOLEAN,
     INVALID,
+    TEXT,
     Choice,
     Either,
     Field,
@@ -28,9 +29,50 @@ from mirror_proxy.config.schema import (
     size,
     whole,
 )
+from mirror_proxy.regex import Pattern, PatternError
 
 SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
 KEY_FILE = Scalar(("string",), files.key_file)
+
+
+def _host(text: str) -> str:
+    if not re.fullmatch(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?", text):
+        raise ValueError(f'"{text}" is not primary, upstream or HOST[:PORT]')
+    return text
+
+
+def _prefix(text: str) -> str:
+    if not re.fullmatch(r"(?:/[^\s?#]*)?", text) or not text.isascii():
+        raise ValueError(f'"{text}" is not a path; write such as /v2')
+    return text.rstrip("/")
+
+
+def _substitution(regex: str = "", substitution: str = "") -> tuple[str, str]:
+    try:
+        Pattern(regex).check_replacement(substitution)
+    except PatternError as error:
+        raise ValueError(f'regex "{regex}": {error}') from error
+    return regex, substitution
+
+
+PATH = Either(
+    {
+        "string": Scalar(("string",), _prefix),
+        "object": Record(
+            _substitution,
+            (
+                Field("regex", "regex", TEXT, "RE2 pattern that is searched in the path.", required=True),
+                Field(
+                    "substitution",
+                    "substitution",
+                    TEXT,
+                    r"What replaces each match; \1 is the first group.",
+                    required=True,
+                ),
+            ),
+        ),
+    }
+)
 
 
 def _method(name: str) -> str:
@@ -103,8 +145,43 @@ MIRRORING_FIELDS = (
         "maxPerSecond",
         "max_per_second",
         number(0, 1_000_000),
-        "Shadows per second, per mirror; 0 is no cap.",
+        "Shadows per second, per mirror and worker; 0 is no cap.",
         0,
+    ),
+    Field(
+        "maxBodyBytes",
+        "max_body_bytes",
+        optional_size(0, 1 << 40),
+        "Size of a request's body above which it is not mirrored; empty is no limit.",
+        "",
+    ),
+    Field(
+        "maxBytesPerSecond",
+        "max_bytes_per_second",
+        optional_size(1024, 1 << 40),
+        "Bytes per second above which no shadow begins, of the whole proxy to this mirror; empty is no limit.",
+        "",
+    ),
+    Field(
+        "host",
+        "host",
+        Scalar(("string",), _host),
+        "Host of shadow requests: primary, upstream (the mirror's own address) or HOST[:PORT].",
+        "primary",
+    ),
+    Field(
+        "path",
+        "path",
+        PATH,
+        "Prefix that is put before the path of shadow requests, such as /v2, or {regex, substitution}.",
+        "",
+    ),
+    Field(
+        "body",
+        "body",
+        BOOLEAN,
+        "Send bodies; false sends shadow requests with content-length: 0.",
+        default=True,
     ),
     Field("headers", "headers", header_ops(plain_value), "Header changes on the copy only."),
     Field(

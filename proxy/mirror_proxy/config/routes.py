@@ -17,6 +17,7 @@ from mirror_proxy.config.model import (
     Cluster,
     Compare,
     Destination,
+    Mirroring,
     MirrorPolicy,
     RetryPolicy,
     Route,
@@ -150,7 +151,9 @@ class Routes:
             return
         for one, cluster in found:
             policy = self._baseline(f"{route}/repeat", one.target, cluster)
-            mirroring = replace(policy.mirroring, methods=SAFE_METHODS, max_per_second=repeat.max_per_second)
+            mirroring = replace(
+                _unchanged(policy.mirroring), methods=SAFE_METHODS, max_per_second=repeat.max_per_second
+            )
             yield replace(
                 policy,
                 numerator=repeat.share.numerator,
@@ -165,7 +168,7 @@ class Routes:
         self.mirror_names.append(name)
         mirroring = self._defaults.of(name)
         if name not in dict(self._defaults.overrides):  # v1 does not detect shadows: it would write
-            mirroring = replace(mirroring, methods=SAFE_METHODS)
+            mirroring = replace(_unchanged(mirroring), methods=SAFE_METHODS)
         cluster = replace(
             cluster, name=f"{cluster.name}@{name}", connect_timeout_s=mirroring.connect_timeout_s
         )
@@ -175,6 +178,11 @@ class Routes:
     def _keep(self, cluster: Cluster, target: Target) -> None:
         self.clusters[cluster.name] = cluster
         self.places.setdefault(cluster.name, target.place)
+
+
+def _unchanged(mirroring: Mirroring) -> Mirroring:
+    """Return limits under which v1 gets requests as they are; host, path and body are what v2 needs."""
+    return replace(mirroring, host="primary", path="", body=True)
 
 
 def _numbered(wanted: str, counts: dict[str, int]) -> str:

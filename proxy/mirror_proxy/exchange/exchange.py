@@ -414,7 +414,7 @@ class Exchange:
             self._finish()
             self.client.finish(self.keep_alive)
         else:
-            wants_rest = any(not shadow.outcome for shadow in self.shadows)
+            wants_rest = any(not (shadow.outcome or shadow.request_done) for shadow in self.shadows)
             self._finish(wants_rest=wants_rest)
             self.client.finish(self.keep_alive, wants_rest=wants_rest)
 
@@ -629,4 +629,5 @@ class Exchange:
         """Break off shadows of a request whose body will not be complete."""
         if not self.request_done:
             for shadow in self.shadows:
-                shadow.abort(outcome)
+                if not shadow.request_done:  # a mirror that takes no bodies has got all
+                    shadow.abort(outcome)

@@ -6,6 +6,8 @@ import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from mirror_proxy.http1.framing import NONE
+from mirror_proxy.mirror.request import without_body
 from mirror_proxy.mirror.shadow import Shadow
 
 if TYPE_CHECKING:
@@ -52,9 +54,12 @@ def begin(
         if captures is not None and not shadows:
             capture = captures.begin(head, fields, exchange.request_id, exchange.destination.name)
         branch = exchange.trace.branch() if exchange.trace is not None else None
-        wire = mirror.form.write(head, fields, exchange.client.local_ip, branch)
+        sent_head, sent_fields = (
+            (head, fields) if mirror.takes_bodies or head.framing == NONE else without_body(head, fields)
+        )
+        wire = mirror.form.write(sent_head, sent_fields, exchange.client.local_ip, branch)
         make = Shadow if capture is None else capture.shadow
-        shadow = make(mirror, head, wire, exchange.request_id, exchange.started)
+        shadow = make(mirror, sent_head, wire, exchange.request_id, exchange.started)
         shadow.branch = branch
         shadows.append(shadow)
         shadow.begin(data, exchange.request_done)

@@ -15,9 +15,9 @@ _WITHOUT_BODY = frozenset({204, 304})
 _WORTH_A_WRITE = 4096
 
 
-def request_head(head: RequestHead, fields: bytes) -> bytes:
+def request_head(head: RequestHead, fields: bytes, target: bytes = b"") -> bytes:
     """Serialize a request head for an upstream, always as HTTP/1.1; `fields` is its block of lines."""
-    return b"%b %b HTTP/1.1%b\r\n" % (head.method, head.target, fields)
+    return b"%b %b HTTP/1.1%b\r\n" % (head.method, target or head.target, fields)
 
 
 def chunk(data: bytes, end: bool, trailers: bytes = b"") -> list[bytes]:

@@ -19,6 +19,7 @@ from mirror_proxy.mirror.budget import ShadowBudget
 from mirror_proxy.mirror.loop import mark_value, own_name
 from mirror_proxy.mirror.request import ShadowForm
 from mirror_proxy.mirror.sampling import MILLION, millionths, on_one_scale
+from mirror_proxy.routing.rewrite import Change, path_change
 from mirror_proxy.telemetry.event import event
 from mirror_proxy.telemetry.outcome import FAILURES, OUTCOMES, RESPONDED
 from mirror_proxy.telemetry.stats import MirrorStats
@@ -52,17 +53,45 @@ class TokenBucket:
         return True
 
 
+class ByteRate:
+    """Bytes per second, with one second's worth at once; 0 per second is no limit.
+
+    A shadow may begin while anything is left. It is charged for all that it sends, so that later ones wait for longer.
+    """
+
+    __slots__ = ("_last", "_left", "_per_second")
+
+    def __init__(self, per_second: float) -> None:
+        self._per_second = self._left = per_second
+        self._last = 0.0
+
+    def is_spent(self, now: float) -> bool:
+        """Tell whether nothing is left."""
+        self._left = min(self._left + (now - self._last) * self._per_second, self._per_second)
+        self._last = now
+        return bool(self._per_second) and self._left <= 0
+
+    def spend(self, size: int) -> None:
+        """Charge bytes that are sent."""
+        self._left -= size
+
+
 class Mirror:
     """The live side of a `model.MirrorPolicy`: one mirror of one route, in one worker."""
 
     __slots__ = (
-        "_next_logged_failure", "breaker", "budget", "cluster", "config", "denominator",
-        "form", "is_baseline", "is_shed", "live", "methods", "numerator", "on_end", "paused", "rate", "settings",
-        "stats",
+        "_next_logged_failure", "breaker", "budget", "byte_rate", "cluster", "config", "denominator",
+        "form", "is_baseline", "is_limited", "is_metered", "is_shed", "live", "methods", "numerator", "on_end",
+        "paused", "rate", "settings", "stats", "takes_bodies",
     )  # fmt: skip
 
     def __init__(
-        self, config: model.MirrorPolicy, cluster: UpstreamCluster, budget: ShadowBudget, mark_key: bytes
+        self,
+        config: model.MirrorPolicy,
+        cluster: UpstreamCluster,
+        budget: ShadowBudget,
+        mark_key: bytes,
+        workers: int = 1,
     ) -> None:
         self.config = config
         #: The share at present, and whether an operator has paused it; the rest of `config` holds as it is.
@@ -73,7 +102,12 @@ class Mirror:
         self.cluster = cluster
         self.budget = budget
         self.breaker = MirrorBreaker(config.mirroring.breaker, config.name, cluster)
-        self.rate = TokenBucket(config.mirroring.max_per_second)
+        self.rate = TokenBucket(settings.max_per_second)
+        self.byte_rate = ByteRate((settings.max_bytes_per_second or 0) / workers)
+        self.takes_bodies = settings.body
+        #: Whether the bytes of its shadows are counted.
+        self.is_metered = settings.max_body_bytes is not None or bool(settings.max_bytes_per_second)
+        self.is_limited = self.is_metered or bool(settings.max_per_second)
         self.stats = MirrorStats(OUTCOMES)
         self.live: set[Shadow] = set()
         self.is_shed = False  # for what its responses cost (see `shedding`)
@@ -83,9 +117,10 @@ class Mirror:
         )
         is_repeat = config.role == "repeat"  # to v1 itself, which is to know it apart by the mark alone
         mark = mark_value(config.name, mark_key) if config.mirroring.mark or is_repeat else b""
-        suffix = config.host_suffix and not is_repeat
-        mutation = Mutation(changes.remove, changes.set, changes.add)
-        self.form = ShadowForm(mutation, suffix, mark, own_name(mark_key))
+        suffix = config.host_suffix and not is_repeat and settings.host == "primary"
+        host = () if settings.host == "primary" else (("host", shadow_host(settings, cluster.config)),)
+        mutation = Mutation(changes.remove, (*host, *changes.set), changes.add)
+        self.form = ShadowForm(mutation, suffix, mark, own_name(mark_key), _path_change(settings.path))
         self.on_end: Callable[[Shadow], None] | None = None
         self._next_logged_failure = 1
 
@@ -100,6 +135,8 @@ class Mirror:
         self.is_shed = previous.is_shed
         if was.max_per_second == now.max_per_second:
             self.rate = previous.rate
+        if was.max_bytes_per_second == now.max_bytes_per_second:
+            self.byte_rate = previous.byte_rate
         if was.breaker == now.breaker and previous.cluster is self.cluster:
             self.breaker = previous.breaker
             self._next_logged_failure = previous._next_logged_failure
@@ -140,10 +177,19 @@ class Mirror:
             return "no_endpoint"
         if len(self.live) >= settings.max_in_flight:
             return "over_in_flight"
-        if settings.max_per_second and not self.rate.take(now):
-            return "over_rate"
+        if self.is_limited and (outcome := self._limit(head, now)):
+            return outcome
         if not self.breaker.allow(now):
             return "breaker_open"
+        return None
+
+    def _limit(self, head: RequestHead, now: float) -> str | None:
+        """Say which limit of size or rate the request exceeds."""
+        most = self.settings.max_body_bytes
+        if most is not None and self.takes_bodies and head.length > most:
+            return "over_size"
+        if self.byte_rate.is_spent(now) or not self.rate.take(now):
+            return "over_rate"
         return None
 
     def count(self, outcome: str) -> None:
@@ -179,3 +225,19 @@ class Mirror:
         if failures >= self._next_logged_failure:
             self._next_logged_failure = failures * 2
             _log.warning(event("mirror failed", mirror=self.config.name, outcome=outcome, in_a_row=failures))
+
+
+def shadow_host(settings: model.Mirroring, cluster: model.Cluster) -> str:
+    """Return the Host of shadow requests where it is not the primary's: a literal, or the mirror's own address."""
+    if settings.host != "upstream":
+        return settings.host
+    default_port = 80 if cluster.tls is None else 443
+    address = cluster.endpoints[0].address if cluster.endpoints else model.Address(cluster.host, default_port)
+    return str(address).removesuffix(f":{default_port}")
+
+
+def _path_change(path: str | tuple[str, str]) -> Change | None:
+    if not path:
+        return None
+    rewrite = model.Rewrite(regex=path) if isinstance(path, tuple) else model.Rewrite(path=f"{path}/")
+    return path_change(rewrite, None)

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from functools import lru_cache
 
 from mirror_proxy.config.model import is_ip
 from mirror_proxy.http1 import serializer
-from mirror_proxy.http1.framing import without
+from mirror_proxy.http1.framing import NONE, without
 from mirror_proxy.http1.mutation import Mutation, find
 from mirror_proxy.http1.request import RequestHead
 from mirror_proxy.mirror.loop import VIA, names_in
+from mirror_proxy.routing.rewrite import Change
 from mirror_proxy.telemetry import trace
 from mirror_proxy.telemetry.tracer import Branch
 
 _EXPECT = frozenset({b"expect"})
 _VIA = frozenset({VIA})
+_FRAMING = frozenset({b"content-length", b"transfer-encoding", b"trailer", b"expect"})
 
 
 class ShadowForm:
     """How one mirror's shadow requests differ from the primary's request; compiled once."""
 
-    __slots__ = ("_changes", "_extra", "_mutation", "_name", "_signs", "_suffix")
+    __slots__ = ("_changes", "_extra", "_mutation", "_name", "_path_change", "_signs", "_suffix")
 
-    def __init__(self, mutation: Mutation, suffix: bool, mark: bytes, name: bytes) -> None:
+    def __init__(
+        self, mutation: Mutation, suffix: bool, mark: bytes, name: bytes, path_change: Change | None = None
+    ) -> None:
+        self._path_change = path_change
         self._mutation = mutation
         self._changes = bool(mutation)
         self._suffix = suffix
@@ -57,13 +63,32 @@ class ShadowForm:
             host_line = find(fields, b"host")
         if self._suffix and host_line:
             fields = fields.replace(b"\r\n%b\r\n" % host_line, b"\r\n%b\r\n" % suffixed(host_line), 1)
-        if head.via is not None:  # what came, whatever header changes made of it
-            return serializer.request_head(head, without(fields, _VIA) + self._extra_after(head.via))
-        return serializer.request_head(head, fields + self._extra)
+        if head.via is None:
+            fields += self._extra
+        else:  # what came, whatever header changes made of it
+            fields = without(fields, _VIA) + self._extra_after(head.via)
+        if self._path_change is not None:
+            return serializer.request_head(head, fields, _changed(head.target, self._path_change))
+        return serializer.request_head(head, fields)
 
     def _extra_after(self, via: Sequence[bytes]) -> bytes:
         """Append our name to a request's list, in one line."""
         return b"%b%b: %b\r\n" % (self._signs, VIA, b", ".join([*names_in(via), self._name]))
+
+
+def _changed(target: bytes, change: Change) -> bytes:
+    """Return a target with its path changed; it stays where it has no path, or nothing would be left of it."""
+    changed = change(target) if target != b"*" else b""
+    if changed[:1] in (b"", b"?"):
+        return target
+    return changed if changed[:1] == b"/" else b"/" + changed
+
+
+def without_body(head: RequestHead, fields: bytes) -> tuple[RequestHead, bytes]:
+    """Return a request's head and its forwarded fields as of a request whose body is empty."""
+    bodiless = copy(head)
+    bodiless.framing = NONE
+    return bodiless, b"\r\ncontent-length: 0" + without(fields, _FRAMING)
 
 
 @lru_cache(maxsize=1024)

@@ -27,9 +27,10 @@ class Shadow:
     """One request as one mirror gets it."""
 
     __slots__ = (
-        "_connection", "_head", "_may_replay", "_pending", "_waiting", "_wire", "alarm", "branch", "buffered_bytes",
-        "deadline", "detail", "duration_s", "meter", "mirror", "outcome", "primary_duration_s", "primary_status",
-        "progress_at", "reply_bytes", "request_done", "request_id", "started", "status", "wants_fresh",
+        "_connection", "_head", "_may_replay", "_pending", "_waiting", "_wire", "alarm", "body_bytes", "branch",
+        "buffered_bytes", "deadline", "detail", "duration_s", "meter", "mirror", "outcome", "primary_duration_s",
+        "primary_status", "progress_at", "reply_bytes", "request_done", "request_id", "started", "status",
+        "wants_fresh",
     )  # fmt: skip
 
     def __init__(
@@ -64,7 +65,11 @@ class Shadow:
         """Send the head and what has arrived of the body."""
         mirror = self.mirror
         mirror.live.add(self)
+        if not mirror.takes_bodies:
+            data, end = b"", True
         self.request_done = end
+        if mirror.is_metered and not self._may_send(data, is_first=True):
+            return
         self._may_replay = end and not data and self._head.method in _REPLAYABLE
         connection = mirror.cluster.take()
         if connection is not None:
@@ -74,9 +79,11 @@ class Shadow:
 
     def offer(self, data: bytes, end: bool) -> None:
         """Send more of the body, as far as the mirror takes it; the rest waits in the worker's budget."""
-        if self.outcome:
+        if self.outcome or self.request_done:  # a mirror that takes no bodies has got all
             return
         self.request_done = end
+        if self.mirror.is_metered and not self._may_send(data):
+            return
         connection = self._connection
         if connection is None:
             self._pending = self._pending or Pieces()
@@ -167,6 +174,21 @@ class Shadow:
         self.abort("reply_cut" if self.status else "timeout")
 
     # --- private ---
+
+    def _may_send(self, data: bytes, *, is_first: bool = False) -> bool:
+        """Count bytes of the body, and of the head with the first; end the shadow whose body is too large."""
+        mirror, known = self.mirror, max(self._head.length, 0)
+        if is_first:
+            self.body_bytes = 0
+            mirror.byte_rate.spend(len(self._wire) + known)
+        if not known:
+            mirror.byte_rate.spend(len(data))
+        self.body_bytes += len(data)
+        most = mirror.settings.max_body_bytes
+        if most is None or self.body_bytes <= most:
+            return True
+        self.abort("over_size")
+        return False
 
     def _send(self, connection: UpstreamConnection, data: bytes) -> None:
         self._connection = connection

@@ -117,7 +117,7 @@ class Compiler:
             labels = (route.name, mirror.name)
             if labels not in components.mirrors:  # else the route is in several places, and its mirror is one
                 components.mirrors[labels] = state.mirror_for(
-                    labels, mirror, components.clusters[mirror.cluster]
+                    labels, mirror, components.clusters[mirror.cluster], self._snapshot.settings.worker_count
                 )
         mirrors = tuple(components.mirrors[route.name, mirror.name] for mirror in route.mirrors)
         compiled = compile_route(

@@ -83,12 +83,14 @@ class WorkerState:
             components.updates.append((cluster, config))
         components.clusters[config.name] = cluster
 
-    def mirror_for(self, labels: Labels, config: model.MirrorPolicy, cluster: UpstreamCluster) -> Mirror:
+    def mirror_for(
+        self, labels: Labels, config: model.MirrorPolicy, cluster: UpstreamCluster, workers: int = 1
+    ) -> Mirror:
         """Return the present mirror when it is the same, else a new one that goes on where that one stands."""
         present = self.mirrors.get(labels)
         if present is not None and present.config == config and present.cluster is cluster:
             return present
-        made = Mirror(config, cluster, self.budget, self._mark_key)
+        made = Mirror(config, cluster, self.budget, self._mark_key, workers)
         made.on_end = self._on_shadow_end
         if present is not None:
             made.take_over(present)

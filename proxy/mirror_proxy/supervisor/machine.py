@@ -43,15 +43,15 @@ def worker_count(root: Path = Path("/"), affinity: int | None = None) -> int:
 
 
 def fitted(config: Config, root: Path = Path("/")) -> Config:
-    """Return `config` with budgets that fit the memory limit; a configured budget stays.
+    """Return `config` with its number of workers and budgets that fit the memory limit; a configured budget stays.
 
     Raises `StartError` if the limit is too small to compare.
     """
+    workers = config.settings.workers or worker_count(root)
+    settings = replace(config.settings, worker_count=workers)
     limit = memory_limit(root)
     if limit is None:
-        return config
-    settings = config.settings
-    workers = settings.workers or worker_count(root)
+        return replace(config, settings=settings)
     compares = settings.compare.is_on
     left = limit - idle_memory(workers, compares=compares)
     if compares and left < LEAST_TO_COMPARE:

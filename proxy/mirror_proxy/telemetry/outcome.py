@@ -20,6 +20,7 @@ OUTCOMES = (
     "loop",
     "over_in_flight",
     "over_buffer",
+    "over_size",
     "over_rate",
     "breaker_open",
     "no_endpoint",

@@ -229,6 +229,14 @@ def _mirror_gaps(mirror: MirrorPolicy) -> Iterator[str]:
     )
     if mirroring.max_per_second:
         yield f"{mirror.name}: maxPerSecond {mirroring.max_per_second:g}"
+    if mirroring.max_bytes_per_second:
+        yield f"{mirror.name}: maxBytesPerSecond {mirroring.max_bytes_per_second}"
+    if mirroring.max_body_bytes is not None:
+        yield f"{mirror.name}: maxBodyBytes {mirroring.max_body_bytes}"
+    if mirroring.path:
+        yield f"{mirror.name}: path; Envoy's shadows have the primary's path"
+    if not mirroring.body:
+        yield f"{mirror.name}: body; Envoy's shadows have the primary's body"
     if mirroring.mark:
         yield f"{mirror.name}: mark; Envoy's shadows have no x-mirror-proxy-shadow"
     if mirror.denominator not in DENOMINATORS:

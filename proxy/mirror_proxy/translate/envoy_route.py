@@ -26,6 +26,7 @@ from mirror_proxy.config.model import (
     StringMatch,
     VirtualHost,
 )
+from mirror_proxy.mirror.policy import shadow_host
 from mirror_proxy.translate.envoy_value import (
     Message,
     duration,
@@ -187,7 +188,7 @@ def _forward(route: Route, match: Match, mirrors: Iterable[MirrorPolicy], config
         **_rewrite(route.rewrite, match),
         timeout=duration(route.timeout_s or 0),
         retry_policy=_retry_policy(route.retries) if route.retries.attempts else None,
-        request_mirror_policies=[_mirror(one) for one in mirrors],
+        request_mirror_policies=[_mirror(one, config) for one in mirrors],
         hash_policy=_hash_policies(sticky, chosen, config),
     )
 
@@ -261,14 +262,20 @@ def _retry_policy(retries: RetryPolicy) -> Message:
     }
 
 
-def _mirror(mirror: MirrorPolicy) -> Message:
+def _mirror(mirror: MirrorPolicy, config: Config) -> Message:
     """Make a `RequestMirrorPolicy`; its header changes apply to the shadow request only."""
+    settings = mirror.mirroring
+    host = None
+    if settings.host != "primary":
+        cluster = next(one for one in config.clusters if one.name == mirror.cluster)
+        host = shadow_host(settings, cluster)
     return present(
         cluster=mirror.cluster,
         runtime_fraction={"default_value": fraction(mirror.numerator, mirror.denominator)},
         trace_sampled=False,
         disable_shadow_host_suffix_append=not mirror.host_suffix,
-        request_headers_mutations=header_mutations(mirror.mirroring.headers),
+        request_headers_mutations=header_mutations(settings.headers),
+        host_rewrite_literal=host,
     )
 
 

@@ -37,6 +37,7 @@ DESCRIPTIONS = {
     "loop": ("skipped", "it was a copy already"),
     "over_in_flight": ("limited", "as many copies were under way as may be"),
     "over_buffer": ("limited", "the buffer for slow mirrors was full"),
+    "over_size": ("limited", "the body was larger than v2 may be sent"),
     "over_rate": ("limited", "over the rate that v2 may be sent"),
     "breaker_open": ("limited", "v2 had failed many times in a row, and is left alone for a while"),
     "no_endpoint": ("failed", "v2's name does not resolve"),

@@ -95,6 +95,11 @@ class Mirroring:
     max_per_second: float = 0.0  # 0: no cap
     headers: HeaderOps = HeaderOps()
     mark: bool = True
+    host: str = "primary"  # or upstream: the mirror's own address; or a literal
+    path: str | tuple[str, str] = ""  # put before the path; or an RE2 pattern and its substitution
+    body: bool = True
+    max_body_bytes: int | None = None
+    max_bytes_per_second: int | None = None  # of all workers together
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +150,8 @@ class Settings:
     admin: Admin = Admin()
     metrics: Address | None = None
     workers: int = 1  # 0: from the CPU limit
+    #: The number of workers that run; the supervisor sets it.
+    worker_count: int = field(default=1, compare=False)
     drain: Drain = Drain()
     upgrades: frozenset[str] = frozenset({"websocket"})
     path_normalization: str = "base"  # none, base, merge_slashes, decode_and_merge_slashes
