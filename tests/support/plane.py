@@ -30,8 +30,9 @@ from mirror_proxy.worker.data_plane import DataPlane
 from tests.support.waiting import BOUND_S
 
 MARK_KEY = b"k" * 32
-#: A busy machine makes the loop late; what is copied must not hang on that.
+#: A busy machine makes the loop and mirrors late; what becomes of shadows must not hang on that.
 NO_SHED = Shed(0.0, 0.0)
+PATIENT = Mirroring(timeout_s=BOUND_S)
 
 Changes = dict[str, Any]
 
@@ -60,7 +61,7 @@ def make_config(
         if isinstance(mirror, int):
             mirror = local_cluster(name, mirror)  # noqa: PLW2901 - a port stands for its cluster
         clusters.append(mirror)
-        policies.append(MirrorPolicy(name, mirror.name, mirroring=mirroring or Mirroring()))
+        policies.append(MirrorPolicy(name, mirror.name, mirroring=mirroring or PATIENT))
     return Config(
         Settings(**{"limits": Limits(**(limits or {})), "shed": NO_SHED, **(settings or {})}),
         tuple(clusters),

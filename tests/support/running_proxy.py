@@ -30,7 +30,7 @@ from mirror_proxy.config.model import (
     VirtualHost,
 )
 from tests.support.fetch import fetch
-from tests.support.plane import NO_SHED, cluster_at, free_port
+from tests.support.plane import NO_SHED, PATIENT, cluster_at, free_port
 from tests.support.waiting import BOUND_S, hurry, until
 
 ROOT = Path(__file__).parents[2]
@@ -55,7 +55,7 @@ def config_for(
     mirrors: tuple[MirrorPolicy, ...] = ()
     if mirror is not None:
         clusters.append(cluster_at("m", mirror))
-        mirrors = (MirrorPolicy("mirror", "m"),)
+        mirrors = (MirrorPolicy("mirror", "m", mirroring=PATIENT),)
     defaults: dict[str, Any] = {
         "listeners": (Listener(Address("127.0.0.1", free_port())),),
         "admin": Admin(Address("127.0.0.1", free_port())),
