@@ -234,6 +234,20 @@ def test_what_is_dumped_reads_back(tmp_path_factory: pytest.TempPathFactory, tre
     assert plain(found.root) == whole
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["y", "N", "0X1F", "0B1", "0O7", "1_0e5", "0:30", "00:30", "2026-1-2", "2026-1-2T3:4:5", "=", "<<"],
+)
+def test_string_that_a_reader_of_yaml_1_1_takes_for_something_else_is_quoted(text: str) -> None:
+    assert document.write([{text: text}]) == f"'{text}': '{text}'\n"
+    assert document.inline({"host": text}) == f"{{host: '{text}'}}"
+
+
+@pytest.mark.parametrize("text", ["yes-1", "127.0.0.1", "1.2.3", "v1", "0.0.0.0:80", "2026-01", "a:1", "ny"])
+def test_string_that_is_one_to_every_reader_is_not_quoted(text: str) -> None:
+    assert document.write([{"a": text}]) == f"a: {text}\n"
+
+
 @pytest.mark.parametrize("text", ["1e3", "0o7", "12_3", "on", "~", "", "2026-01-01", "0x1f", ".5", "1:30"])
 def test_a_string_that_looks_like_something_else_is_quoted(text: str) -> None:
     assert document.write([{"a": text}]) == f"a: '{text}'\n"

@@ -66,10 +66,12 @@ def _weight(word: str) -> tuple[str, int]:
 
 def edit(row: Mapping[str, Any]) -> list[str]:
     """Return what to write so that a restart keeps the weights."""
+    from mirror_proxy.config.document import inline  # noqa: PLC0415  only a change needs it
+
     lines = [f"to make it last, write in the VirtualService {row['virtual_host']}, http route {row['name']}:"]
     lines.append("    route:")
     for one in row["destinations"]:
         host, _, subset = one["name"].partition("/")
-        destination = f"{{host: {host}, subset: {subset}}}" if subset else f"{{host: {host}}}"
-        lines += [f"    - destination: {destination}", f"      weight: {one['weight']}"]
+        destination = {"host": host, "subset": subset} if subset else {"host": host}
+        lines += [f"    - destination: {inline(destination)}", f"      weight: {one['weight']}"]
     return lines

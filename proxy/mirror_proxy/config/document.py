@@ -7,8 +7,9 @@ expansion of aliases are bounded.
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -302,12 +303,30 @@ class _Dumper(yaml.SafeDumper):
 
 
 _Dumper.add_representer(str, _Dumper.represent_str)
+for (
+    _tag,
+    _pattern,
+    _first,
+) in (  # what readers of YAML 1.1 (kubectl's, Ruby's) take for no string, and PyYAML for one
+    ("bool", r"y|Y|n|N", "yYnN"),
+    ("int", r"[-+]?0[xX][0-9a-fA-F_]+|[-+]?0[oO][0-7_]+|[-+]?0[bB][01_]+", "-+0"),
+    ("int", r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?", "-+0123456789"),
+    ("float", r"[-+]?(?:\.[0-9_]+|[0-9][0-9_]*(?:\.[0-9_]*)?)(?:[eE][-+]?[0-9_]+)?", "-+0123456789."),
+    ("timestamp", r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt\s].*)?", "0123456789"),
+):
+    _Dumper.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_pattern})$"), list(_first))
 _LIKE_A_COMMAND = re.compile(r"(?:^|\s)::|##\w*\[")
 
 
 def write(values: Iterable[Any]) -> str:
     """Write plain values as documents of YAML that read back to the same, with no command to a CI among the lines."""
     return disarmed(yaml.dump_all(values, Dumper=_Dumper, sort_keys=False, width=110))
+
+
+def inline(value: Mapping[str, Any]) -> str:
+    """Write plain values as a map on one line."""
+    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, default_flow_style=True, width=math.inf)
+    return disarmed(text).rstrip()
 
 
 def dump(documents: Iterable[Document]) -> str:
