@@ -71,6 +71,24 @@ def test_a_service_answers_to_its_short_forms_too(
     assert sorted(domains(load(virtual_service("a", host, **metadata) + REST))[0]) == sorted(answers)
 
 
+@pytest.mark.parametrize(
+    ("host", "absolute"),
+    [
+        ("reviews", ("reviews.default.svc.cluster.local.",)),
+        ("shop.example", ("shop.example.",)),
+        ("'*.shop.example'", ("*.shop.example.",)),
+        ("shop.example.", ()),
+        ("10.0.0.1", ()),
+        ("'fe80::1'", ()),
+    ],
+)
+def test_full_names_are_answered_with_a_trailing_dot_too(
+    load: Load, host: str, absolute: tuple[str, ...]
+) -> None:
+    config = load(virtual_service("a", host) + REST)
+    assert config.virtual_hosts[0].absolute_domains == absolute
+
+
 def test_a_bare_name_is_the_service_of_the_proxys_own_namespace(
     load: Load,
 ) -> None:

@@ -84,6 +84,29 @@ def test_request_without_a_route_is_answered_404(playbook: MakePlaybook) -> None
     assert (record["status"], record["flag"], record["route"]) == (404, "NR", None)
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        (b"reviews.default.svc.cluster.local.", 200),
+        (b"Shop.Example.:8080", 200),
+        (b"a.wild.example.", 200),
+        (b"reviews.", 404),
+        (b"shop.example..", 404),
+        (b"10.0.0.1.", 404),
+    ],
+)
+def test_host_with_a_trailing_dot_is_the_full_name(playbook: MakePlaybook, host: bytes, status: int) -> None:
+    config = without_mirror(direct_response=DirectResponse(200))
+    [virtual_host] = config.virtual_hosts
+    domains = (
+        *("reviews", "reviews.default", "reviews.default.svc", "reviews.default.svc.cluster.local"),
+        *("shop.example", "*.wild.example", "10.0.0.1"),
+    )
+    book = playbook(replace(config, virtual_hosts=(replace(virtual_host, domains=domains),)))
+    client = book.client(b"GET / HTTP/1.1\r\nhost: " + host + b"\r\n\r\n")
+    assert status_of(client.got()) == status
+
+
 def test_redirect_is_answered_without_an_upstream(playbook: MakePlaybook) -> None:
     book = playbook(without_mirror(redirect=Redirect(path="/b", status=302)))
     first, fields, _ = head_of(book.client(GET).got())

@@ -261,6 +261,16 @@ def test_host_of_a_mirror_is_envoys_literal(host: str, literal: str | None) -> N
     assert policy.get("host_rewrite_literal") == literal
 
 
+def test_envoy_answers_full_names_with_a_trailing_dot_and_no_domain_twice() -> None:
+    config = make_config(1)
+    [host] = config.virtual_hosts
+    hosts = (replace(host, domains=("shop.example", "10.0.0.1")), replace(host, domains=("shop.example.",)))
+    made = route_configuration(replace(config, virtual_hosts=hosts))["virtual_hosts"]
+    assert [one["domains"] for one in made] == [["shop.example", "10.0.0.1"], ["shop.example."]]
+    [alone] = route_configuration(replace(config, virtual_hosts=hosts[:1]))["virtual_hosts"]
+    assert alone["domains"] == ["shop.example", "10.0.0.1", "shop.example."]
+
+
 def test_a_match_on_another_listeners_port_is_left_out() -> None:
     config = make_config(1, matches=(Match("a", port=8080), Match("b", port=8081), Match("c")))
     assert [route["name"] for route in routes(config, 8081)] == ["r.b", "r.c"]

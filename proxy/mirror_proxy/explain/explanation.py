@@ -112,13 +112,17 @@ def _view(received: bytes, listener: ListenerInfo) -> RequestView:
 def _find(config: Config, view: RequestView) -> Explanation:
     """Find the route with the real table."""
     lists = [(host, _route_list(host)) for host in config.virtual_hosts]
-    table = RouteTable([(host.domains, routes) for host, routes in lists])
+    table = RouteTable(
+        [(host.domains, routes) for host, routes in lists]
+        + [(host.absolute_domains, routes) for host, routes in lists]
+    )
     tried = list(table.explain(view))
     if not tried:
         return Explanation(tried=[])
     host = tried[0][0].host
     routes = next(routes for one, routes in lists if one is host)
-    alone = (domain for domain in host.domains if any(RouteTable([((domain,), routes)]).explain(view)))
+    domains = (*host.domains, *host.absolute_domains)
+    alone = (domain for domain in domains if any(RouteTable([((domain,), routes)]).explain(view)))
     taken = next((candidate for candidate, reason in tried if reason is None), None)
     return Explanation(host=host, domain=max(alone, key=_precedence), tried=tried, taken=taken)
 

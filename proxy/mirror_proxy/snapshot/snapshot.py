@@ -109,7 +109,9 @@ class Compiler:
 
     def finish(self) -> None:
         """Lay the virtual hosts out in a table."""
-        self._snapshot.table = RouteTable([(host.domains, routes) for host, routes in self._hosts])
+        hosts = [(host.domains, routes) for host, routes in self._hosts]
+        hosts += [(host.absolute_domains, routes) for host, routes in self._hosts]
+        self._snapshot.table = RouteTable(hosts)
 
     def _compile(self, route: model.Route) -> list[tuple[model.Match | None, CompiledRoute]]:
         components, state = self._snapshot.components, self._state

@@ -61,7 +61,10 @@ def route_configuration(config: Config, port: int | None = None) -> Message:
     config = config.without_baselines()
     return {
         "name": "mirror-proxy" if port is None else str(port),
-        "virtual_hosts": [_virtual_host(host, config, port) for host in config.virtual_hosts],
+        "virtual_hosts": [
+            {**_virtual_host(host, config, port), "domains": domains}
+            for host, domains in _with_absolute_domains(config.virtual_hosts)
+        ],
         "ignore_port_in_host_matching": True,
         "max_direct_response_body_size_bytes": MAX_BODY_BYTES,
         "request_headers_to_remove": list(REQUEST_NOISE),
@@ -69,10 +72,18 @@ def route_configuration(config: Config, port: int | None = None) -> Message:
     }
 
 
+def _with_absolute_domains(hosts: tuple[VirtualHost, ...]) -> Iterator[tuple[VirtualHost, list[str]]]:
+    """Yield each virtual host with its domains; Envoy refuses a domain that two have."""
+    taken = {domain for host in hosts for domain in host.domains}
+    for host in hosts:
+        absolute = [domain for domain in host.absolute_domains if domain not in taken]
+        taken.update(absolute)
+        yield host, [*host.domains, *absolute]
+
+
 def _virtual_host(host: VirtualHost, config: Config, port: int | None) -> Message:
     return {
         "name": host.name,
-        "domains": list(host.domains),
         "routes": [one for route in host.routes for one in _routes(route, config, port)],
         "request_body_buffer_limit": config.settings.limits.retry_buffer_bytes,
     }

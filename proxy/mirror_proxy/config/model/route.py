@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mirror_proxy.config.model.settings import Mirroring
-from mirror_proxy.config.model.value import HeaderOps, Share
+from mirror_proxy.config.model.value import HeaderOps, Share, is_ip
 
 STATUS_CODES = "retriable-status-codes"  # among the words of a retry policy, what lets its status codes count
 
@@ -227,3 +227,14 @@ class VirtualHost:
     name: str
     domains: tuple[str, ...]
     routes: tuple[Route, ...]
+
+    @property
+    def absolute_domains(self) -> tuple[str, ...]:
+        """The domains with a trailing dot, as Istio adds them, without the short forms of a service."""
+        short: set[str] = set()
+        for domain in self.domains:
+            if domain.endswith(".svc.cluster.local"):
+                labels = domain.split(".")
+                short.update(".".join(labels[:count]) for count in range(1, len(labels)))
+        names = (one for one in self.domains if one not in short and one[-1:] not in {"*", ".", "]"})
+        return tuple(f"{name}." for name in names if not is_ip(name))
