@@ -138,6 +138,30 @@ def test_a_short_option_is_of_the_namespace_of_the_load(load: Load) -> None:
     assert (only.name, addresses(only)) == ("outbound|1||v2.shop.svc.cluster.local", ["a:1"])
 
 
+@pytest.mark.parametrize("named", ["v2=a:1", "v2.prod=a:1", "v2.prod.svc.cluster.local=a:1"])
+def test_short_endpoint_option_applies_to_the_service_in_another_namespace(load: Load, named: str) -> None:
+    text = route("{host: v2, port: {number: 1}}").replace("metadata: {", "metadata: {namespace: prod, ")
+    config = load(text, options=Options(endpoints=(endpoint(named),)))
+    (only,) = config.clusters
+    assert (only.name, addresses(only)) == ("outbound|1||v2.prod.svc.cluster.local", ["a:1"])
+    assert config.warnings == ()
+
+
+def test_endpoint_option_for_a_subset_makes_it_known_in_another_namespace(load: Load) -> None:
+    text = route("{host: v2, subset: b, port: {number: 1}}").replace(
+        "metadata: {", "metadata: {namespace: prod, "
+    )
+    (only,) = load(text, options=Options(endpoints=(endpoint("v2/b=a:1"),))).clusters
+    assert addresses(only) == ["a:1"]
+
+
+def test_full_endpoint_option_wins_over_a_short_one(load: Load) -> None:
+    text = route("{host: v2, port: {number: 1}}").replace("metadata: {", "metadata: {namespace: prod, ")
+    options = Options(endpoints=(endpoint("v2=a:1"), endpoint("v2.prod=b:1")))
+    (only,) = load(text, options=options).clusters
+    assert addresses(only) == ["b:1"]
+
+
 def test_a_url_of_the_command_line_says_itself_where_it_is(write: Callable[..., str]) -> None:
     parser = argparse.ArgumentParser()
     add_to(parser)

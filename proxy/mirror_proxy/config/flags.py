@@ -163,7 +163,8 @@ FLAGS = (
         "endpoint",
         FILES,
         "HOST[/SUBSET]=ADDRESS:PORT",
-        text="Where a host, or one subset of it, is served; wins over files; repeat for several.",
+        text="Where a host, or one subset of it, is served; wins over files; repeat for several. A short host is the"
+        " service of that name in every namespace.",
         repeats=True,
     ),
     Flag("namespace", FILES, "NAME", text="Namespace of documents without one (default default)."),

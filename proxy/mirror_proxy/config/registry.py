@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from mirror_proxy.config.istio.destination_rule import DestinationRule, Subset
-from mirror_proxy.config.istio.names import SERVICE_SUFFIX, fqdn
+from mirror_proxy.config.istio.names import SERVICE_SUFFIX, fqdn, short_name
 from mirror_proxy.config.model import Address, Cluster, Endpoint, is_ip
 from mirror_proxy.config.options import EndpointOption, Options
 from mirror_proxy.config.problems import Problem, Problems, did_you_mean
@@ -72,7 +72,7 @@ class Registry:
             addresses=self._endpoint_options.find(host, target.subset),
             service=service,
             labels=self._labels(host, target.subset, subset),
-            must_be_known=bool(self._services) and not is_url and host not in self._endpoint_options.hosts,
+            must_be_known=bool(self._services) and not is_url and not self._endpoint_options.knows(host),
         )
         if not reference.is_valid(self._hint):
             return None
@@ -117,8 +117,8 @@ class Registry:
     def _is_known(self, host: str) -> bool:
         """Tell whether a DestinationRule's host, perhaps with a wildcard, stands for a known one."""
         if not host.startswith("*"):
-            return host in self._endpoint_options.hosts or self._services.find(host) is not None
-        known = (*self._endpoint_options.hosts, *(service.host for service in self._services))
+            return self._endpoint_options.knows(host) or self._services.find(host) is not None
+        known = (*self._endpoint_options.full_hosts, *(service.host for service in self._services))
         return any(one.endswith(host[1:]) for one in known)
 
     def _selects_nothing(self, host: str, subset: Subset) -> bool:
@@ -223,7 +223,10 @@ class _Reference:
 
 
 class _EndpointOptions:
-    """The addresses of `--endpoint`, which win over all files, by full host and subset."""
+    """The addresses of `--endpoint`, which win over all files, by host and subset.
+
+    A short host is the service of that name in every namespace; the one in the namespace of the load comes first.
+    """
 
     def __init__(self, options: Iterable[EndpointOption], namespace: str) -> None:
         self._by_name: dict[tuple[str, str], list[EndpointOption]] = {}
@@ -231,18 +234,26 @@ class _EndpointOptions:
         for option in self._unused:
             for host in _full_names(option.host, namespace):
                 self._by_name.setdefault((host, option.subset), []).append(option)
-        self.hosts = frozenset(host for host, _ in self._by_name)
+        self.full_hosts = frozenset(host for host, _ in self._by_name if "." in host)
+        self._hosts = frozenset(host for host, _ in self._by_name)
 
     def find(self, host: str, subset: str) -> tuple[Address, ...]:
         """Return the addresses of a subset, or else those of its host as a whole."""
-        found = self._by_name.get((host, subset)) or self._by_name.get((host, ""), [])
+        found = self._options_of(host, subset) or self._options_of(host, "")
         for option in found:
             self._unused.pop(option, None)
         return tuple(option.address for option in found)
 
+    def _options_of(self, host: str, subset: str) -> list[EndpointOption]:
+        return self._by_name.get((host, subset)) or self._by_name.get((short_name(host), subset), [])
+
+    def knows(self, host: str) -> bool:
+        """Tell whether a host is named, with any subset or none."""
+        return not self._hosts.isdisjoint({host, short_name(host)})
+
     def has(self, host: str, subset: str) -> bool:
         """Tell whether a subset itself is named."""
-        return (host, subset) in self._by_name
+        return bool(self._options_of(host, subset))
 
     def covers(self, host: str, subset: str) -> bool:
         """Tell whether `find` finds anything."""
@@ -258,6 +269,7 @@ class _EndpointOptions:
 def _full_names(host: str, namespace: str) -> Iterator[str]:
     """Yield the names that a host may be looked up by; one of two or three parts may be a service's."""
     if "." not in host:
+        yield host
         yield fqdn(host, namespace)
         return
     yield host

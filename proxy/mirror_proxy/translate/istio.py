@@ -7,18 +7,18 @@ hosts. A host outside the mesh, and an `--endpoint`, becomes a ServiceEntry. Set
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from mirror_proxy.config.document import Document
 from mirror_proxy.config.gateway_api import http_route, precedence
 from mirror_proxy.config.istio import destination_rule, service_entry, virtual_service
-from mirror_proxy.config.istio.names import fqdn
+from mirror_proxy.config.istio.names import SERVICE_SUFFIX, fqdn, short_name
 from mirror_proxy.config.loader import Loaded
 from mirror_proxy.config.model import Cluster, VirtualHost, is_ip
 from mirror_proxy.config.node import Node, plain
-from mirror_proxy.config.options import Options
+from mirror_proxy.config.options import EndpointOption, Options
 from mirror_proxy.config.problems import Problems
 from mirror_proxy.config.rules import HostRule
 from mirror_proxy.config.schema import ListOf, MapOf, Record, Type, camel
@@ -158,8 +158,7 @@ class _ServiceEntries:
         """Add a ServiceEntry for each host that lies outside or has endpoints of its own."""
         defined = self._hosts_of_documents()
         options: dict[str, list[tuple[str, str, int]]] = {}
-        for one in self._options.endpoints:
-            host = fqdn(one.host, self._options.namespace)
+        for one, host in self._named_by_options():
             if host in defined:
                 where = f"--endpoint {one.host}{'/' if one.subset else ''}{one.subset}={one.address}"
                 self._translation.leave_out(where, f"in a mesh the {defined[host]} says where {one.host} is")
@@ -173,6 +172,14 @@ class _ServiceEntries:
             self._add_outside(to)
         for host, endpoints in options.items():
             self._add_endpoints(host, endpoints)
+
+    def _named_by_options(self) -> Iterator[tuple[EndpointOption, str]]:
+        """Yield each `--endpoint` with the full names of the hosts that it is for."""
+        used = list(dict.fromkeys(HostRef.of(cluster).fqdn for cluster in self._clusters))
+        for one in self._options.endpoints:
+            named = [host for host in used if one.host in _names_of(host)]
+            for host in named or [fqdn(one.host, self._options.namespace)]:
+                yield one, host
 
     def _hosts_of_documents(self) -> dict[str, str]:
         defined: dict[str, str] = {}
@@ -236,6 +243,11 @@ class _ServiceEntries:
                 "spec": spec,
             }
         )
+
+
+def _names_of(host: str) -> set[str]:
+    """Return the names that `--endpoint` may give to a host."""
+    return {host, host.removesuffix(".cluster.local"), host.removesuffix(SERVICE_SUFFIX), short_name(host)}
 
 
 def canonical(document: Document) -> dict[str, Any]:

@@ -28,6 +28,12 @@ def fqdn(host: str, namespace: str) -> str:
     return f"{host}.{namespace}{SERVICE_SUFFIX}"
 
 
+def short_name(host: str) -> str:
+    """Return the short name of a service's full name, and any other host as it is."""
+    name, dot, namespace = host.removesuffix(SERVICE_SUFFIX).partition(".")
+    return name if host.endswith(SERVICE_SUFFIX) and dot and "." not in namespace else host
+
+
 def check_host(host: str) -> str:
     """Return a host that Istio would accept, or an IP; `_` is let through as compose's names have it."""
     if host == "*":
