@@ -14,41 +14,46 @@ if TYPE_CHECKING:
 
 #: Mirrors that have taken a byte within this time count as equally fast.
 _STALL_STEP_S = 0.1
+#: The part of the budget from which on it counts as scarce.
+_SCARCE_FROM = 4
 
 
 class ShadowBudget:
     """Bytes that wait for shadows; `limit` is exceeded by at most one chunk.
 
+    `waiting` are the shadows with such bytes. Above `scarce_bytes`, they note when their mirror took some.
     `is_shedding`: no shadow may begin, since the worker is late (see `shedding`); shadows in flight go on.
     """
 
-    __slots__ = ("_waiting", "is_shedding", "limit", "used_bytes")
+    __slots__ = ("_limit", "is_shedding", "scarce_bytes", "used_bytes", "waiting")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.used_bytes = 0
         self.is_shedding = False
-        self._waiting: set[Shadow] = set()
+        self.waiting: set[Shadow] = set()
 
-    def set_size(self, shadow: Shadow, change_bytes: int, *, is_empty: bool) -> None:
-        """Count `change_bytes` more of `shadow`; `is_empty`: nothing of it waits any more."""
-        self.used_bytes += change_bytes
-        if is_empty:
-            self._waiting.discard(shadow)
-        else:
-            self._waiting.add(shadow)
+    @property
+    def limit(self) -> int:
+        """The most bytes that may wait."""
+        return self._limit
+
+    @limit.setter
+    def limit(self, limit: int) -> None:
+        self._limit = limit
+        self.scarce_bytes = limit // _SCARCE_FROM
 
     def make_room(self, now: float) -> None:
         """Drop shadows until the budget is kept; their outcome is `over_buffer`."""
-        for shadow in tuple(self._waiting):
+        for shadow in tuple(self.waiting):
             shadow.refresh(now)
-        while self.used_bytes > self.limit and self._waiting:
-            _worst(self._of_greedy_mirror() or self._waiting, now).abort("over_buffer")
+        while self.used_bytes > self.limit and self.waiting:
+            _worst(self._of_greedy_mirror() or self.waiting, now).abort("over_buffer")
 
     def _of_greedy_mirror(self) -> list[Shadow]:
         """Return the shadows of the mirror that keeps more than half while another waits; none if none does."""
         sizes: dict[int, int] = {}
-        for shadow in self._waiting:
+        for shadow in self.waiting:
             mirror = id(shadow.mirror.stats)  # which outlives a reload
             sizes[mirror] = sizes.get(mirror, 0) + shadow.buffered_bytes
         if len(sizes) == 1:
@@ -56,7 +61,7 @@ class ShadowBudget:
         largest = max(sizes, key=sizes.__getitem__)
         if 2 * sizes[largest] <= self.limit:
             return []
-        return [shadow for shadow in self._waiting if id(shadow.mirror.stats) == largest]
+        return [shadow for shadow in self.waiting if id(shadow.mirror.stats) == largest]
 
 
 def _worst(shadows: Collection[Shadow], now: float) -> Shadow:

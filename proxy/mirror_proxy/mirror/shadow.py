@@ -224,24 +224,29 @@ class Shadow:
 
     def _account(self, buffered_bytes: int, added_bytes: int = 0) -> None:
         """Note how many bytes wait after `added_bytes` more; make room, maybe at this shadow's cost."""
-        change = buffered_bytes - self.buffered_bytes
-        if not (change or buffered_bytes):
-            return
+        taken_bytes = self.buffered_bytes + added_bytes - buffered_bytes
+        if buffered_bytes != self.buffered_bytes:
+            self._set_buffered(buffered_bytes)
         mirror = self.mirror
-        now = monotonic()
-        if change < added_bytes:
-            self.progress_at = now
-        if not change:
-            return
-        self._set_buffered(buffered_bytes)
         most = mirror.settings.max_lag_bytes
         if most is not None and buffered_bytes > most:
             self.abort("lagged")
-        elif change > 0 and mirror.budget.used_bytes > mirror.budget.limit:
-            mirror.budget.make_room(now)
+            return
+        budget = mirror.budget
+        if budget.used_bytes > budget.scarce_bytes:  # else nobody asks when the mirror took something
+            now = monotonic()
+            if taken_bytes > 0:
+                self.progress_at = now
+            if budget.used_bytes > budget.limit:
+                budget.make_room(now)
 
     def _set_buffered(self, buffered_bytes: int) -> None:
-        self.mirror.budget.set_size(self, buffered_bytes - self.buffered_bytes, is_empty=not buffered_bytes)
+        budget = self.mirror.budget
+        budget.used_bytes += buffered_bytes - self.buffered_bytes
+        if not buffered_bytes:
+            budget.waiting.discard(self)
+        elif not self.buffered_bytes:
+            budget.waiting.add(self)
         self.buffered_bytes = buffered_bytes
 
     def _end(self, outcome: str) -> None:
