@@ -27,6 +27,7 @@ from mirror_proxy.config.model import (
     UpstreamTls,
     VirtualHost,
 )
+from tests.support.mirroring import without_effect
 from tests.support.plane import cluster_at
 
 V1, V2 = cluster_at("v1", Address("shop-v1", 8080)), cluster_at("v2", Address("shop-v2", 8080))
@@ -112,3 +113,8 @@ def test_edits_and_limits_of_shadows_are_listed() -> None:
     assert safety(MirrorPolicy("m", "v2", mirroring=mirroring)).endswith(
         "2,048 bytes a second, bodies of at most 1,000 bytes, no bodies, Host: its own address, path: /v2 before it"
     )
+
+
+def test_outline_shows_each_limit_of_a_mirror_that_an_operator_looks_for() -> None:
+    not_shown = {"connect_timeout_s", "max_lag_bytes", "breaker", "mark"}
+    assert without_effect(safety) == not_shown, "show the setting in `safety`, or name it here"

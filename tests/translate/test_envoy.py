@@ -48,6 +48,7 @@ from mirror_proxy.translate.envoy_cluster import HTTP_OPTIONS
 from mirror_proxy.translate.envoy_value import all_but
 from tests.support.certificates import Authority
 from tests.support.envoy import complaints, needs_envoy
+from tests.support.mirroring import without_effect
 from tests.support.plane import cluster_at, local_cluster, make_config
 
 EVERY_FIELD = HeaderOps(("x-gone",), (("x-set", "100% sure"), ("x-empty", "")), (("x-added", "1"),))
@@ -379,3 +380,13 @@ def test_what_cannot_be_said_is_told(config: Config, words: str) -> None:
 
 def test_little_is_told_of_a_configuration_without_mirrors() -> None:
     assert len(bootstrap(make_config(1))[1]) == 1
+
+
+def test_each_setting_of_a_mirror_is_translated_or_listed_as_missing() -> None:
+    def rendered(mirror: MirrorPolicy) -> str:
+        config = make_config(local_cluster("v1", 1), mirror)
+        clusters = (*config.clusters, local_cluster("v2", 2))
+        return repr(bootstrap(replace(config, clusters=clusters)))
+
+    elsewhere = {"connect_timeout_s", "max_lag_bytes"}  # the cluster has it; listed for all mirrors
+    assert without_effect(rendered) == elsewhere, "list the setting in `_mirror_gaps`, or name it here"
