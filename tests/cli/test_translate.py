@@ -89,6 +89,10 @@ def test_what_is_not_said_is_listed_and_fails_only_when_strict(
             "not said: MirrorProxy default/mirror-proxy spec.limits.streamIdleTimeout:"
             " only an EnvoyFilter says it; a mesh has no such limit"
         ),
+        (
+            "not said: MirrorProxy default/mirror-proxy spec.tracing.mirrors:"
+            " a mesh never samples the traces of shadows"
+        ),
     ]
     assert "kind: VirtualService" in said.out
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mirror_proxy.config import document, loader, overlay, settings
 from mirror_proxy.config.flags import FLAGS, Given, add_to
-from mirror_proxy.config.model import Address, Config, Listener, ListenerTls, UpstreamTls
+from mirror_proxy.config.model import Address, Config, Listener, ListenerTls, Share, UpstreamTls
 from mirror_proxy.config.node import plain
 from mirror_proxy.config.problems import ConfigError, Problems
 
@@ -102,6 +102,14 @@ def test_stream_idle_timeout_of_a_file_wins_and_leaves_the_other_limits(write: W
     for argv in ([own, *V1], [own, mesh, *V1]):
         limits = config_of(*argv).settings.limits
         assert (limits.stream_idle_timeout_s, limits.max_headers) == (3600.0, 7)
+
+
+def test_shadows_are_sampled_as_their_requests_with_flags_alone(write: Write) -> None:
+    mesh = write(SERVICE_ENTRY)
+    shares = [
+        config_of(*argv, *V2).virtual_hosts[0].routes[0].mirrors[0].trace_share for argv in (V1, [mesh, *V1])
+    ]
+    assert shares == [None, Share(0)]
 
 
 def test_printed_settings_name_the_defaults_that_depend_on_the_files(write: Write) -> None:
@@ -332,7 +340,7 @@ def test_a_mirror_that_is_the_primary_is_warned_of() -> None:
 def test_flags_and_a_file_do_not_both_say_where_requests_go(write: Write) -> None:
     path = write(document.dump(loaded(V1).documents))
     assert problems_of(path, *V1) == [
-        f"--primary: {path}:10 has a VirtualService, which says where requests go; give one or the other"
+        f"--primary: {path}:12 has a VirtualService, which says where requests go; give one or the other"
     ]
 
 

@@ -23,6 +23,7 @@ from mirror_proxy.config.model import (
     Listener,
     Mirroring,
     Settings,
+    Share,
     Shed,
     StoreLimits,
     Thresholds,
@@ -188,6 +189,28 @@ def test_path_may_be_a_pattern_and_its_substitution(load_spec: LoadSpec) -> None
     assert mirroring_of(config).path == ("^/api/", "/v2/")
 
 
+@pytest.mark.parametrize(
+    ("written", "share"),
+    [
+        ("off", Share(0)),
+        ("'off'", Share(0)),
+        ("parent", None),
+        ("10", Share(10)),
+        ("0.5", Share(5000, 1_000_000)),
+    ],
+)
+def test_traces_of_shadows_are_sampled_as_configured(
+    load_spec: LoadSpec, written: str, share: Share | None
+) -> None:
+    config = load_spec(f"tracing: {{mirrors: {written}}}")
+    assert config.settings.tracing.mirrors == share
+    assert config.virtual_hosts[0].routes[0].mirrors[0].trace_share == share
+
+
+def test_shadows_are_not_sampled_with_istios_files(load_spec: LoadSpec) -> None:
+    assert load_spec("").virtual_hosts[0].routes[0].mirrors[0].trace_share == Share(0)
+
+
 def test_baselines_get_the_primarys_host_path_and_body(load_spec: LoadSpec) -> None:
     config = load_spec("""
         mirroring: {host: upstream, path: /v2, body: false}
@@ -201,6 +224,11 @@ def test_baselines_get_the_primarys_host_path_and_body(load_spec: LoadSpec) -> N
 @pytest.mark.parametrize(
     ("spec", "problem"),
     [
+        ("tracing: {mirrors: true}", "spec.tracing.mirrors: true is not one of a percentage, parent, off"),
+        (
+            "tracing: {mirrors: some}",
+            'spec.tracing.mirrors: "some" is not one of a percentage, parent, off',
+        ),
         ("mirroring: {host: a b}", 'spec.mirroring.host: "a b" is not primary, upstream or HOST[:PORT]'),
         ("mirroring: {path: v2}", 'spec.mirroring.path: "v2" is not a path; write such as /v2'),
         ("mirroring: {path: '/a?b'}", 'spec.mirroring.path: "/a?b" is not a path; write such as /v2'),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from mirror_proxy.config.model import HeaderOps, Http1, Mirroring
+from mirror_proxy.config.model import HeaderOps, Http1, Mirroring, Share, Tracing
 from tests.conftest import MakePlaybook
-from tests.support.playbook import GET, OK, UPLOAD, Playbook, head_of
+from tests.support.playbook import GET, OK, UPLOAD, Playbook, head_of, with_mirror
 
 POST = b"POST /a HTTP/1.1\r\nhost: shop\r\n"
 CHUNKED = POST + b"transfer-encoding: chunked\r\ntrailer: x-sum\r\n\r\n"
@@ -163,3 +164,27 @@ def test_started_shadow_is_sent_whole_and_the_next_waits_for_its_rate(playbook: 
     book.upstreams["mirror"].last.send(OK)
     answer()
     assert book.outcomes() == {"completed": 2, "over_rate": 1}
+
+
+SAMPLED = b"00-%b-00f067aa0ba902b7-01" % (b"4b" * 16)
+
+
+@pytest.mark.parametrize(
+    ("share", "flags"), [(None, b"01"), (Share(0), b"00"), (Share(100), b"01"), (Share(0, 1_000_000), b"00")]
+)
+@pytest.mark.parametrize("endpoint", ["", "http://otel:4318"])
+def test_trace_of_the_shadow_is_sampled_by_its_share(
+    playbook: MakePlaybook, endpoint: str, share: Share | None, flags: bytes
+) -> None:
+    config = with_mirror(settings={"tracing": Tracing(endpoint)})
+    [host] = config.virtual_hosts
+    [route] = host.routes
+    mirrors = (replace(route.mirrors[0], trace_share=share),)
+    book = playbook(
+        replace(config, virtual_hosts=(replace(host, routes=(replace(route, mirrors=mirrors),)),))
+    )
+    book.client(b"GET / HTTP/1.1\r\nhost: shop\r\ntraceparent: " + SAMPLED + b"\r\n\r\n")
+    shadow = shadow_of(book)[1][b"traceparent"]
+    primary = head_of(book.upstreams["v1"].last.got())[1][b"traceparent"]
+    assert (shadow[:35], shadow[-2:], primary[-2:]) == (SAMPLED[:35], flags, b"01")
+    assert shadow[36:52] != SAMPLED[36:52]

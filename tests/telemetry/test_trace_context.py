@@ -210,3 +210,33 @@ def test_a_traceparent_is_read_as_opentelemetry_reads_it(value: bytes) -> None:
         assert ours.is_sampled == theirs.trace_flags.sampled
     else:
         assert ours == NONE
+
+
+UNSAMPLED = {
+    b"traceparent: 00-%b-%b-01": b"traceparent: 00-%b-%b-00",
+    b"traceparent: 00-%b-%b-03": b"traceparent: 00-%b-%b-02",
+    b"traceparent: 01-%b-%b-01-more": b"traceparent: 01-%b-%b-00-more",
+    b"b3: %b-%b-1": b"b3: %b-%b-0",
+    b"b3: %b-%b-d-00f067aa0ba902b7": b"b3: %b-%b-0-00f067aa0ba902b7",
+    b"b3: %b-%b": b"b3: %b-%b-0",
+}
+
+
+@pytest.mark.parametrize(("line", "expected"), UNSAMPLED.items())
+def test_unsampled_context_keeps_its_ids(line: bytes, expected: bytes) -> None:
+    ids = b"4b" * 16, b"00f067aa0ba902b7"
+    around = b"\r\nhost: shop\r\n%b\r\naccept: */*\r\n"
+    assert trace.unsampled(around % (line % ids)) == around % (expected % ids)
+
+
+@pytest.mark.parametrize(
+    "decision",
+    [b"x-b3-sampled: 1", b"X-B3-Flags: 1", b"x-b3-sampled: 1\r\nx-b3-flags: 1", b"x-b3-sampled: 0"],
+)
+def test_unsampled_b3_in_several_headers_has_one_decision(decision: bytes) -> None:
+    fields = trace.unsampled(b"\r\nx-b3-traceid: a\r\n" + decision + b"\r\n")
+    assert fields == b"\r\nx-b3-sampled: 0\r\nx-b3-traceid: a\r\n"
+
+
+def test_unsampled_b3_decision_alone_is_taken_back() -> None:
+    assert trace.unsampled(b"\r\nb3: 1\r\n") == b"\r\nb3: 0\r\n"

@@ -272,6 +272,16 @@ def test_envoy_answers_full_names_with_a_trailing_dot_and_no_domain_twice() -> N
     assert alone["domains"] == ["shop.example", "10.0.0.1", "shop.example."]
 
 
+@pytest.mark.parametrize(
+    ("share", "is_sampled"), [(None, None), (Share(0), False), (Share(5000, 1_000_000), None)]
+)
+def test_sampling_of_shadows_is_envoys_trace_sampled(share: Share | None, is_sampled: bool | None) -> None:
+    config = make_config(1, MirrorPolicy("m", "v1", trace_share=share))
+    [policy] = routes(config)[0]["route"]["request_mirror_policies"]
+    assert policy.get("trace_sampled") is is_sampled
+    assert any("tracing.mirrors" in line for line in bootstrap(config)[1]) == bool(share and share.numerator)
+
+
 def test_a_match_on_another_listeners_port_is_left_out() -> None:
     config = make_config(1, matches=(Match("a", port=8080), Match("b", port=8081), Match("c")))
     assert [route["name"] for route in routes(config, 8081)] == ["r.b", "r.c"]

@@ -10,7 +10,16 @@ from typing import Any
 
 import pytest
 
-from mirror_proxy.config.model import Address, DirectResponse, Fault, HeaderOps, RetryPolicy, Share, Tracing
+from mirror_proxy.config.model import (
+    Address,
+    DirectResponse,
+    Fault,
+    HeaderOps,
+    MirrorPolicy,
+    RetryPolicy,
+    Share,
+    Tracing,
+)
 from mirror_proxy.telemetry import tracer
 from mirror_proxy.telemetry.access_log import AccessLog
 from mirror_proxy.telemetry.span import Span
@@ -18,7 +27,7 @@ from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import get, post
 from tests.support.message import Message
 from tests.support.origin import OK, Visit
-from tests.support.plane import Plane, cluster_at, free_port, make_config, until
+from tests.support.plane import Plane, cluster_at, free_port, local_cluster, make_config, until
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 SAMPLED = f"traceparent: 00-{TRACE}-{PARENT}-01".encode()
@@ -251,6 +260,22 @@ async def test_a_request_that_is_held_asks_the_primary_later(
     await (await connect(served)).ask(get())
     spans = spans_of(served)
     assert spans["client"].start_ns > spans["server"].start_ns
+
+
+async def test_shadow_that_is_not_sampled_has_no_span(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect
+) -> None:
+    v1, v2 = await origin(), await origin()
+    config = make_config(v1.port, MirrorPolicy("mirror", "v2", trace_share=Share(0)), settings=tracing(100))
+    served = await plane(replace(config, clusters=(*config.clusters, local_cluster("v2", v2.port))))
+    await (await connect(served)).ask(get())
+    await served.ended("completed")
+    spans = spans_of(served)
+    assert spans.keys() == {"server", "client"}
+    assert context(v1.requests[0])[2] == "01"
+    trace_id, span_id, flags = context(v2.requests[0])
+    assert (trace_id, flags) == (spans["server"].trace_id, "00")
+    assert span_id not in {span.span_id for span in spans.values()}
 
 
 async def test_a_primary_that_cannot_be_reached_is_an_error_of_both_spans(

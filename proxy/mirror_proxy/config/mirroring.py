@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from mirror_proxy.config import files
 from mirror_proxy.config.comparing import Baselines
 from mirror_proxy.config.headers import header_ops, plain_value
-from mirror_proxy.config.model import Breaker, Mirroring, Shed
+from mirror_proxy.config.model import Breaker, Mirroring, Share, Shed
 from mirror_proxy.config.node import Node, Place, merge
 from mirror_proxy.config.problems import Problems, did_you_mean
 from mirror_proxy.config.sampling import SAMPLING
@@ -260,6 +260,7 @@ class Defaults:
     overrides: tuple[tuple[str, Mirroring], ...] = ()
     host_suffix: bool = False
     baselines: Baselines = Baselines()
+    trace_share: Share | None = None
 
     def in_namespace(self, namespace: str) -> Defaults:
         """Return the same, with short hosts completed by `namespace`."""

@@ -135,6 +135,7 @@ class Routes:
             denominator=mirror.denominator,
             mirroring=mirroring,
             host_suffix=self._defaults.host_suffix,
+            trace_share=self._defaults.trace_share,
         )
 
     def _baselines(
@@ -173,7 +174,13 @@ class Routes:
             cluster, name=f"{cluster.name}@{name}", connect_timeout_s=mirroring.connect_timeout_s
         )
         self._keep(cluster, target)
-        return MirrorPolicy(name, cluster.name, mirroring=mirroring, host_suffix=False, role="secondary")
+        return MirrorPolicy(
+            name,
+            cluster.name,
+            mirroring=mirroring,
+            trace_share=self._defaults.trace_share,
+            role="secondary",
+        )
 
     def _keep(self, cluster: Cluster, target: Target) -> None:
         self.clusters[cluster.name] = cluster

@@ -26,6 +26,7 @@ from mirror_proxy.config.model import (
     Log,
     Mirroring,
     Settings,
+    Share,
     Tracing,
 )
 from mirror_proxy.config.node import Node, Place, merge, to_node
@@ -55,9 +56,17 @@ FORWARD_CLIENT_CERT = ("sanitize", "sanitizeSet", "appendForward", "forwardOnly"
 PATH_NORMALIZATIONS = ("none", "base", "merge_slashes", "decode_and_merge_slashes")
 
 #: Defaults with Istio's files, which are to behave as in a mesh: with any document besides a MirrorProxy.
-MESH_DEFAULTS = {"pathNormalization": "base", "limits": {"streamIdleTimeout": "0s"}}
+MESH_DEFAULTS = {
+    "pathNormalization": "base",
+    "limits": {"streamIdleTimeout": "0s"},
+    "tracing": {"mirrors": "off"},
+}
 #: The same keys where flags alone say what to do: nothing changes a request unasked.
-FLAG_DEFAULTS = {"pathNormalization": "none", "limits": {"streamIdleTimeout": "5m"}}
+FLAG_DEFAULTS = {
+    "pathNormalization": "none",
+    "limits": {"streamIdleTimeout": "5m"},
+    "tracing": {"mirrors": "parent"},
+}
 
 FILE = Scalar(("string",), files.readable)
 
@@ -71,6 +80,13 @@ def _collector(url: str) -> str:
             "credentials have no place in a collector's URL; OTEL_EXPORTER_OTLP_HEADERS holds them"
         )
     return url
+
+
+def _off(value: bool) -> Share:
+    """Return what `off` means, which YAML reads as false."""
+    if value:
+        raise ValueError("true is not one of a percentage, parent, off")
+    return Share(0)
 
 
 TRACING = Record(
@@ -95,6 +111,21 @@ TRACING = Record(
             ),
             "Which requests: those whose sender says so (parent), and this percentage of the others.",
             "parent",
+        ),
+        Field(
+            "mirrors",
+            "mirrors",
+            Either(
+                {
+                    "string": Choice({"parent": None, "off": Share(0)}, besides="a percentage"),
+                    "boolean": Scalar(("boolean",), _off, {"const": False}),
+                    "number": SHARE,
+                    "integer": SHARE,
+                }
+            ),
+            "Which shadows of sampled requests are sampled: all (parent), none (off) or this percentage; with flags"
+            " alone the default is parent.",
+            "off",
         ),
     ),
 )
@@ -439,7 +470,8 @@ def read(place: Place, name: str) -> tuple[Settings, Defaults]:
     if overrides:
         overrides = read_overrides(place.at("spec").at("mirroring"))
     spec["compare"], baselines = comparing.read(spec.pop("compare", {}))
-    defaults = Defaults(Mirroring(**mirroring), overrides, host_suffix, baselines)
+    tracing = spec.get("tracing", Tracing())
+    defaults = Defaults(Mirroring(**mirroring), overrides, host_suffix, baselines, tracing.mirrors)
     return Settings(name=name, **spec), defaults
 
 

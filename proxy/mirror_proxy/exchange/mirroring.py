@@ -53,7 +53,7 @@ def begin(
             continue
         if captures is not None and not shadows:
             capture = captures.begin(head, fields, exchange.request_id, exchange.destination.name)
-        branch = exchange.trace.branch() if exchange.trace is not None else None
+        branch = exchange.trace.branch(mirror.config.trace_share) if exchange.trace is not None else None
         sent_head, sent_fields = (
             (head, fields) if mirror.takes_bodies or head.framing == NONE else without_body(head, fields)
         )

@@ -120,7 +120,9 @@ class Mirror:
         suffix = config.host_suffix and not is_repeat and settings.host == "primary"
         host = () if settings.host == "primary" else (("host", shadow_host(settings, cluster.config)),)
         mutation = Mutation(changes.remove, (*host, *changes.set), changes.add)
-        self.form = ShadowForm(mutation, suffix, mark, own_name(mark_key), _path_change(settings.path))
+        self.form = ShadowForm(
+            mutation, suffix, mark, own_name(mark_key), _path_change(settings.path), config.trace_share
+        )
         self.on_end: Callable[[Shadow], None] | None = None
         self._next_logged_failure = 1
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from copy import copy
 from functools import lru_cache
 
-from mirror_proxy.config.model import is_ip
+from mirror_proxy.config.model import Share, is_ip
 from mirror_proxy.http1 import serializer
 from mirror_proxy.http1.framing import NONE, without
 from mirror_proxy.http1.mutation import Mutation, find
@@ -14,7 +14,7 @@ from mirror_proxy.http1.request import RequestHead
 from mirror_proxy.mirror.loop import VIA, names_in
 from mirror_proxy.routing.rewrite import Change
 from mirror_proxy.telemetry import trace
-from mirror_proxy.telemetry.tracer import Branch
+from mirror_proxy.telemetry.tracer import Branch, is_drawn
 
 _EXPECT = frozenset({b"expect"})
 _VIA = frozenset({VIA})
@@ -24,12 +24,28 @@ _FRAMING = frozenset({b"content-length", b"transfer-encoding", b"trailer", b"exp
 class ShadowForm:
     """How one mirror's shadow requests differ from the primary's request; compiled once."""
 
-    __slots__ = ("_changes", "_extra", "_mutation", "_name", "_path_change", "_signs", "_suffix")
+    __slots__ = (
+        "_changes",
+        "_extra",
+        "_mutation",
+        "_name",
+        "_path_change",
+        "_signs",
+        "_suffix",
+        "_trace_share",
+    )
 
     def __init__(
-        self, mutation: Mutation, suffix: bool, mark: bytes, name: bytes, path_change: Change | None = None
+        self,
+        mutation: Mutation,
+        suffix: bool,
+        mark: bytes,
+        name: bytes,
+        path_change: Change | None = None,
+        trace_share: Share | None = None,
     ) -> None:
         self._path_change = path_change
+        self._trace_share = trace_share
         self._mutation = mutation
         self._changes = bool(mutation)
         self._suffix = suffix
@@ -59,6 +75,8 @@ class ShadowForm:
             fields = without(fields, _EXPECT)
             if is_only_passed_on:
                 fields = trace.child(fields)
+                if not is_drawn(self._trace_share):
+                    fields = trace.unsampled(fields)
             fields = self._mutation.apply(fields)
             host_line = find(fields, b"host")
         if self._suffix and host_line:

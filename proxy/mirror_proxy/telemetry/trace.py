@@ -1,8 +1,8 @@
 """Trace context in header lines: W3C Trace Context (`traceparent`, `tracestate`) and B3 (single and multi header).
 
 Where we trace, `read` takes a request's context and `Context.lines` writes ours in its place, in the words it came
-in. Where we do not, it passes on as it came, and `child` makes the shadow's: only the span id changes; the sampling
-decision is the parent's, as in Envoy's mirror policy without `trace_sampled`.
+in. Where we do not, it passes on as it came, and `child` makes the shadow's: the span id changes; the sampling
+decision is the parent's, as in Envoy's mirror policy without `trace_sampled`, or `unsampled` takes it back.
 
 Nothing that came is ever written again but ids that are hex digits through and through.
 """
@@ -23,6 +23,15 @@ _B3_SINGLE = re.compile(
     rb"(b3:[ \t]*[0-9a-f]{16,32}-)([0-9a-f]{16})(?:(-[01d])(?:-[0-9a-f]{16})?)?[ \t]*", re.IGNORECASE
 )
 _B3_SPAN = re.compile(rb"(x-b3-spanid:[ \t]*)([0-9a-f]{16})[ \t]*", re.IGNORECASE)
+
+_W3C_FLAGS = re.compile(
+    rb"(traceparent:[ \t]*[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-)([0-9a-f]{2})(.*)", re.IGNORECASE
+)
+_B3_DECISION = re.compile(
+    rb"(b3:[ \t]*(?:[0-9a-f]{16,32}-[0-9a-f]{16}-)?)([01d])(|-[0-9a-f]{16}|[ \t]+)", re.IGNORECASE
+)
+_B3_UNDECIDED = re.compile(rb"(b3:[ \t]*[0-9a-f]{16,32}-[0-9a-f]{16})[ \t]*", re.IGNORECASE)
+_DECISIONS = frozenset({b"x-b3-sampled", b"x-b3-flags"})
 
 _W3C_VALUE = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _B3_IDS = re.compile(rb"([0-9a-f]{32}|[0-9a-f]{16})-([0-9a-f]{16})")
@@ -72,14 +81,14 @@ class Context:
         if self.is_single or self.is_multi:
             b3_id = trace_id[16:] if self.is_short else trace_id
             if self.is_single:
-                decision = b"d" if self.is_debug else b"%d" % is_sampled
+                decision = b"d" if self.is_debug and is_sampled else b"%d" % is_sampled
                 out.append(b"b3: %b-%b-%b-%b" % (b3_id, span_id, decision, parent_id))
             if self.is_multi:
                 out += [
                     b"x-b3-traceid: " + b3_id,
                     b"x-b3-spanid: " + span_id,
                     b"x-b3-parentspanid: " + parent_id,
-                    b"x-b3-flags: 1" if self.is_debug else b"x-b3-sampled: %d" % is_sampled,
+                    b"x-b3-flags: 1" if self.is_debug and is_sampled else b"x-b3-sampled: %d" % is_sampled,
                 ]
         return out
 
@@ -200,6 +209,30 @@ def child(fields: bytes) -> bytes:
         if not line.lower().startswith(b"x-b3-parentspanid:")
     ]
     return b"\r\n".join(lines)
+
+
+def unsampled(fields: bytes) -> bytes:
+    """Return a block of header lines with the decision not to sample in every trace header."""
+    out = []
+    is_multi_said = False
+    for line in fields.split(b"\r\n"):
+        name = field_name(line)
+        if name.startswith(b"x-b3-") and not is_multi_said:
+            is_multi_said = True
+            out.append(b"x-b3-sampled: 0")
+        if name not in _DECISIONS:
+            out.append(_unsampled(line))
+    return b"\r\n".join(out)
+
+
+def _unsampled(line: bytes) -> bytes:
+    if match := _W3C_FLAGS.fullmatch(line):
+        return b"%b%02x%b" % (match[1], int(match[2], 16) & ~_SAMPLED, match[3])
+    if match := _B3_DECISION.fullmatch(line):
+        return match[1] + b"0" + match[3]
+    if match := _B3_UNDECIDED.fullmatch(line):
+        return match[1] + b"-0"
+    return line
 
 
 def _child(line: bytes, span: bytes) -> bytes:

@@ -52,43 +52,45 @@ class Trace:
         self.trace_id = context.trace_id or ids[:32]
         self.server_id = ids[32:48]
         self.client_id = ids[48:]
-        self.lines = self.lines_of(self.client_id)
+        self.lines = self.lines_of(self.client_id, is_sampled=is_sampled)
 
-    def lines_of(self, span_id: bytes) -> list[bytes]:
+    def lines_of(self, span_id: bytes, *, is_sampled: bool) -> list[bytes]:
         """Write the context of a span below the server's."""
-        return self.context.lines(self.trace_id, span_id, self.server_id, is_sampled=self.is_sampled)
+        return self.context.lines(self.trace_id, span_id, self.server_id, is_sampled=is_sampled)
 
     def begin_attempt(self) -> None:
         """Start the time of an attempt."""
         self.attempt_began = monotonic()
 
-    def branch(self) -> Branch:
-        """Make the place of a shadow that is sent now."""
-        return Branch(self, _randbytes(8).hex().encode())
+    def branch(self, share: Share | None = None) -> Branch:
+        """Make the place of a shadow that is sent now; of those of sampled requests, `share` is sampled too."""
+        return Branch(self, _randbytes(8).hex().encode(), self.is_sampled and is_drawn(share))
 
 
 class Branch:
     """One shadow's place in the trace of its request."""
 
-    __slots__ = ("began", "span_id", "trace")
+    __slots__ = ("began", "is_sampled", "span_id", "trace")
 
-    def __init__(self, trace_: Trace, span_id: bytes) -> None:
+    def __init__(self, trace_: Trace, span_id: bytes, is_sampled: bool) -> None:
         self.trace = trace_
         self.span_id = span_id
-        self.began = monotonic() if trace_.is_sampled else 0.0
+        self.is_sampled = is_sampled
+        self.began = monotonic() if is_sampled else 0.0
 
     def write(self, fields: bytes) -> bytes:
         """Put the shadow's context in the place of the primary's; what a route has changed of that stays so.
 
         Such a line has a random id, so the search finds nothing else.
         """
-        for theirs, ours in zip(self.trace.lines, self.trace.lines_of(self.span_id), strict=True):
+        lines = self.trace.lines_of(self.span_id, is_sampled=self.is_sampled)
+        for theirs, ours in zip(self.trace.lines, lines, strict=True):
             fields = fields.replace(theirs, ours, 1)
         return fields
 
     def end(self, host: str, mirror: str, outcome: str, status: int) -> None:
-        """Record the shadow's span, if its request is sampled: the shadow has ended with `outcome`."""
-        if self.trace.tracer is None:
+        """Record the shadow's span, if it is sampled: the shadow has ended with `outcome`."""
+        if self.trace.tracer is None or not self.is_sampled:
             return
         attributes: Attributes = (
             ("server.address", host),
@@ -170,6 +172,11 @@ class Tracer:
                 trace_state=text(made.context.state) if len(made.context.state) <= _MAX_STATE else "",
             )
         )
+
+
+def is_drawn(share: Share | None) -> bool:
+    """Draw whether a shadow of a sampled request is sampled."""
+    return share is None or _getrandbits(64) % share.denominator < share.numerator
 
 
 def text(raw: bytes) -> str:

@@ -237,6 +237,8 @@ def _mirror_gaps(mirror: MirrorPolicy) -> Iterator[str]:
         yield f"{mirror.name}: path; Envoy's shadows have the primary's path"
     if not mirroring.body:
         yield f"{mirror.name}: body; Envoy's shadows have the primary's body"
+    if mirror.trace_share is not None and mirror.trace_share.numerator:
+        yield f"{mirror.name}: tracing.mirrors; Envoy samples the traces of all shadows or none"
     if mirroring.mark:
         yield f"{mirror.name}: mark; Envoy's shadows have no x-mirror-proxy-shadow"
     if mirror.denominator not in DENOMINATORS:

@@ -283,7 +283,7 @@ def _mirror(mirror: MirrorPolicy, config: Config) -> Message:
     return present(
         cluster=mirror.cluster,
         runtime_fraction={"default_value": fraction(mirror.numerator, mirror.denominator)},
-        trace_sampled=False,
+        trace_sampled=False if mirror.trace_share is not None and not mirror.trace_share.numerator else None,
         disable_shadow_host_suffix_append=not mirror.host_suffix,
         request_headers_mutations=header_mutations(settings.headers),
         host_rewrite_literal=host,

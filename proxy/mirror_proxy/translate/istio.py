@@ -42,6 +42,7 @@ REASONS = {
     "spec.mirroring.sampling": "a mesh draws at random for each request",
     "spec.mirroring.maxInFlight": "connectionPool in the mirror's DestinationRule comes near",
     "spec.mirroring.breaker": "outlierDetection in the mirror's DestinationRule comes near",
+    "spec.tracing.mirrors": "a mesh never samples the traces of shadows",
     "spec.tracing": "a Telemetry says it",
     "spec.listeners": "a mesh listens by its Sidecars and Gateways",
     "spec.accessLog": "a Telemetry says it",

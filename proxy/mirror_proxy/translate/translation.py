@@ -116,7 +116,8 @@ def leave_out_settings(
     """
     spec = document.root.value.get("spec")
     for path, value in _leaves(spec.value, "spec") if spec and isinstance(spec.value, dict) else ():
-        if MESH_DEFAULTS.get(path) == value:
+        default = MESH_DEFAULTS.get(path)
+        if default == value or (default == "off" and value is False):
             continue
         reason = next((text for start, text in reasons.items() if path.startswith(start)), why)
         translation.leave_out(f"{document.subject} {path}", reason)

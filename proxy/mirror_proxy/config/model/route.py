@@ -164,6 +164,7 @@ class MirrorPolicy:
     denominator: int = 100
     mirroring: Mirroring = Mirroring()
     host_suffix: bool = False  # -shadow
+    trace_share: Share | None = None  # of shadows of sampled requests, those that are sampled too; None: all
     role: str = "mirror"
     repeats: str = ""
 

@@ -118,12 +118,14 @@ class Shed:
 class Tracing:
     """Where spans are exported; without an endpoint there are none, and trace headers are forwarded unchanged.
 
-    A request that comes with a decision is sampled by that; of the others, `share` is. `otlp_endpoint` is the URL of
-    an OTLP/HTTP collector, without `/v1/traces`.
+    A request that comes with a decision is sampled by that; of the others, `share` is. Of the shadows of sampled
+    requests `mirrors` are sampled; None: all. `otlp_endpoint` is the URL of an OTLP/HTTP collector, without
+    `/v1/traces`.
     """
 
     otlp_endpoint: str = ""
     share: Share = Share(0)
+    mirrors: Share | None = Share(0)
 
 
 @dataclass(frozen=True, slots=True)
