@@ -1092,3 +1092,66 @@ def test_request_bound_to_another_endpoint_is_sent_when_descriptors_run_out(play
     assert other.connections, clients[0].got()
     other.last.send(OK)
     assert clients[0].got() == OK
+
+
+def test_idle_connection_of_an_upstream_that_answers_without_reading_is_closed(
+    playbook: MakePlaybook,
+) -> None:
+    book = playbook(without_mirror(cluster={"idle_timeout_s": 1.0}))
+    client = book.client()
+    ask(book, client)
+    v1 = book.upstreams["v1"].last
+    v1.stop_reading()
+    ask(book, client)
+    book.pass_time(1.0 + TICKS_S)
+    assert v1.is_closed
+
+
+def test_shadow_gets_the_rest_from_a_client_that_leaves_an_early_response_unread(
+    playbook: MakePlaybook,
+) -> None:
+    book = playbook()
+    client = book.client(UPLOAD)
+    client.stop_reading()
+    book.upstreams["v1"].last.send(b"HTTP/1.1 401 No\r\ncontent-length: 90000\r\n\r\n" + bytes(90_000))
+    book.pass_time(30.0)
+    client.send(b"6789")
+    mirror = book.upstreams["mirror"].last
+    assert mirror.got().endswith(b"0123456789")
+    mirror.send(OK)
+    assert book.outcomes() == {"completed": 1}
+    assert not client.is_closed
+    client.read_on()
+    assert len(head_of(client.got())[2]) == 90_000
+    book.pass_time(1.0 + TICKS_S)
+    assert client.is_closed
+
+
+def test_reload_and_drain_leave_a_shadow_the_rest_of_its_body(playbook: MakePlaybook) -> None:
+    book = playbook()
+    client = book.client(UPLOAD)
+    book.upstreams["v1"].last.send(b"HTTP/1.1 401 No\r\ncontent-length: 0\r\n\r\n")
+    [host] = book.config.virtual_hosts
+    routes = (replace(host.routes[0], mirrors=()),)
+    book.reload(
+        replace(book.config, clusters=book.config.clusters[:1], virtual_hosts=(replace(host, routes=routes),))
+    )
+    book.loop.run(book.plane.begin_drain)
+    client.send(b"6789")
+    mirror = book.upstreams["mirror"].last
+    assert mirror.got().endswith(b"0123456789")
+    mirror.send(OK)
+    assert book.outcomes() == {"completed": 1}
+    assert mirror.is_closed
+
+
+def test_client_that_cannot_be_half_closed_ends_the_shadow_of_an_early_response(
+    playbook: MakePlaybook,
+) -> None:
+    book = playbook()
+    client = book.client(UPLOAD)
+    client.transport.is_tls = True
+    book.upstreams["v1"].last.send(b"HTTP/1.1 401 No\r\ncontent-length: 0\r\n\r\n")
+    assert status_of(client.got()) == 401
+    assert client.is_closed
+    assert book.outcomes() == {"primary_answered_early": 1}

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from mirror_proxy.config.model import Breaker, Config, Mirroring, MirrorPolicy
+from mirror_proxy import tasks
+from mirror_proxy.config.model import Breaker, Config, Match, Mirroring, MirrorPolicy, StringMatch
 from tests.conftest import MakePlaybook
-from tests.support.playbook import OK, TICKS_S, UPLOAD, Playbook, ask
+from tests.support.playbook import OK, TICKS_S, UPLOAD, Playbook, ask, with_mirror
 
 BUSY = b"HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n"
 
@@ -220,3 +221,30 @@ def test_trial_that_a_client_uploads_slowly_is_not_waited_for(playbook: MakePlay
     assert book.outcomes() == {"connect_error": 3, "breaker_open": 1, "completed": 1}
     assert book.count("mirror_breaker_open", "mirror") == 0
     slow.finish()
+
+
+def test_breakers_of_many_routes_share_the_first_connection_and_none_is_lost(playbook: MakePlaybook) -> None:
+    config = with_mirror(
+        mirroring=Mirroring(breaker=Breaker(1, 10.0)), mirror_cluster={"connect_timeout_s": 1.0}
+    )
+    [host] = config.virtual_hosts
+    routes = tuple(
+        replace(host.routes[0], name=str(number), matches=(Match(path=StringMatch("exact", f"/{number}")),))
+        for number in range(400)
+    )
+    book = playbook(replace(config, virtual_hosts=(replace(host, routes=routes),)))
+    mirror = book.upstreams["mirror"]
+    mirror.refuses = True
+    client = book.client()
+    for route in routes:
+        ask(book, client, b"GET /%b HTTP/1.1\r\nhost: a\r\n\r\n" % route.name.encode())
+    mirror.refuses = False
+    book.pass_time(1.0 + TICKS_S)
+    assert not tasks.failures
+    [endpoint] = book.plane._state.clusters["mirror"].endpoints
+    assert len(endpoint.idle) == len(mirror.connections)
+    for route in routes:
+        ask(book, client, b"GET /%b HTTP/1.1\r\nhost: a\r\n\r\n" % route.name.encode())
+    for peer in mirror.connections:
+        peer.send(OK)
+    assert book.outcomes() == {"connect_error": 400, "completed": 400}

@@ -20,6 +20,7 @@ from typing import Any, cast
 import pytest
 
 from mirror_proxy import tasks
+from mirror_proxy.clock import NEVER
 from mirror_proxy.config.model import Address, Cluster, Config, Listener
 from mirror_proxy.telemetry.access_log import AccessLog
 from mirror_proxy.worker.data_plane import DataPlane
@@ -103,13 +104,14 @@ class FakeTransport(asyncio.Transport):
     def __init__(self, loop: PlaybookLoop, peer: Peer, **extra: object) -> None:
         super().__init__(extra)
         peer.transport = self
-        self.is_reading_paused = False
+        self.is_reading_paused = self.is_tls = False
         self._loop = loop
         self._peer = peer
         self._protocol: asyncio.Protocol
         self._unsent = bytearray()
         self._unread: deque[Callable[[], None]] = deque()
         self._is_full = self._is_closing = self._is_lost = False
+        self._high, self._low = HIGH_WATER, HIGH_WATER // 4
 
     def attach(self, protocol: asyncio.Protocol) -> None:
         """Connect `protocol`."""
@@ -125,9 +127,17 @@ class FakeTransport(asyncio.Transport):
             self._peer.take(bytes(data))
             return
         self._unsent += data
-        if len(self._unsent) > HIGH_WATER and not self._is_full:
+        self._pause_if_full()
+
+    def _pause_if_full(self) -> None:
+        if len(self._unsent) > self._high and not self._is_full:
             self._is_full = True
             self._protocol.pause_writing()
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        self._high = HIGH_WATER if high is None else high
+        self._low = self._high // 4 if low is None else low
+        self._pause_if_full()
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
         self.write(b"".join(list_of_data))
@@ -136,7 +146,7 @@ class FakeTransport(asyncio.Transport):
         self._peer.has_fin = True
 
     def can_write_eof(self) -> bool:
-        return True
+        return not self.is_tls
 
     def get_write_buffer_size(self) -> int:
         return len(self._unsent)
@@ -183,11 +193,10 @@ class FakeTransport(asyncio.Transport):
         taken = bytes(self._unsent[:most])
         del self._unsent[: len(taken)]
         self._peer.take(taken)
-        if self._unsent:
-            return
         if self._is_closing:
-            self._end(None)
-        elif self._is_full:
+            if not self._unsent:
+                self._end(None)
+        elif self._is_full and len(self._unsent) <= self._low:
             self._is_full = False
             self._protocol.resume_writing()
 
@@ -336,13 +345,16 @@ class PlaybookLoop(asyncio.BaseEventLoop):
         """Let time pass, from timer to timer."""
         end = self.clock.now + seconds
         self.settle()
-        timers: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]  # BaseEventLoop's
-        while timers and timers[0].when() <= end:
-            self.clock.now = max(self.clock.now, timers[0].when())
+        while (when := self._next_timer()) <= end:
+            self.clock.now = max(self.clock.now, when)
             self.call_soon(self.stop)
             self.run_forever()
             self.settle()
         self.clock.now = end
+
+    def _next_timer(self) -> float:
+        timers: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]  # BaseEventLoop's
+        return timers[0].when() if timers else NEVER
 
 
 class Playbook:
@@ -411,13 +423,13 @@ class Playbook:
         return value
 
     def outcomes(self, mirror: str = "mirror") -> dict[str, float]:
-        """Return what became of the requests of a mirror; those in flight are left out."""
+        """Return what became of the requests of a mirror, on all routes; those in flight are left out."""
         samples = self.plane.report().get("mirror_requests_total", {})
-        return {
-            outcome: count
-            for (_, name, outcome), count in samples.items()
-            if name == mirror and count and not isinstance(count, list)
-        }
+        outcomes: dict[str, float] = {}
+        for (_, name, outcome), count in samples.items():
+            if name == mirror and count and not isinstance(count, list):
+                outcomes[outcome] = outcomes.get(outcome, 0) + count
+        return outcomes
 
     def close(self) -> list[dict[str, Any]]:
         """Drain, check that every request is accounted for, and return the lines of the access log."""

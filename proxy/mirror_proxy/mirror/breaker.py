@@ -8,6 +8,7 @@ the mirror leaves the decision to the next shadow, and so does a trial that take
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from time import monotonic
 
@@ -125,7 +126,12 @@ class MirrorBreaker:
     def on_connection(self, connection: UpstreamConnection) -> None:
         """Called by the cluster: the mirror accepts; the next shadow is the trial."""
         self._is_ready = True
-        self._cluster.put(connection)
+        # Not at once: the breakers of other routes may wait too, each within the call of the one before.
+        asyncio.get_running_loop().call_soon(self._give_back, connection)
+
+    def _give_back(self, connection: UpstreamConnection) -> None:
+        if not connection.transport.is_closing():
+            self._cluster.put(connection)
 
     def on_connect_failure(self, failure: Failure, endpoint: UpstreamEndpoint | None) -> None:  # noqa: ARG002 - a waiter's signature
         """Called by the cluster: try again, a second after the last time."""

@@ -94,6 +94,7 @@ class UpstreamCluster:
         self._detector: OutlierDetector | None = None
         #: Who waits, in order.
         self._waiters: dict[Waiter, _Want] = {}
+        self._has_bound = False  # one of them, or one since they were none, wants a certain endpoint
         self._connecting = 0
         #: Our own, for the cap; `stats` may be shared with a cluster of our name that leaves.
         self.open_connections = 0
@@ -250,6 +251,7 @@ class UpstreamCluster:
         self._chosen = None
         if endpoint is None:
             endpoint = self._balancer.choose(avoid, hash_)
+        self._has_bound = is_bound or (self._has_bound and bool(self._waiters))
         self._waiters[waiter] = _Want(endpoint if is_bound else None, for_shadow)
         if has_room:
             self._open(endpoint, waiter, for_shadow)
@@ -342,6 +344,8 @@ class UpstreamCluster:
             self._turn_away()
             return
         coming = {endpoint: endpoint.connecting for endpoint in self.endpoints if endpoint.connecting}
+        if not self._has_bound and sum(coming.values()) >= len(self._waiters):
+            return
         refused = []
         for waiter, (wanted, for_shadow) in self._waiters.items():
             if not self._has_room():

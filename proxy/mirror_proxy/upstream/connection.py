@@ -167,7 +167,10 @@ class UpstreamConnection(asyncio.Protocol):
         """Close an idle connection, or a tunnel after its last bytes."""
         self.endpoint.remove(self)
         self._leave()
-        self.transport.close()
+        if self._tunnel is None and self.buffered_bytes:  # of a request that is answered: maybe never read
+            self.transport.abort()
+        else:
+            self.transport.close()
 
     # --- connection callbacks ---
 
