@@ -146,6 +146,12 @@ def test_shadow_suffix_of_flag_and_variable_wins_over_istios_variable(
     assert config.virtual_hosts[0].routes[0].mirrors[0].host_suffix is has_suffix
 
 
+def test_host_of_a_mirror_gets_no_suffix() -> None:
+    config = config_of(*V1, *V2, "--shadow-suffix", "--mirror-host", "upstream")
+    [mirror] = config.virtual_hosts[0].routes[0].mirrors
+    assert (mirror.mirroring.host, mirror.host_suffix) == ("upstream", False)
+
+
 def test_every_flag_can_be_a_variable() -> None:
     by_variable = config_of(
         MIRROR_PROXY_PRIMARY="https://v1",

@@ -142,13 +142,21 @@ def test_endpoints_of_flags_become_a_service_entry_and_subsets(load: Load, reloa
     assert plain_routing(reload(translation.documents).config) == plain_routing(loaded.config)
 
 
-def test_short_endpoint_of_a_flag_becomes_the_service_entry_of_another_namespace(load: Load) -> None:
-    options = Options(host_match="strict", endpoints=(endpoint("", "10.0.0.1"),))
+def test_short_endpoint_of_a_flag_becomes_the_service_entry_of_another_namespace(
+    load: Load, reload: Reload
+) -> None:
+    options = Options(host_match="strict", endpoints=(endpoint("b", "10.0.0.1"),))
     virtual_service = VIRTUAL_SERVICE.replace("metadata: {", "metadata: {namespace: prod, ")
-    loaded = load(f"{virtual_service}  - {TO_V1}", options)
-    *_, entry = istio.documents(loaded, options).documents
+    loaded = load(
+        f"{virtual_service}  - route: [{{destination: {{host: v1, subset: b, port: {{number: 80}}}}}}]\n",
+        options,
+    )
+    translation = istio.documents(loaded, options)
+    *_, rule, entry = translation.documents
+    assert [one["metadata"]["namespace"] for one in (rule, entry)] == ["prod", "prod"]
     assert entry["spec"]["hosts"] == ["v1.prod.svc.cluster.local"]
     assert entry["spec"]["endpoints"][0]["address"] == "10.0.0.1"
+    assert plain_routing(reload(translation.documents).config) == plain_routing(loaded.config)
 
 
 def test_endpoints_of_flags_do_not_override_documents(load: Load) -> None:

@@ -134,7 +134,7 @@ class Routes:
             numerator=mirror.numerator,
             denominator=mirror.denominator,
             mirroring=mirroring,
-            host_suffix=self._defaults.host_suffix,
+            host_suffix=self._defaults.host_suffix and mirroring.host == "primary",
             trace_share=self._defaults.trace_share,
         )
 

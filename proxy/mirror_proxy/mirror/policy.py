@@ -117,7 +117,7 @@ class Mirror:
         )
         is_repeat = config.role == "repeat"  # to v1 itself, which is to know it apart by the mark alone
         mark = mark_value(config.name, mark_key) if config.mirroring.mark or is_repeat else b""
-        suffix = config.host_suffix and not is_repeat and settings.host == "primary"
+        suffix = config.host_suffix and not is_repeat
         host = () if settings.host == "primary" else (("host", shadow_host(settings, cluster.config)),)
         mutation = Mutation(changes.remove, (*host, *changes.set), changes.add)
         self.form = ShadowForm(

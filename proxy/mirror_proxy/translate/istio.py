@@ -209,7 +209,7 @@ class _ServiceEntries:
         ]
         is_static = all(is_ip(address) for _, address, _ in endpoints)
         more = {"resolution": "STATIC" if is_static else "DNS", "endpoints": written}
-        self._add(host, self._options.namespace, more)
+        self._add(host, self._namespace_of(host), more)
 
     def _subset_labels(self, host: str, subsets: set[str]) -> dict[str, Labels]:
         """Return the labels of subsets; those that no DestinationRule has are given labels, and a DestinationRule."""
@@ -224,8 +224,13 @@ class _ServiceEntries:
         elif missing:
             known.update({subset: {"version": subset} for subset in missing})
             spec = {"host": host, "subsets": [{"name": one, "labels": known[one]} for one in missing]}
-            self._append("DestinationRule", host, self._options.namespace, spec)
+            self._append("DestinationRule", host, self._namespace_of(host), spec)
         return known
+
+    def _namespace_of(self, host: str) -> str:
+        """Return the namespace of a service, where its clients look for a DestinationRule; else that of the load."""
+        is_service = short_name(host) != host
+        return host.removesuffix(SERVICE_SUFFIX).partition(".")[2] if is_service else self._options.namespace
 
     def _add(self, host: str, namespace: str, more: Message) -> None:
         ports = [
