@@ -1155,3 +1155,22 @@ def test_client_that_cannot_be_half_closed_ends_the_shadow_of_an_early_response(
     assert status_of(client.got()) == 401
     assert client.is_closed
     assert book.outcomes() == {"primary_answered_early": 1}
+
+
+@pytest.mark.parametrize("waits", [True, False], ids=["waiting", "new"])
+def test_request_gets_the_descriptor_of_a_connection_that_is_being_closed(
+    playbook: MakePlaybook, waits: bool
+) -> None:
+    book = playbook(without_mirror(retries=RetryPolicy(0), cluster={"max_connections": 1}))
+    descriptors = book.plane._descriptors
+    descriptors.shares = replace(descriptors.shares, upstreams=1)
+    first, second = book.client(GET), book.client(GET if waits else b"")
+    closing = OK.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n")
+    v1 = book.upstreams["v1"].last
+    book.loop.call_soon(v1.transport.deliver, closing)
+    if not waits:
+        book.loop.call_soon(second.transport.deliver, GET)
+    book.loop.settle()
+    assert first.got().endswith(b"ok")
+    book.upstreams["v1"].last.send(OK)
+    assert second.got() == OK

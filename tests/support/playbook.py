@@ -460,7 +460,7 @@ class Playbook:
         assert not state.budget.used_bytes
         held = state.descriptors
         assert (held.upstreams, held.shadows, held.duplicates) == (0, 0, 0)
-        assert not any(cluster.open_connections for _, cluster in state.all_clusters())
+        assert not any(one.open_connections or one._closing for _, one in state.all_clusters())
         requests = sum(count for count in report["requests_total"].values() if not isinstance(count, list))
         for route in self.config.virtual_hosts[0].routes:
             for mirror in route.mirrors:

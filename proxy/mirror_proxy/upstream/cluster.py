@@ -98,6 +98,8 @@ class UpstreamCluster:
         self._connecting = 0
         #: Our own, for the cap; `stats` may be shared with a cluster of our name that leaves.
         self.open_connections = 0
+        #: Those that have given up their place, and not their descriptor yet.
+        self._closing = 0
         self._protocol_errors = ProtocolErrorLog()
         self._tls = tls.client_context(config.tls) if config.tls else None
         self._sni = (config.tls.sni or config.host) if config.tls else None
@@ -244,8 +246,10 @@ class UpstreamCluster:
             self._make_room()  # before it waits: whom this serves or fails is called back at once
             has_room = self._has_room()
         if has_room and not self.descriptors.may_connect(for_shadow):
-            self.stats.pending_overflow += 1
-            return errors.DESCRIPTORS
+            if not self._closing:
+                self.stats.pending_overflow += 1
+                return errors.DESCRIPTORS
+            has_room = False  # until a connection is closed
         is_bound = self._is_bound(avoid, hash_)
         endpoint = None if is_bound else self._chosen
         self._chosen = None
@@ -261,8 +265,16 @@ class UpstreamCluster:
         """Stop waiting."""
         self._waiters.pop(waiter, None)
 
+    def on_connection_left(self) -> None:
+        """Called by a connection that gives up its place, as it is being closed: there may be room for another."""
+        self.open_connections -= 1
+        self._closing += 1
+        if self._waiters:
+            self._connect_for_waiters()
+
     def on_connection_closed(self) -> None:
-        """Called by a connection that leaves: there may be room for another."""
+        """Called by a connection that has left and is closed: its descriptor is free."""
+        self._closing -= 1
         if self._waiters:
             self._connect_for_waiters()
 
@@ -355,7 +367,7 @@ class UpstreamCluster:
                 coming[source] -= 1
             elif self.descriptors.may_connect(for_shadow):
                 self._open(wanted or balancer.choose(), waiter, for_shadow)
-            else:
+            elif not self._closing:
                 refused.append(waiter)
         for waiter in refused:
             if self._waiters.pop(waiter, None) is not None:
@@ -441,7 +453,8 @@ class UpstreamCluster:
         if waiter in self._waiters:
             del self._waiters[waiter]
             waiter.on_connect_failure(failure, endpoint)
-        self.on_connection_closed()
+        if self._waiters:
+            self._connect_for_waiters()
 
 
 class ProtocolErrorLog:

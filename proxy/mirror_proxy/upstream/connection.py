@@ -198,7 +198,8 @@ class UpstreamConnection(asyncio.Protocol):
         self.endpoint.remove(self)
         if self._bound is not None and self._bound.get(cluster) is self:
             del self._bound[cluster]
-        self._leave()  # the stream may want the place for another attempt
+        self._leave()
+        cluster.on_connection_closed()  # before the stream, which may want the place for another attempt
         tunnel = self._tunnel
         if tunnel is not None:
             self._detach()
@@ -481,8 +482,7 @@ class UpstreamConnection(asyncio.Protocol):
         """Give up the place in the cluster, once: the next connection need not wait until this one is closed."""
         if not self._has_left:
             self._has_left = True
-            self.cluster.open_connections -= 1
-            self.cluster.on_connection_closed()
+            self.cluster.on_connection_left()
 
     def _fail(self, failure: Failure, detail: str) -> None:
         stream = self._stream
