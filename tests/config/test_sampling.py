@@ -53,7 +53,10 @@ def test_exact_sampling_is_for_those_who_say_so(load_spec: Load, sampling: str, 
         ("mirroring: {sampling: {}}", "spec.mirroring.sampling.sticky: Required value"),
         (
             "mirroring: {overrides: {shop/v2: {sampling: random}}}",
-            'spec.mirroring.overrides["shop/v2"].sampling: unknown field "sampling"',
+            (
+                'spec.mirroring.overrides["shop/v2"].sampling: unknown field "sampling"; '
+                "it is shared by all mirrors, set it in spec.mirroring"
+            ),
         ),
     ],
 )
