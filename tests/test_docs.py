@@ -140,7 +140,7 @@ def test_keys_named_in_the_readme_exist() -> None:
     assert named & set(_keys(settings.SPEC))
 
 
-ISTIO_KEYS = {"mirrorPercentage", "connectionPool"}
+ISTIO_KEYS = {"mirrorPercentage", "connectionPool", "outlierDetection", "minHealthPercent"}
 DIALECTS = (virtual_service.DOCUMENT, destination_rule.DOCUMENT, service_entry.DOCUMENT, http_route.DOCUMENT)
 
 

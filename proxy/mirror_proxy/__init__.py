@@ -30,7 +30,8 @@ The walk of one request, to be read in this order:
         destination (`routing.split`) and serves all mirrors.
      4. `exchange.filters` decides on a redirect, a direct response, an injected fault or a preflight.
      5. `exchange.headers` makes the changes that route and destination want.
-     6. `upstream.cluster` takes a kept connection to an endpoint (`upstream.balancer`) or makes one; the head goes out.
+     6. `upstream.cluster` takes a kept connection to an endpoint (`upstream.balancer`, of those that `upstream.outlier`
+        and `upstream.health` leave) or makes one; the head goes out.
      7. `exchange.mirroring` offers the request to each mirror: `mirror.policy` admits it or returns the outcome that
         says why not.
      8. `mirror.request` writes the head of the shadow request, and `mirror.shadow` sends it, on connections of its own.

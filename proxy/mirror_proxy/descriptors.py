@@ -17,6 +17,8 @@ from mirror_proxy.telemetry.event import event
 
 #: Descriptors for the worker itself: its loop, pipes, listeners, logs, look-ups, and clients that are being refused.
 RESERVE = 64
+#: Health checks that may be under way at once.
+MAX_CHECKS = 32
 #: Time between two searches for an idle connection, after a search that found none.
 LOOK_S = 0.02
 #: Time between two log lines.
@@ -68,12 +70,13 @@ class Descriptors:
     """
 
     __slots__ = (
-        "_next_line", "_next_looks", "close_idle", "duplicates", "exhausted", "shadows", "shares", "upstreams",
+        "_next_line", "_next_looks", "checks", "close_idle", "duplicates", "exhausted", "shadows", "shares",
+        "upstreams",
     )  # fmt: skip
 
     def __init__(self, shares: Shares) -> None:
         self.shares = shares
-        self.upstreams = self.shadows = self.duplicates = self.exhausted = 0
+        self.upstreams = self.shadows = self.checks = self.duplicates = self.exhausted = 0
         self.close_idle: Callable[[bool], bool] = lambda for_shadow: False  # noqa: ARG005 - there is none
         self._next_looks = [0.0, 0.0]
         self._next_line = 0.0
@@ -101,6 +104,30 @@ class Descriptors:
         """Remove a connection to an upstream from the counts."""
         self.upstreams -= 1
         self.shadows -= for_shadow
+
+    def may_check(self) -> bool:
+        """Return whether a health check may connect; at the limit, an idle connection is closed to make room."""
+        if self.checks >= MAX_CHECKS:
+            return False
+        if self.upstreams < self.shares.upstreams:
+            return True
+        now = monotonic()
+        if now < self._next_looks[False]:
+            return False
+        if self.close_idle(False):
+            return True
+        self._next_looks[False] = now + LOOK_S
+        return False
+
+    def take_check(self) -> None:
+        """Add the connection of a health check, among those to upstreams."""
+        self.checks += 1
+        self.upstreams += 1
+
+    def give_check(self) -> None:
+        """Remove the connection of a health check from the counts."""
+        self.checks -= 1
+        self.upstreams -= 1
 
     def on_exhausted(self, call: str) -> None:
         """Count and log a system call that failed for lack of a descriptor."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,8 @@ from mirror_proxy.config.model import (
     Config,
     Destination,
     Endpoint,
+    HealthCheck,
+    HttpHealthCheck,
     Mirroring,
     MirrorPolicy,
     OutlierDetection,
@@ -83,6 +86,49 @@ def test_a_place_that_is_down_is_a_problem_with_its_loss(listen: Listen) -> None
     assert worded(config(listen(), down), "problem") == [
         f"problem    mirror shop/v2 at {down} {reason}, so no copy would arrive; start it, or correct its address"
     ]
+
+
+def checked(address: Address, **check: Any) -> Cluster:
+    return cluster_at("p", address, health_check=HealthCheck(**check))
+
+
+@pytest.mark.parametrize("is_tls", [False, True])
+def test_primary_that_passes_its_health_check_is_well(listen: Listen, tmp_path: Path, is_tls: bool) -> None:
+    authority = Authority(tmp_path)
+    context = authority.server("127.0.0.1") if is_tls else None
+    primary = checked(
+        listen(context, b"HTTP/1.1 204 No\r\n\r\n"), http=HttpHealthCheck("/hz", frozenset({204}))
+    )
+    primary = replace(primary, tls=UpstreamTls(ca_file=authority.file) if is_tls else None)
+    where = primary.endpoints[0].address
+    assert worded(config(primary, listen()), "ok")[0] == (
+        f"ok         shop/v1 at {where} passes its health check (GET /hz)"
+    )
+    primary = checked(listen())
+    where = primary.endpoints[0].address
+    assert worded(config(primary, listen()), "ok")[0] == (
+        f"ok         shop/v1 at {where} passes its health check (TCP)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("response", "reason"),
+    [
+        (b"HTTP/1.1 503 Busy\r\n\r\n", "status 503"),
+        (b"SSH-2.0-OpenSSH\r\n\r\n", "no response: SSH-2.0-OpenSSH"),
+        (None, "no response within 0.1s"),
+    ],
+)
+def test_primary_that_fails_its_health_check_is_a_problem(
+    listen: Listen, response: bytes | None, reason: str
+) -> None:
+    primary = checked(
+        listen(None, response), http=HttpHealthCheck("/hz"), timeout_s=0.1 if response is None else 5.0
+    )
+    where = primary.endpoints[0].address
+    [said] = worded(config(primary, listen()), "problem")
+    assert said.startswith(f"problem    shop/v1 at {where} fails its health check (GET /hz): {reason}, so ")
+    assert said.endswith("; correct the check in healthChecks, or what answers it")
 
 
 def test_a_second_v1_that_is_v2_is_a_problem(listen: Listen) -> None:

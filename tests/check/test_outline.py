@@ -16,6 +16,8 @@ from mirror_proxy.config.model import (
     FieldMatch,
     HashKey,
     HeaderOps,
+    HealthCheck,
+    HttpHealthCheck,
     Match,
     Mirroring,
     MirrorPolicy,
@@ -28,7 +30,7 @@ from mirror_proxy.config.model import (
     VirtualHost,
 )
 from tests.support.mirroring import without_effect
-from tests.support.plane import cluster_at
+from tests.support.plane import cluster_at, local_cluster, make_config
 
 V1, V2 = cluster_at("v1", Address("shop-v1", 8080)), cluster_at("v2", Address("shop-v2", 8080))
 SAFE = Mirroring(methods=frozenset({"GET", "HEAD"}), max_per_second=50, headers=HeaderOps(remove=("cookie",)))
@@ -97,6 +99,16 @@ def test_exact_sampling_comparison_and_spans_are_listed() -> None:
         "compares answers: 12.5 % of what is copied, 100 % on testers",
         "sends spans to http://otel:4318",
     ]
+
+
+def test_health_check_of_a_primary_is_listed() -> None:
+    check = HealthCheck(HttpHealthCheck("/healthz"), interval_s=5.0)
+    assert "health check of v1: GET /healthz, every 5 s" in outline(
+        make_config(local_cluster("v1", 1, health_check=check))
+    )
+    assert "health check of v1: TCP" in outline(
+        make_config(local_cluster("v1", 1, health_check=HealthCheck()))
+    )
 
 
 def test_addresses_are_said_with_weights_and_tls_and_not_by_the_hundred() -> None:

@@ -10,7 +10,7 @@ import pytest
 from mirror_proxy.config import loader
 from mirror_proxy.config.model import Config
 from mirror_proxy.config.options import Options
-from mirror_proxy.explain import explanation, text
+from mirror_proxy.explain import explanation, text, trial
 from mirror_proxy.explain.request import parse
 from mirror_proxy.routing import sticky
 from tests.support.certificates import Authority
@@ -266,3 +266,16 @@ async def test_a_port_is_that_of_the_listener_which_the_scheme_leads_to(
 async def test_a_scheme_that_no_listener_has_is_refused(explain: Explain) -> None:
     with pytest.raises(ValueError, match="no listener takes https; write http://"):
         await explain(CANARY, "GET", "https://shop/")
+
+
+async def test_trial_makes_no_health_check(tmp_path: Path) -> None:
+    route = """
+  - fault: {abort: {percentage: {value: 100}, httpStatus: 503}}
+    route:
+    - destination: {host: v1, port: {number: 8080}}
+"""
+    spec = "  healthChecks: [{host: v1, http: {path: /healthz}}]\n"
+    config = load(tmp_path, HEAD + route + SETTINGS + spec)
+    result = await trial.run(config, b"GET / HTTP/1.1\r\nhost: shop\r\n\r\n")
+    assert result.response.startswith(b"HTTP/1.1 503 ")
+    assert result.heads == {}

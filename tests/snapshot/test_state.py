@@ -14,6 +14,7 @@ from mirror_proxy.config.model import (
     Breaker,
     Config,
     Destination,
+    HealthCheck,
     Http1,
     Mirroring,
     MirrorPolicy,
@@ -282,12 +283,13 @@ async def test_snapshots_that_were_replaced_are_freed(origin: MakeOrigin, plane:
 
 async def test_a_cluster_that_was_replaced_is_freed(origin: MakeOrigin, plane: MakePlane) -> None:
     v1 = await origin()
-    served = await plane(v1, cluster={"outlier": OutlierDetection()})
+    watched = {"outlier": OutlierDetection(), "health_check": HealthCheck()}
+    served = await plane(v1, cluster=watched)
     replaced = weakref.ref(served.inner.snapshot.components.clusters["v1"])
     gc.freeze()
     for verify in (False, True, False):
         tls = UpstreamTls(verify=verify)
-        await put(served, make_config(v1.port, cluster={"outlier": OutlierDetection(), "tls": tls}))
+        await put(served, make_config(v1.port, cluster={**watched, "tls": tls}))
     assert replaced() is None
 
 

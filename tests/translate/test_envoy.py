@@ -24,7 +24,9 @@ from mirror_proxy.config.model import (
     FieldMatch,
     HashKey,
     HeaderOps,
+    HealthCheck,
     Http1,
+    HttpHealthCheck,
     Listener,
     ListenerTls,
     Match,
@@ -45,6 +47,7 @@ from mirror_proxy.config.model import (
 )
 from mirror_proxy.translate.envoy import bootstrap, route_configuration
 from mirror_proxy.translate.envoy_cluster import HTTP_OPTIONS
+from mirror_proxy.translate.envoy_cluster import clusters as envoy_clusters
 from mirror_proxy.translate.envoy_value import all_but
 from tests.support.certificates import Authority
 from tests.support.envoy import complaints, needs_envoy
@@ -144,6 +147,8 @@ CLUSTERS: dict[str, Cluster] = {
     "hash of the address": local_cluster("v1", 1, balancer=Balancer("hash", HashKey("source_ip"))),
     "outliers": local_cluster("v1", 1, outlier=OutlierDetection(0, 3, 0, True, min_health_percent=50)),
     "plain outliers": local_cluster("v1", 1, outlier=OutlierDetection()),
+    "http check": local_cluster("v1", 1, health_check=HealthCheck(HttpHealthCheck("/healthz"))),
+    "tcp check": local_cluster("v1", 1, health_check=HealthCheck()),
     "tls": cluster_at("v1", Address("v1.local", 443), tls=UpstreamTls()),
     "unverified tls": local_cluster("v1", 443, tls=UpstreamTls("v1.local", verify=False)),
     "tls to an address": local_cluster("v1", 443, tls=UpstreamTls()),
@@ -400,3 +405,35 @@ def test_each_setting_of_a_mirror_is_translated_or_listed_as_missing() -> None:
 
     elsewhere = {"connect_timeout_s", "max_lag_bytes"}  # the cluster has it; listed for all mirrors
     assert without_effect(rendered) == elsewhere, "list the setting in `_mirror_gaps`, or name it here"
+
+
+def test_health_check_of_a_primary_is_envoys() -> None:
+    http = HttpHealthCheck("/healthz", frozenset({204, 200}))
+    check = HealthCheck(http, interval_s=7.0, timeout_s=0.5, unhealthy_threshold=4, healthy_threshold=1)
+    [primary, mirror] = envoy_clusters(make_config(local_cluster("v1", 1, health_check=check), 2))
+    assert primary["health_checks"] == [
+        {
+            "timeout": "0.5s",
+            "interval": "7s",
+            "no_traffic_interval": "7s",
+            "unhealthy_threshold": 4,
+            "healthy_threshold": 1,
+            "reuse_connection": False,
+            "http_health_check": {
+                "host": "127.0.0.1:1",
+                "path": "/healthz",
+                "expected_statuses": [{"start": 200, "end": 201}, {"start": 204, "end": 205}],
+            },
+        }
+    ]
+    assert primary["common_lb_config"] == {"healthy_panic_threshold": {"value": 50}}
+    assert "health_checks" not in mirror
+    assert mirror["common_lb_config"] == {"healthy_panic_threshold": {"value": 0}}
+
+
+def test_tcp_check_is_envoys_with_the_panic_threshold_of_the_outlier_detection() -> None:
+    outlier = OutlierDetection(min_health_percent=30)
+    made = make_config(local_cluster("v1", 1, health_check=HealthCheck(), outlier=outlier))
+    [primary] = envoy_clusters(made)
+    assert primary["health_checks"][0]["tcp_health_check"] == {}
+    assert primary["common_lb_config"] == {"healthy_panic_threshold": {"value": 30}}

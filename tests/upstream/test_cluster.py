@@ -121,7 +121,13 @@ async def test_rows_for_the_admin_show_endpoints_and_idle_connections(
     await served.ended("completed")
     rows = {row["name"]: row for row in served.inner.clusters()}
     assert rows["v1"]["endpoints"] == [
-        {"address": f"127.0.0.1:{v1.port}", "active": 0, "idle": 1, "ejected": False}
+        {
+            "address": f"127.0.0.1:{v1.port}",
+            "active": 0,
+            "idle": 1,
+            "ejected": False,
+            "health_flags": "healthy",
+        }
     ]
     [mirror] = served.inner.mirrors()
     assert (mirror["name"], mirror["in_flight"], mirror["breaker"]) == ("mirror", 0, "closed")

@@ -6,6 +6,7 @@ that bypass the proxy are found in the documents.
 
 from __future__ import annotations
 
+import http.client
 import math
 import socket
 import ssl
@@ -21,6 +22,7 @@ from mirror_proxy.config.istio.names import fqdn
 from mirror_proxy.config.model import Address, Cluster, Config, Destination, MirrorPolicy, Route
 from mirror_proxy.config.node import plain
 from mirror_proxy.text import format_percent
+from mirror_proxy.upstream.health_check import request_of, result_of
 from mirror_proxy.upstream.tls import client_context
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
@@ -70,7 +72,7 @@ class _Checks:
         self._results = results
 
     def destinations(self) -> Iterator[Finding]:
-        """Check primaries: each has endpoints, and they accept connections."""
+        """Check primaries: each has endpoints, which accept connections and pass their health checks."""
         seen: set[str] = set()
         for route in self._routes:
             for destination, weight in zip(route.destinations, words.shares(route.destinations), strict=True):
@@ -99,7 +101,9 @@ class _Checks:
         for endpoint in cluster.endpoints:
             result = self._results[cluster.name, endpoint.address]
             where = f"{name} at {endpoint.address}"
-            if not result.failure:
+            if not result.failure and result.check_failure is not None and cluster.health_check:
+                yield _health(where, words.health_check(cluster.health_check), result.check_failure)
+            elif not result.failure:
                 how = "speaks TLS" if cluster.tls else "accepts connections"
                 yield Finding("ok", f"{where} {how}")
             elif result.is_unresolved:
@@ -153,6 +157,16 @@ class _Checks:
         return frozenset().union(*known)
 
 
+def _health(where: str, check: str, failure: str) -> Finding:
+    """Report the health check of an endpoint that accepts connections."""
+    if not failure:
+        return Finding("ok", f"{where} passes its health check ({check})")
+    text = (
+        f"{where} fails its health check ({check}): {failure}, so it would get no requests while others pass"
+    )
+    return Finding("problem", text, "correct the check in healthChecks, or what answers it")
+
+
 def _share(mirror: MirrorPolicy) -> Finding:
     share = format_percent(100 * mirror.numerator / mirror.denominator)
     if not mirror.numerator:
@@ -181,12 +195,14 @@ def _names(destinations: Sequence[Destination]) -> str:
 class ProbeResult:
     """The result of one probe: the addresses that the name resolves to, and the reason why none accepts, if so.
 
-    `is_unresolved`: the name does not resolve, now and on this machine.
+    `is_unresolved`: the name does not resolve, now and on this machine. `check_failure` is why the health check failed,
+    empty where it passed; None: none was made.
     """
 
     resolved: frozenset[tuple[str, int]]
     failure: str = ""
     is_unresolved: bool = False
+    check_failure: str | None = None
 
 
 def probe_all(
@@ -205,7 +221,7 @@ def probe_all(
 
 
 def probe(cluster: Cluster, address: Address) -> ProbeResult:
-    """Resolve `address`, connect to the first result that accepts, and speak TLS where the cluster does."""
+    """Resolve `address` and connect to the first result that accepts; speak TLS and check health as configured."""
     try:
         found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
     except OSError as error:
@@ -217,23 +233,41 @@ def probe(cluster: Cluster, address: Address) -> ProbeResult:
             with socket.socket(family, kind, number) as connection:
                 connection.settimeout(min(cluster.connect_timeout_s, MAX_CONNECT_S))
                 connection.connect(where)
-                return ProbeResult(resolved, _handshake(connection, cluster))
+                return _speak(connection, cluster, resolved)
         except OSError as error:
             failure = f"cannot be connected to: {error.strerror or error}"
     return ProbeResult(resolved, failure)
 
 
-def _handshake(connection: socket.socket, cluster: Cluster) -> str:
-    """Speak TLS where the cluster does; return why that fails, or an empty string."""
+def _speak(connection: socket.socket, cluster: Cluster, resolved: frozenset[tuple[str, int]]) -> ProbeResult:
+    """Speak TLS where the cluster does, then make its health check."""
     if cluster.tls is None:
-        return ""
+        return ProbeResult(resolved, check_failure=_check_failure(connection, cluster))
     name = cluster.tls.sni or cluster.host
     try:
         name.encode("idna")  # first: where wrap_socket finds it wrong, it leaks its socket
-        client_context(cluster.tls).wrap_socket(connection, server_hostname=name).close()
+        with client_context(cluster.tls).wrap_socket(connection, server_hostname=name) as wrapped:
+            return ProbeResult(resolved, check_failure=_check_failure(wrapped, cluster))
     except (ssl.SSLError, OSError, ValueError) as error:
-        return f"TLS fails: {getattr(error, 'verify_message', '') or getattr(error, 'reason', '') or error}"
-    return ""
+        reason = getattr(error, "verify_message", "") or getattr(error, "reason", "") or error
+        return ProbeResult(resolved, f"TLS fails: {reason}")
+
+
+def _check_failure(connection: socket.socket, cluster: Cluster) -> str | None:
+    """Make the health check of a cluster; return why it failed, an empty string, or None where there is none."""
+    check = cluster.health_check
+    if check is None or check.http is None:
+        return None if check is None else ""
+    try:
+        connection.settimeout(check.timeout_s)
+        connection.sendall(request_of(check.http, cluster))
+        with http.client.HTTPResponse(connection) as response:
+            response.begin()
+            return result_of(check.http, response.status).reason
+    except TimeoutError:
+        return f"no response within {check.timeout_s:g}s"
+    except (OSError, http.client.HTTPException) as error:
+        return f"no response: {str(error).strip()}"
 
 
 def bypasses(documents: Sequence[Document], config: Config) -> Iterator[tuple[str, str, str]]:

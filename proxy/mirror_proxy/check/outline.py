@@ -97,6 +97,10 @@ def _route(route: Route, clusters: Mapping[str, Cluster]) -> Iterator[Row]:
         yield (route.name if index == 0 else "", prefix + takes, *goes)
     for text in words.extras(route):
         yield (text,)
+    for destination in route.destinations:
+        if (check := clusters[destination.cluster].health_check) is not None:
+            every = format_duration(check.interval_s)
+            yield (f"health check of {destination.name}: {words.health_check(check)}, every {every}",)
     for mirror in route.mirrors:
         yield (f"mirror {mirror.name}: {safety(mirror)}",)
 

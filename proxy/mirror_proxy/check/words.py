@@ -10,6 +10,7 @@ from mirror_proxy.config.model import (
     Fault,
     HashKey,
     HeaderOps,
+    HealthCheck,
     Match,
     Redirect,
     RetryPolicy,
@@ -33,6 +34,11 @@ def takes(route: Route) -> list[str]:
 def shares(destinations: tuple[Destination, ...]) -> list[int]:
     """Return each destination's weight as it takes effect: a single one gets everything, whatever its weight."""
     return [1] if len(destinations) == 1 else [one.weight for one in destinations]
+
+
+def health_check(check: HealthCheck) -> str:
+    """Name what a health check does."""
+    return f"GET {check.http.path}" if check.http is not None else "TCP"
 
 
 def key(by: HashKey) -> str:

@@ -20,6 +20,7 @@ from mirror_proxy.config import settings as mirror_proxy
 from mirror_proxy.config.comparing import check_routes
 from mirror_proxy.config.document import Document
 from mirror_proxy.config.gateway_api import http_route, names, precedence
+from mirror_proxy.config.health_checks import check_hosts
 from mirror_proxy.config.istio import destination_rule, service_entry, virtual_service
 from mirror_proxy.config.istio.names import VERSIONS
 from mirror_proxy.config.istio.proxy_node import ProxyNode
@@ -242,6 +243,7 @@ def _compile(
     check_loops(settings, routes.clusters, routes.places)
     check_overrides(place, defaults, routes.mirror_names)
     check_routes(place, routes.names)
+    check_hosts(place, defaults.health_checks, routes.primaries)
     return Config(
         settings=settings,
         clusters=tuple(routes.clusters.values()),

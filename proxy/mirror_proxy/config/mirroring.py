@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from mirror_proxy.config import files
 from mirror_proxy.config.comparing import Baselines
 from mirror_proxy.config.headers import header_ops, plain_value
+from mirror_proxy.config.health_checks import HealthChecks
 from mirror_proxy.config.model import Breaker, Mirroring, Share, Shed
 from mirror_proxy.config.node import Node, Place, merge
 from mirror_proxy.config.problems import Problems, did_you_mean
@@ -250,7 +251,7 @@ MIRRORING = Record(
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """The part of a MirrorProxy document besides Settings: the limits of each mirror.
+    """The part of a MirrorProxy document besides Settings: the limits of each mirror, and checks of primaries.
 
     `overrides` holds one Mirroring per mirror name, already merged over `mirroring`. `baselines` are added to the
     mirrors of routes that compare.
@@ -261,10 +262,15 @@ class Defaults:
     host_suffix: bool = False
     baselines: Baselines = Baselines()
     trace_share: Share | None = None
+    health_checks: HealthChecks = field(default_factory=HealthChecks)
 
     def in_namespace(self, namespace: str) -> Defaults:
         """Return the same, with short hosts completed by `namespace`."""
-        return replace(self, baselines=self.baselines.in_namespace(namespace))
+        return replace(
+            self,
+            baselines=self.baselines.in_namespace(namespace),
+            health_checks=self.health_checks.in_namespace(namespace),
+        )
 
     def of(self, mirror: str) -> Mirroring:
         """Return the limits of one mirror."""

@@ -49,6 +49,14 @@ class Routes:
         """The names of all routes."""
         return [route.name for host in self.virtual_hosts for route in host.routes]
 
+    @property
+    def primaries(self) -> list[Cluster]:
+        """The clusters that routes lead to."""
+        names = {
+            one.cluster for host in self.virtual_hosts for route in host.routes for one in route.destinations
+        }
+        return [cluster for name, cluster in self.clusters.items() if name in names]
+
     def add_all(self, rules: Sequence[HostRule]) -> None:
         """Add every rule; one alone takes every host, as Istio's listener for one service does.
 
@@ -103,6 +111,7 @@ class Routes:
     def _cluster(self, target: Target) -> Cluster | None:
         cluster = self._registry.cluster(target)
         if cluster is not None:
+            cluster = replace(cluster, health_check=self._defaults.health_checks.of(cluster))
             self._keep(cluster, target)
         return cluster
 
@@ -171,7 +180,10 @@ class Routes:
         if name not in dict(self._defaults.overrides):  # v1 does not detect shadows: it would write
             mirroring = replace(_unchanged(mirroring), methods=SAFE_METHODS)
         cluster = replace(
-            cluster, name=f"{cluster.name}@{name}", connect_timeout_s=mirroring.connect_timeout_s
+            cluster,
+            name=f"{cluster.name}@{name}",
+            connect_timeout_s=mirroring.connect_timeout_s,
+            health_check=None,
         )
         self._keep(cluster, target)
         return MirrorPolicy(

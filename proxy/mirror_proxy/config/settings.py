@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mirror_proxy.config import comparing, files
+from mirror_proxy.config.health_checks import HEALTH_CHECKS, HealthChecks
 from mirror_proxy.config.mirroring import MIRRORING, Defaults, read_overrides
 from mirror_proxy.config.model import (
     LOG_FORMATS,
@@ -218,6 +219,13 @@ SPEC = Record(
     dict,
     (
         Field("listeners", "listeners", ListOf(LISTENER, at_least=1), "Where traffic arrives."),
+        Field(
+            "healthChecks",
+            "health_checks",
+            HEALTH_CHECKS,
+            "Active health checks of primaries, as Envoy's.",
+            [],
+        ),
         Field(
             "admin",
             "admin",
@@ -471,7 +479,8 @@ def read(place: Place, name: str) -> tuple[Settings, Defaults]:
         overrides = read_overrides(place.at("spec").at("mirroring"))
     spec["compare"], baselines = comparing.read(spec.pop("compare", {}))
     tracing = spec.get("tracing", Tracing())
-    defaults = Defaults(Mirroring(**mirroring), overrides, host_suffix, baselines, tracing.mirrors)
+    checks = spec.pop("health_checks", HealthChecks())
+    defaults = Defaults(Mirroring(**mirroring), overrides, host_suffix, baselines, tracing.mirrors, checks)
     return Settings(name=name, **spec), defaults
 
 

@@ -82,6 +82,12 @@ FAMILIES: dict[str, Family] = {
                merge="max"),
         Family("upstream_ejections_total", "counter", "Addresses left out by outlier detection, by reason.",
                ("cluster", "reason")),
+        Family("upstream_endpoints_unhealthy", "gauge", "Addresses left out by health checks, and those not checked "
+               "yet.", ("cluster",), merge="max"),
+        Family("upstream_health_checks_total", "counter", "Health checks by result: success, unexpected_status, "
+               "network_failure or timeout.", ("cluster", "result")),
+        Family("upstream_panic", "gauge", "1 while a cluster uses endpoints that are left out, as too few are healthy.",
+               ("cluster",), merge="max"),
         Family("downstream_connections_active", "gauge", "Open client connections."),
         Family("downstream_connections_total", "counter", "Client connections accepted."),
         Family("downstream_connections_rejected_total", "counter", "Clients past maxConnections "

@@ -51,7 +51,7 @@ class ClusterStats:
     """Connections and requests of one cluster."""
 
     __slots__ = (
-        "connect_failures", "connections", "connections_active", "ejections", "pending_overflow",
+        "connect_failures", "connections", "connections_active", "ejections", "health_checks", "pending_overflow",
         "protocol_errors", "resolve_failures", "retries", "retry_refused",
     )  # fmt: skip
 
@@ -60,6 +60,7 @@ class ClusterStats:
         self.pending_overflow = self.protocol_errors = self.resolve_failures = self.retry_refused = 0
         self.retries: dict[str, int] = {}
         self.ejections: dict[str, int] = {}
+        self.health_checks: dict[str, int] = {}
 
 
 class DownstreamStats:

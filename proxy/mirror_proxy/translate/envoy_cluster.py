@@ -9,6 +9,7 @@ from mirror_proxy.config.model import (
     Cluster,
     Config,
     Endpoint,
+    HealthCheck,
     OutlierDetection,
     Settings,
     UpstreamTls,
@@ -82,7 +83,9 @@ def _cluster(
                 }
             ]
         },
-        common_lb_config=_panic(cluster.outlier),
+        common_lb_config={"healthy_panic_threshold": {"value": cluster.panic_percent}},
+        health_checks=[_health_check(cluster.health_check, cluster)] if cluster.health_check else [],
+        ignore_health_on_host_removal=True if cluster.health_check else None,
         outlier_detection=_outlier(cluster.outlier) if cluster.outlier else None,
         upstream_connection_options=keepalive
         and {
@@ -122,9 +125,28 @@ def _http_options(cluster: Cluster, settings: Settings, max_stream_s: float | No
     )
 
 
-def _panic(outlier: OutlierDetection | None) -> Message:
-    """Return the share of healthy endpoints below which all are used; Envoy's default of 50 is not Istio's."""
-    return {"healthy_panic_threshold": {"value": outlier.min_health_percent if outlier else 0}}
+def _health_check(check: HealthCheck, cluster: Cluster) -> Message:
+    """Make a `HealthCheck` with the same interval in every state, and a connection of its own for each check."""
+    http = check.http
+    kind: Message = {"tcp_health_check": {}}
+    if http is not None:
+        statuses = [{"start": status, "end": status + 1} for status in sorted(http.expected_statuses)]
+        kind = {
+            "http_health_check": {
+                "host": cluster.authority,
+                "path": http.path,
+                "expected_statuses": statuses,
+            }
+        }
+    return {
+        "timeout": duration(check.timeout_s),
+        "interval": duration(check.interval_s),
+        "no_traffic_interval": duration(check.interval_s),
+        "unhealthy_threshold": check.unhealthy_threshold,
+        "healthy_threshold": check.healthy_threshold,
+        "reuse_connection": False,
+        **kind,
+    }
 
 
 def _outlier(outlier: OutlierDetection) -> Message:

@@ -45,6 +45,7 @@ REASONS = {
     "spec.tracing.mirrors": "a mesh never samples the traces of shadows",
     "spec.tracing": "a Telemetry says it",
     "spec.listeners": "a mesh listens by its Sidecars and Gateways",
+    "spec.healthChecks": "a mesh takes the endpoints whose readinessProbe passes",
     "spec.accessLog": "a Telemetry says it",
     "spec.forwardClientCert": "gatewayTopology.forwardClientCertDetails in a ProxyConfig says it",
     "spec.pathNormalization": "meshConfig.pathNormalization says it for the whole mesh; base is its default",

@@ -1,7 +1,8 @@
 """Which endpoint a request goes to: one class for each of Envoy's policies.
 
 A balancer is made for a set of endpoints that may be chosen, and made anew when that set changes; endpoints that are
-ejected or gone are not in it. Choosing is synchronous and, but for the turns of `round_robin`, without memory.
+ejected, unhealthy or gone are not in it. Choosing is synchronous and, but for the turns of `round_robin`, without
+memory.
 """
 
 from __future__ import annotations
@@ -21,6 +22,17 @@ Draw = Callable[[], float]
 #: Points that an endpoint of average weight has on the ring; the shares of equal endpoints then differ by some 6 %.
 _POINTS = 256
 _HASHES_IN_DIGEST = 8
+
+
+def usable_of(endpoints: tuple[UpstreamEndpoint, ...], panic_percent: int) -> tuple[UpstreamEndpoint, ...]:
+    """Return those to choose among: the fit ones, or all where fewer than `panic_percent` are fit (Envoy's panic).
+
+    Where none is fit, those whose first health check has not ended: nothing is known against them.
+    """
+    fit = tuple(endpoint for endpoint in endpoints if endpoint.is_fit)
+    if 100 * len(fit) < panic_percent * len(endpoints):
+        return endpoints
+    return fit or tuple(endpoint for endpoint in endpoints if endpoint.is_pending)
 
 
 def balance(policy: str, endpoints: tuple[UpstreamEndpoint, ...], draw: Draw = random.random) -> LoadBalancer:

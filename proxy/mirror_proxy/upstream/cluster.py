@@ -11,10 +11,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from time import monotonic
 from types import MappingProxyType
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from mirror_proxy import errors, tasks
 from mirror_proxy.clock import NEVER, DeadlineWheel
@@ -26,14 +26,17 @@ from mirror_proxy.flow import Backlog
 from mirror_proxy.telemetry.event import event
 from mirror_proxy.telemetry.stats import ClusterStats
 from mirror_proxy.upstream import tls
-from mirror_proxy.upstream.balancer import LoadBalancer, balance
+from mirror_proxy.upstream.balancer import LoadBalancer, balance, usable_of
 from mirror_proxy.upstream.connection import UpstreamConnection
 from mirror_proxy.upstream.endpoint import UpstreamEndpoint
+from mirror_proxy.upstream.health import HealthChecker
 from mirror_proxy.upstream.outlier import OutlierDetector
 
 #: A broken upstream must not fill the log.
 PROTOCOL_ERROR_EVERY_S = 10.0
 NO_ALTERNATIVES: Mapping[Address, Address] = MappingProxyType({})
+
+ProtocolT = TypeVar("ProtocolT", bound=asyncio.BaseProtocol)
 
 _log = logging.getLogger(__name__)
 
@@ -70,7 +73,8 @@ def identity(config: model.Cluster) -> Hashable:
 class UpstreamCluster:
     """The live side of a `model.Cluster`.
 
-    `endpoints` are all it has, ejected ones included. `hash_key` says what of a request `take` and `wait` want the
+    `endpoints` are all it has, ejected and unhealthy ones included; `is_panicking` while too few are healthy and all
+    are used. `hash_key` says what of a request `take` and `wait` want the
     hash of (64 bits, evenly spread); None where the balancer uses no hash.
     """
 
@@ -92,6 +96,8 @@ class UpstreamCluster:
         self._only: UpstreamEndpoint | None = None
         self._chosen: UpstreamEndpoint | None = None
         self._detector: OutlierDetector | None = None
+        self._checker: HealthChecker | None = None
+        self.is_panicking = False
         #: Who waits, in order.
         self._waiters: dict[Waiter, _Want] = {}
         self._has_bound = False  # one of them, or one since they were none, wants a certain endpoint
@@ -109,13 +115,12 @@ class UpstreamCluster:
     # --- configuration ---
 
     def update(self, config: model.Cluster) -> None:
-        """Take over a new configuration of the same `identity`: balancing, limits, timeouts, outlier detection.
+        """Take over a new configuration of the same `identity`: balancing, limits, timeouts, health.
 
         Open connections stay. New endpoints come with the resolver's `follow`, which must be called after this.
         """
         self.config = config
-        port = config.endpoints[0].address.port if config.endpoints else 80
-        self.authority = str(Address(config.host, port)).encode()
+        self.authority = config.authority.encode()
         self.hash_key: HashKey | None = config.balancer.key if config.balancer.policy == "hash" else None
         self._idle_timeout_s = config.idle_timeout_s or NEVER
         self._retires = (
@@ -130,7 +135,19 @@ class UpstreamCluster:
             self._detector = OutlierDetector(config.outlier, self.wheel, self._on_ejected, self._refresh)
         else:
             detector.config = config.outlier
+        self._update_checker()
         self._refresh()
+
+    def _update_checker(self) -> None:
+        check, checker = self.config.health_check, self._checker
+        if check is None:
+            if checker is not None:
+                checker.close()
+            self._checker = None
+        elif checker is None:
+            self._checker = HealthChecker(check, self, self._refresh)
+        else:
+            checker.update(check)
 
     def apply(self, settings: Settings) -> None:
         """Take over what the settings say about every response: the bounds of its head, and its trailers."""
@@ -144,7 +161,7 @@ class UpstreamCluster:
         """Take the resolver's answer: addresses (IPs) and weights, which add up where an address comes twice.
 
         `alternatives` maps some of them to addresses of the other family. Endpoints that stay keep their connections
-        and what outlier detection knows; others close idle ones.
+        and what is known of their health; others close idle ones.
         """
         weights: dict[Address, int] = {}
         for one in found:
@@ -173,6 +190,9 @@ class UpstreamCluster:
         if self._detector is not None:
             self._detector.close()
             self._detector = None  # a reference cycle would keep a cluster that is no longer used
+        if self._checker is not None:
+            self._checker.close()
+            self._checker = None
         for endpoint in self.endpoints:
             endpoint.retire()
 
@@ -265,6 +285,11 @@ class UpstreamCluster:
         """Stop waiting."""
         self._waiters.pop(waiter, None)
 
+    async def checked(self) -> None:
+        """Wait until the first health check of every endpoint has ended; returns at once where there are none."""
+        if self._checker is not None:
+            await self._checker.checked()
+
     def on_connection_left(self) -> None:
         """Called by a connection that gives up its place, as it is being closed: there may be room for another."""
         self.open_connections -= 1
@@ -294,8 +319,12 @@ class UpstreamCluster:
         """Choose among what may be chosen now; who waits for what may not be waits for any."""
         usable = self.endpoints
         if self._detector is not None:
-            self._detector.watch(self.endpoints)
-            usable = self._detector.usable(self.endpoints)
+            self._detector.watch(usable)
+        if self._checker is not None:
+            self._checker.watch(usable)
+        if self._detector is not None or self._checker is not None:
+            usable = usable_of(self.endpoints, self.config.panic_percent)
+        self.is_panicking = not all(endpoint.is_fit for endpoint in usable)
         self._balancer = balance(self.config.balancer.policy, usable) if usable else None
         self._only = usable[0] if len(usable) == 1 and self.config.max_requests is None else None
         self._chosen = None
@@ -393,7 +422,9 @@ class UpstreamCluster:
         connection = None
         try:
             async with asyncio.timeout(self.config.connect_timeout_s):
-                connection = await self._connect_to_either(endpoint, for_shadow)
+                connection = await self.connect(
+                    endpoint, lambda: UpstreamConnection(self, endpoint, for_shadow)
+                )
         except TimeoutError:
             failure = errors.CONNECT_TIMEOUT
         except (OSError, EOFError, ValueError) as error:  # ValueError: a server name that cannot be one
@@ -404,30 +435,28 @@ class UpstreamCluster:
             self._connecting -= 1
             endpoint.connecting -= 1
             self.descriptors.give(for_shadow)
-        if connection is not None and self._is_right_peer(connection):
+        if connection is not None and self.is_right_peer(connection.transport):
             self.put(connection)
             if self._waiters:
                 self._connect_for_waiters()  # it may have served another than whom it was made for
             return
         self._on_connect_failure(failure, endpoint, waiter)
 
-    async def _connect_to_either(self, endpoint: UpstreamEndpoint, for_shadow: bool) -> UpstreamConnection:
-        """Connect to the endpoint; where its address refuses, to the other family's."""
+    async def connect(self, endpoint: UpstreamEndpoint, make: Callable[[], ProtocolT]) -> ProtocolT:
+        """Connect what `make` makes to the endpoint; where its address refuses, to the other family's."""
         first, *others = endpoint.addresses()
         try:
-            return await self._connect_to(first, endpoint, for_shadow)
+            return await self._connect_to(first, make)
         except OSError as error:
             if not others or isinstance(error, ssl.SSLError) or is_exhaustion(error):
                 raise
-        connection = await self._connect_to(others[0], endpoint, for_shadow)
+        connection = await self._connect_to(others[0], make)
         endpoint.use(others[0])
         return connection
 
-    async def _connect_to(
-        self, address: Address, endpoint: UpstreamEndpoint, for_shadow: bool
-    ) -> UpstreamConnection:
+    async def _connect_to(self, address: Address, make: Callable[[], ProtocolT]) -> ProtocolT:
         _, connection = await asyncio.get_running_loop().create_connection(
-            lambda: UpstreamConnection(self, endpoint, for_shadow),
+            make,
             address.host,
             address.port,
             ssl=self._tls,
@@ -435,14 +464,14 @@ class UpstreamCluster:
         )
         return connection
 
-    def _is_right_peer(self, connection: UpstreamConnection) -> bool:
-        """Check the certificate's names, where the configuration says what they must be."""
+    def is_right_peer(self, transport: asyncio.Transport) -> bool:
+        """Check the certificate's names, where the configuration says what they must be; abort if they are wrong."""
         wanted = self.config.tls
         if wanted is None or not wanted.verify or not wanted.subject_alt_names:
             return True
-        if tls.bears_name(connection.transport.get_extra_info("peercert"), wanted.subject_alt_names):
+        if tls.bears_name(transport.get_extra_info("peercert"), wanted.subject_alt_names):
             return True
-        connection.transport.abort()
+        transport.abort()
         return False
 
     def _on_connect_failure(self, failure: Failure, endpoint: UpstreamEndpoint, waiter: Waiter) -> None:

@@ -8,6 +8,7 @@ from mirror_proxy.config.model import Address
 
 if TYPE_CHECKING:
     from mirror_proxy.upstream.connection import UpstreamConnection
+    from mirror_proxy.upstream.health import EndpointHealth
     from mirror_proxy.upstream.outlier import EndpointMonitor
 
 
@@ -16,12 +17,12 @@ class UpstreamEndpoint:
 
     It lives as long as `resolved`, its address, belongs to the cluster; `is_current` is False once it does not.
     `address` is where it is connected to: `resolved`, or `alternative`, an address of the other family, while only
-    that accepts. Without outlier detection it has no `monitor`.
+    that accepts. Without outlier detection it has no `monitor`, without health checks no `health`.
     """
 
     __slots__ = (
-        "active", "address", "alternative", "connecting", "idle", "is_current", "label", "monitor", "resolved",
-        "weight",
+        "active", "address", "alternative", "connecting", "health", "idle", "is_current", "label", "monitor",
+        "resolved", "weight",
     )  # fmt: skip
 
     def __init__(self, address: Address, weight: int = 1) -> None:
@@ -33,6 +34,7 @@ class UpstreamEndpoint:
         self.is_current = True
         self.idle: list[UpstreamConnection] = []
         self.monitor: EndpointMonitor | None = None
+        self.health: EndpointHealth | None = None
 
     def __repr__(self) -> str:
         return f"<UpstreamEndpoint {self.label} active={self.active}>"
@@ -41,6 +43,31 @@ class UpstreamEndpoint:
     def is_ejected(self) -> bool:
         """Tell whether outlier detection leaves it out."""
         return self.monitor is not None and self.monitor.is_ejected
+
+    @property
+    def is_unhealthy(self) -> bool:
+        """Tell whether its health checks leave it out; the first one may not have ended."""
+        return self.health is not None and not self.health.is_healthy
+
+    @property
+    def is_pending(self) -> bool:
+        """Tell whether its first health check has not ended."""
+        return self.health is not None and self.health.is_pending
+
+    @property
+    def is_fit(self) -> bool:
+        """Tell whether neither outlier detection nor a health check leaves it out."""
+        return not (self.is_ejected or self.is_unhealthy)
+
+    @property
+    def health_flags(self) -> str:
+        """Why it is left out, in Envoy's words, or `healthy`."""
+        flags = (
+            ("/failed_active_hc", self.is_unhealthy),
+            ("/failed_outlier_check", self.is_ejected),
+            ("/pending_active_hc", self.is_pending),
+        )
+        return "".join(name for name, is_set in flags if is_set) or "healthy"
 
     def set_alternative(self, address: Address | None) -> None:
         """Name an address of the other family, None where there is none."""

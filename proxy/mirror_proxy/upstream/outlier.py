@@ -115,12 +115,6 @@ class OutlierDetector:
             monitor.endpoint.monitor = None
         self._monitors = []
 
-    def usable(self, endpoints: tuple[UpstreamEndpoint, ...]) -> tuple[UpstreamEndpoint, ...]:
-        """Give those that are not ejected; or all, when too few would be left (Envoy's panic)."""
-        healthy = tuple(endpoint for endpoint in endpoints if not endpoint.is_ejected)
-        is_panic = 100 * len(healthy) < self.config.min_health_percent * len(endpoints)
-        return endpoints if is_panic else healthy
-
     def eject(self, monitor: EndpointMonitor, reason: str) -> None:
         """Leave an endpoint out, unless more than `max_ejection_percent` of all would be."""
         monitors, config = self._monitors, self.config

@@ -21,6 +21,7 @@ from mirror_proxy.telemetry.stats import (
     code_label,
 )
 from mirror_proxy.upstream.cluster import UpstreamCluster
+from mirror_proxy.upstream.endpoint import UpstreamEndpoint
 
 #: So many routes' destinations, mirrors or clusters are read at a stretch, in about a tenth of a millisecond.
 PART_SIZE = 4
@@ -120,6 +121,8 @@ def _cluster_stats(items: list[tuple[str, ClusterStats]]) -> Report:
             _add(out, "upstream_retries_total", (name, reason), count)
         for reason, count in stats.ejections.items():
             _add(out, "upstream_ejections_total", (name, reason), count)
+        for result, count in stats.health_checks.items():
+            _add(out, "upstream_health_checks_total", (name, result), count)
     return out
 
 
@@ -129,6 +132,10 @@ def _clusters(items: list[tuple[str, UpstreamCluster]]) -> Report:
         _add(out, "upstream_endpoints", (name,), len(cluster.endpoints))
         ejected = sum(endpoint.is_ejected for endpoint in cluster.endpoints)
         _add(out, "upstream_endpoints_ejected", (name,), ejected)
+        _add(out, "upstream_panic", (name,), int(cluster.is_panicking))
+        if cluster.config.health_check is not None:
+            unhealthy = sum(endpoint.is_unhealthy for endpoint in cluster.endpoints)
+            _add(out, "upstream_endpoints_unhealthy", (name,), unhealthy)
     return out
 
 
@@ -180,16 +187,22 @@ def _cluster(name: str, cluster: UpstreamCluster) -> Row:
         "connections_active": cluster.stats.connections_active,
         "requests_active": cluster.requests_active,
         "connect_failures": cluster.stats.connect_failures,
-        "endpoints": [
-            {
-                "address": endpoint.label,
-                "active": endpoint.active,
-                "idle": len(endpoint.idle),
-                "ejected": endpoint.is_ejected,
-            }
-            for endpoint in cluster.endpoints
-        ],
+        "panic": cluster.is_panicking,
+        "endpoints": [_endpoint(endpoint) for endpoint in cluster.endpoints],
     }
+
+
+def _endpoint(endpoint: UpstreamEndpoint) -> Row:
+    row: Row = {
+        "address": endpoint.label,
+        "active": endpoint.active,
+        "idle": len(endpoint.idle),
+        "ejected": endpoint.is_ejected,
+        "health_flags": endpoint.health_flags,
+    }
+    if endpoint.health is not None and endpoint.health.failure:
+        row["check_failure"] = endpoint.health.failure
+    return row
 
 
 def mirrors(components: Components) -> Iterator[list[Row]]:

@@ -38,9 +38,20 @@ from mirror_proxy.worker.spans import ExchangeSpans
 
 _CERTIFICATE_CHECK_S = 5.0
 _FINISH_POLL_S = 0.02
+_FIRST_CHECKS_S = 2.0
 #: How long a worker that serves compiles, or reads its counters, at a stretch (`python -m benchmarks --scenario
 #: reload_1000`).
 SLICE_S = 0.0003
+
+
+async def _first_checks(clusters: Iterable[UpstreamCluster]) -> None:
+    """Wait until the first health check of every endpoint has ended, or two seconds (Envoy's warming)."""
+    try:
+        async with asyncio.timeout(_FIRST_CHECKS_S):
+            for cluster in clusters:
+                await cluster.checked()
+    except TimeoutError:
+        pass
 
 
 async def in_slices(steps: Iterable[object]) -> None:
@@ -119,7 +130,8 @@ class DataPlane:
         """Compile `parts` while the present snapshot serves, in slices too short to delay a request.
 
         Each part that is taken, and each step of compiling it, has to fit into a slice. Raises `OSError` when a
-        TLS file cannot be used. The first query of each new name has ended when it returns.
+        TLS file cannot be used. The first query of each new name, and the first health check of each endpoint of a new
+        cluster, has ended when it returns.
         """
         snapshot = self._blank(settings, generation)
         gc.disable()  # a collection would walk everything that is new, in one go
@@ -129,8 +141,9 @@ class DataPlane:
             gc.freeze()
             gc.enable()
         await self._resolver.heard()
-        await in_slices(map(self._resolver.introduce, snapshot.components.fresh))
         self._prepared = snapshot
+        await in_slices(map(self._resolver.introduce, snapshot.components.fresh))
+        await _first_checks(snapshot.components.fresh)
 
     async def commit(self, overrides: Iterable[Override]) -> None:
         """Put what was prepared into force, steered by `overrides`: requests that begin from now on use it.
@@ -163,7 +176,10 @@ class DataPlane:
 
     def abandon(self) -> None:
         """Drop what was prepared; names that only it needs are resolved until the next commit."""
-        self._prepared = None
+        if self._prepared is not None:
+            for cluster in self._prepared.components.fresh:
+                cluster.close()
+            self._prepared = None
 
     def _compile(self, snapshot: Snapshot, parts: Iterable[ConfigPart]) -> Iterator[None]:
         compiler = Compiler(snapshot, self._state)
@@ -186,6 +202,7 @@ class DataPlane:
             DownstreamListener(sock, self._downstream, listener.tls) for listener, sock in sockets
         ]
         await self._resolver.start()
+        await _first_checks(self._state.clusters.values())
         for listener in self._listeners:
             listener.start()
         if any(listener.tls for listener, _ in sockets):

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from mirror_proxy.config.model.value import Address, HashKey
 
+#: Envoy's `healthy_panic_threshold`.
+PANIC_PERCENT = 50
+
 
 @dataclass(frozen=True, slots=True)
 class UpstreamTls:
@@ -58,6 +61,25 @@ class OutlierDetection:
 
 
 @dataclass(frozen=True, slots=True)
+class HttpHealthCheck:
+    """A GET of `path` that passes with one of `expected_statuses`."""
+
+    path: str
+    expected_statuses: frozenset[int] = frozenset({200})
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """Active checks of each endpoint (Envoy's `HealthCheck`); `http` None: accepting a connection passes."""
+
+    http: HttpHealthCheck | None = None
+    interval_s: float = 5.0
+    timeout_s: float = 1.0
+    unhealthy_threshold: int = 3
+    healthy_threshold: int = 2
+
+
+@dataclass(frozen=True, slots=True)
 class TcpKeepalive:
     """SO_KEEPALIVE towards an upstream; None: the kernel's value."""
 
@@ -72,7 +94,8 @@ class Cluster:
 
     `name` is Istio's: `outbound|<port>|<subset>|<fqdn>`. `host` is as written by its destination, for SNI and for a
     request without Host. `max_*` None: no cap. Without endpoints, requests get 503 (UH). A mirror's
-    cluster is always separate from a primary's, even on the same address, so that they share no connection.
+    cluster is always separate from a primary's, even on the same address, so that they share no connection; it has no
+    health check.
     """
 
     name: str
@@ -89,3 +112,16 @@ class Cluster:
     max_requests_per_connection: int | None = None
     balancer: Balancer = Balancer()
     outlier: OutlierDetection | None = None
+    health_check: HealthCheck | None = None
+
+    @property
+    def authority(self) -> str:
+        """The Host of a request that brings none."""
+        return str(Address(self.host, self.endpoints[0].address.port if self.endpoints else 80))
+
+    @property
+    def panic_percent(self) -> int:
+        """The share of healthy endpoints below which all are used: Istio's where it says one, else Envoy's default."""
+        if self.outlier is not None:
+            return self.outlier.min_health_percent
+        return PANIC_PERCENT if self.health_check is not None else 0
