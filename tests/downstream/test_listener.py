@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,10 @@ from tests.support.plane import Plane, cluster_at, make_config, settled, until
 @pytest.fixture
 def authority(tmp_path: Path) -> Authority:
     return Authority(tmp_path)
+
+
+def in_(*, hours: int) -> datetime:
+    return datetime.now(tz=UTC) + timedelta(hours=hours)
 
 
 def serial(client: Client) -> object:
@@ -81,6 +86,30 @@ async def test_a_new_certificate_is_used_by_the_next_client_and_a_bad_one_by_non
     third = await connect(served, tls=authority.client())
     assert serial(third) == serial(second)
     assert [(await client.ask(get())).status for client in (first, second, third)] == [200] * 3
+
+
+async def test_certificate_expiry_follows_the_file_that_is_in_use(
+    origin: MakeOrigin, plane: MakePlane, authority: Authority
+) -> None:
+    certificate, key = authority.issue("localhost", expires=in_(hours=1))
+    served = await plane(await origin(), tls=ListenerTls(certificate, key))
+    left_s = served.count("certificate_expiry_seconds", certificate)
+    assert 3500 < left_s <= 3600
+    authority.issue("localhost", expires=in_(hours=2))
+    served.inner.reload_certificates()
+    assert 7100 < served.count("certificate_expiry_seconds", certificate) <= 7200
+    authority.issue("localhost", expires=in_(hours=3))
+    Path(key).write_text("half-written")  # noqa: ASYNC240 - a few bytes
+    served.inner.reload_certificates()
+    assert 7100 < served.count("certificate_expiry_seconds", certificate) <= 7200
+
+
+async def test_certificate_expiry_is_negative_once_expired(
+    origin: MakeOrigin, plane: MakePlane, authority: Authority
+) -> None:
+    certificate, key = authority.issue("localhost", expires=in_(hours=-1))
+    served = await plane(await origin(), tls=ListenerTls(certificate, key))
+    assert -3700 < served.count("certificate_expiry_seconds", certificate) <= -3600
 
 
 async def test_an_unusable_certificate_is_refused_at_the_start(

@@ -40,14 +40,16 @@ class Authority:
         stem: str | None = None,
         subject: x509.Name | None = None,
         names: Sequence[x509.GeneralName] | None = None,
+        expires: datetime | None = None,
     ) -> tuple[str, str]:
         """Write a certificate for `host` and its key; returns both paths.
 
-        Its `subject` and alternative `names` (empty: no such extension) are made of `host` unless they are given.
+        Its `subject` and alternative `names` (empty: no such extension) are made of `host` unless they are given. It
+        `expires` tomorrow.
         """
         key = ec.generate_private_key(ec.SECP256R1())
         issuer = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(self._identity)
-        builder = _builder(_name(host) if subject is None else subject, self._name, key.public_key())
+        builder = _builder(_name(host) if subject is None else subject, self._name, key.public_key(), expires)
         for_names = [_subject(host)] if names is None else names
         if for_names:
             builder = builder.add_extension(x509.SubjectAlternativeName(for_names), critical=False)
@@ -102,8 +104,12 @@ def _subject(host: str) -> x509.GeneralName:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePublicKey,
+    expires: datetime | None = None,
 ) -> x509.CertificateBuilder:
     now = datetime.now(tz=UTC)
     builder = x509.CertificateBuilder(issuer, subject, key, x509.random_serial_number())
-    return builder.not_valid_before(now - timedelta(hours=1)).not_valid_after(now + timedelta(days=1))
+    expires = expires or now + timedelta(days=1)
+    return builder.not_valid_before(min(now, expires) - timedelta(hours=1)).not_valid_after(expires)

@@ -21,8 +21,8 @@ def test_a_family_is_named_and_described_as_prometheus_asks(family: Family) -> N
     assert list(family.buckets) == sorted(set(family.buckets))
 
 
-def test_only_gauges_are_merged_by_the_largest() -> None:
-    assert {family.kind for family in FAMILIES.values() if family.merge == "max"} == {"gauge"}
+def test_only_gauges_are_merged_by_the_largest_or_smallest() -> None:
+    assert {family.kind for family in FAMILIES.values() if family.merge != "sum"} == {"gauge"}
 
 
 def test_counts_of_two_workers_are_added_by_label() -> None:
@@ -55,6 +55,12 @@ def test_histograms_of_other_buckets_are_not_added() -> None:
 def test_of_what_all_workers_share_the_largest_is_shown(name: str) -> None:
     assert merge(merge({}, {name: {(): 3}}), {name: {(): 2}}) == {name: {(): 3}}
     assert merge(merge({}, {name: {(): 2}}), {name: {(): 3}}) == {name: {(): 3}}
+
+
+def test_certificate_expiry_of_several_workers_is_the_soonest() -> None:
+    family = "certificate_expiry_seconds"
+    one: Report = {family: {("a",): 3.0, ("b",): 1.0}}
+    assert merge(one, {family: {("a",): -2.0, ("b",): 2.0}}) == {family: {("a",): -2.0, ("b",): 1.0}}
 
 
 def test_what_was_merged_and_its_report_share_no_list() -> None:

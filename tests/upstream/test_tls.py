@@ -80,6 +80,16 @@ async def test_a_client_certificate_is_presented(
     assert peer["subject"] == ((("commonName", "the-proxy"),),)
 
 
+async def test_certificate_expiry_covers_client_certificates(
+    origin: MakeOrigin, plane: MakePlane, authority: Authority
+) -> None:
+    certificate, key = authority.issue("the-proxy")
+    v1 = await origin(tls=authority.server("127.0.0.1"))
+    named = cluster("v1", v1, ca_file=authority.file, cert_file=certificate, key_file=key)
+    served = await plane(make_config(named))
+    assert 86300 < served.count("certificate_expiry_seconds", certificate) <= 86400
+
+
 async def test_without_a_client_certificate_such_an_upstream_refuses(
     origin: MakeOrigin, plane: MakePlane, connect: Connect, authority: Authority
 ) -> None:

@@ -1,20 +1,16 @@
 """Write x-forwarded-client-cert, which describes a client's certificate to upstreams, in Envoy's format.
 
 `forwarded` applies the setting `forwardClientCert` as Envoy's `mutateXfccRequestHeader` does. The details are those
-that Istio configures: By (the URIs of the listener's own certificate), Hash, Subject, URI and DNS. `ssl` returns a
-peer's certificate as DER and never the listener's own, so this module reads the parts it needs. OpenSSL has already
-parsed and verified each certificate, so its structure is sound.
+that Istio configures: By (the URIs of the listener's own certificate), Hash, Subject, URI and DNS.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
-import ssl
-from collections.abc import Iterator
 from functools import lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mirror_proxy.config.certificate import DNS, URI, alternative_names, elements, subject
 
 if TYPE_CHECKING:
     from mirror_proxy.downstream.connection import DownstreamConnection
@@ -50,23 +46,7 @@ _ENCODINGS = {
     0x0C: "utf-8", 0x12: "latin-1", 0x13: "latin-1", 0x14: "latin-1", 0x16: "latin-1", 0x1A: "latin-1",
     0x1C: "utf-32-be", 0x1E: "utf-16-be",
 }  # fmt: skip
-_VERSION, _EXTENSIONS, _OCTETS = 0xA0, 0xA3, 0x04
-_SUBJECT = 4  # of a TBSCertificate without its version
-_SUBJECT_ALT_NAME = b"\x55\x1d\x11"
-_DNS, _URI = 0x82, 0x86
-_PEM = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 _SPECIAL = frozenset(b',+"\\<>;')
-
-
-class ServerContext(ssl.SSLContext):
-    """A listener's TLS context that knows the URIs of its own certificate."""
-
-    own_uris: tuple[bytes, ...] = ()
-
-    def load_cert_chain(self, certfile: Any, keyfile: Any = None, password: Any = None) -> None:
-        """Use a certificate for new handshakes, as `ssl.SSLContext` does."""
-        super().load_cert_chain(certfile, keyfile, password)
-        self.own_uris = _uris_in(Path(certfile).read_text("latin-1"))
 
 
 def forwarded(policy: str, client: DownstreamConnection, came: bytes | None) -> bytes | None:
@@ -84,72 +64,26 @@ def forwarded(policy: str, client: DownstreamConnection, came: bytes | None) -> 
     return b"%b,%b" % (came, details) if came and policy == "appendForward" else details
 
 
-def _uris_in(pem: str) -> tuple[bytes, ...]:
-    first = _PEM.search(pem)
-    if first is None:
-        return ()
-    try:
-        return tuple(
-            name for tag, name in _alternative_names(ssl.PEM_cert_to_DER_cert(first[0])) if tag == _URI
-        )
-    except (ValueError, IndexError):
-        return ()
-
-
 @lru_cache(maxsize=256)
 def _details(der: bytes, own_uris: tuple[bytes, ...]) -> bytes:
-    names = list(_alternative_names(der))
-    uris = [name for tag, name in names if tag == _URI]
+    names = [(tag, visible(name)) for tag, name in alternative_names(der)]
+    uris = [name for tag, name in names if tag == URI]
     return b";".join(
         [
             *(b"By=" + uri for uri in own_uris),
             b"Hash=" + hashlib.sha256(der).hexdigest().encode(),
-            b'Subject="%b"' % _rfc2253(_body(der)[_SUBJECT][1]),
+            b'Subject="%b"' % _rfc2253(subject(der)),
             *(b"URI=" + uri for uri in uris or [b""]),
-            *(b"DNS=" + name for tag, name in names if tag == _DNS),
+            *(b"DNS=" + name for tag, name in names if tag == DNS),
         ]
     )
-
-
-def _body(der: bytes) -> list[tuple[int, bytes, bytes]]:
-    """Give the elements of a certificate's TBSCertificate (RFC 5280 §4.1), without the version."""
-    ((_, certificate, _),) = _elements(der)
-    (_, body, _), *_ = _elements(certificate)
-    return [element for element in _elements(body) if element[0] != _VERSION]
-
-
-def _alternative_names(der: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield the kind and value of each DNS name and URI in a certificate's subjectAltName."""
-    for tag, wrapped, _ in _body(der):
-        if tag != _EXTENSIONS:
-            continue
-        ((_, extensions, _),) = _elements(wrapped)
-        for _, extension, _ in _elements(extensions):
-            (_, kind, _), *_, (_, value, _) = _elements(extension)
-            if kind == _SUBJECT_ALT_NAME:
-                ((_, names, _),) = _elements(value)
-                yield from ((tag, _visible(name)) for tag, name, _ in _elements(names) if tag in (_DNS, _URI))
-
-
-def _elements(der: bytes) -> Iterator[tuple[int, bytes, bytes]]:
-    """Yield the tag, the content and the whole of each element of DER."""
-    at = 0
-    while at < len(der):
-        start, tag, size = at, der[at], der[at + 1]
-        at += 2
-        if size & 0x80:
-            digits = size & 0x7F
-            size = int.from_bytes(der[at : at + digits], "big")
-            at += digits
-        yield tag, der[at : at + size], der[start : at + size]
-        at += size
 
 
 def _rfc2253(name: bytes) -> bytes:
     """Write a distinguished name as OpenSSL's XN_FLAG_RFC2253 does: the last part first."""
     parts = []
-    for _, part, _ in _elements(name):
-        attributes = [tuple(_elements(attribute)) for _, attribute, _ in _elements(part)]
+    for _, part, _ in elements(name):
+        attributes = [tuple(elements(attribute)) for _, attribute, _ in elements(part)]
         parts.append(b"+".join(_attribute(kind[1], value) for kind, value in reversed(attributes)))
     return b",".join(reversed(parts))
 
@@ -187,6 +121,6 @@ def _escaped(text: bytes) -> bytes:
     return bytes(out)
 
 
-def _visible(name: bytes) -> bytes:
+def visible(name: bytes) -> bytes:
     """Percent-encode what would end a header line, or be no part of a URI or DNS name anyway."""
     return b"".join(b"%c" % byte if 0x21 <= byte < 0x7F else b"%%%02X" % byte for byte in name)

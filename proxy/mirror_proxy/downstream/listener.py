@@ -1,25 +1,21 @@
-"""Accept clients on a given socket; with TLS, re-read the certificate when it changes."""
+"""Accept clients on a given socket."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import errno
-import logging
 import socket
-import ssl
 from collections.abc import Callable, Coroutine
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from mirror_proxy.config.model import ListenerTls
 from mirror_proxy.descriptors import is_exhaustion
-from mirror_proxy.downstream.client_cert import ServerContext
 from mirror_proxy.downstream.connection import DownstreamConnection
 from mirror_proxy.downstream.refusal import PATIENCE_S, RefusedConnection
 from mirror_proxy.downstream.state import MOST_REFUSED, DownstreamState
-from mirror_proxy.telemetry.event import event
+from mirror_proxy.downstream.tls import ServerTls
 
 BACKLOG = 128
 #: Time without accept after no client could be accepted or refused.
@@ -28,11 +24,9 @@ PAUSE_S = 0.05
 #: Errors of accept when the client has left the queue, or another worker has accepted it.
 _GONE = frozenset({errno.EAGAIN, errno.ECONNABORTED, errno.EINTR, errno.EPROTO})
 
-_log = logging.getLogger(__name__)
-
 
 class DownstreamListener:
-    """One listening socket of one worker.
+    """One listening socket of one worker; raises `OSError` or `ssl.SSLError` for bad TLS files.
 
     The listener calls accept itself, since libuv's server resets clients when no descriptor is left
     (`uv__emfile_trick`). Here such clients wait in the kernel's queue, as do clients over `MOST_REFUSED`.
@@ -41,9 +35,7 @@ class DownstreamListener:
     def __init__(self, sock: socket.socket, downstream: DownstreamState, tls: ListenerTls | None) -> None:
         self._sock = sock
         self._downstream = downstream
-        self._tls = tls
-        self._context = server_context(tls) if tls else None
-        self._stamp = _stamp(tls)
+        self.tls = ServerTls(tls) if tls else None
         self._handshake_s = downstream.limits.head_timeout_s if tls else None
         self._loop = asyncio.get_running_loop()
         self._pause: asyncio.TimerHandle | None = None
@@ -105,17 +97,17 @@ class DownstreamListener:
         on_end: Callable[[bool], None],
         handshake_s: float | None,
     ) -> None:
-        handshake = {"ssl_handshake_timeout": handshake_s} if self._context else {}
-        _Attachment(
-            self._loop.connect_accepted_socket(protocol, client, ssl=self._context, **handshake), on_end
-        )
+        context, handshake = None, {}
+        if self.tls is not None:
+            context, handshake = self.tls.context, {"ssl_handshake_timeout": handshake_s}
+        _Attachment(self._loop.connect_accepted_socket(protocol, client, ssl=context, **handshake), on_end)
 
     def _on_refusal_begun(self, is_connected: bool) -> None:
         if not is_connected:
             self._downstream.on_refused()
 
     def _connection(self) -> DownstreamConnection:
-        return DownstreamConnection(self._downstream, b"https" if self._tls else b"http")
+        return DownstreamConnection(self._downstream, b"https" if self.tls else b"http")
 
     def _pause_accepting(self, for_s: float | None = None) -> None:
         """Stop accepting for `for_s` seconds; None: for good."""
@@ -127,22 +119,6 @@ class DownstreamListener:
     def _accept_again(self) -> None:
         self._pause = None
         self._loop.add_reader(self._sock.fileno(), self._on_client)
-
-    def reload_certificate(self, *, only_if_changed: bool = False) -> None:
-        """Use the certificate files as they are now, for new handshakes; a bad pair keeps the old one."""
-        if self._tls is None or self._context is None:
-            return
-        stamp = _stamp(self._tls)
-        if only_if_changed and stamp == self._stamp:
-            return
-        try:
-            server_context(self._tls)  # a half-written pair must not damage the one in use
-            self._context.load_cert_chain(self._tls.cert_file, self._tls.key_file)
-        except (OSError, ssl.SSLError) as error:
-            _log.error(event("certificate is not reloaded", file=self._tls.cert_file, error=error))
-        else:
-            self._stamp = stamp
-            _log.info(event("certificate is reloaded", file=self._tls.cert_file))
 
 
 class _Attachment:
@@ -174,27 +150,3 @@ class _Attachment:
         finally:
             if is_over:
                 self._on_end(is_connected)
-
-
-def server_context(tls: ListenerTls) -> ssl.SSLContext:
-    """Build a listener's TLS context; raises `OSError` or `ssl.SSLError` for bad files."""
-    context = ServerContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    for path in filter(None, (tls.cert_file, tls.key_file, tls.client_ca_file)):
-        Path(path).open("rb").close()  # ssl's own error does not name the file
-    context.load_cert_chain(tls.cert_file, tls.key_file)
-    if tls.client_ca_file:
-        context.load_verify_locations(tls.client_ca_file)
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context
-
-
-def _stamp(tls: ListenerTls | None) -> tuple[int, ...]:
-    """Return when the files last changed; stat follows the symlink that a ConfigMap or Secret swaps."""
-    if tls is None:
-        return ()
-    try:
-        return tuple(Path(path).stat().st_mtime_ns for path in (tls.cert_file, tls.key_file))
-    except OSError:
-        return (0,)

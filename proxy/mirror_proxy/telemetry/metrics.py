@@ -6,6 +6,8 @@ A family that is not in this table cannot be exposed, and a test holds the docum
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -32,7 +34,7 @@ class Family:
     help: str
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = LATENCY_BUCKETS
-    merge: Literal["sum", "max"] = "sum"
+    merge: Literal["sum", "max", "min"] = "sum"
     is_exposed: bool = True
 
 
@@ -95,6 +97,8 @@ FAMILIES: dict[str, Family] = {
         Family("downstream_requests_active", "gauge", "Requests being served."),
         Family("downstream_bad_requests_total", "counter", "Requests refused before routing, by status.", ("code",)),
         Family("downstream_tunnels_active", "gauge", "Open upgraded connections."),
+        Family("certificate_expiry_seconds", "gauge", "Time until the first certificate of a file in use expires, "
+               "negative once it has: those of listeners and client certificates.", ("file",), merge="min"),
         Family("descriptors_exhausted_total", "counter", "Calls that failed because no file descriptor was left."),
         Family("worker_loop_lag_seconds", "gauge", "How late the worker's clock tick came, at worst since the last "
                "report.", merge="max"),
@@ -125,12 +129,14 @@ FAMILIES: dict[str, Family] = {
     )
 }  # fmt: skip
 
+_COMBINE: dict[str, Callable[[float, float], float]] = {"sum": operator.add, "max": max, "min": min}
+
 
 def merge(into: Report, report: Report) -> Report:
     """Add `report` to `into`, family by family, and return `into`."""
     for name, samples in report.items():
         mine = into.setdefault(name, {})
-        largest = FAMILIES[name].merge == "max"
+        combine = _COMBINE[FAMILIES[name].merge]
         for labels, value in samples.items():
             have = mine.get(labels)
             if isinstance(value, list):
@@ -140,7 +146,7 @@ def merge(into: Report, report: Report) -> Report:
                     else list(value)
                 )
             elif isinstance(have, (int, float)):
-                mine[labels] = max(have, value) if largest else have + value
+                mine[labels] = combine(have, value)
             else:
                 mine[labels] = value
     return into

@@ -108,6 +108,8 @@ class UpstreamCluster:
         self._closing = 0
         self._protocol_errors = ProtocolErrorLog()
         self._tls = tls.client_context(config.tls) if config.tls else None
+        #: When the client certificate expires (Unix time), by its file.
+        self.expiries = tls.expiries(config.tls) if config.tls else {}
         self._sni = (config.tls.sni or config.host) if config.tls else None
         self.apply(Settings())
         self.update(config)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
+from mirror_proxy.config.certificate import chain, expires_at
 from mirror_proxy.config.model import UpstreamTls, is_ip
 
 #: Contexts in use, by what they were made of: a reload that changes nothing reads no certificate anew.
@@ -30,6 +31,16 @@ def client_context(tls: UpstreamTls) -> ssl.SSLContext:
     if context is None:
         context = _contexts[key] = _make_context(tls)
     return context
+
+
+def expiries(tls: UpstreamTls) -> dict[str, float]:
+    """Return the Unix time at which the chain of the client certificate expires, by its file; empty without one."""
+    if tls.cert_file is None:
+        return {}
+    try:
+        return {tls.cert_file: expires_at(chain(Path(tls.cert_file).read_text("latin-1")))}
+    except (ValueError, IndexError):  # OpenSSL can use it all the same
+        return {}
 
 
 def bears_name(certificate: Mapping[str, Any] | None, names: tuple[str, ...]) -> bool:

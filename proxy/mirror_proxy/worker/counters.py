@@ -6,7 +6,8 @@ Of a thousand routes and mirrors that takes tens of milliseconds, which no reque
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import TypeVar
 
@@ -136,7 +137,16 @@ def _clusters(items: list[tuple[str, UpstreamCluster]]) -> Report:
         if cluster.config.health_check is not None:
             unhealthy = sum(endpoint.is_unhealthy for endpoint in cluster.endpoints)
             _add(out, "upstream_endpoints_unhealthy", (name,), unhealthy)
+        merge(out, expiries(cluster.expiries))
     return out
+
+
+def expiries(expiries: Mapping[str, float]) -> Report:
+    """Return how long the certificates of some files are valid, of the Unix times at which they expire."""
+    if not expiries:
+        return {}
+    now = time.time()
+    return {"certificate_expiry_seconds": {(file,): at - now for file, at in expiries.items()}}
 
 
 def _requests(items: list[tuple[str, UpstreamCluster]]) -> Report:

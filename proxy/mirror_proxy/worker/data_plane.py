@@ -241,13 +241,15 @@ class DataPlane:
     def reload_certificates(self) -> None:
         """Use the certificate files as they are now."""
         for listener in self._listeners:
-            listener.reload_certificate()
+            if listener.tls is not None:
+                listener.tls.reload()
 
     async def _watch_certificates(self) -> None:
         while True:
             await asyncio.sleep(_CERTIFICATE_CHECK_S)
             for listener in self._listeners:
-                listener.reload_certificate(only_if_changed=True)
+                if listener.tls is not None:
+                    listener.tls.reload(only_if_changed=True)
 
     # --- what others see ---
 
@@ -284,6 +286,9 @@ class DataPlane:
         report["compare_dropped_total"] = {(reason,): count for reason, count in dropped.items()}
         report["task_failures_total"] = {(name,): count for name, count in tasks.failures.items()}
         report["log_dropped_total"] = {(): log.dropped()}
+        for listener in self._listeners:
+            if listener.tls is not None:
+                merge(report, counters.expiries(listener.tls.expiries()))
         report["worker_loop_lag_seconds"] = {(): self.loop_lag_s}
         report["workers_shedding"] = {(): int(self._shedding.is_on)}
         if self._tracer.dropped:
