@@ -21,7 +21,9 @@ from mirror_proxy.config.model import (
     Http1,
     Limits,
     Listener,
+    ListenerTls,
     Mirroring,
+    ServerCertificate,
     Settings,
     Share,
     Shed,
@@ -405,6 +407,21 @@ def test_a_certificate_with_another_key_is_refused(
     ]
     (found,) = spec_refusals(f"admin: {{address: 'a:1', tokenFile: {tmp_path}/empty}}")
     assert found == "spec.admin.tokenFile: empty is empty"
+
+
+def test_more_certificates_of_a_listener_are_checked_each(
+    spec_refusals: Refusals, load_spec: LoadSpec, certificate: tuple[str, str]
+) -> None:
+    cert, key = certificate
+
+    def listeners(*keys: str) -> str:
+        more = ", ".join(f"{{certFile: {cert}, keyFile: {one}}}" for one in keys)
+        return f"listeners: [{{address: 'a:1', tls: {{certFile: {cert}, keyFile: {key}, certificates: [{more}]}}}}]"
+
+    (listener,) = load_spec(listeners(key)).settings.listeners
+    assert listener.tls == ListenerTls(cert, key, certificates=(ServerCertificate(cert, key),))
+    (found,) = spec_refusals(listeners(key, cert))
+    assert found.startswith(f"spec.listeners[0].tls.certificates[1]: {cert} and {cert} are not a PEM")
 
 
 def test_an_override_without_any_mirror_says_so(refusals: Refusals) -> None:

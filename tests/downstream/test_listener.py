@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
-from mirror_proxy.config.model import Address, ListenerTls
+from mirror_proxy.config.model import Address, ListenerTls, ServerCertificate
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.certificates import Authority
 from tests.support.client import Client, get, post
@@ -24,6 +25,16 @@ def authority(tmp_path: Path) -> Authority:
 
 def in_(*, hours: int) -> datetime:
     return datetime.now(tz=UTC) + timedelta(hours=hours)
+
+
+def issue(authority: Authority, common_name: str, *names: str) -> tuple[str, str]:
+    """Issue a certificate with these DNS names, and its common name in any case."""
+    return authority.issue(common_name, names=[x509.DNSName(name) for name in names])
+
+
+def common_name(client: Client) -> object:
+    """Return the common name of the certificate that was presented."""
+    return client.writer.get_extra_info("peercert")["subject"][0][0][1]
 
 
 def serial(client: Client) -> object:
@@ -110,6 +121,89 @@ async def test_certificate_expiry_is_negative_once_expired(
     certificate, key = authority.issue("localhost", expires=in_(hours=-1))
     served = await plane(await origin(), tls=ListenerTls(certificate, key))
     assert -3700 < served.count("certificate_expiry_seconds", certificate) <= -3600
+
+
+@pytest.mark.parametrize(
+    ("server_name", "presented"),
+    [
+        ("a.test", "default"),
+        ("shop.test", "shop"),
+        ("SHOP.TEST", "shop"),
+        ("x.shop.test", "wildcard"),
+        ("www.shop.test", "www"),
+        ("y.x.shop.test", "default"),
+        ("common.test", "common.test"),
+        ("unknown.test", "default"),
+        (None, "default"),
+    ],
+)
+async def test_certificate_is_chosen_by_server_name(
+    origin: MakeOrigin,
+    plane: MakePlane,
+    connect: Connect,
+    authority: Authority,
+    server_name: str | None,
+    presented: str,
+) -> None:
+    tls = ListenerTls(
+        *issue(authority, "default", "a.test"),
+        certificates=(
+            ServerCertificate(*issue(authority, "shop", "Shop.test")),
+            ServerCertificate(*issue(authority, "wildcard", "*.shop.test")),
+            ServerCertificate(*issue(authority, "www", "www.shop.test")),
+            ServerCertificate(*issue(authority, "common.test")),
+            ServerCertificate(*issue(authority, "later", "shop.test", "a.test")),
+        ),
+    )
+    served = await plane(await origin(), tls=tls)
+    context = authority.client()
+    context.check_hostname = False
+    client = await connect(served, tls=context, server_name=server_name)
+    assert common_name(client) == presented
+    assert (await client.ask(get())).status == 200
+
+
+async def test_client_certificate_is_required_whatever_the_server_name(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, authority: Authority
+) -> None:
+    v1 = await origin()
+    tls = ListenerTls(
+        *authority.issue("a.test"),
+        client_ca_file=authority.file,
+        certificates=(ServerCertificate(*authority.issue("b.test")),),
+    )
+    served = await plane(v1, tls=tls)
+    known = authority.client(authority.issue("a-client"))
+    assert (await (await connect(served, tls=known, server_name="b.test")).ask(get())).status == 200
+    with pytest.raises((ConnectionError, ssl.SSLError, asyncio.IncompleteReadError)):
+        await (await connect(served, tls=authority.client(), server_name="b.test")).ask(get())
+    assert len(v1.requests) == 1
+
+
+async def test_reload_of_several_certificates_takes_all_or_none(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, authority: Authority
+) -> None:
+    other = ServerCertificate(*authority.issue("b.test"))
+    served = await plane(await origin(), tls=ListenerTls(*authority.issue("a.test"), certificates=(other,)))
+
+    async def serials() -> list[object]:
+        names = ("a.test", "b.test")
+        return [serial(await connect(served, tls=authority.client(), server_name=name)) for name in names]
+
+    first = await serials()
+    for name in ("a.test", "b.test"):
+        authority.issue(name)
+    served.inner.reload_certificates()
+    second = await serials()
+    assert not set(first) & set(second)
+    authority.issue("a.test")
+    Path(other.key_file).write_text("half-written")  # noqa: ASYNC240 - a few bytes
+    served.inner.reload_certificates()
+    assert await serials() == second
+    assert {file for (file,) in served.inner.report()["certificate_expiry_seconds"]} == {
+        other.cert_file,
+        other.cert_file.replace("b.test", "a.test"),
+    }
 
 
 async def test_an_unusable_certificate_is_refused_at_the_start(

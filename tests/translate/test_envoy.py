@@ -37,6 +37,7 @@ from mirror_proxy.config.model import (
     RetryPolicy,
     Rewrite,
     Route,
+    ServerCertificate,
     Settings,
     Share,
     StringMatch,
@@ -241,10 +242,20 @@ def test_envoy_takes_it_without_a_warning(config: Config, tmp_path: Path) -> Non
 def test_envoy_takes_certificates(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     server, client = authority.issue("localhost"), authority.issue("client")
-    listener = Listener(Address("127.0.0.1", 8443), ListenerTls(*server, authority.file))
+    more = (ServerCertificate(*authority.issue("other.test")),)
+    listener = Listener(Address("127.0.0.1", 8443), ListenerTls(*server, authority.file, more))
     upstream = UpstreamTls("v1", authority.file, *client)
     config = make_config(local_cluster("v1", 1, tls=upstream), settings={"listeners": (listener,)})
     assert complaints(bootstrap(config)[0], tmp_path) == ""
+
+
+def test_each_certificate_of_a_listener_is_written_the_default_first() -> None:
+    tls = ListenerTls("a.crt", "a.key", certificates=(ServerCertificate("b.crt", "b.key"),))
+    config = make_config(1, settings={"listeners": (Listener(Address("127.0.0.1", 8443), tls),)})
+    [chain] = bootstrap(config)[0]["static_resources"]["listeners"][0]["filter_chains"]
+    context = chain["transport_socket"]["typed_config"]["common_tls_context"]
+    files = [one["certificate_chain"]["filename"] for one in context["tls_certificates"]]
+    assert files == ["a.crt", "b.crt"]
 
 
 @needs_envoy

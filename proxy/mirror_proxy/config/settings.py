@@ -26,6 +26,7 @@ from mirror_proxy.config.model import (
     ListenerTls,
     Log,
     Mirroring,
+    ServerCertificate,
     Settings,
     Share,
     Tracing,
@@ -159,12 +160,17 @@ def _upgrade(name: str) -> str:
     return name
 
 
-def _listener_tls(place: Place, **names: str) -> Any:
+def _listener_tls(place: Place, **values: Any) -> Any:
     try:
-        files.check_tls(names["cert_file"], names["key_file"], names.get("client_ca_file"))
+        files.check_tls(values["cert_file"], values["key_file"], values.get("client_ca_file"))
     except ValueError as error:
         place.refuse(str(error))
-    return ListenerTls(**names)
+    return ListenerTls(**values)
+
+
+def _server_certificate(cert_file: str, key_file: str) -> Any:
+    files.check_tls(cert_file, key_file, None)
+    return ServerCertificate(cert_file, key_file)
 
 
 def _drain(**times: float) -> Drain:
@@ -181,6 +187,10 @@ def _inside(key: str) -> Callable[..., Any]:
     return lambda **values: values.get(key)
 
 
+CERTIFICATE = (
+    Field("certFile", "cert_file", FILE, "PEM certificate chain of the listener.", required=True),
+    Field("keyFile", "key_file", FILE, "PEM key of the certificate.", required=True),
+)
 LISTENER = Record(
     Listener,
     (
@@ -197,15 +207,18 @@ LISTENER = Record(
             Record(
                 _listener_tls,
                 (
-                    Field(
-                        "certFile", "cert_file", FILE, "PEM certificate chain of the listener.", required=True
-                    ),
-                    Field("keyFile", "key_file", FILE, "PEM key of the certificate.", required=True),
+                    *CERTIFICATE,
                     Field(
                         "clientCaFile",
                         "client_ca_file",
                         FILE,
                         "PEM authorities that clients' certificates need.",
+                    ),
+                    Field(
+                        "certificates",
+                        "certificates",
+                        ListOf(Record(_server_certificate, CERTIFICATE)),
+                        "More certificates, chosen by SNI from their names; certFile is the default.",
                     ),
                 ),
                 placed=True,

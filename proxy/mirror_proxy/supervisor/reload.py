@@ -141,7 +141,5 @@ def named_files(config: Config) -> Iterator[str]:
 
 def _listener_files(settings: Settings) -> Iterator[str]:
     for listener in settings.listeners:
-        tls = listener.tls
-        if tls is not None:
-            files = (tls.cert_file, tls.key_file, tls.client_ca_file)
-            yield from (file for file in files if file is not None)
+        if listener.tls is not None:
+            yield from listener.tls.files()

@@ -81,7 +81,7 @@ def _tls(tls: ListenerTls) -> Message:
         **present(
             common_tls_context=present(
                 alpn_protocols=["http/1.1"],
-                tls_certificates=[certificate(tls.cert_file, tls.key_file)],
+                tls_certificates=[certificate(one.cert_file, one.key_file) for one in tls.all_certificates()],
                 validation_context=tls.client_ca_file and {"trusted_ca": {"filename": tls.client_ca_file}},
             ),
             require_client_certificate=True if tls.client_ca_file else None,

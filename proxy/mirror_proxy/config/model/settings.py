@@ -13,12 +13,33 @@ LOG_FORMATS = ("text", "json")
 
 
 @dataclass(frozen=True, slots=True)
+class ServerCertificate:
+    """The files of a certificate chain and its key."""
+
+    cert_file: str
+    key_file: str
+
+
+@dataclass(frozen=True, slots=True)
 class ListenerTls:
-    """Certificate of a listener; with `client_ca_file`, clients must present one too."""
+    """Certificates of a listener; with `client_ca_file`, clients must present one too.
+
+    SNI chooses among all; without a match, the certificate of `cert_file` is presented.
+    """
 
     cert_file: str
     key_file: str
     client_ca_file: str | None = None
+    certificates: tuple[ServerCertificate, ...] = ()
+
+    def all_certificates(self) -> tuple[ServerCertificate, ...]:
+        """Return the default certificate and the others."""
+        return (ServerCertificate(self.cert_file, self.key_file), *self.certificates)
+
+    def files(self) -> list[str]:
+        """Return all files."""
+        files = [file for one in self.all_certificates() for file in (one.cert_file, one.key_file)]
+        return files if self.client_ca_file is None else [*files, self.client_ca_file]
 
 
 @dataclass(frozen=True, slots=True)
