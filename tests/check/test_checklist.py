@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,19 @@ def test_primary_that_fails_its_health_check_is_a_problem(
     [said] = worded(config(primary, listen()), "problem")
     assert said.startswith(f"problem    shop/v1 at {where} fails its health check (GET /hz): {reason}, so ")
     assert said.endswith("; correct the check in healthChecks, or what answers it")
+def test_unix_sockets_are_connected_to_and_told_apart(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as primary:
+        primary.bind(str(tmp_path / "v1"))
+        primary.listen()
+        at = [Address(str(tmp_path / name), 0) for name in ("v1", "v2")]
+        assert worded(config(at[0], at[1]), "ok")[:2] == [
+            f"ok         shop/v1 at {at[0]} accepts connections",
+            "ok         mirror shop/v2 is apart from shop/v1",
+        ]
+        [down] = worded(config(at[0], at[1]), "problem")
+        assert down.startswith(f"problem    mirror shop/v2 at {at[1]} cannot be connected to: No such file")
+        [same] = worded(config(at[0], at[0]), "problem")
+        assert same.startswith("problem    mirror shop/v2 is the primary itself")
 
 
 def test_a_second_v1_that_is_v2_is_a_problem(listen: Listen) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mirror_proxy.config import document, loader, overlay, settings
 from mirror_proxy.config.flags import FLAGS, Given, add_to
-from mirror_proxy.config.model import Address, Config, Listener, ListenerTls, Share, UpstreamTls
+from mirror_proxy.config.model import Address, Config, Endpoint, Listener, ListenerTls, Share, UpstreamTls
 from mirror_proxy.config.node import plain
 from mirror_proxy.config.problems import ConfigError, Problems
 
@@ -52,6 +52,30 @@ def test_flags_make_the_documents_of_the_golden_file(path: Path) -> None:
     made = loaded(argv)
     assert document.dump(made.documents) == rest
     assert loader.load([str(path)]) == made.config
+
+
+def test_unix_mirror_leaves_the_name_of_the_primary_to_dns() -> None:
+    config = config_of(*V1, "--mirror", "unix:///run/v2.sock")
+    assert [cluster.endpoints[0].address for cluster in config.clusters] == [
+        Address("v1", 8080),
+        Address("/run/v2.sock", 0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "host"),
+    [
+        ("/run/app.sock", "app.run.unix"),
+        ("/run/app-v2.sock", "app-v2.run.unix"),
+        ("/run/app", "app-0b49186e.unix"),
+        ("/run/App.sock", "app-sock-ae93e466.unix"),
+        ("@app", "app-f7486800.unix"),
+    ],
+)
+def test_host_of_a_unix_socket_is_made_of_its_path(path: str, host: str) -> None:
+    (cluster,) = config_of("--primary", f"unix://{path}").clusters
+    assert cluster.host == host
+    assert cluster.endpoints == (Endpoint(Address(path, 0)),)
 
 
 def test_flags_alone_make_one_route_for_every_host() -> None:
@@ -303,6 +327,15 @@ def test_ipv6_upstreams_are_taken_in_brackets() -> None:
                     "--primary: 127.0.0.1:8080 is this proxy's own listener: requests would go round for"
                     " ever; listen on"
                     " another port or name another upstream"
+                )
+            ],
+        ),
+        (
+            ["--primary", "unix:///run/a.sock", "--listen", "unix:///run/a.sock"],
+            [
+                (
+                    "--primary: unix:///run/a.sock is this proxy's own listener: requests would go round for"
+                    " ever; listen on another port or name another upstream"
                 )
             ],
         ),

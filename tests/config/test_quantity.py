@@ -103,6 +103,29 @@ def test_a_text_that_is_no_address_is_refused(text: str) -> None:
         quantity.address(text)
 
 
+def test_unix_address_is_written_as_it_is_read() -> None:
+    for text in ("unix:///run/a b?c.sock", "unix://@app", f"unix:///{106 * 'a'}"):
+        assert str(quantity.unix_address(text)) == text
+        assert quantity.listener_address(text) == quantity.unix_address(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "unix://",
+        "unix://run/app.sock",
+        "unix:///",
+        "unix:///run/",
+        "unix://@",
+        f"unix:///{107 * 'a'}",
+        "unix:///a\0b",
+    ],
+)
+def test_text_that_is_no_unix_address_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"no absolute path to a file|not the path of a unix socket"):
+        quantity.unix_address(text)
+
+
 @pytest.mark.parametrize(
     ("text", "scheme", "address"),
     [
@@ -111,6 +134,8 @@ def test_a_text_that_is_no_address_is_refused(text: str) -> None:
         ("https://v1/", "https", Address("v1", 443)),
         ("HTTP://V1:1", "http", Address("v1", 1)),
         ("http://[::1]:9", "http", Address("::1", 9)),
+        ("unix:///run/app.sock", "unix", Address("/run/app.sock", 0)),
+        ("unix://@app", "unix", Address("@app", 0)),
     ],
 )
 def test_the_url_of_an_upstream_says_how_and_where(text: str, scheme: str, address: Address) -> None:
@@ -121,7 +146,7 @@ def test_the_url_of_an_upstream_says_how_and_where(text: str, scheme: str, addre
     ("text", "message"),
     [
         ("v1:8080", '"v1:8080" has no scheme; write http://v1:8080'),
-        ("ftp://v1", 'the scheme of "ftp://v1" is neither http nor https'),
+        ("ftp://v1", 'the scheme of "ftp://v1" is not one of http, https, unix'),
         (
             "http://v1/api",
             '"http://v1/api" names more than a server: each request keeps its own path; write http://v1',

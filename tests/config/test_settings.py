@@ -382,6 +382,14 @@ def test_baselines_get_the_primarys_host_path_and_body(load_spec: LoadSpec) -> N
             "spec: listener a:1 takes the address of listener a:1; give each its own port",
         ),
         (
+            "listeners: [{address: 'unix:///a'}, {address: 'unix:///b'}, {address: 'unix:///a'}]",
+            "spec: listener unix:///a takes the address of listener unix:///a; give each its own port",
+        ),
+        (
+            "listeners: [{address: 'unix://a'}]",
+            'spec.listeners[0].address: "unix://a" has no absolute path to a file; write such as unix:///run/app.sock',
+        ),
+        (
             "metrics: {address: '127.0.0.1:9901'}",
             "spec: metrics 127.0.0.1:9901 takes the address of admin 127.0.0.1:9901; give each its own port",
         ),

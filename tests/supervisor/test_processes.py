@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import http.client
 import os
 import signal
+import socket
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from mirror_proxy.config.model import Address, Listener
 from tests.support.running_proxy import config_for, is_alive, running
 from tests.support.threaded_origin import origin
 from tests.support.waiting import until
@@ -158,3 +162,27 @@ def _wait_for_silence(pid: int, *, seconds: float) -> None:
     """Wait for `seconds` in which `pid` lives but says nothing: a heartbeat's absence takes its time."""
     start = time.monotonic()
     until(lambda: is_alive(pid) and time.monotonic() - start > seconds, f"{seconds} s to pass")
+
+
+def test_unix_listener_is_shared_by_all_workers_and_kept_by_a_reload(tmp_path: Path) -> None:
+    path = tmp_path / "proxy.sock"
+    with origin() as v1:
+        config = config_for(v1.address, workers=2, listeners=(Listener(Address(str(path), 0)),))
+        with running(config, tmp_path) as proxy:
+            assert proxy.admin_json("/server_info")["listeners"] == [f"unix://{path}"]
+            assert [ask_unix(path) for _ in range(20)] == [200] * 20
+            proxy.reload(replace(config, settings=replace(config.settings, workers=1)))
+            assert ask_unix(path) == 200
+            assert proxy.metric("requests_total", code="200") == 21
+            proxy.signal(signal.SIGTERM)
+            assert proxy.wait() == 0
+    assert not path.exists()
+
+
+def ask_unix(path: Path) -> int:
+    with socket.socket(socket.AF_UNIX) as raw:
+        raw.connect(str(path))
+        raw.sendall(b"GET / HTTP/1.1\r\nhost: shop\r\nconnection: close\r\n\r\n")
+        response = http.client.HTTPResponse(raw)
+        response.begin()
+        return response.status

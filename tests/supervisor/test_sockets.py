@@ -3,6 +3,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -114,3 +115,80 @@ def test_a_port_shared_by_another_process_of_the_same_user_is_busy(
 def test_an_address_that_cannot_be_bound_is_said_plainly(host: str, message: str) -> None:
     with pytest.raises(StartError, match=message):
         listen(Address(host, 8080), "admin")
+
+
+def unix(tmp_path: Path) -> Address:
+    return Address(str(tmp_path / "proxy.sock"), 0)
+
+
+def test_every_slot_shares_one_unix_socket(pool: SocketPool, tmp_path: Path) -> None:
+    address = unix(tmp_path)
+    pool.commit(pool.allocate([address], 2))
+    more = pool.allocate([address, Address("127.0.0.1", 0)], 3)
+    pool.commit(more)
+    sockets = {slot[0] for slot in more.slots}
+    assert len(sockets) == 1
+    assert pool.addresses[0] == address
+
+
+def test_file_of_a_unix_socket_goes_with_its_listener(pool: SocketPool, tmp_path: Path) -> None:
+    address = unix(tmp_path)
+    pool.release(pool.allocate([address], 1))
+    assert not Path(address.host).exists()
+    pool.commit(pool.allocate([address], 1))
+    assert Path(address.host).is_socket()
+    pool.commit(pool.allocate([Address("127.0.0.1", 0)], 1))
+    assert not Path(address.host).exists()
+
+
+def test_file_of_another_process_is_not_removed(pool: SocketPool, tmp_path: Path) -> None:
+    address = unix(tmp_path)
+    pool.commit(pool.allocate([address], 1))
+    Path(address.host).unlink()
+    Path(address.host).touch()
+    (tmp_path / "keeps-the-inode-apart").touch()
+    pool.close()
+    assert Path(address.host).exists()
+
+
+def test_stale_unix_socket_is_replaced(closing: ExitStack, pool: SocketPool, tmp_path: Path) -> None:
+    address = unix(tmp_path)
+    stale = closing.enter_context(socket.socket(socket.AF_UNIX))
+    stale.bind(address.host)
+    stale.close()
+    [[[sock]]] = pool.allocate([address], 1).slots
+    closing.enter_context(sock)
+    sock.listen()
+    closing.enter_context(socket.socket(socket.AF_UNIX)).connect(address.host)
+
+
+def test_unix_socket_in_use_is_refused(closing: ExitStack, pool: SocketPool, tmp_path: Path) -> None:
+    address = unix(tmp_path)
+    busy = closing.enter_context(socket.socket(socket.AF_UNIX))
+    busy.bind(address.host)
+    busy.listen()
+    with pytest.raises(StartError, match=f"listener unix://{address.host}: the socket is already in use"):
+        pool.allocate([address], 1)
+    assert Path(address.host).is_socket()
+
+
+def test_unix_socket_that_cannot_be_bound_is_refused_with_the_reason(
+    pool: SocketPool, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    for path, reason in (
+        ("file", "the file exists and is no socket"),
+        ("no/a.sock", "its folder does not exist"),
+    ):
+        with pytest.raises(StartError, match=reason):
+            pool.allocate([Address(str(tmp_path / path), 0)], 1)
+    assert (tmp_path / "file").is_file()
+
+
+def test_abstract_unix_socket_has_no_file(closing: ExitStack, pool: SocketPool, tmp_path: Path) -> None:
+    address = Address(f"@{tmp_path}", 0)
+    allocation = pool.allocate([address], 1)
+    pool.commit(allocation)
+    [[[sock]]] = allocation.slots
+    sock.listen()
+    closing.enter_context(socket.socket(socket.AF_UNIX)).connect(address.socket_path)

@@ -29,12 +29,13 @@ class Client:
         receive_buffer: int | None = None,
     ) -> Client:
         """Connect; a small `receive_buffer` makes a client that is slow at once. `server_name` None: no SNI."""
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        is_unix = host.startswith("/")
+        family = socket.AF_UNIX if is_unix else socket.AF_INET6 if ":" in host else socket.AF_INET
         raw = socket.socket(family)
         if receive_buffer is not None:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         raw.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(raw, (host, port))
+        await asyncio.get_running_loop().sock_connect(raw, host if is_unix else (host, port))
         name = (server_name or "") if tls else None
         return cls(*await asyncio.open_connection(sock=raw, ssl=tls, server_hostname=name))
 

@@ -94,6 +94,11 @@ class Origin:
         self.host, self.port = self._server.sockets[0].getsockname()[:2]
         return self
 
+    async def start_unix(self, path: str, tls: ssl.SSLContext | None = None) -> Origin:
+        """Listen on a unix socket."""
+        self._server = await asyncio.start_unix_server(self._on_visit, path, ssl=tls)
+        return self
+
     async def close(self) -> None:
         """Cut every connection; raise what a script failed with."""
         self._server.close()

@@ -75,8 +75,16 @@ def local_cluster(name: str, port: int, **changes: Any) -> Cluster:
 
 
 def cluster_at(name: str, *addresses: Address, **changes: Any) -> Cluster:
-    """Build a cluster whose endpoints are `addresses`; its host is the first one's."""
-    return Cluster(name, addresses[0].host, tuple(map(Endpoint, addresses)), **changes)
+    """Build a cluster whose endpoints are `addresses`; its host is the first one's, unless it is given."""
+    host = changes.pop("host", addresses[0].host)
+    return Cluster(name, host, tuple(map(Endpoint, addresses)), **changes)
+
+
+def family_of(address: Address) -> socket.AddressFamily:
+    """Return the family of a socket for `address`."""
+    if address.is_unix:
+        return socket.AF_UNIX
+    return socket.AF_INET6 if ":" in address.host else socket.AF_INET
 
 
 def free_port() -> int:
@@ -134,13 +142,17 @@ class Plane:
         send_buffer: int | None = None,
         port: int = 0,
     ) -> Plane:
-        """Serve on `port` of `host`, 0 for a free one; a small `send_buffer`: the kernel takes little of a response."""
+        """Serve on `port` of `host`, 0 for a free one, or on a unix socket.
+
+        A small `send_buffer`: the kernel takes little of a response.
+        """
         asyncio.get_running_loop().set_exception_handler(lambda _, context: self._errors.append(context))
-        raw = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        where = Address(host, port)
+        raw = socket.socket(family_of(where))
         if send_buffer is not None:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
-        raw.bind((host, port))
-        self.port = raw.getsockname()[1]
+        raw.bind(where.socket_path if where.is_unix else (host, port))
+        self.port = 0 if where.is_unix else raw.getsockname()[1]
         try:
             await self.inner.start([(Listener(Address(host, self.port), tls), raw)])
         except BaseException:

@@ -156,6 +156,11 @@ CLUSTERS: dict[str, Cluster] = {
     "tls to other names": local_cluster("v1", 443, tls=UpstreamTls(subject_alt_names=("a", "spiffe://b"))),
 }
 OTHERS: dict[str, Config] = {
+    "unix sockets": make_config(
+        cluster_at("v1", Address("/run/v1.sock", 0), host="v1.unix"),
+        cluster_at("mirror", Address("@v2", 0), host="v2.unix"),
+        settings={"listeners": (Listener(Address("/tmp/mirror-proxy-of-a-test.sock", 0)),)},
+    ),
     "redirect": answering(redirect=Redirect(308, "https", "new.host", 8443, "/p?q=1")),
     "redirect of a prefix": answering(redirect=Redirect(302, prefix="/new"), matches=(path("prefix", "/a"),)),
     "redirect to a scheme's port": answering(redirect=Redirect(303, "https", port="from_protocol")),

@@ -222,6 +222,8 @@ def probe_all(
 
 def probe(cluster: Cluster, address: Address) -> ProbeResult:
     """Resolve `address` and connect to the first result that accepts; speak TLS and check health as configured."""
+    if address.is_unix:
+        return _probe_unix(cluster, address)
     try:
         found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
     except OSError as error:
@@ -237,6 +239,17 @@ def probe(cluster: Cluster, address: Address) -> ProbeResult:
         except OSError as error:
             failure = f"cannot be connected to: {error.strerror or error}"
     return ProbeResult(resolved, failure)
+
+
+def _probe_unix(cluster: Cluster, address: Address) -> ProbeResult:
+    resolved = frozenset({(address.host, 0)})
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(min(cluster.connect_timeout_s, MAX_CONNECT_S))
+            connection.connect(address.socket_path)
+            return _speak(connection, cluster, resolved)
+    except OSError as error:
+        return ProbeResult(resolved, f"cannot be connected to: {error.strerror or error}")
 
 
 def _speak(connection: socket.socket, cluster: Cluster, resolved: frozenset[tuple[str, int]]) -> ProbeResult:

@@ -72,7 +72,12 @@ FORWARD, MIRROR, ADDRESSES, PROCESS, FILES = (
 )
 COMPARE = "comparing"
 FLAGS = (
-    Flag("primary", FORWARD, "URL", text="The upstream that answers clients: http(s)://HOST[:PORT]."),
+    Flag(
+        "primary",
+        FORWARD,
+        "URL",
+        text="The upstream that answers clients: http(s)://HOST[:PORT] or unix://PATH.",
+    ),
     Flag(
         "timeout",
         FORWARD,
@@ -131,7 +136,8 @@ FLAGS = (
         ADDRESSES,
         "H:P",
         ("listeners", "address"),
-        "HOST:PORT to accept traffic on; repeat for several; port 0 is any free port (default 0.0.0.0:8080).",
+        "HOST:PORT or unix://PATH to accept traffic on; repeat for several; port 0 is any free port"
+        " (default 0.0.0.0:8080).",
         repeats=True,
     ),
     Flag(

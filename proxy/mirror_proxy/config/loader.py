@@ -236,7 +236,7 @@ def _compile(
     rules += precedence.host_rules(_read_all(http_route.KIND, http_route.read, routing, problems))
     policies = _read_all(DESTINATION_RULE, destination_rule.read, routing, problems)
     services = _services(routing, problems)
-    registry = Registry(services, policies, options, settings.listeners[0].address.port)
+    registry = Registry(services, policies, options, settings.listeners[0].port)
     routes = Routes(registry, defaults, settings.compare, options)
     routes.add_all(rules)
     registry.warn_of_unused(problems)
@@ -283,6 +283,8 @@ def _check_addresses(settings: Settings, place: Place) -> None:
 
 
 def _clash(one: Address, other: Address) -> bool:
+    if one.is_unix:
+        return one == other
     if one.port != other.port or one.port == 0:
         return False
     hosts = {one.host, other.host}
@@ -304,6 +306,8 @@ def check_loops(settings: Settings, clusters: Mapping[str, Cluster], places: Map
 
 
 def _leads_to(target: Address, own: Address) -> bool:
+    if target.is_unix:
+        return target == own
     if target.port != own.port or own.port == 0:
         return False
     if own.host in WILDCARDS:

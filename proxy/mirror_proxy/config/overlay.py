@@ -1,13 +1,16 @@
 """Overlay: the documents that flags stand for, merged over those in files.
 
-Flags for settings make a MirrorProxy; `--primary` and the flags of its route make a VirtualService, and
-DestinationRules for upstreams with TLS. The model always comes from documents: `--print-config` prints all of them.
+Flags for settings make a MirrorProxy; `--primary` and the flags of its route make a VirtualService, DestinationRules
+for upstreams with TLS, and ServiceEntries for unix sockets. The model always comes from documents: `--print-config`
+prints all of them.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from ipaddress import IPv6Address
 from typing import Any
 
@@ -18,7 +21,7 @@ from mirror_proxy.config.istio.virtual_service import MIRROR_NAME
 from mirror_proxy.config.model import Address, Settings
 from mirror_proxy.config.node import Node, plain, to_node
 from mirror_proxy.config.problems import Mark
-from mirror_proxy.config.quantity import upstream_url
+from mirror_proxy.config.quantity import DNS_LABEL, upstream_url
 
 COMMAND_LINE = Mark("command line", is_flag=True)
 LISTENER_FLAGS = frozenset(flag.key for flag in FLAGS if flag.path[:1] == ("listeners",))
@@ -30,6 +33,10 @@ TLS_KEYS = {
     "insecureSkipVerify": "insecure",
 }
 PRIMARY, MIRROR = "primary", "mirror"
+#: The port of the service that a unix socket is.
+UNIX_PORT = 80
+#: Length of what names a socket whose path makes no DNS name.
+MAX_WORD = 40
 ROUTE_FLAGS = (
     "timeout",
     MIRROR,
@@ -47,6 +54,16 @@ class Upstream:
     url: Node
     address: Address
     tls: Node | None
+
+    @property
+    def host(self) -> str:
+        """The host that documents name: of a unix socket, a name made of its path."""
+        return _unix_host(self.address.host) if self.address.is_unix else self.address.host
+
+    @property
+    def port(self) -> int:
+        """The port that documents name."""
+        return UNIX_PORT if self.address.is_unix else self.address.port
 
 
 def documents(given: Given, paths: Sequence[str]) -> list[Node]:
@@ -122,7 +139,9 @@ def _routing(given: Given) -> Iterator[Node]:
     secondary = _secondary(given)
     if len(upstreams) == 1 + len(given.all(MIRROR)):
         yield _virtual_service(given, upstreams[0], upstreams[1:])
-        yield from _destination_rules(given, [*upstreams, *filter(None, (secondary,))])
+        everything = [*upstreams, *filter(None, (secondary,))]
+        yield from _destination_rules(given, everything)
+        yield from _service_entries(everything)
 
 
 def _upstream(given: Given, side: str, url: Node) -> Upstream | None:
@@ -165,15 +184,14 @@ def _virtual_service(given: Given, primary: Upstream, mirrors: Sequence[Upstream
             "apiVersion": next(iter(VERSIONS)),
             "kind": "VirtualService",
             "metadata": {"name": Settings().name, **named},
-            "spec": {"hosts": [Node(primary.address.host, primary.url.mark)], "http": [route]},
+            "spec": {"hosts": [Node(primary.host, primary.url.mark)], "http": [route]},
         },
         primary.url.mark,
     )
 
 
 def _destination(upstream: Upstream) -> Node:
-    address = upstream.address
-    return to_node({"host": address.host, "port": {"number": address.port}}, upstream.url.mark)
+    return to_node({"host": upstream.host, "port": {"number": upstream.port}}, upstream.url.mark)
 
 
 def _mirrors(given: Given, mirrors: Sequence[Upstream]) -> dict[str, Any]:
@@ -207,8 +225,8 @@ def _destination_rules(given: Given, upstreams: Sequence[Upstream]) -> Iterator[
     """Yield one DestinationRule for each host with TLS on at least one port."""
     by_host: dict[str, dict[int, Upstream]] = {}
     for upstream in upstreams:
-        ports = by_host.setdefault(upstream.address.host, {})
-        other = ports.setdefault(upstream.address.port, upstream)
+        ports = by_host.setdefault(upstream.host, {})
+        other = ports.setdefault(upstream.port, upstream)
         if _plain(other) != _plain(upstream):
             given.refuse(upstream.url.mark, f"{upstream.address} is an upstream already, with other TLS")
     for host, ports in by_host.items():
@@ -239,6 +257,30 @@ def _destination_rule(host: str, ports: dict[int, Upstream]) -> Node:
         },
         one.url.mark,
     )
+
+
+def _service_entries(upstreams: Sequence[Upstream]) -> Iterator[Node]:
+    """Yield one ServiceEntry for each unix socket."""
+    sockets = {upstream.host: upstream for upstream in upstreams if upstream.address.is_unix}
+    for host, upstream in sockets.items():
+        spec = {
+            "hosts": [host],
+            "location": "MESH_EXTERNAL",
+            "ports": [{"number": UNIX_PORT, "name": "http", "protocol": "HTTP"}],
+            "resolution": "STATIC",
+            "endpoints": [{"address": str(upstream.address)}],
+        }
+        head = {"apiVersion": next(iter(VERSIONS)), "kind": "ServiceEntry", "metadata": {"name": host}}
+        yield to_node({**head, "spec": spec}, upstream.url.mark)
+
+
+def _unix_host(path: str) -> str:
+    """Return a DNS name for a unix socket, its own for each path: `/run/app.sock` is `app.run.unix`."""
+    parts = path.removesuffix(".sock").split("/")[1:]
+    if path.endswith(".sock") and all(re.fullmatch(DNS_LABEL, part) for part in parts):
+        return f"{'.'.join(reversed(parts))}.unix"
+    word = re.sub(r"[^a-z0-9]+", "-", path.rpartition("/")[2].lower())[:MAX_WORD].strip("-")
+    return f"{word}-{blake2b(path.encode(), digest_size=4).hexdigest()}.unix".removeprefix("-")
 
 
 def _object_name(host: str) -> str:

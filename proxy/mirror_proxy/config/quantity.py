@@ -16,6 +16,9 @@ SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0,
 SIZE_PATTERN = r"([0-9]+)(B|KiB|MiB|GiB)?"
 SIZES = {None: 1, "B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 DNS_LABEL = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
+UNIX = "unix://"
+#: Of `sun_path`, with a null byte.
+MAX_PATH_BYTES = 107
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -58,15 +61,32 @@ def address(text: str) -> Address:
     return Address(parts.hostname, parts.port)
 
 
+def listener_address(text: str) -> Address:
+    """Read `HOST:PORT`, or `unix://PATH`."""
+    return unix_address(text) if text.startswith(UNIX) else address(text)
+
+
+def unix_address(text: str) -> Address:
+    """Read `unix://PATH`, or `unix://@NAME` of an abstract unix socket (Linux)."""
+    path = text.removeprefix(UNIX)
+    if not path.startswith("@") and (not path.startswith("/") or path.endswith("/")):
+        raise ValueError(f'"{text}" has no absolute path to a file; write such as unix:///run/app.sock')
+    if "\0" in path or not 1 < len(path.encode()) <= MAX_PATH_BYTES:
+        raise ValueError(f'"{text}" is not the path of a unix socket; it has 2 to {MAX_PATH_BYTES} bytes')
+    return Address(path, 0)
+
+
 def upstream_url(text: str) -> tuple[str, Address]:
-    """Read the URL of an upstream: scheme and where it is. The port defaults to 80 or 443."""
+    """Read the URL of an upstream: scheme and where it is. The port defaults to 80 or 443; a unix socket has none."""
     if "://" not in text:
         raise ValueError(f'"{text}" has no scheme; write http://{text}')
+    if text.startswith(UNIX):
+        return "unix", unix_address(text)
     parts = _split(text)
     if parts is None or not parts.hostname or parts.port == 0:
         raise ValueError(f'"{text}" is not a URL; write such as http://v1:8080 or http://[::1]:8080')
     if parts.scheme not in DEFAULT_PORTS:
-        raise ValueError(f'the scheme of "{text}" is neither http nor https')
+        raise ValueError(f'the scheme of "{text}" is not one of http, https, unix')
     if "@" in parts.netloc:
         raise ValueError("credentials have no place in an upstream's URL: every process list would show them")
     if parts.path not in {"", "/"} or parts.query or parts.fragment:

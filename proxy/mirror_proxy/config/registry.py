@@ -53,14 +53,17 @@ class Registry:
                 self._services.add(service.host, service)
             else:
                 service.place.warn(f"ignored: {first.place.subject} defines {service.host}")
+        self._define_hosts = any(not service.is_local for service in self._services)
 
     def cluster(self, target: Target, *, mirror: bool = False) -> Cluster | None:
         """Return the cluster of a target, or None after reporting why there is none; `mirror` words the report."""
         if "_" in target.host:
             target.place.warn(f"a mesh would refuse the host {target.host} for its underscore")
         host = fqdn(target.host, target.namespace)
-        is_url = target.place.node.mark.is_flag  # so the host is its own address
-        service = None if is_url else self._services.find(host)
+        service = self._services.find(host)
+        is_url = target.place.node.mark.is_flag and not (service and service.place.node.mark.is_flag)
+        if is_url:  # so the host is its own address
+            service = None
         rule = self._destination_rules.find(
             host, target.namespace, service.namespace if service else _namespace(host)
         )
@@ -72,7 +75,7 @@ class Registry:
             addresses=self._endpoint_options.find(host, target.subset),
             service=service,
             labels=self._labels(host, target.subset, subset),
-            must_be_known=bool(self._services) and not is_url and not self._endpoint_options.knows(host),
+            must_be_known=self._define_hosts and not is_url and not self._endpoint_options.knows(host),
         )
         if not reference.is_valid(self._hint):
             return None

@@ -373,3 +373,8 @@ BOOLEAN = Scalar(("boolean",), bool)
 ADDRESS = Scalar(
     ("string",), quantity.address, {"pattern": r"^(\[[0-9A-Fa-f:.]+\]|[^:\[\]/@\s]+):[0-9]{1,5}$"}
 )
+LISTENER_ADDRESS = Scalar(
+    ("string",),
+    quantity.listener_address,
+    {"pattern": r"^((\[[0-9A-Fa-f:.]+\]|[^:\[\]/@\s]+):[0-9]{1,5}|unix://[/@].+)$"},
+)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mirror_proxy.config.model import Address, Endpoint
+from mirror_proxy.config.model import Address, Endpoint, is_unix
 from mirror_proxy.config.node import Place
 
 ENCRYPTED = frozenset(("https", "tls"))
@@ -33,7 +33,10 @@ class ServicePort:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """One workload of a service, with its own port for each of the service's (None: the same)."""
+    """One workload of a service, with its own port for each of the service's (None: the same).
+
+    `host` is a DNS name, an IP address or the path of a unix socket.
+    """
 
     host: str
     ports: Mapping[int, int] | None = None
@@ -70,10 +73,15 @@ class Service:
     def endpoints(self, port: int, labels: Mapping[str, str]) -> tuple[Endpoint, ...]:
         """Return where a port is served by the workloads that bear all `labels`."""
         return tuple(
-            Endpoint(Address(workload.host, own), workload.weight)
+            Endpoint(Address(workload.host, 0 if is_unix(workload.host) else own), workload.weight)
             for workload in self.workloads or ()
             if workload.has_labels(labels) and (own := workload.port(port))
         )
+
+    @property
+    def is_local(self) -> bool:
+        """Tell whether it has unix sockets only; such a service says nothing of where others are defined."""
+        return bool(self.workloads) and all(is_unix(workload.host) for workload in self.workloads or ())
 
     def selects(self, labels: Mapping[str, str]) -> bool:
         """Tell whether any of its workloads has_labels all `labels`."""

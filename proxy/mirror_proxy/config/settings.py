@@ -38,6 +38,7 @@ from mirror_proxy.config.schema import (
     ADDRESS,
     BOOLEAN,
     INVALID,
+    LISTENER_ADDRESS,
     TEXT,
     Choice,
     Either,
@@ -197,8 +198,8 @@ LISTENER = Record(
         Field(
             "address",
             "address",
-            ADDRESS,
-            "HOST:PORT to accept traffic on; port 0 is any free port.",
+            LISTENER_ADDRESS,
+            "HOST:PORT or unix://PATH to accept traffic on; port 0 is any free port.",
             required=True,
         ),
         Field(

@@ -26,6 +26,9 @@ LINGER_S = 1.0
 #: How long a draining worker waits for another request on an idle connection before it closes it.
 LAST_REQUEST_S = 1.0
 
+#: What a proxy on a unix socket adds to x-forwarded-for of shadows.
+LOOPBACK = b"127.0.0.1"
+
 _ABORT = struct.pack("ii", 1, 0)
 
 
@@ -66,9 +69,12 @@ class DownstreamConnection(asyncio.Protocol):
 
     @property
     def local_port(self) -> int:
-        """The port the client connected to."""
-        port: int = self.transport.get_extra_info("sockname")[1]
-        return port
+        """The port the client connected to; of a unix socket the default of the scheme."""
+        name = self.transport.get_extra_info("sockname")
+        if isinstance(name, tuple):
+            port: int = name[1]
+            return port
+        return 443 if self.scheme == b"https" else 80
 
     @property
     def is_idle(self) -> bool:
@@ -156,11 +162,10 @@ class DownstreamConnection(asyncio.Protocol):
         self._reading = flow.ReadControl(transport)
         downstream.connections.add(self)
         self.peer_ip = _ip(transport.get_extra_info("peername"))
-        self.local_ip = _ip(transport.get_extra_info("sockname"))
-        self.forwarded_lines = b"x-forwarded-proto: %b\r\nx-forwarded-for: %b\r\n" % (
-            self.scheme,
-            self.peer_ip,
-        )
+        self.local_ip = _ip(transport.get_extra_info("sockname")) or LOOPBACK
+        self.forwarded_lines = b"x-forwarded-proto: %b\r\n" % self.scheme
+        if self.peer_ip:
+            self.forwarded_lines += b"x-forwarded-for: %b\r\n" % self.peer_ip
         self._ready = True
         self.idle_since = now = monotonic()
         downstream.wheel.set(
@@ -487,7 +492,9 @@ class DownstreamConnection(asyncio.Protocol):
 
 
 def _ip(address: object) -> bytes:
-    """Render a socket address's host; an IPv4 client on a dual-stack socket as IPv4."""
+    """Render a socket address's host; an IPv4 client on a dual-stack socket as IPv4; nothing for a unix socket."""
+    if isinstance(address, str | bytes):
+        return b""
     if not isinstance(address, tuple):
         return b"unknown"
     host = str(address[0])

@@ -39,7 +39,7 @@ def for_upstream(
 ) -> bytes:
     """Add the proxy's own fields to the client's `fields`; routes match on the result.
 
-    The last line is x-forwarded-for.
+    The last line is x-forwarded-for; as from Envoy, there is none for a client without an IP address.
     """
     out = fields
     if head.request_id is None:
@@ -47,12 +47,17 @@ def for_upstream(
     if head.upgrade or snapshot.adds_rare_fields:
         out += _rare_fields(head, client, snapshot)
     if head.forwarded_for is None and head.forwarded_proto is None:
+        if not client.peer_ip:
+            head.forwards_addresses = False
         return out + client.forwarded_lines
     proto, addresses = client.scheme, client.peer_ip
     if head.forwarded_proto and snapshot.trusted_hops:
         proto = head.forwarded_proto
     if head.forwarded_for:
-        addresses = head.forwarded_for + b", " + addresses
+        addresses = head.forwarded_for + b", " + addresses if addresses else head.forwarded_for
+    if not addresses:
+        head.forwards_addresses = False
+        return b"%bx-forwarded-proto: %b\r\n" % (out, proto)
     return b"%bx-forwarded-proto: %b\r\nx-forwarded-for: %b\r\n" % (out, proto, addresses)
 
 

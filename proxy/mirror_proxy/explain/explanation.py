@@ -64,7 +64,7 @@ def listener_for(config: Config, request: ExplainedRequest) -> Listener:
         other = "http" if request.scheme == "https" else "https"
         raise ValueError(f"no listener takes {request.scheme}; write {other}://")
     port = request.host.rpartition(":")[2]
-    return next((one for one in listeners if str(one.address.port) == port), listeners[0])
+    return next((one for one in listeners if str(one.port) == port), listeners[0])
 
 
 async def explain(config: Config, request: ExplainedRequest) -> Explanation:
@@ -75,7 +75,7 @@ async def explain(config: Config, request: ExplainedRequest) -> Explanation:
     if not arrived.heads:
         return Explanation(refused=arrived.response)
     [received] = arrived.heads.values()
-    view = _view(received, ListenerInfo(request.scheme.encode(), listener.address.port))
+    view = _view(received, ListenerInfo(request.scheme.encode(), listener.port))
     explanation = _find(config, view)
     if explanation.taken is not None:
         explanation.sent = [

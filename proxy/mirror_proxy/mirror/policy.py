@@ -235,6 +235,8 @@ def shadow_host(settings: model.Mirroring, cluster: model.Cluster) -> str:
         return settings.host
     default_port = 80 if cluster.tls is None else 443
     address = cluster.endpoints[0].address if cluster.endpoints else model.Address(cluster.host, default_port)
+    if address.is_unix:
+        return cluster.host
     return str(address).removesuffix(f":{default_port}")
 
 

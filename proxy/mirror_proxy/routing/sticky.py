@@ -26,7 +26,7 @@ def value_of(key: HashKey, view: RequestView, client_ip: bytes) -> bytes | None:
         return cookie(view.header(b"cookie") or b"", name) or None
     if key.kind == "query":
         return view.query(name) or None
-    return client_ip
+    return client_ip or None
 
 
 def cookie(header: bytes, name: bytes) -> bytes | None:

@@ -3,6 +3,7 @@
 `run` is the only entry point. `core` puts the parts together and handles signals and the admin server's requests. In
 the order of their dependencies:
 
+    unix_socket                a bound unix socket and its file
     sockets, machine, child    listening sockets; processors and memory; a child process of either kind
     process, slot, fleet       one worker; the worker of a slot, replaced when it ends; all slots on one generation
     counters, spans, otlp      the workers' counters added up; their spans, queued and exported

@@ -21,7 +21,7 @@ def lines(config: Config, version: str, listening: list[Address], admin: Address
     clusters = {cluster.name: cluster for cluster in config.clusters}
     yield event("mirror-proxy", version=version)
     for address, listener in zip(listening, config.settings.listeners, strict=True):
-        yield event("listening", address=f"{'https' if listener.tls else 'http'}://{address}")
+        yield event("listening", address=address_with_scheme(address, is_tls=listener.tls is not None))
     found = (one for route in config.routes() for one in _upstreams(route, clusters))
     upstreams = {str(one): one for one in found}.values()
     yield from islice(upstreams, _MOST)
@@ -57,7 +57,10 @@ async def _try_to_reach(cluster: Cluster) -> None:
     address = cluster.endpoints[0].address
     try:
         async with asyncio.timeout(_REACH_S):
-            _, writer = await asyncio.open_connection(address.host, address.port)
+            if address.is_unix:
+                _, writer = await asyncio.open_unix_connection(address.socket_path)
+            else:
+                _, writer = await asyncio.open_connection(address.host, address.port)
     except TimeoutError:
         reason = f"no answer within {_REACH_S:g} s"
     except OSError as error:
@@ -74,4 +77,9 @@ async def _try_to_reach(cluster: Cluster) -> None:
 def _url(cluster: Cluster) -> str:
     if not cluster.endpoints:
         return f"nowhere ({cluster.host} has no endpoints)"
-    return f"{'https' if cluster.tls else 'http'}://{cluster.endpoints[0].address}"
+    return address_with_scheme(cluster.endpoints[0].address, is_tls=cluster.tls is not None)
+
+
+def address_with_scheme(address: Address, *, is_tls: bool) -> str:
+    """Write an address as a URL; of a unix socket, `unix` is the scheme."""
+    return str(address) if address.is_unix else f"{'https' if is_tls else 'http'}://{address}"

@@ -5,7 +5,7 @@ replacement worker takes over the same socket. The supervisor binds sockets and 
 gets no connections, so no connection arrives before a worker can serve it.
 
 If the number of workers is reduced, the remaining workers take over the sockets of the others: no socket is closed
-while its listener is configured.
+while its listener is configured. All slots share the one socket of a listener on a unix socket.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mirror_proxy.config.model import Address
+from mirror_proxy.supervisor.unix_socket import UnixSocket, UnixSocketError
 
 _BACKLOG = 128
 
@@ -59,7 +60,7 @@ class SocketPool:
                 key = (address, addresses[:number].count(address))
                 have = list(self._bound.get(key, ()))
                 bound[key] = have
-                while len(have) < slots:
+                while len(have) < (1 if address.is_unix else slots):
                     have.append(_bind_another(address, have))
                     fresh.append(have[-1])
         except StartError:
@@ -97,6 +98,8 @@ def listen(address: Address, what: str) -> socket.socket:
 
 def bound_address(sock: socket.socket) -> Address:
     """Return the bound address of `sock`, with its real port."""
+    if isinstance(sock, UnixSocket):
+        return sock.address
     host, port = sock.getsockname()[:2]
     return Address(host, port)
 
@@ -113,6 +116,11 @@ def _close(sockets: Sequence[socket.socket]) -> None:
 
 
 def _bind_another(address: Address, have: Sequence[socket.socket]) -> socket.socket:
+    if address.is_unix:
+        try:
+            return UnixSocket(address)
+        except UnixSocketError as error:
+            raise StartError(f"listener {address}: {error}") from error
     if have:
         return _bind(Address(address.host, bound_address(have[0]).port), "listener", share=True)
     if address.port:  # SO_REUSEPORT alone would let us share the port with another process of the same user

@@ -62,7 +62,7 @@ def bootstrap(config: Config) -> tuple[Message, list[str]]:
 
 
 def _listener(listener: Listener, config: Config) -> Message:
-    manager = _manager(config, listener.address.port)
+    manager = _manager(config, listener.port)
     chain: Message = {
         "filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]
     }

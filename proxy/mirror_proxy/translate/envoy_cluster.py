@@ -61,7 +61,7 @@ def _cluster(
     cluster: Cluster, settings: Settings, max_requests: int | None, max_stream_s: float | None
 ) -> Message:
     """Make one cluster."""
-    is_static = all(is_ip(endpoint.address.host) for endpoint in cluster.endpoints)
+    is_static = all(one.address.is_unix or is_ip(one.address.host) for one in cluster.endpoints)
     dns: Message = {"type": "STRICT_DNS", "dns_lookup_family": "V4_PREFERRED"}
     keepalive = cluster.keepalive
     return present(

@@ -39,7 +39,9 @@ def duration(seconds: float) -> str:
 
 
 def socket_address(address: Address) -> Message:
-    """Make an `Address`."""
+    """Make an `Address`: a `SocketAddress` or a `Pipe`."""
+    if address.is_unix:
+        return {"pipe": {"path": address.host}}
     return {"socket_address": {"address": address.host, "port_value": address.port}}
 
 

@@ -25,7 +25,7 @@ from mirror_proxy.errors import Failure
 from mirror_proxy.flow import Backlog
 from mirror_proxy.telemetry.event import event
 from mirror_proxy.telemetry.stats import ClusterStats
-from mirror_proxy.upstream import tls
+from mirror_proxy.upstream import tls, unix
 from mirror_proxy.upstream.balancer import LoadBalancer, balance, usable_of
 from mirror_proxy.upstream.connection import UpstreamConnection
 from mirror_proxy.upstream.endpoint import UpstreamEndpoint
@@ -457,13 +457,16 @@ class UpstreamCluster:
         return connection
 
     async def _connect_to(self, address: Address, make: Callable[[], ProtocolT]) -> ProtocolT:
-        _, connection = await asyncio.get_running_loop().create_connection(
-            make,
-            address.host,
-            address.port,
-            ssl=self._tls,
-            server_hostname=self._sni,
-        )
+        loop = asyncio.get_running_loop()
+        if address.is_unix:
+            sock = await unix.connect(address.socket_path)
+            _, connection = await loop.create_unix_connection(
+                make, sock=sock, ssl=self._tls, server_hostname=self._sni
+            )
+        else:
+            _, connection = await loop.create_connection(
+                make, address.host, address.port, ssl=self._tls, server_hostname=self._sni
+            )
         return connection
 
     def is_right_peer(self, transport: asyncio.Transport) -> bool:

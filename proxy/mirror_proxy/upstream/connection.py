@@ -184,7 +184,7 @@ class UpstreamConnection(asyncio.Protocol):
         stats.connections_active += 1
         self.cluster.open_connections += 1
         self.cluster.descriptors.take(self.for_shadow)
-        if config.keepalive is not None:
+        if config.keepalive is not None and not self.endpoint.address.is_unix:
             _keep_alive(transport.get_extra_info("socket"), config.keepalive)
         if config.max_connection_duration_s is not None:
             self.expires = monotonic() + config.max_connection_duration_s

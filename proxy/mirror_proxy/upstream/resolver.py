@@ -16,7 +16,7 @@ from itertools import cycle
 
 from mirror_proxy import tasks
 from mirror_proxy.config import model
-from mirror_proxy.config.model import Address, is_ip
+from mirror_proxy.config.model import Address, is_ip, is_unix
 from mirror_proxy.telemetry.event import event
 from mirror_proxy.upstream import lookup
 from mirror_proxy.upstream.cluster import UpstreamCluster
@@ -124,7 +124,7 @@ class Resolver:
         alternatives: dict[Address, Address] = {}
         for endpoint in cluster.config.endpoints:
             host, port = endpoint.address.host, endpoint.address.port
-            if is_ip(host):
+            if endpoint.address.is_unix or is_ip(host):
                 found.append(endpoint)
             elif (name := self._names.get(host)) is not None:
                 known = name.addresses
@@ -176,4 +176,4 @@ def _next_query(due: float, now: float) -> float:
 
 def _names_of(configs: Iterable[model.Cluster]) -> set[str]:
     hosts = {endpoint.address.host for config in configs for endpoint in config.endpoints}
-    return {host for host in hosts if not is_ip(host)}
+    return {host for host in hosts if not (is_unix(host) or is_ip(host))}

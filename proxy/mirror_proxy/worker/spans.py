@@ -36,7 +36,7 @@ class ExchangeSpans:
         assert endpoint is not None  # noqa: S101 - an attempt has an endpoint
         status = exchange.status if exchange.response_started else 0
         scheme = "https" if config.tls is not None else "http"
-        port = endpoint.address.port
+        port = endpoint.address.port or (80 if config.tls is None else 443)
         resent = exchange.retries + exchange.wants_fresh
         attributes: Attributes = (
             ("url.full", f"{scheme}://{Address(config.host, port)}{_path(exchange.head.target)}"),

@@ -62,6 +62,16 @@ def endpoints(load_route: Load) -> Callable[..., list[tuple[str, int]]]:
             [("10.0.0.1:7000", 1), ("10.0.0.2:9000", 1)],
         ),
         (
+            f"resolution: STATIC\nports: [{PORT}]\nendpoints: [{{address: 'unix:///run/v2.sock', weight: 2}}]",
+            80,
+            [("unix:///run/v2.sock", 2)],
+        ),
+        (
+            f"resolution: STATIC\nports: [{PORT}]\nendpoints: [{{address: 'unix://@v2'}}, {{address: 10.0.0.1}}]",
+            80,
+            [("unix://@v2", 1), ("10.0.0.1:80", 1)],
+        ),
+        (
             f"resolution: DNS_ROUND_ROBIN\nports: [{PORT}]\nendpoints: [{{address: shop-v2}}]",
             80,
             [("shop-v2:80", 1)],
@@ -169,8 +179,28 @@ DNS = STATIC.replace("STATIC", "DNS")
             '.endpoints[0].address: endpoint address "a..b" is not a valid FQDN or an IP address',
         ),
         (
-            f"{STATIC}endpoints: [{{address: 'unix:///var/run/a.sock'}}]",
-            ".endpoints[0].address: unix://: this version speaks TCP only",
+            f"{STATIC}endpoints: [{{address: 'unix://'}}]",
+            ".endpoints[0].address: unix address must not be empty",
+        ),
+        (
+            f"{STATIC}endpoints: [{{address: 'unix://run/a.sock'}}]",
+            ".endpoints[0].address: run/a.sock is not an absolute path to a file",
+        ),
+        (
+            f"{STATIC}endpoints: [{{address: 'unix:///run/'}}]",
+            ".endpoints[0].address: /run/ is not an absolute path to a file",
+        ),
+        (
+            f"{STATIC}endpoints: [{{address: 'unix:///run/a.sock', ports: {{http: 80}}}}]",
+            ".endpoints[0]: unix endpoint unix:///run/a.sock must not include ports",
+        ),
+        (
+            f"{STATIC.replace('80', '80, name: a}, {number: 90')}endpoints: [{{address: 'unix:///run/a.sock'}}]",
+            ": exactly 1 service port required for unix endpoints",
+        ),
+        (
+            f"{DNS}endpoints: [{{address: 'unix:///run/a.sock'}}]",
+            '.endpoints[0].address: endpoint address "unix:///run/a.sock" is not a valid FQDN or an IP address',
         ),
         (f"{STATIC}endpoints: [{{labels: {{}}}}]", ".endpoints[0].address: address is required"),
         (f"{STATIC}endpoints: [~]", ".endpoints[0]: endpoint cannot be nil"),

@@ -34,7 +34,7 @@ class ProxyNode:
     @classmethod
     def of(cls, options: Options, listeners: Sequence[Listener]) -> ProxyNode:
         """Return the node of a proxy with these listeners."""
-        own = dict.fromkeys(listener.address.port for listener in listeners)
+        own = dict.fromkeys(listener.port for listener in listeners)
         ports = own if options.service_port is None else (options.service_port,)
         return cls(
             options.acts_as, options.namespace, options.workload_labels, tuple(ports),

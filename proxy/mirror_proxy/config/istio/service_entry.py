@@ -23,6 +23,7 @@ from mirror_proxy.config.istio.names import (
 from mirror_proxy.config.model import is_ip
 from mirror_proxy.config.node import Place
 from mirror_proxy.config.problems import Problems
+from mirror_proxy.config.quantity import UNIX, unix_address
 from mirror_proxy.config.schema import (
     INVALID,
     TEXT,
@@ -40,7 +41,6 @@ from mirror_proxy.config.service import Service, ServicePort, Workload
 
 RESOLUTIONS = {name: name for name in ("NONE", "STATIC", "DNS", "DNS_ROUND_ROBIN", "DYNAMIC_DNS")}
 LOCATIONS = {name: name for name in ("MESH_EXTERNAL", "MESH_INTERNAL")}
-UNIX = "unix://"
 HTTP = frozenset(("http", "http_proxy", "http2", "grpc", "grpc-web"))
 TLS = frozenset(("https", "tls"))
 OTHERS = frozenset(("tcp", "udp", "mongo", "redis", "mysql", "hbone", "double_hbone"))
@@ -132,6 +132,8 @@ class _ServiceEntryFields:
         yield from self._port_problems()
         for endpoint in self.endpoints:
             yield from self._endpoint_problems(endpoint)
+        if any(endpoint.address.startswith(UNIX) for endpoint in self.endpoints) and len(self.ports) != 1:
+            yield self.place, "exactly 1 service port required for unix endpoints"
 
     def _wildcards(self) -> Iterator[tuple[Place, str]]:
         """Yield the hosts that DNS cannot resolve."""
@@ -157,16 +159,31 @@ class _ServiceEntryFields:
     def _endpoint_problems(self, endpoint: _EntryEndpoint) -> Iterator[tuple[Place, str]]:
         address = endpoint.address
         where = endpoint.place.get("address") or endpoint.place
-        if address.startswith(UNIX):
-            yield where, f"{UNIX}: this version speaks TCP only"
+        if address.startswith(UNIX) and self.resolution == "STATIC":
+            yield from self._unix_problems(endpoint)
         elif self.resolution == "STATIC" and not is_ip(address):
             yield where, f'endpoint address "{address}" is not a valid IP address'
         elif not is_ip(address) and not _is_domain(address):
             yield where, f'endpoint address "{address}" is not a valid FQDN or an IP address'
         known = {port.name for port in self.ports}
         for name, number in endpoint.ports:
-            if name not in known:
+            if name not in known and not address.startswith(UNIX):
                 yield endpoint.place, f"endpoint port {number} is not defined by the service entry"
+
+    def _unix_problems(self, endpoint: _EntryEndpoint) -> Iterator[tuple[Place, str]]:
+        where = endpoint.place.get("address") or endpoint.place
+        path = endpoint.address.removeprefix(UNIX)
+        if not path:
+            yield where, "unix address must not be empty"
+        elif not path.startswith("@") and (not path.startswith("/") or path.endswith("/")):
+            yield where, f"{path} is not an absolute path to a file"
+        else:
+            try:
+                unix_address(endpoint.address)
+            except ValueError as error:
+                yield where, str(error)
+        if endpoint.ports:
+            yield endpoint.place, f"unix endpoint {endpoint.address} must not include ports"
 
     def services(self) -> tuple[Service, ...]:
         """Return one service for each host; its namespace comes with the document."""
@@ -182,7 +199,7 @@ class _ServiceEntryFields:
             return (Workload(host, {port.number: port.target or port.number for port in self.ports}),)
         return tuple(
             Workload(
-                endpoint.address,
+                endpoint.address.removeprefix(UNIX),
                 {
                     port.number: dict(endpoint.ports).get(port.name, port.target or port.number)
                     for port in self.ports

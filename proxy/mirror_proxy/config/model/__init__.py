@@ -67,6 +67,7 @@ from mirror_proxy.config.model.value import (
     HeaderOps,
     Share,
     is_ip,
+    is_unix,
 )
 
 __all__ = [
@@ -120,6 +121,7 @@ __all__ = [
     "UpstreamTls",
     "VirtualHost",
     "is_ip",
+    "is_unix",
 ]
 
 #: Some clusters and some virtual hosts, perhaps with some of their routes only.

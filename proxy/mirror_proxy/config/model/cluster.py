@@ -117,7 +117,8 @@ class Cluster:
     @property
     def authority(self) -> str:
         """The Host of a request that brings none."""
-        return str(Address(self.host, self.endpoints[0].address.port if self.endpoints else 80))
+        port = self.endpoints[0].address.port if self.endpoints else 80
+        return str(Address(self.host, port)) if port else self.host
 
     @property
     def panic_percent(self) -> int:

@@ -49,6 +49,13 @@ class Listener:
     address: Address
     tls: ListenerTls | None = None
 
+    @property
+    def port(self) -> int:
+        """The port, of a unix socket its scheme's default."""
+        if self.address.is_unix:
+            return 80 if self.tls is None else 443
+        return self.address.port
+
 
 @dataclass(frozen=True, slots=True)
 class Admin:

@@ -19,14 +19,31 @@ def is_ip(host: str) -> bool:
     return True
 
 
+def is_unix(host: str) -> bool:
+    """Tell whether `host` is the path of a unix socket, or `@` and the name of an abstract one."""
+    return host.startswith(("/", "@"))
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A host (DNS name or IP literal without brackets) and a port."""
+    """A host (DNS name or IP literal without brackets) and a port; or the path of a unix socket, and port 0."""
 
     host: str
     port: int
 
+    @property
+    def is_unix(self) -> bool:
+        """Tell whether it is a unix socket's."""
+        return is_unix(self.host)
+
+    @property
+    def socket_path(self) -> str:
+        """The path of a unix socket for `bind` and `connect`: an abstract one begins with a null byte."""
+        return f"\0{self.host[1:]}" if self.host.startswith("@") else self.host
+
     def __str__(self) -> str:
+        if self.is_unix:
+            return f"unix://{self.host}"
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
