@@ -15,7 +15,7 @@ import pytest
 import uvloop
 from playwright.sync_api import Browser
 
-from mirror_proxy.config.model import Config, ListenerTls
+from mirror_proxy.config.model import Config, ListenerTls, ProxyProtocol
 from mirror_proxy.telemetry.access_log import AccessLog
 from tests.support.browser import chromium
 from tests.support.client import Client
@@ -100,6 +100,7 @@ async def plane(origin: MakeOrigin) -> AsyncIterator[MakePlane]:  # noqa: ARG001
             pairs: socket.socket | None = None,
             mark_key: bytes = MARK_KEY,
             port: int = 0,
+            proxy_protocol: ProxyProtocol | None = None,
             **changes: object,
         ) -> Plane:
             first = upstreams[0]
@@ -108,7 +109,9 @@ async def plane(origin: MakeOrigin) -> AsyncIterator[MakePlane]:  # noqa: ARG001
             else:
                 ports = [one.port if isinstance(one, Origin) else one for one in upstreams]
                 config = make_config(*ports, **changes)  # type: ignore[arg-type]  # make_config checks them
-            made = await Plane(config, access_log, pairs, mark_key).start(host, tls, send_buffer, port)
+            made = await Plane(config, access_log, pairs, mark_key).start(
+                host, tls, send_buffer, port, proxy_protocol
+            )
             stack.push_async_callback(made.finish)
             return made
 

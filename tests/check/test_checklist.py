@@ -130,6 +130,8 @@ def test_primary_that_fails_its_health_check_is_a_problem(
     [said] = worded(config(primary, listen()), "problem")
     assert said.startswith(f"problem    shop/v1 at {where} fails its health check (GET /hz): {reason}, so ")
     assert said.endswith("; correct the check in healthChecks, or what answers it")
+
+
 def test_unix_sockets_are_connected_to_and_told_apart(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as primary:
         primary.bind(str(tmp_path / "v1"))

@@ -18,9 +18,12 @@ from mirror_proxy.config.model import (
     HeaderOps,
     HealthCheck,
     HttpHealthCheck,
+    Listener,
+    ListenerTls,
     Match,
     Mirroring,
     MirrorPolicy,
+    ProxyProtocol,
     Route,
     Settings,
     Share,
@@ -130,3 +133,17 @@ def test_edits_and_limits_of_shadows_are_listed() -> None:
 def test_outline_shows_each_limit_of_a_mirror_that_an_operator_looks_for() -> None:
     not_shown = {"connect_timeout_s", "max_lag_bytes", "breaker", "mark"}
     assert without_effect(safety) == not_shown, "show the setting in `safety`, or name it here"
+
+
+def test_listeners_are_listed_with_tls_and_the_senders_of_the_proxy_protocol() -> None:
+    tls, senders = ListenerTls("a.crt", "a.key"), ProxyProtocol(("10.0.0.0/8", "fd00::/8"))
+    listeners = (
+        Listener(Address("0.0.0.0", 80)),
+        Listener(Address("0.0.0.0", 443), tls, senders),
+        Listener(Address("/run/a.sock", 0), None, ProxyProtocol()),
+    )
+    first = outline(Config(Settings(listeners=listeners), (), ())).partition("\n")[0]
+    assert first == (
+        "listens on 0.0.0.0:80, 0.0.0.0:443 with TLS and the PROXY protocol required from 10.0.0.0/8, fd00::/8,"
+        " unix:///run/a.sock with the PROXY protocol required from every client; admin on 127.0.0.1:9901"
+    )

@@ -23,6 +23,7 @@ from mirror_proxy.config.model import (
     Listener,
     ListenerTls,
     Mirroring,
+    ProxyProtocol,
     ServerCertificate,
     Settings,
     Share,
@@ -386,6 +387,22 @@ def test_baselines_get_the_primarys_host_path_and_body(load_spec: LoadSpec) -> N
             "spec: listener unix:///a takes the address of listener unix:///a; give each its own port",
         ),
         (
+            "listeners: [{address: 'a:1', proxyProtocol: {}}]",
+            "spec.listeners[0].proxyProtocol.from: Required value",
+        ),
+        (
+            "listeners: [{address: 'a:1', proxyProtocol: {from: []}}]",
+            "spec.listeners[0].proxyProtocol.from: is empty; name the networks of the load balancers",
+        ),
+        (
+            "listeners: [{address: 'a:1', proxyProtocol: {from: [10.0.0.0/8, 10.0.0.1/8]}}]",
+            'spec.listeners[0].proxyProtocol.from[1]: "10.0.0.1/8" is not a network; write 10.0.0.0/8',
+        ),
+        (
+            "listeners: [{address: 'a:1', proxyProtocol: {from: [lb]}}]",
+            'spec.listeners[0].proxyProtocol.from[0]: "lb" is not a network; write such as 10.0.0.0/8 or fd00::/8',
+        ),
+        (
             "listeners: [{address: 'unix://a'}]",
             'spec.listeners[0].address: "unix://a" has no absolute path to a file; write such as unix:///run/app.sock',
         ),
@@ -430,6 +447,17 @@ def test_more_certificates_of_a_listener_are_checked_each(
     assert listener.tls == ListenerTls(cert, key, certificates=(ServerCertificate(cert, key),))
     (found,) = spec_refusals(listeners(key, cert))
     assert found.startswith(f"spec.listeners[0].tls.certificates[1]: {cert} and {cert} are not a PEM")
+
+
+def test_senders_of_the_proxy_protocol_are_networks_and_may_be_none_on_a_unix_socket(
+    load_spec: LoadSpec,
+) -> None:
+    on_tcp = "{address: 'a:1', proxyProtocol: {from: [10.0.0.0/8, 'fd00::1']}}"
+    on_unix = "{address: 'unix:///a', proxyProtocol: {from: []}}"
+    assert load_spec(f"listeners: [{on_tcp}, {on_unix}]").settings.listeners == (
+        Listener(Address("a", 1), proxy_protocol=ProxyProtocol(("10.0.0.0/8", "fd00::1/128"))),
+        Listener(Address("/a", 0), proxy_protocol=ProxyProtocol()),
+    )
 
 
 def test_an_override_without_any_mirror_says_so(refusals: Refusals) -> None:

@@ -20,6 +20,7 @@ from mirror_proxy.config.model import (
     ListenerTls,
     Mirroring,
     MirrorPolicy,
+    ProxyProtocol,
     Route,
     Settings,
     Shed,
@@ -141,6 +142,7 @@ class Plane:
         tls: ListenerTls | None = None,
         send_buffer: int | None = None,
         port: int = 0,
+        proxy_protocol: ProxyProtocol | None = None,
     ) -> Plane:
         """Serve on `port` of `host`, 0 for a free one, or on a unix socket.
 
@@ -154,7 +156,7 @@ class Plane:
         raw.bind(where.socket_path if where.is_unix else (host, port))
         self.port = 0 if where.is_unix else raw.getsockname()[1]
         try:
-            await self.inner.start([(Listener(Address(host, self.port), tls), raw)])
+            await self.inner.start([(Listener(Address(host, self.port), tls, proxy_protocol), raw)])
         except BaseException:
             raw.close()
             raise

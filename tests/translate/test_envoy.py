@@ -33,6 +33,7 @@ from mirror_proxy.config.model import (
     Mirroring,
     MirrorPolicy,
     OutlierDetection,
+    ProxyProtocol,
     Redirect,
     RetryPolicy,
     Rewrite,
@@ -156,6 +157,10 @@ CLUSTERS: dict[str, Cluster] = {
     "tls to other names": local_cluster("v1", 443, tls=UpstreamTls(subject_alt_names=("a", "spiffe://b"))),
 }
 OTHERS: dict[str, Config] = {
+    "PROXY protocol": make_config(
+        1,
+        settings={"listeners": (Listener(Address("127.0.0.1", 8080), None, ProxyProtocol(("10.0.0.0/8",))),)},
+    ),
     "unix sockets": make_config(
         cluster_at("v1", Address("/run/v1.sock", 0), host="v1.unix"),
         cluster_at("mirror", Address("@v2", 0), host="v2.unix"),
@@ -252,6 +257,14 @@ def test_envoy_takes_certificates(tmp_path: Path) -> None:
     upstream = UpstreamTls("v1", authority.file, *client)
     config = make_config(local_cluster("v1", 1, tls=upstream), settings={"listeners": (listener,)})
     assert complaints(bootstrap(config)[0], tmp_path) == ""
+
+
+def test_networks_of_the_proxy_protocol_are_a_gap() -> None:
+    gap = "listeners.proxyProtocol.from: Envoy requires the PROXY protocol from every client"
+    assert gap in bootstrap(OTHERS["PROXY protocol"])[1]
+    [listener] = bootstrap(OTHERS["PROXY protocol"])[0]["static_resources"]["listeners"]
+    assert [one["name"] for one in listener["listener_filters"]] == ["envoy.filters.listener.proxy_protocol"]
+    assert gap not in bootstrap(make_config(1))[1]
 
 
 def test_each_certificate_of_a_listener_is_written_the_default_first() -> None:

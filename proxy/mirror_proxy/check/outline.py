@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from mirror_proxy.check import words
-from mirror_proxy.config.model import Cluster, Compare, Config, MirrorPolicy, Route, Settings, VirtualHost
+from mirror_proxy.config.model import (
+    Cluster,
+    Compare,
+    Config,
+    Listener,
+    MirrorPolicy,
+    Route,
+    Settings,
+    VirtualHost,
+)
 from mirror_proxy.text import as_line, format_count, format_duration, format_number, format_percent
 
 HEADER = ("route", "takes", "goes to", "share", "where")
@@ -49,10 +58,16 @@ def aligned(rows: Sequence[Row]) -> Iterator[str]:
         yield "  ".join(cells).rstrip()
 
 
+def _listener(listener: Listener) -> str:
+    parts = ["TLS"] * bool(listener.tls)
+    if listener.proxy_protocol is not None:
+        senders = ", ".join(listener.proxy_protocol.networks) or "every client"
+        parts.append(f"the PROXY protocol required from {senders}")
+    return f"{listener.address} with {' and '.join(parts)}" if parts else str(listener.address)
+
+
 def _settings(settings: Settings) -> Iterator[str]:
-    listeners = ", ".join(
-        f"{one.address} with TLS" if one.tls else str(one.address) for one in settings.listeners
-    )
+    listeners = ", ".join(map(_listener, settings.listeners))
     yield f"listens on {listeners}; admin on {settings.admin.address}"
     if settings.sticky is not None:
         key = words.key(settings.sticky)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from ipaddress import ip_network
 from urllib.parse import SplitResult, urlsplit
 
 from mirror_proxy.config.model import Address
@@ -74,6 +75,18 @@ def unix_address(text: str) -> Address:
     if "\0" in path or not 1 < len(path.encode()) <= MAX_PATH_BYTES:
         raise ValueError(f'"{text}" is not the path of a unix socket; it has 2 to {MAX_PATH_BYTES} bytes')
     return Address(path, 0)
+
+
+def network(text: str) -> str:
+    """Read an IP network, such as `10.0.0.0/8`, or one address."""
+    try:
+        return str(ip_network(text))
+    except ValueError as error:
+        try:
+            hint = str(ip_network(text, strict=False))
+        except ValueError:
+            hint = "such as 10.0.0.0/8 or fd00::/8"
+        raise ValueError(f'"{text}" is not a network; write {hint}') from error
 
 
 def upstream_url(text: str) -> tuple[str, Address]:

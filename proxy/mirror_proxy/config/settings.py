@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from mirror_proxy.config import comparing, files
+from mirror_proxy.config import comparing, files, quantity
 from mirror_proxy.config.health_checks import HEALTH_CHECKS, HealthChecks
 from mirror_proxy.config.mirroring import MIRRORING, Defaults, read_overrides
 from mirror_proxy.config.model import (
@@ -26,6 +26,7 @@ from mirror_proxy.config.model import (
     ListenerTls,
     Log,
     Mirroring,
+    ProxyProtocol,
     ServerCertificate,
     Settings,
     Share,
@@ -169,6 +170,14 @@ def _listener_tls(place: Place, **values: Any) -> Any:
     return ListenerTls(**values)
 
 
+def _listener(place: Place, **values: Any) -> Any:
+    listener = Listener(**values)
+    accepted = listener.proxy_protocol
+    if accepted is not None and not accepted.networks and not listener.address.is_unix:
+        place.at("proxyProtocol").at("from").refuse("is empty", "name the networks of the load balancers")
+    return listener
+
+
 def _server_certificate(cert_file: str, key_file: str) -> Any:
     files.check_tls(cert_file, key_file, None)
     return ServerCertificate(cert_file, key_file)
@@ -193,7 +202,7 @@ CERTIFICATE = (
     Field("keyFile", "key_file", FILE, "PEM key of the certificate.", required=True),
 )
 LISTENER = Record(
-    Listener,
+    _listener,
     (
         Field(
             "address",
@@ -226,7 +235,25 @@ LISTENER = Record(
             ),
             "Accept TLS.",
         ),
+        Field(
+            "proxyProtocol",
+            "proxy_protocol",
+            Record(
+                ProxyProtocol,
+                (
+                    Field(
+                        "from",
+                        "networks",
+                        ListOf(Scalar(("string",), quantity.network)),
+                        "Networks of the senders, such as 10.0.0.0/8; a unix socket's clients all send it.",
+                        required=True,
+                    ),
+                ),
+            ),
+            "Require the PROXY protocol, version 1 or 2, from these senders; it is refused from others.",
+        ),
     ),
+    placed=True,
 )
 
 SPEC = Record(

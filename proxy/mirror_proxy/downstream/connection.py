@@ -41,7 +41,8 @@ class DownstreamConnection(asyncio.Protocol):
         "downstream", "forwarded_lines", "idle_since", "is_queued", "local_ip", "peer_ip", "scheme", "transport",
     )  # fmt: skip
 
-    def __init__(self, downstream: DownstreamState, scheme: bytes) -> None:
+    def __init__(self, downstream: DownstreamState, scheme: bytes, peer_ip: bytes = b"") -> None:
+        """`peer_ip` is the client's address where a load balancer tells it; otherwise it is the socket's."""
         self.downstream = downstream
         self.scheme = scheme
         self.deadline = self.alarm = NEVER
@@ -62,7 +63,8 @@ class DownstreamConnection(asyncio.Protocol):
         self._ready = False
         self._is_full = False
         self._is_last = False  # input after the current request was dropped
-        self.peer_ip = self.local_ip = self.forwarded_lines = b""
+        self.peer_ip = peer_ip
+        self.local_ip = self.forwarded_lines = b""
         self.transport: asyncio.Transport
 
     # --- for the exchange ---
@@ -161,7 +163,7 @@ class DownstreamConnection(asyncio.Protocol):
         self.transport = transport
         self._reading = flow.ReadControl(transport)
         downstream.connections.add(self)
-        self.peer_ip = _ip(transport.get_extra_info("peername"))
+        self.peer_ip = self.peer_ip or _ip(transport.get_extra_info("peername"))
         self.local_ip = _ip(transport.get_extra_info("sockname")) or LOOPBACK
         self.forwarded_lines = b"x-forwarded-proto: %b\r\n" % self.scheme
         if self.peer_ip:

@@ -10,9 +10,10 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
-from mirror_proxy.config.model import ListenerTls
+from mirror_proxy.config.model import Listener
 from mirror_proxy.descriptors import is_exhaustion
-from mirror_proxy.downstream.connection import DownstreamConnection
+from mirror_proxy.downstream.connection import LAST_REQUEST_S, DownstreamConnection
+from mirror_proxy.downstream.proxy_header import ProxyHeaderReader, ProxySenders
 from mirror_proxy.downstream.refusal import PATIENCE_S, RefusedConnection
 from mirror_proxy.downstream.state import MOST_REFUSED, DownstreamState
 from mirror_proxy.downstream.tls import ServerTls
@@ -32,11 +33,13 @@ class DownstreamListener:
     (`uv__emfile_trick`). Here such clients wait in the kernel's queue, as do clients over `MOST_REFUSED`.
     """
 
-    def __init__(self, sock: socket.socket, downstream: DownstreamState, tls: ListenerTls | None) -> None:
+    def __init__(self, sock: socket.socket, downstream: DownstreamState, config: Listener) -> None:
         self._sock = sock
         self._downstream = downstream
-        self.tls = ServerTls(tls) if tls else None
-        self._handshake_s = downstream.limits.head_timeout_s if tls else None
+        self.tls = ServerTls(config.tls) if config.tls else None
+        self._senders = ProxySenders(config.proxy_protocol) if config.proxy_protocol else None
+        self._headers: set[ProxyHeaderReader] = set()
+        self._handshake_s = downstream.limits.head_timeout_s if config.tls else None
         self._loop = asyncio.get_running_loop()
         self._pause: asyncio.TimerHandle | None = None
 
@@ -54,8 +57,10 @@ class DownstreamListener:
         self._pause_accepting()
         with contextlib.suppress(OSError):  # the queue is empty
             while True:
-                self._take(self._sock.accept()[0], self._downstream.make_room())
+                self._take(*self._sock.accept(), self._downstream.make_room())
         self._sock.close()
+        for header in self._headers:
+            header.limit(LAST_REQUEST_S)
 
     def _on_client(self) -> None:
         """Accept one client; the loop serves every other ready socket before the next one."""
@@ -65,11 +70,11 @@ class DownstreamListener:
             self._pause_accepting(PAUSE_S)
             return
         try:
-            client, _ = self._sock.accept()
+            client, peer = self._sock.accept()
         except OSError as error:
             self._on_accept_failure(error)
         else:
-            self._take(client, has_room)
+            self._take(client, peer, has_room)
 
     def _on_accept_failure(self, error: OSError) -> None:
         """Ignore a client that left or that another worker accepted; pause after any other error."""
@@ -78,17 +83,50 @@ class DownstreamListener:
         if error.errno not in _GONE:
             self._pause_accepting(PAUSE_S)
 
-    def _take(self, client: socket.socket, has_room: bool) -> None:
+    def _take(self, client: socket.socket, peer: object, has_room: bool) -> None:
         client.setblocking(False)
         downstream = self._downstream
         downstream.stats.connections += 1
         if has_room:
             downstream.on_accepted()
-            self._attach(client, self._connection, downstream.on_attached, self._handshake_s)
+            begin = self._serve
         else:
             downstream.stats.connections_rejected += 1
             downstream.refused += 1
-            self._attach(client, partial(RefusedConnection, downstream), self._on_refusal_begun, PATIENCE_S)
+            begin = self._refuse
+        if self._senders is not None and self._senders.includes(peer):
+            self._read_proxy_header(client, peer, begin, has_room)
+        else:
+            begin(client, "")
+
+    def _serve(self, client: socket.socket, client_ip: str) -> None:
+        protocol = partial(self._connection, client_ip.encode()) if client_ip else self._connection
+        self._attach(client, protocol, self._downstream.on_attached, self._handshake_s)
+
+    def _refuse(self, client: socket.socket, client_ip: str) -> None:  # noqa: ARG002 - in place of `_serve`
+        protocol = partial(RefusedConnection, self._downstream)
+        self._attach(client, protocol, self._on_refusal_begun, PATIENCE_S)
+
+    def _read_proxy_header(
+        self, client: socket.socket, peer: object, begin: Callable[[socket.socket, str], None], has_room: bool
+    ) -> None:
+        """Read the header that the PROXY protocol has first; then begin with the client that it names."""
+        assert self._senders is not None  # noqa: S101 - the caller has asked them
+
+        def on_end(client_ip: str | None) -> None:
+            self._headers.discard(header)
+            if client_ip is not None:
+                begin(client, client_ip)
+            elif has_room:
+                self._downstream.on_attached(False)
+            else:
+                self._downstream.on_refused()
+
+        timeout_s = self._downstream.limits.head_timeout_s if has_room else PATIENCE_S
+        header = ProxyHeaderReader(
+            client, self._downstream.wheel, timeout_s, on_end, partial(self._senders.on_bad_header, peer)
+        )
+        self._headers.add(header)
 
     def _attach(
         self,
@@ -106,8 +144,8 @@ class DownstreamListener:
         if not is_connected:
             self._downstream.on_refused()
 
-    def _connection(self) -> DownstreamConnection:
-        return DownstreamConnection(self._downstream, b"https" if self.tls else b"http")
+    def _connection(self, peer_ip: bytes = b"") -> DownstreamConnection:
+        return DownstreamConnection(self._downstream, b"https" if self.tls else b"http", peer_ip)
 
     def _pause_accepting(self, for_s: float | None = None) -> None:
         """Stop accepting for `for_s` seconds; None: for good."""

@@ -71,7 +71,16 @@ def _listener(listener: Listener, config: Config) -> Message:
     address = socket_address(listener.address)
     if ":" in listener.address.host:
         address["socket_address"]["ipv4_compat"] = listener.address.host == "::"
-    return {"name": str(listener.address), "address": address, "filter_chains": [chain]}
+    filters = []
+    if listener.proxy_protocol is not None:
+        filters.append(
+            extension(
+                "envoy.filters.listener.proxy_protocol", "filters.listener.proxy_protocol.v3.ProxyProtocol"
+            )
+        )
+    return present(
+        name=str(listener.address), address=address, listener_filters=filters, filter_chains=[chain]
+    )
 
 
 def _tls(tls: ListenerTls) -> Message:
@@ -161,12 +170,22 @@ def _access_log(settings: Settings) -> list[Message]:
     return [extension("envoy.access_loggers.file", "access_loggers.file.v3.FileAccessLog", path=path)]
 
 
+def _listener_gaps(settings: Settings) -> Iterator[str]:
+    """Yield the gaps of the listeners."""
+    if any(listener.proxy_protocol and listener.proxy_protocol.networks for listener in settings.listeners):
+        yield "listeners.proxyProtocol.from: Envoy requires the PROXY protocol from every client"
+
+
 def _gaps(config: Config) -> list[str]:
     """Name everything that Envoy cannot express, in the order of the configuration: nothing is dropped silently."""
     routes = list(config.without_baselines().routes())
     return list(
         dict.fromkeys(
-            chain(_settings_gaps(config.settings, routes), *(_route_gaps(route) for route in routes))
+            chain(
+                _listener_gaps(config.settings),
+                _settings_gaps(config.settings, routes),
+                *(_route_gaps(route) for route in routes),
+            )
         )
     )
 

@@ -198,9 +198,7 @@ class DataPlane:
     async def start(self, sockets: Sequence[tuple[Listener, socket.socket]]) -> None:
         """Resolve names and begin to accept; raises `OSError` for unusable TLS files."""
         self._wheel.start(asyncio.get_running_loop())
-        self._listeners = [
-            DownstreamListener(sock, self._downstream, listener.tls) for listener, sock in sockets
-        ]
+        self._listeners = [DownstreamListener(sock, self._downstream, listener) for listener, sock in sockets]
         await self._resolver.start()
         await _first_checks(self._state.clusters.values())
         for listener in self._listeners:

@@ -43,11 +43,19 @@ class ListenerTls:
 
 
 @dataclass(frozen=True, slots=True)
+class ProxyProtocol:
+    """The networks whose connections must begin with a header of the PROXY protocol; a unix socket's all must."""
+
+    networks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Listener:
     """One address that accepts traffic."""
 
     address: Address
     tls: ListenerTls | None = None
+    proxy_protocol: ProxyProtocol | None = None
 
     @property
     def port(self) -> int:
