@@ -91,7 +91,7 @@ class Runtime:
         return override.percent if isinstance(override, Percent) else None
 
     def has(self, override: Override) -> bool:
-        """Tell whether `override` is in force, for however long."""
+        """Return whether `override` is in force, for however long."""
         return self.of(override.key)[0] == override
 
     def ends_at(self, key: Key) -> float | None:

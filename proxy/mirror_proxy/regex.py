@@ -27,7 +27,7 @@ class Pattern:
         self._compiled = _compile(text)
 
     def is_match(self, subject: bytes) -> bool:
-        """Tell whether the whole of `subject` matches."""
+        """Return whether the whole of `subject` matches."""
         return self._compiled.fullmatch(subject) is not None
 
     def substitute(self, replacement: str, subject: bytes) -> bytes:

@@ -324,7 +324,7 @@ class _ServiceDocument:
         self._workloads = {one.name for one in local if self._selects(_labels(one))}
 
     def leads_to(self, cluster: Cluster) -> bool:
-        """Tell whether it selects a cluster's workloads: those of its host, and those that bear an endpoint's name."""
+        """Return whether the Service selects a workload of the cluster, by its host or by an endpoint's name."""
         names = {endpoint.address.host.partition(".")[0] for endpoint in cluster.endpoints}
         is_its_host = bool(self._selector) and _host_and_subset(cluster)[-1] == self._host
         return is_its_host or bool(names & self._workloads)

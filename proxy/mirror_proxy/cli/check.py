@@ -63,7 +63,7 @@ def _check(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _can_export(loaded: Loaded) -> bool:
-    """Tell whether what spans need is installed, and say so if not: run would not start."""
+    """Return whether what spans need is installed, and say so if not: run would not start."""
     from mirror_proxy.supervisor import spans  # noqa: PLC0415  only this command needs it
     from mirror_proxy.supervisor.sockets import StartError  # noqa: PLC0415  only this command needs it
 

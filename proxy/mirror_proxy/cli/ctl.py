@@ -100,7 +100,7 @@ def _lines(admin: AdminClient, arguments: argparse.Namespace) -> Iterable[str]:
 
 def connect(arguments: argparse.Namespace, environ: Mapping[str, str]) -> AdminClient:
     """Return the proxy that `--admin` and `--token-file`, or their variables, name. Raises `UsageError`."""
-    from mirror_proxy.cli.admin_client import AdminClient  # noqa: PLC0415  refuse_more this command needs it
+    from mirror_proxy.cli.admin_client import AdminClient  # noqa: PLC0415  only this command needs it
 
     written = arguments.admin or environ.get(ADMIN) or DEFAULT_ADMIN
     try:

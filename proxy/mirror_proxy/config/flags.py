@@ -267,7 +267,7 @@ class Given:
         return self._nodes.get(key, [])
 
     def is_on(self, key: str) -> bool:
-        """Tell whether a switch is on."""
+        """Return whether a switch is on."""
         return key in self._nodes
 
 

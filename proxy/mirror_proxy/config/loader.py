@@ -152,7 +152,7 @@ def _known(found: Iterable[Document], problems: Problems) -> list[Document]:
 
 
 def is_foreign(kind: str, api_version: str) -> bool:
-    """Tell whether a document is of an API group that is not read here.
+    """Return whether a document is of an API group that is not read here.
 
     A kind of Istio or Gateway API in another group is not foreign: a misspelt group is more likely. Other groups do
     have kinds with Kubernetes' names.

@@ -89,7 +89,7 @@ class ConfigError(Exception):
 
     @property
     def is_usage(self) -> bool:
-        """Tell whether a flag or variable is at fault (exit code 2), rather than only files (1)."""
+        """Return whether a flag or variable is at fault (exit code 2), rather than only files (1)."""
         return any(problem.mark.is_flag for problem in self.problems)
 
 

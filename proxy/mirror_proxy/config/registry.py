@@ -118,7 +118,7 @@ class Registry:
         self._endpoint_options.warn_of_unused(problems)
 
     def _is_known(self, host: str) -> bool:
-        """Tell whether a DestinationRule's host, perhaps with a wildcard, stands for a known one."""
+        """Return whether a DestinationRule's host, perhaps with a wildcard, stands for a known one."""
         if not host.startswith("*"):
             return self._endpoint_options.knows(host) or self._services.find(host) is not None
         known = (*self._endpoint_options.full_hosts, *(service.host for service in self._services))
@@ -163,7 +163,7 @@ class _Reference:
     must_be_known: bool
 
     def is_valid(self, hint: Callable[[Target], str]) -> bool:
-        """Tell whether subset, host and port exist; report what does not, a host with a hint."""
+        """Return whether subset, host and port exist; report each one that does not, with a hint for the host."""
         return self._has_subset() and self._has_host(hint) and self._has_port()
 
     def _has_subset(self) -> bool:
@@ -251,15 +251,15 @@ class _EndpointOptions:
         return self._by_name.get((host, subset)) or self._by_name.get((short_name(host), subset), [])
 
     def knows(self, host: str) -> bool:
-        """Tell whether a host is named, with any subset or none."""
+        """Return whether a host is named, with any subset or none."""
         return not self._hosts.isdisjoint({host, short_name(host)})
 
     def has(self, host: str, subset: str) -> bool:
-        """Tell whether a subset itself is named."""
+        """Return whether a subset itself is named."""
         return bool(self._options_of(host, subset))
 
     def covers(self, host: str, subset: str) -> bool:
-        """Tell whether `find` finds anything."""
+        """Return whether `find` finds anything."""
         return self.has(host, subset) or self.has(host, "")
 
     def warn_of_unused(self, problems: Problems) -> None:
@@ -312,7 +312,7 @@ class _DestinationRules:
             yield from hosts
 
     def is_used(self, rule: DestinationRule) -> bool:
-        """Tell whether `find` has returned the rule."""
+        """Return whether `find` has returned the rule."""
         return (rule.namespace, rule.host) in self._used
 
 

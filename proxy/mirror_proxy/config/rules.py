@@ -84,7 +84,7 @@ class RouteRule:
 
     @property
     def is_catch_all(self) -> bool:
-        """Tell whether it takes every request that gets as far."""
+        """Return whether it takes every request that gets as far."""
         return not self.matches or any(match.is_catch_all for match in self.matches)
 
 

@@ -48,7 +48,7 @@ class Workload:
         return number if self.ports is None else self.ports.get(number)
 
     def has_labels(self, labels: Mapping[str, str]) -> bool:
-        """Tell whether it has_labels all `labels`."""
+        """Return whether the workload has all `labels`."""
         return self.labels.items() >= labels.items()
 
 
@@ -80,9 +80,9 @@ class Service:
 
     @property
     def is_local(self) -> bool:
-        """Tell whether it has unix sockets only; such a service says nothing of where others are defined."""
+        """Return whether every address is a unix socket; such a service does not make undefined hosts an error."""
         return bool(self.workloads) and all(is_unix(workload.host) for workload in self.workloads or ())
 
     def selects(self, labels: Mapping[str, str]) -> bool:
-        """Tell whether any of its workloads has_labels all `labels`."""
+        """Return whether any workload of the service has all `labels`."""
         return any(workload.has_labels(labels) for workload in self.workloads or ())

@@ -29,7 +29,7 @@ class ProxySenders:
         self._next_log = 0.0
 
     def includes(self, peer: object) -> bool:
-        """Tell whether the peer of this socket address must send a header."""
+        """Return whether the peer of this socket address must send a header."""
         if not isinstance(peer, tuple):
             return True
         address = ip_address(peer[0].partition("%")[0])

@@ -472,7 +472,7 @@ class Exchange:
         self.reply(failure)
 
     def _is_per_try(self) -> bool:
-        """Tell whether a try's own timeout runs: from the end of the request to the response's head, as in Envoy."""
+        """Return whether a try's own timeout runs: from the end of the request to the response's head, as in Envoy."""
         has_one = self.route is not None and self.route.per_try_timeout_s is not None
         return has_one and self.request_done and not self.response_started
 

@@ -165,7 +165,7 @@ def _variants(taken: Candidate) -> Iterator[tuple[Destination | None, Route]]:
 
 
 def _has_key(config: Config, view: RequestView) -> bool:
-    """Tell whether the request has the sticky key, so that its draw is not random."""
+    """Return whether the request has the sticky key, so that its draw is not random."""
     key = config.settings.sticky
     if key is None or key.kind == "source_ip":  # this machine's address is not the client's
         return False

@@ -58,12 +58,12 @@ class Memo(dict[bytes, _M]):
 
 
 def has_bare_newline(raw: bytes | bytearray, at: int = 0) -> bool:
-    """Tell whether a head that is not complete yet has a bare CR or LF from `at` on: it would never be valid."""
+    """Return whether a head that is not complete yet has a bare CR or LF from `at` on: it would never be valid."""
     return _BARE_NEWLINE.search(raw, at) is not None
 
 
 def is_length(value: bytes) -> bool:
-    """Tell whether `value` is a Content-Length (RFC 9110 §8.6)."""
+    """Return whether `value` is a Content-Length (RFC 9110 §8.6)."""
     return value.isdigit() and len(value) <= _MAX_LENGTH_DIGITS
 
 

@@ -232,7 +232,7 @@ def _request_line(line: bytes, raw: bytes) -> RequestHead:
 
 
 def _is_other_form(method: bytes, target: bytes) -> bool:
-    """Tell whether a target is an absolute one, or the asterisk of OPTIONS (RFC 9112 §3.2)."""
+    """Return whether a target is an absolute one, or the asterisk of OPTIONS (RFC 9112 §3.2)."""
     return (target == b"*" and method == b"OPTIONS") or _ABSOLUTE.fullmatch(target) is not None
 
 
@@ -332,7 +332,7 @@ def _take_out(head: RequestHead, out: Sequence[_Meaning], nominated: frozenset[b
 
 @lru_cache(maxsize=1024)
 def is_host(value: bytes) -> bool:
-    """Tell whether `value` is a valid Host field (RFC 9110 §7.2) that is not empty: a name or address, maybe a port."""
+    """Return if `value` is a valid Host field (RFC 9110 §7.2) that is not empty: a name or address, maybe a port."""
     return _HOST_SHAPE.fullmatch(value) is not None
 
 

@@ -74,7 +74,7 @@ class ResponseHead:
 
 
 def may_begin(start: bytes | bytearray) -> bool:
-    """Tell whether a response may begin with `start`: when it may not, its end need not be waited for."""
+    """Return whether a response may begin with `start`: when it may not, its end need not be waited for."""
     return b"HTTP/1.".startswith(start[:7])
 
 

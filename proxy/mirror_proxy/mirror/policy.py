@@ -66,7 +66,7 @@ class ByteRate:
         self._last = 0.0
 
     def is_spent(self, now: float) -> bool:
-        """Tell whether nothing is left."""
+        """Return whether nothing is left."""
         self._left = min(self._left + (now - self._last) * self._per_second, self._per_second)
         self._last = now
         return bool(self._per_second) and self._left <= 0

@@ -32,7 +32,7 @@ class Cors:
         self._response = _fields(allow_credentials=credentials, expose_headers=config.expose_headers)
 
     def allows(self, origin: bytes) -> bool:
-        """Tell whether `origin` may; a matcher that takes `*` takes all."""
+        """Return whether `origin` may; a matcher that takes `*` takes all."""
         return any(test(b"*") or test(origin) for test in self._allows)
 
     def preflight(self, view: RequestView) -> list[Field] | None:

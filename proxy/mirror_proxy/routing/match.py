@@ -29,7 +29,7 @@ class Condition:
         self.text = text
 
     def holds(self, view: RequestView) -> bool:
-        """Tell whether it does: of several values any may be the one, and inverted none.
+        """Return whether it does: of several values any may be the one, and inverted none.
 
         Without a test it is that there is a value at all. What is absent counts as empty when inverted.
         """
@@ -63,7 +63,7 @@ class CompiledMatch:
         return tuple(condition.text for condition in self._conditions)
 
     def takes(self, view: RequestView) -> bool:
-        """Tell whether every condition holds."""
+        """Return whether every condition holds."""
         return all(condition.holds(view) for condition in self._conditions)
 
     def failing_condition(self, view: RequestView) -> str | None:
@@ -75,7 +75,7 @@ class CompiledMatch:
 
 
 def is_for_every_path(config: model.Match) -> bool:
-    """Tell whether a block of conditions leaves the path open."""
+    """Return whether a block of conditions leaves the path open."""
     path = config.path
     if path is None or path.kind == "present" or (path.kind, path.value) == ("regex", ".*"):
         return True
@@ -83,14 +83,14 @@ def is_for_every_path(config: model.Match) -> bool:
 
 
 def is_empty(config: model.Match) -> bool:
-    """Tell whether a block of conditions has none that could fail."""
+    """Return whether a block of conditions has none that could fail."""
     others = (config.method, config.authority, config.scheme, config.port)
     has_fields = bool(config.headers or config.query)
     return is_for_every_path(config) and not has_fields and all(other is None for other in others)
 
 
 def has_prefix_of_segments(prefix: bytes, path: bytes) -> bool:
-    """Tell whether `path` is `prefix` or below it; `prefix` has no slash at its end."""
+    """Return whether `path` is `prefix` or below it; `prefix` has no slash at its end."""
     return path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in (b"", b"/")
 
 

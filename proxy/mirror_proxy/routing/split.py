@@ -42,7 +42,7 @@ class Split(Generic[D]):
         self._share_out(self._with(weights))
 
     def would_leave_any(self, weights: Mapping[str, int]) -> bool:
-        """Tell whether `set_weights` takes these: some destination still gets requests."""
+        """Return whether `set_weights` takes these: some destination still gets requests."""
         return len(self.destinations) == 1 or any(self._with(weights))
 
     def _with(self, weights: Mapping[str, int]) -> tuple[int, ...]:

@@ -26,7 +26,7 @@ class LineLimit:
         self._kinds: dict[Hashable, _Kind] = {}
 
     def admits(self, key: Hashable, words: str, now: float) -> bool:
-        """Tell whether a line of the kind `key`, which `words` describe, is to be logged at `now`."""
+        """Return whether a line of the kind `key`, which `words` describe, is to be logged at `now`."""
         kind = self._kind(key, words, now)
         is_one_of_few = kind.admitted < MOST
         kind.admitted += is_one_of_few

@@ -215,7 +215,7 @@ def _redirect(redirect: Redirect) -> Message:
 
 
 def _needs_port(redirect: Redirect) -> bool:
-    """Tell whether the port must be written: it is the scheme's, or Istio requires at least one change."""
+    """Return whether the port must be written: it comes from the scheme, or Istio requires at least one change."""
     says_nothing = (redirect.path, redirect.prefix, redirect.authority, redirect.scheme) == (None,) * 4
     return redirect.port == "from_protocol" or (redirect.port is None and says_nothing)
 

@@ -205,7 +205,7 @@ class UpstreamCluster:
 
     @property
     def is_in_use(self) -> bool:
-        """Tell whether a request is under way or waits."""
+        """Return whether a request is under way or waits."""
         return self.requests_active > 0 or self._connecting > 0 or bool(self._waiters)
 
     # --- connections ---
@@ -348,7 +348,7 @@ class UpstreamCluster:
         return next((other.idle for other in balancer.endpoints if other.idle), [])  # they fill the cap
 
     def _is_bound(self, avoid: tuple[UpstreamEndpoint, ...], hash_: int | None) -> bool:
-        """Tell whether no other endpoint than the chosen one will do."""
+        """Return whether no other endpoint than the chosen one will do."""
         return bool(avoid) or (hash_ is not None and self.hash_key is not None)
 
     def _make_room(self) -> None:

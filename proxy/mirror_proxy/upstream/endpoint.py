@@ -41,22 +41,22 @@ class UpstreamEndpoint:
 
     @property
     def is_ejected(self) -> bool:
-        """Tell whether outlier detection leaves it out."""
+        """Return whether outlier detection leaves it out."""
         return self.monitor is not None and self.monitor.is_ejected
 
     @property
     def is_unhealthy(self) -> bool:
-        """Tell whether its health checks leave it out; the first one may not have ended."""
+        """Return whether health checks exclude the endpoint, or its first check has not ended."""
         return self.health is not None and not self.health.is_healthy
 
     @property
     def is_pending(self) -> bool:
-        """Tell whether its first health check has not ended."""
+        """Return whether its first health check has not ended."""
         return self.health is not None and self.health.is_pending
 
     @property
     def is_fit(self) -> bool:
-        """Tell whether neither outlier detection nor a health check leaves it out."""
+        """Return whether neither outlier detection nor a health check leaves it out."""
         return not (self.is_ejected or self.is_unhealthy)
 
     @property

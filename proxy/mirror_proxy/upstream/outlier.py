@@ -37,7 +37,7 @@ class EndpointMonitor:
 
     @property
     def is_ejected(self) -> bool:
-        """Tell whether the endpoint is left out."""
+        """Return whether the endpoint is left out."""
         return self.ejected_at != NEVER
 
     def on_status(self, status: int) -> None:

@@ -81,7 +81,7 @@ def decide(
 
 
 def watches_status(policy: RetryPolicy) -> bool:
-    """Tell whether any status can lead to a retry: if not, `decide_on_response` need not be called."""
+    """Return whether any status can lead to a retry: if not, `decide_on_response` need not be called."""
     return policy.attempts > 0 and bool(policy.on & _ON_STATUS)
 
 

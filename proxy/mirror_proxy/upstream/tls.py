@@ -44,7 +44,7 @@ def expiries(tls: UpstreamTls) -> dict[str, float]:
 
 
 def bears_name(certificate: Mapping[str, Any] | None, names: tuple[str, ...]) -> bool:
-    """Tell whether a certificate (`ssl.SSLSocket.getpeercert`) bears one of `names`: DNS, IP or URI.
+    """Return whether a certificate (`ssl.SSLSocket.getpeercert`) bears one of `names`: DNS, IP or URI.
 
     Names are matched whole, as Istio's `subjectAltNames`; a certificate's `*.a.b` bears `x.a.b`, as in Envoy.
     """

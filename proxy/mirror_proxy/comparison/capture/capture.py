@@ -96,7 +96,7 @@ class Capture:
         self._request.add(data, end)
 
     def is_for(self, baseline: Mirror) -> bool:
-        """Tell whether a baseline gets the request; a repeat only of the destination that responds, of safe methods."""
+        """Return if a baseline gets the request; a repeat only of the destination that responds, of safe methods."""
         if self.primary.is_lost:
             return False
         config = baseline.config

@@ -34,7 +34,7 @@ class PairSender:
 
     @property
     def is_open(self) -> bool:
-        """Tell whether there is a comparer to send pairs to."""
+        """Return whether a comparer receives pairs."""
         return self._pairs is not None
 
     def send(self, pair: Pair) -> None:

@@ -100,7 +100,7 @@ def _lowest_excess(raw: _Rate, noise: _Rate) -> float:
 
 
 def _is_surely_like_noise(raw: _Rate, noise: _Rate, thresholds: Thresholds) -> bool:
-    """Tell whether one of the thresholds is missed even at the upper end of its interval.
+    """Return whether one of the thresholds is missed even at the upper end of its interval.
 
     Missing the relative one, (raw - noise) / (raw + noise) < r, is the same as (1 - r) raw - (1 + r) noise < 0,
     whose upper end is found as a difference's is.

@@ -29,7 +29,7 @@ class CapturedResponse:
 
     @property
     def is_whole(self) -> bool:
-        """Tell whether the whole body was captured."""
+        """Return whether the whole body was captured."""
         return len(self.body) == self.size and not self.is_unfinished
 
 

@@ -14,7 +14,7 @@ from mirror_proxy.comparison.diff.totals import BY_FIELD, OTHER, Key
 from mirror_proxy.comparison.store import label
 from mirror_proxy.telemetry.metrics import Report
 
-#: Noise is counted of so many fields; any other field counts as free of noise.
+#: Noise is counted for at most this many fields; every other field counts as free of noise.
 _MAX_NOISY = 10_000
 #: Fields counted by name: at most so many of one mirror, or of one route's noise, and so many in all.
 MAX_FIELDS = 500

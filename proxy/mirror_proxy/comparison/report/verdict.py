@@ -49,6 +49,6 @@ def summary(findings: MirrorReport) -> str:
     more = f"; {len(unsure)} more may" if unsure else ""
     share = format_share(findings.figures["diff_rate"].value)
     lacks_baseline = any(found.field.judgement.noise_rate is None for found in reported)
-    known = "; no baseline tells whether that is noise" if lacks_baseline else ""
+    known = "; without a baseline, this may be noise" if lacks_baseline else ""
     fields = f"{plural(len(reported), 'field')} differ{'s' * (len(reported) == 1)}"
     return f"{fields}, in {share} of {pairs}{more}{known}"

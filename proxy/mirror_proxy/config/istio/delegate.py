@@ -71,7 +71,7 @@ def _merged(lower: tuple[tuple[str, V], ...], upper: tuple[tuple[str, V], ...]) 
 
 
 def _excludes(root: MatchRequest, leaf: MatchRequest) -> bool:
-    """Tell whether the leaf may take a request that the root does not (`hasConflict`)."""
+    """Return whether the leaf may take a request that the root does not (`hasConflict`)."""
     return (
         any(_is_wider(one, other) for one, other in _pairs(root, leaf))
         or root.ignores_case != leaf.ignores_case
@@ -98,7 +98,7 @@ def _pairs(root: MatchRequest, leaf: MatchRequest) -> Iterator[tuple[StringMatch
 
 
 def _is_wider(root: StringMatch | None, leaf: StringMatch | None) -> bool:
-    """Tell whether the leaf's text may be one that the root's excludes, as far as Istio looks into it."""
+    """Return whether the leaf's text may be one that the root's excludes, as far as Istio looks into it."""
     if root is None or leaf is None:
         return False
     match root.kind, leaf.kind:

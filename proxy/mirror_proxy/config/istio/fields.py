@@ -62,7 +62,7 @@ class IgnoredWithWarning:
 
 
 def is_written(place: Place, *keys: str) -> bool:
-    """Tell whether one of the keys, in camel or snake case, is there and not null."""
+    """Return whether one of the keys, in camel or snake case, is there and not null."""
     return any(place.get(key) or place.get(_snake(key)) for key in keys)
 
 

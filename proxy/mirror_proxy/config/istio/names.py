@@ -82,7 +82,7 @@ def subset_name(name: str) -> str:
 
 
 def is_label(name: str) -> bool:
-    """Tell whether a name is a DNS label (RFC 1123, upper case too)."""
+    """Return whether a name is a DNS label (RFC 1123, upper case too)."""
     return len(name) <= MAX_LABEL and "_" not in name and LABEL.fullmatch(name) is not None
 
 

@@ -42,11 +42,11 @@ class ProxyNode:
         )  # fmt: skip
 
     def is_any_of(self, gateways: Iterable[str]) -> bool:
-        """Tell whether the proxy is one of these (`mesh` or `<namespace>/<name>`)."""
+        """Return whether the proxy is one of these (`mesh` or `<namespace>/<name>`)."""
         return self.gateway is None or self.gateway in gateways
 
     def has_labels(self, labels: Iterable[tuple[str, str]]) -> bool:
-        """Tell whether the proxy has all of these labels."""
+        """Return whether the proxy has all of these labels."""
         return set(labels) <= set(self.labels or ())
 
 

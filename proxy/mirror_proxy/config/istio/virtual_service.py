@@ -43,7 +43,7 @@ class VirtualService:
         return delegate.namespace or self.namespace, delegate.name
 
     def is_visible_to(self, namespace: str) -> bool:
-        """Tell whether a VirtualService of that namespace may delegate to it."""
+        """Return whether a VirtualService of that namespace may delegate to it."""
         return not self.exported or not {"*", namespace}.isdisjoint(self.exported)
 
 
@@ -87,7 +87,7 @@ def read(document: Document, problems: Problems) -> VirtualService | None:
 
 
 def _has_http(spec: Place) -> bool:
-    """Tell whether there are HTTP routes; report what is there instead, or beside them."""
+    """Return whether there are HTTP routes; report what is there instead, or beside them."""
     others = [at for key in ("tls", "tcp") if (at := spec.get(key)) and at.node.value]
     http = spec.get("http")
     if http and http.node.value:
@@ -136,7 +136,7 @@ def _overlaps(hosts: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def _overlap(one: str, other: str) -> bool:
-    """Tell whether some host could be meant by both (Istio's `host.Name.Matches`)."""
+    """Return whether some host could be meant by both (Istio's `host.Name.Matches`)."""
     if one.startswith("*") and other.startswith("*"):
         return one.endswith(other[1:]) or other.endswith(one[1:])
     if one.startswith("*"):

@@ -75,5 +75,5 @@ class Compare:
 
     @property
     def is_on(self) -> bool:
-        """Tell whether anything is compared."""
+        """Return whether anything is compared."""
         return any(share.numerator for share in (self.share, *dict(self.shares).values()))

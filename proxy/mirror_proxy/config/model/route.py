@@ -54,7 +54,7 @@ class Match:
 
     @property
     def is_catch_all(self) -> bool:
-        """Tell whether it takes every request, as Istio reckons (`isCatchAllMatch`)."""
+        """Return whether it takes every request, as Istio reckons (`isCatchAllMatch`)."""
         path = self.path
         takes_all = path is None or (path.kind, path.value) in {
             ("prefix", "/"),
@@ -175,7 +175,7 @@ class MirrorPolicy:
 
     @property
     def is_baseline(self) -> bool:
-        """Tell whether it is a baseline, sent only requests that are compared."""
+        """Return whether the policy is a baseline, which gets only requests that are compared."""
         return self.role != "mirror"
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @functools.lru_cache(maxsize=8192)  # a reload calls it for every endpoint
 def is_ip(host: str) -> bool:
-    """Tell whether `host` is an IP literal (without brackets)."""
+    """Return whether `host` is an IP literal (without brackets)."""
     if ":" not in host and not host[-1:].isdigit():
         return False  # most hosts are names, and raising for each would be a good part of loading
     try:
@@ -20,7 +20,7 @@ def is_ip(host: str) -> bool:
 
 
 def is_unix(host: str) -> bool:
-    """Tell whether `host` is the path of a unix socket, or `@` and the name of an abstract one."""
+    """Return whether `host` is the path of a unix socket, or `@` and the name of an abstract one."""
     return host.startswith(("/", "@"))
 
 
@@ -33,7 +33,7 @@ class Address:
 
     @property
     def is_unix(self) -> bool:
-        """Tell whether it is a unix socket's."""
+        """Return whether it is a unix socket's."""
         return is_unix(self.host)
 
     @property
