@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import tracemalloc
 import zlib
 from typing import Any
@@ -32,14 +33,64 @@ RULES = Compare(
 
 def test_everything_that_differs_is_told_the_most_telling_first() -> None:
     primary = answer(b'{"a": 1, "b": 2}', JSON + b"ETag: x\r\n")
-    shadow = answer(b'{"a": "1", "b": 3}', JSON, status=500)
+    shadow = answer(b'{"a": "1", "b": 3}', JSON, status=201)
     found = compared(primary, shadow).differences
     assert found == (
-        Difference("status", "value", "200", "500"),
+        Difference("status 200 -> 201", "value", "200", "201"),
         Difference("$.a", "type", "1", '"1"'),
         Difference("$.b", "value", "2", "3"),
         Difference("header etag", "missing", "x", ""),
     )
+
+
+def test_another_status_class_leaves_nothing_else_to_compare() -> None:
+    primary = answer(b'{"a": 1}', JSON + b"ETag: x\r\n")
+    for status in (302, 404, 500):
+        found = compared(primary, answer(b"gone", b"X: 1\r\n", status)).differences
+        assert found == (Difference(f"status 200 -> {status}", "value", "200", str(status)),)
+
+
+def test_statuses_of_one_class_leave_bodies_and_headers_to_compare() -> None:
+    found = compared(answer(b"[1]", JSON, 404), answer(b"[2]", JSON, 400)).differences
+    assert places(found) == [("status 404 -> 400", "value"), ("$[]", "value")]
+
+
+@pytest.mark.parametrize(
+    ("primary", "shadow"),
+    [
+        ("application/json", "text/html; charset=utf-8"),
+        ("application/problem+json", "text/plain"),
+        ("text/html", "application/xml"),
+        ("image/png", "text/html"),
+        ("application/json", "application/vnd.api+xml"),
+    ],
+)
+def test_media_types_of_different_kinds_leave_no_bodies_to_compare(primary: str, shadow: str) -> None:
+    sides = answer(b'{"a": 1}', _of_type(primary)), answer(b"<p>1</p>", _of_type(shadow))
+    assert places(compared(*sides).differences) == [("header content-type", "value")]
+
+
+@pytest.mark.parametrize(
+    ("primary", "shadow", "body"),
+    [
+        ("application/json", "text/plain", b'{"a": 2}'),
+        ("application/json", "application/problem+json", b'{"a": 2}'),
+        ("text/plain", "text/markdown", b"two"),
+        ("text/html", "", b"two"),
+        ("application/json", "text/html", b""),
+    ],
+)
+def test_bodies_of_one_kind_or_of_an_unknown_one_are_compared(primary: str, shadow: str, body: bytes) -> None:
+    is_json = "json" in primary
+    one = answer(b'{"a": 1}' if is_json else b"one", _of_type(primary))
+    found = places(compared(one, answer(body, _of_type(shadow) if shadow else b"")).differences)
+    assert len([path for path, _ in found if not path.startswith("header ")]) == 1
+
+
+def test_a_rule_that_ignores_content_types_lets_bodies_of_any_media_type_be_compared() -> None:
+    rules = Compare(ignore=(FieldRule(header="content-type"),))
+    sides = answer(b'{"a": 1}', JSON), answer(b"<p>", _of_type("text/html"))
+    assert places(compared(*sides, rules).differences) == [("$", "type")]
 
 
 def test_rules_of_one_route_do_not_leak_into_another() -> None:
@@ -55,10 +106,14 @@ def test_a_cut_body_is_told_though_what_is_here_is_the_same() -> None:
 
 def test_headers_too_are_no_more_than_are_kept() -> None:
     fields = b"".join(b"x%d: 1\r\n" % number for number in range(1_000))
-    found = compared(answer(b"a", fields), answer(b"b", status=500))
+    found = compared(answer(b"a", fields), answer(b"b", status=201))
     assert len(found.differences) == MAX_DIFFERENCES
-    assert found.differences[0].path == "status"
+    assert found.differences[0].path == "status 200 -> 201"
     assert found.capped == {"many"}
+
+
+def _of_type(media: str) -> bytes:
+    return f"Content-Type: {media}\r\n".encode()
 
 
 def nested(sign: str, depth: int) -> bytes:
@@ -139,9 +194,14 @@ def test_the_other_way_round_the_same_places_differ(
 ) -> None:
     turned: dict[str, Any] = {"missing": "extra", "extra": "missing"}
     there = {
-        (one.path, turned.get(one.kind, one.kind)) for one in compared(primary, shadow, rules).differences
+        (_turned(one.path), turned.get(one.kind, one.kind))
+        for one in compared(primary, shadow, rules).differences
     }
     assert there == set(places(compared(shadow, primary, rules).differences))
+
+
+def _turned(path: str) -> str:
+    return re.sub(r"status (\d+) -> (\d+)", r"status \2 -> \1", path)
 
 
 def bomb(value: bytes, times: int) -> bytes:

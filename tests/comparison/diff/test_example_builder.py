@@ -32,15 +32,20 @@ def side(shown: CapturedResponse, rules: Compare = PLAIN) -> Side:
 
 
 def test_an_example_tells_what_was_asked_and_what_came_back() -> None:
-    shown = example(answer(b'{"a":[1]}', JSON), answer(b"gone", b"X-A: b\r\n", status=404))
+    shown = example(answer(b'{"a":[1]}', JSON), answer(b"gone", b"X-A: b\r\n", status=201))
     assert (shown.time, shown.route, shown.mirror, shown.destination) == (1_700_000_000.5, "shop", "v2", "v1")
     assert (shown.request_id, shown.method, shown.target) == ("id-1", "GET", "/cart?page=2")
     assert shown.fields == (("host", "shop"),)
     assert shown.primary == Side(
         200, 250.0, (("content-type", "application/json"),), '{\n  "a": [\n    1\n  ]\n}'
     )
-    assert shown.shadow == Side(404, 250.0, (("x-a", "b"),), "gone")
-    assert [one.path for one in shown.differences] == ["status", "$", "header content-type", "header x-a"]
+    assert shown.shadow == Side(201, 250.0, (("x-a", "b"),), "gone")
+    assert [one.path for one in shown.differences] == [
+        "status 200 -> 201",
+        "$",
+        "header content-type",
+        "header x-a",
+    ]
     assert shown.number == 0
 
 

@@ -9,7 +9,7 @@ from mirror_proxy.comparison.diff.difference import Difference
 from mirror_proxy.comparison.diff.findings import Findings
 
 IN_ORDER = (
-    Difference("status", "value"),
+    Difference("status 200 -> 404", "value"),
     Difference("$.z", "type"),
     Difference("$.y", "missing"),
     Difference("$.x", "extra"),

@@ -1,5 +1,8 @@
 """Compare a pair: where its two responses differ, and the pair as it may be stored and shown.
 
+What only follows from another difference is not compared: nothing but the statuses of responses whose status classes
+differ, no bodies of responses whose media types are of different kinds.
+
 No response makes this raise. Time and memory are limited by the size of the responses and by the bounds of each part.
 """
 
@@ -15,6 +18,7 @@ from mirror_proxy.comparison.diff.header_differ import compare_fields
 from mirror_proxy.comparison.diff.json_differ import compare_json
 from mirror_proxy.comparison.diff.json_place import JsonPlace
 from mirror_proxy.comparison.diff.json_value import write
+from mirror_proxy.comparison.diff.media import media_kind
 from mirror_proxy.comparison.diff.pair import CapturedResponse, Pair
 from mirror_proxy.comparison.diff.redaction import clean_body
 from mirror_proxy.comparison.diff.rules import CompareRules
@@ -37,11 +41,17 @@ class Differ:
         rules, findings = self._rules_of(pair.route), Findings()
         primary, shadow = pair.primary, pair.shadow
         ours, theirs = fields_of(primary.fields), fields_of(shadow.fields)
-        if primary.status != shadow.status:
-            findings.add(Difference("status", "value", str(primary.status), str(shadow.status)))
-        if not _are_same_bytes(primary, ours, shadow, theirs):
-            _compare_bodies(read(primary, ours), read(shadow, theirs), rules, findings)
-        compare_fields(ours, theirs, rules, findings, has_bodies=pair.method != "HEAD")
+        _compare_statuses(primary.status, shadow.status, findings)
+        if primary.status // 100 == shadow.status // 100:
+            if not _are_same_bytes(primary, ours, shadow, theirs):
+                _compare_bodies(
+                    read(primary, ours),
+                    read(shadow, theirs),
+                    rules,
+                    findings,
+                    are_of_other_media=_are_of_other_media(ours, theirs, rules),
+                )
+            compare_fields(ours, theirs, rules, findings, has_bodies=pair.method != "HEAD")
         return findings.comparison()
 
     def example(self, pair: Pair, comparison: Comparison) -> Example:
@@ -54,6 +64,12 @@ class Differ:
         return self._rules[route]
 
 
+def _compare_statuses(primary: int, shadow: int, findings: Findings) -> None:
+    """Add the two statuses; each pair of them is a place of its own."""
+    if primary != shadow:
+        findings.add(Difference(f"status {primary} -> {shadow}", "value", str(primary), str(shadow)))
+
+
 def _are_same_bytes(
     one: CapturedResponse, its: list[Field], other: CapturedResponse, others: list[Field]
 ) -> bool:
@@ -63,12 +79,22 @@ def _are_same_bytes(
     return values_of(its, "content-encoding") == values_of(others, "content-encoding")
 
 
-def _compare_bodies(primary: Content, shadow: Content, rules: CompareRules, findings: Findings) -> None:
+def _are_of_other_media(ours: list[Field], theirs: list[Field], rules: CompareRules) -> bool:
+    """Return whether two media types are of different kinds, which `header content-type` says then."""
+    kinds = {media_kind(ours), media_kind(theirs)}
+    return len(kinds) == 2 and "" not in kinds and "content-type" not in rules.ignored_headers
+
+
+def _compare_bodies(
+    primary: Content, shadow: Content, rules: CompareRules, findings: Findings, are_of_other_media: bool
+) -> None:
     """Compare JSON by its structure, other text by lines, everything else by digests."""
     findings.capped |= primary.bounds | shadow.bounds
     kinds = {primary.kind, shadow.kind}
     if primary.json is not None and shadow.json is not None:
         compare_json(primary.json, shadow.json, rules, findings)
+    elif are_of_other_media and "nothing" not in kinds:
+        return
     elif "JSON" in kinds:
         if not JsonPlace(rules).is_ignored:
             _add_kinds("$", primary, shadow, rules, findings)

@@ -58,5 +58,5 @@ class Findings:
 
 def _rank(difference: Difference) -> tuple[int, int, str]:
     path = difference.path
-    where = 0 if path == "status" else 2 if path.startswith("header ") else 1
+    where = 0 if path.startswith("status ") else 2 if path.startswith("header ") else 1
     return where, _KINDS.index(difference.kind), path
