@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from mirror_proxy.config.model import (
     VirtualHost,
 )
 from mirror_proxy.config.problems import Problems
+from mirror_proxy.http1 import proxy_protocol
 from tests.check.conftest import Listen
 from tests.support.certificates import Authority
 from tests.support.plane import cluster_at, free_port
@@ -130,6 +132,29 @@ def test_primary_that_fails_its_health_check_is_a_problem(
     [said] = worded(config(primary, listen()), "problem")
     assert said.startswith(f"problem    shop/v1 at {where} fails its health check (GET /hz): {reason}, so ")
     assert said.endswith("; correct the check in healthChecks, or what answers it")
+
+
+def test_health_check_begins_with_the_proxy_header_of_no_client(tmp_path: Path) -> None:
+    path = str(tmp_path / "app.sock")
+    seen: list[bytes] = []
+
+    def respond(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection:
+            while not seen or b"\r\n\r\n" not in seen[-1][16:]:
+                seen.append(b"".join(seen[-1:]) + connection.recv(65536))
+            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(path)
+        server.listen()
+        thread = threading.Thread(target=respond, args=(server,))
+        thread.start()
+        primary = replace(checked(Address(path, 0), http=HttpHealthCheck("/hz")), proxy_protocol="V2")
+        result = probe(primary, Address(path, 0))
+        thread.join()
+    assert (result.failure, result.check_failure) == ("", "")
+    assert seen[-1].startswith(proxy_protocol.write("V2", None) + b"GET /hz HTTP/1.1\r\n")
 
 
 def test_unix_sockets_are_connected_to_and_told_apart(tmp_path: Path) -> None:

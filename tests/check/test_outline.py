@@ -119,6 +119,7 @@ def test_addresses_are_said_with_weights_and_tls_and_not_by_the_hundred() -> Non
     cluster = Cluster("c", "c", endpoints, tls=UpstreamTls())
     assert addresses(cluster) == "a:1 (weight 3), [::1]:2, [::1]:3, [::1]:4, and 4 more over TLS"
     assert addresses(Cluster("c", "c", ())) == "nowhere"
+    assert addresses(local_cluster("c", 1, proxy_protocol="V2")) == "127.0.0.1:1 with PROXY V2"
 
 
 def test_edits_and_limits_of_shadows_are_listed() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -279,3 +280,13 @@ async def test_trial_makes_no_health_check(tmp_path: Path) -> None:
     result = await trial.run(config, b"GET / HTTP/1.1\r\nhost: shop\r\n\r\n")
     assert result.response.startswith(b"HTTP/1.1 503 ")
     assert result.heads == {}
+
+
+async def test_trial_sends_no_proxy_header(tmp_path: Path) -> None:
+    route = "\n  - route:\n    - destination: {host: v1, port: {number: 8080}}\n"
+    config = load(tmp_path, HEAD + route + SETTINGS)
+    named = replace(
+        config, clusters=tuple(replace(cluster, proxy_protocol="V2") for cluster in config.clusters)
+    )
+    result = await trial.run(named, b"GET / HTTP/1.1\r\nhost: shop\r\n\r\n")
+    assert [head.partition(b"\r\n")[0] for head in result.heads.values()] == [b"GET / HTTP/1.1"]

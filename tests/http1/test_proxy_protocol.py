@@ -14,8 +14,11 @@ from mirror_proxy.http1.proxy_protocol import (
     MAX_V2_BYTES,
     SIGNATURE,
     BadProxyHeaderError,
+    ClientAddresses,
+    ProxyVersion,
     belonging,
     client_of,
+    write,
 )
 
 V4 = IPv4Address("192.0.2.1").packed + IPv4Address("198.51.100.2").packed + struct.pack(">HH", 5000, 443)
@@ -28,23 +31,27 @@ def v2(addresses: bytes = V4, *, command: int = 0x21, family: int = 0x11, rest: 
     return SIGNATURE + struct.pack(">BBH", command, family, len(addresses + rest)) + addresses + rest
 
 
-#: Headers, and the client that each names.
-GOOD = {
-    b"PROXY TCP4 192.0.2.1 198.51.100.2 5000 443\r\n": "192.0.2.1",
-    b"PROXY TCP4 192.0.2.1 198.51.100.2 0 65535\r\n": "192.0.2.1",
-    b"PROXY TCP6 2001:DB8::1 2001:db8::2 5000 443\r\n": "2001:db8::1",
-    b"PROXY TCP6 ::ffff:192.0.2.1 ::1 5000 443\r\n": "192.0.2.1",
-    b"PROXY UNKNOWN\r\n": "",
-    b"PROXY UNKNOWN ffff::1 ffff::2 65535 65535\r\n": "",
-    b"PROXY UNKNOWN " + b"x" * (MAX_V1_BYTES - 16) + b"\r\n": "",
-    v2(): "192.0.2.1",
-    v2(rest=TLV): "192.0.2.1",
-    v2(V6, family=0x21): "2001:db8::1",
-    v2(MAPPED, family=0x21, rest=TLV): "192.0.2.1",
-    v2(b"", family=0x00): "",
-    v2(command=0x20): "",
-    v2(b"", command=0x20, family=0x00, rest=b"anything"): "",
-    v2(rest=b"\x04" + struct.pack(">H", MAX_V2_BYTES - 31) + bytes(MAX_V2_BYTES - 31)): "192.0.2.1",
+FROM_V4 = ClientAddresses("192.0.2.1", 5000, "198.51.100.2", 443)
+FROM_V6 = ClientAddresses("2001:db8::1", 5000, "2001:db8::2", 443)
+FROM_MAPPED = ClientAddresses("192.0.2.1", 5000, "2001:db8::2", 443)
+
+#: Headers, and the addresses that each names.
+GOOD: dict[bytes, ClientAddresses | None] = {
+    b"PROXY TCP4 192.0.2.1 198.51.100.2 5000 443\r\n": FROM_V4,
+    b"PROXY TCP4 192.0.2.1 198.51.100.2 0 65535\r\n": ClientAddresses("192.0.2.1", 0, "198.51.100.2", 65535),
+    b"PROXY TCP6 2001:DB8::1 2001:db8::2 5000 443\r\n": FROM_V6,
+    b"PROXY TCP6 ::ffff:192.0.2.1 ::1 5000 443\r\n": ClientAddresses("192.0.2.1", 5000, "::1", 443),
+    b"PROXY UNKNOWN\r\n": None,
+    b"PROXY UNKNOWN ffff::1 ffff::2 65535 65535\r\n": None,
+    b"PROXY UNKNOWN " + b"x" * (MAX_V1_BYTES - 16) + b"\r\n": None,
+    v2(): FROM_V4,
+    v2(rest=TLV): FROM_V4,
+    v2(V6, family=0x21): FROM_V6,
+    v2(MAPPED, family=0x21, rest=TLV): FROM_MAPPED,
+    v2(b"", family=0x00): None,
+    v2(command=0x20): None,
+    v2(b"", command=0x20, family=0x00, rest=b"anything"): None,
+    v2(rest=b"\x04" + struct.pack(">H", MAX_V2_BYTES - 31) + bytes(MAX_V2_BYTES - 31)): FROM_V4,
 }
 BAD = {
     "another protocol": b"GET / HTTP/1.1\r\n",
@@ -95,7 +102,7 @@ def test_header_that_breaks_the_specification_is_refused(data: bytes) -> None:
         read(data)
 
 
-def read(data: bytes) -> str | None:
+def read(data: bytes) -> ClientAddresses | None:
     """Read a header byte by byte; return None while it is not whole."""
     for end in range(1, len(data) + 1):
         size, is_whole = belonging(data[:end])
@@ -122,7 +129,7 @@ def test_any_bytes_are_read_alike_in_pieces_and_at_once_or_refused(data: bytes) 
         except BadProxyHeaderError:
             return "refused"
 
-    def at_once() -> str | None:
+    def at_once() -> ClientAddresses | None:
         if not data:
             return None
         size, is_whole = belonging(data)
@@ -130,3 +137,29 @@ def test_any_bytes_are_read_alike_in_pieces_and_at_once_or_refused(data: bytes) 
         return client_of(data[:size]) if is_whole else None
 
     assert outcome(at_once) == outcome(lambda: read(data))
+
+
+WRITTEN = {
+    ("V1", FROM_V4): b"PROXY TCP4 192.0.2.1 198.51.100.2 5000 443\r\n",
+    ("V1", FROM_V6): b"PROXY TCP6 2001:db8::1 2001:db8::2 5000 443\r\n",
+    ("V1", FROM_MAPPED): b"PROXY TCP6 ::ffff:192.0.2.1 2001:db8::2 5000 443\r\n",
+    ("V1", None): b"PROXY UNKNOWN\r\n",
+    ("V2", FROM_V4): v2(),
+    ("V2", FROM_V6): v2(V6, family=0x21),
+    ("V2", FROM_MAPPED): v2(MAPPED, family=0x21),
+    ("V2", None): v2(b"", command=0x20, family=0x00),
+}
+
+
+@pytest.mark.parametrize(("version", "client"), WRITTEN, ids=str)
+def test_header_is_written_in_one_family_and_read_back(
+    version: ProxyVersion, client: ClientAddresses | None
+) -> None:
+    header = write(version, client)
+    assert header == WRITTEN[version, client]
+    assert client_of(header) == client
+
+
+def test_zone_of_an_address_is_not_written() -> None:
+    client = ClientAddresses("fe80::1%eth0", 1, "fe80::2%eth0", 2)
+    assert write("V1", client) == b"PROXY TCP6 fe80::1 fe80::2 1 2\r\n"

@@ -139,6 +139,8 @@ CLUSTERS: dict[str, Cluster] = {
     ),
     "durations": local_cluster("v1", 1, idle_timeout_s=0.5, max_connection_duration_s=60.25),
     "keepalive": local_cluster("v1", 1, keepalive=TcpKeepalive(3, 7200, 0.5)),
+    "PROXY protocol": local_cluster("v1", 1, proxy_protocol="V1"),
+    "PROXY protocol before TLS": local_cluster("v1", 1, proxy_protocol="V2", tls=UpstreamTls()),
     "round robin": local_cluster("v1", 1, balancer=Balancer("round_robin")),
     "random": local_cluster("v1", 1, balancer=Balancer("random")),
     "hash of a header": local_cluster("v1", 1, balancer=Balancer("hash", HashKey("header", "x-user"))),

@@ -22,6 +22,7 @@ from mirror_proxy.config.istio.names import fqdn
 from mirror_proxy.config.model import Address, Cluster, Config, Destination, MirrorPolicy, Route
 from mirror_proxy.config.node import plain
 from mirror_proxy.text import format_percent
+from mirror_proxy.upstream import proxy_header
 from mirror_proxy.upstream.health_check import request_of, result_of
 from mirror_proxy.upstream.tls import client_context
 
@@ -253,7 +254,9 @@ def _probe_unix(cluster: Cluster, address: Address) -> ProbeResult:
 
 
 def _speak(connection: socket.socket, cluster: Cluster, resolved: frozenset[tuple[str, int]]) -> ProbeResult:
-    """Speak TLS where the cluster does, then make its health check."""
+    """Send a PROXY header and speak TLS where the cluster does, then make its health check."""
+    if cluster.proxy_protocol is not None:
+        connection.sendall(proxy_header.without_client(cluster.proxy_protocol, connection))
     if cluster.tls is None:
         return ProbeResult(resolved, check_failure=_check_failure(connection, cluster))
     name = cluster.tls.sni or cluster.host

@@ -40,7 +40,9 @@ def addresses(cluster: Cluster) -> str:
     ]
     more = len(cluster.endpoints) - MAX_ADDRESSES
     over = [f"and {more} more"] if more > 0 else []
-    return ", ".join([*shown, *over]) + (" over TLS" if cluster.tls else "")
+    how = " over TLS" if cluster.tls else ""
+    how += f" with PROXY {cluster.proxy_protocol}" if cluster.proxy_protocol else ""
+    return ", ".join([*shown, *over]) + how
 
 
 def aligned(rows: Sequence[Row]) -> Iterator[str]:

@@ -19,6 +19,7 @@ from mirror_proxy.downstream.stream import DownstreamStream, DownstreamTunnel
 from mirror_proxy.errors import BadMessageError
 from mirror_proxy.http1 import framing, serializer
 from mirror_proxy.http1.chunked import ChunkedReader
+from mirror_proxy.http1.proxy_protocol import ClientAddresses
 from mirror_proxy.http1.request import RequestHead, read_request
 
 #: Time for which a client that was refused may keep sending; its bytes are read and dropped.
@@ -36,18 +37,23 @@ class DownstreamConnection(asyncio.Protocol):
     """Owns one client transport."""
 
     __slots__ = (
-        "_buffer", "_chunked", "_empty_bytes", "_has_head_begun", "_head", "_is_full", "_is_last", "_left",
-        "_lingering", "_reading", "_ready", "_stream", "_tunnel", "_uploading", "alarm", "bound", "deadline",
-        "downstream", "forwarded_lines", "idle_since", "is_queued", "local_ip", "peer_ip", "scheme", "transport",
+        "_addresses", "_buffer", "_chunked", "_empty_bytes", "_has_head_begun", "_head", "_is_full", "_is_last",
+        "_left", "_lingering", "_reading", "_ready", "_stream", "_tunnel", "_uploading", "alarm", "bound", "deadline",
+        "downstream", "forwarded_lines", "idle_since", "is_authenticated", "is_queued", "local_ip", "peer_ip",
+        "scheme", "transport",
     )  # fmt: skip
 
-    def __init__(self, downstream: DownstreamState, scheme: bytes, peer_ip: bytes = b"") -> None:
-        """`peer_ip` is the client's address where a load balancer tells it; otherwise it is the socket's."""
+    def __init__(
+        self, downstream: DownstreamState, scheme: bytes, addresses: ClientAddresses | None = None
+    ) -> None:
+        """`addresses` are the client's where a load balancer sends them; otherwise they are the socket's."""
         self.downstream = downstream
         self.scheme = scheme
         self.deadline = self.alarm = NEVER
-        #: Idle upstream connections for this connection only, by cluster; None until a request authenticates it.
+        #: Idle upstream connections for this connection only, by cluster; None until the first needs to be.
         self.bound: dict[Any, Any] | None = None
+        #: Whether a request has authenticated the connection itself, as NTLM does.
+        self.is_authenticated = False
         self.idle_since = 0.0
         self.is_queued = False
         self._buffer = bytearray()  # input that is not processed yet
@@ -63,7 +69,8 @@ class DownstreamConnection(asyncio.Protocol):
         self._ready = False
         self._is_full = False
         self._is_last = False  # input after the current request was dropped
-        self.peer_ip = peer_ip
+        self._addresses = addresses
+        self.peer_ip = addresses.source.encode() if addresses else b""
         self.local_ip = self.forwarded_lines = b""
         self.transport: asyncio.Transport
 
@@ -77,6 +84,17 @@ class DownstreamConnection(asyncio.Protocol):
             port: int = name[1]
             return port
         return 443 if self.scheme == b"https" else 80
+
+    @property
+    def addresses(self) -> ClientAddresses | None:
+        """Both ends of the connection, as a load balancer sent them or as the socket has them; None: a unix socket."""
+        if self._addresses is None:
+            peer, own = (self.transport.get_extra_info(name) for name in ("peername", "sockname"))
+            if isinstance(peer, tuple) and isinstance(own, tuple):
+                self._addresses = ClientAddresses(
+                    self.peer_ip.decode(), peer[1], self.local_ip.decode(), own[1]
+                )
+        return self._addresses
 
     @property
     def is_idle(self) -> bool:

@@ -17,10 +17,14 @@ from mirror_proxy.downstream.proxy_header import ProxyHeaderReader, ProxySenders
 from mirror_proxy.downstream.refusal import PATIENCE_S, RefusedConnection
 from mirror_proxy.downstream.state import MOST_REFUSED, DownstreamState
 from mirror_proxy.downstream.tls import ServerTls
+from mirror_proxy.http1.proxy_protocol import ClientAddresses
 
 BACKLOG = 128
 #: Time without accept after no client could be accepted or refused.
 PAUSE_S = 0.05
+
+#: Begins to serve, or to refuse, a client with these addresses; None: those of its socket.
+Begin = Callable[[socket.socket, ClientAddresses | None], None]
 
 #: Errors of accept when the client has left the queue, or another worker has accepted it.
 _GONE = frozenset({errno.EAGAIN, errno.ECONNABORTED, errno.EINTR, errno.EPROTO})
@@ -97,26 +101,30 @@ class DownstreamListener:
         if self._senders is not None and self._senders.includes(peer):
             self._read_proxy_header(client, peer, begin, has_room)
         else:
-            begin(client, "")
+            begin(client, None)
 
-    def _serve(self, client: socket.socket, client_ip: str) -> None:
-        protocol = partial(self._connection, client_ip.encode()) if client_ip else self._connection
+    def _serve(self, client: socket.socket, addresses: ClientAddresses | None) -> None:
+        protocol = partial(self._connection, addresses) if addresses else self._connection
         self._attach(client, protocol, self._downstream.on_attached, self._handshake_s)
 
-    def _refuse(self, client: socket.socket, client_ip: str) -> None:  # noqa: ARG002 - in place of `_serve`
+    def _refuse(self, client: socket.socket, addresses: ClientAddresses | None) -> None:  # noqa: ARG002 - in place of `_serve`
         protocol = partial(RefusedConnection, self._downstream)
         self._attach(client, protocol, self._on_refusal_begun, PATIENCE_S)
 
     def _read_proxy_header(
-        self, client: socket.socket, peer: object, begin: Callable[[socket.socket, str], None], has_room: bool
+        self,
+        client: socket.socket,
+        peer: object,
+        begin: Begin,
+        has_room: bool,
     ) -> None:
         """Read the header that the PROXY protocol has first; then begin with the client that it names."""
         assert self._senders is not None  # noqa: S101 - the caller has asked them
 
-        def on_end(client_ip: str | None) -> None:
+        def on_end(is_good: bool, addresses: ClientAddresses | None) -> None:
             self._headers.discard(header)
-            if client_ip is not None:
-                begin(client, client_ip)
+            if is_good:
+                begin(client, addresses)
             elif has_room:
                 self._downstream.on_attached(False)
             else:
@@ -144,8 +152,8 @@ class DownstreamListener:
         if not is_connected:
             self._downstream.on_refused()
 
-    def _connection(self, peer_ip: bytes = b"") -> DownstreamConnection:
-        return DownstreamConnection(self._downstream, b"https" if self.tls else b"http", peer_ip)
+    def _connection(self, addresses: ClientAddresses | None = None) -> DownstreamConnection:
+        return DownstreamConnection(self._downstream, b"https" if self.tls else b"http", addresses)
 
     def _pause_accepting(self, for_s: float | None = None) -> None:
         """Stop accepting for `for_s` seconds; None: for good."""

@@ -12,7 +12,7 @@ from time import monotonic
 from mirror_proxy.clock import NEVER, DeadlineWheel
 from mirror_proxy.config.model import ProxyProtocol
 from mirror_proxy.http1 import proxy_protocol
-from mirror_proxy.http1.proxy_protocol import BadProxyHeaderError
+from mirror_proxy.http1.proxy_protocol import BadProxyHeaderError, ClientAddresses
 from mirror_proxy.telemetry.event import event
 
 #: Senders that are set up wrongly must not fill the log.
@@ -44,9 +44,11 @@ class ProxySenders:
 
 
 class ProxyHeaderReader:
-    """Reads one header, and none of the bytes after it; `on_end` is called with the client's address, None: close.
+    """Reads one header, and none of the bytes after it.
 
-    `on_bad_header` is called with the reason where the bytes are no header, or do not come in time.
+    `on_end` is called with whether the client may be served, and with the addresses that the header names; the socket
+    of a client that may not is closed. `on_bad_header` is called with the reason where the bytes are no header, or do
+    not come in time.
     """
 
     __slots__ = ("_header", "_loop", "_on_bad_header", "_on_end", "_sock", "_wheel", "alarm", "deadline")
@@ -56,7 +58,7 @@ class ProxyHeaderReader:
         sock: socket.socket,
         wheel: DeadlineWheel,
         timeout_s: float,
-        on_end: Callable[[str | None], None],
+        on_end: Callable[[bool, ClientAddresses | None], None],
         on_bad_header: Callable[[str], None],
     ) -> None:
         self.deadline = self.alarm = NEVER
@@ -80,16 +82,16 @@ class ProxyHeaderReader:
     def _on_readable(self) -> None:
         try:
             is_whole = self._read()
-            client_ip = proxy_protocol.client_of(self._header) if is_whole else ""
+            client = proxy_protocol.client_of(self._header) if is_whole else None
         except BadProxyHeaderError as error:
             self._refuse(str(error))
         except BlockingIOError:
             return
         except OSError:  # the client is gone, such as a health check that connects only
-            self._end(None)
+            self._end(False)
         else:
             if is_whole:
-                self._end(client_ip)
+                self._end(True, client)
 
     def _read(self) -> bool:
         """Read what has come of the header, or a level-triggered loop would spin; return whether that is all."""
@@ -104,11 +106,11 @@ class ProxyHeaderReader:
 
     def _refuse(self, reason: str) -> None:
         self._on_bad_header(reason)
-        self._end(None)
+        self._end(False)
 
-    def _end(self, client_ip: str | None) -> None:
+    def _end(self, is_good: bool, client: ClientAddresses | None = None) -> None:
         self._wheel.forget(self)
         self._loop.remove_reader(self._sock.fileno())
-        if client_ip is None:
+        if not is_good:
             self._sock.close()
-        self._on_end(client_ip)
+        self._on_end(is_good, client)

@@ -29,6 +29,7 @@ from mirror_proxy.http1.request import RequestHead
 from mirror_proxy.http1.response import ResponseHead
 from mirror_proxy.routing.view import RequestView
 from mirror_proxy.upstream import retry
+from mirror_proxy.upstream.cluster import UpstreamCluster
 from mirror_proxy.upstream.connection import UpstreamConnection
 from mirror_proxy.upstream.retry import Retry
 
@@ -172,7 +173,9 @@ class Exchange:
             self._hash = self._hash_by(self.cluster.hash_key, fields)
         if self.request_done and route.timeout_s is not None:
             self._timeout_at = (monotonic() if self.was_delayed else self.started) + route.timeout_s
-        if head.authenticates_connection and self.client.bound is None:
+        if head.authenticates_connection:
+            self.client.is_authenticated = True
+        if (head.authenticates_connection or self.cluster.names_clients) and self.client.bound is None:
             self.client.bound = {}
         failure = self._attempt(data)
         if route.mirrors:
@@ -183,7 +186,7 @@ class Exchange:
     def _mirror(self, route: CompiledRoute, fields: bytes, data: bytes, failure: Failure | None) -> None:
         if failure is not None:
             self._refuse_mirrors(route, "no_primary")
-        elif self.client.bound is not None:
+        elif self.client.is_authenticated:
             self._refuse_mirrors(route, "connection_auth")
         elif self.client.downstream.draining:
             self._refuse_mirrors(route, "draining")
@@ -204,13 +207,25 @@ class Exchange:
         """Send over a kept connection, or wait for a new one; say why not when neither can be."""
         connection = None
         if self.client.bound is not None:
-            connection = self.client.bound.pop(self.cluster, None)
+            connection = self._take_bound(self.client.bound)
         if connection is None or connection.transport.is_closing():
             connection = self.cluster.take(self.tried, self._hash)
         if connection is None:
             return self._wait(data)
         self._send(connection, data)
         return None
+
+    def _take_bound(self, bound: dict[UpstreamCluster, UpstreamConnection]) -> UpstreamConnection | None:
+        """Take the client's own connection, unless another endpoint is to be chosen."""
+        connection = bound.pop(self.cluster, None)
+        if connection is None:
+            return None
+        self.cluster.release(connection)
+        endpoint = connection.endpoint
+        if not self.client.is_authenticated and (endpoint in self.tried or not endpoint.is_fit):
+            connection.close()
+            return None
+        return connection
 
     def _take_pending(self) -> bytes:
         """Return the body that no upstream connection has taken yet, and clear it."""
@@ -219,7 +234,8 @@ class Exchange:
 
     def _wait(self, data: bytes) -> Failure | None:
         self._pending = Pieces(data)
-        failure = self.cluster.wait(self, self.tried, self._hash)
+        client = self.client.addresses if self.cluster.names_clients else None
+        failure = self.cluster.wait(self, self.tried, self._hash, client=client)
         if failure is None:
             self._is_waiting = True
             self.cluster.wheel.set(self, min(self._timeout_at, monotonic() + self.snapshot.stream_idle_s))
@@ -228,8 +244,9 @@ class Exchange:
     def _send(self, connection: UpstreamConnection, data: bytes) -> None:
         self._upstream = connection
         self.endpoint = connection.endpoint
-        if self.client.bound is not None:
-            connection.bind(self.client.bound)
+        bound = self.client.bound
+        if bound is not None and (self.client.is_authenticated or connection.client is not None):
+            connection.bind(bound)
         connection.send(self, self.head, self._wire, data, self.request_done)
         self._set_deadline(connection, self.started)
 

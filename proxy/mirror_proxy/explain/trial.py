@@ -105,7 +105,7 @@ async def _recorded(cluster: Cluster, result: TrialResult, stack: AsyncExitStack
     server = await asyncio.get_running_loop().create_server(lambda: RecordingUpstream(keep, stack), HOST, 0)
     stack.callback(server.close)
     address = Address(HOST, server.sockets[0].getsockname()[1])
-    return replace(cluster, endpoints=(Endpoint(address),), tls=None, health_check=None)
+    return replace(cluster, endpoints=(Endpoint(address),), tls=None, health_check=None, proxy_protocol=None)
 
 
 async def _send(port: int, wire: bytes, tls: ListenerTls | None) -> bytes:

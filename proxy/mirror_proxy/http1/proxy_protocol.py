@@ -1,4 +1,4 @@
-"""Read the header of the PROXY protocol, versions 1 and 2, which a load balancer sends before a client's bytes.
+"""Read and write the header of the PROXY protocol, versions 1 and 2, which a proxy sends before a client's bytes.
 
 Strict: what the specification (https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt) does not allow is refused,
 and so are UDP and unix clients. Contents of TLVs are not used, but must be framed.
@@ -7,7 +7,9 @@ and so are UDP and unix clients. Contents of TLVs are not used, but must be fram
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Address, IPv6Address
+import struct
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Literal, NamedTuple
 
 SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
 MAX_V1_BYTES = 107
@@ -23,6 +25,18 @@ _ADDRESS_BYTES = {_UNSPEC: 0, _TCP4: 12, _TCP6: 36}
 _V1 = re.compile(rb"PROXY (TCP[46]) ([0-9A-Fa-f:.]+) ([0-9A-Fa-f:.]+) (0|[1-9]\d{0,4}) (0|[1-9]\d{0,4})\r\n")
 _V1_UNKNOWN = re.compile(rb"PROXY UNKNOWN(?: [^\r\n]*)?\r\n")
 _MAX_PORT = 65535
+
+ProxyVersion = Literal["V1", "V2"]
+IpAddress = IPv4Address | IPv6Address
+
+
+class ClientAddresses(NamedTuple):
+    """Both ends of a client's connection: IP addresses and ports, an IPv4 address within IPv6 as IPv4."""
+
+    source: str
+    source_port: int
+    destination: str
+    destination_port: int
 
 
 class BadProxyHeaderError(Exception):
@@ -41,12 +55,40 @@ def belonging(data: bytes) -> tuple[int, bool]:
     raise BadProxyHeaderError("no PROXY header")
 
 
-def client_of(header: bytes) -> str:
-    """Return the client's IP address in a complete header, nothing where it names none: the sender's own then counts.
+def client_of(header: bytes) -> ClientAddresses | None:
+    """Return the addresses in a complete header, None where it names none: those of the sender itself then count.
 
     Raises `BadProxyHeaderError`.
     """
     return _client_of_v2(header) if header.startswith(SIGNATURE) else _client_of_v1(header)
+
+
+def write(version: ProxyVersion, client: ClientAddresses | None) -> bytes:
+    """Return a header; None: without addresses (`UNKNOWN` in version 1, `LOCAL` in version 2)."""
+    if client is None:
+        return (
+            b"PROXY UNKNOWN\r\n" if version == "V1" else SIGNATURE + struct.pack(">BBH", _LOCAL, _UNSPEC, 0)
+        )
+    ends = (ip_address(end.partition("%")[0]) for end in (client.source, client.destination))
+    source, destination = _of_one_family(*ends)
+    ports = (client.source_port, client.destination_port)
+    if version == "V1":
+        texts = f"{_text(source)} {_text(destination)} {ports[0]} {ports[1]}"
+        return f"PROXY TCP{source.version} {texts}\r\n".encode("ascii")
+    addresses = source.packed + destination.packed + struct.pack(">HH", *ports)
+    family = _TCP4 if source.version == 4 else _TCP6
+    return SIGNATURE + struct.pack(">BBH", _PROXY, family, len(addresses)) + addresses
+
+
+def _of_one_family(one: IpAddress, other: IpAddress) -> tuple[IpAddress, IpAddress]:
+    """Return both addresses as IPv4, or both as IPv6: a header has one family for both."""
+    if one.version == other.version:
+        return one, other
+    return _as_ipv6(one), _as_ipv6(other)
+
+
+def _as_ipv6(address: IpAddress) -> IPv6Address:
+    return IPv6Address(f"::ffff:{address}") if isinstance(address, IPv4Address) else address
 
 
 def _belonging_v1(data: bytes) -> tuple[int, bool]:
@@ -67,42 +109,43 @@ def _belonging_v2(data: bytes) -> tuple[int, bool]:
     return min(size, len(data)), len(data) >= size
 
 
-def _client_of_v1(header: bytes) -> str:
+def _client_of_v1(header: bytes) -> ClientAddresses | None:
     if _V1_UNKNOWN.fullmatch(header):
-        return ""
+        return None
     found = _V1.fullmatch(header)
     if found is None:
         raise BadProxyHeaderError("malformed version 1")
-    kind, source, destination, *ports = (part.decode("ascii") for part in found.groups())
-    if any(int(port) > _MAX_PORT for port in ports):
+    kind, source, destination, *digits = (part.decode("ascii") for part in found.groups())
+    ports = [int(port) for port in digits]
+    if max(ports) > _MAX_PORT:
         raise BadProxyHeaderError("port out of range")
     family = IPv4Address if kind == "TCP4" else IPv6Address
     try:
-        _ = family(destination)
-        return _plain(family(source))
+        return ClientAddresses(_plain(family(source)), ports[0], _plain(family(destination)), ports[1])
     except ValueError as error:
         raise BadProxyHeaderError("malformed address") from error
 
 
-def _client_of_v2(header: bytes) -> str:
+def _client_of_v2(header: bytes) -> ClientAddresses | None:
     command, family = header[12], header[13]
     if command & 0xF0 != _VERSION:
         raise BadProxyHeaderError(f"unknown version {command >> 4}")
     if command not in (_LOCAL, _PROXY):
         raise BadProxyHeaderError(f"unknown command {command & 0x0F}")
     if command == _LOCAL:  # a health check of the sender's own; whatever follows is ignored
-        return ""
+        return None
     if family not in _ADDRESS_BYTES:
         raise BadProxyHeaderError(f"unsupported family and protocol 0x{family:02x}")
     end = _FIXED + _ADDRESS_BYTES[family]
     if len(header) < end:
         raise BadProxyHeaderError("addresses are cut short")
     if family == _UNSPEC:
-        return ""
+        return None
     _check_tlvs(header[end:])
-    if family == _TCP4:
-        return _plain(IPv4Address(header[16:20]))
-    return _plain(IPv6Address(header[16:32]))
+    kind, size = (IPv4Address, 4) if family == _TCP4 else (IPv6Address, 16)
+    source, destination = (_plain(kind(header[at : at + size])) for at in (_FIXED, _FIXED + size))
+    source_port, destination_port = struct.unpack(">HH", header[end - 4 : end])
+    return ClientAddresses(source, source_port, destination, destination_port)
 
 
 def _check_tlvs(data: bytes) -> None:
@@ -114,7 +157,13 @@ def _check_tlvs(data: bytes) -> None:
             raise BadProxyHeaderError("a TLV is cut short")
 
 
-def _plain(address: IPv4Address | IPv6Address) -> str:
+def _text(address: IpAddress) -> str:
+    """Write an address; an IPv4 address within IPv6 with dots, as Python does from 3.13 on."""
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return f"::ffff:{mapped}" if mapped is not None else str(address)
+
+
+def _plain(address: IpAddress) -> str:
     """Write an address; an IPv4 address within IPv6 as IPv4."""
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return str(mapped or address)

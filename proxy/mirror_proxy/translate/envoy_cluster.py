@@ -96,7 +96,21 @@ def _cluster(
             )
         },
         typed_extension_protocol_options={HTTP_OPTIONS: _http_options(cluster, settings, max_stream_s)},
-        transport_socket=cluster.tls and _tls(cluster.tls, cluster.host),
+        transport_socket=_transport_socket(cluster),
+    )
+
+
+def _transport_socket(cluster: Cluster) -> Message | None:
+    """Make the transport socket, TLS within the PROXY protocol; None: plain text, Envoy's default."""
+    inner = _tls(cluster.tls, cluster.host) if cluster.tls is not None else None
+    if cluster.proxy_protocol is None:
+        return inner
+    plain = extension("envoy.transport_sockets.raw_buffer", "transport_sockets.raw_buffer.v3.RawBuffer")
+    return extension(
+        "envoy.transport_sockets.upstream_proxy_protocol",
+        "transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport",
+        config={"version": cluster.proxy_protocol},
+        transport_socket=inner or plain,
     )
 
 

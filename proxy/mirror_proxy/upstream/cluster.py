@@ -23,9 +23,10 @@ from mirror_proxy.config.model import Address, HashKey, Settings
 from mirror_proxy.descriptors import UNLIMITED, Descriptors, is_exhaustion
 from mirror_proxy.errors import Failure
 from mirror_proxy.flow import Backlog
+from mirror_proxy.http1.proxy_protocol import ClientAddresses
 from mirror_proxy.telemetry.event import event
 from mirror_proxy.telemetry.stats import ClusterStats
-from mirror_proxy.upstream import tls, unix
+from mirror_proxy.upstream import proxy_header, tls, unix
 from mirror_proxy.upstream.balancer import LoadBalancer, balance, usable_of
 from mirror_proxy.upstream.connection import UpstreamConnection
 from mirror_proxy.upstream.endpoint import UpstreamEndpoint
@@ -54,28 +55,30 @@ class Waiter(Protocol):
 
 
 class _Want(NamedTuple):
-    """What somebody waits for: a connection to `endpoint` (None: to any)."""
+    """What somebody waits for: a connection to `endpoint` (None: to any), with a PROXY header that names `client`."""
 
     endpoint: UpstreamEndpoint | None
     for_shadow: bool
+    client: ClientAddresses | None
 
 
 def identity(config: model.Cluster) -> Hashable:
-    """Give what a live cluster cannot change: name, host and TLS, with the content of TLS's files.
+    """Give what a live cluster cannot change: name, host, PROXY protocol and TLS, with the content of TLS's files.
 
     A reload keeps the cluster of the same identity (`UpstreamCluster.update`) and makes a new one otherwise, so that no
     connection is reused that was made under other terms. Raises `OSError` for a file that cannot be read.
     """
     files = tls.fingerprint(config.tls) if config.tls is not None else None
-    return (config.name, config.host, config.tls, files)
+    return (config.name, config.host, config.proxy_protocol, config.tls, files)
 
 
 class UpstreamCluster:
     """The live side of a `model.Cluster`.
 
     `endpoints` are all it has, ejected and unhealthy ones included; `is_panicking` while too few are healthy and all
-    are used. `hash_key` says what of a request `take` and `wait` want the
-    hash of (64 bits, evenly spread); None where the balancer uses no hash.
+    are used. `hash_key` says what of a request `take` and `wait` want the hash of (64 bits, evenly spread); None where
+    the balancer uses no hash. `names_clients`: each connection begins with a PROXY header that names a client, and
+    carries requests of that client only.
     """
 
     def __init__(
@@ -88,6 +91,7 @@ class UpstreamCluster:
         self.identity = identity(config)
         self.wheel = wheel
         self.backlog = backlog
+        self.names_clients = config.proxy_protocol is not None
         self.descriptors = descriptors or Descriptors(UNLIMITED)
         self.stats = ClusterStats()
         self.endpoints: tuple[UpstreamEndpoint, ...] = ()
@@ -101,6 +105,8 @@ class UpstreamCluster:
         #: Who waits, in order.
         self._waiters: dict[Waiter, _Want] = {}
         self._has_bound = False  # one of them, or one since they were none, wants a certain endpoint
+        #: Idle connections that wait for their client.
+        self._reserved: dict[UpstreamConnection, None] = {}
         self._connecting = 0
         #: Our own, for the cap; `stats` may be shared with a cluster of our name that leaves.
         self.open_connections = 0
@@ -233,7 +239,7 @@ class UpstreamCluster:
             return
         if self._waiters and self._serve_waiter(connection):
             return
-        if connection.endpoint.is_current:
+        if connection.endpoint.is_current and connection.client is None:
             connection.endpoint.idle.append(connection)
             when = monotonic() + self._idle_timeout_s
             if self._retires:
@@ -244,6 +250,19 @@ class UpstreamCluster:
         else:
             connection.close()
 
+    def reserve(self, connection: UpstreamConnection) -> bool:
+        """Return if an idle connection may wait for its client; if not, it is closed to make room for others."""
+        enough = self._retires and connection.is_spent(self.config.max_requests_per_connection)
+        if enough or not connection.endpoint.is_current or (self._waiters and not self._has_room()):
+            connection.close()
+            return False
+        self._reserved[connection] = None
+        return True
+
+    def release(self, connection: UpstreamConnection) -> None:
+        """Reserve a connection no longer: it is in use again, or closed."""
+        self._reserved.pop(connection, None)
+
     def wait(
         self,
         waiter: Waiter,
@@ -251,10 +270,12 @@ class UpstreamCluster:
         hash_: int | None = None,
         *,
         for_shadow: bool = False,
+        client: ClientAddresses | None = None,
     ) -> Failure | None:
         """Queue `waiter` for a connection, making one when the caps allow; or say why there is none.
 
-        `avoid` and `hash_` as in `take`; with either, only a connection to the endpoint they led to will do.
+        `avoid` and `hash_` as in `take`; with either, only a connection to the endpoint they led to will do. `client`
+        is for clusters that name clients.
         """
         if self._balancer is None:
             return errors.NO_HEALTHY_UPSTREAM
@@ -278,9 +299,10 @@ class UpstreamCluster:
         if endpoint is None:
             endpoint = self._balancer.choose(avoid, hash_)
         self._has_bound = is_bound or (self._has_bound and bool(self._waiters))
-        self._waiters[waiter] = _Want(endpoint if is_bound else None, for_shadow)
+        want = _Want(endpoint if is_bound else None, for_shadow, client if self.names_clients else None)
+        self._waiters[waiter] = want
         if has_room:
-            self._open(endpoint, waiter, for_shadow)
+            self._open(endpoint, waiter, want)
         return None
 
     def leave(self, waiter: Waiter) -> None:
@@ -354,8 +376,9 @@ class UpstreamCluster:
     def _make_room(self) -> None:
         """Close the oldest idle connection: who waits could have taken it, had it been of use."""
         idle = next((endpoint.idle for endpoint in self.endpoints if endpoint.idle), None)
-        if idle is not None:
-            idle[0].close()
+        oldest = idle[0] if idle is not None else next(iter(self._reserved), None)
+        if oldest is not None:
+            oldest.close()
 
     def _has_room(self) -> bool:
         cap = self.config.max_connections
@@ -369,9 +392,11 @@ class UpstreamCluster:
 
     def _serve_waiter(self, connection: UpstreamConnection) -> bool:
         """Give a free connection to the longest waiter that takes it; True when it is not free any more."""
-        endpoint = connection.endpoint
-        for waiter, (wanted, _) in self._waiters.items():
-            if (wanted is None or wanted is endpoint) and not (waiter.wants_fresh and connection.requests):
+        endpoint, client = connection.endpoint, connection.client
+        for waiter, want in self._waiters.items():
+            if want.client != client or (waiter.wants_fresh and connection.requests):
+                continue
+            if want.endpoint is None or want.endpoint is endpoint:
                 del self._waiters[waiter]
                 waiter.on_connection(connection)
                 return True
@@ -390,14 +415,15 @@ class UpstreamCluster:
         if not self._has_bound and sum(coming.values()) >= len(self._waiters):
             return
         refused = []
-        for waiter, (wanted, for_shadow) in self._waiters.items():
+        for waiter, want in self._waiters.items():
+            wanted = want.endpoint
             if not self._has_room():
                 break
             source = wanted or next((endpoint for endpoint, count in coming.items() if count), None)
             if source is not None and coming.get(source):
                 coming[source] -= 1
-            elif self.descriptors.may_connect(for_shadow):
-                self._open(wanted or balancer.choose(), waiter, for_shadow)
+            elif self.descriptors.may_connect(want.for_shadow):
+                self._open(wanted or balancer.choose(), waiter, want)
             elif not self._closing:
                 refused.append(waiter)
         for waiter in refused:
@@ -413,19 +439,21 @@ class UpstreamCluster:
         for waiter in waiters:
             waiter.on_connect_failure(errors.NO_HEALTHY_UPSTREAM, None)
 
-    def _open(self, endpoint: UpstreamEndpoint, waiter: Waiter, for_shadow: bool) -> None:
+    def _open(self, endpoint: UpstreamEndpoint, waiter: Waiter, want: _Want) -> None:
         self._connecting += 1
         endpoint.connecting += 1
-        self.descriptors.take(for_shadow)
-        tasks.spawn(self._connect(endpoint, waiter, for_shadow), "connect")
+        self.descriptors.take(want.for_shadow)
+        tasks.spawn(self._connect(endpoint, waiter, want.for_shadow, want.client), "connect")
 
-    async def _connect(self, endpoint: UpstreamEndpoint, waiter: Waiter, for_shadow: bool) -> None:
+    async def _connect(
+        self, endpoint: UpstreamEndpoint, waiter: Waiter, for_shadow: bool, client: ClientAddresses | None
+    ) -> None:
         failure = errors.CONNECT_FAILURE
         connection = None
         try:
             async with asyncio.timeout(self.config.connect_timeout_s):
                 connection = await self.connect(
-                    endpoint, lambda: UpstreamConnection(self, endpoint, for_shadow)
+                    endpoint, lambda: UpstreamConnection(self, endpoint, for_shadow, client), client
                 )
         except TimeoutError:
             failure = errors.CONNECT_TIMEOUT
@@ -444,21 +472,33 @@ class UpstreamCluster:
             return
         self._on_connect_failure(failure, endpoint, waiter)
 
-    async def connect(self, endpoint: UpstreamEndpoint, make: Callable[[], ProtocolT]) -> ProtocolT:
-        """Connect what `make` makes to the endpoint; where its address refuses, to the other family's."""
+    async def connect(
+        self, endpoint: UpstreamEndpoint, make: Callable[[], ProtocolT], client: ClientAddresses | None = None
+    ) -> ProtocolT:
+        """Connect what `make` makes to the endpoint; where its address refuses, to the other family's.
+
+        A PROXY header names `client`; None: no client, as for health checks.
+        """
         first, *others = endpoint.addresses()
         try:
-            return await self._connect_to(first, make)
+            return await self._connect_to(first, make, client)
         except OSError as error:
             if not others or isinstance(error, ssl.SSLError) or is_exhaustion(error):
                 raise
-        connection = await self._connect_to(others[0], make)
+        connection = await self._connect_to(others[0], make, client)
         endpoint.use(others[0])
         return connection
 
-    async def _connect_to(self, address: Address, make: Callable[[], ProtocolT]) -> ProtocolT:
+    async def _connect_to(
+        self, address: Address, make: Callable[[], ProtocolT], client: ClientAddresses | None
+    ) -> ProtocolT:
         loop = asyncio.get_running_loop()
-        if address.is_unix:
+        if self.config.proxy_protocol is not None:
+            sock = await proxy_header.connect(address, self.config.proxy_protocol, client)
+            _, connection = await loop.create_connection(
+                make, sock=sock, ssl=self._tls, server_hostname=self._sni
+            )
+        elif address.is_unix:
             sock = await unix.connect(address.socket_path)
             _, connection = await loop.create_unix_connection(
                 make, sock=sock, ssl=self._tls, server_hostname=self._sni

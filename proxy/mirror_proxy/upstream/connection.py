@@ -19,6 +19,7 @@ from mirror_proxy.config.model import TcpKeepalive
 from mirror_proxy.errors import BadMessageError, Failure
 from mirror_proxy.http1 import framing, serializer
 from mirror_proxy.http1.chunked import ChunkedReader
+from mirror_proxy.http1.proxy_protocol import ClientAddresses
 from mirror_proxy.http1.request import RequestHead
 from mirror_proxy.http1.response import ResponseHead, end_of_head, may_begin, read_response
 from mirror_proxy.upstream.early_response import EarlyResponse
@@ -45,14 +46,22 @@ class UpstreamConnection(asyncio.Protocol):
     __slots__ = (
         "_body", "_bound", "_buffer", "_chunked", "_early_response", "_has_left", "_head", "_head_bytes", "_heard_end",
         "_interims", "_is_lost", "_left", "_meter", "_reading", "_request", "_reusable", "_stream", "_tunnel", "alarm",
-        "cluster", "deadline", "endpoint", "expires", "for_shadow", "is_queued", "request_done", "requests",
+        "client", "cluster", "deadline", "endpoint", "expires", "for_shadow", "is_queued", "request_done", "requests",
         "transport",
     )  # fmt: skip
 
     def __init__(
-        self, cluster: UpstreamCluster, endpoint: UpstreamEndpoint, for_shadow: bool = False
+        self,
+        cluster: UpstreamCluster,
+        endpoint: UpstreamEndpoint,
+        for_shadow: bool = False,
+        client: ClientAddresses | None = None,
     ) -> None:
-        """`for_shadow`: made for a shadow; the connection may carry requests of primaries later, and vice versa."""
+        """`for_shadow`: made for a shadow; the connection may carry requests of primaries later, and vice versa.
+
+        `client` is named in the PROXY header that the connection began with; None: there is none, or it names none.
+        """
+        self.client = client
         self.cluster = cluster
         self.endpoint = endpoint
         self.for_shadow = for_shadow
@@ -145,7 +154,7 @@ class UpstreamConnection(asyncio.Protocol):
             self.transport.abort()
 
     def bind(self, bound: dict[UpstreamCluster, UpstreamConnection]) -> None:
-        """Carry requests of one authenticated client connection only, which owns `bound`.
+        """Carry requests of one client connection only, which owns `bound`.
 
         When idle, the connection waits in `bound`, not in the pool; the client connection closes it.
         """
@@ -166,6 +175,8 @@ class UpstreamConnection(asyncio.Protocol):
     def close(self) -> None:
         """Close an idle connection, or a tunnel after its last bytes."""
         self.endpoint.remove(self)
+        if self._bound is not None:
+            self._unbind(self._bound)
         self._leave()
         if self._tunnel is None and self.buffered_bytes:  # of a request that is answered: maybe never read
             self.transport.abort()
@@ -196,8 +207,8 @@ class UpstreamConnection(asyncio.Protocol):
         cluster.descriptors.give(self.for_shadow)
         cluster.wheel.forget(self)
         self.endpoint.remove(self)
-        if self._bound is not None and self._bound.get(cluster) is self:
-            del self._bound[cluster]
+        if self._bound is not None:
+            self._unbind(self._bound)
         self._leave()
         cluster.on_connection_closed()  # before the stream, which may want the place for another attempt
         tunnel = self._tunnel
@@ -471,12 +482,17 @@ class UpstreamConnection(asyncio.Protocol):
                 self._reading.resume(flow.EVERY_REASON)
             if self._bound is None:
                 self.cluster.put(self)
-            else:
+            elif self.cluster.reserve(self):
                 self._bound[self.cluster] = self
                 self.deadline = NEVER
         else:
             self._leave()
             self.transport.abort()  # nothing more is sent or read
+
+    def _unbind(self, bound: dict[UpstreamCluster, UpstreamConnection]) -> None:
+        self.cluster.release(self)
+        if bound.get(self.cluster) is self:
+            del bound[self.cluster]
 
     def _leave(self) -> None:
         """Give up the place in the cluster, once: the next connection need not wait until this one is closed."""

@@ -18,6 +18,7 @@ TWO = """
     resolution: STATIC
     endpoints: [{address: 10.0.0.1, labels: {version: a}}, {address: 10.0.0.2, labels: {version: b}}]
 """
+V2 = "{proxyProtocol: {version: V2}}"
 RANDOM = "{loadBalancer: {simple: RANDOM}}"
 MIRROR_A = "mirror: {host: v2, subset: a, port: {number: 80}}"
 V1 = service_entry(
@@ -43,6 +44,25 @@ def test_a_subsets_policy_replaces_components_whole(load_route: Load) -> None:
     mirror = load_route(MIRROR_A, before=rule).clusters[1]
     assert (mirror.max_connections, mirror.balancer) == (None, Balancer("random"))
     assert load_route(MIRROR, before=rule).clusters[1].max_connections == 3
+
+
+@pytest.mark.parametrize(
+    ("host", "subset", "versions"),
+    [
+        ("{proxyProtocol: {}}", "", ("V1", "V1")),
+        (V2, "", ("V2", "V2")),
+        ("{proxyProtocol: {version: V1}}", V2, ("V1", "V2")),
+        (RANDOM, V2, (None, "V2")),
+        (V2, "{portLevelSettings: [{port: {number: 80}, tls: {}}]}", ("V2", "V2")),
+    ],
+)
+def test_proxy_protocol_is_one_for_all_ports_and_may_be_a_subsets_own(
+    load_route: Load, host: str, subset: str, versions: tuple[str | None, str | None]
+) -> None:
+    policy = f", trafficPolicy: {subset}" if subset else ""
+    rule = destination_rule(host, subsets=f"[{{name: a{policy}}}]")
+    found = [load_route(mirror, before=rule).clusters[1].proxy_protocol for mirror in (MIRROR, MIRROR_A)]
+    assert tuple(found) == versions
 
 
 def test_a_ports_own_policy_replaces_everything_above_it(load_route: Load) -> None:

@@ -140,7 +140,7 @@ ONE_OF = "must validate one and only one schema (oneOf): give one of "
 POLICY_TEXTS = (
     ("{}", ": traffic policy must have at least one field"),
     ("{tunnel: {protocol: CONNECT}}", ".tunnel: has no meaning outside a mesh"),
-    ("{proxyProtocol: {version: V2}}", ".proxyProtocol: has no meaning outside a mesh"),
+    ("{proxyProtocol: {version: V3}}", '.proxyProtocol.version: "V3" is not one of V1, V2'),
     ("{connectionPool: {}}", ".connectionPool: connection pool must have at least one field"),
     (
         "{connectionPool: {tcp: {maxConnections: -1}}}",

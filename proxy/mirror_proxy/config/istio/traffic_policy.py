@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from mirror_proxy.config import files
 from mirror_proxy.config.headers import TOKEN
@@ -33,6 +33,7 @@ from mirror_proxy.config.schema import (
     Scalar,
     whole,
 )
+from mirror_proxy.http1.proxy_protocol import ProxyVersion
 
 PASSTHROUGH = "PASSTHROUGH"
 SIMPLE_POLICIES = {
@@ -358,6 +359,19 @@ TLS = Record(
 )
 
 
+def _proxy_protocol(version: ProxyVersion = "V1") -> dict[str, Any]:
+    """Return the component's field of a Cluster: the version of the header that begins each connection."""
+    return {PROXY_PROTOCOL_KEY: version}
+
+
+PROXY_PROTOCOL_KEY = "proxy_protocol"
+PROXY_PROTOCOL = Record(
+    _proxy_protocol,
+    (Field("version", "version", Choice({version: version for version in get_args(ProxyVersion)})),),
+    is_proto=True,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class TrafficPolicy:
     """Fields of a Cluster by component, for all ports and for single ones."""
@@ -368,12 +382,16 @@ class TrafficPolicy:
     def fields(self, port: int, below: TrafficPolicy) -> dict[str, Any]:
         """Return the fields at a port when this policy, of a subset, lies over its host's.
 
-        A component replaces the host's whole; a port's own components replace everything, its silence included.
+        A component replaces the host's whole; a port's own components replace everything, its silence included, but
+        for the PROXY protocol, which is one for all ports (Istio: `MergeTrafficPolicy`).
         """
         if port in self.ports:
             components = self.ports[port]
         else:
             components = {**below.ports.get(port, below.components), **self.components}
+        of_all_ports = {**below.components, **self.components}
+        if PROXY_PROTOCOL_KEY in of_all_ports:
+            components = {**components, PROXY_PROTOCOL_KEY: of_all_ports[PROXY_PROTOCOL_KEY]}
         return {name: value for fields in components.values() for name, value in fields.items()}
 
 
@@ -412,7 +430,7 @@ TRAFFIC_POLICY = Record(
         *COMPONENTS,
         Field("portLevelSettings", "ports", ListOf(PORT_POLICY, null="traffic policy may not be null")),
         Field("tunnel", "", Refused(NOT_HERE)),
-        Field("proxyProtocol", "", Refused(NOT_HERE)),
+        Field("proxyProtocol", PROXY_PROTOCOL_KEY, PROXY_PROTOCOL),
         Field("retryBudget", "", Ignored()),
     ),
     placed=True,

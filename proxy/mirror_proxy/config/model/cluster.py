@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mirror_proxy.config.model.value import Address, HashKey
+from mirror_proxy.http1.proxy_protocol import ProxyVersion
 
 #: Envoy's `healthy_panic_threshold`.
 PANIC_PERCENT = 50
@@ -95,7 +96,7 @@ class Cluster:
     `name` is Istio's: `outbound|<port>|<subset>|<fqdn>`. `host` is as written by its destination, for SNI and for a
     request without Host. `max_*` None: no cap. Without endpoints, requests get 503 (UH). A mirror's
     cluster is always separate from a primary's, even on the same address, so that they share no connection; it has no
-    health check.
+    health check. `proxy_protocol` is the version of the PROXY protocol's header that begins every connection.
     """
 
     name: str
@@ -113,6 +114,7 @@ class Cluster:
     balancer: Balancer = Balancer()
     outlier: OutlierDetection | None = None
     health_check: HealthCheck | None = None
+    proxy_protocol: ProxyVersion | None = None
 
     @property
     def authority(self) -> str:
