@@ -1,0 +1,66 @@
+"""One running instance of an application, with a folder and data of its own."""
+
+from __future__ import annotations
+
+import http.client
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks.ports import HOST, free_port, pause
+from benchmarks.process import ProcessTree
+from benchmarks.verdicts.pair import Pair
+
+START_S = 60
+
+
+@contextmanager
+def running(pair: Pair, binaries: Path, home: Path) -> Iterator[int]:
+    """Prepare and start an instance whose files are in `home`; give its port, and end it afterwards."""
+    home.mkdir(parents=True)
+    port = free_port()
+    places = {"bin": str(binaries), "port": str(port), "home": str(home), "here": str(pair.folder)}
+    base = [
+        "env",
+        "-C",
+        str(home),
+        "HOME=" + str(home),
+        *(f"{k}={_put(v, places)}" for k, v in pair.env.items()),
+    ]
+    for argv in pair.prepare:
+        subprocess.run([*base, *(_put(word, places) for word in argv)], check=True, capture_output=True)
+    process = ProcessTree([*base, *(_put(word, places) for word in pair.start)], home / "log")
+    try:
+        await_answer(process, port)
+        yield port
+    finally:
+        process.kill()
+
+
+def await_answer(process: ProcessTree, port: int, path: str = "/") -> None:
+    """Wait until a GET of `path` is answered, with any status."""
+    deadline = time.monotonic() + START_S
+    while not _answers(port, path):
+        if not process.is_running or time.monotonic() > deadline:
+            raise RuntimeError(f"port {port}: no response: {process.last_words()}")
+        pause()
+
+
+def _put(word: str, places: dict[str, str]) -> str:
+    for name, value in places.items():
+        word = word.replace("{" + name + "}", value)
+    return word
+
+
+def _answers(port: int, path: str) -> bool:
+    connection = http.client.HTTPConnection(HOST, port, timeout=5)
+    try:
+        connection.request("GET", path)
+        connection.getresponse().read()
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+    return True
