@@ -35,7 +35,9 @@ class Exchange:
     response: Response
 
 
-async def crawl(port: int, crawling: Crawling, count: int, seed: int) -> list[Exchange]:
+async def crawl(
+    port: int, crawling: Crawling, count: int, seed: int, think_s: tuple[float, float] = THINK_S
+) -> list[Exchange]:
     """Send `count` requests to `port`, one after the other, and return them with their responses."""
     surfer, cookies, think = Surfer(crawling, seed), Cookies(), random.Random(seed)
     host = crawling.host or f"{HOST}:{port}"
@@ -48,7 +50,7 @@ async def crawl(port: int, crawling: Crawling, count: int, seed: int) -> list[Ex
             cookies.take(response.headers)
             surfer.see(page.read(request.target, header(request.headers, "host"), response))
             done.append(Exchange(request, response))
-            await asyncio.sleep(think.uniform(*THINK_S))
+            await asyncio.sleep(think.uniform(*think_s))
     return done
 
 

@@ -24,7 +24,14 @@ def install(name: str, lock: Path, cache: Path) -> Path:
     if not complete.exists():
         shutil.rmtree(folder, ignore_errors=True)
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        pip: list[str | Path] = [folder / "bin" / "pip", "install", "--quiet", "--no-deps", "--requirement", lock]
+        pip: list[str | Path] = [
+            folder / "bin" / "pip",
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--requirement",
+            lock,
+        ]
         subprocess.run(pip, check=True)
         complete.touch()
     return folder / "bin"
