@@ -223,7 +223,7 @@ def test_trial_that_a_client_uploads_slowly_is_not_waited_for(playbook: MakePlay
     slow.finish()
 
 
-def test_breakers_of_many_routes_share_the_first_connection_and_none_is_lost(playbook: MakePlaybook) -> None:
+def test_breakers_of_many_routes_share_each_connect_and_none_is_lost(playbook: MakePlaybook) -> None:
     config = with_mirror(
         mirroring=Mirroring(breaker=Breaker(1, 10.0)), mirror_cluster={"connect_timeout_s": 1.0}
     )
@@ -238,6 +238,9 @@ def test_breakers_of_many_routes_share_the_first_connection_and_none_is_lost(pla
     client = book.client()
     for route in routes:
         ask(book, client, b"GET /%b HTTP/1.1\r\nhost: a\r\n\r\n" % route.name.encode())
+    failed = book.count("upstream_connect_failures_total", "mirror")
+    book.pass_time(10.0)
+    assert 9 <= book.count("upstream_connect_failures_total", "mirror") - failed <= 10
     mirror.refuses = False
     book.pass_time(1.0 + TICKS_S)
     assert not tasks.failures

@@ -1,9 +1,10 @@
 """The breaker of one mirror: no shadows for a mirror that keeps failing, until it has proved that it is back.
 
 Closed, until as many failures in a row as `consecutive_failures`: only transport failures count, never a status. Open,
-it connects once a second. After a successful connect one shadow goes as a trial and decides: a response's head closes
-the breaker; a failure doubles the wait before the next connect, up to `open_for_s`; an outcome that says nothing about
-the mirror leaves the decision to the next shadow, and so does a trial that takes too long, such as a slow upload.
+it connects once a second; breakers of several routes to one cluster share each connect. After a successful one a shadow
+goes as a trial and decides: a response's head closes the breaker; a failure doubles the wait before the next connect,
+up to `open_for_s`; an outcome that says nothing about the mirror leaves the decision to the next shadow, and so does a
+trial that takes too long, such as a slow upload.
 """
 
 from __future__ import annotations
@@ -112,21 +113,31 @@ class MirrorBreaker:
         self._is_ready = False
         self._trial_began = NEVER
         self._cluster.leave(self)
+        self._cluster.followers.discard(self._on_accepted)
         if self.alarm != NEVER:
             self._cluster.wheel.forget(self)
 
     # --- clock and waiter callbacks ---
 
     def on_deadline(self) -> None:
-        """Called by the wheel: connect."""
-        self._connect_began = monotonic()
-        if self._cluster.wait(self, for_shadow=True) is not None:
-            self._connect_after(self._first_wait_s, self._connect_began)
+        """Called by the wheel: connect, or follow another breaker of the cluster that has connected."""
+        cluster, now = self._cluster, monotonic()
+        if now < cluster.tried_at + self._first_wait_s:
+            cluster.followers.add(self._on_accepted)
+            self._connect_after(self._first_wait_s, cluster.tried_at)
+            return
+        self._connect_began = cluster.tried_at = now
+        if cluster.wait(self, for_shadow=True) is not None:
+            self._connect_after(self._first_wait_s, now)
+
+    def _on_accepted(self) -> None:
+        self._is_ready = True
+        self._cluster.wheel.forget(self)
 
     def on_connection(self, connection: UpstreamConnection) -> None:
         """Called by the cluster: the mirror accepts; the next shadow is the trial."""
         self._is_ready = True
-        # Not at once: the breakers of other routes may wait too, each within the call of the one before.
+        # Not at once: breakers of other routes may wait too, each within the call of the one before.
         asyncio.get_running_loop().call_soon(self._give_back, connection)
 
     def _give_back(self, connection: UpstreamConnection) -> None:

@@ -110,6 +110,9 @@ class UpstreamCluster:
         self._connecting = 0
         #: Our own, for the cap; `stats` may be shared with a cluster of our name that leaves.
         self.open_connections = 0
+        #: When a breaker last connected (monotonic), and whom to call, once, when an endpoint accepts.
+        self.tried_at = -NEVER
+        self.followers: set[Callable[[], None]] = set()
         #: Those that have given up their place, and not their descriptor yet.
         self._closing = 0
         self._protocol_errors = ProtocolErrorLog()
@@ -466,11 +469,18 @@ class UpstreamCluster:
             endpoint.connecting -= 1
             self.descriptors.give(for_shadow)
         if connection is not None and self.is_right_peer(connection.transport):
+            if self.followers:
+                self._call_followers()
             self.put(connection)
             if self._waiters:
                 self._connect_for_waiters()  # it may have served another than whom it was made for
             return
         self._on_connect_failure(failure, endpoint, waiter)
+
+    def _call_followers(self) -> None:
+        followers, self.followers = self.followers, set()
+        for follow in followers:
+            follow()
 
     async def connect(
         self, endpoint: UpstreamEndpoint, make: Callable[[], ProtocolT], client: ClientAddresses | None = None
