@@ -12,7 +12,9 @@ Layers. A row imports from rows below it only, and packages in one row never imp
     snapshot  translate              the compiled configuration; how other dialects say it
     comparison.capture  comparison.report
                                      two responses to one request, kept in a worker; figures and pages of many
-    mirror  comparison.store         policy, shadow requests and their limits; what was compared, on disk
+    mirror  comparison.store  comparison.endpoint
+                                     policy, shadow requests and their limits; what was compared, on disk; which
+                                     endpoint a request asks for
     routing  upstream  downstream  comparison.diff
     tasks  descriptors               background tasks; how many file descriptors each part may use
     telemetry                        counters, metrics, log, access log, traces
@@ -51,10 +53,11 @@ people, `check` says what a configuration does, `explain` what it does to one re
 dialects.
 
 The walk of a pair, two responses to one request: `comparison.capture` sends it into a pipe that drops when it is full;
-`comparison.process` reads it in the background, compares the two with `comparison.diff.differ`, counts the differences
-(`comparison.diff.totals` lists the families) and writes them to the `comparison.store`. `comparison.report`, on the
-terminal or on the page, makes figures of the totals; `comparison.diff.noise` compares each field with pairs of one
-version. A `ramp` is judged by the same figures, step by step, and `ramp.run` carries it out.
+`comparison.process` reads it in the background, compares the two with `comparison.diff.differ`, counts the
+differences by endpoint (`comparison.endpoint` names it; `comparison.diff.totals` lists the families) and writes them to
+the `comparison.store`. `comparison.report`, on the terminal or on the page, makes figures of the totals;
+`comparison.diff.noise` compares each field with pairs of one version. A `ramp` is judged by the same figures, step by
+step, and `ramp.run` carries it out.
 
 Start with `exchange.exchange`, then `mirror.shadow`; `config.model` is the contract between configuration and data
 plane. The version stands in pyproject.toml only.

@@ -13,7 +13,12 @@ from mirror_proxy.comparison.diff.totals import Totals, from_rows
 from mirror_proxy.errors import RefusedError
 from tests.admin.conftest import AdminUrls
 
-TOTALS = Totals({("compared", "rest", "rest/v2"): 7, ("field", "rest", "rest/v2", "$.a", "value"): 3})
+TOTALS = Totals(
+    {
+        ("compared", "rest", "rest/v2", "GET /items"): 7,
+        ("field", "rest", "rest/v2", "GET /items", "$.a", "value"): 3,
+    }
+)
 V1, V2 = Side(200, 1.5, (), "{}"), Side(500, 2.5, (("x-a", "\udcff"),), "")
 PRICE = Difference("$.price", "value", "1", "2")
 EXAMPLE = Example(5.0, "rest", "rest/v2", "shop/v1", "id", "GET", "/<b>", (), V1, V2, (PRICE,), 1)

@@ -83,12 +83,12 @@ async def test_figures_of_late_are_those_since_somebody_looked(
     urls: AdminUrls, client: aiohttp.ClientSession
 ) -> None:
     compare(urls.proxy)
-    urls.proxy.counted = Totals({("compared", "rest", "rest/v2"): 1_000})
+    urls.proxy.counted = Totals({("compared", "rest", "rest/v2", "GET /items"): 1_000})
     async with follow(client, urls.everything) as always:
         assert "1,000" in (await event(always))["compared"]
         async with client.get(f"{urls.everything}/events?figures=recent") as late:
             await event(late)
-            urls.proxy.counted = Totals({("compared", "rest", "rest/v2"): 1_234})
+            urls.proxy.counted = Totals({("compared", "rest", "rest/v2", "GET /items"): 1_234})
             said = ""
             while ">234<" not in said:
                 said = (await event(late)).get("compared", said)
@@ -141,9 +141,9 @@ async def test_who_does_not_read_holds_nobody_and_is_let_go(
 
 def much(number: int) -> Totals:
     """Return totals whose panel takes a hundred thousand bytes: the kernel holds some megabytes for who is slow."""
-    counts: dict[tuple[str, ...], int] = {("compared", "rest", "rest/v2"): number + 1}
+    counts: dict[tuple[str, ...], int] = {("compared", "rest", "rest/v2", "GET /items"): number + 1}
     for i in range(40):
-        counts["field", "rest", "rest/v2", f"$.{i}{'x' * 1_000}", "value"] = number
+        counts["field", "rest", "rest/v2", "GET /items", f"$.{i}{'x' * 1_000}", "value"] = number
     return Totals(counts)
 
 
@@ -181,7 +181,9 @@ async def test_a_comparer_that_does_not_answer_is_waited_for_once_and_holds_no_p
         nonlocal asked
         asked += 1
         await answer_now.wait()
-        return Totals({("compared", "rest", "rest/v2"): 4_321, ("requests", "r", "v1", "200"): 99})
+        return Totals(
+            {("compared", "rest", "rest/v2", "GET /items"): 4_321, ("requests", "r", "v1", "200"): 99}
+        )
 
     compare(urls.proxy)
     monkeypatch.setattr(live, "_ANSWER_S", 0.01)

@@ -113,7 +113,7 @@ def reading(until: float, counts: dict[Key, int]) -> ReportData:
     return ReportData("here", "1", 0.0, until, Totals(counts), Thresholds())
 
 
-FIELD = ("field", "r", "m", "$.a", "value")
+FIELD = ("field", "r", "m", "GET /", "$.a", "value")
 
 
 def test_between_two_readings_lies_what_was_counted_meanwhile() -> None:
@@ -125,10 +125,12 @@ def test_between_two_readings_lies_what_was_counted_meanwhile() -> None:
 
 
 def test_a_field_that_is_counted_under_another_name_by_now_is_left_out() -> None:
-    first = reading(10.0, {FIELD: 5, ("compared", "r", "m"): 9})
-    last = reading(20.0, {("field", "r", "m", "(other)", "value"): 7, ("compared", "r", "m"): 19})
+    first = reading(10.0, {FIELD: 5, ("compared", "r", "m", "GET /"): 9})
+    last = reading(
+        20.0, {("field", "r", "m", "GET /", "(other)", "value"): 7, ("compared", "r", "m", "GET /"): 19}
+    )
     assert between(first, last).totals == Totals(
-        {("field", "r", "m", "(other)", "value"): 7, ("compared", "r", "m"): 10}
+        {("field", "r", "m", "GET /", "(other)", "value"): 7, ("compared", "r", "m", "GET /"): 10}
     )
 
 

@@ -41,8 +41,8 @@ class HostileShop(Shop):
         mirror = f"m{HOSTILE}"
         self.counted = Totals(
             {
-                ("compared", HOSTILE, mirror): 1_000,
-                ("field", HOSTILE, mirror, HOSTILE, "value"): 500,
+                ("compared", HOSTILE, mirror, "GET /items"): 1_000,
+                ("field", HOSTILE, mirror, "GET /items", HOSTILE, "value"): 500,
                 ("dropped", HOSTILE): 3,
             }
         )

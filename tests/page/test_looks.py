@@ -36,13 +36,13 @@ class FullShop(Shop):
         mirror = ("rest", "rest/v2")
         self.counted = Totals(
             {
-                ("compared", *mirror): 10_000,
-                ("differing", *mirror): 9_000,
-                ("noise_compared", "rest"): 10_000,
-                ("field", *mirror, f"$.{LONG}", "value"): 500,
-                ("field", *mirror, "$.at", "value"): 9_000,
-                ("field", *mirror, "$.rare", "value"): 3,
-                ("noise_field", "rest", "$.at", "value"): 9_000,
+                ("compared", *mirror, "GET /items"): 10_000,
+                ("differing", *mirror, "GET /items"): 9_000,
+                ("noise_compared", "rest", "GET /items"): 10_000,
+                ("field", *mirror, "GET /items", f"$.{LONG}", "value"): 500,
+                ("field", *mirror, "GET /items", "$.at", "value"): 9_000,
+                ("field", *mirror, "GET /items", "$.rare", "value"): 3,
+                ("noise_field", "rest", "GET /items", "$.at", "value"): 9_000,
                 ("dropped", "pipe_full"): 3,
                 ("capped", *mirror, "bomb"): 3,
             }

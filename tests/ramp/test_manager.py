@@ -28,7 +28,7 @@ class Proxy:
 
     def __init__(self) -> None:
         self.config = CONFIG
-        self.told: Totals | None = Totals({("compared", "r", "m0"): 200})
+        self.told: Totals | None = Totals({("compared", "r", "m0", "GET /items"): 200})
         self.steering = Steering(Runtime(), lambda: self.config, self.apply)
         sources = RampSources(lambda: self.config, lambda: [0.3], self.report, self.totals)
         self.thread = WorkThread("ramps")
@@ -120,7 +120,7 @@ async def test_what_it_is_judged_by_is_of_workers_and_comparer_and_the_worst_lag
     read = proxy.ramps._reader(plan.read({"mirror": "m0", "guards": ["diff_rate>1%"]}))
     reading = await read()
     assert reading.totals == Totals({("outcome", "r", "m0", "completed"): 7})
-    assert reading.differences == Totals({("compared", "r", "m0"): 200})
+    assert reading.differences == Totals({("compared", "r", "m0", "GET /items"): 200})
     assert reading.lag_s == 0.3
     proxy.told = None
     assert (await read()).differences is None

@@ -27,7 +27,7 @@ BAD: Counts = {
     ("duration", "r", "p", "3"): 20,
 }
 SLOW: Counts = {**WELL, ("duration", "r", "p", "3"): 0, ("duration", "r", "p", "7"): 20}
-PAIRS: Counts = {("compared", "r", "m"): 20}
+PAIRS: Counts = {("compared", "r", "m", "GET /items"): 20}
 
 
 class Stage:
@@ -290,8 +290,11 @@ async def test_one_stopped_before_its_first_step_says_so() -> None:
 async def test_differences_are_judged_over_the_step_too() -> None:
     stage = Stage(guards=["diff_rate>1%"], min_samples=100)
     stage.pairs = PAIRS
-    differing: Counts = {("differing", "r", "m"): 5, ("field", "r", "m", "$.a", "value"): 5}
-    stage.at(10, pairs={**PAIRS, **differing, ("leading", "r", "m", "$.a", "value"): 5})
+    differing: Counts = {
+        ("differing", "r", "m", "GET /items"): 5,
+        ("field", "r", "m", "GET /items", "$.a", "value"): 5,
+    }
+    stage.at(10, pairs={**PAIRS, **differing, ("leading", "r", "m", "GET /items", "$.a", "value"): 5})
     log = await stage.run()
     assert stage.moves == [1, 50, "restored"]
     assert "diff_rate>1%" in log[-1]

@@ -82,8 +82,8 @@ def test_what_v2_answers_otherwise_is_counted_kept_and_told(tmp_path: Path) -> N
         ask(proxy, 3)
         until_compared(proxy, 3)
         found = counts(proxy)
-        assert found["differing", "r", "mirror"] == 3
-        assert found["field", "r", "mirror", "$.price", "value"] == 3
+        assert found["differing", "r", "mirror", "GET /"] == 3
+        assert found["field", "r", "mirror", "GET /", "$.price", "value"] == 3
         assert found["requests", "r", "p", "200"] == 3
         assert found["outcome", "r", "mirror", "completed"] == 3
         assert found["status_pair", "mirror", "200", "200"] == 3

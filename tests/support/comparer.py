@@ -177,4 +177,4 @@ async def comparing(compare: Compare, **environ: str) -> AsyncIterator[Comparer]
 
 
 def field(path: str, kind: str = "value") -> Key:
-    return ("field", "shop", "v2", path, kind)
+    return ("field", "shop", "v2", "GET /items", path, kind)

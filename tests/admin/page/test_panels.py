@@ -149,13 +149,13 @@ def test_of_very_many_mirrors_some_are_shown_and_the_others_found_by_name() -> N
 
 def test_fields_are_judged_and_lead_to_their_examples() -> None:
     counts: Counts = {
-        ("compared", "shop", "shop/v2"): 10_000,
-        ("noise_compared", "shop"): 10_000,
-        ("differing", "shop", "shop/v2"): 9_000,
-        ("field", "shop", "shop/v2", "$.a b[]", "value"): 200,
-        ("field", "shop", "shop/v2", "$.at", "value"): 9_000,
-        ("field", "shop", "shop/v2", OTHER, "value"): 10,
-        ("noise_field", "shop", "$.at", "value"): 9_000,
+        ("compared", "shop", "shop/v2", "GET /items"): 10_000,
+        ("noise_compared", "shop", "GET /items"): 10_000,
+        ("differing", "shop", "shop/v2", "GET /items"): 9_000,
+        ("field", "shop", "shop/v2", "GET /items", "$.a b[]", "value"): 200,
+        ("field", "shop", "shop/v2", "GET /items", "$.at", "value"): 9_000,
+        ("field", "shop", "shop/v2", "GET /items", OTHER, "value"): 10,
+        ("noise_field", "shop", "GET /items", "$.at", "value"): 9_000,
         ("dropped", "pipe_full"): 5,
         ("capped", "shop", "shop/v2", "bomb"): 2,
         ("capped", "shop", "shop/v3", "bomb"): 1,
@@ -175,8 +175,11 @@ def test_fields_are_judged_and_lead_to_their_examples() -> None:
 
 def test_of_very_many_fields_those_that_matter_are_shown() -> None:
     counts: Counts = {
-        ("compared", "shop", "shop/v2"): 1_000,
-        **{("field", "shop", "shop/v2", f"$.f{number}", "value"): number + 1 for number in range(100)},
+        ("compared", "shop", "shop/v2", "GET /items"): 1_000,
+        **{
+            ("field", "shop", "shop/v2", "GET /items", f"$.f{number}", "value"): number + 1
+            for number in range(100)
+        },
     }
     found = compared.of(page_data(counts))
     assert (len(found.rows), found.more_fields) == (compared.MOST_FIELDS, 60)
@@ -207,7 +210,12 @@ def test_a_ramp_shows_its_steps_and_the_last_lines_of_its_log() -> None:
 
 
 def test_where_nothing_is_compared_nothing_is_judged() -> None:
-    now = page_data({("field", "shop", "shop/v2", "$.a", "value"): 1, ("compared", "shop", "shop/v2"): 1})
+    now = page_data(
+        {
+            ("field", "shop", "shop/v2", "GET /items", "$.a", "value"): 1,
+            ("compared", "shop", "shop/v2", "GET /items"): 1,
+        }
+    )
     off = replace(now.loaded.config, settings=Settings())
     found = compared.of(replace(now, loaded=replace(now.loaded, config=off)))
     assert (found.is_on, found.rows, found.rate.value) == (False, (), None)
@@ -253,7 +261,9 @@ def test_workers_that_shed_are_counted() -> None:
 
 def test_figures_of_late_leave_out_what_was_counted_before() -> None:
     key, other = ("outcome", "shop", "shop/v2", "completed"), ("outcome", "shop", "shop/v2", "reset")
-    earlier = EarlierTotals(300.0, Totals({key: 60, other: 5, ("compared", "shop", "shop/v2"): 9}))
+    earlier = EarlierTotals(
+        300.0, Totals({key: 60, other: 5, ("compared", "shop", "shop/v2", "GET /items"): 9})
+    )
     now = page_data({key: 100, other: 5}, earlier=earlier)
     assert now.for_span().totals == now.totals, "nobody asked for that"
     assert replace(now, query=PageQuery(is_recent=True)).for_span().totals == Totals({key: 40})

@@ -4,17 +4,19 @@ from mirror_proxy.comparison.diff.difference import Comparison, Difference
 from mirror_proxy.comparison.diff.totals import OTHER
 from mirror_proxy.comparison.process.counts import (
     EXPIRY_S,
+    MAX_ENDPOINTS,
     MAX_FIELDS,
     MAX_FIELDS_IN_ALL,
     SEARCH_S,
     Counts,
     FieldNames,
+    Owner,
 )
 from mirror_proxy.comparison.store import label
 from tests.support.comparer import field, noise, pair
 
 PAIR, NOISE = pair(), noise(b"1", b"2")
-V2, V3 = ("shop", "v2"), ("shop", "v3")
+V2, V3 = ("shop", "v2", "GET /items"), ("shop", "v3", "GET /items")
 
 
 def differing(*paths: str, capped: frozenset[str] = frozenset()) -> Comparison:
@@ -23,9 +25,9 @@ def differing(*paths: str, capped: frozenset[str] = frozenset()) -> Comparison:
 
 def test_each_field_of_a_pair_is_counted_and_the_most_telling_one_leads() -> None:
     assert Counts().add(PAIR, differing("status", "$.a", "header etag"), 0.0) == [
-        ("compared", "shop", "v2"),
-        ("differing", "shop", "v2"),
-        ("leading", "shop", "v2", "status", "value"),
+        ("compared", "shop", "v2", "GET /items"),
+        ("differing", "shop", "v2", "GET /items"),
+        ("leading", "shop", "v2", "GET /items", "status", "value"),
         field("status"),
         field("$.a"),
         field("header etag"),
@@ -36,11 +38,13 @@ def test_what_differs_within_one_version_leads_no_pair_that_has_a_fault() -> Non
     counts = Counts()
     counts.add(NOISE, differing("$.at"), 0.0)
     keys = counts.add(PAIR, differing("$.at", "$.price"), 0.0)
-    assert [key for key in keys if key[0] == "leading"] == [("leading", "shop", "v2", "$.price", "value")]
+    assert [key for key in keys if key[0] == "leading"] == [
+        ("leading", "shop", "v2", "GET /items", "$.price", "value")
+    ]
 
 
 def test_a_pair_without_differences_is_only_compared() -> None:
-    assert Counts().add(PAIR, Comparison(), 0.0) == [("compared", "shop", "v2")]
+    assert Counts().add(PAIR, Comparison(), 0.0) == [("compared", "shop", "v2", "GET /items")]
 
 
 def test_what_could_not_be_compared_is_counted_by_its_reason() -> None:
@@ -53,8 +57,8 @@ def test_what_could_not_be_compared_is_counted_by_its_reason() -> None:
 def test_noise_is_counted_by_route_and_never_as_a_mirrors() -> None:
     counts = Counts()
     assert counts.add(NOISE, differing("$.a"), 0.0) == [
-        ("noise_compared", "shop"),
-        ("noise_field", "shop", "$.a", "value"),
+        ("noise_compared", "shop", "GET /items"),
+        ("noise_field", "shop", "GET /items", "$.a", "value"),
     ]
     report = counts.report()
     assert report["compare_noise_pairs_total"] == {("shop",): 1}
@@ -66,7 +70,28 @@ def test_fields_without_a_name_of_their_own_are_one_field_of_a_pair() -> None:
     for number in range(MAX_FIELDS):
         counts.add(PAIR, differing(f"$.k{number}"), 0.0)
     keys = counts.add(PAIR, differing("$.more", "$.and.more"), 0.0)
-    assert keys[2:] == [("leading", "shop", "v2", OTHER, "value"), field(OTHER)]
+    assert keys[2:] == [("leading", "shop", "v2", "GET /items", OTHER, "value"), field(OTHER)]
+
+
+def test_each_endpoint_is_counted_by_itself_and_noise_of_another_leads_no_pair() -> None:
+    counts = Counts()
+    counts.add(noise(b"1", b"2"), differing("$.at"), 0.0)
+    keys = counts.add(pair(method="POST", target="/items/17"), differing("$.at", "$.price"), 0.0)
+    assert keys[0] == ("compared", "shop", "v2", "POST /items/{}")
+    assert keys[2] == ("leading", "shop", "v2", "POST /items/{}", "$.at", "value")
+
+
+def test_endpoints_beyond_the_bound_of_their_route_are_one() -> None:
+    counts = Counts()
+    for number in range(MAX_ENDPOINTS):
+        name = f"GET /{number:x}z"
+        assert counts.add(pair(target=f"/{number:x}z"), differing(), 0.0) == [
+            ("compared", "shop", "v2", name)
+        ]
+    assert counts.add(pair(target="/more"), differing(), 0.0) == [("compared", "shop", "v2", OTHER)]
+    assert counts.add(pair(target="/1z"), differing(), 0.0) == [("compared", "shop", "v2", "GET /1z")]
+    other = pair(route="else", target="/more")
+    assert counts.add(other, differing(), 0.0) == [("compared", "else", "v2", "GET /more")]
 
 
 def test_noise_does_not_fill_the_table_of_a_mirror() -> None:
@@ -86,7 +111,7 @@ def test_metrics_tell_pairs_by_their_result_and_what_was_dropped() -> None:
     assert report["compare_dropped_total"] == {("failed",): 1}
 
 
-def full(owner: tuple[str, str] = V2) -> FieldNames:
+def full(owner: Owner = V2) -> FieldNames:
     """Return a table in which there is no room left."""
     made = FieldNames()
     for number in range(MAX_FIELDS):
@@ -123,9 +148,9 @@ def test_all_tables_together_are_no_longer_than_they_may_be() -> None:
     whole = MAX_FIELDS_IN_ALL // MAX_FIELDS
     for number in range(whole):
         for place in range(MAX_FIELDS):
-            table.name(("shop", f"v{number}"), f"$.k{place}", 0.0)
-    assert table.name(("shop", "another"), "$.more", 1.0) == OTHER
-    assert table.name(("shop", "another"), "$.more", EXPIRY_S + SEARCH_S) == "$.more"
+            table.name(("shop", f"v{number}", "GET /"), f"$.k{place}", 0.0)
+    assert table.name(("shop", "another", "GET /"), "$.more", 1.0) == OTHER
+    assert table.name(("shop", "another", "GET /"), "$.more", EXPIRY_S + SEARCH_S) == "$.more"
 
 
 def test_a_path_too_long_for_the_store_is_counted_as_the_store_has_it() -> None:

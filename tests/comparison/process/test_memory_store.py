@@ -12,7 +12,7 @@ from mirror_proxy.comparison.process import memory_store
 from mirror_proxy.comparison.process.memory_store import MAX_EXAMPLES, MemoryStore
 from tests.support.comparer import EXAMPLE, NOW
 
-KEY = ("compared", "shop", "v2")
+KEY = ("compared", "shop", "v2", "GET /items")
 
 
 def numbers(store: MemoryStore, **wanted: Any) -> list[int]:

@@ -36,10 +36,10 @@ async def test_a_difference_is_counted_and_an_example_of_it_is_kept(url: str) ->
         assert await comparer.counts("compared", at_least=3) == 3
         totals = await comparer.totals()
         assert totals.counts == {
-            ("compared", "shop", "v2"): 3,
-            ("differing", "shop", "v2"): 2,
+            ("compared", "shop", "v2", "GET /items"): 3,
+            ("differing", "shop", "v2", "GET /items"): 2,
             field("$.price"): 2,
-            ("leading", "shop", "v2", "$.price", "value"): 2,
+            ("leading", "shop", "v2", "GET /items", "$.price", "value"): 2,
         }
         newest, oldest = await comparer.examples()
         [difference] = newest.differences
@@ -54,8 +54,8 @@ async def test_two_answers_of_one_version_are_counted_as_noise_and_not_kept(url:
         comparer.send(noise(ONE, TWO), noise(ONE, ONE))
         await comparer.counts("noise_compared", at_least=2)
         assert (await comparer.totals()).counts == {
-            ("noise_compared", "shop"): 2,
-            ("noise_field", "shop", "$.price", "value"): 1,
+            ("noise_compared", "shop", "GET /items"): 2,
+            ("noise_field", "shop", "GET /items", "$.price", "value"): 1,
         }
         assert await comparer.examples() == ()
 
@@ -103,7 +103,7 @@ async def test_what_is_in_the_pipe_is_compared_and_written_before_it_leaves(url:
             ("v2", "different"): sent,
             ("v2", "same"): 0,
         }
-        await _expect(url, ("compared", "shop", "v2"), sent)
+        await _expect(url, ("compared", "shop", "v2", "GET /items"), sent)
         assert comparer.process.returncode == 0
 
 
@@ -113,7 +113,7 @@ async def test_when_its_supervisor_is_gone_it_writes_what_it_has_and_leaves(url:
         comparer.send(CHANGED)
         await comparer.counts("compared")
         await comparer.ends()
-        await _expect(url, ("compared", "shop", "v2"), 1)
+        await _expect(url, ("compared", "shop", "v2", "GET /items"), 1)
         assert " WARNING comparer supervisor is gone, writing what is left\n" in comparer.stderr
 
 

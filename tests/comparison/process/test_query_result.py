@@ -26,7 +26,7 @@ def test_fields_that_differed_least_are_told_together_when_there_are_too_many(
     monkeypatch.setattr(query_result, "MAX_KEYS", 10)
     often = {field(f"$.often{number}"): 100 for number in range(5)}
     seldom = {field(f"$.seldom{number}"): 1 for number in range(20)}
-    rest = {("compared", "shop", "v2"): 1, ("noise_compared", "shop"): 1}
+    rest = {("compared", "shop", "v2", "GET /items"): 1, ("noise_compared", "shop", "GET /items"): 1}
     seldom[field(OTHER)] = 1
     folded = query_result.fold(Totals({**seldom, **rest, **often})).counts
     assert folded.items() >= {**often, **rest}.items()

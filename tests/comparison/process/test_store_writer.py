@@ -19,7 +19,7 @@ from mirror_proxy.config.model import Compare, StoreLimits
 from tests.support.comparer import EXAMPLE, NOW
 from tests.support.postgres import Server
 
-KEY = ("compared", "shop", "v2")
+KEY = ("compared", "shop", "v2", "GET /items")
 
 
 class Clocked:

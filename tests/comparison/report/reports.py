@@ -51,9 +51,9 @@ def _counts(mirror: str, share: float) -> dict[Key, int]:
 
 def _field(mirror: str, path: str, kind: str, differed: int, leading: int, noisy: int) -> dict[Key, int]:
     counts: dict[Key, int] = {
-        ("field", "shop", mirror, path, kind): differed,
-        ("leading", "shop", mirror, path, kind): leading,
-        ("noise_field", "shop", path, kind): noisy,
+        ("field", "shop", mirror, "GET /items", path, kind): differed,
+        ("leading", "shop", mirror, "GET /items", path, kind): leading,
+        ("noise_field", "shop", "GET /items", path, kind): noisy,
     }
     return {key: number for key, number in counts.items() if number}
 
@@ -105,9 +105,9 @@ def rich() -> Report:
         ("requests", "shop", "shop/v1", "302"): 90,
         ("requests", "shop", "shop/v1", "404"): 101,
         ("requests", "shop", "shop/v1", "500"): 9,
-        ("compared", "shop", "shop/v2"): 5_000,
-        ("differing", "shop", "shop/v2"): 4_990,
-        ("noise_compared", "shop"): 4_000,
+        ("compared", "shop", "shop/v2", "GET /items"): 5_000,
+        ("differing", "shop", "shop/v2", "GET /items"): 4_990,
+        ("noise_compared", "shop", "GET /items"): 4_000,
         ("capped", "shop", "shop/v2", "nesting"): 37,
         ("capped", "shop", "shop/v2", "truncated"): 1,
         ("dropped", "pipe_full"): 12,
@@ -147,13 +147,13 @@ def hostile() -> Report:
         ("status_pair", HOSTILE, HOSTILE, HOSTILE): 100,
         ("delta", HOSTILE, "400"): 50,
         ("delta", HOSTILE, "-400"): 50,
-        ("compared", HOSTILE, HOSTILE): 100,
+        ("compared", HOSTILE, HOSTILE, HOSTILE): 100,
         ("capped", HOSTILE, HOSTILE, HOSTILE): 3,
         ("dropped", HOSTILE): 2,
     }
     for verdict, differed in (("", 100), ("b", 1)):
-        counts["field", HOSTILE, HOSTILE, HOSTILE + verdict, HOSTILE] = differed
-        counts["leading", HOSTILE, HOSTILE, HOSTILE + verdict, HOSTILE] = differed
+        counts["field", HOSTILE, HOSTILE, HOSTILE, HOSTILE + verdict, HOSTILE] = differed
+        counts["leading", HOSTILE, HOSTILE, HOSTILE, HOSTILE + verdict, HOSTILE] = differed
 
     def find(search: Search) -> Sequence[Example]:
         side = Side(200, 1.0, ((HOSTILE, HOSTILE),), HOSTILE * 200, HOSTILE)

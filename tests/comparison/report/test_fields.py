@@ -10,12 +10,12 @@ T = Thresholds()
 def test_a_field_has_its_counts_and_those_of_its_route_s_noise() -> None:
     totals = Totals(
         {
-            ("compared", "shop", "v2"): 1000,
-            ("field", "shop", "v2", "$.price", "value"): 50,
-            ("leading", "shop", "v2", "$.price", "value"): 40,
-            ("noise_compared", "shop"): 500,
-            ("noise_field", "shop", "$.price", "value"): 5,
-            ("noise_field", "other", "$.price", "value"): 100,
+            ("compared", "shop", "v2", "GET /items"): 1000,
+            ("field", "shop", "v2", "GET /items", "$.price", "value"): 50,
+            ("leading", "shop", "v2", "GET /items", "$.price", "value"): 40,
+            ("noise_compared", "shop", "GET /items"): 500,
+            ("noise_field", "shop", "GET /items", "$.price", "value"): 5,
+            ("noise_field", "other", "GET /items", "$.price", "value"): 100,
         }
     )
     [field] = fields(totals, T)
@@ -26,11 +26,27 @@ def test_a_field_has_its_counts_and_those_of_its_route_s_noise() -> None:
     assert field.real == 0.8
 
 
+def test_an_endpoint_is_judged_by_its_own_noise() -> None:
+    counts = {
+        ("compared", "r", "m", "GET /"): 1000,
+        ("compared", "r", "m", "POST /"): 1000,
+        ("noise_compared", "r", "GET /"): 1000,
+        ("noise_field", "r", "GET /", "$.at", "value"): 900,
+        ("field", "r", "m", "GET /", "$.at", "value"): 900,
+        ("field", "r", "m", "POST /", "$.at", "value"): 900,
+    }
+    found = fields(Totals(counts), T)
+    assert [(field.endpoint, field.judgement.verdict) for field in found] == [
+        ("POST /", "reported"),
+        ("GET /", "noise"),
+    ]
+
+
 def test_what_is_to_be_reported_comes_first_and_the_most_frequent_of_it() -> None:
-    counts = {("compared", "r", "m"): 1000, ("noise_compared", "r"): 1000}
+    counts = {("compared", "r", "m", "GET /items"): 1000, ("noise_compared", "r", "GET /items"): 1000}
     for path, differed, noisy in (("a", 500, 500), ("b", 20, 0), ("c", 300, 290), ("d", 2, 0), ("e", 30, 0)):
-        counts["field", "r", "m", path, "value"] = differed
-        counts["noise_field", "r", path, "value"] = noisy
+        counts["field", "r", "m", "GET /items", path, "value"] = differed
+        counts["noise_field", "r", "GET /items", path, "value"] = noisy
     found = fields(Totals(counts), T)
     assert [(field.path, field.judgement.verdict) for field in found] == [
         ("e", "reported"),
@@ -42,15 +58,24 @@ def test_what_is_to_be_reported_comes_first_and_the_most_frequent_of_it() -> Non
 
 
 def test_of_fields_that_differ_together_the_one_that_leads_comes_first() -> None:
-    counts = {("compared", "r", "m"): 1000, ("leading", "r", "m", "status", "value"): 50}
+    counts = {
+        ("compared", "r", "m", "GET /items"): 1000,
+        ("leading", "r", "m", "GET /items", "status", "value"): 50,
+    }
     for path in ("$.error", "$.ok", "status"):
-        counts["field", "r", "m", path, "value"] = 50
+        counts["field", "r", "m", "GET /items", path, "value"] = 50
     assert [field.path for field in fields(Totals(counts), T)] == ["status", "$.error", "$.ok"]
 
 
 def test_with_a_baseline_that_is_too_small_or_none_all_differences_may_be_real() -> None:
-    counts = {("compared", "r", "m"): 1000, ("field", "r", "m", "$.a", "value"): 500}
-    small = {("noise_compared", "r"): 10, ("noise_field", "r", "$.a", "value"): 10}
+    counts = {
+        ("compared", "r", "m", "GET /items"): 1000,
+        ("field", "r", "m", "GET /items", "$.a", "value"): 500,
+    }
+    small = {
+        ("noise_compared", "r", "GET /items"): 10,
+        ("noise_field", "r", "GET /items", "$.a", "value"): 10,
+    }
     assert [(field.judgement.verdict, field.real) for field in fields(Totals(counts), T)] == [("reported", 1)]
     found = fields(Totals(counts | small), T)
     assert [(field.judgement.verdict, field.real) for field in found] == [("unsure", 1)]
@@ -58,10 +83,10 @@ def test_with_a_baseline_that_is_too_small_or_none_all_differences_may_be_real()
 
 def test_one_mirror_s_fields_are_told_from_another_s() -> None:
     counts = {
-        ("compared", "r", "a"): 1000,
-        ("compared", "r", "b"): 1000,
-        ("field", "r", "a", "$.x", "value"): 500,
-        ("field", "r", "b", "$.y", "value"): 500,
+        ("compared", "r", "a", "GET /items"): 1000,
+        ("compared", "r", "b", "GET /items"): 1000,
+        ("field", "r", "a", "GET /items", "$.x", "value"): 500,
+        ("field", "r", "b", "GET /items", "$.y", "value"): 500,
     }
     assert [field.path for field in fields(Totals(counts), T, "b")] == ["$.y"]
     assert len(fields(Totals(counts), T)) == 2

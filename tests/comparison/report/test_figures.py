@@ -22,14 +22,17 @@ def test_every_figure_is_there_and_of_nothing_each_is_unknown() -> None:
 
 # --- diff_rate ---
 
-COMPARED: dict[Key, int] = {("compared", "r", "m"): 1000, ("noise_compared", "r"): 1000}
+COMPARED: dict[Key, int] = {
+    ("compared", "r", "m", "GET /items"): 1000,
+    ("noise_compared", "r", "GET /items"): 1000,
+}
 
 
 def field(path: str, differed: int, leading: int, noisy: int = 0) -> dict[Key, int]:
     return {
-        ("field", "r", "m", path, "value"): differed,
-        ("leading", "r", "m", path, "value"): leading,
-        ("noise_field", "r", path, "value"): noisy,
+        ("field", "r", "m", "GET /items", path, "value"): differed,
+        ("leading", "r", "m", "GET /items", path, "value"): leading,
+        ("noise_field", "r", "GET /items", path, "value"): noisy,
     }
 
 
@@ -54,19 +57,22 @@ def test_of_a_field_that_differs_within_one_version_too_only_the_rest_counts() -
 def test_fields_that_are_unsure_count_in_what_it_may_be_at_most() -> None:
     found = figure(COMPARED | field("$.a", 2, 2), "diff_rate")
     assert (found.value, found.at_most) == (0, 0.002)
-    few: dict[Key, int] = {**COMPARED, ("noise_compared", "r"): 3} | field("$.a", 400, 400)
+    few: dict[Key, int] = {**COMPARED, ("noise_compared", "r", "GET /items"): 3} | field("$.a", 400, 400)
     found = figure(few, "diff_rate")
     assert (found.value, found.at_most) == (0, 0.4)
 
 
 def test_without_a_baseline_every_difference_counts() -> None:
-    counts: dict[Key, int] = {("compared", "r", "m"): 200, ("field", "r", "m", "$.a", "value"): 3}
+    counts: dict[Key, int] = {
+        ("compared", "r", "m", "GET /items"): 200,
+        ("field", "r", "m", "GET /items", "$.a", "value"): 3,
+    }
     assert figure(counts, "diff_rate") == Figure("diff_rate", 0.015, 200, 0.015)
 
 
 def test_rates_of_several_routes_add_up_by_their_pairs() -> None:
     counts = COMPARED | field("$.a", 100, 100)
-    counts |= {("compared", "other", "m"): 3000, ("compared", "r", "else"): 6000}
+    counts |= {("compared", "other", "m", "GET /items"): 3000, ("compared", "r", "else", "GET /items"): 6000}
     assert figure(counts, "diff_rate", "m") == Figure("diff_rate", 0.025, 4000, 0.025)
     assert figure(counts, "diff_rate").value == 0.01
 
@@ -118,7 +124,7 @@ def test_a_baseline_of_noise_is_no_mirror_unless_something_was_compared_with_it(
     }
     assert mirrors(Totals(of_two)) == ["x/secondary"]
     assert figure(of_two, "mirror_error_rate") == Figure("mirror_error_rate", 1, 1)
-    assert mirrors(Totals({**OUTCOMES, ("compared", "r", "r/repeat"): 1})) == ["m", "r/repeat"]
+    assert mirrors(Totals({**OUTCOMES, ("compared", "r", "r/repeat", "GET /items"): 1})) == ["m", "r/repeat"]
 
 
 # --- times ---

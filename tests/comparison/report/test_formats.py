@@ -128,11 +128,14 @@ def test_limits_on_nothing_are_skipped() -> None:
 
 def crowded() -> Report:
     """Return a report of 200 fields that differ and as many of noise."""
-    counts: dict[Key, int] = {("compared", "r", "m"): 1000, ("noise_compared", "r"): 1000}
+    counts: dict[Key, int] = {
+        ("compared", "r", "m", "GET /items"): 1000,
+        ("noise_compared", "r", "GET /items"): 1000,
+    }
     for place in range(200):
-        counts["field", "r", "m", f"$.a{place:03}", "value"] = 500
-        counts["field", "r", "m", f"$.n{place:03}", "value"] = 500
-        counts["noise_field", "r", f"$.n{place:03}", "value"] = 500
+        counts["field", "r", "m", "GET /items", f"$.a{place:03}", "value"] = 500
+        counts["field", "r", "m", "GET /items", f"$.n{place:03}", "value"] = 500
+        counts["noise_field", "r", "GET /items", f"$.n{place:03}", "value"] = 500
     reading = ReportData("here", "1", 0.0, 100.0, Totals(counts), Thresholds())
     return make_report(reading, ReportOptions(), lambda _: ())
 
@@ -181,13 +184,16 @@ def test_tables_of_markdown_have_as_many_cells_in_each_row_as_in_their_head() ->
 
 
 def test_where_no_field_differs_for_sure_the_verdict_says_so() -> None:
-    counts: dict[Key, int] = {("compared", "r", "m"): 1000, ("noise_compared", "r"): 1000}
+    counts: dict[Key, int] = {
+        ("compared", "r", "m", "GET /items"): 1000,
+        ("noise_compared", "r", "GET /items"): 1000,
+    }
     alike = make_report(
         ReportData("here", "1", 0.0, 1.0, Totals(counts), Thresholds()), ReportOptions(), lambda _: ()
     )
     assert verdict.word(alike) == "NO DIFFERENCE"
     assert verdict.line(alike) == "m: no field differs for sure in 1,000 pairs"
-    counts["field", "r", "m", "$.a", "value"] = 2
+    counts["field", "r", "m", "GET /items", "$.a", "value"] = 2
     unsure = make_report(
         ReportData("here", "1", 0.0, 1.0, Totals(counts), Thresholds()), ReportOptions(), lambda _: ()
     )
@@ -197,9 +203,9 @@ def test_where_no_field_differs_for_sure_the_verdict_says_so() -> None:
 
 def test_why_a_limit_is_undecided_is_told_to_the_end() -> None:
     counts: dict[Key, int] = {
-        ("compared", "r", "m"): 1000,
-        ("noise_compared", "r"): 1000,
-        ("field", "r", "m", "$.a", "value"): 2,
+        ("compared", "r", "m", "GET /items"): 1000,
+        ("noise_compared", "r", "GET /items"): 1000,
+        ("field", "r", "m", "GET /items", "$.a", "value"): 2,
     }
     wanted = ReportOptions(limits=(parse("diff_rate>0.1%"),))
     found = make_report(ReportData("here", "1", 0.0, 1.0, Totals(counts), Thresholds()), wanted, lambda _: ())

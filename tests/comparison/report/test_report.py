@@ -23,9 +23,11 @@ def reading(counts: dict[Key, int], *mirrors: str) -> ReportData:
 
 
 def test_a_mirror_in_force_is_reported_though_nothing_was_counted_of_it() -> None:
-    found = make_report(reading({("compared", "r", "gone"): 1}, "new"), ReportOptions(), look)
+    found = make_report(reading({("compared", "r", "gone", "GET /items"): 1}, "new"), ReportOptions(), look)
     assert [one.mirror for one in found.mirrors] == ["gone", "new"]
-    only = make_report(reading({("compared", "r", "gone"): 1}, "new"), ReportOptions("new"), look)
+    only = make_report(
+        reading({("compared", "r", "gone", "GET /items"): 1}, "new"), ReportOptions("new"), look
+    )
     assert [one.mirror for one in only.mirrors] == ["new"]
 
 
@@ -45,10 +47,16 @@ def test_where_nothing_was_mirrored_limits_are_undecided() -> None:
 
 
 def test_examples_are_looked_for_of_the_foremost_fields_and_of_no_noise() -> None:
-    counts: dict[Key, int] = {("compared", "r", "m"): 1000, ("noise_compared", "r"): 1000}
+    counts: dict[Key, int] = {
+        ("compared", "r", "m", "GET /items"): 1000,
+        ("noise_compared", "r", "GET /items"): 1000,
+    }
     for place in range(30):
-        counts["field", "r", "m", f"$.a{place:02}", "value"] = 500 - place
-    counts |= {("field", "r", "m", "$.now", "value"): 900, ("noise_field", "r", "$.now", "value"): 900}
+        counts["field", "r", "m", "GET /items", f"$.a{place:02}", "value"] = 500 - place
+    counts |= {
+        ("field", "r", "m", "GET /items", "$.now", "value"): 900,
+        ("noise_field", "r", "GET /items", "$.now", "value"): 900,
+    }
     asked: list[Search] = []
 
     def find(search: Search) -> Sequence[Example]:
@@ -64,14 +72,14 @@ def test_examples_are_looked_for_of_the_foremost_fields_and_of_no_noise() -> Non
 
 def test_caps_drops_and_a_missing_baseline_are_named() -> None:
     counts: dict[Key, int] = {
-        ("compared", "r", "m"): 1000,
-        ("compared", "s", "m"): 39,
-        ("noise_compared", "s"): 10,
+        ("compared", "r", "m", "GET /items"): 1000,
+        ("compared", "s", "m", "GET /items"): 39,
+        ("noise_compared", "s", "GET /items"): 10,
         ("capped", "r", "m", "nesting"): 30,
         ("capped", "s", "m", "nesting"): 7,
         ("capped", "r", "m", "bomb"): 1,
         ("capped", "r", "else", "bomb"): 5,
-        ("field", "r", "m", "(other)", "value"): 1,
+        ("field", "r", "m", "GET /items", "(other)", "value"): 1,
         ("dropped", "too_large"): 1,
     }
     found = make_report(reading(counts), ReportOptions("m"), look)

@@ -19,7 +19,7 @@ OpenStore = Callable[..., Store]
 
 NOW = 1_800_000_000.0
 REQUESTS = ("requests", "shop", "v1", "200")
-FIELD = ("field", "shop", "v2", "$.price", "value")
+FIELD = ("field", "shop", "v2", "GET /items", "$.price", "value")
 
 EXAMPLE = Example(
     time=NOW,
@@ -84,7 +84,7 @@ def test_everything_survives_reopening(open_store: OpenStore) -> None:
 
 def test_stores_that_open_and_add_at_once_sum_up(open_store: OpenStore) -> None:
     begin = Barrier(4)
-    keys = [("field", "shop", "v2", f"$.{number}", "value") for number in range(50)]
+    keys = [("field", "shop", "v2", "GET /items", f"$.{number}", "value") for number in range(50)]
 
     def work(number: int) -> None:
         begin.wait()
@@ -212,7 +212,7 @@ def test_nothing_that_a_peer_can_send_is_refused_by_the_database(open_store: Ope
     store = open_store()
     odd = "a\0b\udc80\U0001f600\"\\'"
     hostile = replace(EXAMPLE, target=odd, request_id=odd, differences=(Difference(odd, "value", odd, odd),))
-    store.add({("field", "shop", "v2", odd, "value"): 1}, [hostile], NOW)
+    store.add({("field", "shop", "v2", odd, odd, "value"): 1}, [hostile], NOW)
     assert store.difference(1) == replace(hostile, number=1)
     assert numbers(store.differences(Search(path=odd))) == [1]
     assert store.totals(0).count("field") == 1
@@ -222,7 +222,7 @@ def test_paths_too_long_for_an_index_are_told_apart_and_found(open_store: OpenSt
     store = open_store()
     paths = ["$." + "\x01é\U0001f600" * 10_000 + end for end in "ab"]
     found = [replace(EXAMPLE, differences=(Difference(path, "missing"),)) for path in paths]
-    store.add({("field", path, path, path, "missing"): 1 for path in paths}, found, NOW)
+    store.add({("field", path, path, path, path, "missing"): 1 for path in paths}, found, NOW)
     assert len(store.totals(0).counts) == 2
     assert [numbers(store.differences(Search(path=path))) for path in paths] == [[1], [2]]
 

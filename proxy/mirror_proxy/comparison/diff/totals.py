@@ -8,14 +8,16 @@ A key is a family and its labels. The families:
     mirror_duration mirror bucket                 shadows that were answered, by latency bucket
     status_pair     mirror primary shadow         both statuses of one request
     delta           mirror bucket                 shadow's time less the primary's (see `telemetry.delta`)
-    compared        route mirror                  pairs that were compared
-    differing       route mirror                  those of them with any difference
-    field           route mirror path kind        pairs in which this field differed
-    leading         route mirror path kind        differing pairs, each under its most significant field, noise last
-    noise_compared  route                         pairs of one version
-    noise_field     route path kind               those of them in which this field differed
+    compared        route mirror endpoint         pairs that were compared
+    differing       route mirror endpoint         those of them with any difference
+    field           route mirror endpoint path kind    pairs in which this field differed
+    leading         route mirror endpoint path kind    pairs that differ, each under its main field, noise last
+    noise_compared  route endpoint                pairs of one version
+    noise_field     route endpoint path kind      those of them in which this field differed
     capped          route mirror reason           pairs of which not everything could be compared
     dropped         reason                        pairs that were captured and not compared
+
+An endpoint is what `comparison.endpoint` names: `GET /shop/{}`.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from mirror_proxy.telemetry.metrics import Report
 
 Key = tuple[str, ...]
 
-#: Beyond so many fields of one mirror, or of one route's noise, a field is counted under this path.
+#: Fields of one endpoint, and endpoints of one route, have names up to a number; the others have this one.
 OTHER = "(other)"
 
 #: The families whose labels end in a field's path and kind.

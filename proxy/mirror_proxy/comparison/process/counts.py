@@ -11,26 +11,30 @@ from collections.abc import Iterator
 from mirror_proxy.comparison.diff.difference import Comparison, Difference
 from mirror_proxy.comparison.diff.pair import Pair
 from mirror_proxy.comparison.diff.totals import BY_FIELD, OTHER, Key
+from mirror_proxy.comparison.endpoint import endpoint
 from mirror_proxy.comparison.store import label
 from mirror_proxy.telemetry.metrics import Report
 
 #: Noise is counted for at most this many fields; every other field counts as free of noise.
 _MAX_NOISY = 10_000
-#: Fields counted by name: at most so many of one mirror, or of one route's noise, and so many in all.
+#: Endpoints of one route that are counted by name.
+MAX_ENDPOINTS = 200
+#: Fields counted by name: at most so many of one mirror's endpoint, or of its noise, and so many in all.
 MAX_FIELDS = 500
 MAX_FIELDS_IN_ALL = 10_000
 #: A field expires this long after it was last seen; the table is searched for expired ones this often.
 EXPIRY_S = 900.0
 SEARCH_S = 60.0
 
-#: A route and a mirror; the mirror of a route's noise is empty.
-Owner = tuple[str, str]
+#: A route, a mirror and an endpoint; the mirror of noise is empty.
+Owner = tuple[str, str, str]
 
 
 class Counts:
     """What one comparer has counted since its start."""
 
     def __init__(self) -> None:
+        self._endpoints = EndpointNames()
         self._fields = FieldNames()
         self._sum: Counter[Key] = Counter()
         self._noisy: Counter[Key] = Counter()
@@ -38,7 +42,7 @@ class Counts:
     def add(self, pair: Pair, comparison: Comparison, now: float) -> list[Key]:
         """Count a pair that was compared at `now`; return the keys of which it is one more each."""
         of_its_kind = self._noise if pair.kind == "noise" else self._mirror
-        keys = list(of_its_kind(pair, comparison, now))
+        keys = list(of_its_kind(pair, self._endpoints.name(pair), comparison, now))
         keys += [("capped", pair.route, pair.mirror, reason) for reason in sorted(comparison.capped)]
         self._sum.update(key for key in keys if key[0] not in BY_FIELD)
         return keys
@@ -52,45 +56,64 @@ class Counts:
     def report(self) -> Report:
         """Return what was counted as metrics."""
         pairs: Counter[tuple[str, ...]] = Counter()
-        others: dict[str, Counter[tuple[str, ...]]] = {name: Counter() for name in _METRICS.values()}
+        others: dict[str, Counter[tuple[str, ...]]] = {name: Counter() for name, _ in _METRICS.values()}
         for (family, *labels), count in self._sum.items():
             if family in _METRICS:
-                others[_METRICS[family]][labels[-1],] += count
+                metric, place = _METRICS[family]
+                others[metric][labels[place],] += count
             else:
+                _, mirror, _ = labels
                 is_differing = family == "differing"
-                pairs[labels[-1], "different"] += count if is_differing else 0
-                pairs[labels[-1], "same"] += -count if is_differing else count
+                pairs[mirror, "different"] += count if is_differing else 0
+                pairs[mirror, "same"] += -count if is_differing else count
         return {"compare_pairs_total": dict(pairs), **{name: dict(found) for name, found in others.items()}}
 
-    def _mirror(self, pair: Pair, comparison: Comparison, now: float) -> Iterator[Key]:
-        owner = (pair.route, pair.mirror)
+    def _mirror(self, pair: Pair, endpoint: str, comparison: Comparison, now: float) -> Iterator[Key]:
+        owner = (pair.route, pair.mirror, endpoint)
         yield ("compared", *owner)
         if not comparison.differences:
             return
         yield ("differing", *owner)
-        first = self._leading(pair, comparison)
+        first = self._leading(pair.route, endpoint, comparison)
         yield ("leading", *owner, self._fields.name(owner, first.path, now), first.kind)
         for field in self._named(owner, comparison, now):
             yield ("field", *owner, *field)
 
-    def _leading(self, pair: Pair, comparison: Comparison) -> Difference:
+    def _leading(self, route: str, endpoint: str, comparison: Comparison) -> Difference:
         """Return the most significant of the differences with the least noise: noise leads no pair with a fault."""
         noisy = self._noisy
-        return min(comparison.differences, key=lambda one: noisy[pair.route, one.path, one.kind])
+        return min(comparison.differences, key=lambda one: noisy[route, endpoint, one.path, one.kind])
 
-    def _noise(self, pair: Pair, comparison: Comparison, now: float) -> Iterator[Key]:
-        yield ("noise_compared", pair.route)
+    def _noise(self, pair: Pair, endpoint: str, comparison: Comparison, now: float) -> Iterator[Key]:
+        yield ("noise_compared", pair.route, endpoint)
         for one in comparison.differences:
-            place = (pair.route, one.path, one.kind)
+            place = (pair.route, endpoint, one.path, one.kind)
             if place in self._noisy or len(self._noisy) < _MAX_NOISY:
                 self._noisy[place] += 1
-        for field in self._named((pair.route, ""), comparison, now):
-            yield ("noise_field", pair.route, *field)
+        for field in self._named((pair.route, "", endpoint), comparison, now):
+            yield ("noise_field", pair.route, endpoint, *field)
 
-    def _named(self, owner: tuple[str, str], comparison: Comparison, now: float) -> Iterator[Key]:
+    def _named(self, owner: Owner, comparison: Comparison, now: float) -> Iterator[Key]:
         """Yield path and kind of each difference, each once: those without a name of their own are one."""
         found = ((self._fields.name(owner, one.path, now), one.kind) for one in comparison.differences)
         return iter(dict.fromkeys(found))
+
+
+class EndpointNames:
+    """The endpoints that are counted by name; those that come after a route's first `MAX_ENDPOINTS` are `OTHER`."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, set[str]] = {}
+
+    def name(self, pair: Pair) -> str:
+        """Return the name under which a pair's endpoint is counted, as the store has it."""
+        name = label(endpoint.name(pair.method, pair.target))
+        known = self._known.setdefault(pair.route, set())
+        if name not in known:
+            if len(known) >= MAX_ENDPOINTS:
+                return OTHER
+            known.add(name)
+        return name
 
 
 class FieldNames:
@@ -128,9 +151,9 @@ class FieldNames:
         self._count = sum(map(len, self._seen.values()))
 
 
-#: The metric of a family, whose label is the family's last.
+#: The metric of a family, and the place of its label among the family's.
 _METRICS = {
-    "noise_compared": "compare_noise_pairs_total",
-    "capped": "compare_capped_total",
-    "dropped": "compare_dropped_total",
+    "noise_compared": ("compare_noise_pairs_total", 0),
+    "capped": ("compare_capped_total", 2),
+    "dropped": ("compare_dropped_total", 0),
 }

@@ -5,9 +5,9 @@ source, version, since, until   where, what and when (seconds since the epoch; s
 limits[]        limit, mirror, outcome (as verdict), value, samples, why
 mirrors[]       name, routes, compared, differing, summary, notes, and:
   figures{}     by name: value (null: no sample), samples; rates from 0 to 1, times in seconds
-  fields[]      route, path, kind, verdict (reported, unsure, noise), why, differed, leading, compared, raw_rate,
-                raw_low, raw_high, noisy, noise_compared, noise_rate (null: no baseline), noise_low, noise_high,
-                examples[]: number, time, request_id, method, target, primary, shadow, primary_status,
+  fields[]      route, endpoint, path, kind, verdict (reported, unsure, noise), why, differed, leading, compared,
+                raw_rate, raw_low, raw_high, noisy, noise_compared, noise_rate (null: no baseline), noise_low,
+                noise_high, examples[]: number, time, request_id, method, target, primary, shadow, primary_status,
                 shadow_status (what each side had there, and its status)
   statuses[]    primary, shadow, count
   outcomes{}    by outcome: count
@@ -24,6 +24,8 @@ from typing import Any
 from mirror_proxy.comparison.report import verdict
 from mirror_proxy.comparison.report.report import FieldWithExamples, MirrorReport, Report
 from mirror_proxy.telemetry.delta import middle_of
+
+_COUNTED = ("route", "endpoint", "path", "kind", "differed", "leading", "compared")
 
 
 def render(report: Report) -> str:
@@ -84,7 +86,7 @@ def _mirror(findings: MirrorReport) -> dict[str, Any]:
 def _field(found: FieldWithExamples) -> dict[str, Any]:
     field = found.field
     return {
-        **{key: getattr(field, key) for key in ("route", "path", "kind", "differed", "leading", "compared")},
+        **{key: getattr(field, key) for key in _COUNTED},
         "noisy": field.noisy,
         "noise_compared": field.noise_compared,
         **asdict(field.judgement),

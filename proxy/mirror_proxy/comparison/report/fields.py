@@ -14,7 +14,7 @@ _ORDER = ("reported", "unsure", "noise")
 
 @dataclass(frozen=True, slots=True)
 class JudgedField:
-    """One field of the responses of one route from one mirror.
+    """One field of the responses of one endpoint from one mirror.
 
     It differed in `differed` of `compared` pairs, and in `noisy` of `noise_compared` pairs of one version; `leading`
     of the pairs are counted under no other field. `real` is the part of its differences (0 to 1) that noise does
@@ -23,6 +23,7 @@ class JudgedField:
 
     route: str
     mirror: str
+    endpoint: str
     path: str
     kind: str
     differed: int
@@ -40,15 +41,15 @@ def fields(totals: Totals, thresholds: Thresholds, mirror: str | None = None) ->
     leading, noisy = dict(totals.of("leading")), dict(totals.of("noise_field"))
     found = []
     for key, differed in totals.of("field"):
-        route, name, path, kind = key
+        route, name, endpoint, path, kind = key
         if mirror not in {None, name}:
             continue
-        pairs, baseline = compared.get((route, name), 0), baselines.get((route,), 0)
-        of_noise = noisy.get((route, path, kind), 0)
+        pairs, baseline = compared.get((route, name, endpoint), 0), baselines.get((route, endpoint), 0)
+        of_noise = noisy.get((route, endpoint, path, kind), 0)
         judgement = noise.judge(differed, pairs, of_noise, baseline, thresholds)
         real = _real(judgement) if baseline >= thresholds.min_samples else 1.0
         counts = (differed, leading.get(key, 0), pairs, of_noise, baseline)
-        found.append(JudgedField(route, name, path, kind, *counts, real, judgement))
+        found.append(JudgedField(route, name, endpoint, path, kind, *counts, real, judgement))
     return sorted(found, key=_rank)
 
 
@@ -61,6 +62,6 @@ def _real(judgement: Judgement) -> float:
 
 def _rank(field: JudgedField) -> tuple[int, float, int, int, tuple[str, ...]]:
     """Of fields that always differ together, the one that leads comes first: a status before what it changes."""
-    place = (field.mirror, field.route, field.path, field.kind)
+    place = (field.mirror, field.route, field.endpoint, field.path, field.kind)
     verdict = _ORDER.index(field.judgement.verdict)
     return verdict, -field.real * field.differed, -field.differed, -field.leading, place

@@ -109,8 +109,8 @@ def _real_pairs(found: Iterable[JudgedField]) -> float:
     No pair is counted twice: either each under its leading field, or those of the one field that differs most.
     """
 
-    def place(field: JudgedField) -> tuple[str, str]:
-        return field.route, field.mirror
+    def place(field: JudgedField) -> tuple[str, str, str]:
+        return field.route, field.mirror, field.endpoint
 
     pairs = 0.0
     for _, group in groupby(sorted(found, key=place), place):

@@ -163,7 +163,7 @@ def _field(found: FieldWithExamples) -> Values:
     return {
         "path": shorten(field.path, _MAX_PATH),
         "kind": shorten(field.kind, 40),
-        "route": shorten(field.route, 80),
+        "endpoint": shorten(field.endpoint, 80),
         "why": judged.why,
         "raw": f"differs {format_share(judged.raw_rate)}",
         "noise": noise_text,

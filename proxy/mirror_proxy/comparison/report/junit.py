@@ -85,7 +85,7 @@ def _of_limit(judged: LimitResult) -> ET.Element:
 
 def _of_field(found: FieldWithExamples, *, is_failure: bool) -> ET.Element:
     field = found.field
-    name = shorten(f"{field.route} {field.path} ({field.kind})")
+    name = shorten(f"{field.endpoint} {field.path} ({field.kind})")
     case = ET.Element("testcase", classname="field", name=name, time="0")
     text = "\n".join([field.judgement.why, *_examples(found)])
     if is_failure:

@@ -97,15 +97,15 @@ def _fields(heading: str, found: Sequence[FieldWithExamples]) -> Iterator[str]:
     yield from ("", f"{heading}{more}:")
     rows = [
         (
+            code(one.field.endpoint),
             f"{code(one.field.path)} {code(one.field.kind)}",
-            code(one.field.route),
             format_share(one.field.judgement.raw_rate),
             format_share(one.field.judgement.noise_rate),
             _example(one),
         )
         for one in found[:_FIELDS]
     ]
-    yield from _table(("field", "route", "differs", "noise", "for example"), rows)
+    yield from _table(("endpoint", "field", "differs", "noise", "for example"), rows)
 
 
 def _example(found: FieldWithExamples) -> str:

@@ -29,7 +29,10 @@ DROPPED = {
 
 def of_mirror(totals: Totals, thresholds: Thresholds, mirror: str) -> tuple[str, ...]:
     """Return the notes on the figures of one mirror."""
-    compared = {route: number for (route, name), number in totals.of("compared") if name == mirror}
+    compared: dict[str, int] = {}
+    for (route, name, _), number in totals.of("compared"):
+        if name == mirror:
+            compared[route] = compared.get(route, 0) + number
     if not compared:
         return ("None of its answers was compared: there are latencies, statuses and outcomes only.",)
     found = [_of_pairs(route, number, thresholds) for route, number in sorted(compared.items())]
@@ -42,7 +45,7 @@ def of_mirror(totals: Totals, thresholds: Thresholds, mirror: str) -> tuple[str,
         if name == mirror:
             reasons[reason] = reasons.get(reason, 0) + number
     found += [_of_cap(reason, number) for reason, number in sorted(reasons.items())]
-    if any(name == mirror and path == OTHER for (_, name, path, _), _ in totals.of("field")):
+    if any(name == mirror and path == OTHER for (_, name, _, path, _), _ in totals.of("field")):
         found.append(f"More fields differ than are counted one by one; the rest is counted as {OTHER}.")
     return tuple(found)
 

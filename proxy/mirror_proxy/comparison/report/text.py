@@ -72,8 +72,8 @@ def _fields(heading: str, found: Sequence[FieldWithExamples], most: int) -> Iter
         field, judged = one.field, one.field.judgement
         noise = format_share(judged.noise_rate)
         bounds = f"{format_share(judged.raw_low)} to {format_share(judged.raw_high)}"
-        rows.append((field.path, field.kind, field.route, format_share(judged.raw_rate), bounds, noise))
-    table = _table(("path", "kind", "route", "differs", "surely within", "noise"), rows, indent="  ")
+        rows.append((field.endpoint, field.path, field.kind, format_share(judged.raw_rate), bounds, noise))
+    table = _table(("endpoint", "path", "kind", "differs", "surely within", "noise"), rows, indent="  ")
     yield next(table)
     for row, one in zip(table, found, strict=False):
         yield row
