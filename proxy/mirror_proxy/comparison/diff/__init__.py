@@ -4,7 +4,8 @@ Everything here runs in the comparer's process or in a command, never in a worke
 and writes it into a pipe (`mirror_proxy.comparison.capture`).
 
 The walk of a pair: `differ` reads each body into a `content` (`decoding` undoes its compression, `json_value` reads
-JSON, both with bounds) and compares two of them with `json_differ` or `text_differ`, headers with `header_differ`.
-Each adds to the `findings`, which sort the differences by significance. In JSON a `json_place` knows which `rules`
-apply to it. `example_builder` makes the example that is stored of a pair; `redaction` removes secrets from it.
+JSON, both with bounds) and compares two of them with `json_differ` or `text_differ` (markup: `texts`), headers with
+`header_differ`. Each adds to the `findings`, which sort the differences by significance. In JSON a `json_place` knows
+which `rules` apply to it. `example_builder` makes the example that is stored of a pair; `redaction` removes secrets
+from it.
 """

@@ -1,4 +1,4 @@
-"""Content of a body: JSON, other text or binary, as its bytes show, whatever its media type claims."""
+"""Content of a body: JSON, markup, other text or binary, as its bytes show, whatever its media type claims."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from mirror_proxy.comparison.diff.decoding import decode
 from mirror_proxy.comparison.diff.header import Field, values_of
 from mirror_proxy.comparison.diff.json_value import Json, TooDeepError, parse, parse_cut
 from mirror_proxy.comparison.diff.pair import CapturedResponse
+from mirror_proxy.comparison.diff.texts.element import Dialect
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
     """A body, decoded. `text` is empty unless it is text or JSON, `json` None unless it is JSON.
 
+    `markup` is what the text looks like, None if it is neither HTML nor XML; it may be broken.
     `size` is the length in bytes, at least where `is_unfinished`; `is_cut`: there is more than is here; `is_coded`: it
     has a Content-Encoding.
     """
@@ -25,6 +27,7 @@ class Content:
     size: int
     text: str = ""
     json: Json | None = None
+    markup: Dialect | None = None
     is_cut: bool = False
     is_coded: bool = False
     bounds: frozenset[str] = frozenset()
@@ -42,6 +45,12 @@ _JSON = re.compile(r"(?:application|text)/(?:[a-z0-9.+-]+\+)?json\b")
 _TEXT = re.compile(r"text/|application/(?:[a-z0-9.+-]+\+)?(?:json|xml|javascript|x-www-form-urlencoded)\b")
 _CHARSET = re.compile(r"charset=[\"']?([a-z0-9_-]+)")
 _BEGINS_AS_JSON = re.compile(r"\s*+[\[{]")
+_HTML = re.compile(r"text/html|application/xhtml\+xml")
+_XML = re.compile(r"(?:application|text)/(?:[a-z0-9.+-]+\+)?xml\b")
+_BEGINS_AS_HTML = re.compile(
+    r"\s*+(?:<\?xml[^>]{0,200}>\s*+)?<(?:!doctype\s{1,8}html|html)[\s>]", re.IGNORECASE
+)
+_BEGINS_AS_XML = re.compile(r"\s*+<\?xml\s")
 #: Others are read as UTF-8, if they can.
 _CHARSETS = frozenset(("utf-8", "us-ascii", "iso-8859-1", "windows-1252"))
 
@@ -58,9 +67,16 @@ def read(response: CapturedResponse, fields: list[Field]) -> Content:
     if decoded.bound not in ("encoding", "unknown_coding"):
         text = _text(decoded.body, media.lower(), is_cut, bounds)
         json = _json(text, media.lower(), is_cut, bounds)
-    is_coded = bool(codings)
     return Content(
-        decoded.body, response.size, text, json, is_cut, is_coded, frozenset(bounds), response.is_unfinished
+        decoded.body,
+        response.size,
+        text=text,
+        json=json,
+        markup=_markup(text, media.lower()) if json is None else None,
+        is_cut=is_cut,
+        is_coded=bool(codings),
+        bounds=frozenset(bounds),
+        is_unfinished=response.is_unfinished,
     )
 
 
@@ -76,6 +92,12 @@ def _text(data: bytes, media: str, is_cut: bool, bounds: set[str]) -> str:
         return ""
     is_binary = "\0" in text and not _TEXT.match(media)
     return "" if is_binary else text.removeprefix("\ufeff")
+
+
+def _markup(text: str, media: str) -> Dialect | None:
+    if _HTML.match(media) or _BEGINS_AS_HTML.match(text):
+        return "html"
+    return "xml" if _XML.match(media) or _BEGINS_AS_XML.match(text) else None
 
 
 def _json(text: str, media: str, is_cut: bool, bounds: set[str]) -> Json | None:

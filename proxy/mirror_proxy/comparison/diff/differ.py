@@ -86,9 +86,14 @@ def _are_of_other_media(ours: list[Field], theirs: list[Field], rules: CompareRu
 
 
 def _compare_bodies(
-    primary: Content, shadow: Content, rules: CompareRules, findings: Findings, are_of_other_media: bool
+    primary: Content,
+    shadow: Content,
+    rules: CompareRules,
+    findings: Findings,
+    *,
+    are_of_other_media: bool,
 ) -> None:
-    """Compare JSON by its structure, other text by lines, everything else by digests."""
+    """Compare JSON and markup by their structure, other text by lines, everything else by digests."""
     findings.capped |= primary.bounds | shadow.bounds
     kinds = {primary.kind, shadow.kind}
     if primary.json is not None and shadow.json is not None:

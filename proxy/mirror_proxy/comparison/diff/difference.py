@@ -13,7 +13,10 @@ MAX_SAMPLE = 200
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """`path` is `status 200 -> 302`, `header NAME`, `$...` (JSON; any index is `[]`), `text` (lines) or `body` (bytes).
+    """`path` is where: a place in the response.
+
+    It is `status 200 -> 302`, `header NAME`, `$...` (JSON; any index is `[]`), `html ...` or `xml ...` (`texts.place`),
+    `text` (lines) or `body` (bytes).
 
     `kind`, as v2 is seen from v1: `missing` and `extra` in v2's answer, another `type`, another `value`, another
     `size` (of an array or body), another `order` (of an array with the same items). `primary` and `shadow` are

@@ -1,4 +1,4 @@
-"""Compare two texts by their lines, and two binary bodies by their digests.
+"""Compare two texts, markup by its structure and others by their lines, and two binary bodies by their digests.
 
 The lines between the common beginning and end of both texts differ, are missing or are extra. The time this takes is
 linear in the length of the texts.
@@ -14,6 +14,8 @@ from mirror_proxy.comparison.diff.findings import Findings
 from mirror_proxy.comparison.diff.redaction import clean_body
 from mirror_proxy.comparison.diff.rules import CompareRules
 from mirror_proxy.comparison.diff.sample import common_length, samples
+from mirror_proxy.comparison.diff.texts.markup_differ import compare_markup
+from mirror_proxy.comparison.diff.texts.parser import parse
 
 #: A sample has no more lines than this.
 _MAX_LINES = 3
@@ -22,21 +24,13 @@ _END = 2048
 
 
 def compare_text(primary: Content, shadow: Content, rules: CompareRules, findings: Findings) -> None:
-    """Add the lines that differ; or the sizes, if only what was not captured differs."""
+    """Add where two texts differ; or the sizes, if only what was not captured differs."""
     ours, theirs = _comparable(primary, shadow, rules)
     if ours == theirs:
         if not rules.has_patterns:
             _compare_sizes(primary, shadow, findings)
-        return
-    start, end = _shared_lines(ours, theirs)
-    mine, its = ours[start : len(ours) - end], theirs[start : len(theirs) - end]
-    kind: Kind = "missing" if not its else "value" if mine else "extra"
-    first = ours.count("\n", 0, start)
-    shown = samples(
-        _lines(primary, first, mine.count("\n"), ours, rules),
-        _lines(shadow, first, its.count("\n"), theirs, rules),
-    )
-    findings.add(Difference("text", kind, *shown))
+    elif not _compare_documents(primary, shadow, rules, findings):
+        _compare_lines(primary, shadow, (ours, theirs), rules, findings)
 
 
 def compare_bytes(primary: Content, shadow: Content, findings: Findings) -> None:
@@ -72,6 +66,39 @@ def _comparable(primary: Content, shadow: Content, rules: CompareRules) -> tuple
         sides = [text[:end] for text in sides]
     ours, theirs = (f"{text}\n" if text else "" for text in sides)
     return ours, theirs
+
+
+def _compare_documents(primary: Content, shadow: Content, rules: CompareRules, findings: Findings) -> bool:
+    """Compare two texts as markup; return false if one of them is none."""
+    if primary.markup is None or primary.markup != shadow.markup:
+        return False
+    ours, theirs = (
+        parse(_without_end(side, side.text, rules), primary.markup, side.is_cut) for side in (primary, shadow)
+    )
+    if ours is None or theirs is None:
+        return False
+    compare_markup(ours, theirs, rules, findings)
+    return True
+
+
+def _compare_lines(
+    primary: Content, shadow: Content, texts: tuple[str, str], rules: CompareRules, findings: Findings
+) -> None:
+    ours, theirs = texts
+    start, end = _shared_lines(ours, theirs)
+    mine, its = ours[start : len(ours) - end], theirs[start : len(theirs) - end]
+    kind: Kind = "missing" if not its else "value" if mine else "extra"
+    first = ours.count("\n", 0, start)
+    shown = samples(
+        _lines(primary, first, mine.count("\n"), ours, rules),
+        _lines(shadow, first, its.count("\n"), theirs, rules),
+    )
+    findings.add(Difference("text", kind, *shown))
+
+
+def _without_end(content: Content, text: str, rules: CompareRules) -> str:
+    """Return a text without the end that may split what patterns match."""
+    return text[:-_END] if content.is_cut and rules.has_patterns else text
 
 
 def _shared_lines(one: str, other: str) -> tuple[int, int]:

@@ -1,0 +1,24 @@
+"""An element of HTML or XML, with its attributes and what it holds: other elements and text, in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Dialect = Literal["html", "xml"]
+
+#: The name of a comment.
+COMMENT = "comment()"
+
+
+@dataclass(slots=True, eq=False)
+class Element:
+    """An element. `is_open`: its end was not seen, so more may stand in it than is here.
+
+    A comment is an element that holds text.
+    """
+
+    name: str
+    attributes: dict[str, str] = field(default_factory=dict)
+    children: list[Element | str] = field(default_factory=list)
+    is_open: bool = False

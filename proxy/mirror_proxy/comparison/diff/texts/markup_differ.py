@@ -1,0 +1,309 @@
+"""Compare two documents by their structure: each attribute, text and element that differs is a place of its own.
+
+What belongs together is aligned (`alignment`), so that an element more does not shift all others. Of an element, space
+that HTML ignores, the order of attributes and classes, and boolean attributes' values make no difference. Where a text
+differs only in numbers, times and tokens, its place ends in `{}`: a counter that differs always does not hide other
+words. A token that is new on each page is recognized by its name (`csrf_token`), and is no difference.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+
+from mirror_proxy.comparison.diff.difference import Difference, Kind
+from mirror_proxy.comparison.diff.findings import Findings
+from mirror_proxy.comparison.diff.redaction import clean_text, is_secret
+from mirror_proxy.comparison.diff.rules import CompareRules
+from mirror_proxy.comparison.diff.sample import REDACTED, samples
+from mirror_proxy.comparison.diff.texts.alignment import Budget, Keys, align
+from mirror_proxy.comparison.diff.texts.element import Dialect, Element
+from mirror_proxy.comparison.diff.texts.link import LINKS, parts_of
+from mirror_proxy.comparison.diff.texts.parser import Document
+from mirror_proxy.comparison.diff.texts.place import MarkupPlace, step_of
+from mirror_proxy.comparison.diff.texts.template import SLOT, template_of
+
+_BOOLEAN = frozenset(
+    (
+        "async",
+        "autofocus",
+        "autoplay",
+        "checked",
+        "controls",
+        "default",
+        "defer",
+        "disabled",
+        "hidden",
+        "loop",
+        "multiple",
+        "muted",
+        "novalidate",
+        "open",
+        "readonly",
+        "required",
+        "reversed",
+        "selected",
+    )
+)
+#: Names of tokens that are new on each page.
+_TOKEN = re.compile(r"(?:^|[^a-z])(?:csrf|xsrf|nonce)|csrf|verification_?token", re.IGNORECASE)
+#: Attributes that hold the value of what another attribute names: `<input name="csrf_token" value="...">`.
+_VALUES = ("value", "content")
+_NAMES = ("name", "property", "type", "id")
+#: Characters of an element that is missing or extra that are shown.
+_MAX_SHOWN = 300
+
+
+def compare_markup(primary: Document, shadow: Document, rules: CompareRules, findings: Findings) -> None:
+    """Add what differs between two documents of one dialect."""
+    place = MarkupPlace(primary.dialect, rules)
+    if primary.is_capped or shadow.is_capped:
+        findings.capped.add("many")
+    walk = _Walk(primary.dialect, rules, findings)
+    if primary.doctype.lower() != shadow.doctype.lower():
+        walk.differ(
+            f"{place.path} doctype", _kind(primary.doctype, shadow.doctype), primary.doctype, shadow.doctype
+        )
+    walk.compare(primary.root, shadow.root, place)
+    if walk.budget.is_spent:
+        findings.capped.add("many")
+
+
+class _Walk:
+    """One walk down both documents at once."""
+
+    __slots__ = ("_dialect", "_findings", "_keys", "_rules", "budget")
+
+    def __init__(self, dialect: Dialect, rules: CompareRules, findings: Findings) -> None:
+        self._dialect: Dialect = dialect
+        self._rules = rules
+        self._findings = findings
+        self._keys = _KeyRing(dialect, rules)
+        self.budget = Budget()
+
+    def compare(self, ours: Element, theirs: Element, place: MarkupPlace) -> None:
+        """Add what differs between two elements that belong together."""
+        if self._keys.of(ours)[0] == self._keys.of(theirs)[0]:
+            return
+        self._attributes(ours, theirs, place)
+        self._children(ours, theirs, place)
+
+    def differ(self, path: str, kind: Kind, primary: str, shadow: str) -> None:
+        """Add a difference, with what each side has, redacted."""
+        if self._findings.wants(path, kind):
+            shown = samples(clean_text(primary, self._rules), clean_text(shadow, self._rules))
+            self._findings.add(Difference(path, kind, *shown))
+
+    def _attributes(self, ours: Element, theirs: Element, place: MarkupPlace) -> None:
+        for name in sorted(ours.attributes.keys() | theirs.attributes.keys()):
+            mine, its = ours.attributes.get(name), theirs.attributes.get(name)
+            path = place.attribute(name)
+            if mine is None or its is None:
+                self._lone_attribute(path, ours, theirs, name)
+            elif _plain(name, mine, self._rules) == _plain(name, its, self._rules):
+                continue
+            elif name in LINKS:
+                self._links(path, mine, its)
+            elif not (mine and its and _is_hidden(ours, name, self._rules)):
+                self._values(path, mine, its)
+
+    def _lone_attribute(self, path: str, ours: Element, theirs: Element, name: str) -> None:
+        one = ours if name in ours.attributes else theirs
+        value = REDACTED if _is_hidden(one, name, self._rules) else one.attributes[name] or name
+        self._lone(path, value, is_ours=one is ours)
+
+    def _links(self, path: str, mine: str, its: str) -> None:
+        """Add which parts of two addresses differ."""
+        ours, theirs = parts_of(mine), parts_of(its)
+        for part in sorted(ours.keys() | theirs.keys()):
+            there = f"{path} {template_of(self._rules.redacted(part))}"
+            one, other = ours.get(part), theirs.get(part)
+            if one is None or other is None:
+                self._lone(there, mine if other is None else its, is_ours=other is None)
+            elif one != other and not is_secret(part[1:]):
+                self._values(there, one, other)
+
+    def _values(self, path: str, mine: str, its: str) -> None:
+        """Add that two texts differ: at a place of its own, if only numbers, times and tokens do."""
+        is_slot = template_of(mine) == template_of(its)
+        self.differ(f"{path} {SLOT}" if is_slot else path, "value", mine, its)
+
+    def _children(self, ours: Element, theirs: Element, place: MarkupPlace) -> None:
+        mine, its = (self._kept(side.children) for side in (ours, theirs))
+        keys, others = ([self._keys.of(child) for child in side] for side in (mine, its))
+        pairs = align(keys, others, self.budget)
+        lone = _without((one for one, _ in pairs), len(mine))
+        others_lone = _without((other for _, other in pairs), len(its))
+        if theirs.is_open:
+            lone = _before(lone, max((one for one, _ in pairs), default=-1))
+        if ours.is_open:
+            others_lone = _before(others_lone, max((other for _, other in pairs), default=-1))
+        self._moved(
+            place, [(keys[at], mine[at]) for at in lone], [(others[at], its[at]) for at in others_lone]
+        )
+        for one, other in pairs:
+            self._pair(mine[one], its[other], place, ours)
+
+    def _pair(self, mine: Element | str, its: Element | str, place: MarkupPlace, above: Element) -> None:
+        if isinstance(mine, Element) and isinstance(its, Element):
+            self.compare(mine, its, place.below(step_of(self._dialect, mine, its)))
+        elif isinstance(mine, str) and isinstance(its, str):
+            is_same = self._rules.without_ignored(mine) == self._rules.without_ignored(its)
+            if not is_same and not self._hides_text(above):
+                self._values(place.path, mine, its)
+
+    def _moved(
+        self,
+        place: MarkupPlace,
+        ours: list[tuple[Keys, Element | str]],
+        theirs: list[tuple[Keys, Element | str]],
+    ) -> None:
+        """Add what has no counterpart as missing or extra, unless it stands on both sides in another order."""
+        common = Counter(keys[0] for keys, _ in ours) & Counter(keys[0] for keys, _ in theirs)
+        if common:
+            shown = (
+                " ".join(_shown(child, self._rules) for keys, child in side if keys[0] in common)
+                for side in (ours, theirs)
+            )
+            self.differ(place.path, "order", *shown)
+        for side, is_ours in ((ours, True), (theirs, False)):
+            left = Counter(common)
+            for keys, child in side:
+                left[keys[0]] -= 1
+                if left[keys[0]] < 0:
+                    self._lone_child(place, child, is_ours=is_ours)
+
+    def _lone_child(self, place: MarkupPlace, child: Element | str, *, is_ours: bool) -> None:
+        step = step_of(self._dialect, child, child) if isinstance(child, Element) else ""
+        self._lone(
+            place.below(step).path if step else place.path, _shown(child, self._rules), is_ours=is_ours
+        )
+
+    def _lone(self, path: str, value: str, *, is_ours: bool) -> None:
+        if is_ours:
+            self.differ(path, "missing", value, "")
+        else:
+            self.differ(path, "extra", "", value)
+
+    def _kept(self, children: list[Element | str]) -> list[Element | str]:
+        """Return the children without text that is ignored."""
+        return [
+            child
+            for child in children
+            if isinstance(child, Element) or self._rules.without_ignored(child).strip()
+        ]
+
+    def _hides_text(self, element: Element) -> bool:
+        return self._dialect == "xml" and _is_secret(element.name, self._rules)
+
+
+class _KeyRing:
+    """Numbers the keys of elements and texts; equal numbers stand for equal keys, of both documents."""
+
+    __slots__ = ("_dialect", "_known", "_numbers", "_rules")
+
+    def __init__(self, dialect: Dialect, rules: CompareRules) -> None:
+        self._dialect: Dialect = dialect
+        self._rules = rules
+        self._numbers: dict[object, int] = {}
+        self._known: dict[int, Keys] = {}
+
+    def of(self, child: Element | str) -> Keys:
+        """Return the keys of an element or text: all of it, its template, its words, its step, its name."""
+        if isinstance(child, str):
+            return self._of_text(child)
+        known = self._known.get(id(child))
+        if known is None:
+            known = self._known[id(child)] = self._of_element(child)
+        return known
+
+    def _of_text(self, text: str) -> Keys:
+        text = self._rules.without_ignored(text)
+        template = template_of(text)
+        words = self._number(("text", template))
+        any_ = self._number("text")
+        return self._number(("text", text, "")), words, words, any_, any_
+
+    def _of_element(self, element: Element) -> Keys:
+        name, below = element.name, [self.of(child) for child in element.children]
+        values = sorted((key, _plain(key, value, self._rules)) for key, value in element.attributes.items())
+        templates = tuple((key, template_of(value)) for key, value in values)
+        return (
+            self._number((name, tuple(values), tuple(keys[0] for keys in below))),
+            self._number((name, templates, tuple(keys[1] for keys in below), 1)),
+            self._number((name, tuple(keys[2] for keys in below), 2)),
+            self._number((step_of(self._dialect, element, element), _id(self._dialect, element), 3)),
+            self._number((name, 4)),
+        )
+
+    def _number(self, key: object) -> int:
+        return self._numbers.setdefault(key, len(self._numbers))
+
+
+def _id(dialect: Dialect, element: Element) -> str:
+    """Return what tells one element of XML from others of its name."""
+    if dialect == "html":
+        return ""
+    return next((value for key in ("id", "key", "name") if (value := element.attributes.get(key))), "")
+
+
+def _plain(name: str, value: str, rules: CompareRules) -> str:
+    """Return the value of an attribute without what makes no difference."""
+    if name == "class":
+        value = " ".join(sorted(set(value.split())))
+    elif name in _BOOLEAN:
+        return ""
+    return rules.without_ignored(value)
+
+
+def _is_hidden(element: Element, attribute: str, rules: CompareRules) -> bool:
+    """Return whether an attribute holds a secret, or a token that is new on each page."""
+    names = [attribute]
+    if attribute in _VALUES:
+        names += (element.attributes.get(name, "") for name in _NAMES)
+    return any(_is_secret(name, rules) or _TOKEN.search(name) for name in names)
+
+
+def _is_secret(name: str, rules: CompareRules) -> bool:
+    return is_secret(name) or name in rules.redacted_names
+
+
+def _shown(child: Element | str, rules: CompareRules) -> str:
+    """Return an element or text as it is shown where it has no counterpart: its tag, and the beginning of its text."""
+    if isinstance(child, str):
+        return child
+    values = (
+        f' {name}="{REDACTED if _is_hidden(child, name, rules) else value}"'
+        for name, value in child.attributes.items()
+    )
+    tag = f"<{child.name}{''.join(values)}"[:_MAX_SHOWN]
+    if _is_secret(child.name, rules):
+        return f"<{child.name}>{REDACTED}"
+    return f"{tag}>{_text(child, rules)[:_MAX_SHOWN]}"
+
+
+def _text(element: Element, rules: CompareRules) -> str:
+    """Return the beginning of the text in an element and those within, in order."""
+    pieces, size, rest = list[str](), 0, list[Element | str](reversed(element.children))
+    while rest and size < _MAX_SHOWN:
+        child = rest.pop()
+        if isinstance(child, str):
+            pieces.append(child)
+            size += len(child)
+        elif not _is_secret(child.name, rules):
+            rest += reversed(child.children)
+    return " ".join(pieces)
+
+
+def _without(taken: Iterable[int], count: int) -> list[int]:
+    kept = set(taken)
+    return [at for at in range(count) if at not in kept]
+
+
+def _before(positions: list[int], last: int) -> list[int]:
+    return [at for at in positions if at < last]
+
+
+def _kind(primary: str, shadow: str) -> Kind:
+    return "missing" if not shadow else "value" if primary else "extra"

@@ -1,0 +1,243 @@
+"""Pages and XML: what differs is found at its own place, and nothing else is."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mirror_proxy.comparison.diff.difference import MAX_SAMPLE, Comparison
+from mirror_proxy.config.model import Compare, FieldRule
+from tests.comparison.diff.pairs import PLAIN, answer, compared, places
+
+HTML = b"Content-Type: text/html; charset=utf-8\r\n"
+XML = b"Content-Type: application/xml\r\n"
+
+PAGE = """<!DOCTYPE html>
+<html lang="en"><head><title>Fixtures: facetable</title>
+<link rel="stylesheet" href="/-/static/app.css?d59929"><meta name="description" content="A table"></head>
+<body class="table db-fixtures">
+<nav><ul><li><a href="/">home</a></li><li><a href="/fixtures">fixtures</a></li></ul></nav>
+<div id="main" class="content">
+<h1>facetable</h1>
+<p class="count">15 rows</p>
+<form action="/fixtures/facetable" method="get"><input type="hidden" name="csrf_token" value="aaaaaaaaaaaaaaaa1">
+<input type="search" name="_search" value=""><input type="submit" value="Search"></form>
+<table class="rows-and-columns"><thead><tr><th scope="col">pk</th><th scope="col">state</th></tr></thead>
+<tbody>
+<tr class="row"><td class="col-pk"><a href="/fixtures/facetable/1">1</a></td><td class="col-state">CA</td></tr>
+<tr class="row"><td class="col-pk"><a href="/fixtures/facetable/2">2</a></td><td class="col-state">MI</td></tr>
+<tr class="row"><td class="col-pk"><a href="/fixtures/facetable/3">3</a></td><td class="col-state">MC</td></tr>
+</tbody></table>
+</div>
+<footer>Powered by <a href="https://datasette.io/">Datasette</a> &middot; Queries took 1.23ms</footer>
+</body></html>
+"""
+
+FEED = """<?xml version="1.0" encoding="UTF-8"?>
+<feed xmlns="http://www.w3.org/2005/Atom"><title>Shop</title>
+<entry><id>1</id><title>Pear</title><price currency="EUR">2.50</price></entry>
+<entry><id>2</id><title>Plum</title><price currency="EUR">1.00</price></entry>
+</feed>
+"""
+
+
+def both(primary: str, shadow: str, fields: bytes = HTML, rules: Compare = PLAIN) -> Comparison:
+    return compared(answer(primary.encode(), fields), answer(shadow.encode(), fields), rules)
+
+
+def changed(*changes: tuple[str, str], page: str = PAGE, fields: bytes = HTML) -> list[tuple[str, str]]:
+    """Compare a page with itself after some changes, and return the places."""
+    other = page
+    for old, new in changes:
+        assert old in other
+        other = other.replace(old, new)
+    return places(both(page, other, fields).differences)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "path", "kind"),
+    [
+        ("<h1>facetable</h1>", "<h1>Facets</h1>", "html //div#main/h1", "value"),
+        ("<h1>facetable</h1>", "", "html //div#main/h1", "missing"),
+        ("<h1>facetable</h1>", "<h1>facetable</h1><p>New</p>", "html //div#main/p", "extra"),
+        ('lang="en"', 'lang="de"', "html /html@lang", "value"),
+        ('lang="en"', "", "html /html@lang", "missing"),
+        ("app.css?d59929", "app.css?0a1b2c", "html /html/head/link[rel=stylesheet]@href ?", "value"),
+        (">MI<", ">NY<", "html //div#main/table.rows-and-columns/tbody/tr.row/td.col-state", "value"),
+        ("1.23ms", "9.87ms", "html /html/body.table/footer {}", "value"),
+        ("Queries took", "Loading took", "html /html/body.table/footer", "value"),
+        ("<!DOCTYPE html>", "", "html doctype", "missing"),
+        ('content="A table"', 'content="A view"', "html /html/head/meta[name=description]@content", "value"),
+        (
+            "https://datasette.io/",
+            "http://datasette.io/",
+            "html /html/body.table/footer/a@href scheme",
+            "value",
+        ),
+        ('method="get"', 'method="post"', "html //div#main/form@method", "value"),
+    ],
+)
+def test_a_change_is_found_at_its_own_place_only(old: str, new: str, path: str, kind: str) -> None:
+    assert changed((old, new)) == [(path, kind)]
+
+
+def test_a_row_more_is_one_extra_element_wherever_it_stands() -> None:
+    row = '<tr class="row"><td class="col-pk"><a href="/fixtures/facetable/9">9</a></td></tr>'
+    there = "html //div#main/table.rows-and-columns/tbody/tr.row"
+    for before in ("<tbody>\n", "MI</td></tr>\n", "MC</td></tr>\n"):
+        assert changed((before, before + row)) == [(there, "extra")]
+
+
+def test_a_doctype_does_not_hide_that_all_links_changed() -> None:
+    assert changed(("<!DOCTYPE html>\n", ""), ('href="/fixtures', 'href="/db/fixtures')) == [
+        ("html doctype", "missing"),
+        ("html //div#main/table.rows-and-columns/tbody/tr.row/td.col-pk/a@href path", "value"),
+        ("html /html/body.table/nav/ul/li/a@href path", "value"),
+    ]
+
+
+def test_a_counter_that_always_differs_does_not_hide_other_words() -> None:
+    assert changed(("1.23ms", "4.56ms"), ("<h1>facetable", "<h1>Facets")) == [
+        ("html //div#main/h1", "value"),
+        ("html /html/body.table/footer {}", "value"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("<h1>facetable</h1>", "<h1>\n  facetable\n</h1>\n\n"),
+        ('class="table db-fixtures"', 'class="db-fixtures  table"'),
+        (
+            '<input type="hidden" name="csrf_token" value="aaaaaaaaaaaaaaaa1">',
+            '<input value="bbbb1" name="csrf_token" type="hidden"/>',
+        ),
+        ("<!DOCTYPE html>", "<!doctype HTML>"),
+        ("</li>", ""),
+        ("&middot;", "·"),
+    ],
+)
+def test_what_html_ignores_is_no_difference(old: str, new: str) -> None:
+    assert changed((old, new)) == []
+
+
+def test_boolean_attributes_have_no_value() -> None:
+    assert both("<p><input checked>", '<p><input checked="checked">').differences == ()
+    assert places(both("<p><input checked>", "<p><input>").differences) == [
+        ("html /html/body/p/input@checked", "missing")
+    ]
+
+
+def test_elements_in_another_order_are_that_only() -> None:
+    one, other = "<ul><li>a</li><li>b</li><li>c</li></ul>", "<ul><li>c</li><li>a</li><li>b</li></ul>"
+    assert places(both(one, other).differences) == [("html /html/body/ul", "order")]
+
+
+def test_a_token_that_is_no_longer_there_is_missing() -> None:
+    old = '<input type="hidden" name="csrf_token" value="aaaaaaaaaaaaaaaa1">'
+    (found,) = both(PAGE, PAGE.replace(old, "")).differences
+    assert (found.path, found.kind) == ("html //div#main/form/input[name=csrf_token]", "missing")
+    assert "aaaa" not in found.primary
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "path", "kind"),
+    [
+        ("Plum", "Prune", "xml /feed/entry/title", "value"),
+        ("2.50", "2.75", "xml /feed/entry/price {}", "value"),
+        ('currency="EUR">1', 'currency="USD">1', "xml /feed/entry/price@currency", "value"),
+        ("<title>Shop</title>", "<title>Shop</title><updated/>", "xml /feed/updated", "extra"),
+        ("2005/Atom", "2006/Atom", "xml /feed@xmlns {}", "value"),
+    ],
+)
+def test_xml_is_compared_by_its_structure(old: str, new: str, path: str, kind: str) -> None:
+    assert changed((old, new), page=FEED, fields=XML) == [(path, kind)]
+
+
+def test_an_entry_less_is_one_missing_element() -> None:
+    entry = '<entry><id>1</id><title>Pear</title><price currency="EUR">2.50</price></entry>\n'
+    assert changed((entry, ""), page=FEED, fields=XML) == [("xml /feed/entry", "missing")]
+
+
+def test_secrets_in_markup_are_neither_shown_nor_differences() -> None:
+    assert both("<a><password>one</password></a>", "<a><password>two</password></a>", XML).differences == ()
+    (found,) = both("<a><password>one</password></a>", "<a></a>", XML).differences
+    assert "one" not in found.primary
+
+
+def test_xml_that_is_not_well_formed_is_compared_by_lines() -> None:
+    assert places(both("<a>\n<b>\n</a>", "<a>\n<c>\n</a>", XML).differences) == [("text", "value")]
+
+
+def test_entities_are_not_expanded() -> None:
+    laughs = "".join(f'<!ENTITY e{n + 1} "{f"&e{n};" * 10}">' for n in range(20))
+    body = f'<!DOCTYPE a [<!ENTITY e0 "ha">{laughs}]><a>&e20;</a>'
+    assert places(both(body, body.replace("</a>", "!</a>"), XML).differences) == [("text", "value")]
+
+
+def test_what_a_regex_ignores_may_differ_in_a_page() -> None:
+    rules = Compare(ignore=(FieldRule(regex=r"took [\d.]+ms"),))
+    assert both(PAGE, PAGE.replace("1.23ms", "4.5ms"), rules=rules).differences == ()
+
+
+@pytest.mark.parametrize("kept", range(5, len(PAGE), 37))
+def test_a_page_that_is_cut_lacks_nothing(kept: int) -> None:
+    page = PAGE.encode()
+    whole, cut = answer(page, HTML), answer(page[:kept], HTML, size=len(page))
+    assert compared(whole, cut).differences == ()
+    assert compared(cut, whole).differences == ()
+
+
+def test_a_change_before_the_cut_is_found() -> None:
+    page = PAGE.replace("<h1>facetable", "<h1>Facets").encode()
+    cut = answer(page[:900], HTML, size=len(page))
+    assert places(compared(answer(PAGE.encode(), HTML), cut).differences) == [("html //div#main/h1", "value")]
+
+
+PIECES = st.lists(
+    st.sampled_from(
+        [
+            "<p>",
+            "</p>",
+            "<div id=a>",
+            "</div>",
+            "<b class='x y'>",
+            "</b>",
+            "<!--",
+            "-->",
+            "text",
+            "12",
+            " ",
+            "<",
+            ">",
+            "&amp;",
+            "<td>",
+            "<script>",
+            "</script>",
+            "<a href='/x?y=1'>",
+            "</a>",
+            "</html>",
+            "<br>",
+            "<![CDATA[",
+            "]]>",
+            "\0",
+            "<p id='",
+        ]
+    ),
+    max_size=30,
+).map("".join)
+
+
+@given(one=PIECES, other=PIECES, fields=st.sampled_from([HTML, XML]), kept=st.integers(0, 200))
+def test_broken_markup_is_compared_and_turned_round_what_is_missing_is_extra(
+    one: str, other: str, fields: bytes, kept: int
+) -> None:
+    assert both(one, one, fields).differences == ()
+    turned = {"missing": "extra", "extra": "missing"}
+    there, back = both(one, other, fields).differences, both(other, one, fields).differences
+    assert {(each.path, turned.get(each.kind, each.kind)) for each in there} == set(places(back))
+    assert all(len(each.primary) <= MAX_SAMPLE and each.path.isprintable() for each in there)
+    body = one.encode()
+    cut = answer(body[:kept], fields, size=len(body))
+    assert compared(cut, cut).differences == ()
