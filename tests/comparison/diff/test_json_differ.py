@@ -324,3 +324,30 @@ def test_arrays_without_order_that_are_shuffled_are_the_same(
 def test_ignored_paths_never_appear(primary: object, shadow: object) -> None:
     found = differences({"a": primary, "b": 1}, {"a": shadow, "b": 2}, ignoring("$.a"))
     assert places(found) == [("$.b", "value")]
+
+
+def test_ids_and_times_near_the_request_are_kinds_of_their_own() -> None:
+    primary = {"id": "7d44b4b2-9c7c-4a4f-8f5e-0a1b2c3d4e5f", "at": "2023-11-14T22:13:21Z", "n": 1}
+    shadow = {"id": "0a44b4b2-1c7c-4b4f-9f5e-1a1b2c3d4e5e", "at": "2023-11-14T22:13:22Z", "n": 2}
+    assert places(differences(primary, shadow)) == [("$.n", "value"), ("$.id", "id"), ("$.at", "time")]
+
+
+def test_two_values_of_a_secret_are_no_difference() -> None:
+    assert (
+        differences({"password": "a", "sub": {"apiKey": [1]}}, {"password": "b", "sub": {"apiKey": [2]}})
+        == ()
+    )
+
+
+def test_of_a_secret_it_is_told_that_it_is_missing_or_of_another_type() -> None:
+    assert differences({"password": "a"}, {}) == (Difference("$.password", "missing", "(redacted)", ""),)
+    assert differences({"password": "a"}, {"password": None}) == (
+        Difference("$.password", "type", "text (redacted)", "null (redacted)"),
+    )
+
+
+def test_values_that_a_rule_redacts_are_compared_and_not_shown() -> None:
+    rules = Compare(redact=(FieldRule(path="$.street"),))
+    assert differences({"street": "a"}, {"street": "b"}, rules) == (
+        Difference("$.street", "value", "(redacted)", "(redacted, another)"),
+    )

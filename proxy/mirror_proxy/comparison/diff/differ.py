@@ -44,13 +44,10 @@ class Differ:
         _compare_statuses(primary.status, shadow.status, findings)
         if primary.status // 100 == shadow.status // 100:
             if not _are_same_bytes(primary, ours, shadow, theirs):
-                _compare_bodies(
-                    read(primary, ours),
-                    read(shadow, theirs),
-                    rules,
-                    findings,
-                    are_of_other_media=_are_of_other_media(ours, theirs, rules),
-                )
+                one, other = read(primary, ours), read(shadow, theirs)
+                findings.capped |= one.bounds | other.bounds
+                if not _are_of_other_media(one, ours, other, theirs, rules):
+                    _compare_bodies(one, other, rules, findings, pair.time)
             compare_fields(ours, theirs, rules, findings, has_bodies=pair.method != "HEAD")
         return findings.comparison()
 
@@ -79,27 +76,26 @@ def _are_same_bytes(
     return values_of(its, "content-encoding") == values_of(others, "content-encoding")
 
 
-def _are_of_other_media(ours: list[Field], theirs: list[Field], rules: CompareRules) -> bool:
-    """Return whether two media types are of different kinds, which `header content-type` says then."""
-    kinds = {media_kind(ours), media_kind(theirs)}
-    return len(kinds) == 2 and "" not in kinds and "content-type" not in rules.ignored_headers
+def _are_of_other_media(
+    one: Content, its: list[Field], other: Content, others: list[Field], rules: CompareRules
+) -> bool:
+    """Return whether two media types are of different kinds, which `header content-type` says then.
+
+    Bodies that are both JSON are compared whatever their media types.
+    """
+    kinds = {media_kind(its), media_kind(others)}
+    if len(kinds) < 2 or "" in kinds or "content-type" in rules.ignored_headers:
+        return False
+    return bool(one.data and other.data) and not (one.json is not None and other.json is not None)
 
 
 def _compare_bodies(
-    primary: Content,
-    shadow: Content,
-    rules: CompareRules,
-    findings: Findings,
-    *,
-    are_of_other_media: bool,
+    primary: Content, shadow: Content, rules: CompareRules, findings: Findings, near: float
 ) -> None:
     """Compare JSON and markup by their structure, other text by lines, everything else by digests."""
-    findings.capped |= primary.bounds | shadow.bounds
     kinds = {primary.kind, shadow.kind}
     if primary.json is not None and shadow.json is not None:
-        compare_json(primary.json, shadow.json, rules, findings)
-    elif are_of_other_media and "nothing" not in kinds:
-        return
+        compare_json(primary.json, shadow.json, rules, findings, near)
     elif "JSON" in kinds:
         if not JsonPlace(rules).is_ignored:
             _add_kinds("$", primary, shadow, rules, findings)

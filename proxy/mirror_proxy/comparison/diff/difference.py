@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["missing", "extra", "type", "value", "size", "order"]
+Kind = Literal["missing", "extra", "type", "value", "size", "order", "id", "time"]
 
 #: A sample of a value is no longer than this many characters.
 MAX_SAMPLE = 200
@@ -19,8 +19,8 @@ class Difference:
     `text` (lines) or `body` (bytes).
 
     `kind`, as v2 is seen from v1: `missing` and `extra` in v2's answer, another `type`, another `value`, another
-    `size` (of an array or body), another `order` (of an array with the same items). `primary` and `shadow` are
-    what each had, as short text, redacted already.
+    `size` (of an array or body), another `order` (of an array with the same items), another `id` of the same form,
+    another `time` near the request's. `primary` and `shadow` are what each had, as short text, redacted already.
     """
 
     path: str

@@ -8,7 +8,7 @@ from mirror_proxy.comparison.diff.difference import Comparison, Difference, Kind
 MAX_DIFFERENCES = 100
 
 #: From the most significant to the least.
-_KINDS: tuple[Kind, ...] = ("type", "missing", "extra", "size", "value", "order")
+_KINDS: tuple[Kind, ...] = ("type", "missing", "extra", "size", "value", "order", "id", "time")
 
 
 class Findings:

@@ -18,7 +18,8 @@ from mirror_proxy.comparison.diff.json_path import ITEM
 from mirror_proxy.comparison.diff.json_place import JsonPlace
 from mirror_proxy.comparison.diff.json_value import MAX_DEPTH, Json, LongNumber, write
 from mirror_proxy.comparison.diff.rules import CompareRules, is_within
-from mirror_proxy.comparison.diff.sample import REDACTED, samples
+from mirror_proxy.comparison.diff.sample import OTHER_REDACTED, REDACTED, samples
+from mirror_proxy.comparison.diff.shape import shape_of
 from mirror_proxy.config.model import Compare
 
 #: At most so many values of one pair are compared, and fingerprints taken of so many; beyond that, items are not
@@ -27,19 +28,20 @@ MAX_VALUES = 100_000
 MAX_FINGERPRINTS = 100_000
 
 
-def compare_json(primary: Json, shadow: Json, rules: CompareRules, findings: Findings) -> None:
-    """Add what differs to `findings`."""
-    walk = _Walk(rules, findings, primary.open | shadow.open)
+def compare_json(primary: Json, shadow: Json, rules: CompareRules, findings: Findings, near: float) -> None:
+    """Add what differs to `findings`; times about `near`, in seconds since the epoch, are told from others."""
+    walk = _Walk(rules, findings, primary.open | shadow.open, near)
     walk.compare(primary.value, shadow.value, JsonPlace(rules))
 
 
 class _Walk:
     """One walk down both values at once. Each method returns whether everything below its place is the same."""
 
-    __slots__ = ("_findings", "_left", "_open", "_prints", "_rules")
+    __slots__ = ("_findings", "_left", "_near", "_open", "_prints", "_rules")
 
-    def __init__(self, rules: CompareRules, findings: Findings, open_: frozenset[int]) -> None:
+    def __init__(self, rules: CompareRules, findings: Findings, open_: frozenset[int], near: float) -> None:
         self._rules = rules
+        self._near = near
         self._findings = findings
         self._open = open_
         self._prints = _Fingerprints(rules)
@@ -58,7 +60,14 @@ class _Walk:
             return self._objects(primary, shadow, place)
         if kind == "array":
             return self._arrays(primary, shadow, place)
-        return self._is_same(primary, shadow, place) or self._differ(place, "value", primary, shadow)
+        return self._is_same(primary, shadow, place) or self._scalars(primary, shadow, place)
+
+    def _scalars(self, primary: Any, shadow: Any, place: JsonPlace) -> bool:
+        """Add two values that differ; two secrets are no difference, for nobody may see what they are."""
+        if place.is_secret:
+            return True
+        kind = shape_of(primary, shadow, self._near) or "value"
+        return self._differ(place, kind, primary, shadow)
 
     def _may_go_on(self) -> bool:
         self._left -= 1
@@ -186,8 +195,13 @@ class _Walk:
     def _differ(self, place: JsonPlace, kind: Kind, primary: Any, shadow: Any) -> bool:
         """Add a difference, and return false: the values are not the same."""
         if self._findings.wants(place.path, kind):
-            self._add(place, kind, *samples(self._text(primary, place), self._text(shadow, place)))
+            self._add(place, kind, *self._samples(place, kind, primary, shadow))
         return False
+
+    def _samples(self, place: JsonPlace, kind: Kind, primary: Any, shadow: Any) -> tuple[str, str]:
+        if place.is_redacted:
+            return _hidden(kind, primary, shadow)
+        return samples(self._text(primary, place), self._text(shadow, place))
 
     def _add(self, place: JsonPlace, kind: Kind, primary: str, shadow: str) -> None:
         self._findings.add(Difference(place.path, kind, primary, shadow))
@@ -195,7 +209,7 @@ class _Walk:
     def _text(self, value: Any, place: JsonPlace) -> str:
         if value is _NOTHING:
             return ""
-        return REDACTED if place.is_redacted else write(value, place, self._rules, MAX_SAMPLE)
+        return write(value, place, self._rules, MAX_SAMPLE)
 
 
 class _Fingerprints:
@@ -257,6 +271,15 @@ _TYPES: dict[type, str] = {
     LongNumber: "number",
     type(None): "null",
 }
+
+
+def _hidden(kind: Kind, primary: Any, shadow: Any) -> tuple[str, str]:
+    """Return samples of redacted values that tell as much as may be told: which is there, their types, or no more."""
+    if kind == "type":
+        return f"{_type(primary)} {REDACTED}", f"{_type(shadow)} {REDACTED}"
+    if primary is _NOTHING or shadow is _NOTHING:
+        return "" if primary is _NOTHING else REDACTED, "" if shadow is _NOTHING else REDACTED
+    return REDACTED, OTHER_REDACTED
 
 
 def _is_number(value: Any) -> bool:

@@ -36,12 +36,17 @@ class JsonPlace:
     @cached_property
     def is_redacted(self) -> bool:
         """Whether the value is redacted."""
-        if self._is_in(self._rules.redacted_paths):
+        if self.is_secret or self._is_in(self._rules.redacted_paths):
             return True
+        return self._above is not None and self._above.is_redacted
+
+    @cached_property
+    def is_secret(self) -> bool:
+        """Whether the value is redacted for its name, or for a name above it."""
         if self._above is None:
             return False
         step = self.steps[-1]
-        return self._above.is_redacted or (step is not ITEM and is_secret(step))
+        return self._above.is_secret or (step is not ITEM and is_secret(step))
 
     @cached_property
     def is_unordered(self) -> bool:
@@ -64,7 +69,7 @@ class JsonPlace:
         if name != "value" or not any(names_secret(one) for one in objects):
             return self.below(name)
         hidden = JsonPlace(self._rules, self, name)
-        hidden.is_redacted = True
+        hidden.is_secret = True
         return hidden
 
     def below(self, step: Step) -> JsonPlace:

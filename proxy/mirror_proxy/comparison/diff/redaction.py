@@ -1,7 +1,7 @@
 """Redaction: which names mark a secret, and text without secrets. `json_place` and `json_value` redact JSON.
 
-The name of a header, parameter or JSON member is read without case, hyphens and underscores. Secrets are compared all
-the same: to redact too much costs little, to redact too little is a leak.
+The name of a header, parameter or JSON member is read without case, hyphens and underscores. To redact
+too much costs little, to redact too little is a leak.
 
 In headers, targets, forms, pages and broken JSON, a value is redacted for the name before it (`password=...`,
 `"token": ...`, `<secret>...`), for its form (a JSON web token, a password in a URL), or because a pattern of the rules

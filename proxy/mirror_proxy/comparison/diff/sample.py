@@ -7,6 +7,8 @@ from mirror_proxy.text import visible
 
 #: Stands for a redacted value.
 REDACTED = "(redacted)"
+#: Stands for a redacted value that differs from the other side's.
+OTHER_REDACTED = "(redacted, another)"
 
 #: Characters that are shown of what two long texts have in common before they differ.
 _BEFORE = 40
