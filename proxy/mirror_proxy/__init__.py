@@ -16,6 +16,7 @@ Layers. A row imports from rows below it only, and packages in one row never imp
                                      policy, shadow requests and their limits; what was compared, on disk; which
                                      endpoint a request asks for
     routing  upstream  downstream  comparison.diff
+    comparison.redaction             which names and forms mark a secret; text without secrets
     tasks  descriptors               background tasks; how many file descriptors each part may use
     telemetry                        counters, metrics, log, access log, traces
     config  overrides  flow  clock  template

@@ -198,3 +198,13 @@ def test_no_secret_is_anywhere_in_an_example(
         size=one * 99,
     )
     assert SECRET.encode() not in pickle.dumps(shown)
+
+
+def test_names_that_are_ids_or_tokens_are_in_no_path_and_no_body() -> None:
+    ids = ["0b9e6a7e-2f0c-4d3f-9b6e-1f1f0e8d7c6b", "bob@example.org", "k3J9x0A8s7D6f5G4h2"]
+    fields = JSON + b"X-k3J9x0A8s7D6f5G4: 1\r\n"
+    primary, shadow = (answer(json.dumps(dict.fromkeys(ids, one)).encode(), fields) for one in (1, 2))
+    shown = example(primary, answer(shadow.body, JSON))
+    assert not any(one.encode() in pickle.dumps(shown) for one in (*ids, "k3J9x0A8s7D6f5G4"))
+    assert json.loads(shown.primary.body) == {"*": 1, "*#2": 1, "*#3": 1}
+    assert [one.path for one in shown.differences] == ["$.*", "header *"]

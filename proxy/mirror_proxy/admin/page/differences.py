@@ -17,7 +17,7 @@ from mirror_proxy.admin.page.pages import page
 from mirror_proxy.admin.work_thread import DIFFERENCES, VIEWS
 from mirror_proxy.comparison.diff.difference import Kind
 from mirror_proxy.comparison.diff.example import Example, Search
-from mirror_proxy.comparison.diff.sample import REDACTED
+from mirror_proxy.comparison.redaction.span import REDACTED
 from mirror_proxy.config.model import Config
 from mirror_proxy.errors import RefusedError
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from mirror_proxy.comparison.diff.difference import Difference
 from mirror_proxy.comparison.diff.findings import Findings
 from mirror_proxy.comparison.diff.header import Field
-from mirror_proxy.comparison.diff.redaction import clean_field
+from mirror_proxy.comparison.diff.redaction import clean_field, clean_name
 from mirror_proxy.comparison.diff.rules import CompareRules
 from mirror_proxy.comparison.diff.sample import samples
 from mirror_proxy.text import visible
@@ -67,7 +67,7 @@ def compare_fields(
 
 
 def _compare(name: str, ours: list[str], theirs: list[str], rules: CompareRules, findings: Findings) -> None:
-    path = f"header {visible(name[:_MAX_NAME])}"
+    path = f"header {visible(clean_name(name, rules)[:_MAX_NAME])}"
     if not theirs:
         findings.add(Difference(path, "missing", *_shown(name, ours, theirs, rules)))
     elif not ours:

@@ -18,8 +18,9 @@ from mirror_proxy.comparison.diff.json_path import ITEM
 from mirror_proxy.comparison.diff.json_place import JsonPlace
 from mirror_proxy.comparison.diff.json_value import MAX_DEPTH, Json, LongNumber, write
 from mirror_proxy.comparison.diff.rules import CompareRules, is_within
-from mirror_proxy.comparison.diff.sample import OTHER_REDACTED, REDACTED, samples
+from mirror_proxy.comparison.diff.sample import samples
 from mirror_proxy.comparison.diff.shape import shape_of
+from mirror_proxy.comparison.redaction.span import OTHER_REDACTED, REDACTED
 from mirror_proxy.config.model import Compare
 
 #: At most so many values of one pair are compared, and fingerprints taken of so many; beyond that, items are not

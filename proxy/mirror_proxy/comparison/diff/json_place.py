@@ -7,8 +7,10 @@ from functools import cached_property
 from typing import Any
 
 from mirror_proxy.comparison.diff.json_path import ANY, ITEM, Step, below
-from mirror_proxy.comparison.diff.redaction import is_secret, names_secret
+from mirror_proxy.comparison.diff.redaction import clean_name, names_secret
 from mirror_proxy.comparison.diff.rules import CompareRules, Steps
+from mirror_proxy.comparison.redaction.identifier import ANY_NAME
+from mirror_proxy.comparison.redaction.name import is_secret
 from mirror_proxy.config.model import Tolerance
 
 
@@ -27,11 +29,12 @@ class JsonPlace:
 
     @cached_property
     def path(self) -> str:
-        """The place as differences name it; names of members are redacted, too."""
+        """The place as differences name it; names of members are redacted, and `*` where they are identifiers."""
         if self._above is None:
             return "$"
         step = self.steps[-1]
-        return below(self._above.path, step if step is ITEM else self._rules.redacted(step))
+        name = step if step is ITEM else clean_name(step, self._rules)
+        return f"{self._above.path}.{ANY_NAME}" if name == ANY_NAME else below(self._above.path, name)
 
     @cached_property
     def is_redacted(self) -> bool:

@@ -15,9 +15,9 @@ from typing import Any, NoReturn
 
 from mirror_proxy.comparison.diff.json_path import ITEM
 from mirror_proxy.comparison.diff.json_place import JsonPlace
-from mirror_proxy.comparison.diff.redaction import clean_text
+from mirror_proxy.comparison.diff.redaction import clean_name, clean_text
 from mirror_proxy.comparison.diff.rules import CompareRules
-from mirror_proxy.comparison.diff.sample import REDACTED
+from mirror_proxy.comparison.redaction.span import REDACTED
 
 #: Deeper values are not followed.
 MAX_DEPTH = 64
@@ -132,10 +132,12 @@ class _Cleaning:
         if isinstance(value, list):
             there = place.below(ITEM)
             return [self.of(item, there) for item in islice(value, self._left)]
-        return {
-            self._rules.redacted(name): self.of(member, place.member(name, value))
-            for name, member in islice(value.items(), self._left)
-        }
+        clean: dict[str, Any] = {}
+        for name, member in islice(value.items(), self._left):
+            shown = clean_name(name, self._rules)
+            numbered = shown if shown not in clean else f"{shown}#{len(clean) + 1}"
+            clean[numbered] = self.of(member, place.member(name, value))
+        return clean
 
 
 def _integer(text: str) -> int | LongNumber:

@@ -12,63 +12,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 
 from mirror_proxy.comparison.diff.header import Field
 from mirror_proxy.comparison.diff.rules import CompareRules
-from mirror_proxy.comparison.diff.sample import REDACTED
+from mirror_proxy.comparison.redaction.identifier import ANY_NAME, is_identifier
+from mirror_proxy.comparison.redaction.name import is_secret, is_secret_header
+from mirror_proxy.comparison.redaction.span import REDACTED
 from mirror_proxy.text import visible
-
-#: Whole names, and what names end in: `client_secret`, `newPassword`, `X-Amz-Signature`; not `nextPageToken`.
-_WHOLE = frozenset(
-    (
-        "auth",
-        "cardnumber",
-        "cookie",
-        "credential",
-        "credentials",
-        "cvc",
-        "cvv",
-        "jwt",
-        "otp",
-        "pass",
-        "pin",
-        "pwd",
-        "setcookie",
-        "sig",
-        "ssn",
-        "token",
-    )
-)
-_ENDS = (
-    "accesskey",
-    "accesstoken",
-    "apikey",
-    "apitoken",
-    "authenticitytoken",
-    "authorization",
-    "authtoken",
-    "bearertoken",
-    "csrfmiddlewaretoken",
-    "csrftoken",
-    "idtoken",
-    "passphrase",
-    "passwd",
-    "password",
-    "privatekey",
-    "refreshtoken",
-    "secret",
-    "secretkey",
-    "securitytoken",
-    "sessid",
-    "sessionid",
-    "sessiontoken",
-    "signature",
-    "verificationtoken",
-    "xsrftoken",
-)
-#: A longer name marks no secret.
-_MAX_NAME = 100
 
 _IN_NAME = r"[A-Za-z0-9_.\[\]-]"
 #: A name, what may end it, and what sets the value off; an address within an address has all of that encoded. It is
@@ -107,16 +57,6 @@ _VALUES = {
 }
 
 
-def is_secret(name: str) -> bool:
-    """Return whether the value of a name is a secret; never of a name with more than 100 characters."""
-    return len(name) <= _MAX_NAME and _is_secret(name)
-
-
-def is_secret_header(name: str) -> bool:
-    """Return the same of the name of a header, where any token or key is a secret."""
-    return is_secret(name) or name.lower().endswith(("-token", "-key"))
-
-
 def names_secret(members: Mapping[str, object]) -> bool:
     """Return whether the `value` of an object is a secret by its name: `{"name": "DB_PASSWORD", "value": ...}`."""
     return any(
@@ -124,9 +64,17 @@ def names_secret(members: Mapping[str, object]) -> bool:
     )
 
 
+def clean_name(name: str, rules: CompareRules) -> str:
+    """Return the name of a member, header or element as paths and bodies show it; `*`: it is an identifier."""
+    shown = rules.redacted(name)
+    return ANY_NAME if is_identifier(shown) or clean_text(shown, rules) != shown else shown
+
+
 def clean_fields(fields: list[Field], rules: CompareRules) -> tuple[Field, ...]:
     """Return header fields without secrets, as they are shown."""
-    return tuple((visible(name), visible(clean_field(name, value, rules))) for name, value in fields)
+    return tuple(
+        (visible(clean_name(name, rules)), visible(clean_field(name, value, rules))) for name, value in fields
+    )
 
 
 def clean_field(name: str, value: str, rules: CompareRules) -> str:
@@ -157,12 +105,6 @@ def clean_body(text: str, rules: CompareRules, is_cut: bool) -> str:
     if not is_cut or not rules.has_patterns:
         return clean
     return clean[:-_END] + _hidden(clean[-_END:])
-
-
-@lru_cache(maxsize=4096)
-def _is_secret(name: str) -> bool:
-    plain = re.sub(r"[-_ ]", "", name).lower()
-    return plain in _WHOLE or plain.endswith(_ENDS)
 
 
 def _without_named(text: str, rules: CompareRules) -> str:

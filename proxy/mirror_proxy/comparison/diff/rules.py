@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mirror_proxy.comparison.diff.json_path import RuleStep, steps_of
-from mirror_proxy.comparison.diff.sample import REDACTED
+from mirror_proxy.comparison.redaction.span import REDACTED
 from mirror_proxy.config.model import Compare, FieldRule, Tolerance
 from mirror_proxy.regex import Pattern
 

@@ -5,11 +5,6 @@ from __future__ import annotations
 from mirror_proxy.comparison.diff.difference import MAX_SAMPLE
 from mirror_proxy.text import visible
 
-#: Stands for a redacted value.
-REDACTED = "(redacted)"
-#: Stands for a redacted value that differs from the other side's.
-OTHER_REDACTED = "(redacted, another)"
-
 #: Characters that are shown of what two long texts have in common before they differ.
 _BEFORE = 40
 

@@ -14,15 +14,17 @@ from collections.abc import Iterable
 
 from mirror_proxy.comparison.diff.difference import Difference, Kind
 from mirror_proxy.comparison.diff.findings import Findings
-from mirror_proxy.comparison.diff.redaction import clean_text, is_secret
+from mirror_proxy.comparison.diff.redaction import clean_text
 from mirror_proxy.comparison.diff.rules import CompareRules
-from mirror_proxy.comparison.diff.sample import REDACTED, samples
+from mirror_proxy.comparison.diff.sample import samples
 from mirror_proxy.comparison.diff.texts.alignment import Budget, Keys, align
 from mirror_proxy.comparison.diff.texts.element import Dialect, Element
 from mirror_proxy.comparison.diff.texts.link import LINKS, parts_of
 from mirror_proxy.comparison.diff.texts.parser import Document
 from mirror_proxy.comparison.diff.texts.place import MarkupPlace, step_of
 from mirror_proxy.comparison.diff.texts.template import SLOT, template_of
+from mirror_proxy.comparison.redaction.name import is_secret
+from mirror_proxy.comparison.redaction.span import REDACTED
 
 _BOOLEAN = frozenset(
     (
