@@ -44,25 +44,25 @@ def targets(exchanges: list[Exchange]) -> list[tuple[str, str]]:
 
 
 async def test_crawl_of_one_seed_is_the_same_each_time(port: int) -> None:
-    one, two = [await crawl(port, CRAWLING, 30, 5) for _ in range(2, think_s=(0, 0))]
+    one, two = [await crawl(port, CRAWLING, 30, 5, (0, 0)) for _ in range(2)]
     assert targets(one) == targets(two)
     assert ("POST", "/buy") in targets(one)
 
 
 async def test_crawl_follows_the_redirect_of_a_form_and_keeps_cookies(port: int) -> None:
-    exchanges = await crawl(port, CRAWLING, 40, 5, think_s=(0, 0))
+    exchanges = await crawl(port, CRAWLING, 40, 5, (0, 0))
     bought = targets(exchanges).index(("POST", "/buy"))
     assert targets(exchanges)[bought + 1] == ("GET", "/a")
     assert header(exchanges[bought].request.headers, "cookie").startswith("visited=")
 
 
 async def test_replay_sends_the_same_requests_with_their_host(port: int) -> None:
-    exchanges = await crawl(port, CRAWLING, 10, 5, think_s=(0, 0))
+    exchanges = await crawl(port, CRAWLING, 10, 5, (0, 0))
     responses = await replay(port, [one.request for one in exchanges])
     assert [one.body for one in responses] == [one.response.body for one in exchanges]
     assert b"shop.test" in responses[0].body
 
 
 async def test_server_that_sends_no_response_counts_as_status_599() -> None:
-    (exchange,) = await crawl(free_port(), CRAWLING, 1, 1, think_s=(0, 0))
+    (exchange,) = await crawl(free_port(), CRAWLING, 1, 1, (0, 0))
     assert exchange.response.status == 599
