@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
 
 from mirror_proxy.comparison.diff.example import Search
+from mirror_proxy.comparison.diff.record import RecordSearch
 from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.config.model import Compare, Config, ConfigPart, Log, Memory, Settings, VirtualHost
 from mirror_proxy.overrides import Override
@@ -228,18 +229,18 @@ class CountsStored:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Read the store (to the comparer): totals since a time, examples of a search, or the example of a number.
+    """Read the store (to the comparer): totals since a time, examples or records of a search, or an example by number.
 
     Answered by `QueryResult` with the same `id`.
     """
 
     id: int
-    selection: float | Search | int
+    selection: float | Search | RecordSearch | int
 
 
 @dataclass(frozen=True, slots=True)
 class QueryResult:
-    """Tables of `Totals`, which add up, or examples; `problem` is the reason in one line why there are none."""
+    """Tables of `Totals`, which add up, examples or records; `problem` is the reason in one line why there are none."""
 
     id: int
     parts: Parts

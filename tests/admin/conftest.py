@@ -20,6 +20,7 @@ from mirror_proxy.admin.interface import (
 from mirror_proxy.admin.server import AdminServer
 from mirror_proxy.comparison.diff.difference import Difference
 from mirror_proxy.comparison.diff.example import Example, Search
+from mirror_proxy.comparison.diff.record import Record, RecordSearch
 from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.config.model import (
     Address,
@@ -120,6 +121,7 @@ class Shop:
         self.mirrors: dict[str, MirrorOverride] = {}
         self.counted = Totals()
         self.examples: list[Example] = []
+        self.recorded: list[Record] = []
         self.done: list[object] = []
         self.logs = Logs(self.done)
         self.ramps = FakeRamps(self.done)
@@ -191,6 +193,11 @@ class Shop:
             and (search.path is search.kind is None or any(map(search_takes(search), one.differences)))
         ]
         return tuple(sorted(fitting, key=lambda one: -one.number)[: search.limit])
+
+    async def records(self, search: RecordSearch) -> tuple[Record, ...]:
+        return tuple(
+            one for one in self.recorded if search.mirror in {None, one.mirror} and one.time >= search.since
+        )
 
     async def difference(self, number: int) -> Example | None:
         return next((one for one in self.examples if one.number == number), None)

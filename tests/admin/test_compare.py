@@ -9,6 +9,7 @@ import pytest
 
 from mirror_proxy.comparison.diff.difference import Difference
 from mirror_proxy.comparison.diff.example import Example, Search, Side
+from mirror_proxy.comparison.diff.record import Record, from_row
 from mirror_proxy.comparison.diff.totals import Totals, from_rows
 from mirror_proxy.errors import RefusedError
 from tests.admin.conftest import AdminUrls
@@ -118,3 +119,14 @@ async def test_what_cannot_be_told_is_422_with_a_reason(
 
     monkeypatch.setattr(urls.proxy, "differences", refuse)
     assert await ask(client, urls, "differences") == (422, {"error": "nothing is compared"})
+
+
+async def test_records_are_found_by_mirror_and_time(urls: AdminUrls, client: aiohttp.ClientSession) -> None:
+    one = Record(10.0, "rest", "rest/v2", "GET /", ("?q",), (("$.a", "missing"),), 3)
+    urls.proxy.recorded = [one, replace(one, mirror="rest/v3"), replace(one, time=5.0)]
+    status, said = await ask(client, urls, "records?mirror=rest/v2&since=6")
+    assert status == 200
+    assert isinstance(rows := said["records"], list)
+    assert list(map(from_row, rows)) == [one]
+    status, said = await ask(client, urls, "records?limit=1")
+    assert status == 400

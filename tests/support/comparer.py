@@ -16,6 +16,7 @@ from mirror_proxy import control
 from mirror_proxy.comparison.diff.difference import Difference
 from mirror_proxy.comparison.diff.example import Example, Search, Side
 from mirror_proxy.comparison.diff.pair import CapturedResponse, Kind, Pair, dump
+from mirror_proxy.comparison.diff.record import RecordSearch
 from mirror_proxy.comparison.diff.totals import Key, Totals
 from mirror_proxy.config.model import Compare, Share
 from mirror_proxy.control import Pipe
@@ -100,7 +101,7 @@ class Comparer:
         assert not result.problem
         return tuple(control.unpack(result.parts))
 
-    async def ask(self, selection: float | Search) -> control.QueryResult:
+    async def ask(self, selection: float | Search | RecordSearch) -> control.QueryResult:
         hurry(self.process.pid)
         self._numbers += 1
         number = self._numbers

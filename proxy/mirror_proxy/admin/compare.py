@@ -1,4 +1,4 @@
-"""The paths of the comparison: all totals, for a report, and examples of differences."""
+"""The paths of the comparison: all totals and records, for a report, and examples of differences."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from mirror_proxy.admin.interface import ProxyInterface
 from mirror_proxy.admin.work_thread import VIEWS
 from mirror_proxy.comparison.diff.difference import Kind
 from mirror_proxy.comparison.diff.example import Search
+from mirror_proxy.comparison.diff.record import RecordSearch, to_row
 from mirror_proxy.config import quantity
 
 #: Examples of one response, at most: each has two bodies. `before` continues with older ones.
@@ -44,6 +45,14 @@ async def report(request: web.Request) -> web.StreamResponse:
         }
 
     return await answer_in_thread(request, request.app[VIEWS], make)
+
+
+async def records(request: web.Request) -> web.StreamResponse:
+    """Answer the sample of pairs that findings are made of, the newest first, filtered by `?since=&mirror=`."""
+    check_keys(request.query, ("since", "mirror"))
+    search = RecordSearch(_since(request.query, time.time()), request.query.get("mirror"))
+    found = await request.app[PROXY].records(search)
+    return await answer_in_thread(request, request.app[VIEWS], lambda: {"records": list(map(to_row, found))})
 
 
 async def differences(request: web.Request) -> web.StreamResponse:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from mirror_proxy.comparison.diff.example import Example, Search
+from mirror_proxy.comparison.diff.record import Record, RecordSearch
 from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.config.model import Config, Log
 from mirror_proxy.overrides import Key
@@ -144,6 +145,9 @@ class ProxyInterface(Protocol):
 
     async def differences(self, search: Search) -> tuple[Example, ...]:
         """Return examples of differences. Raises `RefusedError` if nothing is compared or the store fails."""
+
+    async def records(self, search: RecordSearch) -> tuple[Record, ...]:
+        """Return records of pairs, none if nothing is compared. Raises `RefusedError` as `totals` does."""
 
     async def difference(self, number: int) -> Example | None:
         """Return one example. Raises `RefusedError` as `differences` does."""

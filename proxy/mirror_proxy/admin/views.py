@@ -123,6 +123,11 @@ PAGES: tuple[Page, ...] = (
     ("/mirrors", mirrors, "mirrors and what became of their requests; PATCH changes percent and paused"),
     ("/ramp", ramps, "ramps and their logs; POST starts one, PATCH goes on with it, DELETE ends it"),
     ("/compare/report", compare.report, "everything counted, as mirror-proxy report reads it; ?since=1h"),
+    (
+        "/compare/records",
+        kept_private(compare.records),
+        "which places differ together, and in which requests",
+    ),
     ("/compare/differences", kept_private(compare.differences), "the newest examples of what differed"),
     (
         "/compare/differences/{number}",

@@ -13,6 +13,7 @@ from mirror_proxy import version
 from mirror_proxy.cli.action import AdminError
 from mirror_proxy.cli.admin_client import AdminClient
 from mirror_proxy.comparison.diff.example import Example, Search, from_document
+from mirror_proxy.comparison.diff.record import Record, RecordSearch, from_row
 from mirror_proxy.comparison.diff.totals import BY_FIELD, Totals, from_rows
 from mirror_proxy.comparison.report.report import ReportData
 from mirror_proxy.config.model import StoreLimits, Thresholds
@@ -31,13 +32,16 @@ class SourceError(Exception):
 
 
 class ReportSource(Protocol):
-    """A source of totals and examples."""
+    """A source of totals, examples and records."""
 
     def read(self, ago_s: float | None = None, since: float = 0.0) -> ReportData:
         """Return the counts of the last `ago_s` seconds, or since a time. Raises `SourceError`."""
 
     def find_examples(self, search: Search) -> Sequence[Example]:
         """Find examples. Raises `SourceError`."""
+
+    def find_records(self, search: RecordSearch) -> Sequence[Record]:
+        """Find records. Raises `SourceError`."""
 
     def close(self) -> None:
         """Close its connections."""
@@ -78,6 +82,15 @@ class ProxySource:
         try:
             return [from_document(one) for one in body["differences"]]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise self._unreadable() from error
+
+    def find_records(self, search: RecordSearch) -> Sequence[Record]:
+        """Request records."""
+        query = {"since": f"{search.since:.3f}"} | ({"mirror": search.mirror} if search.mirror else {})
+        body = self._get("/compare/records", query)
+        try:
+            return [from_row(one) for one in body["records"]]
+        except (KeyError, TypeError, ValueError) as error:
             raise self._unreadable() from error
 
     def close(self) -> None:
@@ -126,6 +139,13 @@ class StoreSource:
         """Find examples."""
         try:
             return self._store.differences(search)
+        except self._error as error:
+            raise SourceError(str(error)) from error
+
+    def find_records(self, search: RecordSearch) -> Sequence[Record]:
+        """Find records."""
+        try:
+            return self._store.records(search)
         except self._error as error:
             raise SourceError(str(error)) from error
 

@@ -17,6 +17,7 @@ from mirror_proxy import control, tasks
 from mirror_proxy.admin.shared import Shared
 from mirror_proxy.admin.work_thread import WorkThread
 from mirror_proxy.comparison.diff.example import Example, Search
+from mirror_proxy.comparison.diff.record import Record, RecordSearch
 from mirror_proxy.comparison.diff.totals import Key, Totals
 from mirror_proxy.config.model import Log, Settings
 from mirror_proxy.errors import RefusedError
@@ -57,7 +58,9 @@ class ComparerProcess(Child):
             self.deadline = self._loop.time() + grace_s
             self._pipe.send(control.BeginDrain(grace_s))
 
-    async def query(self, selection: float | Search, timeout_s: float) -> control.QueryResult | None:
+    async def query(
+        self, selection: float | Search | RecordSearch, timeout_s: float
+    ) -> control.QueryResult | None:
         """Return the result of a `control.Query`; None: no answer within `timeout_s`."""
         number = next(self._ids)
         result = await self._request(
@@ -210,7 +213,11 @@ class ComparerManager:
         """Return one example. Raises `RefusedError` as `differences` does."""
         return await self._query(number, lambda found: next(found, None))
 
-    async def _query(self, selection: float | Search, read: Callable[[Iterator[Any]], T]) -> T:
+    async def records(self, search: RecordSearch) -> tuple[Record, ...]:
+        """Return records, none if nothing is compared. Raises `RefusedError` as `totals` does."""
+        return () if self._settings is None else await self._query(search, tuple)
+
+    async def _query(self, selection: float | Search | RecordSearch, read: Callable[[Iterator[Any]], T]) -> T:
         """Return what `read` makes of the comparer's result."""
         if self._settings is None:
             raise RefusedError("nothing is compared: set compare.percent, or run with --compare")

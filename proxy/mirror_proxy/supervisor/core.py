@@ -23,6 +23,7 @@ from mirror_proxy.admin.interface import LoadedConfig, MirrorOverride, ProxySnap
 from mirror_proxy.admin.shared import Shared
 from mirror_proxy.admin.work_thread import WorkThread
 from mirror_proxy.comparison.diff.example import Example, Search
+from mirror_proxy.comparison.diff.record import Record, RecordSearch
 from mirror_proxy.comparison.diff.totals import Totals, of_report
 from mirror_proxy.config.model import Config, Settings
 from mirror_proxy.config.watcher import Watcher
@@ -262,6 +263,10 @@ class Supervisor:
     async def differences(self, search: Search) -> tuple[Example, ...]:
         """Return examples of differences."""
         return await self._comparer.differences(search)
+
+    async def records(self, search: RecordSearch) -> tuple[Record, ...]:
+        """Return records of pairs."""
+        return await self._comparer.records(search)
 
     async def difference(self, number: int) -> Example | None:
         """Return one example."""

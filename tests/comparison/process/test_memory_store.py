@@ -7,6 +7,7 @@ import pytest
 
 from mirror_proxy.comparison.diff.difference import Difference
 from mirror_proxy.comparison.diff.example import Search, Side
+from mirror_proxy.comparison.diff.record import Record, RecordSearch
 from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.comparison.process import memory_store
 from mirror_proxy.comparison.process.memory_store import MAX_EXAMPLES, MemoryStore
@@ -96,3 +97,34 @@ def test_what_was_taken_can_be_put_back_before_what_came_since() -> None:
     assert store.totals(NOW + 60) == Totals({KEY: 2})
     assert numbers(store) == [2, 1]
     assert store.take()[-1].examples == (replace(EXAMPLE, number=1), replace(EXAMPLE, number=2))
+
+
+def test_records_are_found_by_mirror_and_time_and_the_newest_are_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(memory_store, "MAX_RECORDS", 3)
+    store = MemoryStore()
+    records = [Record(NOW + number, "shop", f"v{number % 2}", "GET /") for number in range(5)]
+    store.add({}, (), NOW, records)
+    assert store.records(RecordSearch()) == records[:1:-1]
+    assert store.records(RecordSearch(NOW + 3)) == [records[4], records[3]]
+    assert store.records(RecordSearch(mirror="v0", limit=1)) == [records[4]]
+
+
+def test_records_together_hold_no_more_bytes_than_they_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory_store, "MAX_RECORD_BYTES", 10_000)
+    store = MemoryStore()
+    long = Record(NOW, "shop", "v2", "GET /", places=((f"$.{'a' * 4_000}", "value"),))
+    store.add({}, (), NOW, [long] * 5)
+    assert len(store.records(RecordSearch())) == 2
+
+
+def test_records_that_were_taken_can_be_put_back_before_those_that_came_since() -> None:
+    store = MemoryStore()
+    old, new = Record(NOW, "shop", "v2", "GET /old"), Record(NOW, "shop", "v2", "GET /new")
+    store.add({}, (), NOW, [old])
+    taken = store.take()
+    assert store.records(RecordSearch()) == []
+    store.add({}, (), NOW, [new])
+    store.put_back(taken)
+    assert store.records(RecordSearch()) == [new, old]

@@ -13,6 +13,7 @@ import pytest
 from mirror_proxy import control
 from mirror_proxy.comparison.diff.example import Example, Search
 from mirror_proxy.comparison.diff.pair import Pair, dump
+from mirror_proxy.comparison.diff.record import RecordSearch
 from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.comparison.store import Store
 from mirror_proxy.config.model import FieldRule, StoreLimits
@@ -47,6 +48,17 @@ async def test_a_difference_is_counted_and_an_example_of_it_is_kept(url: str) ->
         assert (newest.number, oldest.number) == (2, 1)
         result = await comparer.ask(oldest.number)
         assert list(control.unpack(result.parts)) == [oldest]
+
+
+async def test_pairs_of_mirrors_are_sampled_as_records_of_their_places_and_traits(url: str) -> None:
+    async with comparing(compare_in(url)) as comparer:
+        comparer.send(pair(ONE, ONE), CHANGED, noise(ONE, TWO))
+        await comparer.counts("noise_compared")
+        result = await comparer.ask(RecordSearch(mirror="v2"))
+        changed, same = control.unpack(result.parts)
+        assert (same.places, same.traits, same.pairs) == ((), ("?page",), 1)
+        assert changed.places == (("$.price", "value"),)
+        assert await comparer.ask(RecordSearch(mirror="v3")) == control.QueryResult(3, ())
 
 
 async def test_two_answers_of_one_version_are_counted_as_noise_and_not_kept(url: str) -> None:

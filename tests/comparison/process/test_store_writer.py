@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror_proxy.comparison.diff.example import Search
+from mirror_proxy.comparison.diff.example import Example, Search
 from mirror_proxy.comparison.diff.totals import Key, Totals
 from mirror_proxy.comparison.process.store_writer import PRUNE_S, RETRY_S, StoreWriter
 from mirror_proxy.comparison.store import Store, StoreError
@@ -38,7 +38,7 @@ class Clocked:
     async def numbers(self) -> list[int]:
         result = await self.writer.query(Search())
         assert isinstance(result, tuple)
-        return [one.number for one in result]
+        return [one.number for one in result if isinstance(one, Example)]
 
 
 @pytest.fixture

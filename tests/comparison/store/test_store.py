@@ -11,8 +11,9 @@ import pytest
 
 from mirror_proxy.comparison.diff.difference import Difference
 from mirror_proxy.comparison.diff.example import Example, Search, Side
+from mirror_proxy.comparison.diff.record import Record, RecordSearch
 from mirror_proxy.comparison.diff.totals import Totals
-from mirror_proxy.comparison.store import Store, StoreError
+from mirror_proxy.comparison.store import Store, StoreError, store
 from mirror_proxy.config.model import StoreLimits
 
 OpenStore = Callable[..., Store]
@@ -233,3 +234,27 @@ def test_a_store_of_no_examples_keeps_none(url: str) -> None:
     store.prune(NOW)
     assert store.differences(Search()) == []
     store.close()
+
+
+def test_records_come_back_as_they_were_the_newest_first(open_store: OpenStore) -> None:
+    opened = open_store()
+    one = Record(NOW, "shop", "v2", "GET /{}", ("?q", "header accept=\udcff"), (("$.a", "missing"),), 7)
+    other = Record(NOW + 1, "shop", "v3", "GET /\0")
+    opened.add({}, [], NOW, [one, other])
+    assert opened.records(RecordSearch()) == [other, one]
+    assert opened.records(RecordSearch(mirror="v2")) == [one]
+    assert opened.records(RecordSearch(NOW + 0.5)) == [other]
+    assert opened.records(RecordSearch(limit=1)) == [other]
+
+
+def test_of_too_many_records_and_of_old_ones_the_newest_are_kept(
+    open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "MAX_RECORDS", 2)
+    opened = open_store(max_age_s=3_600.0)
+    records = [Record(NOW + number, "shop", "v2", "GET /") for number in range(4)]
+    opened.add({}, [], NOW, records)
+    opened.prune(NOW)
+    assert opened.records(RecordSearch()) == [records[3], records[2]]
+    opened.prune(NOW + 3_602.5)
+    assert opened.records(RecordSearch()) == [records[3]]

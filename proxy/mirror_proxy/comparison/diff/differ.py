@@ -24,6 +24,7 @@ from mirror_proxy.comparison.diff.redaction import clean_body
 from mirror_proxy.comparison.diff.rules import CompareRules
 from mirror_proxy.comparison.diff.sample import samples
 from mirror_proxy.comparison.diff.text_differ import compare_bytes, compare_text, digest
+from mirror_proxy.comparison.diff.traits import traits_of
 from mirror_proxy.config.model import Compare
 
 
@@ -54,6 +55,10 @@ class Differ:
     def example(self, pair: Pair, comparison: Comparison) -> Example:
         """Return the pair with its differences, as it is stored: bodies decoded and cut, secrets redacted."""
         return example_of(pair, comparison, self._rules_of(pair.route))
+
+    def traits(self, pair: Pair) -> tuple[str, ...]:
+        """Return the traits of a pair's request, for a record."""
+        return traits_of(pair, self._rules_of(pair.route))
 
     def _rules_of(self, route: str) -> CompareRules:
         if route not in self._rules:

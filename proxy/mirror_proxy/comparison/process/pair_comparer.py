@@ -1,4 +1,4 @@
-"""Compare pairs one after another: count the differences, store some pairs as examples, survive every pair."""
+"""Compare pairs one after another: count differences, keep examples and records of some, survive every pair."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from mirror_proxy.comparison.diff.differ import Differ
 from mirror_proxy.comparison.diff.difference import Comparison
 from mirror_proxy.comparison.diff.example import Example
 from mirror_proxy.comparison.diff.pair import Pair, load
+from mirror_proxy.comparison.diff.record import Record
 from mirror_proxy.comparison.diff.totals import Key
 from mirror_proxy.comparison.process.counts import Counts
+from mirror_proxy.comparison.process.record_sampling import RecordSampling
 from mirror_proxy.comparison.process.store_writer import StoreWriter
 from mirror_proxy.config.model import Compare
 from mirror_proxy.telemetry.event import event
@@ -36,6 +38,7 @@ class PairComparer:
         self._now = now
         self._counts = Counts()
         self._sampling = ExampleSampling()
+        self._record_sampling = RecordSampling()
         self._differ = Differ(Compare())
         self._logged: set[tuple[str, str]] = set()
 
@@ -59,7 +62,8 @@ class PairComparer:
         keys = self._counts.add(pair, comparison, now)
         fields = [key for key in keys if key[0] == "field"]
         is_sampled = bool(fields) and self._sampling.wants(fields, now)
-        self._writer.add(dict.fromkeys(keys, 1), self._examples(pair, comparison) if is_sampled else ())
+        examples = self._examples(pair, comparison) if is_sampled else ()
+        self._writer.add(dict.fromkeys(keys, 1), examples, self._records(pair, keys, now))
 
     def report(self) -> Report:
         """Return what was counted since the start as metrics."""
@@ -71,6 +75,23 @@ class PairComparer:
         except Exception as error:  # noqa: BLE001 whatever a pair does, the next one is compared
             self._log_error("example", error)
             return ()
+
+    def _records(self, pair: Pair, keys: list[Key], now: float) -> tuple[Record, ...]:
+        """Return the record of a mirror's pair if it is sampled; places have the names they are counted by."""
+        owner = next((key[1:] for key in keys if key[0] == "compared"), None)
+        if owner is None:
+            return ()
+        route, mirror, endpoint = owner
+        places = tuple((key[-2], key[-1]) for key in keys if key[0] == "field")
+        pairs = self._record_sampling.take((route, mirror, endpoint), places, now)
+        if not pairs:
+            return ()
+        try:
+            traits = self._differ.traits(pair)
+        except Exception as error:  # noqa: BLE001 whatever a pair does, the next one is compared
+            self._log_error("traits", error)
+            traits = ()
+        return (Record(pair.time, route, mirror, endpoint, traits, places, pairs),)
 
     def _drop(self, reason: str, error: Exception) -> None:
         self._writer.add({self._counts.drop(reason): 1}, ())

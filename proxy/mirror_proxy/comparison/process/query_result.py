@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Protocol
 
 from mirror_proxy.comparison.diff.example import Example, Search
+from mirror_proxy.comparison.diff.record import Record
 from mirror_proxy.comparison.diff.totals import BY_FIELD, OTHER, Key, Totals
 
 MAX_KEYS = 100_000
@@ -39,8 +40,10 @@ def fold(totals: Totals) -> Totals:
     return Totals(dict(folded))
 
 
-def pieces(result: Totals | tuple[Example, ...] | Example | None) -> Iterator[Totals | Example]:
-    """Split a result into parts that are pickled one by one: tables of some keys that add up, or examples."""
+def pieces(
+    result: Totals | tuple[Example, ...] | tuple[Record, ...] | Example | None,
+) -> Iterator[Totals | Example | Record]:
+    """Split a result into parts that are pickled one by one: tables of some keys that add up, examples or records."""
     if isinstance(result, Totals):
         rest = iter(result.counts.items())
         while some := dict(islice(rest, _KEYS)):

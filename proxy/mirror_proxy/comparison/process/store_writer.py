@@ -1,4 +1,4 @@
-"""Write counts and examples into the store in the background, from a memory store of limited size.
+"""Write counts, examples and records into the store in the background, from a memory store of limited size.
 
 A store that cannot be opened, as in a container whose file system is read-only, is logged once and tried again; until
 it opens, the memory store answers queries. A write that fails is repeated later. All work of the store runs in one
@@ -18,6 +18,7 @@ from functools import partial
 from typing import TypeVar
 
 from mirror_proxy.comparison.diff.example import Example, Search
+from mirror_proxy.comparison.diff.record import Record, RecordSearch
 from mirror_proxy.comparison.diff.totals import Key, Totals
 from mirror_proxy.comparison.process import query_result
 from mirror_proxy.comparison.process.memory_store import MemoryStore
@@ -35,6 +36,9 @@ _ADVICE = (
 )
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
+
+Selection = float | Search | RecordSearch
+Result = Totals | tuple[Example, ...] | tuple[Record, ...] | Example | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +84,11 @@ class StoreWriter:
         """Limit the memory of examples."""
         self._memory.max_example_bytes = example_bytes
 
-    def add(self, counted: Mapping[Key, int], examples: Iterable[Example]) -> None:
+    def add(
+        self, counted: Mapping[Key, int], examples: Iterable[Example], records: Iterable[Record] = ()
+    ) -> None:
         """Write it with the next `write`."""
-        self._memory.add(counted, examples, self._now())
+        self._memory.add(counted, examples, self._now(), records)
 
     def count(self, number: int, counts: Totals) -> None:
         """Write what the supervisor counted, and call `on_written` with `number` once it is stored."""
@@ -96,8 +102,11 @@ class StoreWriter:
             if self._store is not None:
                 await self._write(self._store)
 
-    async def query(self, about: float | Search) -> Totals | tuple[Example, ...] | Example | None:
-        """Return totals since a time, examples of a search, or the example with a number. Raises `StoreError`."""
+    async def query(self, about: Selection) -> Result:
+        """Return totals since a time, examples or records of a search, or the example with a number.
+
+        Raises `StoreError`.
+        """
         async with self._lock:
             await self._open_wanted()
             if self._store is None:
@@ -140,7 +149,9 @@ class StoreWriter:
         problem: StoreError | None = None
         while left and problem is None:
             batch = left[0]
-            problem = await self._run(partial(store.add, batch.counts, batch.examples, batch.time))
+            problem = await self._run(
+                partial(store.add, batch.counts, batch.examples, batch.time, batch.records)
+            )
             if problem is None:
                 left.popleft()
         self._memory.put_back(left)
@@ -177,9 +188,9 @@ def _attempt(work: Callable[[], T]) -> T | StoreError:
         return StoreError(f"the store of what is compared fails: {error!r}")
 
 
-def _query(
-    source: Store | MemoryStore, about: float | Search
-) -> Totals | tuple[Example, ...] | Example | None:
+def _query(source: Store | MemoryStore, about: Selection) -> Result:
+    if isinstance(about, RecordSearch):
+        return tuple(source.records(about))
     if isinstance(about, Search):
         return query_result.search(source, about)
     if isinstance(about, int):

@@ -1,7 +1,8 @@
 """The tables of the store, and how keys and examples are written into them.
 
 `counts` holds what was counted in a minute, by key; `differences` the examples; `places` where each of them differs,
-so that they are found by field without their bodies being read. Text is such that both databases take it: without
+so that they are found by field without their bodies being read; `records` the sample of pairs that findings are made
+of. Text is such that both databases take it: without
 NUL and without halves of characters. The body of an example is JSON in ASCII, and comes back as it was.
 """
 
@@ -16,6 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from mirror_proxy.comparison.diff.example import Example, from_document
+from mirror_proxy.comparison.diff.record import Record, from_row, to_row
 from mirror_proxy.comparison.diff.totals import Key
 
 _BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
@@ -55,6 +57,16 @@ places = sa.Table(
     sa.Column("path", sa.Text, primary_key=True),
     sa.Column("kind", sa.Text, primary_key=True),
     sa.Index("places_by_path", "path", "kind"),
+)
+
+records = sa.Table(
+    "records",
+    tables,
+    sa.Column("number", _BIG, primary_key=True, autoincrement=True),
+    sa.Column("time", sa.Double, nullable=False, index=True),
+    sa.Column("mirror", sa.Text, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sqlite_autoincrement=True,
 )
 
 
@@ -106,6 +118,17 @@ def rows_of_places(number: int, example: Example) -> list[dict[str, Any]]:
 def example_of(number: int, body: str) -> Example:
     """Return the example that a row holds. Raises `ValueError`, `TypeError` or `KeyError` if it holds none."""
     return from_document(json.loads(body) | {"number": number})
+
+
+def row_of_record(record: Record) -> dict[str, Any]:
+    """Return a row for `records`; its number is the database's to give."""
+    body = json.dumps(to_row(record), separators=(",", ":"))
+    return {"time": record.time, "mirror": label(record.mirror), "body": body}
+
+
+def record_of(body: str) -> Record:
+    """Return the record that a row holds. Raises `ValueError` or `TypeError` if it holds none."""
+    return from_row(json.loads(body))
 
 
 def _storable(text: str) -> str:

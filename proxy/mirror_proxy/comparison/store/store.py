@@ -23,6 +23,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from mirror_proxy.comparison.diff.example import Example, Search
+from mirror_proxy.comparison.diff.record import Record, RecordSearch
 from mirror_proxy.comparison.diff.totals import Key, Totals
 from mirror_proxy.comparison.store import schema
 from mirror_proxy.comparison.store.schema import counts, differences, places
@@ -41,6 +42,8 @@ _CONNECT_S = 5
 _GONE = {"keepalives_idle": 10, "keepalives_interval": 5, "tcp_user_timeout": 15_000}
 #: PostgreSQL's advisory lock for making and pruning the tables; any constant number.
 _LOCK = 0x6D697272
+#: Records of all mirrors together; the oldest are deleted first.
+MAX_RECORDS = 20_000
 _MINUTE_S = 60
 _HOUR_S = 3_600
 #: Older counts are stored by the hour.
@@ -88,14 +91,22 @@ class Store:
         """Close every connection; the store is not used after this."""
         self._engine.dispose()
 
-    def add(self, counted: Mapping[Key, int], examples: Sequence[Example], now: float) -> None:
-        """Add to the counts of the minute of `now`, and store the examples, in one transaction."""
+    def add(
+        self,
+        counted: Mapping[Key, int],
+        examples: Sequence[Example],
+        now: float,
+        records: Sequence[Record] = (),
+    ) -> None:
+        """Add to the counts of the minute of `now`, and store examples and records, in one transaction."""
         rows = schema.rows_of_counts(int(now // _MINUTE_S), counted)
         with self._failing("cannot be written"), self._writing.begin() as connection:
             if rows:
                 connection.execute(self._adding(), rows)
             for example in examples:
                 _insert_example(connection, example)
+            if records:
+                connection.execute(sa.insert(schema.records), [schema.row_of_record(one) for one in records])
 
     def totals(self, since: float) -> Totals:
         """Return all that was counted from the minute of `since` on; long ago, from the first full hour."""
@@ -124,17 +135,31 @@ class Store:
         """Return the example with this number, or None."""
         return next(iter(self._examples([differences.c.number == number], 1)), None)
 
+    def records(self, search: RecordSearch) -> list[Record]:
+        """Return the records that match, the newest first."""
+        table = schema.records.c
+        wanted = [table.time >= search.since]
+        wanted += [table.mirror == schema.label(search.mirror)] if search.mirror is not None else []
+        rows = sa.select(table.body).where(*wanted).order_by(table.number.desc()).limit(search.limit)
+        with self._failing("cannot be read"), self._engine.begin() as connection:
+            return [schema.record_of(body) for body in connection.execute(rows).scalars()]
+
     def prune(self, now: float) -> None:
         """Delete what is too old, and examples beyond the limit; add up the counts of old minutes by the hour."""
         oldest = now - self._limits.max_age_s
         ranked = sa.select(differences.c.number).order_by(differences.c.number.desc())
         last_dropped = ranked.offset(self._limits.max_differences).limit(1).scalar_subquery()
+        records = schema.records
+        newest = sa.select(records.c.number).order_by(records.c.number.desc())
+        last_record = newest.offset(MAX_RECORDS).limit(1).scalar_subquery()
         with self._failing("cannot be pruned"), self._writing.begin() as connection:
             self._lock(connection)
             self._add_up_hours(connection, now)
             connection.execute(sa.delete(counts).where(counts.c.minute < math.floor(oldest / _MINUTE_S)))
             connection.execute(sa.delete(differences).where(differences.c.time < oldest))
             connection.execute(sa.delete(differences).where(differences.c.number <= last_dropped))
+            connection.execute(sa.delete(records).where(records.c.time < oldest))
+            connection.execute(sa.delete(records).where(records.c.number <= last_record))
 
     def _add_up_hours(self, connection: sa.Connection, now: float) -> None:
         """Keep one row for each hour, at its first minute. What another store adds meanwhile is not lost."""
