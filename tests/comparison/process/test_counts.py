@@ -4,7 +4,6 @@ from mirror_proxy.comparison.diff.difference import Comparison, Difference
 from mirror_proxy.comparison.diff.totals import OTHER
 from mirror_proxy.comparison.process.counts import (
     EXPIRY_S,
-    MAX_ENDPOINTS,
     MAX_FIELDS,
     MAX_FIELDS_IN_ALL,
     SEARCH_S,
@@ -79,19 +78,6 @@ def test_each_endpoint_is_counted_by_itself_and_noise_of_another_leads_no_pair()
     keys = counts.add(pair(method="POST", target="/items/17"), differing("$.at", "$.price"), 0.0)
     assert keys[0] == ("compared", "shop", "v2", "POST /items/{}")
     assert keys[2] == ("leading", "shop", "v2", "POST /items/{}", "$.at", "value")
-
-
-def test_endpoints_beyond_the_bound_of_their_route_are_one() -> None:
-    counts = Counts()
-    for number in range(MAX_ENDPOINTS):
-        name = f"GET /{number:x}z"
-        assert counts.add(pair(target=f"/{number:x}z"), differing(), 0.0) == [
-            ("compared", "shop", "v2", name)
-        ]
-    assert counts.add(pair(target="/more"), differing(), 0.0) == [("compared", "shop", "v2", OTHER)]
-    assert counts.add(pair(target="/1z"), differing(), 0.0) == [("compared", "shop", "v2", "GET /1z")]
-    other = pair(route="else", target="/more")
-    assert counts.add(other, differing(), 0.0) == [("compared", "else", "v2", "GET /more")]
 
 
 def test_noise_does_not_fill_the_table_of_a_mirror() -> None:

@@ -15,6 +15,8 @@ PLACEHOLDER = "{}"
 MAX_LITERAL = 40
 _TOKEN = 16
 
+#: Printable ASCII, without what is percent-encoded or a template's own.
+_PLAIN = re.compile(r"[!-$&-z|~]*")
 #: Up to two extensions, as in `.min.js` and `.tar.gz`; each begins with a letter, so that `1.0` has none.
 _EXTENSION = re.compile(r"(?:\.[A-Za-z][A-Za-z0-9]{0,4}){1,2}\Z")
 _VARIES = re.compile(
@@ -37,22 +39,27 @@ _KEY = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_.]*)\([^()]+\)")
 def shape(segment: str) -> str:
     """Return a segment with `PLACEHOLDER` for what varies; the time is linear in its length."""
     segment = segment.partition(";")[0]
-    is_long = len(segment) > MAX_LITERAL
+    is_value = len(segment) > MAX_LITERAL or not _PLAIN.fullmatch(segment)
     segment = segment[-MAX_LITERAL:]
     if _EMAIL.fullmatch(segment):
         return PLACEHOLDER
-    extension = _extension(segment)
-    stem = segment[: len(segment) - len(extension)]
-    if is_long or "%" in segment or _is_variable(stem):
-        return PLACEHOLDER + extension
+    stem = segment[: len(segment) - len(extension(segment))]
+    if is_value or _is_variable(stem):
+        return placeholder(segment)
     if found := _BEHIND_NAME.fullmatch(stem):
-        return f"{found['name']}{PLACEHOLDER}{extension}"
+        return f"{found['name']}{placeholder(segment)}"
     if found := _KEY.fullmatch(segment):
         return f"{found['name']}({PLACEHOLDER})"
     return segment
 
 
-def _extension(segment: str) -> str:
+def placeholder(segment: str) -> str:
+    """Return the placeholder for a segment, with its extension."""
+    return PLACEHOLDER + extension(segment)
+
+
+def extension(segment: str) -> str:
+    """Return the extension of a file's name, such as `.json`; empty if there is none."""
     found = _EXTENSION.search(segment)
     return found[0] if found and found.start() else ""
 

@@ -10,15 +10,13 @@ from collections.abc import Iterator
 
 from mirror_proxy.comparison.diff.difference import Comparison, Difference
 from mirror_proxy.comparison.diff.pair import Pair
-from mirror_proxy.comparison.diff.totals import BY_FIELD, OTHER, Key
-from mirror_proxy.comparison.endpoint import endpoint
+from mirror_proxy.comparison.diff.totals import OTHER, Key
+from mirror_proxy.comparison.endpoint import EndpointNames
 from mirror_proxy.comparison.store import label
 from mirror_proxy.telemetry.metrics import Report
 
 #: Noise is counted for at most this many fields; every other field counts as free of noise.
 _MAX_NOISY = 10_000
-#: Endpoints of one route that are counted by name.
-MAX_ENDPOINTS = 200
 #: Fields counted by name: at most so many of one mirror's endpoint, or of its noise, and so many in all.
 MAX_FIELDS = 500
 MAX_FIELDS_IN_ALL = 10_000
@@ -36,15 +34,17 @@ class Counts:
     def __init__(self) -> None:
         self._endpoints = EndpointNames()
         self._fields = FieldNames()
-        self._sum: Counter[Key] = Counter()
+        #: By family and the label that its metric has.
+        self._sum: Counter[tuple[str, str]] = Counter()
         self._noisy: Counter[Key] = Counter()
 
     def add(self, pair: Pair, comparison: Comparison, now: float) -> list[Key]:
         """Count a pair that was compared at `now`; return the keys of which it is one more each."""
+        endpoint = label(self._endpoints.name(pair, now))
         of_its_kind = self._noise if pair.kind == "noise" else self._mirror
-        keys = list(of_its_kind(pair, self._endpoints.name(pair), comparison, now))
+        keys = list(of_its_kind(pair, endpoint, comparison, now))
         keys += [("capped", pair.route, pair.mirror, reason) for reason in sorted(comparison.capped)]
-        self._sum.update(key for key in keys if key[0] not in BY_FIELD)
+        self._sum.update((key[0], key[_LABELS[key[0]]]) for key in keys if key[0] in _LABELS)
         return keys
 
     def drop(self, reason: str) -> Key:
@@ -56,16 +56,14 @@ class Counts:
     def report(self) -> Report:
         """Return what was counted as metrics."""
         pairs: Counter[tuple[str, ...]] = Counter()
-        others: dict[str, Counter[tuple[str, ...]]] = {name: Counter() for name, _ in _METRICS.values()}
-        for (family, *labels), count in self._sum.items():
+        others: dict[str, Counter[tuple[str, ...]]] = {name: Counter() for name in _METRICS.values()}
+        for (family, its), count in self._sum.items():
             if family in _METRICS:
-                metric, place = _METRICS[family]
-                others[metric][labels[place],] += count
+                others[_METRICS[family]][its,] += count
             else:
-                _, mirror, _ = labels
                 is_differing = family == "differing"
-                pairs[mirror, "different"] += count if is_differing else 0
-                pairs[mirror, "same"] += -count if is_differing else count
+                pairs[its, "different"] += count if is_differing else 0
+                pairs[its, "same"] += -count if is_differing else count
         return {"compare_pairs_total": dict(pairs), **{name: dict(found) for name, found in others.items()}}
 
     def _mirror(self, pair: Pair, endpoint: str, comparison: Comparison, now: float) -> Iterator[Key]:
@@ -97,23 +95,6 @@ class Counts:
         """Yield path and kind of each difference, each once: those without a name of their own are one."""
         found = ((self._fields.name(owner, one.path, now), one.kind) for one in comparison.differences)
         return iter(dict.fromkeys(found))
-
-
-class EndpointNames:
-    """The endpoints that are counted by name; those that come after a route's first `MAX_ENDPOINTS` are `OTHER`."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, set[str]] = {}
-
-    def name(self, pair: Pair) -> str:
-        """Return the name under which a pair's endpoint is counted, as the store has it."""
-        name = label(endpoint.name(pair.method, pair.target))
-        known = self._known.setdefault(pair.route, set())
-        if name not in known:
-            if len(known) >= MAX_ENDPOINTS:
-                return OTHER
-            known.add(name)
-        return name
 
 
 class FieldNames:
@@ -151,9 +132,10 @@ class FieldNames:
         self._count = sum(map(len, self._seen.values()))
 
 
-#: The metric of a family, and the place of its label among the family's.
+#: The place, in a family's keys, of the label that its metric has.
+_LABELS = {"compared": 2, "differing": 2, "noise_compared": 1, "capped": 3}
 _METRICS = {
-    "noise_compared": ("compare_noise_pairs_total", 0),
-    "capped": ("compare_capped_total", 2),
-    "dropped": ("compare_dropped_total", 0),
+    "noise_compared": "compare_noise_pairs_total",
+    "capped": "compare_capped_total",
+    "dropped": "compare_dropped_total",
 }

@@ -1,4 +1,4 @@
-"""Name the endpoint of a request: its method, and its path with a placeholder for each segment that varies."""
+"""The path of a request, with a placeholder for each segment that varies."""
 
 from __future__ import annotations
 
@@ -9,20 +9,12 @@ MAX_SEGMENTS = 12
 MAX_CHARACTERS = 160
 REST = "{*}"
 
-#: A method that is longer is none that any server knows.
-_MAX_METHOD = 20
-
-
-def name(method: str, target: str) -> str:
-    """Return the endpoint of a request, in at most `MAX_CHARACTERS` and a little more."""
-    return f"{method[:_MAX_METHOD]} {'/'.join(_bounded(shapes(target)))}"
-
 
 def shapes(target: str) -> list[str]:
-    """Return the shape of each segment of a request target's path; the first one is empty, before its slash."""
+    """Return the shape of each segment of a request target's path; before its first slash is an empty one."""
     first, *rest = path_of(target).split("/", MAX_SEGMENTS + 1)
-    segments = [shape(one) for one in rest[:MAX_SEGMENTS]]
-    return [first[:MAX_CHARACTERS], *segments, *([REST] if len(rest) > MAX_SEGMENTS else [])]
+    segments = [first and shape(first), *map(shape, rest[:MAX_SEGMENTS])]
+    return _bounded([*segments, *([REST] if len(rest) > MAX_SEGMENTS else [])])
 
 
 def path_of(target: str) -> str:
