@@ -50,6 +50,30 @@ def test_another_status_class_leaves_nothing_else_to_compare() -> None:
         assert found == (Difference(f"status 200 -> {status}", "value", "200", str(status)),)
 
 
+@pytest.mark.parametrize(
+    ("request_fields", "fields"),
+    [
+        (b'If-None-Match: "v1"\r\n', b'ETag: "v2"\r\n'),
+        (
+            b"If-Modified-Since: Tue, 02 Jan 2024 10:00:00 GMT\r\n",
+            b"Last-Modified: Wed, 03 Jan 2024 10:00:00 GMT\r\n",
+        ),
+    ],
+)
+def test_a_validator_of_v1_that_v2_does_not_know_makes_no_difference(
+    request_fields: bytes, fields: bytes
+) -> None:
+    one, other = answer(status=304), answer(b"page", fields)
+    assert compared(one, other, fields=request_fields).differences == ()
+    assert compared(other, one, fields=request_fields).differences == ()
+
+
+@pytest.mark.parametrize("fields", [b"", b'ETag: W/"v1"\r\n'])
+def test_a_v2_that_sends_no_validator_or_ignores_its_own_is_a_difference(fields: bytes) -> None:
+    found = compared(answer(status=304), answer(b"page", fields), fields=b'If-None-Match: "v1"\r\n')
+    assert places(found.differences) == [("status 304 -> 200", "value")]
+
+
 def test_statuses_of_one_class_leave_bodies_and_headers_to_compare() -> None:
     found = compared(answer(b"[1]", JSON, 404), answer(b"[2]", JSON, 400)).differences
     assert places(found) == [("status 404 -> 400", "value"), ("$[]", "value")]

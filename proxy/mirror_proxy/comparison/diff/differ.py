@@ -14,7 +14,8 @@ from mirror_proxy.comparison.diff.example import Example
 from mirror_proxy.comparison.diff.example_builder import example_of
 from mirror_proxy.comparison.diff.findings import Findings
 from mirror_proxy.comparison.diff.header import Field, fields_of, values_of
-from mirror_proxy.comparison.diff.header_differ import compare_fields
+from mirror_proxy.comparison.diff.headers.condition import has_other_validator
+from mirror_proxy.comparison.diff.headers.header_differ import compare_fields
 from mirror_proxy.comparison.diff.json_differ import compare_json
 from mirror_proxy.comparison.diff.json_place import JsonPlace
 from mirror_proxy.comparison.diff.json_value import write
@@ -42,6 +43,8 @@ class Differ:
         rules, findings = self._rules_of(pair.route), Findings()
         primary, shadow = pair.primary, pair.shadow
         ours, theirs = fields_of(primary.fields), fields_of(shadow.fields)
+        if _is_one_unchanged(pair, ours, theirs):
+            return findings.comparison()
         _compare_statuses(primary.status, shadow.status, findings)
         if primary.status // 100 == shadow.status // 100:
             if not _are_same_bytes(primary, ours, shadow, theirs):
@@ -49,7 +52,7 @@ class Differ:
                 findings.capped |= one.bounds | other.bounds
                 if not _are_of_other_media(one, ours, other, theirs, rules):
                     _compare_bodies(one, other, rules, findings, pair.time)
-            compare_fields(ours, theirs, rules, findings, has_bodies=pair.method != "HEAD")
+            compare_fields(ours, theirs, rules, findings, pair.time, has_bodies=pair.method != "HEAD")
         return findings.comparison()
 
     def example(self, pair: Pair, comparison: Comparison) -> Example:
@@ -64,6 +67,14 @@ class Differ:
         if route not in self._rules:
             self._rules[route] = CompareRules(self._compare, route)
         return self._rules[route]
+
+
+def _is_one_unchanged(pair: Pair, ours: list[Field], theirs: list[Field]) -> bool:
+    """Return whether one side says that nothing changed since a response of that side, which the other cannot know."""
+    statuses = (pair.primary.status, pair.shadow.status)
+    if statuses not in {(304, 200), (200, 304)}:
+        return False
+    return has_other_validator(fields_of(pair.fields), theirs if statuses[0] == 304 else ours)
 
 
 def _compare_statuses(primary: int, shadow: int, findings: Findings) -> None:
