@@ -99,7 +99,7 @@ def test_json_on_one_side_only_is_told_as_such(primary: bytes, shadow: bytes, fo
 
 def test_json_that_is_broken_on_both_sides_is_compared_by_lines() -> None:
     found = compared(answer(b'{"a": 1,}', JSON), answer(b'{"a": 2,}', JSON)).differences
-    assert found == (Difference("text", "value", '{"a": 1,}', '{"a": 2,}'),)
+    assert found == (Difference("text \"{'a': {},}\"", "value", '{"a": 1,}', '{"a": 2,}'),)
 
 
 def test_json_that_may_differ_as_a_whole_may_be_missing() -> None:

@@ -120,7 +120,7 @@ def _compare_bodies(
     elif "binary" in kinds:
         compare_bytes(primary, shadow, findings)
     else:
-        compare_text(primary, shadow, rules, findings)
+        compare_text(primary, shadow, rules, findings, near)
 
 
 def _add_kinds(path: str, primary: Content, shadow: Content, rules: CompareRules, findings: Findings) -> None:

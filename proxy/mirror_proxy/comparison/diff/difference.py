@@ -16,7 +16,7 @@ class Difference:
     """`path` is where: a place in the response.
 
     It is `status 200 -> 302`, `header NAME`, `$...` (JSON; any index is `[]`), `html ...` or `xml ...` (`texts.place`),
-    `text` (lines) or `body` (bytes).
+    `text ...` (`texts.lines`) or `body` (bytes).
 
     `kind`, as v2 is seen from v1: `missing` and `extra` in v2's answer, another `type`, another `value`, another
     `size` (of an array or body), another `order` (of an array with the same items), another `id` of the same form,

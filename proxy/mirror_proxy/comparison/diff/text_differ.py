@@ -1,7 +1,6 @@
 """Compare two texts, markup by its structure and others by their lines, and two binary bodies by their digests.
 
-The lines between the common beginning and end of both texts differ, are missing or are extra. The time this takes is
-linear in the length of the texts.
+The time this takes is linear in the length of the texts, and in the steps of an alignment that has a bound.
 """
 
 from __future__ import annotations
@@ -13,24 +12,32 @@ from mirror_proxy.comparison.diff.difference import Difference, Kind
 from mirror_proxy.comparison.diff.findings import Findings
 from mirror_proxy.comparison.diff.redaction import clean_body
 from mirror_proxy.comparison.diff.rules import CompareRules
-from mirror_proxy.comparison.diff.sample import common_length, samples
+from mirror_proxy.comparison.diff.texts.element import Dialect
+from mirror_proxy.comparison.diff.texts.lines import Lines, compare_lines, lines_of
 from mirror_proxy.comparison.diff.texts.markup_differ import compare_markup
-from mirror_proxy.comparison.diff.texts.parser import parse
+from mirror_proxy.comparison.diff.texts.parser import Document, parse
+from mirror_proxy.comparison.diff.texts.text_findings import TextFindings
 
-#: A sample has no more lines than this.
-_MAX_LINES = 3
 #: The end of a text that is cut is not compared if there are patterns: the cut may split what they match.
 _END = 2048
 
 
-def compare_text(primary: Content, shadow: Content, rules: CompareRules, findings: Findings) -> None:
+def compare_text(
+    primary: Content, shadow: Content, rules: CompareRules, findings: Findings, near: float
+) -> None:
     """Add where two texts differ; or the sizes, if only what was not captured differs."""
-    ours, theirs = _comparable(primary, shadow, rules)
-    if ours == theirs:
+    ours, theirs = _compared(primary, rules), _compared(shadow, rules)
+    if _are_same(primary, shadow, ours, theirs):
         if not rules.has_patterns:
             _compare_sizes(primary, shadow, findings)
-    elif not _compare_documents(primary, shadow, rules, findings):
-        _compare_lines(primary, shadow, (ours, theirs), rules, findings)
+        return
+    found = TextFindings(rules, findings, near)
+    if not ours or not theirs:
+        found.lone("text", ours or theirs, is_ours=bool(ours))
+    elif not _compare_documents(primary, shadow, found):
+        compare_lines(_lines(primary, ours, rules), _lines(shadow, theirs, rules), "text", found)
+    if found.budget.is_spent:
+        found.cap()
 
 
 def compare_bytes(primary: Content, shadow: Content, findings: Findings) -> None:
@@ -57,67 +64,38 @@ def _compare_sizes(primary: Content, shadow: Content, findings: Findings) -> Non
         findings.add(Difference("body", "size", f"{primary.size} bytes", f"{shadow.size} bytes"))
 
 
-def _comparable(primary: Content, shadow: Content, rules: CompareRules) -> tuple[str, str]:
-    """Return both texts as they are compared: up to the shorter end, each line with a line end."""
-    sides = [rules.without_ignored(side.text) for side in (primary, shadow)]
-    cuts = [len(text) for text, side in zip(sides, (primary, shadow), strict=True) if side.is_cut]
-    if cuts:
-        end = max(0, min(cuts) - (_END if rules.has_patterns else 0))
-        sides = [text[:end] for text in sides]
-    ours, theirs = (f"{text}\n" if text else "" for text in sides)
-    return ours, theirs
-
-
-def _compare_documents(primary: Content, shadow: Content, rules: CompareRules, findings: Findings) -> bool:
-    """Compare two texts as markup; return false if one of them is none."""
-    if primary.markup is None or primary.markup != shadow.markup:
-        return False
-    ours, theirs = (
-        parse(_without_end(side, side.text, rules), primary.markup, side.is_cut) for side in (primary, shadow)
-    )
-    if ours is None or theirs is None:
-        return False
-    compare_markup(ours, theirs, rules, findings)
-    return True
-
-
-def _compare_lines(
-    primary: Content, shadow: Content, texts: tuple[str, str], rules: CompareRules, findings: Findings
-) -> None:
-    ours, theirs = texts
-    start, end = _shared_lines(ours, theirs)
-    mine, its = ours[start : len(ours) - end], theirs[start : len(theirs) - end]
-    kind: Kind = "missing" if not its else "value" if mine else "extra"
-    first = ours.count("\n", 0, start)
-    shown = samples(
-        _lines(primary, first, mine.count("\n"), ours, rules),
-        _lines(shadow, first, its.count("\n"), theirs, rules),
-    )
-    findings.add(Difference("text", kind, *shown))
-
-
-def _without_end(content: Content, text: str, rules: CompareRules) -> str:
-    """Return a text without the end that may split what patterns match."""
+def _compared(content: Content, rules: CompareRules) -> str:
+    """Return a text without what patterns ignore, and without its end where that may split what they match."""
+    text = rules.without_ignored(content.text)
     return text[:-_END] if content.is_cut and rules.has_patterns else text
 
 
-def _shared_lines(one: str, other: str) -> tuple[int, int]:
-    """Return the lengths of the whole lines that two texts have in common at the beginning, and then at the end."""
-    start = one.rfind("\n", 0, common_length(one, other)) + 1
-    end = common_length(one[start:][::-1], other[start:][::-1])
-    if not all(_is_line_start(text, len(text) - end, start) for text in (one, other)):
-        end -= one.index("\n", len(one) - end) + 1 - (len(one) - end)
-    return start, end
+def _are_same(primary: Content, shadow: Content, ours: str, theirs: str) -> bool:
+    """Return whether two texts are the same as far as both go."""
+    cuts = [len(text) for text, side in ((ours, primary), (theirs, shadow)) if side.is_cut]
+    end = min(cuts, default=None)
+    return ours[:end] == theirs[:end]
 
 
-def _is_line_start(text: str, at: int, start: int) -> bool:
-    return at == start or text[at - 1] == "\n"
+def _compare_documents(primary: Content, shadow: Content, found: TextFindings) -> bool:
+    """Compare two texts as markup; return false if one of them is none."""
+    if primary.markup is None or primary.markup != shadow.markup:
+        return False
+    ours, theirs = (_document(side, primary.markup, found.rules) for side in (primary, shadow))
+    if ours is None or theirs is None:
+        return False
+    compare_markup(ours, theirs, found)
+    return True
 
 
-def _lines(content: Content, first: int, count: int, compared: str, rules: CompareRules) -> str:
-    """Return redacted lines from number `first` on, unless patterns have moved the lines."""
+def _document(content: Content, dialect: Dialect, rules: CompareRules) -> Document | None:
+    has_end = not (content.is_cut and rules.has_patterns)
+    return parse(content.text if has_end else content.text[:-_END], dialect, content.is_cut)
+
+
+def _lines(content: Content, compared: str, rules: CompareRules) -> Lines:
+    """Return the lines of a text; they are not known where patterns have moved them."""
     clean = clean_body(content.text, rules, content.is_cut)
-    if not content.is_cut and f"{clean}\n".count("\n") != compared.count("\n"):
-        return ""
-    count = min(count, _MAX_LINES)
-    return "\n".join(clean.split("\n", first + count)[first : first + count])
+    if rules.without_ignored(content.text).count("\n") != clean.count("\n"):
+        clean = ""
+    return lines_of(compared, clean, is_cut=content.is_cut)

@@ -41,9 +41,11 @@ class Budget:
 
 
 def align(ours: Sequence[Keys], theirs: Sequence[Keys], budget: Budget) -> list[tuple[int, int]]:
-    """Return the positions of the items that belong together, in order."""
+    """Return the positions of the items that belong together, in order; turned round, the result is too."""
     if not ours or not theirs:
         return []
+    if (len(ours), ours) > (len(theirs), theirs):
+        return [(at, there) for there, at in align(theirs, ours, budget)]
     work, matched = [(0, len(ours), 0, len(theirs), 0)], list[tuple[int, int]]()
     levels = len(ours[0])
     while work:
@@ -61,11 +63,17 @@ def align(ours: Sequence[Keys], theirs: Sequence[Keys], budget: Budget) -> list[
     return sorted(matched)
 
 
+def common_start(one: Sequence[object], other: Sequence[object]) -> int:
+    """Return how many items two sequences have in common at their beginnings."""
+    pairs = zip(one, other, strict=False)
+    return next((at for at, (mine, its) in enumerate(pairs) if mine != its), min(len(one), len(other)))
+
+
 def _level(ours: list[int], theirs: list[int], budget: Budget) -> tuple[list[tuple[int, int]], bool]:
     """Return pairs with equal keys, and whether no more of them are to be looked for between these."""
     size, its_size = len(ours), len(theirs)
-    start = _common(ours, theirs)
-    end = _common(ours[start:][::-1], theirs[start:][::-1])
+    start = common_start(ours, theirs)
+    end = common_start(ours[start:][::-1], theirs[start:][::-1])
     found = [(at, at) for at in range(start)]
     ends = [(size - at, its_size - at) for at in range(end, 0, -1)]
     mine, its = ours[start : size - end], theirs[start : its_size - end]
@@ -75,11 +83,6 @@ def _level(ours: list[int], theirs: list[int], budget: Budget) -> tuple[list[tup
     if not middle:
         middle, is_done = _subsequence(mine, its, budget), True
     return [*found, *((start + one, start + other) for one, other in middle), *ends], is_done
-
-
-def _common(one: list[int], other: list[int]) -> int:
-    pairs = zip(one, other, strict=False)
-    return next((at for at, (mine, its) in enumerate(pairs) if mine != its), min(len(one), len(other)))
 
 
 def _anchors(ours: list[int], theirs: list[int]) -> list[tuple[int, int]]:

@@ -12,17 +12,17 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-from mirror_proxy.comparison.diff.difference import Difference, Kind
-from mirror_proxy.comparison.diff.findings import Findings
+from mirror_proxy.comparison.diff.difference import Kind
 from mirror_proxy.comparison.diff.redaction import clean_text
 from mirror_proxy.comparison.diff.rules import CompareRules
-from mirror_proxy.comparison.diff.sample import samples
-from mirror_proxy.comparison.diff.texts.alignment import Budget, Keys, align
+from mirror_proxy.comparison.diff.texts.alignment import Keys, align
 from mirror_proxy.comparison.diff.texts.element import Dialect, Element
+from mirror_proxy.comparison.diff.texts.lines import compare_lines, lines_of
 from mirror_proxy.comparison.diff.texts.link import LINKS, parts_of
 from mirror_proxy.comparison.diff.texts.parser import Document
 from mirror_proxy.comparison.diff.texts.place import MarkupPlace, step_of
-from mirror_proxy.comparison.diff.texts.template import SLOT, template_of
+from mirror_proxy.comparison.diff.texts.template import template_of
+from mirror_proxy.comparison.diff.texts.text_findings import TextFindings
 from mirror_proxy.comparison.redaction.name import is_secret
 from mirror_proxy.comparison.redaction.span import REDACTED
 
@@ -48,6 +48,8 @@ _BOOLEAN = frozenset(
         "selected",
     )
 )
+#: Elements that hold lines.
+_BY_LINES = frozenset(("pre", "script", "style", "textarea"))
 #: Names of tokens that are new on each page.
 _TOKEN = re.compile(r"(?:^|[^a-z])(?:csrf|xsrf|nonce)|csrf|verification_?token", re.IGNORECASE)
 #: Attributes that hold the value of what another attribute names: `<input name="csrf_token" value="...">`.
@@ -57,32 +59,27 @@ _NAMES = ("name", "property", "type", "id")
 _MAX_SHOWN = 300
 
 
-def compare_markup(primary: Document, shadow: Document, rules: CompareRules, findings: Findings) -> None:
+def compare_markup(primary: Document, shadow: Document, found: TextFindings) -> None:
     """Add what differs between two documents of one dialect."""
-    place = MarkupPlace(primary.dialect, rules)
+    place = MarkupPlace(primary.dialect, found.rules)
     if primary.is_capped or shadow.is_capped:
-        findings.capped.add("many")
-    walk = _Walk(primary.dialect, rules, findings)
+        found.cap()
     if primary.doctype.lower() != shadow.doctype.lower():
-        walk.differ(
-            f"{place.path} doctype", _kind(primary.doctype, shadow.doctype), primary.doctype, shadow.doctype
-        )
-    walk.compare(primary.root, shadow.root, place)
-    if walk.budget.is_spent:
-        findings.capped.add("many")
+        kind: Kind = "missing" if not shadow.doctype else "value" if primary.doctype else "extra"
+        found.differ(f"{place.path} doctype", kind, primary.doctype, shadow.doctype)
+    _Walk(primary.dialect, found).compare(primary.root, shadow.root, place)
 
 
 class _Walk:
     """One walk down both documents at once."""
 
-    __slots__ = ("_dialect", "_findings", "_keys", "_rules", "budget")
+    __slots__ = ("_dialect", "_found", "_keys", "_rules")
 
-    def __init__(self, dialect: Dialect, rules: CompareRules, findings: Findings) -> None:
+    def __init__(self, dialect: Dialect, found: TextFindings) -> None:
         self._dialect: Dialect = dialect
-        self._rules = rules
-        self._findings = findings
-        self._keys = _KeyRing(dialect, rules)
-        self.budget = Budget()
+        self._found = found
+        self._rules = found.rules
+        self._keys = _KeyRing(dialect, found.rules)
 
     def compare(self, ours: Element, theirs: Element, place: MarkupPlace) -> None:
         """Add what differs between two elements that belong together."""
@@ -90,12 +87,6 @@ class _Walk:
             return
         self._attributes(ours, theirs, place)
         self._children(ours, theirs, place)
-
-    def differ(self, path: str, kind: Kind, primary: str, shadow: str) -> None:
-        """Add a difference, with what each side has, redacted."""
-        if self._findings.wants(path, kind):
-            shown = samples(clean_text(primary, self._rules), clean_text(shadow, self._rules))
-            self._findings.add(Difference(path, kind, *shown))
 
     def _attributes(self, ours: Element, theirs: Element, place: MarkupPlace) -> None:
         for name in sorted(ours.attributes.keys() | theirs.attributes.keys()):
@@ -108,12 +99,12 @@ class _Walk:
             elif name in LINKS:
                 self._links(path, mine, its)
             elif not (mine and its and _is_hidden(ours, name, self._rules)):
-                self._values(path, mine, its)
+                self._found.differ_in_value(path, mine, its)
 
     def _lone_attribute(self, path: str, ours: Element, theirs: Element, name: str) -> None:
         one = ours if name in ours.attributes else theirs
         value = REDACTED if _is_hidden(one, name, self._rules) else one.attributes[name] or name
-        self._lone(path, value, is_ours=one is ours)
+        self._found.lone(path, value, is_ours=one is ours)
 
     def _links(self, path: str, mine: str, its: str) -> None:
         """Add which parts of two addresses differ."""
@@ -122,19 +113,14 @@ class _Walk:
             there = f"{path} {template_of(self._rules.redacted(part))}"
             one, other = ours.get(part), theirs.get(part)
             if one is None or other is None:
-                self._lone(there, mine if other is None else its, is_ours=other is None)
+                self._found.lone(there, mine if other is None else its, is_ours=other is None)
             elif one != other and not is_secret(part[1:]):
-                self._values(there, one, other)
-
-    def _values(self, path: str, mine: str, its: str) -> None:
-        """Add that two texts differ: at a place of its own, if only numbers, times and tokens do."""
-        is_slot = template_of(mine) == template_of(its)
-        self.differ(f"{path} {SLOT}" if is_slot else path, "value", mine, its)
+                self._found.differ_in_value(there, one, other)
 
     def _children(self, ours: Element, theirs: Element, place: MarkupPlace) -> None:
         mine, its = (self._kept(side.children) for side in (ours, theirs))
         keys, others = ([self._keys.of(child) for child in side] for side in (mine, its))
-        pairs = align(keys, others, self.budget)
+        pairs = align(keys, others, self._found.budget)
         lone = _without((one for one, _ in pairs), len(mine))
         others_lone = _without((other for _, other in pairs), len(its))
         if theirs.is_open:
@@ -153,7 +139,15 @@ class _Walk:
         elif isinstance(mine, str) and isinstance(its, str):
             is_same = self._rules.without_ignored(mine) == self._rules.without_ignored(its)
             if not is_same and not self._hides_text(above):
-                self._values(place.path, mine, its)
+                self._texts(mine, its, place, above)
+
+    def _texts(self, mine: str, its: str, place: MarkupPlace, above: Element) -> None:
+        """Add that two texts differ; those of scripts and styles by their lines."""
+        if above.name in _BY_LINES:
+            sides = (lines_of(text, clean_text(text, self._rules)) for text in (mine, its))
+            compare_lines(next(sides), next(sides), place.path, self._found)
+        else:
+            self._found.differ_in_value(place.path, mine, its)
 
     def _moved(
         self,
@@ -168,7 +162,7 @@ class _Walk:
                 " ".join(_shown(child, self._rules) for keys, child in side if keys[0] in common)
                 for side in (ours, theirs)
             )
-            self.differ(place.path, "order", *shown)
+            self._found.differ(place.path, "order", *shown)
         for side, is_ours in ((ours, True), (theirs, False)):
             left = Counter(common)
             for keys, child in side:
@@ -178,15 +172,9 @@ class _Walk:
 
     def _lone_child(self, place: MarkupPlace, child: Element | str, *, is_ours: bool) -> None:
         step = step_of(self._dialect, child, child) if isinstance(child, Element) else ""
-        self._lone(
+        self._found.lone(
             place.below(step).path if step else place.path, _shown(child, self._rules), is_ours=is_ours
         )
-
-    def _lone(self, path: str, value: str, *, is_ours: bool) -> None:
-        if is_ours:
-            self.differ(path, "missing", value, "")
-        else:
-            self.differ(path, "extra", "", value)
 
     def _kept(self, children: list[Element | str]) -> list[Element | str]:
         """Return the children without text that is ignored."""
@@ -201,14 +189,13 @@ class _Walk:
 
 
 class _KeyRing:
-    """Numbers the keys of elements and texts; equal numbers stand for equal keys, of both documents."""
+    """Makes the keys of elements and texts of both documents: hashes, each with a chance of 2⁻⁶¹ to be another's."""
 
-    __slots__ = ("_dialect", "_known", "_numbers", "_rules")
+    __slots__ = ("_dialect", "_known", "_rules")
 
     def __init__(self, dialect: Dialect, rules: CompareRules) -> None:
         self._dialect: Dialect = dialect
         self._rules = rules
-        self._numbers: dict[object, int] = {}
         self._known: dict[int, Keys] = {}
 
     def of(self, child: Element | str) -> Keys:
@@ -223,24 +210,21 @@ class _KeyRing:
     def _of_text(self, text: str) -> Keys:
         text = self._rules.without_ignored(text)
         template = template_of(text)
-        words = self._number(("text", template))
-        any_ = self._number("text")
-        return self._number(("text", text, "")), words, words, any_, any_
+        words = hash(("text", template))
+        any_ = hash("text")
+        return hash(("text", text, "")), words, words, any_, any_
 
     def _of_element(self, element: Element) -> Keys:
         name, below = element.name, [self.of(child) for child in element.children]
         values = sorted((key, _plain(key, value, self._rules)) for key, value in element.attributes.items())
         templates = tuple((key, template_of(value)) for key, value in values)
         return (
-            self._number((name, tuple(values), tuple(keys[0] for keys in below))),
-            self._number((name, templates, tuple(keys[1] for keys in below), 1)),
-            self._number((name, tuple(keys[2] for keys in below), 2)),
-            self._number((step_of(self._dialect, element, element), _id(self._dialect, element), 3)),
-            self._number((name, 4)),
+            hash((name, tuple(values), tuple(keys[0] for keys in below))),
+            hash((name, templates, tuple(keys[1] for keys in below), 1)),
+            hash((name, tuple(keys[2] for keys in below), 2)),
+            hash((step_of(self._dialect, element, element), _id(self._dialect, element), 3)),
+            hash((name, 4)),
         )
-
-    def _number(self, key: object) -> int:
-        return self._numbers.setdefault(key, len(self._numbers))
 
 
 def _id(dialect: Dialect, element: Element) -> str:
@@ -305,7 +289,3 @@ def _without(taken: Iterable[int], count: int) -> list[int]:
 
 def _before(positions: list[int], last: int) -> list[int]:
     return [at for at in positions if at < last]
-
-
-def _kind(primary: str, shadow: str) -> Kind:
-    return "missing" if not shadow else "value" if primary else "extra"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from mirror_proxy.comparison.diff.redaction import clean_name
 from mirror_proxy.comparison.diff.rules import CompareRules
 from mirror_proxy.comparison.diff.texts.element import Dialect, Element
 from mirror_proxy.comparison.diff.texts.template import is_volatile
@@ -38,7 +39,7 @@ class MarkupPlace:
 
     def below(self, step: str) -> MarkupPlace:
         """Return the place of an element within."""
-        shown = visible(self.rules.redacted(step))
+        shown = _shown(step, self.rules)
         if "#" in shown:
             return MarkupPlace(self.dialect, self.rules, ("/", shown))
         steps = (*(self.steps or ("",)), shown)
@@ -48,7 +49,11 @@ class MarkupPlace:
 
     def attribute(self, name: str) -> str:
         """Return the place of an attribute as differences name it."""
-        return f"{self.path}@{visible(self.rules.redacted(name[:_MAX_STEP]))}"
+        return f"{self.path}@{_shown(name[:_MAX_STEP], self.rules)}"
+
+
+def _shown(step: str, rules: CompareRules) -> str:
+    return visible(clean_name(step, rules))
 
 
 def step_of(dialect: Dialect, one: Element, other: Element) -> str:
