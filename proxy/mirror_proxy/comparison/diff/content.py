@@ -12,13 +12,15 @@ from mirror_proxy.comparison.diff.header import Field, values_of
 from mirror_proxy.comparison.diff.json_value import Json, TooDeepError, parse, parse_cut
 from mirror_proxy.comparison.diff.pair import CapturedResponse
 from mirror_proxy.comparison.diff.texts.element import Dialect
+from mirror_proxy.comparison.diff.texts.records import read_lines, read_records
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
     """A body, decoded. `text` is empty unless it is text or JSON, `json` None unless it is JSON.
 
-    `markup` is what the text looks like, None if it is neither HTML nor XML; it may be broken.
+    Records, such as JSON lines, are a list. `markup` is what the text looks like, None if that is neither HTML nor XML;
+    it may be broken.
     `size` is the length in bytes, at least where `is_unfinished`; `is_cut`: there is more than is here; `is_coded`: it
     has a Content-Encoding.
     """
@@ -42,7 +44,9 @@ class Content:
 
 
 _JSON = re.compile(r"(?:application|text)/(?:[a-z0-9.+-]+\+)?json\b")
-_TEXT = re.compile(r"text/|application/(?:[a-z0-9.+-]+\+)?(?:json|xml|javascript|x-www-form-urlencoded)\b")
+_TEXT = re.compile(
+    r"text/|application/(?:[a-z0-9.+-]+\+)?(?:json|xml|javascript|x-www-form-urlencoded|(?:x-)?ndjson|jsonl)\b"
+)
 _CHARSET = re.compile(r"charset=[\"']?([a-z0-9_-]+)")
 _BEGINS_AS_JSON = re.compile(r"\s*+[\[{]")
 _HTML = re.compile(r"text/html|application/xhtml\+xml")
@@ -66,7 +70,7 @@ def read(response: CapturedResponse, fields: list[Field]) -> Content:
     text, json = "", None
     if decoded.bound not in ("encoding", "unknown_coding"):
         text = _text(decoded.body, media.lower(), is_cut, bounds)
-        json = _json(text, media.lower(), is_cut, bounds)
+        json = read_records(text, media.lower(), is_cut, bounds) or _json(text, media.lower(), is_cut, bounds)
     return Content(
         decoded.body,
         response.size,
@@ -108,5 +112,5 @@ def _json(text: str, media: str, is_cut: bool, bounds: set[str]) -> Json | None:
     except TooDeepError:
         bounds.add("nesting")
     except ValueError:
-        pass
+        return read_lines(text, is_cut, bounds)
     return None
