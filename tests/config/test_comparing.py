@@ -11,6 +11,7 @@ from mirror_proxy.config.model import (
     Compare,
     Config,
     FieldRule,
+    ItemKey,
     MirrorPolicy,
     Share,
     StoreLimits,
@@ -44,6 +45,7 @@ def test_everything_that_can_be_said_of_comparing_is_read(load_spec: LoadSpec) -
     redact: [{regex: "[0-9]{16}"}]
     unordered: ["$.items"]
     tolerance: [{path: "$.price", absolute: 0.5, relative: 0.25}]
+    match: [{path: $.items, by: sku}]
     noise: {thresholds: {relative: 0.5, absolute: 0.25, minSamples: 7}}
     store: {url: "sqlite:////var/lib/x.db", maxDifferences: 9, maxAge: 2h}
 """
@@ -56,6 +58,7 @@ def test_everything_that_can_be_said_of_comparing_is_read(load_spec: LoadSpec) -
         redact=(FieldRule(regex="[0-9]{16}"),),
         unordered=("$.items",),
         tolerances=(Tolerance("$.price", 0.5, 0.25),),
+        matches=(ItemKey("$.items", "sku"),),
         thresholds=Thresholds(0.5, 0.25, 7),
         store="sqlite:////var/lib/x.db",
         limits=StoreLimits(9, 7200.0),
@@ -133,6 +136,10 @@ def test_tracing_is_read(load_spec: LoadSpec) -> None:
             "spec.compare.redact[0]: one of path, header, regex is needed, and no more (there are 0)",
         ),
         ("compare: {ignore: [{regex: ''}]}", "spec.compare.ignore[0].regex: finds nothing"),
+        (
+            "compare: {match: [{path: $.a}]}",
+            "spec.compare.match[0]: path and by are needed, such as {path: $.items, by: sku}",
+        ),
         (
             "compare: {tolerance: [{path: $.a}]}",
             "spec.compare.tolerance[0]: one of absolute, relative is needed",

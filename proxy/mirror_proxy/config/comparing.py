@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mirror_proxy.config.istio.destination import TARGET
-from mirror_proxy.config.model import Compare, FieldRule, Share, StoreLimits, Thresholds, Tolerance
+from mirror_proxy.config.model import Compare, FieldRule, ItemKey, Share, StoreLimits, Thresholds, Tolerance
 from mirror_proxy.config.node import Place
 from mirror_proxy.config.problems import did_you_mean
 from mirror_proxy.config.rules import Target
@@ -104,6 +104,12 @@ def _tolerance(**given: Any) -> Tolerance:
     return Tolerance(**given)
 
 
+def _item_key(**given: str) -> ItemKey:
+    if given.keys() < {"path", "by"} or not given["by"]:
+        raise ValueError("path and by are needed, such as {path: $.items, by: sku}")
+    return ItemKey(**given)
+
+
 def _store_url(text: str) -> str:
     if not _STORE.fullmatch(text):
         raise ValueError(
@@ -131,6 +137,14 @@ TOLERANCE = Record(
         Field("path", "path", PATH, "Which numbers (all)."),
         Field("absolute", "absolute", number(0, 1e300), "Apart by no more than this.", 0.0),
         Field("relative", "relative", number(0, 1), "Or by no more than this part of the larger.", 0.0),
+    ),
+    is_whole=True,
+)
+ITEM_KEY = Record(
+    _item_key,
+    (
+        Field("path", "path", PATH, "The array."),
+        Field("by", "by", TEXT, "The member that two items share, for instance sku."),
     ),
     is_whole=True,
 )
@@ -212,6 +226,12 @@ COMPARE = Record(
         ),
         Field("unordered", "unordered", ListOf(PATH), "Arrays whose order means nothing."),
         Field("tolerance", "tolerances", ListOf(TOLERANCE), "How far numbers may be apart."),
+        Field(
+            "match",
+            "matches",
+            ListOf(ITEM_KEY),
+            "Arrays whose items are matched by a member, not by position.",
+        ),
         Field("noise", "noise", NOISE, "How differences within v1 are told from those of v2."),
         Field("store", "store", STORE, "Where counts and examples are kept."),
     ),

@@ -83,8 +83,8 @@ def test_a_thousand_items_that_differ_alike_are_told_once_with_the_first_sample(
 
 @pytest.mark.parametrize("at", [0, 1, 9, 10])
 def test_one_item_more_does_not_shift_those_behind_it(at: int) -> None:
-    items = [{"id": number} for number in range(10)]
-    assert places(differences(items, [*items[:at], {"id": 99}, *items[at:]])) == [("$", "size")]
+    items = [{"n": number} for number in range(10)]
+    assert places(differences(items, [*items[:at], {"n": 99}, *items[at:]])) == [("$", "size")]
 
 
 def test_items_of_arrays_of_differing_size_are_compared_where_both_have_one() -> None:
@@ -123,8 +123,8 @@ def test_arrays_without_order_are_the_same_in_any() -> None:
 
 
 def test_of_arrays_without_order_what_is_in_both_is_not_told() -> None:
-    primary = [{"id": 1, "price": 5}, {"id": 2, "price": 6}, {"id": 3, "price": 7}]
-    shadow = [{"id": 3, "price": 7}, {"id": 2, "price": 8}, {"id": 1, "price": 5}]
+    primary = [{"n": 1, "price": 5}, {"n": 2, "price": 6}, {"n": 3, "price": 7}]
+    shadow = [{"n": 3, "price": 7}, {"n": 2, "price": 8}, {"n": 1, "price": 5}]
     assert differences(primary, shadow, unordered("$")) == (Difference("$[].price", "value", "6", "8"),)
     assert places(differences(primary, shadow[1:], unordered("$"))) == [("$", "size"), ("$[].price", "value")]
 

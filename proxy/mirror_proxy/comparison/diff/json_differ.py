@@ -1,7 +1,8 @@
 """Compare two JSON values: `$.items[].price` has another value, `$.total` is missing.
 
 Every value is compared once. Numbers are equal if their values are (1 and 1.0). Of arrays of different sizes only the
-part between their common beginning and end is compared, item by item, so that one item more does not shift all others.
+part between their common beginning and end is compared, item by item, so that one item more does not shift all others;
+objects with a key are matched by it (`json_match`).
 Fingerprints find the items of one array in the other.
 """
 
@@ -14,6 +15,7 @@ from typing import Any
 
 from mirror_proxy.comparison.diff.difference import MAX_SAMPLE, Difference, Kind
 from mirror_proxy.comparison.diff.findings import Findings
+from mirror_proxy.comparison.diff.json_match import Matched, match_items
 from mirror_proxy.comparison.diff.json_path import ITEM
 from mirror_proxy.comparison.diff.json_place import JsonPlace
 from mirror_proxy.comparison.diff.json_value import MAX_DEPTH, Json, LongNumber, write
@@ -100,6 +102,11 @@ class _Walk:
     def _arrays(self, primary: list[Any], shadow: list[Any], place: JsonPlace) -> bool:
         if place.below(ITEM).is_ignored:
             return True
+        matched = match_items(
+            primary, shadow, place.key, lambda name: not place.below(ITEM).below(name).is_ignored
+        )
+        if matched is not None:
+            return self._matches(matched, primary, shadow, place)
         if id(primary) in self._open or id(shadow) in self._open:
             return self._beginnings(primary, shadow, place)
         if place.is_unordered:
@@ -107,6 +114,19 @@ class _Walk:
         if len(primary) != len(shadow):
             return self._sizes(primary, shadow, place)
         return self._items(primary, shadow, place)
+
+    def _matches(self, matched: Matched, primary: list[Any], shadow: list[Any], place: JsonPlace) -> bool:
+        """Compare items that belong together; an item that one side lacks may stand behind where that side was cut."""
+        there, is_same = place.below(ITEM), True
+        for one, other in matched.pairs:
+            is_same &= self.compare(one, other, there)
+        if matched.missing and id(shadow) not in self._open:
+            is_same = self._differ(there, "missing", matched.missing[0], _NOTHING)
+        if matched.extra and id(primary) not in self._open:
+            is_same = self._differ(there, "extra", _NOTHING, matched.extra[0])
+        if not matched.is_in_order and not place.is_unordered:
+            is_same = self._differ(place, "order", primary, shadow)
+        return is_same
 
     def _items(self, primary: list[Any], shadow: list[Any], place: JsonPlace) -> bool:
         """Compare item by item; if the items are the same in another order, that is the only difference."""

@@ -57,6 +57,11 @@ class JsonPlace:
         return self._is_in(self._rules.unordered)
 
     @cached_property
+    def key(self) -> str:
+        """The member that items of an array at this place are matched by; empty if no rule names one."""
+        return next((by for steps, by in self._rules.matches if self._is_at(steps)), "")
+
+    @cached_property
     def tolerances(self) -> tuple[Tolerance, ...]:
         """The tolerances of numbers at this place."""
         here = tuple(one for steps, one in self._rules.tolerances if self._is_at(steps))

@@ -1,4 +1,4 @@
-"""Rules: what to ignore, what to redact, which arrays are unordered, and the tolerances of numbers.
+"""Rules: what to ignore, what to redact, which arrays are unordered or matched by a key, and the tolerances of numbers.
 
 Compiled once for each route from `config.model.Compare`. A walk of a body looks the rules up once for each
 `json_place.JsonPlace`.
@@ -29,6 +29,7 @@ class CompareRules:
         "hides_bodies",
         "ignored_headers",
         "ignored_paths",
+        "matches",
         "redacted_headers",
         "redacted_names",
         "redacted_paths",
@@ -49,6 +50,9 @@ class CompareRules:
         self.unordered = _paths(compare.unordered)
         self.tolerances = [
             (steps, one) for one in compare.tolerances if (steps := steps_of(one.path or "$")) is not None
+        ]
+        self.matches = [
+            (steps, one.by) for one in compare.matches if (steps := steps_of(one.path)) is not None
         ]
         self._ignored = _patterns(ignore)
         self._redacted = _patterns(redact)

@@ -23,6 +23,7 @@ from mirror_proxy.config.model.cluster import (
 from mirror_proxy.config.model.compare import (
     Compare,
     FieldRule,
+    ItemKey,
     StoreLimits,
     Thresholds,
     Tolerance,
@@ -96,6 +97,7 @@ __all__ = [
     "HealthCheck",
     "Http1",
     "HttpHealthCheck",
+    "ItemKey",
     "Limits",
     "Listener",
     "ListenerTls",

@@ -31,6 +31,14 @@ class Tolerance:
 
 
 @dataclass(frozen=True, slots=True)
+class ItemKey:
+    """Items of the array at `path` belong together if the member `by` has the same value."""
+
+    path: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Thresholds:
     """When a field's rate of difference stands out from the noise (rates from 0 to 1; Diffy's defaults).
 
@@ -65,6 +73,7 @@ class Compare:
     redact: tuple[FieldRule, ...] = ()
     unordered: tuple[str, ...] = ()
     tolerances: tuple[Tolerance, ...] = ()
+    matches: tuple[ItemKey, ...] = ()
     thresholds: Thresholds = Thresholds()
     store: str = ""
     limits: StoreLimits = StoreLimits()
