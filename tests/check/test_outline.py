@@ -24,6 +24,7 @@ from mirror_proxy.config.model import (
     Mirroring,
     MirrorPolicy,
     ProxyProtocol,
+    RepeatSafe,
     Route,
     Settings,
     Share,
@@ -94,12 +95,14 @@ def test_a_sticky_draw_is_said() -> None:
 
 
 def test_exact_sampling_comparison_and_spans_are_listed() -> None:
-    compare = Compare(share=Share(1, 8), shares=(("testers", Share(100)),))
+    safe = (RepeatSafe("POST", "/search"), RepeatSafe("POST", "/", ("Get*", "List*")))
+    compare = Compare(share=Share(1, 8), shares=(("testers", Share(100)),), repeat_safe=safe)
     tracing = Tracing("http://otel:4318")
     lines = outline(config(SHOP, exact=True, compare=compare, tracing=tracing)).splitlines()
-    assert lines[1:4] == [
+    assert lines[1:5] == [
         "each mirror gets exactly its share of any 100 requests of a route, in each worker",
         "compares answers: 12.5 % of what is copied, 100 % on testers",
+        "asks baselines too, although unsafe: POST /search, POST / Get* List*",
         "sends spans to http://otel:4318",
     ]
 

@@ -15,6 +15,7 @@ from mirror_proxy.config.model import (
     Destination,
     Mirroring,
     MirrorPolicy,
+    RepeatSafe,
     Share,
 )
 from mirror_proxy.exchange import mirroring
@@ -306,3 +307,75 @@ async def test_a_request_during_the_drain_is_counted_for_baselines_too(
     assert (await client.response()).status == 200
     assert served.outcomes("mirror") == served.outcomes("r/secondary") == {"draining": 1}
     assert not pipe.all()
+
+
+QUERY = b'{"query": "{ shop }"}'
+ONLY_READS = replace(
+    ALL, repeat_safe=(RepeatSafe("POST", "/graphql", ("query",)), RepeatSafe("POST", "/search"))
+)
+SAFE_SECONDARY = replace(SECONDARY, mirroring=Mirroring(methods=frozenset({"GET"})))
+
+
+@pytest.mark.parametrize("baseline", [SAFE_SECONDARY, REPEAT])
+async def test_an_unsafe_request_that_the_user_calls_safe_is_asked_of_a_baseline(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, pipe: PairPipe, baseline: MirrorPolicy
+) -> None:
+    v1, v2, secondary = await origin(), await origin(), await origin()
+    config = configured(baseline, compare=ONLY_READS, v1=v1, v2=v2, secondary=secondary)
+    served = await plane(config, pairs=pipe.pairs)
+    client = await connect(served)
+    await client.ask(post(b"shoes", target=b"/search"))
+    await client.ask(post(b"shoes", target=b"/buy"))
+    refused = "not_sampled" if baseline is REPEAT else "method"
+    await served.ended_as(baseline.name, **{"completed": 1, refused: 1})
+    await served.ended("completed", 2, "mirror")
+    asked = v1.requests if baseline is REPEAT else secondary.requests
+    assert [request.body for request in asked if request.get(b"x-mirror-proxy-shadow")] == [b"shoes"]
+
+
+@pytest.mark.parametrize("baseline", [SAFE_SECONDARY, REPEAT])
+async def test_where_the_body_decides_a_baseline_is_asked_once_all_of_it_is_there(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, pipe: PairPipe, baseline: MirrorPolicy
+) -> None:
+    v1, v2, secondary = await origin(), await origin(), await origin()
+    config = configured(baseline, compare=ONLY_READS, v1=v1, v2=v2, secondary=secondary)
+    served = await plane(config, pairs=pipe.pairs)
+    client = await connect(served)
+    head, body = post(QUERY, target=b"/graphql").split(b"\r\n\r\n")
+    await client.send(head + b"\r\n\r\n" + body[:5])
+    await until(lambda: bool(v1.open), "v1 to be asked")
+    assert not secondary.requests
+    await client.ask(body[5:])
+    await served.ended("completed", mirror=baseline.name)
+    await client.ask(post(b'{"query": "mutation { buy }"}', target=b"/graphql"))
+    await served.ended_as(baseline.name, completed=1, method=1)
+    await served.ended("completed", 2, "mirror")
+    asked = v1.requests if baseline is REPEAT else secondary.requests
+    assert [request.body for request in asked if request.get(b"x-mirror-proxy-shadow")] == [QUERY]
+    assert {(await pipe.pair()).kind for _ in range(3)} == {"mirror", "noise"}
+
+
+async def test_a_body_too_long_to_be_read_is_not_asked_again(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, pipe: PairPipe
+) -> None:
+    v1, v2, secondary = await origin(), await origin(), await origin()
+    config = configured(SAFE_SECONDARY, compare=ONLY_READS, v1=v1, v2=v2, secondary=secondary)
+    served = await plane(config, pairs=pipe.pairs)
+    await (await connect(served)).ask(post(QUERY + b" " * 20_000, target=b"/graphql"))
+    await served.ended_as("r/secondary", method=1)
+    await served.ended("completed", mirror="mirror")
+    assert not secondary.requests
+
+
+async def test_a_client_that_leaves_before_its_body_is_complete_leaves_no_baseline_behind(
+    origin: MakeOrigin, plane: MakePlane, connect: Connect, pipe: PairPipe
+) -> None:
+    v1, v2, secondary = await origin(), await origin(), await origin()
+    config = configured(SAFE_SECONDARY, compare=ONLY_READS, v1=v1, v2=v2, secondary=secondary)
+    served = await plane(config, pairs=pipe.pairs)
+    client = await connect(served)
+    await client.send(post(QUERY, target=b"/graphql")[:-4])
+    await until(lambda: bool(v1.open), "v1 to be asked")
+    await client.close()
+    await served.ended("client_aborted", mirror="r/secondary")
+    assert not secondary.requests

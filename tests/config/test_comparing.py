@@ -13,6 +13,7 @@ from mirror_proxy.config.model import (
     FieldRule,
     ItemKey,
     MirrorPolicy,
+    RepeatSafe,
     Share,
     StoreLimits,
     Thresholds,
@@ -46,6 +47,7 @@ def test_everything_that_can_be_said_of_comparing_is_read(load_spec: LoadSpec) -
     unordered: ["$.items"]
     tolerance: [{path: "$.price", absolute: 0.5, relative: 0.25}]
     match: [{path: $.items, by: sku}]
+    repeatSafe: [POST /search, "POST  /graphql/{id}/*  query Get*"]
     noise: {thresholds: {relative: 0.5, absolute: 0.25, minSamples: 7}}
     store: {url: "sqlite:////var/lib/x.db", maxDifferences: 9, maxAge: 2h}
 """
@@ -59,6 +61,10 @@ def test_everything_that_can_be_said_of_comparing_is_read(load_spec: LoadSpec) -
         unordered=("$.items",),
         tolerances=(Tolerance("$.price", 0.5, 0.25),),
         matches=(ItemKey("$.items", "sku"),),
+        repeat_safe=(
+            RepeatSafe("POST", "/search"),
+            RepeatSafe("POST", "/graphql/{id}/*", ("query", "Get*")),
+        ),
         thresholds=Thresholds(0.5, 0.25, 7),
         store="sqlite:////var/lib/x.db",
         limits=StoreLimits(9, 7200.0),
@@ -156,6 +162,17 @@ def test_tracing_is_read(load_spec: LoadSpec) -> None:
         (
             "compare: {routes: {nope: {percent: 1}}}",
             'spec.compare.routes.nope: no route is named "nope"; routes are: shop',
+        ),
+        (
+            "compare: {repeatSafe: [graphql]}",
+            (
+                'spec.compare.repeatSafe[0]: "graphql" is not a method and a path, with operations if you want; write'
+                " such as POST /graphql query, or POST / Get* List*"
+            ),
+        ),
+        (
+            "compare: {repeatSafe: ['POST /a/{b']}",
+            "spec.compare.repeatSafe[0]: /a/{b: a segment has at most two {names}, and each brace its other one",
         ),
         (
             "compare: {maxBodyBytes: 1GiB}",

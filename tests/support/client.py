@@ -90,9 +90,9 @@ def get(path: bytes = b"/", *lines: bytes, host: bytes = b"shop") -> bytes:
     return b"\r\n".join([b"GET %b HTTP/1.1" % path, b"host: " + host, *lines, b"", b""])
 
 
-def post(body: bytes, *lines: bytes, method: bytes = b"POST") -> bytes:
+def post(body: bytes, *lines: bytes, method: bytes = b"POST", target: bytes = b"/upload") -> bytes:
     """Write a request with a Content-Length."""
-    start = b"%b /upload HTTP/1.1" % method
+    start = b"%b %b HTTP/1.1" % (method, target)
     return b"\r\n".join([start, b"host: shop", b"content-length: %d" % len(body), *lines, b"", body])
 
 

@@ -92,6 +92,9 @@ def _compare(compare: Compare) -> Iterator[str]:
         for route, share in compare.shares
     ]
     yield f"compares answers: {', '.join(shares)}"
+    if compare.repeat_safe:
+        rules = ", ".join(" ".join((one.method, one.path, *one.operations)) for one in compare.repeat_safe)
+        yield f"asks baselines too, although unsafe: {rules}"
 
 
 def _virtual_host(host: VirtualHost, clusters: Mapping[str, Cluster]) -> Iterator[str]:

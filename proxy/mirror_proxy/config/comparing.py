@@ -8,7 +8,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mirror_proxy.config.istio.destination import TARGET
-from mirror_proxy.config.model import Compare, FieldRule, ItemKey, Share, StoreLimits, Thresholds, Tolerance
+from mirror_proxy.config.model import (
+    Compare,
+    FieldRule,
+    ItemKey,
+    RepeatSafe,
+    Share,
+    StoreLimits,
+    Thresholds,
+    Tolerance,
+)
 from mirror_proxy.config.node import Place
 from mirror_proxy.config.problems import did_you_mean
 from mirror_proxy.config.rules import Target
@@ -33,6 +42,8 @@ WHATS = ("path", "header", "regex")
 
 #: As `mirror_proxy.comparison.diff.json_path` reads them: any other would match nothing.
 _PATH = re.compile(r"\$(?:\[(?:\d*|\*)\]|\['(?:[^'\\]|\\.)*'\]|\.(?:\*|[^.\[\]*]+))*", re.DOTALL)
+_REPEAT_SAFE = re.compile(r"(?P<method>[A-Z][A-Z-]{0,19}) +(?P<path>/\S*)(?P<operations>(?: +\S+)*) *")
+_SEGMENT = re.compile(r"[^{}]*(?:\{[^{}]*\}[^{}]*){0,2}")
 _STORE = re.compile(r"sqlite(?:\+pysqlite)?:///(?!:memory:)[^?]+|postgresql(?:\+psycopg)?://.*")
 
 
@@ -110,6 +121,23 @@ def _item_key(**given: str) -> ItemKey:
     return ItemKey(**given)
 
 
+def _repeat_safe(text: str) -> RepeatSafe:
+    found = _REPEAT_SAFE.fullmatch(text)
+    if not found:
+        raise ValueError(
+            f'"{text}" is not a method and a path, with operations if you want;'
+            " write such as POST /graphql query, or POST / Get* List*"
+        )
+    return RepeatSafe(found["method"], _template(found["path"]), tuple(found["operations"].split()))
+
+
+def _template(path: str) -> str:
+    """Check the template of a path."""
+    if not all(map(_SEGMENT.fullmatch, path.split("/"))):
+        raise ValueError(f"{path}: a segment has at most two {{names}}, and each brace its other one")
+    return path
+
+
 def _store_url(text: str) -> str:
     if not _STORE.fullmatch(text):
         raise ValueError(
@@ -180,7 +208,7 @@ NOISE = Record(
             "secondary",
             "secondary",
             TARGET,
-            "A second v1, asked what is compared and safe: {host, subset, port}.",
+            "A second v1; gets what is compared and safe (or repeatSafe): {host, subset, port}.",
         ),
         Field("repeat", "repeat", REPEAT, "Ask v1 itself again; costs v1 those requests."),
         Field("thresholds", "thresholds", THRESHOLDS, "When a difference stands out from the noise."),
@@ -231,6 +259,12 @@ COMPARE = Record(
             "matches",
             ListOf(ITEM_KEY),
             "Arrays whose items are matched by a member, not by position.",
+        ),
+        Field(
+            "repeatSafe",
+            "repeat_safe",
+            ListOf(Scalar(("string",), _repeat_safe)),
+            "Which unsafe requests baselines get too: METHOD PATH, or with operations METHOD PATH query Get* ...",
         ),
         Field("noise", "noise", NOISE, "How differences within v1 are told from those of v2."),
         Field("store", "store", STORE, "Where counts and examples are kept."),

@@ -132,6 +132,15 @@ FLAGS = (
         text="A second v1, asked what is compared: how the two differ is noise.",
     ),
     Flag(
+        "repeat-safe",
+        COMPARE,
+        "'METHOD PATH [OPERATION ...]'",
+        ("compare", "repeatSafe"),
+        "Requests that the second v1 gets although their method is not safe, such as 'POST /graphql query' or"
+        " 'POST / Get* List*'; repeat for several.",
+        repeats=True,
+    ),
+    Flag(
         "listen",
         ADDRESSES,
         "H:P",

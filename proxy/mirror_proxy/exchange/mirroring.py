@@ -72,7 +72,8 @@ def _baseline_refusal(
     """Return why a baseline gets no request. Its share is of captured requests, so it has a draw of its own."""
     if capture is None or not capture.is_for(mirror):
         return "paused" if mirror.paused else "not_sampled"
-    return mirror.refusal(exchange.head, _getrandbits(64), exchange.started, is_loop)
+    any_method = capture.may_repeat()
+    return mirror.refusal(exchange.head, _getrandbits(64), exchange.started, is_loop, any_method=any_method)
 
 
 def refuse(route: CompiledRoute, outcome: str) -> list[Refusal]:

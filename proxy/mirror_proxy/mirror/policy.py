@@ -156,8 +156,12 @@ class Mirror:
         """Bytes that wait for its shadows."""
         return sum(shadow.buffered_bytes for shadow in self.live)
 
+    def takes(self, method: bytes) -> bool:
+        """Return whether requests of this method are mirrored."""
+        return self.methods is None or method in self.methods
+
     def refusal(  # noqa: C901, PLR0911 - one line per outcome
-        self, head: RequestHead, draw: int, now: float, is_loop: bool
+        self, head: RequestHead, draw: int, now: float, is_loop: bool, *, any_method: bool = False
     ) -> str | None:
         """Say why this request is not mirrored (an outcome), or None: then a shadow must follow."""
         settings = self.settings
@@ -167,7 +171,7 @@ class Mirror:
             return "paused"
         if head.upgrade:
             return "upgrade"
-        if self.methods is not None and head.method not in self.methods:
+        if not (any_method or self.takes(head.method)):
             return "method"
         if is_loop:
             return "loop"

@@ -138,7 +138,7 @@ class Compiler:
         share = compare.share_of(route.name) if pair_sender.is_open and mirrors else Share(0)
         if not share.numerator and not any(mirror.is_baseline for mirror in mirrors):
             return None
-        return CapturePolicy(route.name, share, compare.max_body_bytes, pair_sender)
+        return CapturePolicy(route.name, share, compare, pair_sender)
 
     def _turn_of(self, route: model.Route) -> ExactSampler | None:
         """Return what draws the route's mirrors exactly, one wherever the route stands; None: they are not."""

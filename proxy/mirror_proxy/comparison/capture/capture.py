@@ -8,7 +8,9 @@ from time import time
 from mirror_proxy.comparison.capture.pair_sender import PairSender
 from mirror_proxy.comparison.capture.recording import Recording
 from mirror_proxy.comparison.diff.pair import Pair
-from mirror_proxy.config.model import Share
+from mirror_proxy.comparison.endpoint.repeat_safety import MAX_BODY_BYTES, RepeatSafety
+from mirror_proxy.config.model import Compare, Share
+from mirror_proxy.flow import Pieces
 from mirror_proxy.http1.request import RequestHead
 from mirror_proxy.http1.response import ResponseHead
 from mirror_proxy.mirror.policy import Mirror
@@ -28,12 +30,13 @@ class CapturePolicy:
     Each request has a draw of its own: the draw that chose its mirrors would favour some of them.
     """
 
-    __slots__ = ("_denominator", "_numerator", "max_body_bytes", "pair_sender", "route")
+    __slots__ = ("_denominator", "_numerator", "max_body_bytes", "pair_sender", "repeat_safety", "route")
 
-    def __init__(self, route: str, share: Share, max_body_bytes: int, pair_sender: PairSender) -> None:
-        """`max_body_bytes` is how much of each body is kept."""
+    def __init__(self, route: str, share: Share, compare: Compare, pair_sender: PairSender) -> None:
+        """`share` is the route's."""
         self.route = route
-        self.max_body_bytes = max_body_bytes
+        self.max_body_bytes = compare.max_body_bytes
+        self.repeat_safety = RepeatSafety(compare.repeat_safe)
         self.pair_sender = pair_sender
         self._numerator = share.numerator
         self._denominator = share.denominator
@@ -52,8 +55,8 @@ class Capture:
     """
 
     __slots__ = (
-        "_destination", "_fields", "_head", "_most", "_open", "_pair_sender", "_request", "_request_id", "_route",
-        "_target", "_time", "primary",
+        "_destination", "_fields", "_head", "_most", "_open", "_pair_sender", "_repeat_safety", "_request",
+        "_request_id", "_route", "_target", "_time", "primary",
     )  # fmt: skip
 
     def __init__(
@@ -63,6 +66,7 @@ class Capture:
         self._route = captures.route
         self._most = captures.max_body_bytes
         self._pair_sender = captures.pair_sender
+        self._repeat_safety = captures.repeat_safety
         self._head = head
         self._target = head.target
         self._destination = destination
@@ -80,7 +84,10 @@ class Capture:
         """Return a shadow whose response is recorded."""
         self._open += 1
         recording = Recording(self._pair_sender, self._most)
-        shadow = CapturedShadow(self, recording, mirror, head, wire, request_id, started)
+        make = CapturedShadow
+        if mirror.is_baseline and self._is_unsafe_for(mirror) and self._may_repeat() is None:
+            make = HeldShadow
+        shadow = make(self, recording, mirror, head, wire, request_id, started)
         shadow.is_first = self._open == 1
         return shadow
 
@@ -96,11 +103,32 @@ class Capture:
         self._request.add(data, end)
 
     def is_for(self, baseline: Mirror) -> bool:
-        """Return if a baseline gets the request; a repeat only of the destination that responds, of safe methods."""
+        """Return whether a baseline gets the request; a repeat only of the destination that responds.
+
+        Of methods that are not safe, it gets what the rules allow; where the body decides, the shadow is held.
+        """
         if self.primary.is_lost:
             return False
         config = baseline.config
-        return config.role != "repeat" or (config.repeats == self._destination and self._head.method in _SAFE)
+        if config.role != "repeat":
+            return True
+        return config.repeats == self._destination and (self._head.method in _SAFE or self.may_repeat())
+
+    def may_repeat(self) -> bool:
+        """Return whether the rules let a baseline have the request whatever its method, as far as the head says."""
+        return self._may_repeat() is not False
+
+    def is_safe_to_repeat(self, body: bytes) -> bool:
+        """Return whether all of a request's body lets a baseline have the request."""
+        head = self._head
+        return self._repeat_safety.of_body(_text(head.method), _text(self._target), self._fields, body)
+
+    def _is_unsafe_for(self, baseline: Mirror) -> bool:
+        method = self._head.method
+        return not baseline.takes(method) or (baseline.config.role == "repeat" and method not in _SAFE)
+
+    def _may_repeat(self) -> bool | None:
+        return self._repeat_safety.of_head(_text(self._head.method), _text(self._target), self._fields)
 
     def settle(self, shadow: CapturedShadow) -> None:
         """Both have ended: send the pair if there is one, and release what was kept for it."""
@@ -204,6 +232,43 @@ class CapturedShadow(Shadow):
         """Count no paired latency or status for a baseline."""
         if not self.mirror.is_baseline:
             super()._pair()
+
+
+class HeldShadow(CapturedShadow):
+    """A baseline's shadow that is held until the request's body shows whether it may be sent twice."""
+
+    __slots__ = ("_held",)
+
+    _held: Pieces | None
+
+    def begin(self, data: bytes, end: bool) -> None:
+        """Hold what there is of the request."""
+        self.mirror.live.add(self)
+        self._held = Pieces()
+        self._hold(data, end)
+
+    def offer(self, data: bytes, end: bool) -> None:
+        """Hold more of the request, until it is decided on."""
+        if self._held is None:
+            super().offer(data, end)
+        elif not self.outcome:
+            self._hold(data, end)
+
+    def _hold(self, data: bytes, end: bool) -> None:
+        held = self._held
+        if held is None:
+            return
+        held.add(data)
+        self.request_done = end
+        if held.size > MAX_BODY_BYTES:
+            self.abort("method")
+        elif not end:
+            self._account(len(self._wire) + held.size, len(data))
+        elif self._capture.is_safe_to_repeat(body := bytes(held.joined())):
+            self._held = None
+            super().begin(body, end)
+        else:
+            self.abort("method")
 
 
 def _text(raw: bytes) -> str:

@@ -39,6 +39,19 @@ class ItemKey:
 
 
 @dataclass(frozen=True, slots=True)
+class RepeatSafe:
+    """Requests that a second v1 may get although their method is not safe.
+
+    `path` is a template: `{name}` stands for a segment, `*` at the end for the rest. `operations` are patterns of names
+    (`Get*`) or kinds of GraphQL (`query`); empty: all.
+    """
+
+    method: str
+    path: str
+    operations: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Thresholds:
     """When a field's rate of difference stands out from the noise (rates from 0 to 1; Diffy's defaults).
 
@@ -74,6 +87,7 @@ class Compare:
     unordered: tuple[str, ...] = ()
     tolerances: tuple[Tolerance, ...] = ()
     matches: tuple[ItemKey, ...] = ()
+    repeat_safe: tuple[RepeatSafe, ...] = ()
     thresholds: Thresholds = Thresholds()
     store: str = ""
     limits: StoreLimits = StoreLimits()
