@@ -15,7 +15,7 @@ Layers. A row imports from rows below it only, and packages in one row never imp
     mirror  comparison.store  comparison.endpoint
                                      policy, shadow requests and their limits; what was compared, on disk; which
                                      endpoint a request asks for
-    routing  upstream  downstream  comparison.diff
+    routing  upstream  downstream  comparison.diff  comparison.judgement
     comparison.redaction             which names and forms mark a secret; text without secrets
     tasks  descriptors               background tasks; how many file descriptors each part may use
     telemetry                        counters, metrics, log, access log, traces
@@ -57,7 +57,7 @@ The walk of a pair, two responses to one request: `comparison.capture` sends it 
 `comparison.process` reads it in the background, compares the two with `comparison.diff.differ`, counts the
 differences by endpoint (`comparison.endpoint` names it; `comparison.diff.totals` lists the families) and writes them to
 the `comparison.store`. `comparison.report`, on the terminal or on the page, makes figures of the totals;
-`comparison.diff.noise` compares each field with pairs of one version. A `ramp` is judged by the same figures, step by
+`comparison.judgement` compares each field with pairs of one version. A `ramp` is judged by the same figures, step by
 step, and `ramp.run` carries it out.
 
 Start with `exchange.exchange`, then `mirror.shadow`; `config.model` is the contract between configuration and data

@@ -186,11 +186,15 @@ THRESHOLDS = Record(
             "absolute",
             "absolute",
             number(0, 1),
-            "Raw less noise rate is above this, whatever luck may do.",
+            "Raw less noise rate is above this.",
             0.0003,
         ),
         Field(
-            "minSamples", "min_samples", whole(1, 1_000_000_000), "With fewer pairs nothing is judged.", 100
+            "minSamples",
+            "min_samples",
+            whole(1, 1_000_000_000),
+            "With fewer pairs there is no NO DIFFERENCE.",
+            100,
         ),
     ),
 )

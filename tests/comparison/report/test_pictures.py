@@ -5,8 +5,9 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror_proxy.comparison.diff.noise import judge
 from mirror_proxy.comparison.diff.totals import Totals
+from mirror_proxy.comparison.judgement.judge import judge
+from mirror_proxy.comparison.judgement.place import Place
 from mirror_proxy.comparison.report.figures import Figure, figures
 from mirror_proxy.comparison.report.pictures import HEIGHT, WIDTH, DeltaHistogram, histogram, intervals
 from mirror_proxy.config.model import Thresholds
@@ -67,7 +68,9 @@ def test_of_nothing_there_is_no_picture() -> None:
 def test_intervals_of_a_field_and_of_its_noise_are_on_one_scale(
     raw: int, noise: int, compared: int, noise_compared: int
 ) -> None:
-    ours, theirs = intervals(judge(raw, compared, noise, noise_compared, Thresholds()))
+    place = Place("r", "GET /", "$.a", "value", raw, compared, noise, noise_compared)
+    [judgement] = judge([place], Thresholds())
+    ours, theirs = intervals(judgement)
     assert (theirs is None) == (noise_compared == 0)
     ends = [ours.low, ours.rate, ours.high] + ([theirs.low, theirs.rate, theirs.high] if theirs else [])
     assert min(ends) >= 0

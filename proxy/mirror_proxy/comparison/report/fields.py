@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mirror_proxy.comparison.diff import noise
-from mirror_proxy.comparison.diff.noise import Judgement
-from mirror_proxy.comparison.diff.totals import Totals
+from mirror_proxy.comparison.diff.totals import Key, Totals
+from mirror_proxy.comparison.judgement.judge import judge
+from mirror_proxy.comparison.judgement.place import Judgement, Place
 from mirror_proxy.config.model import Thresholds
 
 _ORDER = ("reported", "unsure", "noise")
@@ -37,26 +37,53 @@ class JudgedField:
 
 def fields(totals: Totals, thresholds: Thresholds, mirror: str | None = None) -> list[JudgedField]:
     """Judge every field of a mirror (None: of all); reported ones come first, and the most frequent of those."""
-    compared, baselines = dict(totals.of("compared")), dict(totals.of("noise_compared"))
-    leading, noisy = dict(totals.of("leading")), dict(totals.of("noise_field"))
+    leading = dict(totals.of("leading"))
+    places = _places(totals)
     found = []
-    for key, differed in totals.of("field"):
-        route, name, endpoint, path, kind = key
+    for name, keys in places.items():
         if mirror not in {None, name}:
             continue
+        judgements = judge(list(keys.values()), thresholds, len(places))
+        for (key, place), judgement in zip(keys.items(), judgements, strict=True):
+            found.append(_field(name, place, leading.get(key, 0), judgement))
+    return sorted(found, key=_rank)
+
+
+def _places(totals: Totals) -> dict[str, dict[Key, Place]]:
+    """Return the places of each mirror that was compared, by their keys."""
+    compared, baselines = dict(totals.of("compared")), dict(totals.of("noise_compared"))
+    noisy = dict(totals.of("noise_field"))
+    found: dict[str, dict[Key, Place]] = {name: {} for _, name, _ in compared}
+    for key, differed in totals.of("field"):
+        route, name, endpoint, path, kind = key
         pairs, baseline = compared.get((route, name, endpoint), 0), baselines.get((route, endpoint), 0)
         of_noise = noisy.get((route, endpoint, path, kind), 0)
-        judgement = noise.judge(differed, pairs, of_noise, baseline, thresholds)
-        real = _real(judgement) if baseline >= thresholds.min_samples else 1.0
-        counts = (differed, leading.get(key, 0), pairs, of_noise, baseline)
-        found.append(JudgedField(route, name, endpoint, path, kind, *counts, real, judgement))
-    return sorted(found, key=_rank)
+        place = Place(route, endpoint, path, kind, differed, pairs, of_noise, baseline)
+        found.setdefault(name, {})[key] = place
+    return found
+
+
+def _field(mirror: str, place: Place, leading: int, judgement: Judgement) -> JudgedField:
+    return JudgedField(
+        place.route,
+        mirror,
+        place.endpoint,
+        place.path,
+        place.kind,
+        place.raw,
+        leading,
+        place.compared,
+        place.noise,
+        place.noise_compared,
+        _real(judgement),
+        judgement,
+    )
 
 
 def _real(judgement: Judgement) -> float:
     """Return the part of the raw rate that is above the noise."""
     if not judgement.raw_rate:
-        return 0.0
+        return 1.0
     return max(0.0, 1 - (judgement.noise_rate or 0.0) / judgement.raw_rate)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from mirror_proxy.comparison.diff.noise import Judgement
+from mirror_proxy.comparison.judgement.place import Judgement
 from mirror_proxy.comparison.report.figures import PERCENTILES, Figure
 from mirror_proxy.telemetry import delta
 from mirror_proxy.text import format_difference, format_latency, format_share, plural

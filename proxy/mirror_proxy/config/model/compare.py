@@ -53,10 +53,10 @@ class RepeatSafe:
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """When a field's rate of difference stands out from the noise (rates from 0 to 1; Diffy's defaults).
+    """When a difference that is more than noise is worth to be reported (rates from 0 to 1; Diffy's defaults).
 
-    `relative`: at least this much of (raw - noise) / (raw + noise); `absolute`: raw - noise above this, even at the
-    lower end of its confidence interval. With fewer than `min_samples` of either kind no field is judged.
+    `relative`: at least this much of (raw - noise) / (raw + noise); `absolute`: raw - noise above this. With fewer than
+    `min_samples` pairs no report says that there is no difference; one that stands out is reported at any number.
     """
 
     relative: float = 0.2
