@@ -68,6 +68,20 @@ def test_a_long_line_names_no_place_but_its_numbers_have_one() -> None:
     assert places(lines(primary, primary.replace("took", "needed"))) == [("text", "value")]
 
 
+def test_scripts_and_styles_differ_in_one_place_and_their_indents_do_not_count() -> None:
+    style = b"Content-Type: text/css\r\n"
+    primary = "a {\n  color: red;\n  top: 2rem;\n}\nb {\n  left: 0\n}\n"
+    for new, found in (
+        (primary.replace("  ", "    ").replace("\n}", "\n\n}"), []),
+        (primary.replace("color: red;\n", "").replace("b {", "b, i {"), [("text", "value")]),
+        (primary.replace("2rem", "3rem"), [('text "top: {}rem;"', "value")]),
+    ):
+        assert (
+            places(compared(answer(primary.encode(), style), answer(new.encode(), style)).differences)
+            == found
+        )
+
+
 def test_lines_that_differ_in_tokens_or_in_times_near_the_request_are_of_their_kind() -> None:
     primary = "csrf = 'q8Zt3LbN0xWv7YpK2mRd'\nat 2023-11-14T22:13:20Z\nend"
     shadow = "csrf = 'Xk2Vb9QeRt7LpZ4mNc8s'\nat 2023-11-14T22:13:21Z\nend"

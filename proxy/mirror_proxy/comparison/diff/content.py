@@ -20,9 +20,8 @@ class Content:
     """A body, decoded. `text` is empty unless it is text or JSON, `json` None unless it is JSON.
 
     Records, such as JSON lines, are a list. `markup` is what the text looks like, None if that is neither HTML nor XML;
-    it may be broken.
-    `size` is the length in bytes, at least where `is_unfinished`; `is_cut`: there is more than is here; `is_coded`: it
-    has a Content-Encoding.
+    it may be broken. `is_code`: it is a script or style. `size` is the length in bytes, at least where `is_unfinished`;
+    `is_cut`: there is more than is here; `is_coded`: it has a Content-Encoding.
     """
 
     data: bytes
@@ -30,6 +29,7 @@ class Content:
     text: str = ""
     json: Json | None = None
     markup: Dialect | None = None
+    is_code: bool = False
     is_cut: bool = False
     is_coded: bool = False
     bounds: frozenset[str] = frozenset()
@@ -51,6 +51,7 @@ _CHARSET = re.compile(r"charset=[\"']?([a-z0-9_-]+)")
 _BEGINS_AS_JSON = re.compile(r"\s*+[\[{]")
 _HTML = re.compile(r"text/html|application/xhtml\+xml")
 _XML = re.compile(r"(?:application|text)/(?:[a-z0-9.+-]+\+)?xml\b")
+_CODE = re.compile(r"text/css\b|(?:application|text)/(?:x-)?(?:java|ecma)script\b")
 _BEGINS_AS_HTML = re.compile(
     r"\s*+(?:<\?xml[^>]{0,200}>\s*+)?<(?:!doctype\s{1,8}html|html)[\s>]", re.IGNORECASE
 )
@@ -77,6 +78,7 @@ def read(response: CapturedResponse, fields: list[Field]) -> Content:
         text=text,
         json=json,
         markup=_markup(text, media.lower()) if json is None else None,
+        is_code=_CODE.match(media.lower()) is not None,
         is_cut=is_cut,
         is_coded=bool(codings),
         bounds=frozenset(bounds),

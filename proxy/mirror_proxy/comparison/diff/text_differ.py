@@ -13,7 +13,7 @@ from mirror_proxy.comparison.diff.findings import Findings
 from mirror_proxy.comparison.diff.redaction import clean_body
 from mirror_proxy.comparison.diff.rules import CompareRules
 from mirror_proxy.comparison.diff.texts.element import Dialect
-from mirror_proxy.comparison.diff.texts.lines import Lines, compare_lines, lines_of
+from mirror_proxy.comparison.diff.texts.lines import Lines, compare_code, compare_lines, lines_of
 from mirror_proxy.comparison.diff.texts.markup_differ import compare_markup
 from mirror_proxy.comparison.diff.texts.parser import Document, parse
 from mirror_proxy.comparison.diff.texts.text_findings import TextFindings
@@ -35,7 +35,8 @@ def compare_text(
     if not ours or not theirs:
         found.lone("text", ours or theirs, is_ours=bool(ours))
     elif not _compare_documents(primary, shadow, found):
-        compare_lines(_lines(primary, ours, rules), _lines(shadow, theirs, rules), "text", found)
+        compare = compare_code if primary.is_code and shadow.is_code else compare_lines
+        compare(_lines(primary, ours, rules), _lines(shadow, theirs, rules), "text", found)
     if found.budget.is_spent:
         found.cap()
 

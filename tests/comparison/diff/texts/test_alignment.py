@@ -7,13 +7,14 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror_proxy.comparison.diff.texts.alignment import MAX_STEPS, Budget, align
+from mirror_proxy.comparison.diff.texts.alignment import Budget, Keys, align
+
+#: Letters are equal, then alike but for their case.
+KEYS: Keys[str] = (ord, lambda sign: ord(sign.lower()))
 
 
-def aligned(one: str, other: str, steps: int = MAX_STEPS) -> list[tuple[str, str]]:
-    """Align letters: equal ones, then those that differ only in case."""
-    sides = [[(ord(sign), ord(sign.lower())) for sign in side] for side in (one, other)]
-    return [(one[at], other[there]) for at, there in align(sides[0], sides[1], Budget(steps))]
+def aligned(one: str, other: str) -> list[tuple[str, str]]:
+    return [(one[at], other[there]) for at, there in align(one, other, KEYS, Budget())]
 
 
 def test_equal_items_come_first_and_similar_ones_between_them() -> None:
@@ -35,15 +36,15 @@ def test_items_that_changed_places_are_aligned_as_far_as_their_order_allows() ->
 def test_items_are_aligned_in_order_and_each_once_however_few_steps_there_are(
     one: str, other: str, steps: int
 ) -> None:
-    sides = [[(ord(sign), ord(sign.lower())) for sign in side] for side in (one, other)]
-    found = align(sides[0], sides[1], Budget(steps))
+    found = align(one, other, KEYS, Budget(steps))
+    assert [(there, at) for at, there in found] == align(other, one, KEYS, Budget(steps))
     assert all(first < second and its < there for (first, its), (second, there) in pairwise(found))
     assert all(one[at].lower() == other[there].lower() for at, there in found)
 
 
 def test_hostile_sequences_spend_the_budget_and_no_more() -> None:
-    many = [(number % 7, 0) for number in range(20_000)]
-    others = [(number % 11, 0) for number in range(20_000)]
+    many, others = list(range(20_000)), [number % 11 for number in range(20_000)]
+    keys: Keys[int] = (lambda number: number % 7, lambda _: 0)
     budget = Budget(10_000)
-    assert len(align(many, others, budget)) == 20_000
+    assert len(align(many, others, keys, budget)) == 20_000
     assert budget.is_spent

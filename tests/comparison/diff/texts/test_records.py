@@ -41,9 +41,10 @@ def test_a_sequence_is_read_by_its_separators() -> None:
     ]
 
 
-def test_a_record_less_is_another_size_unless_the_body_was_cut() -> None:
+def test_a_record_less_is_missing_unless_the_body_was_cut() -> None:
     less = RECORDS.partition("\n")[0] + "\n"
-    assert ("$", "size") in found(RECORDS, less)
+    assert found(RECORDS, less) == [("$[]", "missing")]
+    assert ("$", "size") in found("1\n2\n3\n", "1\n2\n")
     cut = answer(less.encode(), LINES, size=5_000)
     assert compared(answer(RECORDS.encode(), LINES), cut).differences == ()
     assert compared(cut, answer(RECORDS.encode(), LINES)).differences == ()

@@ -1,18 +1,22 @@
 """Align two sequences: which item of one belongs to which item of the other, and which have no counterpart.
 
 Each item has several keys, the strictest first: two items with the same first key are equal, two with the same last
-key are only of one kind. Items are aligned by their first keys; between those, by the second keys, and so on. At each
-level keys that stand once on each side are the anchors (patience diff); where there are none, the longest common
-subsequence decides. The cost is bounded by a `Budget`: beyond it, only common beginnings and ends are aligned.
+key are only of one kind. Items are aligned by their first keys; what is left between those, by the second keys, and so
+on. At each level keys that stand once on each side are the anchors (patience diff); where there are none, the longest
+common subsequence decides. A `Budget` bounds the cost: beyond it, only common beginnings and ends are aligned.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
-Keys = tuple[int, ...]
+Item = TypeVar("Item")
+
+#: The key of an item, by a function for each level.
+Keys = Sequence[Callable[[Item], int]]
 
 #: Steps for one pair of bodies, each a look at one or two items.
 MAX_STEPS = 400_000
@@ -40,20 +44,26 @@ class Budget:
         return self._left >= 0
 
 
-def align(ours: Sequence[Keys], theirs: Sequence[Keys], budget: Budget) -> list[tuple[int, int]]:
+def align(
+    ours: Sequence[Item], theirs: Sequence[Item], keys: Keys[Item], budget: Budget
+) -> list[tuple[int, int]]:
     """Return the positions of the items that belong together, in order; turned round, the result is too."""
-    if not ours or not theirs:
-        return []
-    if (len(ours), ours) > (len(theirs), theirs):
-        return [(at, there) for there, at in align(theirs, ours, budget)]
+    first = [[keys[0](item) for item in side] for side in (ours, theirs)]
+    if (len(ours), first[0]) > (len(theirs), first[1]):
+        return [(at, there) for there, at in _aligned(theirs, ours, keys, budget)]
+    return _aligned(ours, theirs, keys, budget)
+
+
+def _aligned(
+    ours: Sequence[Item], theirs: Sequence[Item], keys: Keys[Item], budget: Budget
+) -> list[tuple[int, int]]:
     work, matched = [(0, len(ours), 0, len(theirs), 0)], list[tuple[int, int]]()
-    levels = len(ours[0])
     while work:
         start, end, its_start, its_end, level = work.pop()
-        if start == end or its_start == its_end or level == levels:
+        if start == end or its_start == its_end or level == len(keys):
             continue
-        mine = [keys[level] for keys in ours[start:end]]
-        its = [keys[level] for keys in theirs[its_start:its_end]]
+        mine = [keys[level](item) for item in ours[start:end]]
+        its = [keys[level](item) for item in theirs[its_start:its_end]]
         found, is_done = _level(mine, its, budget)
         matched += ((start + at, its_start + there) for at, there in found)
         at, there = start, its_start

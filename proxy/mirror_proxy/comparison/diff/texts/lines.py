@@ -8,7 +8,7 @@ that both have at their beginning and end name the place. Many places of one kin
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mirror_proxy.comparison.diff.difference import Kind
 from mirror_proxy.comparison.diff.texts.alignment import Keys, align, common_start
@@ -44,6 +44,10 @@ class Lines:
         """Return whether the only line was cut."""
         return self.is_open and len(self.compared) == 1 and not self.is_ended
 
+    def line(self, at: int) -> str:
+        """Return a line; nothing if there is no such line."""
+        return self.compared[at] if at >= 0 else ""
+
     def shown(self, at: int) -> str:
         """Return a line, redacted; nothing if it is not known, or there is no such line."""
         return self.clean[at] if 0 <= at < len(self.clean) else ""
@@ -62,18 +66,40 @@ def lines_of(compared: str, clean: str, *, is_cut: bool = False) -> Lines:
 def compare_lines(primary: Lines, shadow: Lines, place: str, found: TextFindings) -> None:
     """Add the lines that differ, at places within `place`."""
     _compare_ends(primary, shadow, place, found)
-    groups: dict[tuple[Kind, bool], dict[str, _Line]] = {}
-    for line in _Comparison(primary, shadow, found).differing():
-        groups.setdefault((line.kind, line.is_slot), {}).setdefault(line.name, line)
+    groups: dict[tuple[Kind, bool], list[_Line]] = {}
+    for line in _differing(primary, shadow, found):
+        groups.setdefault((line.kind, line.is_slot), []).append(line)
     for lines in groups.values():
-        for line in lines.values():
-            name = line.name if len(lines) <= MAX_PLACES else SLOT if line.is_slot else ""
-            sides = [
-                side.compared[at] if at >= 0 else ""
-                for side, at in ((primary, line.ours), (shadow, line.theirs))
-            ]
-            clean = primary.shown(line.ours), shadow.shown(line.theirs)
-            found.add(_path(place, name), line.kind, (sides[0], sides[1]), clean)
+        _add(lines, (primary, shadow), place, found)
+
+
+def compare_code(primary: Lines, shadow: Lines, place: str, found: TextFindings) -> None:
+    """Add where scripts or styles differ: `place`, and one within for each line that differs in a slot only.
+
+    Spaces at the beginning and end of lines, and empty lines, make no difference.
+    """
+    sides = _code(primary), _code(shadow)
+    lines = list(_differing(*sides, found))
+    changed = [replace(line, kind="value", name="") for line in lines if not line.is_slot]
+    _add(changed, sides, place, found)
+    _add([line for line in lines if line.is_slot], sides, place, found)
+
+
+def _add(lines: list[_Line], sides: tuple[Lines, Lines], place: str, found: TextFindings) -> None:
+    """Add lines that differ, each at a place of its own unless there are many."""
+    are_many = len({line.name for line in lines}) > MAX_PLACES
+    for line in lines:
+        name = line.name if not are_many else SLOT if line.is_slot else ""
+        compared = sides[0].line(line.ours), sides[1].line(line.theirs)
+        found.add(
+            _path(place, name), line.kind, compared, (sides[0].shown(line.ours), sides[1].shown(line.theirs))
+        )
+
+
+def _code(lines: Lines) -> Lines:
+    kept = [at for at, line in enumerate(lines.compared) if line.strip()]
+    compared = [lines.compared[at].strip() for at in kept]
+    return replace(lines, compared=compared, clean=[lines.shown(at).strip() for at in kept])
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,49 +113,44 @@ class _Line:
     is_slot: bool = False
 
 
-class _Comparison:
-    """Finds the lines that differ."""
-
-    __slots__ = ("_found", "_ours", "_theirs")
-
-    def __init__(self, ours: Lines, theirs: Lines, found: TextFindings) -> None:
-        self._ours = ours
-        self._theirs = theirs
-        self._found = found
-
-    def differing(self) -> Iterator[_Line]:
-        ours, theirs = self._ours.compared, self._theirs.compared
-        start = common_start(ours, theirs)
-        end = common_start(ours[start:][::-1], theirs[start:][::-1])
-        mine, its = ours[start : len(ours) - end][:MAX_LINES], theirs[start : len(theirs) - end][:MAX_LINES]
-        if max(len(ours), len(theirs)) - start - end > MAX_LINES:
-            self._found.cap()
-        pairs = align([_keys(line) for line in mine], [_keys(line) for line in its], self._found.budget)
-        for one, other in pairs:
-            if mine[one] != its[other]:
-                yield from self._pair(start + one, start + other)
-        is_last = not end
-        for at in _lone(len(mine), [one for one, _ in pairs], is_last and self._theirs.is_open):
-            yield _Line("missing", _name(self._ours.shown(start + at)), ours=start + at)
-        for at in _lone(len(its), [other for _, other in pairs], is_last and self._ours.is_open):
-            yield _Line("extra", _name(self._theirs.shown(start + at)), theirs=start + at)
-
-    def _pair(self, at: int, there: int) -> Iterator[_Line]:
-        """Compare two lines that belong together; of a text that is one line and cut, as far as both go."""
-        mine, its = self._ours.compared[at], self._theirs.compared[there]
-        cuts = [len(line) for line, side in ((mine, self._ours), (its, self._theirs)) if side.is_cut_line]
-        if cuts and mine[: min(cuts)] == its[: min(cuts)]:
-            return
-        shown = self._ours.shown(at), self._theirs.shown(there)
-        kind, is_slot = self._found.kind_of(mine, its), _template(shown[0]) == _template(shown[1])
-        name = _name(shown[0]) if is_slot else _shared_words(_name(shown[0]), _name(shown[1]))
-        yield _Line(kind, name or (SLOT if is_slot else ""), at, there, is_slot)
+def _differing(primary: Lines, shadow: Lines, found: TextFindings) -> Iterator[_Line]:
+    """Yield the lines that differ."""
+    ours, theirs = primary.compared, shadow.compared
+    start = common_start(ours, theirs)
+    end = common_start(ours[start:][::-1], theirs[start:][::-1])
+    mine, its = ours[start : len(ours) - end][:MAX_LINES], theirs[start : len(theirs) - end][:MAX_LINES]
+    if max(len(ours), len(theirs)) - start - end > MAX_LINES:
+        found.cap()
+    pairs = align(mine, its, _KEYS, found.budget)
+    for one, other in pairs:
+        if mine[one] != its[other]:
+            yield from _pair((primary, shadow), start + one, start + other, found)
+    is_last = not end
+    for at in _lone(len(mine), [one for one, _ in pairs], is_last and shadow.is_open):
+        yield _Line("missing", _name(primary.shown(start + at)), ours=start + at)
+    for at in _lone(len(its), [other for _, other in pairs], is_last and primary.is_open):
+        yield _Line("extra", _name(shadow.shown(start + at)), theirs=start + at)
 
 
-def _keys(line: str) -> Keys:
-    """Return the keys of a line: the line, its template, its first word; any two lines have the last key in common."""
-    template = _template(line)
-    return hash((line,)), hash(template), hash(template.partition(" ")[0]), 0
+def _pair(sides: tuple[Lines, Lines], at: int, there: int, found: TextFindings) -> Iterator[_Line]:
+    """Compare two lines that belong together; of a text that is one line and cut, as far as both go."""
+    mine, its = sides[0].compared[at], sides[1].compared[there]
+    cuts = [len(line) for line, side in zip((mine, its), sides, strict=True) if side.is_cut_line]
+    if cuts and mine[: min(cuts)] == its[: min(cuts)]:
+        return
+    shown = sides[0].shown(at), sides[1].shown(there)
+    is_slot = _template(shown[0]) == _template(shown[1])
+    name = _name(shown[0]) if is_slot else _shared_words(_name(shown[0]), _name(shown[1]))
+    yield _Line(found.kind_of(mine, its), name or (SLOT if is_slot else ""), at, there, is_slot)
+
+
+#: The keys of a line: the line, its template, its first word; any two lines have the last key in common.
+_KEYS: Keys[str] = (
+    hash,
+    lambda line: hash(_template(line)),
+    lambda line: hash(_template(line).partition(" ")[0]),
+    lambda _: 0,
+)
 
 
 def _lone(count: int, matched: list[int], is_open: bool) -> list[int]:

@@ -17,7 +17,7 @@ from mirror_proxy.comparison.diff.redaction import clean_text
 from mirror_proxy.comparison.diff.rules import CompareRules
 from mirror_proxy.comparison.diff.texts.alignment import Keys, align
 from mirror_proxy.comparison.diff.texts.element import Dialect, Element
-from mirror_proxy.comparison.diff.texts.lines import compare_lines, lines_of
+from mirror_proxy.comparison.diff.texts.lines import compare_code, compare_lines, lines_of
 from mirror_proxy.comparison.diff.texts.link import LINKS, parts_of
 from mirror_proxy.comparison.diff.texts.parser import Document
 from mirror_proxy.comparison.diff.texts.place import MarkupPlace, step_of
@@ -49,7 +49,8 @@ _BOOLEAN = frozenset(
     )
 )
 #: Elements that hold lines.
-_BY_LINES = frozenset(("pre", "script", "style", "textarea"))
+_CODE = frozenset(("script", "style"))
+_BY_LINES = _CODE | {"pre", "textarea"}
 #: Names of tokens that are new on each page.
 _TOKEN = re.compile(r"(?:^|[^a-z])(?:csrf|xsrf|nonce)|csrf|verification_?token", re.IGNORECASE)
 #: Attributes that hold the value of what another attribute names: `<input name="csrf_token" value="...">`.
@@ -83,7 +84,7 @@ class _Walk:
 
     def compare(self, ours: Element, theirs: Element, place: MarkupPlace) -> None:
         """Add what differs between two elements that belong together."""
-        if self._keys.of(ours)[0] == self._keys.of(theirs)[0]:
+        if self._keys.whole(ours) == self._keys.whole(theirs):
             return
         self._attributes(ours, theirs, place)
         self._children(ours, theirs, place)
@@ -119,17 +120,14 @@ class _Walk:
 
     def _children(self, ours: Element, theirs: Element, place: MarkupPlace) -> None:
         mine, its = (self._kept(side.children) for side in (ours, theirs))
-        keys, others = ([self._keys.of(child) for child in side] for side in (mine, its))
-        pairs = align(keys, others, self._found.budget)
+        pairs = align(mine, its, self._keys.levels, self._found.budget)
         lone = _without((one for one, _ in pairs), len(mine))
         others_lone = _without((other for _, other in pairs), len(its))
         if theirs.is_open:
             lone = _before(lone, max((one for one, _ in pairs), default=-1))
         if ours.is_open:
             others_lone = _before(others_lone, max((other for _, other in pairs), default=-1))
-        self._moved(
-            place, [(keys[at], mine[at]) for at in lone], [(others[at], its[at]) for at in others_lone]
-        )
+        self._moved(place, [mine[at] for at in lone], [its[at] for at in others_lone])
         for one, other in pairs:
             self._pair(mine[one], its[other], place, ours)
 
@@ -145,29 +143,24 @@ class _Walk:
         """Add that two texts differ; those of scripts and styles by their lines."""
         if above.name in _BY_LINES:
             sides = (lines_of(text, clean_text(text, self._rules)) for text in (mine, its))
-            compare_lines(next(sides), next(sides), place.path, self._found)
+            compare = compare_code if above.name in _CODE else compare_lines
+            compare(next(sides), next(sides), place.path, self._found)
         else:
             self._found.differ_in_value(place.path, mine, its)
 
-    def _moved(
-        self,
-        place: MarkupPlace,
-        ours: list[tuple[Keys, Element | str]],
-        theirs: list[tuple[Keys, Element | str]],
-    ) -> None:
+    def _moved(self, place: MarkupPlace, ours: list[Element | str], theirs: list[Element | str]) -> None:
         """Add what has no counterpart as missing or extra, unless it stands on both sides in another order."""
-        common = Counter(keys[0] for keys, _ in ours) & Counter(keys[0] for keys, _ in theirs)
+        whole = self._keys.whole
+        common = Counter(map(whole, ours)) & Counter(map(whole, theirs))
         if common:
-            shown = (
-                " ".join(_shown(child, self._rules) for keys, child in side if keys[0] in common)
-                for side in (ours, theirs)
-            )
+            sides = ([child for child in side if whole(child) in common] for side in (ours, theirs))
+            shown = (" ".join(_shown(child, self._rules) for child in side) for side in sides)
             self._found.differ(place.path, "order", *shown)
         for side, is_ours in ((ours, True), (theirs, False)):
             left = Counter(common)
-            for keys, child in side:
-                left[keys[0]] -= 1
-                if left[keys[0]] < 0:
+            for child in side:
+                left[whole(child)] -= 1
+                if left[whole(child)] < 0:
                     self._lone_child(place, child, is_ours=is_ours)
 
     def _lone_child(self, place: MarkupPlace, child: Element | str, *, is_ours: bool) -> None:
@@ -191,40 +184,58 @@ class _Walk:
 class _KeyRing:
     """Makes the keys of elements and texts of both documents: hashes, each with a chance of 2⁻⁶¹ to be another's."""
 
-    __slots__ = ("_dialect", "_known", "_rules")
+    __slots__ = ("_dialect", "_known", "_rules", "levels")
 
     def __init__(self, dialect: Dialect, rules: CompareRules) -> None:
         self._dialect: Dialect = dialect
         self._rules = rules
-        self._known: dict[int, Keys] = {}
+        self._known: dict[tuple[int, str], int] = {}
+        self.levels: Keys[Element | str] = (self.whole, self._template, self._words, self._step, _name)
 
-    def of(self, child: Element | str) -> Keys:
-        """Return the keys of an element or text: all of it, its template, its words, its step, its name."""
+    def whole(self, child: Element | str) -> int:
+        """Return the key of all of an element or text."""
         if isinstance(child, str):
-            return self._of_text(child)
-        known = self._known.get(id(child))
+            return hash(self._rules.without_ignored(child))
+        known = self._known.get((id(child), "whole"))
         if known is None:
-            known = self._known[id(child)] = self._of_element(child)
+            below = tuple(self.whole(one) for one in child.children)
+            known = self._known[id(child), "whole"] = hash((child.name, self._values(child), below))
         return known
 
-    def _of_text(self, text: str) -> Keys:
-        text = self._rules.without_ignored(text)
-        template = template_of(text)
-        words = hash(("text", template))
-        any_ = hash("text")
-        return hash(("text", text, "")), words, words, any_, any_
+    def _template(self, child: Element | str) -> int:
+        """Return the key of an element or text without numbers, times and tokens."""
+        if isinstance(child, str):
+            return hash(template_of(self._rules.without_ignored(child)))
+        known = self._known.get((id(child), "template"))
+        if known is None:
+            values = tuple((name, template_of(value)) for name, value in self._values(child))
+            below = tuple(self._template(one) for one in child.children)
+            known = self._known[id(child), "template"] = hash((child.name, values, below))
+        return known
 
-    def _of_element(self, element: Element) -> Keys:
-        name, below = element.name, [self.of(child) for child in element.children]
-        values = sorted((key, _plain(key, value, self._rules)) for key, value in element.attributes.items())
-        templates = tuple((key, template_of(value)) for key, value in values)
-        return (
-            hash((name, tuple(values), tuple(keys[0] for keys in below))),
-            hash((name, templates, tuple(keys[1] for keys in below), 1)),
-            hash((name, tuple(keys[2] for keys in below), 2)),
-            hash((step_of(self._dialect, element, element), _id(self._dialect, element), 3)),
-            hash((name, 4)),
-        )
+    def _words(self, child: Element | str) -> int:
+        """Return the key of the text in an element."""
+        if isinstance(child, str):
+            return self._template(child)
+        known = self._known.get((id(child), "words"))
+        if known is None:
+            below = tuple(self._words(one) for one in child.children)
+            known = self._known[id(child), "words"] = hash((child.name, below))
+        return known
+
+    def _step(self, child: Element | str) -> int:
+        """Return the key of how a path names an element."""
+        if isinstance(child, str):
+            return 0
+        return hash((step_of(self._dialect, child, child), _id(self._dialect, child)))
+
+    def _values(self, element: Element) -> tuple[tuple[str, str], ...]:
+        values = element.attributes.items()
+        return tuple(sorted((name, _plain(name, value, self._rules)) for name, value in values))
+
+
+def _name(child: Element | str) -> int:
+    return 0 if isinstance(child, str) else hash(child.name)
 
 
 def _id(dialect: Dialect, element: Element) -> str:

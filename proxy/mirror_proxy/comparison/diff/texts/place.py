@@ -2,7 +2,8 @@
 
 A step is the name of an element with what names it best: its id, its `name`, or its first class. What is likely to be
 another one in the next response (it holds digits) names nothing, and positions are left out, so that all
-rows of a table share one place. A path begins at the last element that has an id.
+rows of a table share one place; nor do classes of `body`, which tell pages apart. A path begins at the last element
+that has an id.
 """
 
 from __future__ import annotations
@@ -68,6 +69,8 @@ def step_of(dialect: Dialect, one: Element, other: Element) -> str:
         value = _shared(one, other, naming)
         if value:
             return f"{name}[{naming}={value}]"
+    if name == "body":
+        return name
     its_class = _shared_class(one, other)
     return f"{name}.{its_class}" if its_class else name
 
