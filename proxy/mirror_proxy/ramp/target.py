@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mirror_proxy.comparison.diff.totals import Totals
+from mirror_proxy.comparison.endpoint.folding import Folding
 from mirror_proxy.comparison.report.figures import NAMES, Figure, figures
 from mirror_proxy.config.model import Thresholds
 from mirror_proxy.overrides import Key
@@ -35,7 +36,7 @@ class MirrorTarget:
 
     def measure(self, totals: Totals, thresholds: Thresholds) -> dict[str, Figure]:
         """Return the figures of the mirror, and of the primary on its routes."""
-        return figures(totals, thresholds, self.name)
+        return figures(Folding(totals).fold(totals), thresholds, self.name)
 
     def measure_before(self, totals: Totals, thresholds: Thresholds) -> dict[str, Figure]:
         """Return the figures that multiples refer to, of totals from before the ramp."""

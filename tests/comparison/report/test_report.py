@@ -94,6 +94,30 @@ def test_caps_drops_and_a_missing_baseline_are_named() -> None:
     assert found.notes == ("1 pair was not compared because of being too large to hand over.",)
 
 
+def test_endpoints_without_a_baseline_are_named_where_their_route_has_one() -> None:
+    counts: dict[Key, int] = {("noise_compared", "r", "GET /"): 900, ("compared", "r", "m", "GET /"): 900}
+    counts |= {("compared", "r", "m", f"POST /{name}"): 100 + place for place, name in enumerate("abcd")}
+    counts["compared", "r", "other", "POST /e"] = 100
+    [note] = make_report(reading(counts), ReportOptions("m"), look).mirrors[0].notes
+    assert note == (
+        "4 endpoints with 406 pairs have no baseline: POST /d, POST /c, POST /b and 1 more. All differences there"
+        " count, but ids and times; --repeat-safe lets the second v1 get requests that only read."
+    )
+
+
+def test_pairs_without_an_endpoint_of_their_own_are_named() -> None:
+    counts: dict[Key, int] = {("noise_compared", "r", "(other)"): 900, ("compared", "r", "m", "(other)"): 900}
+    [note] = make_report(reading(counts), ReportOptions("m"), look).mirrors[0].notes
+    assert note == "900 pairs had no room for an endpoint of their own, and count as (other)."
+
+
+def test_endpoints_that_are_things_of_one_kind_are_one() -> None:
+    counts: dict[Key, int] = {("compared", "r", "m", f"GET /shop/{'x' * size}"): 5 for size in range(1, 31)}
+    counts |= {("field", "r", "m", f"GET /shop/{'x' * size}", "$.a", "value"): 5 for size in range(1, 31)}
+    [found] = make_report(reading(counts), ReportOptions("m"), look).mirrors[0].fields
+    assert (found.field.endpoint, found.field.differed, found.field.compared) == ("GET /shop/{}", 150, 150)
+
+
 def test_every_reason_to_drop_a_pair_has_its_words() -> None:
     assert set(PairSender(None).dropped) <= set(notes.DROPPED)
 

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from mirror_proxy.admin.page import details
 from mirror_proxy.admin.page.data import PageData, baselines
 from mirror_proxy.comparison.diff.totals import OTHER, Totals
+from mirror_proxy.comparison.endpoint.folding import Folding
 from mirror_proxy.comparison.report.fields import JudgedField, fields
 from mirror_proxy.comparison.report.figures import Figure, figures
 from mirror_proxy.comparison.report.notes import CAPPED, DROPPED
@@ -54,7 +55,7 @@ class ComparisonPanel:
 def of(data: PageData) -> ComparisonPanel:
     """Return the panel, of the totals that the query selects."""
     data = data.for_span()
-    compare, totals = data.loaded.config.settings.compare, data.totals
+    compare, totals = data.loaded.config.settings.compare, Folding(data.totals).fold(data.totals)
     found = fields(totals, compare.thresholds) if compare.is_on else []
     known = baselines(data.loaded.config)
     capped: dict[str, int] = {}

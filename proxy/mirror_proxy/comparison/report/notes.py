@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mirror_proxy.comparison.diff.totals import OTHER, Totals
 from mirror_proxy.config.model import Thresholds
-from mirror_proxy.text import format_count, plural
+from mirror_proxy.text import format_count, plural, shorten
 
 #: Why a response was not compared completely, and why a pair was not compared at all.
 CAPPED = {
@@ -25,6 +25,9 @@ DROPPED = {
     "unreadable": "because the comparer could not read what it was handed",
     "failed": "because comparing failed, which is a fault of this proxy",
 }
+#: Endpoints that one note names.
+_MAX_NAMED = 3
+_MAX_ENDPOINT = 80
 
 
 def of_mirror(totals: Totals, thresholds: Thresholds, mirror: str) -> tuple[str, ...]:
@@ -39,12 +42,18 @@ def of_mirror(totals: Totals, thresholds: Thresholds, mirror: str) -> tuple[str,
     found += [
         _of_baseline(route, totals.count("noise_compared", route), thresholds) for route in sorted(compared)
     ]
+    found.append(_without_baseline(totals, mirror))
     found = [note for note in found if note]
     reasons: dict[str, int] = {}
     for (_, name, reason), number in totals.of("capped"):
         if name == mirror:
             reasons[reason] = reasons.get(reason, 0) + number
     found += [_of_cap(reason, number) for reason, number in sorted(reasons.items())]
+    others = sum(number for (_, name, it), number in totals.of("compared") if name == mirror and it == OTHER)
+    if others:
+        found.append(
+            f"{plural(others, 'pair')} had no room for an endpoint of their own, and count as {OTHER}."
+        )
     if any(name == mirror and path == OTHER for (_, name, _, path, _), _ in totals.of("field")):
         found.append(f"More fields differ than are counted one by one; the rest is counted as {OTHER}.")
     return tuple(found)
@@ -80,6 +89,27 @@ def _of_baseline(route: str, pairs: int, thresholds: Thresholds) -> str:
             f" {format_count(thresholds.min_samples)} that it takes to tell noise."
         )
     return ""
+
+
+def _without_baseline(totals: Totals, mirror: str) -> str:
+    """Name endpoints that have no baseline on routes that have one."""
+    known = {key for key, _ in totals.of("noise_compared")}
+    routes = {route for route, _ in known}
+    found = [
+        (number, endpoint)
+        for (route, name, endpoint), number in totals.of("compared")
+        if name == mirror and route in routes and (route, endpoint) not in known
+    ]
+    if not found:
+        return ""
+    found.sort(key=lambda one: (-one[0], one[1]))
+    names = [shorten(endpoint, _MAX_ENDPOINT) for _, endpoint in found[:_MAX_NAMED]]
+    more = f" and {format_count(len(found) - len(names))} more" if len(found) > len(names) else ""
+    return (
+        f"{plural(len(found), 'endpoint')} with {plural(sum(number for number, _ in found), 'pair')}"
+        f" {'has' if len(found) == 1 else 'have'} no baseline: {', '.join(names)}{more}. All differences there count,"
+        " but ids and times; --repeat-safe lets the second v1 get requests that only read."
+    )
 
 
 def _of_cap(reason: str, number: int) -> str:

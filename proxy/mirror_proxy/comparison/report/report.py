@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mirror_proxy.comparison.diff.difference import Difference
 from mirror_proxy.comparison.diff.example import Example, Search
 from mirror_proxy.comparison.diff.totals import Totals
+from mirror_proxy.comparison.endpoint.folding import Folding
 from mirror_proxy.comparison.report import notes
 from mirror_proxy.comparison.report.fields import JudgedField, fields
 from mirror_proxy.comparison.report.figures import Figure, figures, mirrors
@@ -123,6 +124,7 @@ def mirror_names(data: ReportData) -> list[str]:
 
 def make_report(data: ReportData, options: ReportOptions, find: FindExamples) -> Report:
     """Make the report; `find` finds examples. What it raises is not caught."""
+    data = replace(data, totals=Folding(data.totals).fold(data.totals))
     found = tuple(
         _of_mirror(data, options, find, name) for name in mirror_names(data) if options.mirror in {None, name}
     )
