@@ -62,6 +62,8 @@ def _aligned(
         start, end, its_start, its_end, level = work.pop()
         if start == end or its_start == its_end or level == len(keys):
             continue
+        if level and end - start == its_end - its_start == 1:
+            level = len(keys) - 1  # two items alone: nothing is to be found out with the keys between
         mine = [keys[level](item) for item in ours[start:end]]
         its = [keys[level](item) for item in theirs[its_start:its_end]]
         found, is_done = _level(mine, its, budget)
