@@ -20,8 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
 
-from mirror_proxy.comparison.diff.example import Search
-from mirror_proxy.comparison.diff.record import RecordSearch
+from mirror_proxy.comparison.diff.run import PresentRuns, RunChange, StoreQuery
 from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.config.model import Compare, Config, ConfigPart, Log, Memory, Settings, VirtualHost
 from mirror_proxy.overrides import Override
@@ -202,13 +201,13 @@ class Drained:
 
 @dataclass(frozen=True, slots=True)
 class Configure:
-    """Compare as `compare` says from now on (to the comparer).
+    """Compare as `compare` says from now on, and count in the runs of `present` (to the comparer).
 
-    `name` is the name of the proxy, which its store has too. `buffered_bytes` limits pairs and examples that wait.
+    `buffered_bytes` limits pairs and examples that wait.
     """
 
     compare: Compare
-    name: str
+    present: PresentRuns
     buffered_bytes: int = Memory().comparer_bytes
 
 
@@ -229,18 +228,26 @@ class CountsStored:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Read the store (to the comparer): totals since a time, examples or records of a search, or an example by number.
+    """Read the store (to the comparer): totals, runs, examples or records of a search, or an example by number.
 
     Answered by `QueryResult` with the same `id`.
     """
 
     id: int
-    selection: float | Search | RecordSearch | int
+    selection: StoreQuery
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRuns:
+    """Change the runs in the store (to the comparer); answered by `QueryResult` with the runs that were changed."""
+
+    id: int
+    change: RunChange
 
 
 @dataclass(frozen=True, slots=True)
 class QueryResult:
-    """Tables of `Totals`, which add up, examples or records; `problem` is the reason in one line why there are none."""
+    """Runs and tables of `Totals`, which add up, examples or records; `problem`: why there are none, in one line."""
 
     id: int
     parts: Parts
@@ -259,7 +266,7 @@ ToWorker = (
     | ReopenLog
     | ReloadCertificates
 )
-ToComparer = Configure | StoreCounts | Query | SetLog | BeginDrain
+ToComparer = Configure | StoreCounts | Query | ChangeRuns | SetLog | BeginDrain
 ToSupervisor = (
     Ready
     | Failed

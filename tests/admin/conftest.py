@@ -21,6 +21,7 @@ from mirror_proxy.admin.server import AdminServer
 from mirror_proxy.comparison.diff.difference import Difference
 from mirror_proxy.comparison.diff.example import Example, Search
 from mirror_proxy.comparison.diff.record import Record, RecordSearch
+from mirror_proxy.comparison.diff.run import Run, RunChange, RunTotals, TotalsSearch
 from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.config.model import (
     Address,
@@ -120,6 +121,7 @@ class Shop:
         self.weights: dict[str, dict[str, int]] = {}
         self.mirrors: dict[str, MirrorOverride] = {}
         self.counted = Totals()
+        self.present: tuple[Run, ...] = ()
         self.examples: list[Example] = []
         self.recorded: list[Record] = []
         self.done: list[object] = []
@@ -178,8 +180,18 @@ class Shop:
         if mirror not in {*MIRRORS, ALL_MIRRORS}:
             raise RefusedError(f'no mirror is named "{mirror}"', mirrors=list(MIRRORS))
 
-    async def totals(self, since: float) -> Totals:  # noqa: ARG002 all of it is new
-        return self.counted
+    async def totals(self, search: TotalsSearch) -> RunTotals:
+        if search.run is None:
+            return RunTotals(self.present, self.counted)
+        found = tuple(run for run in self.present if run.number == search.run)
+        return RunTotals(found, self.counted if found else Totals())
+
+    async def runs(self) -> tuple[Run, ...]:
+        return self.present
+
+    async def change_runs(self, change: RunChange) -> tuple[Run, ...]:
+        self.done.append(change)
+        return self.present
 
     async def differences(self, search: Search) -> tuple[Example, ...]:
         """Return the newest that fit, as the store does."""

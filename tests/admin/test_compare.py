@@ -10,9 +10,11 @@ import pytest
 from mirror_proxy.comparison.diff.difference import Difference
 from mirror_proxy.comparison.diff.example import Example, Search, Side
 from mirror_proxy.comparison.diff.record import Record, from_row
+from mirror_proxy.comparison.diff.run import Run
 from mirror_proxy.comparison.diff.totals import Totals, from_rows
 from mirror_proxy.errors import RefusedError
 from tests.admin.conftest import AdminUrls
+from tests.support.runs import RUN
 
 TOTALS = Totals(
     {
@@ -59,6 +61,22 @@ async def test_a_span_is_asked_for_by_its_beginning_or_its_length(
         assert since_then == (0 if since == "0" else now)
 
 
+async def test_present_runs_are_named_with_their_totals_and_another_by_its_number(
+    urls: AdminUrls, client: aiohttp.ClientSession
+) -> None:
+    urls.proxy.present = (Run(17, replace(RUN, label="v2-1483"), 90.0, 100.0, 1_204),)
+    urls.proxy.counted = TOTALS
+    _, said = await ask(client, urls, "report")
+    row: dict[str, object]
+    [row] = said["runs"]  # type: ignore[misc]
+    assert (row["number"], row["label"], row["pairs"], said["since"]) == (17, "v2-1483", 1_204, 90.0)
+    assert await ask(client, urls, "runs") == (200, {"runs": [row]})
+    status, said = await ask(client, urls, "report?run=17")
+    assert (status, from_rows(said["totals"])) == (200, TOTALS)  # type: ignore[arg-type]
+    status, said = await ask(client, urls, "report?run=18")
+    assert (status, said["error"]) == (404, "there is no run 18; GET /compare/runs lists them")
+
+
 async def test_examples_are_found_by_what_is_asked_of_them(
     urls: AdminUrls, client: aiohttp.ClientSession
 ) -> None:
@@ -91,7 +109,10 @@ async def test_one_example_is_told_by_its_number(urls: AdminUrls, client: aiohtt
         ("report?since=yesterday", 'since: "yesterday" is not a duration'),
         ("report?since=-1", 'since: "-1" is not a duration'),
         ("report?sinc=1h", 'unknown key "sinc"; did you mean "since"?'),
-        ("differences?kind=odd", 'kind must be one of missing, extra, type, value, size, order, not "odd"'),
+        (
+            "differences?kind=odd",
+            'kind must be one of missing, extra, type, value, size, order, id, time, not "odd"',
+        ),
         ("differences?limit=0", "limit must be from 1 to 100"),
         ("differences?limit=101", "limit must be from 1 to 100"),
         ("differences?limit=many", 'limit must be a whole number, not "many"'),

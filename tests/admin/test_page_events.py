@@ -15,7 +15,8 @@ import pytest
 
 from mirror_proxy.admin.page import handlers, live
 from mirror_proxy.admin.server import AdminServer
-from mirror_proxy.comparison.diff.totals import Totals
+from mirror_proxy.comparison.diff.run import RunTotals, TotalsSearch
+from mirror_proxy.comparison.diff.totals import Key, Totals
 from mirror_proxy.config.model import Compare, Share
 from mirror_proxy.errors import RefusedError
 from tests.admin.conftest import AdminUrls, Shop
@@ -177,13 +178,15 @@ async def test_a_comparer_that_does_not_answer_is_waited_for_once_and_holds_no_p
     asked = 0
     answer_now = asyncio.Event()
 
-    async def hang(_shop: Shop, _since: float) -> Totals:
+    async def hang(_shop: Shop, _search: TotalsSearch) -> RunTotals:
         nonlocal asked
         asked += 1
         await answer_now.wait()
-        return Totals(
-            {("compared", "rest", "rest/v2", "GET /items"): 4_321, ("requests", "r", "v1", "200"): 99}
-        )
+        counts: dict[Key, int] = {
+            ("compared", "rest", "rest/v2", "GET /items"): 4_321,
+            ("requests", "r", "v1", "200"): 99,
+        }
+        return RunTotals((), Totals(counts))
 
     compare(urls.proxy)
     monkeypatch.setattr(live, "_ANSWER_S", 0.01)
@@ -206,11 +209,11 @@ async def test_a_comparer_that_took_its_time_is_let_alone_for_many_times_that(
 ) -> None:
     asked = 0
 
-    async def work(_shop: Shop, _since: float) -> Totals:
+    async def work(_shop: Shop, _selection: TotalsSearch) -> RunTotals:
         nonlocal asked
         asked += 1
         await asyncio.sleep(0.01)  # the loop's clock is no finer than a millisecond
-        return Totals()
+        return RunTotals()
 
     compare(urls.proxy)
     monkeypatch.setattr(live, "_REST", 1e9)

@@ -21,11 +21,11 @@ import pytest
 from mirror_proxy import cli
 from mirror_proxy.comparison.diff.example import Example, Side
 from mirror_proxy.comparison.diff.totals import Key
-from mirror_proxy.comparison.store import Store
-from mirror_proxy.config.model import Address, Admin, Compare, Share, StoreLimits
+from mirror_proxy.config.model import Address, Admin, Compare, Share
 from tests.comparison.report.reports import HOSTILE, rich
 from tests.support.plane import free_port
 from tests.support.running_proxy import RunningProxy, config_for, running
+from tests.support.runs import RUN, open_run
 from tests.support.threaded_origin import origin
 from tests.support.waiting import BOUND_S, until
 
@@ -185,7 +185,8 @@ def test_a_wait_that_is_broken_off_says_so_and_tells_nothing(tmp_path: Path) -> 
 def url(tmp_path: Path) -> str:
     """Fill a store with what the rich report is made of, and three examples."""
     address = f"sqlite:///{tmp_path}/store.db"
-    store = Store(address, StoreLimits())
+    store = open_run(address)
+    store.store.begin([RUN], 1.0)
     store.add(rich().data.totals.counts, [], time.time())
     for found in rich().mirrors[0].fields[:3]:
         store.add({}, found.examples, time.time())
@@ -253,13 +254,13 @@ def test_every_format_goes_into_a_file_and_the_verdict_to_the_terminal(
 def test_hostile_names_do_not_reach_the_terminal_as_they_are(tmp_path: Path, capsys: Capture) -> None:
     address = f"sqlite:///{tmp_path}/store.db"
     counts: dict[Key, int] = {
-        ("compared", HOSTILE, HOSTILE): 200,
-        ("field", HOSTILE, HOSTILE, HOSTILE, "value"): 200,
+        ("compared", HOSTILE, HOSTILE, HOSTILE): 200,
+        ("field", HOSTILE, HOSTILE, HOSTILE, HOSTILE, "value"): 200,
         ("outcome", HOSTILE, HOSTILE, "completed"): 200,
     }
     words = (HOSTILE,) * 6
     example = Example(time.time(), *words, ((HOSTILE, HOSTILE),), SIDE, SIDE, ())
-    store = Store(address, StoreLimits())
+    store = open_run(address)
     store.add(counts, [example], time.time())
     store.close()
     for form in ("text", "markdown", "junit", "html", "json"):

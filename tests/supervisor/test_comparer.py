@@ -94,17 +94,27 @@ def test_what_v2_answers_otherwise_is_counted_kept_and_told(tmp_path: Path) -> N
 
 
 def test_everything_is_still_known_after_a_restart_of_the_proxy(tmp_path: Path) -> None:
-    for times in (2, 4):
+    with origin(ONE) as primary, origin(TWO) as shadow:
+        config = config_for(primary.address, mirror=shadow.address, compare=compare_in(tmp_path))
+        for times in (2, 4):
+            with running(config, tmp_path) as proxy:
+                ask(proxy)
+                until_compared(proxy, times - 1)
+                ask(proxy)
+                until(lambda: proxy.metric("mirror_requests_total", outcome="completed") == 2, "shadows")
+                proxy.signal(signal.SIGTERM)
+                assert proxy.wait() == 0
+            with closing(sqlite3.connect(tmp_path / "store.db")) as store:
+                rows = store.execute("SELECT family, sum(value) FROM counts GROUP BY family").fetchall()
+                assert {"compared": times, "requests": times, "outcome": times}.items() <= dict(rows).items()
+
+
+def test_a_proxy_with_another_mirror_on_the_same_store_counts_in_another_run(tmp_path: Path) -> None:
+    for _ in range(2):
         with comparing(tmp_path) as proxy:
             ask(proxy)
-            until_compared(proxy, times - 1)
-            ask(proxy)
-            until(lambda: proxy.metric("mirror_requests_total", outcome="completed") == 2, "shadows")
-            proxy.signal(signal.SIGTERM)
-            assert proxy.wait() == 0
-        with closing(sqlite3.connect(tmp_path / "store.db")) as store:
-            rows = store.execute("SELECT family, sum(value) FROM counts GROUP BY family").fetchall()
-            assert {"compared": times, "requests": times, "outcome": times}.items() <= dict(rows).items()
+            until_compared(proxy, 1)
+            assert count(proxy, "compared") == 1
 
 
 def test_a_comparer_that_is_killed_is_replaced_and_what_was_counted_is_still_there(tmp_path: Path) -> None:
@@ -235,7 +245,7 @@ async def test_few_queries_wait_for_a_comparer_and_each_for_a_bounded_time(
     comparer = ComparerManager(Timeouts(), nothing, Log)
     with pytest.raises(RefusedError, match="nothing is compared"):
         await comparer.differences(Search())
-    await comparer.configure(Settings(compare=compare_in(tmp_path)))
+    await comparer.configure(Config(Settings(compare=compare_in(tmp_path)), (), ()))
     with pytest.raises(RefusedError, match="is being started"):
         await comparer.differences(Search())
     await plane.until(lambda: comparer.row() is not None, "a comparer")

@@ -16,10 +16,11 @@ from mirror_proxy import control
 from mirror_proxy.comparison.diff.difference import Difference
 from mirror_proxy.comparison.diff.example import Example, Search, Side
 from mirror_proxy.comparison.diff.pair import CapturedResponse, Kind, Pair, dump
-from mirror_proxy.comparison.diff.record import RecordSearch
+from mirror_proxy.comparison.diff.run import PresentRuns, StoreQuery, TotalsSearch
 from mirror_proxy.comparison.diff.totals import Key, Totals
 from mirror_proxy.config.model import Compare, Share
 from mirror_proxy.control import Pipe
+from tests.support.runs import PRESENT
 from tests.support.waiting import BOUND_S, hurry
 
 JSON = b"content-type: application/json\r\n"
@@ -84,24 +85,25 @@ class Comparer:
         self.pipe = Pipe(self._hear, self.closed.set)
         await asyncio.get_running_loop().create_unix_connection(lambda: self.pipe, sock=self._spawn())
 
-    def configure(self, compare: Compare, name: str = "shop") -> None:
-        self.pipe.send(control.Configure(compare, name))
+    def configure(self, compare: Compare, runs: PresentRuns = PRESENT) -> None:
+        self.pipe.send(control.Configure(compare, runs))
 
     def send(self, *pairs: Pair) -> None:
         for one in pairs:
             self.pairs.send(dump(one))
 
     async def totals(self, since: float = 0.0) -> Totals:
-        result = await self.ask(since)
+        result = await self.ask(TotalsSearch(since))
         assert not result.problem
-        return sum(control.unpack(result.parts), Totals())
+        parts = control.unpack(result.parts)
+        return sum((part for part in parts if isinstance(part, Totals)), Totals())
 
     async def examples(self, search: Search | None = None) -> tuple[Example, ...]:
         result = await self.ask(search or Search())
         assert not result.problem
         return tuple(control.unpack(result.parts))
 
-    async def ask(self, selection: float | Search | RecordSearch) -> control.QueryResult:
+    async def ask(self, selection: StoreQuery) -> control.QueryResult:
         hurry(self.process.pid)
         self._numbers += 1
         number = self._numbers

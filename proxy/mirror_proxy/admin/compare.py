@@ -17,46 +17,72 @@ from mirror_proxy.admin.work_thread import VIEWS
 from mirror_proxy.comparison.diff.difference import Kind
 from mirror_proxy.comparison.diff.example import Search
 from mirror_proxy.comparison.diff.record import RecordSearch, to_row
+from mirror_proxy.comparison.diff.run import Run, TotalsSearch
+from mirror_proxy.comparison.report.period import began
 from mirror_proxy.config import quantity
 
 #: Examples of one response, at most: each has two bodies. `before` continues with older ones.
 MOST = 100
 _KINDS: tuple[str, ...] = get_args(Kind)
-_SEARCH = ("since", "route", "mirror", "path", "kind", "before", "limit")
+_SEARCH = ("since", "run", "route", "mirror", "path", "kind", "before", "limit")
 
 
 async def report(request: web.Request) -> web.StreamResponse:
-    """Answer the totals since `?since=1h` or a time (seconds since the epoch), and the thresholds for them."""
+    """Answer the totals of the present runs, or of `?run=NUMBER`, and the thresholds for them.
+
+    `?since=1h` or a time (seconds since the epoch) limits them to what was counted from then on.
+    """
     proxy, now = request.app[PROXY], time.time()
-    check_keys(request.query, ("since",))
-    since = _since(request.query, now)
-    totals = await proxy.totals(since)
+    check_keys(request.query, ("since", "run"))
+    since, run = _since(request.query, now), _number(request.query, "run")
+    found = await proxy.totals(TotalsSearch(since, run))
+    if run is not None and not found.runs:
+        return problem(404, f"there is no run {run}; GET /compare/runs lists them")
     compare, named = proxy.loaded.config.settings.compare, _mirrors(proxy)
 
     def make() -> dict[str, object]:
         return {
             "version": version(),
             "time": round(now, 3),
-            "since": round(since, 3),
+            "since": round(began(found.runs, since), 3),
             "is_comparing": compare.is_on,
             "thresholds": asdict(compare.thresholds),
             "mirrors": named,
-            "totals": totals.rows(),
+            "runs": [run_row(one) for one in found.runs],
+            "totals": found.totals.rows(),
         }
 
     return await answer_in_thread(request, request.app[VIEWS], make)
 
 
 async def records(request: web.Request) -> web.StreamResponse:
-    """Answer the sample of pairs that findings are made of, the newest first, filtered by `?since=&mirror=`."""
-    check_keys(request.query, ("since", "mirror"))
-    search = RecordSearch(_since(request.query, time.time()), request.query.get("mirror"))
+    """Answer the sample of pairs that findings are made of, the newest first, filtered by `?since=&mirror=&run=`."""
+    check_keys(request.query, ("since", "mirror", "run"))
+    since, run = _since(request.query, time.time()), _number(request.query, "run")
+    search = RecordSearch(since, request.query.get("mirror"), run=run)
     found = await request.app[PROXY].records(search)
     return await answer_in_thread(request, request.app[VIEWS], lambda: {"records": list(map(to_row, found))})
 
 
+async def runs(request: web.Request) -> web.StreamResponse:
+    """Answer all runs in the store, oldest first."""
+    found = await request.app[PROXY].runs()
+    return await answer_in_thread(
+        request, request.app[VIEWS], lambda: {"runs": [run_row(one) for one in found]}
+    )
+
+
+def run_row(run: Run) -> dict[str, object]:
+    """Describe a run."""
+    times = {"started": round(run.started, 3), "last": round(run.last, 3)}
+    return {"number": run.number, **asdict(run.identity), **times, "pairs": run.pairs}
+
+
 async def differences(request: web.Request) -> web.StreamResponse:
-    """Answer the newest examples, filtered by `?route=&mirror=&path=&kind=&since=&before=NUMBER&limit=N`."""
+    """Answer the newest examples of the present runs, or of `?run=NUMBER`.
+
+    They are filtered by `?route=&mirror=&path=&kind=&since=&before=NUMBER&limit=N`.
+    """
     found = await request.app[PROXY].differences(read_search(request.query))
     return await answer_in_thread(
         request, request.app[VIEWS], lambda: {"differences": [asdict(example) for example in found]}
@@ -93,12 +119,12 @@ def read_search(query: Mapping[str, str]) -> Search:
     kind = query.get("kind")
     if kind is not None and kind not in _KINDS:
         raise InvalidRequestError(f'kind must be one of {", ".join(_KINDS)}, not "{kind}"')
-    before, limit = _number(query, "before"), _number(query, "limit")
+    run, before, limit = (_number(query, key) for key in ("run", "before", "limit"))
     if limit is not None and not 1 <= limit <= MOST:
         raise InvalidRequestError(f"limit must be from 1 to {MOST}")
     texts = {key: query.get(key) for key in ("route", "mirror", "path")}
     since = _since(query, time.time())
-    return Search(since, **texts, kind=kind, before=before, limit=limit or MOST // 2)
+    return Search(since, **texts, kind=kind, before=before, limit=limit or MOST // 2, run=run)
 
 
 def _since(query: Mapping[str, str], now: float) -> float:

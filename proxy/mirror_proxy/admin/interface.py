@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 from mirror_proxy.comparison.diff.example import Example, Search
 from mirror_proxy.comparison.diff.record import Record, RecordSearch
-from mirror_proxy.comparison.diff.totals import Totals
+from mirror_proxy.comparison.diff.run import Run, RunChange, RunTotals, TotalsSearch
 from mirror_proxy.config.model import Config, Log
 from mirror_proxy.overrides import Key
 from mirror_proxy.ramp.plan import Plan
@@ -137,11 +137,17 @@ class ProxyInterface(Protocol):
         Returns when every worker applies the change. Raises `RefusedError`.
         """
 
-    async def totals(self, since: float) -> Totals:
-        """Return the totals from the minute of `since` on; if nothing is compared, since the proxy's start.
+    async def totals(self, search: TotalsSearch) -> RunTotals:
+        """Return totals of runs; if nothing is compared, those since the proxy's start, of no run.
 
         Raises `RefusedError` if the comparer does not answer or its store fails.
         """
+
+    async def runs(self) -> tuple[Run, ...]:
+        """Return all runs in the store. Raises `RefusedError` if nothing is compared or the store fails."""
+
+    async def change_runs(self, change: RunChange) -> tuple[Run, ...]:
+        """Begin, reset or delete runs; return those that were changed. Raises `RefusedError`."""
 
     async def differences(self, search: Search) -> tuple[Example, ...]:
         """Return examples of differences. Raises `RefusedError` if nothing is compared or the store fails."""

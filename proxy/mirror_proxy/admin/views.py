@@ -128,6 +128,7 @@ PAGES: tuple[Page, ...] = (
         kept_private(compare.records),
         "which places differ together, and in which requests",
     ),
+    ("/compare/runs", compare.runs, "runs in the store, one of each mirror and label"),
     ("/compare/differences", kept_private(compare.differences), "the newest examples of what differed"),
     (
         "/compare/differences/{number}",

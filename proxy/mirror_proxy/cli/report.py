@@ -43,7 +43,7 @@ def add_to(verbs: Verbs[argparse.ArgumentParser]) -> None:
         "tell what a mirror does differently, and whether that is within limits",
         ABOUT,
         EXAMPLES,
-        "[--admin H:P | --store URL] [--since 1h | --for 5m] [--fail-on LIMIT ...] [--format F] ...",
+        "[--admin H:P | --store URL] [--run RUN] [--since 1h | --for 5m] [--fail-on LIMIT ...] [--format F] ...",
     )
     span, whole = _reader(_span), _reader(_whole)
     add = parser.add_argument
@@ -54,7 +54,9 @@ def add_to(verbs: Verbs[argparse.ArgumentParser]) -> None:
         help="file with the admin's token, which examples need where one is set",
     )
     add("--store", metavar="URL", help="read this store: sqlite:///FILE or postgresql://HOST/NAME")
-    add("--since", metavar="1h", type=span, help="only of the last so long (default: all there is)")
+    text = "number of a run (default: the present run of each mirror; of a store, the newest)"
+    add("--run", metavar="RUN", type=whole, help=text)
+    add("--since", metavar="1h", type=span, help="limit the report to this long before now")
     add("--for", metavar="5m", dest="for_s", type=span, help="wait so long, and tell of that time only")
     add("--requests", metavar="N", type=whole, help="wait for so many requests; with --for, what is first")
     add("--mirror", metavar="NAME", help="only of this mirror (default: all)")

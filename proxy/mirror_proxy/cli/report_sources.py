@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
@@ -14,7 +14,9 @@ from mirror_proxy.cli.action import AdminError
 from mirror_proxy.cli.admin_client import AdminClient
 from mirror_proxy.comparison.diff.example import Example, Search, from_document
 from mirror_proxy.comparison.diff.record import Record, RecordSearch, from_row
+from mirror_proxy.comparison.diff.run import Run, RunIdentity
 from mirror_proxy.comparison.diff.totals import BY_FIELD, Totals, from_rows
+from mirror_proxy.comparison.report import period
 from mirror_proxy.comparison.report.report import ReportData
 from mirror_proxy.config.model import StoreLimits, Thresholds
 
@@ -35,7 +37,7 @@ class ReportSource(Protocol):
     """A source of totals, examples and records."""
 
     def read(self, ago_s: float | None = None, since: float = 0.0) -> ReportData:
-        """Return the counts of the last `ago_s` seconds, or since a time. Raises `SourceError`."""
+        """Return the counts of the selected runs, of the last `ago_s` seconds or since a time. Raises `SourceError`."""
 
     def find_examples(self, search: Search) -> Sequence[Example]:
         """Find examples. Raises `SourceError`."""
@@ -48,15 +50,15 @@ class ReportSource(Protocol):
 
 
 class ProxySource:
-    """A running proxy, read over its admin address, which is called `name`."""
+    """A running proxy, read over its admin address, which is called `name`; `run` None: its present runs."""
 
-    def __init__(self, admin: AdminClient, name: str) -> None:
-        self._admin, self._name = admin, name
+    def __init__(self, admin: AdminClient, name: str, run: int | None = None) -> None:
+        self._admin, self._name, self._run = admin, name, run
 
     def read(self, ago_s: float | None = None, since: float = 0.0) -> ReportData:
         """Request totals. A proxy that compares nothing has counts since its start only."""
         span = f"{ago_s * 1000:.0f}ms" if ago_s is not None else f"{since:.3f}"
-        body = self._get("/compare/report", {"since": span})
+        body = self._get("/compare/report", {"since": span, **_given(run=self._run)})
         try:
             data = ReportData(
                 self._name,
@@ -66,6 +68,7 @@ class ProxySource:
                 from_rows(body["totals"]),
                 Thresholds(**body["thresholds"]),
                 tuple(map(str, body["mirrors"])),
+                tuple(_run(row) for row in body["runs"]),
             )
             if body["is_comparing"]:
                 return data
@@ -75,9 +78,9 @@ class ProxySource:
 
     def find_examples(self, search: Search) -> Sequence[Example]:
         """Request examples."""
-        filters = {"route": search.route, "mirror": search.mirror, "path": search.path, "kind": search.kind}
         query = {"since": f"{search.since:.3f}", "limit": str(search.limit)}
-        query |= {key: value for key, value in filters.items() if value is not None}
+        query |= _given(route=search.route, mirror=search.mirror, path=search.path, kind=search.kind)
+        query |= _given(run=self._run)
         body = self._get("/compare/differences", query)
         try:
             return [from_document(one) for one in body["differences"]]
@@ -87,7 +90,7 @@ class ProxySource:
     def find_records(self, search: RecordSearch) -> Sequence[Record]:
         """Request records."""
         query = {"since": f"{search.since:.3f}"} | ({"mirror": search.mirror} if search.mirror else {})
-        body = self._get("/compare/records", query)
+        body = self._get("/compare/records", query | _given(run=self._run))
         try:
             return [from_row(one) for one in body["records"]]
         except (KeyError, TypeError, ValueError) as error:
@@ -109,11 +112,15 @@ class ProxySource:
 
 
 class StoreSource:
-    """The store at `url`; differences are judged by the default thresholds."""
+    """The store at `url`; differences are judged by the default thresholds.
 
-    def __init__(self, url: str) -> None:
+    `run` None: the newest run of each mirror of the service that counted something last.
+    """
+
+    def __init__(self, url: str, run: int | None = None) -> None:
         from mirror_proxy.comparison.store import Store, StoreError  # noqa: PLC0415  slow to import
 
+        self._run = run
         self._error: type[Exception] = StoreError
         kind, _, file = url.partition(":///")
         if kind.startswith("sqlite") and not Path(file).exists():  # which opening it would make
@@ -130,28 +137,50 @@ class StoreSource:
         now = time.time()
         begin = max(0.0, now - ago_s) if ago_s is not None else since
         try:
-            totals = self._store.totals(begin)
+            runs = self._selected()
+            totals = self._store.totals([run.number for run in runs], begin, now)
         except self._error as error:
             raise SourceError(str(error)) from error
-        return ReportData(self._name, version(), _minute(begin), now, totals, Thresholds())
+        since = _minute(period.began(runs, begin))
+        return ReportData(self._name, version(), since, now, totals, Thresholds(), runs=runs)
 
     def find_examples(self, search: Search) -> Sequence[Example]:
         """Find examples."""
         try:
-            return self._store.differences(search)
+            return self._store.differences(search, [run.number for run in self._selected()])
         except self._error as error:
             raise SourceError(str(error)) from error
 
     def find_records(self, search: RecordSearch) -> Sequence[Record]:
         """Find records."""
         try:
-            return self._store.records(search)
+            return self._store.records(search, [run.number for run in self._selected()])
         except self._error as error:
             raise SourceError(str(error)) from error
 
     def close(self) -> None:
         """Close its connections."""
         self._store.close()
+
+    def _selected(self) -> tuple[Run, ...]:
+        if self._run is None:
+            return tuple(self._store.newest_of_service())
+        run = self._store.run(self._run)
+        if run is None:
+            raise SourceError(f"there is no run {self._run} in {self._name}; --list-runs lists them")
+        return (run,)
+
+
+def _given(**values: object) -> dict[str, str]:
+    """Return the values that are given, as a query string holds them."""
+    return {key: str(value) for key, value in values.items() if value is not None}
+
+
+def _run(row: Mapping[str, Any]) -> Run:
+    """Return the run that a row of `/compare/runs` describes."""
+    texts = {one.name: str(row[one.name]) for one in fields(RunIdentity)}
+    times = float(row["started"]), float(row["last"])
+    return Run(int(row["number"]), RunIdentity(**texts), *times, int(row["pairs"]))
 
 
 def _minute(since: float) -> float:

@@ -68,9 +68,9 @@ def _check(arguments: argparse.Namespace) -> None:
 
 def _source(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ReportSource:
     if arguments.store is not None:
-        return report_sources.StoreSource(arguments.store)
+        return report_sources.StoreSource(arguments.store, arguments.run)
     name = arguments.admin or environ.get(ctl.ADMIN) or ctl.DEFAULT_ADMIN
-    return report_sources.ProxySource(ctl.connect(arguments, environ), name)
+    return report_sources.ProxySource(ctl.connect(arguments, environ), name, arguments.run)
 
 
 def _read(source: ReportSource, arguments: argparse.Namespace) -> Report:

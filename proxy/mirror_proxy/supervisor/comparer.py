@@ -18,10 +18,12 @@ from mirror_proxy.admin.shared import Shared
 from mirror_proxy.admin.work_thread import WorkThread
 from mirror_proxy.comparison.diff.example import Example, Search
 from mirror_proxy.comparison.diff.record import Record, RecordSearch
+from mirror_proxy.comparison.diff.run import Run, RunChange, RunList, RunTotals, StoreQuery, TotalsSearch
 from mirror_proxy.comparison.diff.totals import Key, Totals
-from mirror_proxy.config.model import Log, Settings
+from mirror_proxy.config.model import Config, Log, Settings
 from mirror_proxy.errors import RefusedError
 from mirror_proxy.supervisor.child import Child
+from mirror_proxy.supervisor.runs import present_runs
 from mirror_proxy.supervisor.slot import Timeouts
 from mirror_proxy.telemetry.event import event
 from mirror_proxy.telemetry.metrics import Report, merge
@@ -58,14 +60,15 @@ class ComparerProcess(Child):
             self.deadline = self._loop.time() + grace_s
             self._pipe.send(control.BeginDrain(grace_s))
 
-    async def query(
-        self, selection: float | Search | RecordSearch, timeout_s: float
-    ) -> control.QueryResult | None:
-        """Return the result of a `control.Query`; None: no answer within `timeout_s`."""
+    async def query(self, selection: StoreQuery | RunChange, timeout_s: float) -> control.QueryResult | None:
+        """Return the result of a `control.Query` or `control.ChangeRuns`; None: no answer within `timeout_s`."""
         number = next(self._ids)
-        result = await self._request(
-            control.Query(number, selection), (control.QueryResult, number), timeout_s
+        message = (
+            control.ChangeRuns(number, selection)
+            if isinstance(selection, RunChange)
+            else control.Query(number, selection)
         )
+        result = await self._request(message, (control.QueryResult, number), timeout_s)
         return result if isinstance(result, control.QueryResult) else None
 
     def receive(self, message: control.Message) -> None:
@@ -136,14 +139,16 @@ class ComparerManager:
         """Return the end of the pipe that workers write pairs into; None: `settings` compare nothing."""
         return self._pipe()[0].fileno() if settings.compare.is_on else None
 
-    async def configure(self, settings: Settings) -> None:
-        """Compare as `settings` say from now on."""
-        wanted = _configuration(settings)
+    async def configure(self, config: Config) -> None:
+        """Compare as `config` says from now on."""
+        wanted = _configuration(config)
         if wanted is not None and self._settings is None:
             self._sent = self._stored = (await self._counted(Totals()))[0]
         if self._is_closed:
             return
         was, self._settings = self._settings, wanted
+        if self._process is not None and wanted != was:
+            await self._count(self._process)  # what was counted until now belongs to the runs until now
         if self._process is not None and wanted != was:
             self._send_settings(self._process)
         if wanted is not None and not self._is_running:
@@ -194,16 +199,26 @@ class ComparerManager:
 
     # --- queries ---
 
-    async def totals(self, since: float) -> Totals:
-        """Return the totals from the minute of `since` on; if nothing is compared, since the proxy's start.
+    async def totals(self, search: TotalsSearch) -> RunTotals:
+        """Return totals of runs; if nothing is compared, those of the workers since the proxy's start, of no run.
 
         Raises `RefusedError` if the comparer does not answer or its store fails.
         """
         if self._settings is None:
-            return (await self._all.get())[0]
+            return RunTotals((), (await self._all.get())[0])
         if self._process is not None:
             await self._count(self._process)
-        return Totals(await self._query(float(since), _merged))
+        return await self._query(search, _read_totals)
+
+    async def runs(self) -> tuple[Run, ...]:
+        """Return all runs in the store. Raises `RefusedError` as `differences` does."""
+        return await self._query(RunList(), tuple)
+
+    async def change_runs(self, change: RunChange) -> tuple[Run, ...]:
+        """Change runs; return those that were changed. Raises `RefusedError` as `differences` does."""
+        if self._process is not None:
+            await self._count(self._process)
+        return await self._query(change, tuple)
 
     async def differences(self, search: Search) -> tuple[Example, ...]:
         """Return examples. Raises `RefusedError` if nothing is compared, and as `totals` does."""
@@ -217,7 +232,7 @@ class ComparerManager:
         """Return records, none if nothing is compared. Raises `RefusedError` as `totals` does."""
         return () if self._settings is None else await self._query(search, tuple)
 
-    async def _query(self, selection: float | Search | RecordSearch, read: Callable[[Iterator[Any]], T]) -> T:
+    async def _query(self, selection: StoreQuery | RunChange, read: Callable[[Iterator[Any]], T]) -> T:
         """Return what `read` makes of the comparer's result."""
         if self._settings is None:
             raise RefusedError("nothing is compared: set compare.percent, or run with --compare")
@@ -339,11 +354,19 @@ class ComparerManager:
         return self._ends
 
 
-def _merged(tables: Iterator[Totals]) -> dict[Key, int]:
-    return {key: count for totals in tables for key, count in totals.counts.items()}
+def _read_totals(parts: Iterator[Any]) -> RunTotals:
+    runs: list[Run] = []
+    counts: dict[Key, int] = {}
+    for part in parts:
+        if isinstance(part, Run):
+            runs.append(part)
+        else:
+            counts |= part.counts
+    return RunTotals(tuple(runs), Totals(counts))
 
 
-def _configuration(settings: Settings) -> control.Configure | None:
+def _configuration(config: Config) -> control.Configure | None:
+    settings = config.settings
     if not settings.compare.is_on:
         return None
-    return control.Configure(settings.compare, settings.name, settings.memory.comparer_bytes)
+    return control.Configure(settings.compare, present_runs(config), settings.memory.comparer_bytes)

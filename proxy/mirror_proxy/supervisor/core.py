@@ -24,6 +24,7 @@ from mirror_proxy.admin.shared import Shared
 from mirror_proxy.admin.work_thread import WorkThread
 from mirror_proxy.comparison.diff.example import Example, Search
 from mirror_proxy.comparison.diff.record import Record, RecordSearch
+from mirror_proxy.comparison.diff.run import Run, RunChange, RunTotals, TotalsSearch
 from mirror_proxy.comparison.diff.totals import Totals, of_report
 from mirror_proxy.config.model import Config, Settings
 from mirror_proxy.config.watcher import Watcher
@@ -143,7 +144,7 @@ class Supervisor:
         self._handle_signals()
         config = self._config()
         await self._admin_listeners.open(self._admin_listeners.bind(config.settings), config.settings)
-        await self._comparer.configure(config.settings)
+        await self._comparer.configure(config)
         tasks.spawn(self._watch(), "watch-workers")
         starting = tasks.spawn(self._start(), "start-workers")
         await _first_of(starting, self._stop)
@@ -255,10 +256,19 @@ class Supervisor:
         await self.logs.reload(self._config().settings.log)
         await self._steering.drop_stale()
 
-    async def totals(self, since: float) -> Totals:
+    async def totals(self, search: TotalsSearch) -> RunTotals:
         """Return the totals up to now."""
         await self._refresh()
-        return await self._comparer.totals(since)
+        return await self._comparer.totals(search)
+
+    async def runs(self) -> tuple[Run, ...]:
+        """Return all runs in the store."""
+        return await self._comparer.runs()
+
+    async def change_runs(self, change: RunChange) -> tuple[Run, ...]:
+        """Begin, reset or delete runs."""
+        await self._refresh()
+        return await self._comparer.change_runs(change)
 
     async def differences(self, search: Search) -> tuple[Example, ...]:
         """Return examples of differences."""
@@ -288,11 +298,14 @@ class Supervisor:
         async def report() -> Report:
             return (await self.snapshot()).report
 
+        async def totals(since: float) -> Totals:
+            return (await self.totals(TotalsSearch(since))).totals
+
         return RampSources(
             self._config,
             lambda: (process.lag_s for process in self._fleet.processes),
             report,
-            self.totals,
+            totals,
         )
 
     async def _refresh(self) -> None:

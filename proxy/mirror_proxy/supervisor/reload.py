@@ -113,7 +113,7 @@ class Reload:
             bound.close()
             raise
         self.since = time.time()
-        await self._comparer.configure(config.settings)
+        await self._comparer.configure(config)
         await self._admin_listeners.open(bound, config.settings)
         await self._keep_overrides()
         self._fleet.send(control.ReloadCertificates())

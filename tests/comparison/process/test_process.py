@@ -15,9 +15,9 @@ from mirror_proxy.comparison.diff.example import Example, Search
 from mirror_proxy.comparison.diff.pair import Pair, dump
 from mirror_proxy.comparison.diff.record import RecordSearch
 from mirror_proxy.comparison.diff.totals import Totals
-from mirror_proxy.comparison.store import Store
-from mirror_proxy.config.model import FieldRule, StoreLimits
+from mirror_proxy.config.model import FieldRule
 from tests.support.comparer import answer, compare_in, comparing, field, noise, pair
+from tests.support.runs import open_run
 
 pytestmark = pytest.mark.slow
 
@@ -257,7 +257,7 @@ def _fill(end: socket.socket, one: Pair) -> int:
 
 
 async def _expect(url: str, key: tuple[str, ...], count: int) -> None:
-    store = Store(url, StoreLimits())
+    store = open_run(url)
     counts = store.totals(0).counts
     kept: list[Example] = store.differences(Search())
     store.close()

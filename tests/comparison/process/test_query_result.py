@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -7,17 +8,17 @@ import pytest
 from mirror_proxy.comparison.diff.example import Example, Search, Side
 from mirror_proxy.comparison.diff.totals import OTHER, Totals
 from mirror_proxy.comparison.process import query_result
-from mirror_proxy.comparison.process.memory_store import MemoryStore
 from tests.support.comparer import field
+from tests.support.runs import OneRunInMemory
 
 SIDE = Side(200, 1.0, (), "x" * 1_000)
 EXAMPLE = Example(0.0, "shop", "v2", "v1", "r", "GET", "/", (), SIDE, SIDE, ())
 
 
-def holding(count: int) -> MemoryStore:
-    store = MemoryStore()
+def holding(count: int) -> Callable[[Search], list[Example]]:
+    store = OneRunInMemory()
     store.add({}, [EXAMPLE] * count, 0.0)
-    return store
+    return store.memory.differences
 
 
 def test_fields_that_differed_least_are_told_together_when_there_are_too_many(
@@ -56,6 +57,6 @@ def test_never_more_are_told_than_fit_through_the_pipe(monkeypatch: pytest.Monke
     assert len(query_result.search(holding(60), Search(limit=50))) == 30
     monkeypatch.setattr(query_result, "MAX_BYTES", 15_000)
     assert len(query_result.search(holding(60), Search(limit=50))) == 20
-    store = MemoryStore()
+    store = OneRunInMemory()
     store.add({}, [replace(EXAMPLE, mirror="v3"), EXAMPLE], 0.0)
-    assert [one.number for one in query_result.search(store, Search(mirror="v3"))] == [1]
+    assert [one.number for one in query_result.search(store.memory.differences, Search(mirror="v3"))] == [1]

@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 
 from mirror_proxy.comparison.diff.example import Example, Search
+from mirror_proxy.comparison.diff.run import RunTotals, TotalsSearch
 from mirror_proxy.comparison.diff.totals import Key, Totals
 from mirror_proxy.comparison.process.store_writer import PRUNE_S, RETRY_S, StoreWriter
-from mirror_proxy.comparison.store import Store, StoreError
+from mirror_proxy.comparison.store import StoreError
 from mirror_proxy.config.model import Compare, StoreLimits
 from tests.support.comparer import EXAMPLE, NOW
 from tests.support.postgres import Server
+from tests.support.runs import PRESENT, open_run
 
 KEY = ("compared", "shop", "v2", "GET /items")
 
@@ -31,9 +33,12 @@ class Clocked:
         self.writer = StoreWriter(lambda: self.now, self.written.append)
 
     async def totals(self) -> Totals:
-        result = await self.writer.query(0.0)
-        assert isinstance(result, Totals)
-        return result
+        return await self.totals_since(0.0)
+
+    async def totals_since(self, since: float) -> Totals:
+        result = await self.writer.query(TotalsSearch(since))
+        assert isinstance(result, RunTotals)
+        return result.totals
 
     async def numbers(self) -> list[int]:
         result = await self.writer.query(Search())
@@ -53,7 +58,7 @@ def at(path: Path, **limits: float) -> Compare:
 
 
 def in_store(path: Path) -> tuple[dict[Key, int], int]:
-    store = Store(f"sqlite:///{path}", StoreLimits())
+    store = open_run(f"sqlite:///{path}")
     found = store.totals(0).counts, len(store.differences(Search()))
     store.close()
     return dict(found[0]), found[1]
@@ -62,7 +67,7 @@ def in_store(path: Path) -> tuple[dict[Key, int], int]:
 async def test_an_answer_holds_what_was_written_and_what_was_not_yet(
     clocked: Clocked, tmp_path: Path
 ) -> None:
-    clocked.writer.configure(at(tmp_path / "s.db"), "shop")
+    clocked.writer.configure(at(tmp_path / "s.db"), PRESENT)
     for _ in range(3):
         clocked.writer.add({KEY: 1}, [EXAMPLE])
         await clocked.writer.write()
@@ -79,7 +84,7 @@ async def test_until_a_store_can_be_opened_memory_answers_and_then_it_has_everyt
 ) -> None:
     folder = tmp_path / "folder"
     folder.write_text("in its place")
-    clocked.writer.configure(at(folder / "s.db"), "shop")
+    clocked.writer.configure(at(folder / "s.db"), PRESENT)
     for _ in range(3):
         clocked.writer.add({KEY: 1}, [EXAMPLE])
         assert (await clocked.totals()).counts[KEY] >= 1
@@ -98,7 +103,7 @@ async def test_a_store_that_cannot_be_opened_is_not_tried_at_every_turn(
     clocked: Clocked, tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
-    clocked.writer.configure(at(tmp_path / "file" / "s.db"), "shop")
+    clocked.writer.configure(at(tmp_path / "file" / "s.db"), PRESENT)
     for _ in range(5):
         await clocked.writer.write()
     assert clocked.writer.failures == 1
@@ -109,7 +114,7 @@ async def test_what_a_store_refuses_waits_and_is_written_when_it_takes_it(
 ) -> None:
     caplog.set_level("INFO")
     file = tmp_path / "s.db"
-    clocked.writer.configure(at(file), "shop")
+    clocked.writer.configure(at(file), PRESENT)
     clocked.writer.add({KEY: 1}, [EXAMPLE])
     await clocked.writer.write()
     rename(file, "counts", "hidden")
@@ -129,10 +134,11 @@ async def test_what_a_store_refuses_waits_and_is_written_when_it_takes_it(
 
 
 async def test_counts_of_others_are_confirmed_once_they_are_stored(clocked: Clocked, tmp_path: Path) -> None:
+    clocked.writer.configure(at(Path("/dev/null/s.db")), PRESENT)
     clocked.writer.count(1, Totals({KEY: 1}))
     await clocked.writer.write()
     assert clocked.written == []
-    clocked.writer.configure(at(tmp_path / "s.db"), "shop")
+    clocked.writer.configure(at(tmp_path / "s.db"), PRESENT)
     await clocked.writer.write()
     rename(tmp_path / "s.db", "counts", "hidden")
     for number in (2, 3):
@@ -148,19 +154,19 @@ async def test_counts_of_others_are_confirmed_once_they_are_stored(clocked: Cloc
 
 async def test_what_waits_belongs_to_the_minute_it_was_counted_in(clocked: Clocked, tmp_path: Path) -> None:
     (tmp_path / "folder").touch()
-    clocked.writer.configure(at(tmp_path / "folder" / "s.db"), "shop")
+    clocked.writer.configure(at(tmp_path / "folder" / "s.db"), PRESENT)
     clocked.writer.add({KEY: 1}, [])
     clocked.now += 300
     clocked.writer.add({KEY: 10}, [])
     (tmp_path / "folder").unlink()
     await clocked.writer.write()
-    assert await clocked.writer.query(NOW + 60) == Totals({KEY: 10})
+    assert await clocked.totals_since(NOW + 60) == Totals({KEY: 10})
 
 
 async def test_a_server_that_is_down_for_a_while_misses_nothing(
     clocked: Clocked, postgres: Server, postgres_url: str
 ) -> None:
-    clocked.writer.configure(Compare(store=postgres_url), "shop")
+    clocked.writer.configure(Compare(store=postgres_url), PRESENT)
     clocked.writer.add({KEY: 1}, [EXAMPLE])
     await clocked.writer.write()
     postgres.stop()
@@ -177,14 +183,14 @@ async def test_a_server_that_is_down_for_a_while_misses_nothing(
 
 async def test_another_store_is_used_from_when_it_is_named(clocked: Clocked, tmp_path: Path) -> None:
     for name in ("one", "two"):
-        clocked.writer.configure(at(tmp_path / name), "shop")
+        clocked.writer.configure(at(tmp_path / name), PRESENT)
         clocked.writer.add({KEY: 1}, [EXAMPLE])
         await clocked.writer.write()
     assert in_store(tmp_path / "one") == in_store(tmp_path / "two") == ({KEY: 1}, 1)
 
 
 async def test_the_store_is_pruned_now_and_then(clocked: Clocked, tmp_path: Path) -> None:
-    clocked.writer.configure(at(tmp_path / "s.db", max_differences=2), "shop")
+    clocked.writer.configure(at(tmp_path / "s.db", max_differences=2), PRESENT)
     clocked.writer.add({}, [EXAMPLE] * 5)
     await clocked.writer.write()
     assert await clocked.numbers() == [5, 4]
@@ -198,21 +204,21 @@ async def test_a_name_alone_is_a_store_in_the_users_state_folder(
     clocked: Clocked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    clocked.writer.configure(Compare(), "shop")
+    clocked.writer.configure(Compare(), PRESENT)
     clocked.writer.add({KEY: 1}, [])
     await clocked.writer.write()
     assert in_store(tmp_path / "mirror-proxy" / "shop.db") == ({KEY: 1}, 0)
 
 
 async def test_what_is_left_is_written_at_the_end(clocked: Clocked, tmp_path: Path) -> None:
-    clocked.writer.configure(at(tmp_path / "s.db"), "shop")
+    clocked.writer.configure(at(tmp_path / "s.db"), PRESENT)
     clocked.writer.add({KEY: 1}, [replace(EXAMPLE, target="/last")])
     await clocked.writer.close()
     assert in_store(tmp_path / "s.db") == ({KEY: 1}, 1)
 
 
 async def test_an_example_is_found_by_its_number(clocked: Clocked, tmp_path: Path) -> None:
-    clocked.writer.configure(at(tmp_path / "s.db"), "shop")
+    clocked.writer.configure(at(tmp_path / "s.db"), PRESENT)
     clocked.writer.add({}, [EXAMPLE])
     assert await clocked.writer.query(1) == replace(EXAMPLE, number=1)
     assert await clocked.writer.query(2) is None

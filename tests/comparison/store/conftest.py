@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from mirror_proxy.comparison.store import Store
-from mirror_proxy.config.model import StoreLimits
+from tests.support.runs import OneRun, open_run
 
-OpenStore = Callable[..., Store]
+OpenStore = Callable[..., OneRun]
 
 
 @pytest.fixture
@@ -28,11 +27,11 @@ def url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def open_store(url: str) -> Iterator[OpenStore]:
-    """Open stores of one database; they are closed with the test."""
+    """Open stores of one database, each with one run; they are closed with the test."""
     with ExitStack() as stack:
 
-        def make(**limits: float) -> Store:
-            store = Store(url, StoreLimits(**limits))  # type: ignore[arg-type]  # limits are StoreLimits's
+        def make(**limits: float) -> OneRun:
+            store = open_run(url, **limits)
             stack.callback(store.close)
             return store
 

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from mirror_proxy.comparison.store import Store, StoreError, default_url
 from mirror_proxy.config.model import StoreLimits
+from tests.support.runs import RUN
 
 LIMITS = StoreLimits()
 
@@ -40,7 +41,7 @@ def loose_umask() -> object:
 def test_nobody_else_may_read_what_is_stored(tmp_path: Path) -> None:
     file = tmp_path / "state" / "store.db"
     store = Store(f"sqlite:///{file}", LIMITS)
-    store.add({("capped", "a", "b", "many"): 1}, [], 0)
+    store.add({RUN: {("capped", "a", "b", "many"): 1}}, [], 0)
     kept = list(file.parent.iterdir())
     store.close()
     assert {path.name for path in kept} >= {"store.db", "store.db-wal"}
@@ -51,7 +52,7 @@ def test_nobody_else_may_read_what_is_stored(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("loose_umask")
 def test_the_log_beside_the_file_is_as_private_as_the_file(tmp_path: Path) -> None:
     store = Store(f"sqlite:///{tmp_path}/store.db", LIMITS)
-    store.add({("capped", "a", "b", "many"): 1}, [], 0)
+    store.add({RUN: {("capped", "a", "b", "many"): 1}}, [], 0)
     modes = {path.name: mode_of(path) for path in tmp_path.glob("store.db*")}
     store.close()
     assert modes["store.db-wal"] == 0o600
@@ -78,22 +79,23 @@ def test_a_file_that_is_no_database_is_named_and_left_as_it_is(tmp_path: Path) -
 def test_a_database_with_a_torn_page_is_told_of_when_it_is_read(tmp_path: Path) -> None:
     file = tmp_path / "store.db"
     store = Store(f"sqlite:///{file}", LIMITS)
-    store.add({("capped", "a", "b", str(number)): 1 for number in range(5_000)}, [], 0)
+    store.add({RUN: {("capped", "a", "b", str(number)): 1 for number in range(5_000)}}, [], 0)
     store.close()
     whole = file.read_bytes()
     file.write_bytes(whole[:20_480] + b"\xff" * (len(whole) - 20_480))
     torn = Store(f"sqlite:///{file}", LIMITS)
     with pytest.raises(StoreError, match=r"cannot be read: database disk image is malformed"):
-        torn.totals(0)
+        torn.totals([1], 0, 0)
     torn.close()
 
 
 def test_an_example_that_something_else_wrote_is_an_error_of_the_store(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/store.db"
     store = Store(url, LIMITS)
+    store.begin([RUN], 0)
     other = sa.create_engine(url)
     with other.begin() as connection:
-        connection.exec_driver_sql("INSERT INTO differences VALUES (1, 0, '', '', '', '', '', '[1]')")
+        connection.exec_driver_sql("INSERT INTO differences VALUES (1, 1, 0, '', '', '', '', '', '[1]')")
     other.dispose()
     with pytest.raises(StoreError, match="cannot be read"):
         store.difference(1)

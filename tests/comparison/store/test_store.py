@@ -13,10 +13,10 @@ from mirror_proxy.comparison.diff.difference import Difference
 from mirror_proxy.comparison.diff.example import Example, Search, Side
 from mirror_proxy.comparison.diff.record import Record, RecordSearch
 from mirror_proxy.comparison.diff.totals import Totals
-from mirror_proxy.comparison.store import Store, StoreError, store
-from mirror_proxy.config.model import StoreLimits
+from mirror_proxy.comparison.store import StoreError, store
+from tests.support.runs import OneRun, open_run
 
-OpenStore = Callable[..., Store]
+OpenStore = Callable[..., OneRun]
 
 NOW = 1_800_000_000.0
 REQUESTS = ("requests", "shop", "v1", "200")
@@ -105,7 +105,7 @@ def test_stores_that_prune_and_add_at_once_keep_the_newest(open_store: OpenStore
     begin = Barrier(3)
     stores = [open_store(max_differences=5) for _ in range(3)]
 
-    def work(store: Store) -> None:
+    def work(store: OneRun) -> None:
         begin.wait()
         for _ in range(15):
             store.add({}, [EXAMPLE], NOW)
@@ -229,7 +229,7 @@ def test_paths_too_long_for_an_index_are_told_apart_and_found(open_store: OpenSt
 
 
 def test_a_store_of_no_examples_keeps_none(url: str) -> None:
-    store = Store(url, StoreLimits(max_differences=0))
+    store = open_run(url, max_differences=0)
     store.add({}, [EXAMPLE], NOW)
     store.prune(NOW)
     assert store.differences(Search()) == []
@@ -253,7 +253,7 @@ def test_of_too_many_records_and_of_old_ones_the_newest_are_kept(
     monkeypatch.setattr(store, "MAX_RECORDS", 2)
     opened = open_store(max_age_s=3_600.0)
     records = [Record(NOW + number, "shop", "v2", "GET /") for number in range(4)]
-    opened.add({}, [], NOW, records)
+    opened.add({}, [], NOW + 3, records)
     opened.prune(NOW)
     assert opened.records(RecordSearch()) == [records[3], records[2]]
     opened.prune(NOW + 3_602.5)

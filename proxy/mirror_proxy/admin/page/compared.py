@@ -10,6 +10,7 @@ from mirror_proxy.admin.page import details
 from mirror_proxy.admin.page.data import PageData, baselines
 from mirror_proxy.comparison.diff.totals import OTHER, Totals
 from mirror_proxy.comparison.endpoint.folding import Folding
+from mirror_proxy.comparison.report import period
 from mirror_proxy.comparison.report.fields import JudgedField, fields
 from mirror_proxy.comparison.report.figures import Figure, figures
 from mirror_proxy.comparison.report.notes import CAPPED, DROPPED
@@ -40,6 +41,7 @@ class ComparisonPanel:
     """All that was compared; `is_on` False: nothing is compared."""
 
     is_on: bool
+    period: str
     problem: str
     pairs: int
     noise_pairs: int
@@ -63,6 +65,7 @@ def of(data: PageData) -> ComparisonPanel:
         capped[reason] = capped.get(reason, 0) + count
     return ComparisonPanel(
         compare.is_on,
+        _period(data),
         data.problem,
         totals.count("compared"),
         totals.count("noise_compared"),
@@ -74,6 +77,13 @@ def of(data: PageData) -> ComparisonPanel:
         tuple(_losses(capped, CAPPED)),
         tuple(_losses({reason: count for (reason,), count in totals.of("dropped")}, DROPPED)),
     )
+
+
+def _period(data: PageData) -> str:
+    """Return what the panel's figures are of."""
+    if data.query.is_recent and data.earlier is not None:
+        return period.describe(data.runs, data.time - data.earlier.age_s, data.time)
+    return period.describe(data.runs, period.began(data.runs, 0.0), data.time)
 
 
 def _link(field: JudgedField) -> str:

@@ -15,6 +15,7 @@ from mirror_proxy.admin.interface import (
     State,
 )
 from mirror_proxy.admin.page.history import Point
+from mirror_proxy.comparison.diff.run import Run
 from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.config.model import Config, MirrorPolicy
 
@@ -37,7 +38,7 @@ class EarlierTotals:
 
 @dataclass(frozen=True, slots=True)
 class PageData:
-    """`time` is in seconds since the epoch; `totals` are since the proxy's start.
+    """`time` is in seconds since the epoch; `totals` are since the proxy's start, those of pairs of the present `runs`.
 
     `mirror_override` has the overrides of each mirror and of `ALL_MIRRORS`. `problem` says in one line why the
     comparer's totals are missing or old. `earlier` None: the page was not open before.
@@ -57,6 +58,7 @@ class PageData:
     problem: str = ""
     earlier: EarlierTotals | None = None
     query: PageQuery = PageQuery()
+    runs: tuple[Run, ...] = ()
 
     @property
     def uptime_s(self) -> float:

@@ -25,6 +25,7 @@ from mirror_proxy.admin.page.history import SPAN_S, History, Point
 from mirror_proxy.admin.shared import Shared
 from mirror_proxy.admin.work_thread import WorkThread
 from mirror_proxy.comparison.diff import totals
+from mirror_proxy.comparison.diff.run import RunTotals, TotalsSearch
 from mirror_proxy.comparison.diff.totals import OF_COMPARER, Totals
 from mirror_proxy.errors import RefusedError
 
@@ -124,7 +125,8 @@ class Live:
         snapshot = await proxy.snapshot()
         copy, now = rows.ConfigCopy(proxy), time.time()
         counted = await self._thread.run(lambda: totals.of_report(snapshot.report))
-        counted, problem = await self._totals(counted)
+        found, problem = await self._totals(counted)
+        counted, runs = found.totals, found.runs
         earlier = self._earlier()
         state, info, ramps, time_s = proxy.state, proxy.server_info(), proxy.ramps.rows(), _now()
 
@@ -144,6 +146,7 @@ class Live:
                 points,
                 problem,
                 earlier,
+                runs=runs,
             )
 
         self._data = await self._thread.run(make)
@@ -165,12 +168,12 @@ class Live:
         then, counted = oldest
         return EarlierTotals(_now() - then, counted) if _now() > then else None
 
-    async def _totals(self, counted: Totals) -> tuple[Totals, str]:
+    async def _totals(self, counted: Totals) -> tuple[RunTotals, str]:
         """Return what the data plane and the comparer have counted, and why the comparer's part is missing or old."""
         if not self._proxy.loaded.config.settings.compare.is_on:
-            return counted, ""
+            return RunTotals((), counted), ""
         found, problem = await self._comparer.get()
-        return Totals({**counted.counts, **found.counts}), problem
+        return RunTotals(found.runs, Totals({**counted.counts, **found.totals.counts})), problem
 
     async def _render(self, render: Render, data: PageData, query: PageQuery) -> Panels:
         """Render each state once for all streams of one query; in a thread, since many routes are slow to render."""
@@ -186,16 +189,16 @@ LIVE = web.AppKey("live", Live)
 
 
 class ComparerTotals:
-    """The comparer's totals since the start of `proxy`, queried no more often than the comparer can bear."""
+    """The comparer's totals of the present runs, queried no more often than the comparer can bear."""
 
     def __init__(self, proxy: ProxyInterface) -> None:
         self._proxy = proxy
         self._query: asyncio.Task[None] | None = None
         self._due = 0.0
-        self._totals = Totals()
+        self._totals = RunTotals()
         self._problem = ""
 
-    async def get(self) -> tuple[Totals, str]:
+    async def get(self) -> tuple[RunTotals, str]:
         """Return the last result, and why there is no newer one; waits for a newer one for a second at most."""
         if self._query is None and _now() >= self._due:
             self._query = tasks.spawn(self._run(), "page-totals")
@@ -210,14 +213,14 @@ class ComparerTotals:
 
     async def _run(self) -> None:
         began = _now()
-        uptime = self._proxy.server_info().get("uptime_s", 0.0)
-        since = time.time() - (uptime if isinstance(uptime, int | float) else 0.0)
         try:
-            found = await self._proxy.totals(since)
+            found = await self._proxy.totals(TotalsSearch())
         except RefusedError as error:
             self._problem = str(error)
         else:
-            self._totals = Totals({key: count for key, count in found.counts.items() if key[0] in _FAMILIES})
+            counts = found.totals.counts
+            known = {key: count for key, count in counts.items() if key[0] in _FAMILIES}
+            self._totals = RunTotals(found.runs, Totals(known))
             self._problem = ""
         finally:
             self._due = _now() + min(_MOST_REST_S, (_now() - began) * _REST)

@@ -49,7 +49,8 @@ class Example:
 class Search:
     """A search for examples: the newest `limit` that match every field that is given; `before`: with a lower number.
 
-    `since` is in seconds since the epoch; `path` and `kind` are those of one and the same difference.
+    `since` is in seconds since the epoch; `run` None: the present runs; `path` and `kind` are those of one and the same
+    difference.
     """
 
     since: float = 0.0
@@ -59,6 +60,7 @@ class Search:
     kind: str | None = None
     before: int | None = None
     limit: int = 50
+    run: int | None = None
 
 
 def from_document(document: Mapping[str, Any]) -> Example:

@@ -32,11 +32,12 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class RecordSearch:
-    """A search for records: the newest `limit` of a mirror (None: of all) since a time."""
+    """A search for records: the newest `limit` of a mirror (None: of all) and run (None: the present) since a time."""
 
     since: float = 0.0
     mirror: str | None = None
     limit: int = 20_000
+    run: int | None = None
 
 
 def to_row(record: Record) -> list[object]:

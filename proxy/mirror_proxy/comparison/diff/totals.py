@@ -32,6 +32,20 @@ Key = tuple[str, ...]
 #: Fields of one endpoint, and endpoints of one route, have names up to a number; the others have this one.
 OTHER = "(other)"
 
+#: The position of the mirror among the labels of a family; of a family without a mirror, that of the route.
+MIRROR_AT = {
+    "outcome": 1,
+    "mirror_duration": 0,
+    "status_pair": 0,
+    "delta": 0,
+    "compared": 1,
+    "differing": 1,
+    "field": 1,
+    "leading": 1,
+    "capped": 1,
+}
+ROUTE_AT = {"requests": 0, "duration": 0, "noise_compared": 0, "noise_field": 0}
+
 #: The families whose labels end in a field's path and kind.
 BY_FIELD = frozenset({"field", "leading", "noise_field"})
 #: The families that the comparer alone counts; of `dropped`, it counts what it could not read or compare.
@@ -65,6 +79,15 @@ class Totals:
     def rows(self) -> list[list[str | int]]:
         """Return it as JSON holds it: the labels of each key, then its count."""
         return [[*key, count] for key, count in sorted(self.counts.items())]
+
+
+def united(tables: Iterable[Mapping[Key, int]]) -> Totals:
+    """Return the totals of several runs: what two runs of a route both counted was counted once, the longer run's."""
+    counts: dict[Key, int] = {}
+    for table in tables:
+        for key, count in table.items():
+            counts[key] = max(count, counts.get(key, 0))
+    return Totals(counts)
 
 
 def from_rows(rows: Iterable[list[str | int]]) -> Totals:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 from mirror_proxy.comparison.diff.example import Example, Search
 from mirror_proxy.comparison.diff.record import Record, RecordSearch
-from mirror_proxy.comparison.diff.totals import Key, Totals
+from mirror_proxy.comparison.diff.run import RunIdentity
+from mirror_proxy.comparison.diff.totals import Key, Totals, united
 
 #: With more keys in all minutes together, the two oldest minutes become one.
 MAX_KEYS = 100_000
@@ -19,72 +20,79 @@ MAX_RECORD_BYTES = 8 * 1024 * 1024
 _MINUTE_S = 60
 
 
+Counted = Mapping[RunIdentity, Mapping[Key, int]]
+#: An example or record, and the run that it belongs to.
+FiledExample = tuple[RunIdentity, Example]
+FiledRecord = tuple[RunIdentity, Record]
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """What belongs to the minute that began at `time` (seconds since the epoch)."""
 
     time: float
-    counts: Mapping[Key, int]
-    examples: tuple[Example, ...]
-    records: tuple[Record, ...] = ()
+    counts: Counted
+    examples: tuple[FiledExample, ...]
+    records: tuple[FiledRecord, ...] = ()
 
 
 class MemoryStore:
     """Answers as a `Store` does. Beyond its bounds, old minutes are joined, the oldest examples and records dropped."""
 
     def __init__(self) -> None:
-        self._counts: dict[int, Counter[Key]] = {}
-        self._examples: deque[Example] = deque()
+        self._counts: dict[int, dict[RunIdentity, Counter[Key]]] = {}
+        self._examples: deque[FiledExample] = deque()
         self._bytes = 0
         self._numbers = 0
-        self._records: deque[Record] = deque()
+        self._records: deque[FiledRecord] = deque()
         self._record_bytes = 0
         self.max_example_bytes = MAX_EXAMPLE_BYTES
 
     def add(
         self,
-        counted: Mapping[Key, int],
-        examples: Iterable[Example],
+        counted: Counted,
+        examples: Iterable[FiledExample],
         now: float,
-        records: Iterable[Record] = (),
+        records: Iterable[FiledRecord] = (),
     ) -> None:
         """Add to the counts of the minute of `now`, and keep the examples and records."""
         minute = int(now // _MINUTE_S)
         if minute not in self._counts:
             self._make_room()
-            self._counts[minute] = Counter()
-        self._counts[minute].update(counted)
-        for example in examples:
+            self._counts[minute] = {}
+        _add(self._counts[minute], counted)
+        for identity, example in examples:
             self._numbers += 1
-            self._keep(replace(example, number=self._numbers))
-        for record in records:
-            self._records.append(record)
-            self._record_bytes += _record_size(record)
+            self._keep((identity, replace(example, number=self._numbers)))
+        for filed in records:
+            self._records.append(filed)
+            self._record_bytes += _record_size(filed[1])
         self._drop_oldest()
 
-    def totals(self, since: float) -> Totals:
-        """Return all that was counted from the minute of `since` on."""
+    def totals(self, identities: Iterable[RunIdentity], since: float) -> Totals:
+        """Return all that these runs have counted from the minute of `since` on."""
         first = int(since // _MINUTE_S)
-        found: Counter[Key] = Counter()
+        wanted = set(identities)
+        found: dict[RunIdentity, Counter[Key]] = {}
         for minute, counted in self._counts.items():
             if minute >= first:
-                found.update(counted)
-        return Totals(dict(found))
+                _add(found, {one: counted[one] for one in wanted & counted.keys()})
+        return united(found.values())
 
     def differences(self, search: Search) -> list[Example]:
-        """Return the examples that match."""
-        found = (one for one in reversed(self._examples) if _matches(one, search))
+        """Return the examples that match, of all runs."""
+        found = (one for _, one in reversed(self._examples) if _matches(one, search))
         return [one for one, _ in zip(found, range(search.limit), strict=False)]
 
     def difference(self, number: int) -> Example | None:
         """Return the example with this number."""
-        return next((one for one in self._examples if one.number == number), None)
+        return next((one for _, one in self._examples if one.number == number), None)
 
     def records(self, search: RecordSearch) -> list[Record]:
-        """Return the records that match, the newest first."""
+        """Return the records that match, the newest first, of all runs."""
         found = (
             one
-            for one in reversed(self._records)
+            for _, one in reversed(self._records)
             if one.time >= search.since and search.mirror in {None, one.mirror}
         )
         return [one for one, _ in zip(found, range(search.limit), strict=False)]
@@ -93,7 +101,7 @@ class MemoryStore:
         """Remove everything and return it."""
         batches = [Batch(minute * _MINUTE_S, counted, ()) for minute, counted in sorted(self._counts.items())]
         if self._examples or self._records:
-            newest = max(one[-1].time for one in (self._examples, self._records) if one)
+            newest = max(one[-1][1].time for one in (self._examples, self._records) if one)
             batches.append(Batch(newest, {}, tuple(self._examples), tuple(self._records)))
         self._counts, self._bytes, self._record_bytes = {}, 0, 0
         self._examples.clear()
@@ -105,26 +113,46 @@ class MemoryStore:
         for batch in batches:
             self.add(batch.counts, (), batch.time)
             self._examples.extendleft(reversed(batch.examples))
-            self._bytes += sum(map(_size, batch.examples))
+            self._bytes += sum(_size(one) for _, one in batch.examples)
             self._records.extendleft(reversed(batch.records))
-            self._record_bytes += sum(map(_record_size, batch.records))
+            self._record_bytes += sum(_record_size(one) for _, one in batch.records)
         self._drop_oldest()
 
-    def _keep(self, example: Example) -> None:
-        self._examples.append(example)
-        self._bytes += _size(example)
+    def forget(self, identities: Iterable[RunIdentity]) -> None:
+        """Remove what these runs have counted, and their examples and records."""
+        gone = set(identities)
+        for counted in self._counts.values():
+            for identity in gone & counted.keys():
+                del counted[identity]
+        self._examples = deque(one for one in self._examples if one[0] not in gone)
+        self._bytes = sum(_size(one) for _, one in self._examples)
+        self._records = deque(one for one in self._records if one[0] not in gone)
+        self._record_bytes = sum(_record_size(one) for _, one in self._records)
+
+    def _keep(self, filed: FiledExample) -> None:
+        self._examples.append(filed)
+        self._bytes += _size(filed[1])
         self._drop_oldest()
 
     def _drop_oldest(self) -> None:
         while len(self._examples) > MAX_EXAMPLES or self._bytes > self.max_example_bytes:
-            self._bytes -= _size(self._examples.popleft())
+            self._bytes -= _size(self._examples.popleft()[1])
         while len(self._records) > MAX_RECORDS or self._record_bytes > MAX_RECORD_BYTES:
-            self._record_bytes -= _record_size(self._records.popleft())
+            self._record_bytes -= _record_size(self._records.popleft()[1])
 
     def _make_room(self) -> None:
-        while len(self._counts) > 1 and sum(map(len, self._counts.values())) > MAX_KEYS:
+        while len(self._counts) > 1 and sum(map(_keys, self._counts.values())) > MAX_KEYS:
             oldest, next_one = sorted(self._counts)[:2]
-            self._counts[next_one].update(self._counts.pop(oldest))
+            _add(self._counts[next_one], self._counts.pop(oldest))
+
+
+def _add(table: dict[RunIdentity, Counter[Key]], counted: Counted) -> None:
+    for identity, counts in counted.items():
+        table.setdefault(identity, Counter()).update(counts)
+
+
+def _keys(table: Mapping[RunIdentity, Counter[Key]]) -> int:
+    return sum(map(len, table.values()))
 
 
 def _matches(example: Example, search: Search) -> bool:

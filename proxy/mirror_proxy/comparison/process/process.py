@@ -15,13 +15,14 @@ import logging
 import os
 import socket
 import time
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from mirror_proxy import control, tasks
 from mirror_proxy.comparison.process.pair_comparer import PairComparer
 from mirror_proxy.comparison.process.pair_reader import PairReader
-from mirror_proxy.comparison.process.query_result import pieces
+from mirror_proxy.comparison.process.query_result import Result, pieces
 from mirror_proxy.comparison.process.store_writer import StoreWriter
 from mirror_proxy.comparison.store import StoreError
 from mirror_proxy.control import Pipe
@@ -145,7 +146,9 @@ class Comparer:
             case control.StoreCounts(number, counts):
                 self._writer.count(number, counts)
             case control.Query():
-                tasks.spawn(self._answer(message), "answer")
+                tasks.spawn(self._answer(message.id, self._writer.query(message.selection)), "answer")
+            case control.ChangeRuns():
+                tasks.spawn(self._answer(message.id, self._writer.change_runs(message.change)), "answer")
             case control.SetLog(number, wanted):
                 log.set_form(wanted.format, wanted.level)
                 _log.debug(event("log level is set", to=wanted.level))
@@ -157,20 +160,20 @@ class Comparer:
         self._comparer.configure(message.compare)
         self._reader.max_bytes = message.buffered_bytes // 2
         self._writer.set_example_bytes(message.buffered_bytes // 2)
-        self._writer.configure(message.compare, message.name)
+        self._writer.configure(message.compare, message.present)
         if not self._is_configured:
             self._is_configured = True
             self._reader.open()
             self._pipe.send(control.Ready())
             self._beat()
 
-    async def _answer(self, message: control.Query) -> None:
+    async def _answer(self, number: int, asked: Coroutine[Any, Any, Result]) -> None:
         try:
-            result = await self._writer.query(message.selection)
+            result = await asked
         except StoreError as error:
-            self._pipe.send(control.QueryResult(message.id, (), str(error)))
+            self._pipe.send(control.QueryResult(number, (), str(error)))
         else:
-            self._pipe.send(control.QueryResult(message.id, control.pack(pieces(result))))
+            self._pipe.send(control.QueryResult(number, control.pack(pieces(result))))
 
     def _on_written(self, number: int) -> None:
         self._pipe.send(control.CountsStored(number))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
-from typing import Protocol
 
 from mirror_proxy.comparison.diff.example import Example, Search
 from mirror_proxy.comparison.diff.record import Record
+from mirror_proxy.comparison.diff.run import Run, RunTotals
 from mirror_proxy.comparison.diff.totals import BY_FIELD, OTHER, Key, Totals
 
 MAX_KEYS = 100_000
@@ -19,11 +19,7 @@ _PAGE = 20
 _KEYS = 1_000
 
 
-class ExampleSource(Protocol):
-    """A database or a memory store."""
-
-    def differences(self, search: Search) -> list[Example]:
-        """Return the examples that match."""
+Result = RunTotals | tuple[Run, ...] | tuple[Example, ...] | tuple[Record, ...] | Example | None
 
 
 def fold(totals: Totals) -> Totals:
@@ -40,12 +36,11 @@ def fold(totals: Totals) -> Totals:
     return Totals(dict(folded))
 
 
-def pieces(
-    result: Totals | tuple[Example, ...] | tuple[Record, ...] | Example | None,
-) -> Iterator[Totals | Example | Record]:
-    """Split a result into parts that are pickled one by one: tables of some keys that add up, examples or records."""
-    if isinstance(result, Totals):
-        rest = iter(result.counts.items())
+def pieces(result: Result) -> Iterator[Run | Totals | Example | Record]:
+    """Split a result into parts that are pickled one by one: runs, tables that add up, examples or records."""
+    if isinstance(result, RunTotals):
+        yield from result.runs
+        rest = iter(result.totals.counts.items())
         while some := dict(islice(rest, _KEYS)):
             yield Totals(some)
     elif isinstance(result, Example):
@@ -54,14 +49,14 @@ def pieces(
         yield from result or ()
 
 
-def search(source: ExampleSource, wanted: Search) -> tuple[Example, ...]:
-    """Return the examples that match, or the first of them if they are too many or too large."""
+def search(find: Callable[[Search], list[Example]], wanted: Search) -> tuple[Example, ...]:
+    """Return the examples that `find` finds, or the first of them if they are too many or too large."""
     examples: list[Example] = []
     size = 0
     left = min(wanted.limit, MAX_EXAMPLES)
     before = wanted.before
     while left > 0 and size < MAX_BYTES:
-        page = source.differences(replace(wanted, before=before, limit=min(left, _PAGE)))
+        page = find(replace(wanted, before=before, limit=min(left, _PAGE)))
         if not page:
             break
         examples += page

@@ -1,4 +1,4 @@
-"""Write counts, examples and records into the store in the background, from a memory store of limited size.
+"""Write counts, examples and records into their runs in the store, from a memory store of limited size.
 
 A store that cannot be opened, as in a container whose file system is read-only, is logged once and tried again; until
 it opens, the memory store answers queries. A write that fails is repeated later. All work of the store runs in one
@@ -8,27 +8,43 @@ thread, in order.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
 from mirror_proxy.comparison.diff.example import Example, Search
 from mirror_proxy.comparison.diff.record import Record, RecordSearch
+from mirror_proxy.comparison.diff.run import (
+    PresentRuns,
+    Run,
+    RunChange,
+    RunIdentity,
+    RunList,
+    RunTotals,
+    StoreQuery,
+    TotalsSearch,
+)
 from mirror_proxy.comparison.diff.totals import Key, Totals
 from mirror_proxy.comparison.process import query_result
 from mirror_proxy.comparison.process.memory_store import MemoryStore
+from mirror_proxy.comparison.process.query_result import Result
+from mirror_proxy.comparison.process.run_table import Identities, RunTable
 from mirror_proxy.comparison.store import Store, StoreError, default_url
 from mirror_proxy.config.model import Compare, StoreLimits
 from mirror_proxy.telemetry.event import event
+from mirror_proxy.text import format_count
 
 #: A store that could not be opened is tried again after so long, and pruned so often.
 RETRY_S = 15.0
 PRUNE_S = 60.0
+#: Runs and labels in a log line.
+_MAX_NAMED = 20
 
 _ADVICE = (
     "until it can be, what is found stays in memory, and ends with this process: name a file that can be written (in a "
@@ -36,21 +52,19 @@ _ADVICE = (
 )
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
-
-Selection = float | Search | RecordSearch
-Result = Totals | tuple[Example, ...] | tuple[Record, ...] | Example | None
+Stored = TypeVar("Stored", Example, Record)
 
 
 @dataclass(frozen=True, slots=True)
 class _StoreLocation:
-    """Which store is written to; without a `url`, that of the proxy called `name`."""
+    """Which store is written to; without a `url`, that of `service`."""
 
     url: str
-    name: str
+    service: str
     limits: StoreLimits
 
     def open(self) -> Store:
-        return Store(self.url or default_url(self.name, os.environ), self.limits)
+        return Store(self.url or default_url(self.service, os.environ), self.limits)
 
 
 class StoreWriter:
@@ -63,7 +77,10 @@ class StoreWriter:
         self._now = now
         self._on_written = on_written
         self._counted = self._written = 0
+        self._runs = RunTable()
+        self._entered: Identities | None = None
         self._memory = MemoryStore()
+        self._started = now()
         self._thread = ThreadPoolExecutor(1, "store")
         self._lock = asyncio.Lock()
         self._wanted: _StoreLocation | None = None
@@ -73,9 +90,10 @@ class StoreWriter:
         self._is_failing = False
         self.failures = 0
 
-    def configure(self, compare: Compare, name: str) -> None:
-        """Use another store from the next write on: that of `compare`, or that of the proxy called `name`."""
-        wanted = _StoreLocation(compare.store, name, compare.limits)
+    def configure(self, compare: Compare, present: PresentRuns) -> None:
+        """Count in the runs of `present` from now on, in the store of `compare` or else that of the service."""
+        self._runs.configure(present)
+        wanted = _StoreLocation(compare.store, present.service, compare.limits)
         if wanted != self._wanted:
             self._wanted = wanted
             self._next_try = 0.0
@@ -88,7 +106,8 @@ class StoreWriter:
         self, counted: Mapping[Key, int], examples: Iterable[Example], records: Iterable[Record] = ()
     ) -> None:
         """Write it with the next `write`."""
-        self._memory.add(counted, examples, self._now(), records)
+        now = self._now()
+        self._memory.add(self._runs.split(counted), self._filed(examples), now, self._filed(records))
 
     def count(self, number: int, counts: Totals) -> None:
         """Write what the supervisor counted, and call `on_written` with `number` once it is stored."""
@@ -102,23 +121,31 @@ class StoreWriter:
             if self._store is not None:
                 await self._write(self._store)
 
-    async def query(self, about: Selection) -> Result:
-        """Return totals since a time, examples or records of a search, or the example with a number.
-
-        Raises `StoreError`.
-        """
+    async def query(self, about: StoreQuery) -> Result:
+        """Return totals, runs, examples or records of a search, or the example with a number. Raises `StoreError`."""
         async with self._lock:
             await self._open_wanted()
             if self._store is None:
-                return _query(self._memory, about)
+                return self._query_memory(about)
             store = self._store
             await self._write(store)
-            result = await self._run(lambda: _query(store, about))
-            if isinstance(result, StoreError):
-                raise result
-            if isinstance(result, Totals) and isinstance(about, float):
-                return query_result.fold(result + self._memory.totals(about))
+            now, identities = self._now(), self._runs.identities
+            result = _checked(await self._run(lambda: _query(store, identities, about, now)))
+            if isinstance(result, RunTotals) and isinstance(about, TotalsSearch) and about.run is None:
+                unwritten = self._memory.totals(identities, about.since)
+                return replace(result, totals=query_result.fold(result.totals + unwritten))
             return result
+
+    async def change_runs(self, change: RunChange) -> tuple[Run, ...]:
+        """Begin, reset or delete runs; return those that were changed. Raises `StoreError`."""
+        async with self._lock:
+            await self._open_wanted()
+            if self._store is None:
+                return self._change_memory(change)
+            store = self._store
+            await self._write(store)
+            now, identities = self._now(), self._runs.of(change.mirror)
+            return _checked(await self._run(lambda: _change(store, identities, change, now)))
 
     async def close(self) -> None:
         """Write the rest, and close the store."""
@@ -138,6 +165,7 @@ class StoreWriter:
             self._note(opened, _ADVICE)
         else:
             self._store, self._present, self._next_prune = opened, wanted, 0.0
+            self._entered = None
 
     async def _close(self) -> None:
         store, self._store, self._present = self._store, None, None
@@ -155,6 +183,8 @@ class StoreWriter:
             if problem is None:
                 left.popleft()
         self._memory.put_back(left)
+        if problem is None:
+            problem = await self._enter_runs(store)
         if problem is None and number != self._written:
             self._written = number
             self._on_written(number)
@@ -162,6 +192,53 @@ class StoreWriter:
             self._next_prune = self._now() + PRUNE_S
             problem = await self._run(lambda: store.prune(self._now()))
         self._note(problem, "it is tried again every second")
+
+    async def _enter_runs(self, store: Store) -> StoreError | None:
+        """Begin or continue the present runs, and log which they are, when the store or the runs have changed."""
+        identities = self._runs.identities
+        if identities == self._entered:
+            return None
+        entered = await self._run(lambda: store.enter(identities, self._now()))
+        if isinstance(entered, StoreError):
+            return entered
+        what = "comparison store opened" if self._entered is None else "comparison runs changed"
+        _log.info(event(what, store=store.name, **_described(entered)))
+        self._entered = identities
+        return None
+
+    def _query_memory(self, about: StoreQuery) -> Result:
+        if isinstance(about, RecordSearch):
+            return tuple(self._memory.records(about))
+        if isinstance(about, Search):
+            return query_result.search(self._memory.differences, about)
+        if isinstance(about, int):
+            return self._memory.difference(about)
+        runs = tuple(self._in_memory(one) for one in self._runs.identities)
+        if isinstance(about, RunList):
+            return runs
+        if about.run is not None:
+            return RunTotals()
+        totals = self._memory.totals(self._runs.identities, about.since)
+        return RunTotals(runs, query_result.fold(totals))
+
+    def _filed(self, found: Iterable[Stored]) -> list[tuple[RunIdentity, Stored]]:
+        """Return examples or records, each with the run of its mirror."""
+        filed = ((self._runs.of_mirror(one.mirror), one) for one in found)
+        return [(identity, one) for identity, one in filed if identity is not None]
+
+    def _in_memory(self, identity: RunIdentity) -> Run:
+        pairs = self._memory.totals((identity,), 0.0).count("compared")
+        return Run(0, identity, self._started, self._now(), pairs)
+
+    def _change_memory(self, change: RunChange) -> tuple[Run, ...]:
+        if change.action != "reset":
+            raise StoreError(
+                "no comparison store is open, so there is one run, in memory: reset it, or name a store that can be "
+                "written with compare.store.url or --compare-store"
+            )
+        identities = self._runs.of(change.mirror)
+        self._memory.forget(identities)
+        return tuple(self._in_memory(one) for one in identities)
 
     def _note(self, problem: StoreError | None, advice: str) -> None:
         """Count a failure; log the first of several in a row, and the first success after them."""
@@ -188,11 +265,52 @@ def _attempt(work: Callable[[], T]) -> T | StoreError:
         return StoreError(f"the store of what is compared fails: {error!r}")
 
 
-def _query(source: Store | MemoryStore, about: Selection) -> Result:
-    if isinstance(about, RecordSearch):
-        return tuple(source.records(about))
-    if isinstance(about, Search):
-        return query_result.search(source, about)
+def _checked(result: T | StoreError) -> T:
+    if isinstance(result, StoreError):
+        raise result
+    return result
+
+
+def _query(store: Store, identities: Identities, about: StoreQuery, now: float) -> Result:
     if isinstance(about, int):
-        return source.difference(about)
-    return query_result.fold(source.totals(about))
+        return store.difference(about)
+    if isinstance(about, RunList):
+        return tuple(store.all_runs())
+    runs = _selected(store, identities, about.run)
+    numbers = [run.number for run in runs]
+    if isinstance(about, RecordSearch):
+        return tuple(store.records(about, numbers))
+    if isinstance(about, Search):
+        return query_result.search(lambda search: store.differences(search, numbers), about)
+    return RunTotals(runs, query_result.fold(store.totals(numbers, about.since, now)))
+
+
+def _selected(store: Store, identities: Identities, number: int | None) -> tuple[Run, ...]:
+    if number is None:
+        return tuple(store.present(identities))
+    run = store.run(number)
+    return () if run is None else (run,)
+
+
+def _change(store: Store, identities: Identities, change: RunChange, now: float) -> tuple[Run, ...]:
+    if change.run is not None:
+        found = tuple(run for run in (store.run(change.run),) if run is not None)
+        store.delete([run.number for run in found])
+        return found
+    if change.action == "reset":
+        store.delete([run.number for run in store.present(identities)])
+    else:
+        store.begin(identities, now)
+    return tuple(store.enter(identities, now))
+
+
+def _described(runs: Sequence[Run]) -> dict[str, object]:
+    """Return what a log line says of runs."""
+    labels = sorted({run.identity.label for run in runs} - {""})
+    hosts = sorted({json.loads(run.identity.configuration or "{}").get("host", "primary") for run in runs})
+    return {
+        "run": ",".join(str(run.number) for run in runs[:_MAX_NAMED]),
+        **({"label": ",".join(labels[:_MAX_NAMED])} if labels else {}),
+        "pairs": format_count(sum(run.pairs for run in runs)),
+        "shadow_host": ",".join(map(str, hosts[:_MAX_NAMED])),
+    }

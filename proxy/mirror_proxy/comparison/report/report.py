@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 
 from mirror_proxy.comparison.diff.difference import Difference
 from mirror_proxy.comparison.diff.example import Example, Search
+from mirror_proxy.comparison.diff.run import Run
 from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.comparison.endpoint.folding import Folding
-from mirror_proxy.comparison.report import notes
+from mirror_proxy.comparison.report import notes, period
 from mirror_proxy.comparison.report.fields import JudgedField, fields
 from mirror_proxy.comparison.report.figures import Figure, figures, mirrors
 from mirror_proxy.comparison.report.limits import Limit, LimitResult, Outcome, judge
 from mirror_proxy.config.model import Thresholds
-from mirror_proxy.text import format_time
 
 #: Only the first fields of a mirror have examples.
 MOST_WITH_EXAMPLES = 20
@@ -22,7 +22,7 @@ MOST_WITH_EXAMPLES = 20
 
 @dataclass(frozen=True, slots=True)
 class ReportData:
-    """The data of a report: counts from `since` to `until` (seconds since the epoch), read from `source`.
+    """The data of a report: counts of `runs` from `since` to `until` (seconds since the epoch), read from `source`.
 
     `mirrors` are those of the configuration; those that were counted are added.
     """
@@ -34,11 +34,12 @@ class ReportData:
     totals: Totals
     thresholds: Thresholds
     mirrors: tuple[str, ...] = ()
+    runs: tuple[Run, ...] = ()
 
     @property
     def period(self) -> str:
-        """From when to when; a `since` of 0 is not known."""
-        return f"{f'{format_time(self.since)} to' if self.since else 'until'} {format_time(self.until)} UTC"
+        """Which runs, from when to when; a `since` of 0 is not known."""
+        return period.describe(self.runs, self.since, self.until)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from mirror_proxy.comparison.store.engine import StoreError, default_url
 from mirror_proxy.comparison.store.schema import label
-from mirror_proxy.comparison.store.store import Store, StoreError, default_url
+from mirror_proxy.comparison.store.store import Store
 
 __all__ = ["Store", "StoreError", "default_url", "label"]

@@ -1,16 +1,16 @@
-"""The tables of the store, and how keys and examples are written into them.
+"""The tables of the store, and how runs, keys and examples are written into them.
 
-`counts` holds what was counted in a minute, by key; `differences` the examples; `places` where each of them differs,
-so that they are found by field without their bodies being read; `records` the sample of pairs that findings are made
-of. Text is such that both databases take it: without
-NUL and without halves of characters. The body of an example is JSON in ASCII, and comes back as it was.
+`runs` holds the runs; `counts` what was counted in a minute, by run and key; `differences` the examples; `places` where
+each of them differs, so that they are found by field without their bodies being read; `records` the sample of pairs
+that findings are made of. `meta` has the version of all that. Text is such that both databases take it: without NUL and
+without halves of characters. The body of an example is JSON in ASCII, and comes back as it was.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from hashlib import sha256
 from typing import Any
 
@@ -18,7 +18,11 @@ import sqlalchemy as sa
 
 from mirror_proxy.comparison.diff.example import Example, from_document
 from mirror_proxy.comparison.diff.record import Record, from_row, to_row
+from mirror_proxy.comparison.diff.run import Run, RunIdentity
 from mirror_proxy.comparison.diff.totals import Key
+
+#: Raised with each change of a table or of what a key means. Version 1 had no table `meta`, and no runs.
+VERSION = 2
 
 _BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 #: An index of PostgreSQL takes rows of up to 2.7 kB: a longer label is cut, and made unique by its digest.
@@ -27,10 +31,31 @@ _KEPT_CHARACTERS = 48
 
 tables = sa.MetaData()
 
+meta = sa.Table("meta", tables, sa.Column("version", sa.Integer, nullable=False))
+
+runs = sa.Table(
+    "runs",
+    tables,
+    sa.Column("number", _BIG, primary_key=True, autoincrement=True),
+    sa.Column("digest", sa.Text, nullable=False, index=True),
+    sa.Column("service", sa.Text, nullable=False),
+    sa.Column("route", sa.Text, nullable=False),
+    sa.Column("mirror", sa.Text, nullable=False),
+    sa.Column("primary", sa.Text, nullable=False),
+    sa.Column("address", sa.Text, nullable=False),
+    sa.Column("label", sa.Text, nullable=False),
+    sa.Column("configuration", sa.Text, nullable=False),
+    sa.Column("started", sa.Double, nullable=False),
+    sa.Column("last", sa.Double, nullable=False),
+    sqlite_autoincrement=True,
+)
+_IDENTITY = [one.name for one in fields(RunIdentity)]
+
 counts = sa.Table(
     "counts",
     tables,
-    sa.Column("minute", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("run", sa.ForeignKey(runs.c.number, ondelete="CASCADE"), primary_key=True),
+    sa.Column("minute", sa.Integer, primary_key=True, autoincrement=False, index=True),
     sa.Column("family", sa.Text, primary_key=True),
     sa.Column("labels", sa.Text, primary_key=True),
     sa.Column("value", sa.BigInteger, nullable=False),
@@ -40,6 +65,7 @@ differences = sa.Table(
     "differences",
     tables,
     sa.Column("number", _BIG, primary_key=True, autoincrement=True),
+    sa.Column("run", sa.ForeignKey(runs.c.number, ondelete="CASCADE"), nullable=False, index=True),
     sa.Column("time", sa.Double, nullable=False, index=True),
     sa.Column("route", sa.Text, nullable=False),
     sa.Column("mirror", sa.Text, nullable=False),
@@ -63,6 +89,7 @@ records = sa.Table(
     "records",
     tables,
     sa.Column("number", _BIG, primary_key=True, autoincrement=True),
+    sa.Column("run", sa.ForeignKey(runs.c.number, ondelete="CASCADE"), nullable=False, index=True),
     sa.Column("time", sa.Double, nullable=False, index=True),
     sa.Column("mirror", sa.Text, nullable=False),
     sa.Column("body", sa.Text, nullable=False),
@@ -78,14 +105,26 @@ def label(text: str) -> str:
     return f"{written[:_KEPT_CHARACTERS]}…{sha256(written.encode()).hexdigest()[:16]}"
 
 
-def rows_of_counts(minute: int, counted: Mapping[Key, int]) -> list[dict[str, Any]]:
+def row_of_run(identity: RunIdentity, now: float) -> dict[str, Any]:
+    """Return a row for `runs`; its number is the database's to give."""
+    texts = {name: _storable(getattr(identity, name)) for name in _IDENTITY}
+    return {"digest": identity.digest, **texts, "started": now, "last": now}
+
+
+def run_of(row: Mapping[str, Any], pairs: int = 0) -> Run:
+    """Return the run that a row of `runs` holds."""
+    identity = RunIdentity(**{name: row[name] for name in _IDENTITY})
+    return Run(row["number"], identity, row["started"], row["last"], pairs)
+
+
+def rows_of_counts(run: int, minute: int, counted: Mapping[Key, int]) -> list[dict[str, Any]]:
     """Return rows for `counts`, sorted: two writers that lock rows in the same order never block each other."""
     values: dict[tuple[str, str], int] = {}
     for (family, *labels), value in counted.items():
         place = family, json.dumps([label(text) for text in labels], ensure_ascii=False)
         values[place] = values.get(place, 0) + value
     return [
-        {"minute": minute, "family": family, "labels": labels, "value": value}
+        {"run": run, "minute": minute, "family": family, "labels": labels, "value": value}
         for (family, labels), value in sorted(values.items())
         if value
     ]
@@ -96,9 +135,10 @@ def key_of(family: str, labels: str) -> Key:
     return (family, *json.loads(labels))
 
 
-def row_of_example(example: Example) -> dict[str, Any]:
+def row_of_example(run: int, example: Example) -> dict[str, Any]:
     """Return a row for `differences`; its number is the database's to give."""
     return {
+        "run": run,
         "time": example.time,
         "route": label(example.route),
         "mirror": label(example.mirror),
@@ -120,10 +160,10 @@ def example_of(number: int, body: str) -> Example:
     return from_document(json.loads(body) | {"number": number})
 
 
-def row_of_record(record: Record) -> dict[str, Any]:
+def row_of_record(run: int, record: Record) -> dict[str, Any]:
     """Return a row for `records`; its number is the database's to give."""
     body = json.dumps(to_row(record), separators=(",", ":"))
-    return {"time": record.time, "mirror": label(record.mirror), "body": body}
+    return {"run": run, "time": record.time, "mirror": label(record.mirror), "body": body}
 
 
 def record_of(body: str) -> Record:

@@ -6,40 +6,23 @@ people; it names the database without its password.
 
 from __future__ import annotations
 
-import errno
 import math
-import os
-import re
-import sqlite3
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from pathlib import Path
-from time import monotonic, sleep
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from mirror_proxy.comparison.diff.example import Example, Search
 from mirror_proxy.comparison.diff.record import Record, RecordSearch
-from mirror_proxy.comparison.diff.totals import Key, Totals
-from mirror_proxy.comparison.store import schema
+from mirror_proxy.comparison.diff.run import Run, RunIdentity
+from mirror_proxy.comparison.diff.totals import Key, Totals, united
+from mirror_proxy.comparison.store import runs, schema
+from mirror_proxy.comparison.store.engine import StoreError, parse, postgresql_engine, sqlite_engine
 from mirror_proxy.comparison.store.schema import counts, differences, places
 from mirror_proxy.config.model import StoreLimits
 
-_DRIVERS = {
-    "sqlite": "sqlite+pysqlite",
-    "sqlite+pysqlite": "sqlite+pysqlite",
-    "postgresql": "postgresql+psycopg",
-    "postgresql+psycopg": "postgresql+psycopg",
-}
-_BUSY_S = 5
-_PAUSE_S = 0.01
-_CONNECT_S = 5
-#: Time out a server that vanished without closing; libpq would wait as long as TCP does.
-_GONE = {"keepalives_idle": 10, "keepalives_interval": 5, "tcp_user_timeout": 15_000}
 #: PostgreSQL's advisory lock for making and pruning the tables; any constant number.
 _LOCK = 0x6D697272
 #: Records of all mirrors together; the oldest are deleted first.
@@ -48,38 +31,28 @@ _MINUTE_S = 60
 _HOUR_S = 3_600
 #: Older counts are stored by the hour.
 _BY_MINUTE_S = 2 * _HOUR_S
+#: Clocks of machines that share a store may be apart by this much. Later counts were made by a wrong clock: a `since`
+#: leaves them out.
+_AHEAD_S = 120
 
-_making = threading.Lock()
-
-
-class StoreError(Exception):
-    """The store cannot be opened, read or written; its text says which, and why."""
-
-
-def default_url(name: str, environ: Mapping[str, str]) -> str:
-    """Return the URL of the SQLite file of the proxy called `name`, in the user's state folder (XDG's).
-
-    Raises `StoreError` for a user who has no home.
-    """
-    state = Path(environ.get("XDG_STATE_HOME", ""))
-    if not state.is_absolute():
-        state = _home(environ) / ".local" / "state"
-    file = state / "mirror-proxy" / f"{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}.db"
-    return sa.URL.create("sqlite", database=str(file)).render_as_string()
+Counted = Mapping[RunIdentity, Mapping[Key, int]]
+#: An example or record, and the run that it belongs to.
+FiledExample = tuple[RunIdentity, Example]
+FiledRecord = tuple[RunIdentity, Record]
 
 
 class Store:
-    """One database, which stores of several processes or machines may use at once."""
+    """One database, which stores of several processes or machines may use at once; `name` is for people."""
 
     def __init__(self, url: str, limits: StoreLimits) -> None:
         """Open the database, and make missing tables. Raises `StoreError`."""
-        parsed = _parse(url)
+        parsed = parse(url)
         self._limits = limits
         backend = parsed.get_backend_name()
-        self._name = parsed.set(query={}, drivername=backend).render_as_string(hide_password=True)
+        self.name = parsed.set(query={}, drivername=backend).render_as_string(hide_password=True)
         self._is_sqlite = backend == "sqlite"
         with self._failing("cannot be opened"):
-            self._engine = _sqlite(parsed) if self._is_sqlite else _postgresql(parsed)
+            self._engine = sqlite_engine(parsed) if self._is_sqlite else postgresql_engine(parsed)
         self._writing = self._engine.execution_options(begin="BEGIN IMMEDIATE")
         try:
             self._make_tables()
@@ -93,38 +66,43 @@ class Store:
 
     def add(
         self,
-        counted: Mapping[Key, int],
-        examples: Sequence[Example],
+        counted: Counted,
+        examples: Sequence[FiledExample],
         now: float,
-        records: Sequence[Record] = (),
+        records: Sequence[FiledRecord] = (),
     ) -> None:
-        """Add to the counts of the minute of `now`, and store examples and records, in one transaction."""
-        rows = schema.rows_of_counts(int(now // _MINUTE_S), counted)
+        """Add to the counts of the minute of `now`, and store examples and records, in one transaction.
+
+        Each goes into the newest run of its identity; a run that is missing begins.
+        """
+        minute = int(now // _MINUTE_S)
+        filed = (*examples, *records)
         with self._failing("cannot be written"), self._writing.begin() as connection:
-            if rows:
-                connection.execute(self._adding(), rows)
-            for example in examples:
-                _insert_example(connection, example)
+            numbers = self._numbers(connection, {*counted, *(identity for identity, _ in filed)}, now)
+            runs.touch(connection, sorted(numbers.values()), now)
+            for number, identity in sorted((numbers[one], one) for one in counted):
+                rows = schema.rows_of_counts(number, minute, counted[identity])
+                if rows:
+                    connection.execute(self._adding(), rows)
+            for identity, example in examples:
+                _insert_example(connection, numbers[identity], example)
             if records:
-                connection.execute(sa.insert(schema.records), [schema.row_of_record(one) for one in records])
+                made = [schema.row_of_record(numbers[identity], record) for identity, record in records]
+                connection.execute(sa.insert(schema.records), made)
 
-    def totals(self, since: float) -> Totals:
-        """Return all that was counted from the minute of `since` on; long ago, from the first full hour."""
-        wanted = (
-            sa.select(counts.c.family, counts.c.labels, sa.func.sum(counts.c.value))
-            .where(counts.c.minute >= int(since // _MINUTE_S))
-            .group_by(counts.c.family, counts.c.labels)
-        )
+    def totals(self, numbers: Collection[int], since: float, now: float) -> Totals:
+        """Return all that these runs have counted from the minute of `since` on; long ago, from the first full hour."""
+        span = [counts.c.minute >= int(since // _MINUTE_S)]
+        span += [counts.c.minute <= int((now + _AHEAD_S) // _MINUTE_S)] if since else []
         with self._failing("cannot be read"), self._engine.begin() as connection:
-            found = connection.execute(wanted)
-            return Totals({schema.key_of(family, labels): int(value) for family, labels, value in found})
+            return united(_counted(connection, number, span) for number in numbers)
 
-    def differences(self, search: Search) -> list[Example]:
-        """Return the examples that match."""
+    def differences(self, search: Search, numbers: Collection[int]) -> list[Example]:
+        """Return the examples of these runs that match."""
         place = [places.c.number == differences.c.number]
         place += [places.c.path == schema.label(search.path)] if search.path is not None else []
         place += [places.c.kind == search.kind] if search.kind is not None else []
-        wanted = [differences.c.time >= search.since]
+        wanted = [differences.c.time >= search.since, differences.c.run.in_(numbers)]
         wanted += [differences.c.route == schema.label(search.route)] if search.route is not None else []
         wanted += [differences.c.mirror == schema.label(search.mirror)] if search.mirror is not None else []
         wanted += [differences.c.number < search.before] if search.before is not None else []
@@ -135,14 +113,50 @@ class Store:
         """Return the example with this number, or None."""
         return next(iter(self._examples([differences.c.number == number], 1)), None)
 
-    def records(self, search: RecordSearch) -> list[Record]:
-        """Return the records that match, the newest first."""
+    def records(self, search: RecordSearch, numbers: Collection[int]) -> list[Record]:
+        """Return the records of these runs that match, the newest first."""
         table = schema.records.c
-        wanted = [table.time >= search.since]
+        wanted = [table.time >= search.since, table.run.in_(numbers)]
         wanted += [table.mirror == schema.label(search.mirror)] if search.mirror is not None else []
         rows = sa.select(table.body).where(*wanted).order_by(table.number.desc()).limit(search.limit)
         with self._failing("cannot be read"), self._engine.begin() as connection:
             return [schema.record_of(body) for body in connection.execute(rows).scalars()]
+
+    def enter(self, identities: Collection[RunIdentity], now: float) -> list[Run]:
+        """Return the present run of each identity; those that are missing begin."""
+        with self._failing("cannot be written"), self._writing.begin() as connection:
+            numbers = self._numbers(connection, identities, now)
+            return runs.find(connection, schema.runs.c.number.in_(numbers.values()))
+
+    def present(self, identities: Iterable[RunIdentity]) -> list[Run]:
+        """Return the newest run of each identity that has one."""
+        with self._failing("cannot be read"), self._engine.begin() as connection:
+            numbers = runs.newest_numbers(connection, identities)
+            return runs.find(connection, schema.runs.c.number.in_(numbers.values()))
+
+    def newest_of_service(self) -> list[Run]:
+        """Return the newest run of each mirror of the service that counted something last."""
+        return self._find(runs.newest_of_service())
+
+    def all_runs(self) -> list[Run]:
+        """Return every run, oldest first."""
+        return self._find()
+
+    def run(self, number: int) -> Run | None:
+        """Return the run with this number, or None."""
+        return next(iter(self._find(schema.runs.c.number == number)), None)
+
+    def begin(self, identities: Iterable[RunIdentity], now: float) -> None:
+        """Begin a new run of each identity; counts go there from now on, of every process that uses the store."""
+        with self._failing("cannot be written"), self._writing.begin() as connection:
+            self._lock(connection)
+            runs.begin(connection, identities, now)
+
+    def delete(self, numbers: Collection[int]) -> None:
+        """Delete runs, and all that belongs to them."""
+        with self._failing("cannot be written"), self._writing.begin() as connection:
+            self._lock(connection)
+            connection.execute(sa.delete(schema.runs).where(schema.runs.c.number.in_(numbers)))
 
     def prune(self, now: float) -> None:
         """Delete what is too old, and examples beyond the limit; add up the counts of old minutes by the hour."""
@@ -160,6 +174,7 @@ class Store:
             connection.execute(sa.delete(differences).where(differences.c.number <= last_dropped))
             connection.execute(sa.delete(records).where(records.c.time < oldest))
             connection.execute(sa.delete(records).where(records.c.number <= last_record))
+            connection.execute(sa.delete(schema.runs).where(schema.runs.c.last < oldest))
 
     def _add_up_hours(self, connection: sa.Connection, now: float) -> None:
         """Keep one row for each hour, at its first minute. What another store adds meanwhile is not lost."""
@@ -168,13 +183,45 @@ class Store:
         for minute in connection.execute(old).scalars().all():
             taken = sa.delete(counts).where(counts.c.minute == minute).returning(*counts.c)
             rows = [row._asdict() | {"minute": minute - minute % 60} for row in connection.execute(taken)]
-            rows.sort(key=lambda row: (row["family"], row["labels"]))
+            rows.sort(key=lambda row: (row["run"], row["family"], row["labels"]))
             connection.execute(self._adding(), rows)
 
     def _make_tables(self) -> None:
         with self._failing("cannot be opened"), self._writing.begin() as connection:
             self._lock(connection)
+            self._check_version(connection)
+
+    def _check_version(self, connection: sa.Connection) -> None:
+        """Note our version in an empty database. Raises `StoreError` for tables of another version."""
+        names = sa.inspect(connection).get_table_names()
+        if schema.meta.name in names:
+            found = connection.execute(sa.select(schema.meta.c.version)).scalar_one()
+        elif schema.counts.name in names:
+            found = 1
+        else:
             schema.tables.create_all(connection)
+            connection.execute(sa.insert(schema.meta).values(version=schema.VERSION))
+            return
+        if found != schema.VERSION:
+            raise StoreError(
+                f"the store {self.name} has version {found}, and this mirror-proxy uses version {schema.VERSION}: "
+                "name another one with compare.store.url or --compare-store, or delete this one"
+            )
+
+    def _numbers(
+        self, connection: sa.Connection, identities: Collection[RunIdentity], now: float
+    ) -> Mapping[RunIdentity, int]:
+        """Return the number of the present run of each identity; the first to count in it begins it."""
+        found = runs.newest_numbers(connection, identities)
+        if len(found) < len(identities):
+            self._lock(connection)
+            found = runs.newest_numbers(connection, identities)
+            found |= runs.begin(connection, sorted(set(identities) - set(found)), now)
+        return found
+
+    def _find(self, *wanted: sa.ColumnElement[bool]) -> list[Run]:
+        with self._failing("cannot be read"), self._engine.begin() as connection:
+            return runs.find(connection, *wanted)
 
     def _lock(self, connection: sa.Connection) -> None:
         """Let no other store make or prune tables until the transaction ends; SQLite has one writer anyway."""
@@ -184,7 +231,7 @@ class Store:
     def _adding(self) -> sa.Insert:
         insert = sqlite.insert(counts) if self._is_sqlite else postgresql.insert(counts)
         return insert.on_conflict_do_update(
-            index_elements=[counts.c.minute, counts.c.family, counts.c.labels],
+            index_elements=[counts.c.run, counts.c.minute, counts.c.family, counts.c.labels],
             set_={"value": counts.c.value + insert.excluded.value},
         )
 
@@ -201,92 +248,32 @@ class Store:
         """Raise any failure as a `StoreError`."""
         try:
             yield
+        except StoreError:
+            raise
         except ModuleNotFoundError as error:
-            message = f'the store {self._name} needs {error.name}: install "mirror-proxy[postgres]"'
+            message = f'the store {self.name} needs {error.name}: install "mirror-proxy[postgres]"'
             raise StoreError(message) from None
         except DBAPIError as error:
-            raise StoreError(f"the store {self._name} {what}: {_first_line(error.orig)}") from None
+            raise StoreError(f"the store {self.name} {what}: {_first_line(error.orig)}") from None
         except (SQLAlchemyError, OSError, ValueError, TypeError, KeyError) as error:
-            raise StoreError(f"the store {self._name} {what}: {_first_line(error)}") from None
+            raise StoreError(f"the store {self.name} {what}: {_first_line(error)}") from None
 
 
-def _home(environ: Mapping[str, str]) -> Path:
-    try:
-        return Path(environ.get("HOME") or Path.home())
-    except RuntimeError:
-        raise StoreError("there is no place for the store: neither HOME nor XDG_STATE_HOME is set") from None
+def _counted(
+    connection: sa.Connection, number: int, span: Iterable[sa.ColumnElement[bool]]
+) -> Mapping[Key, int]:
+    """Return what a run has counted."""
+    wanted = (
+        sa.select(counts.c.family, counts.c.labels, sa.func.sum(counts.c.value))
+        .where(counts.c.run == number, *span)
+        .group_by(counts.c.family, counts.c.labels)
+    )
+    rows = connection.execute(wanted)
+    return {schema.key_of(family, labels): int(value) for family, labels, value in rows}
 
 
-def _parse(url: str) -> sa.URL:
-    try:
-        parsed = sa.make_url(url)
-    except (ArgumentError, ValueError):
-        raise StoreError("the store's URL cannot be read; sqlite:///FILE or postgresql://HOST/NAME") from None
-    driver = _DRIVERS.get(parsed.drivername)
-    if driver is None:
-        raise StoreError(f'no store is kept in "{parsed.drivername}": sqlite and postgresql are known')
-    if driver.startswith("sqlite") and (parsed.database in (None, "", ":memory:") or parsed.query):
-        raise StoreError("an SQLite store is a plain file: sqlite:///FILE")
-    return parsed.set(drivername=driver)
-
-
-def _sqlite(url: sa.URL) -> sa.Engine:
-    _make_private_file(Path(url.database or ""))
-    engine = sa.create_engine(url, connect_args={"timeout": _BUSY_S})
-    sa.event.listen(engine, "connect", _set_up_sqlite)
-    sa.event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _make_private_file(file: Path) -> None:
-    """Make the file and its folder readable by this user only, as bodies of requests will be in it.
-
-    A file that is there is not opened: to close it would end every lock that this process has on it (POSIX).
-    """
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _making, suppress(FileExistsError):
-        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-    if file.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file))
-    if not os.access(file, os.R_OK | os.W_OK, effective_ids=True):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
-    if file.stat().st_uid == os.geteuid():
-        file.chmod(0o600)
-
-
-def _set_up_sqlite(connection: Any, _record: object) -> None:
-    """Let readers not wait for a writer, and a writer for another; `_begin_sqlite` begins transactions, not Python."""
-    connection.isolation_level = None
-    _use_wal(connection, monotonic() + _BUSY_S)
-    for pragma in ("synchronous = NORMAL", "foreign_keys = ON"):
-        connection.execute(f"PRAGMA {pragma}").close()
-
-
-def _use_wal(connection: Any, until: float) -> None:
-    """Switch to a write-ahead log. Of two processes that do so at once SQLite refuses one, without waiting."""
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL").close()
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or monotonic() > until:
-                raise
-            sleep(_PAUSE_S)
-        else:
-            return
-
-
-def _begin_sqlite(connection: sa.Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
-
-
-def _postgresql(url: sa.URL) -> sa.Engine:
-    limits = {"connect_timeout": _CONNECT_S, **_GONE}
-    unset = {name: value for name, value in limits.items() if name not in url.query}
-    return sa.create_engine(url, connect_args=unset, pool_pre_ping=True)
-
-
-def _insert_example(connection: sa.Connection, example: Example) -> None:
-    made = connection.execute(sa.insert(differences).values(schema.row_of_example(example)))
+def _insert_example(connection: sa.Connection, run: int, example: Example) -> None:
+    made = connection.execute(sa.insert(differences).values(schema.row_of_example(run, example)))
     (number,) = made.inserted_primary_key or (0,)
     rows = schema.rows_of_places(number, example)
     if rows:

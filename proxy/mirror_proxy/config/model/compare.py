@@ -76,6 +76,7 @@ class StoreLimits:
 class Compare:
     """What is compared. `share` is of mirrored requests; `shares` has the routes with a share of their own.
 
+    `label` names what the mirrors run, such as a version: another label begins another run of each.
     `store` is an SQLAlchemy URL; empty: an SQLite file in the user's state folder.
     """
 
@@ -91,6 +92,7 @@ class Compare:
     thresholds: Thresholds = Thresholds()
     store: str = ""
     limits: StoreLimits = StoreLimits()
+    label: str = ""
 
     def share_of(self, route: str) -> Share:
         """Return the share of a route's mirrored requests that is compared."""

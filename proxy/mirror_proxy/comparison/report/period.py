@@ -1,0 +1,35 @@
+"""The period that figures are of, in the same words wherever they are shown: which runs, from when to when."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mirror_proxy.comparison.diff.run import Run
+from mirror_proxy.text import format_time
+
+#: Runs that are named, at most.
+_MOST = 5
+
+
+def began(runs: Sequence[Run], since: float) -> float:
+    """Return when figures begin that are asked for from `since` on; 0: it is not known."""
+    first = min((run.started for run in runs), default=0.0)
+    return max(first, since)
+
+
+def describe(runs: Sequence[Run], since: float, until: float) -> str:
+    """Return such as `run 17 (v2-1483), 2026-01-31 12:00:00 to 2026-01-31 13:00:00 UTC`."""
+    span = f"{f'{format_time(since)} to' if since else 'until'} {format_time(until)} UTC"
+    return f"{_names(runs)}, {span}" if runs else span
+
+
+def _names(runs: Sequence[Run]) -> str:
+    if all(run.number == 0 for run in runs):
+        return "the present run, in memory"
+    named = [
+        f"{run.number} ({run.identity.label})" if run.identity.label else f"{run.number}"
+        for run in runs[:_MOST]
+    ]
+    more = len(runs) - len(named)
+    tail = f" and {more} more" if more else ""
+    return f"{'run' if len(runs) == 1 else 'runs'} {', '.join(named)}{tail}"
