@@ -59,7 +59,7 @@ def test_a_proxy_that_compares_nothing_tells_of_times_statuses_and_outcomes(
         assert report(proxy) == 0
         said = capsys.readouterr().out
         assert said.startswith("NOT COMPARED  mirror: nothing was compared\n")
-        assert f"at {proxy.config.settings.admin.address}\n" in said
+        assert f"from {proxy.config.settings.admin.address}, mirror-proxy " in said
         assert "! None of its answers was compared" in said
         assert "\nwhat became of 20 requests\n" in said
         assert report(proxy, "--format", "json", "--mirror", "mirror") == 0
@@ -148,12 +148,13 @@ def test_a_fault_of_v2_is_told_with_examples_to_who_may_see_them(tmp_path: Path,
         [mirror] = json.loads(said.out)["mirrors"]
         field = mirror["fields"][0]
         assert (field["path"], field["kind"], field["verdict"]) == ("$.price", "value", "reported")
-        assert [(one["primary"], one["shadow"]) for one in field["examples"]] == [("1", "2")] * 3
+        assert [(one["primary"], one["shadow"]) for one in field["examples"]] == [("1", "2")]
         assert mirror["notes"][0].startswith("Route r has no baseline: every difference is reported")
         assert report(proxy, *words) == 1
         said = capsys.readouterr()
         assert said.err == (
-            "there are no examples: what was stored needs the token: send Authorization: Bearer TOKEN\n"
+            "there are no examples, and it is not known what differs together: what was stored needs the token:"
+            " send Authorization: Bearer TOKEN\n"
         )
         assert json.loads(said.out)["mirrors"][0]["fields"][0]["examples"] == []
 
@@ -202,7 +203,7 @@ def test_a_store_is_read_without_a_proxy(url: str, capsys: Capture) -> None:
     found = {(one["path"], one["verdict"]): len(one["examples"]) for one in mirror["fields"][:3]}
     assert found == {
         ("$.items[].price", "reported"): 2,
-        ("status", "reported"): 1,
+        ("status 200 -> 500", "reported"): 1,
         ("$.items[].stock", "reported"): 1,
     }
     assert mirror["fields"][0]["examples"][0]["shadow"] == "99.01"
@@ -246,7 +247,7 @@ def test_every_format_goes_into_a_file_and_the_verdict_to_the_terminal(
         capsys.readouterr().out == "FAILED  1 of 2 limits broken; 1 of 2 limits undecided: too few samples\n"
     )
     text = file.read_text(encoding="utf-8")
-    assert "$.items[].price" in text
+    assert "items[].price" in text
     if form == "junit":
         assert len(ET.fromstring(text).findall(".//failure")) == 4
 

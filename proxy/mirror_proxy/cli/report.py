@@ -68,7 +68,10 @@ def add_to(verbs: Verbs[argparse.ArgumentParser]) -> None:
     add("--format", choices=FORMATS, default="text", metavar="F", help=text)
     add("--output", metavar="FILE", help="where to write it (default: standard output)")
     add(
-        "--examples", metavar="N", type=whole, default=3, help="examples of each field (default 3, up to 100)"
+        "--examples",
+        metavar="N",
+        type=whole,
+        help="examples of each finding, up to 100, in the text too (default 3; in the text of the first 3 findings)",
     )
     parser.set_defaults(verb=_report)
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TextIO, TypeVar
 
@@ -20,6 +22,7 @@ from mirror_proxy.cli.printing import print_errors, print_lines
 from mirror_proxy.cli.report_sources import ReportSource, SourceError
 from mirror_proxy.cli.verb import DISTRIBUTION, FAILED, OK, UNDECIDED, USAGE
 from mirror_proxy.comparison.diff.example import Example, Search
+from mirror_proxy.comparison.diff.record import Record, RecordSearch
 from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.comparison.report import document, junit, markdown, text, verdict
 from mirror_proxy.comparison.report.report import Report, ReportData, ReportOptions, make_report, mirror_names
@@ -33,6 +36,8 @@ _ATTEMPTS = 5
 _SETTLING_READS = 5
 _BAR = 30
 _STEPS = 10
+#: Examples of a finding, unless another number is given.
+_EXAMPLES = 3
 T = TypeVar("T")
 
 
@@ -60,7 +65,7 @@ def _check(arguments: argparse.Namespace) -> None:
         raise UsageError("--store is read without a proxy: leave --admin and --token-file out")
     if arguments.since is not None and (arguments.for_s or arguments.requests):
         raise UsageError("--since looks back, --for and --requests wait: give one")
-    if arguments.examples > 100:
+    if (arguments.examples or 0) > 100:
         raise UsageError("--examples: no more than 100")
     if arguments.output is not None and not Path(arguments.output).parent.is_dir():
         raise UsageError(f"--output {arguments.output}: there is no such folder")  # before a long wait
@@ -74,15 +79,22 @@ def _source(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Report
 
 
 def _read(source: ReportSource, arguments: argparse.Namespace) -> Report:
+    examples: int | None = arguments.examples
     options = ReportOptions(
-        arguments.mirror, tuple(arguments.fail_on), arguments.min_samples, arguments.examples
+        arguments.mirror,
+        tuple(arguments.fail_on),
+        arguments.min_samples,
+        _EXAMPLES if examples is None else examples,
+        shows_all_examples=examples is not None,
     )
     if arguments.for_s or arguments.requests:
         data = _wait(source, options, arguments)
     else:
         data = with_retries(lambda: source.read(arguments.since))
     _check_mirror(data, options)
-    return make_report(data, options, _lenient(source))
+    lenient = _LenientSource(source)
+    data = replace(data, records=tuple(lenient.records(RecordSearch(data.since, options.mirror))))
+    return make_report(data, options, lenient.examples)
 
 
 def _wait(source: ReportSource, options: ReportOptions, arguments: argparse.Namespace) -> ReportData:
@@ -113,21 +125,28 @@ def _check_mirror(data: ReportData, options: ReportOptions) -> None:
         raise UsageError(f'--mirror: there is no mirror "{options.mirror}"; {hint}')
 
 
-def _lenient(source: ReportSource) -> Callable[[Search], Sequence[Example]]:
-    """Return a search that reports its first failure, then finds nothing: a report can do without examples."""
-    failed: list[SourceError] = []
+class _LenientSource:
+    """Searches that report their first failure, then find nothing: a report can do without examples and records."""
 
-    def find(search: Search) -> Sequence[Example]:
-        if failed:
+    def __init__(self, source: ReportSource) -> None:
+        self._source = source
+        self._has_failed = False
+
+    def examples(self, search: Search) -> Sequence[Example]:
+        return self._found(lambda: self._source.find_examples(search))
+
+    def records(self, search: RecordSearch) -> Sequence[Record]:
+        return self._found(lambda: self._source.find_records(search))
+
+    def _found(self, find: Callable[[], Sequence[T]]) -> Sequence[T]:
+        if self._has_failed:
             return ()
         try:
-            return with_retries(lambda: source.find_examples(search))
+            return with_retries(find)
         except SourceError as error:
-            failed.append(error)
-            print_errors(f"there are no examples: {error}")
+            self._has_failed = True
+            print_errors(f"there are no examples, and it is not known what differs together: {error}")
             return ()
-
-    return find
 
 
 def _write(report: Report, arguments: argparse.Namespace) -> None:
@@ -159,12 +178,17 @@ def _render(report: Report, form: str) -> str:
 
         return html.render(report)
     makers: dict[str, Callable[[Report], str]] = {
-        "text": text.render,
+        "text": lambda report: text.render(report, _width()),
         "json": document.render,
         "junit": junit.render,
         "markdown": markdown.render,
     }
     return makers[form](report)
+
+
+def _width() -> int:
+    """Return the columns of the terminal that the report goes to, and as many as are usual where it goes elsewhere."""
+    return shutil.get_terminal_size((text.WIDTH, 0)).columns if sys.stdout.isatty() else text.WIDTH
 
 
 class Progress:

@@ -7,7 +7,7 @@ NOISY, RARE = field("$.time"), field("$.price")
 
 
 def kept(sampling: ExampleSampling, times: int, *fields: tuple[str, ...], now: float = 0.0) -> int:
-    return sum(sampling.wants(fields, now) for _ in range(times))
+    return sum(sampling.wants(fields, request, now) for request in range(times))
 
 
 def test_of_each_field_the_first_few_are_kept_and_then_one_in_a_while() -> None:
@@ -40,6 +40,14 @@ def test_a_noisy_field_beside_rare_ones_is_kept_again_as_soon_as_any_other() -> 
 def test_more_fields_than_it_keeps_account_of_are_not_kept_until_others_are_full_again() -> None:
     sampling = ExampleSampling()
     for number in range(MAX_SAMPLED_FIELDS):
-        sampling.wants([field(f"$.k{number}")], 0.0)
+        sampling.wants([field(f"$.k{number}")], 0, 0.0)
     assert kept(sampling, 10, RARE) == 0
     assert kept(sampling, 10, RARE, now=EVERY_S) == FIRST
+
+
+def test_one_request_is_kept_once_and_again_when_nothing_was_kept_for_a_while() -> None:
+    sampling = ExampleSampling()
+    assert [sampling.wants([NOISY], 7, 0.0) for _ in range(3)] == [True, False, False]
+    assert sampling.wants([NOISY], 8, 0.0)
+    assert not sampling.wants([NOISY], 7, EVERY_S)
+    assert sampling.wants([NOISY], 7, FIRST * EVERY_S)

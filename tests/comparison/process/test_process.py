@@ -33,7 +33,7 @@ def url(tmp_path: Path) -> str:
 async def test_a_difference_is_counted_and_an_example_of_it_is_kept(url: str) -> None:
     async with comparing(compare_in(url)) as comparer:
         await comparer.hears(control.Ready)
-        comparer.send(pair(ONE, ONE), CHANGED, CHANGED)
+        comparer.send(pair(ONE, ONE), CHANGED, replace(CHANGED, target="/items?page=2"))
         assert await comparer.counts("compared", at_least=3) == 3
         totals = await comparer.totals()
         assert totals.counts == {
@@ -231,9 +231,9 @@ async def test_two_proxies_that_share_a_database_have_all_counts_and_examples_to
     postgres_url: str,
 ) -> None:
     async with comparing(compare_in(postgres_url)) as one, comparing(compare_in(postgres_url)) as other:
-        for _ in range(3):
-            one.send(CHANGED)
-            other.send(CHANGED)
+        for page in range(3):
+            one.send(replace(CHANGED, target=f"/items?page={page}"))
+            other.send(replace(CHANGED, target=f"/items?page={page}"))
         await one.counts("compared")
         await other.counts("compared", at_least=6)
         assert await one.counts("compared", at_least=6) == 6

@@ -73,7 +73,7 @@ def _example(number: int, path: str, kind: Kind, primary: str, shadow: str) -> E
         f"/items/{number}?currency=EUR",
         (("host", "shop"), ("accept", "application/json"), ("authorization", "(redacted)")),
         Side(200, 11.25, JSON, v1),
-        Side(500 if path == "status" else 200, 14.5, JSON, v2),
+        Side(500 if path.startswith("status") else 200, 14.5, JSON, v2),
         (Difference(path, kind, primary, shadow), Difference("$.now", "value", "1764150000", "1764150001")),
         number,
     )
@@ -83,7 +83,7 @@ _EXAMPLES = (
     _example(45, "$.items[].price", "value", "12.5", "13"),
     _example(44, "$.items[].price", "value", "99", "99.01"),
     _example(31, "$.items[].stock", "missing", "3", ""),
-    _example(30, "status", "value", "200", "500"),
+    _example(30, "status 200 -> 500", "value", "200", "500"),
     _example(12, "header cache-control", "extra", "", "no-store"),
 )
 
@@ -119,7 +119,7 @@ def rich() -> Report:
     for path, kind, differed, leading, noisy in (
         ("$.items[].price", "value", 60, 55, 0),
         ("$.items[].stock", "missing", 25, 12, 0),
-        ("status", "value", 31, 31, 0),
+        ("status 200 -> 500", "value", 31, 31, 0),
         ("header cache-control", "extra", 4, 1, 0),
         ("$.now", "value", 4_985, 4_860, 3_986),
         ("$.recommendations", "order", 2_400, 31, 1_910),

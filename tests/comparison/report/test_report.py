@@ -6,8 +6,9 @@ from mirror_proxy.comparison.capture.pair_sender import PairSender
 from mirror_proxy.comparison.diff.example import Example, Search
 from mirror_proxy.comparison.diff.totals import Key, Totals
 from mirror_proxy.comparison.report import notes
+from mirror_proxy.comparison.report.finding.example_finder import MAX_SEARCHES
 from mirror_proxy.comparison.report.limits import parse
-from mirror_proxy.comparison.report.report import MOST_WITH_EXAMPLES, ReportData, ReportOptions, make_report
+from mirror_proxy.comparison.report.report import ReportData, ReportOptions, make_report
 from mirror_proxy.comparison.report.tables import status_matrix
 from mirror_proxy.config.model import Thresholds
 from tests.comparison.report.reports import look, rich
@@ -46,12 +47,12 @@ def test_where_nothing_was_mirrored_limits_are_undecided() -> None:
     assert make_report(reading({}), ReportOptions(), look).outcome == "ok"
 
 
-def test_examples_are_looked_for_of_the_foremost_fields_and_of_no_noise() -> None:
+def test_examples_are_searched_for_every_finding_up_to_a_bound_and_not_for_noise() -> None:
     counts: dict[Key, int] = {
         ("compared", "r", "m", "GET /items"): 1000,
         ("noise_compared", "r", "GET /items"): 1000,
     }
-    for place in range(30):
+    for place in range(90):
         counts["field", "r", "m", "GET /items", f"$.a{place:02}", "value"] = 500 - place
     counts |= {
         ("field", "r", "m", "GET /items", "$.now", "value"): 900,
@@ -64,10 +65,10 @@ def test_examples_are_looked_for_of_the_foremost_fields_and_of_no_noise() -> Non
         return ()
 
     make_report(reading(counts), ReportOptions(examples=2), find)
-    assert len(asked) == MOST_WITH_EXAMPLES
-    assert asked[0] == Search(50.0, "r", "m", "$.a00", "value", limit=2)
+    assert [search.path for search in asked] == [f"$.a{place:02}" for place in range(MAX_SEARCHES)]
+    assert asked[0] == Search(50.0, "r", "m", "$.a00", "value", limit=4)
     make_report(reading(counts), ReportOptions(examples=0), find)
-    assert len(asked) == MOST_WITH_EXAMPLES
+    assert len(asked) == MAX_SEARCHES
 
 
 def test_caps_drops_and_a_missing_baseline_are_named() -> None:

@@ -26,7 +26,7 @@ class Side:
 class Example:
     """One request with both responses and their differences. `number` is the store's; 0: not stored yet.
 
-    `body` and `note` are the request's.
+    `body` and `note` are the request's; `endpoint` is the one that it is counted under.
     """
 
     time: float
@@ -43,6 +43,7 @@ class Example:
     number: int = 0
     body: str = ""
     note: str = ""
+    endpoint: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from traceback import extract_tb
 
@@ -61,17 +62,17 @@ class PairComparer:
         now = self._now()
         keys = self._counts.add(pair, comparison, now)
         fields = [key for key in keys if key[0] == "field"]
-        is_sampled = bool(fields) and self._sampling.wants(fields, now)
-        examples = self._examples(pair, comparison) if is_sampled else ()
+        is_sampled = bool(fields) and self._sampling.wants(fields, hash((pair.target, pair.body)), now)
+        examples = self._examples(pair, comparison, fields[0][3]) if is_sampled else ()
         self._writer.add(dict.fromkeys(keys, 1), examples, self._records(pair, keys, now))
 
     def report(self) -> Report:
         """Return what was counted since the start as metrics."""
         return self._counts.report()
 
-    def _examples(self, pair: Pair, comparison: Comparison) -> tuple[Example, ...]:
+    def _examples(self, pair: Pair, comparison: Comparison, endpoint: str) -> tuple[Example, ...]:
         try:
-            return (self._differ.example(pair, comparison),)
+            return (replace(self._differ.example(pair, comparison), endpoint=endpoint),)
         except Exception as error:  # noqa: BLE001 whatever a pair does, the next one is compared
             self._log_error("example", error)
             return ()
@@ -118,21 +119,29 @@ class PairComparer:
 class ExampleSampling:
     """Which pairs are stored as examples: each field has a bucket of `FIRST`, refilled by one every `EVERY_S`.
 
-    Rare fields get examples although noisy ones differ in every pair.
+    Rare fields get examples although noisy ones differ in every pair. A request that is an example of a field already
+    is none again before the bucket is full, so that examples are of different requests.
     """
 
     def __init__(self) -> None:
         self._full_at: dict[Key, float] = {}  # when the field's bucket is full again
+        self._requests: dict[Key, tuple[int, ...]] = {}
 
-    def wants(self, fields: Iterable[Key], now: float) -> bool:
-        """Take one from the buckets of `fields` and return true if any of them has one left."""
+    def wants(self, fields: Iterable[Key], request: int, now: float) -> bool:
+        """Take one from the buckets of `fields` and return true if any of them has one left for `request`."""
         full_at = {field: max(now, self._full_at.get(field, now)) for field in fields}
         latest = now + FIRST * EVERY_S
-        if all(full + EVERY_S > latest for full in full_at.values()):
+        if not any(
+            full + EVERY_S <= latest and (full <= now or request not in self._requests.get(field, ()))
+            for field, full in full_at.items()
+        ):
             return False
         if len(self._full_at) + len(full_at) > MAX_SAMPLED_FIELDS:
             self._full_at = {field: full for field, full in self._full_at.items() if full > now}
+            self._requests = {field: self._requests[field] for field in self._full_at}
         if len(self._full_at) + len(full_at) > MAX_SAMPLED_FIELDS:
             return False
         self._full_at |= {field: min(latest, full + EVERY_S) for field, full in full_at.items()}
+        for field in full_at:
+            self._requests[field] = (*self._requests.get(field, ())[1 - FIRST :], request)
         return True

@@ -3,7 +3,11 @@
 verdict         ok, broken or undecided: all limits together; ok without any
 source, version, since, until   where, what and when (seconds since the epoch; since 0: the beginning)
 limits[]        limit, mirror, outcome (as verdict), value, samples, why
-mirrors[]       name, routes, compared, differing, summary, notes, and:
+mirrors[]       name, routes, compared, differing, summary, hints, notes, and:
+  findings[]    the most severe first: sentence, severity (breaking, value, addition, header), verdict (reported),
+                endpoints[], places[] (path, kind), also[] (what else differs in the same responses), trait (of the
+                requests it goes with, or null), follows (what it may follow from, or null), differed, compared, rate,
+                low, high, examples[] as of fields
   figures{}     by name: value (null: no sample), samples; rates from 0 to 1, times in seconds
   fields[]      route, endpoint, path, kind, verdict (reported, unsure, noise), why, differed, leading, compared,
                 raw_rate, raw_low, raw_high, noisy, noise_compared, noise_rate (null: no baseline), noise_low,
@@ -21,7 +25,10 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+from mirror_proxy.comparison.diff.difference import Difference
+from mirror_proxy.comparison.diff.example import Example
 from mirror_proxy.comparison.report import verdict
+from mirror_proxy.comparison.report.finding.finding import Finding
 from mirror_proxy.comparison.report.report import FieldWithExamples, MirrorReport, Report
 from mirror_proxy.telemetry.delta import middle_of
 
@@ -69,6 +76,8 @@ def _mirror(findings: MirrorReport) -> dict[str, Any]:
             name: {"value": figure.value, "samples": figure.samples}
             for name, figure in findings.figures.items()
         },
+        "findings": [_finding(found) for found in findings.findings],
+        "hints": list(findings.hints),
         "fields": [_field(found) for found in findings.fields],
         "statuses": [
             {"primary": primary, "shadow": shadow, "count": number}
@@ -90,16 +99,35 @@ def _field(found: FieldWithExamples) -> dict[str, Any]:
         "noisy": field.noisy,
         "noise_compared": field.noise_compared,
         **asdict(field.judgement),
-        "examples": [
-            {
-                **{
-                    key: getattr(example, key) for key in ("number", "time", "request_id", "method", "target")
-                },
-                "primary": one.primary,
-                "shadow": one.shadow,
-                "primary_status": example.primary.status,
-                "shadow_status": example.shadow.status,
-            }
-            for example, one in found.differences()
-        ],
+        "examples": [_example(*one) for one in found.differences()],
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    low, high = finding.lead.bounds
+    return {
+        "sentence": finding.sentence,
+        "severity": finding.severity,
+        "verdict": "reported",
+        "endpoints": [endpoint for _, endpoint in finding.endpoints],
+        "places": [list(place) for place in finding.places],
+        "also": finding.also,
+        "trait": finding.trait.words if finding.trait else None,
+        "follows": finding.follows or None,
+        "differed": finding.lead.differed,
+        "compared": finding.lead.compared,
+        "rate": finding.rate,
+        "low": low,
+        "high": high,
+        "examples": [_example(*one) for one in finding.differences()],
+    }
+
+
+def _example(example: Example, one: Difference) -> dict[str, Any]:
+    return {
+        **{key: getattr(example, key) for key in ("number", "time", "request_id", "method", "target")},
+        "primary": one.primary,
+        "shadow": one.shadow,
+        "primary_status": example.primary.status,
+        "shadow_status": example.shadow.status,
     }

@@ -1,30 +1,32 @@
-"""Report: what every format shows, of each mirror its figures, fields, limits and notes, and the verdict."""
+"""Report: what every format shows, of each mirror its figures, findings, limits and notes, and the verdict."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from mirror_proxy.comparison.diff.difference import Difference
 from mirror_proxy.comparison.diff.example import Example, Search
+from mirror_proxy.comparison.diff.record import Record
 from mirror_proxy.comparison.diff.run import Run
 from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.comparison.endpoint.folding import Folding
 from mirror_proxy.comparison.report import notes, period
 from mirror_proxy.comparison.report.fields import JudgedField, fields
 from mirror_proxy.comparison.report.figures import Figure, figures, mirrors
+from mirror_proxy.comparison.report.finding.change import changes_of, unsure_of
+from mirror_proxy.comparison.report.finding.example_finder import ExampleFinder, FindExamples
+from mirror_proxy.comparison.report.finding.finding import Finding
+from mirror_proxy.comparison.report.finding.grouping import findings_of
 from mirror_proxy.comparison.report.limits import Limit, LimitResult, Outcome, judge
 from mirror_proxy.config.model import Thresholds
-
-#: Only the first fields of a mirror have examples.
-MOST_WITH_EXAMPLES = 20
 
 
 @dataclass(frozen=True, slots=True)
 class ReportData:
     """The data of a report: counts of `runs` from `since` to `until` (seconds since the epoch), read from `source`.
 
-    `mirrors` are those of the configuration; those that were counted are added.
+    `mirrors` are those of the configuration; those that were counted are added. `records` are a sample of pairs.
     """
 
     source: str
@@ -35,6 +37,7 @@ class ReportData:
     thresholds: Thresholds
     mirrors: tuple[str, ...] = ()
     runs: tuple[Run, ...] = ()
+    records: tuple[Record, ...] = ()
 
     @property
     def period(self) -> str:
@@ -44,12 +47,16 @@ class ReportData:
 
 @dataclass(frozen=True, slots=True)
 class ReportOptions:
-    """What a report contains: which mirror (None: all), which limits, and how many examples of a field."""
+    """What a report contains: which mirror (None: all), which limits, and how many examples of a finding.
+
+    With `shows_all_examples`, the text has those of every finding, else of the first few.
+    """
 
     mirror: str | None = None
     limits: tuple[Limit, ...] = ()
     min_samples: int = 100
     examples: int = 3
+    shows_all_examples: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +79,11 @@ class FieldWithExamples:
 
 @dataclass(frozen=True, slots=True)
 class MirrorReport:
-    """The report of one mirror. `statuses` has primary's and mirror's; `deltas` buckets of `telemetry.delta`."""
+    """The report of one mirror.
+
+    `unsure` are the fields that may differ and are of no finding. `statuses` has primary's and mirror's; `deltas`
+    buckets of `telemetry.delta`. `hints` are notes to be read before the findings.
+    """
 
     mirror: str
     routes: tuple[str, ...]
@@ -80,11 +91,14 @@ class MirrorReport:
     limits: tuple[LimitResult, ...]
     compared: int
     differing: int
+    findings: tuple[Finding, ...]
     fields: tuple[FieldWithExamples, ...]
+    unsure: tuple[FieldWithExamples, ...]
     statuses: Mapping[tuple[str, str], int]
     outcomes: Mapping[str, int]
     deltas: Mapping[int, int]
     notes: tuple[str, ...]
+    hints: tuple[str, ...] = ()
 
     def judged(self, verdict: str) -> list[FieldWithExamples]:
         """Return the fields with a verdict of `compare.noise`."""
@@ -115,9 +129,6 @@ class Report:
         return next((outcome for outcome in worst if outcome in outcomes), "ok")
 
 
-FindExamples = Callable[[Search], Sequence[Example]]
-
-
 def mirror_names(data: ReportData) -> list[str]:
     """Return the names of all mirrors that are configured or were counted."""
     return sorted({*data.mirrors, *mirrors(data.totals)})
@@ -125,10 +136,15 @@ def mirror_names(data: ReportData) -> list[str]:
 
 def make_report(data: ReportData, options: ReportOptions, find: FindExamples) -> Report:
     """Make the report; `find` finds examples. What it raises is not caught."""
-    data = replace(data, totals=Folding(data.totals).fold(data.totals))
-    found = tuple(
-        _of_mirror(data, options, find, name) for name in mirror_names(data) if options.mirror in {None, name}
-    )
+    folding = Folding(data.totals)
+    records = (replace(one, endpoint=folding.of(one.route, one.endpoint)) for one in data.records)
+    data = replace(data, totals=folding.fold(data.totals), records=tuple(records))
+
+    def find_folded(search: Search) -> list[Example]:
+        return [replace(one, endpoint=folding.of(one.route, one.endpoint)) for one in find(search)]
+
+    names = [name for name in mirror_names(data) if options.mirror in {None, name}]
+    found = tuple(_of_mirror(data, options, find_folded, name) for name in names)
     return Report(data, options, found, notes.of_all(data.totals))
 
 
@@ -136,6 +152,17 @@ def _of_mirror(data: ReportData, options: ReportOptions, find: FindExamples, nam
     totals, thresholds = data.totals, data.thresholds
     numbers = figures(totals, thresholds, name)
     judged = fields(totals, thresholds, name)
+    changes = changes_of(judged)
+    known = {(route, endpoint) for (route, mirror, endpoint), _ in totals.of("compared") if mirror == name}
+    finder = ExampleFinder(find, name, data.since, options.examples)
+    found = [
+        finding.with_examples(finder.of_change(finding.lead))
+        for finding in findings_of(name, changes, data.records, known)
+    ]
+    unsure = frozenset(unsure_of(judged, changes))
+    with_examples = [
+        FieldWithExamples(field, finder.of_field(field, may_search=field in unsure)) for field in judged
+    ]
     return MirrorReport(
         mirror=name,
         routes=tuple(sorted({key[0] for key, _ in totals.of("outcome") if key[1] == name})),
@@ -143,24 +170,14 @@ def _of_mirror(data: ReportData, options: ReportOptions, find: FindExamples, nam
         limits=tuple(judge(limit, numbers, options.min_samples) for limit in options.limits),
         compared=sum(number for key, number in totals.of("compared") if key[1] == name),
         differing=sum(number for key, number in totals.of("differing") if key[1] == name),
-        fields=tuple(_with_examples(judged, data.since, options.examples, find)),
+        findings=tuple(found),
+        fields=tuple(with_examples),
+        unsure=tuple(one for one in with_examples if one.field in unsure),
         statuses={(primary, shadow): number for (primary, shadow), number in totals.of("status_pair", name)},
         outcomes=_outcomes(totals, name),
         deltas={int(bucket): number for (bucket,), number in sorted(totals.of("delta", name))},
         notes=notes.of_mirror(totals, thresholds, name),
     )
-
-
-def _with_examples(
-    judged: Sequence[JudgedField], since: float, most: int, find: FindExamples
-) -> list[FieldWithExamples]:
-    """Find examples of the first fields; noise needs none."""
-    found = []
-    for place, field in enumerate(judged):
-        has_examples = most > 0 and place < MOST_WITH_EXAMPLES and field.judgement.verdict != "noise"
-        search = Search(since, field.route, field.mirror, field.path, field.kind, limit=most)
-        found.append(FieldWithExamples(field, tuple(find(search)) if has_examples else ()))
-    return found
 
 
 def _outcomes(totals: Totals, mirror: str) -> dict[str, int]:

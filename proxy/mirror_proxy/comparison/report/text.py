@@ -1,4 +1,4 @@
-"""The report for a terminal: the verdict first, then tables of at most a hundred columns."""
+"""The report for a terminal: the verdict first, then findings, most severe first, then tables."""
 
 from __future__ import annotations
 
@@ -7,140 +7,175 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from mirror_proxy.comparison.report import tables, verdict
 from mirror_proxy.comparison.report.figures import PERCENTILES
+from mirror_proxy.comparison.report.finding.finding import Finding
 from mirror_proxy.comparison.report.report import FieldWithExamples, MirrorReport, Report
 from mirror_proxy.comparison.report.tables import status_matrix
 from mirror_proxy.text import format_count, format_share, format_span, plural, shorten, visible
 
-_WIDTH = 100
+#: Columns where the terminal's are not known, and the fewest and most that are used.
+WIDTH = 100
+_NARROWEST, _WIDEST = 60, 200
 _CELL = 44
-_SAMPLE = 34
 _BAR = 30
-#: At most so many fields are shown, so many of noise, and so many statuses, and a line that there are more.
-_FIELDS, _NOISE, _STATUSES = 50, 10, 8
+#: At most so many findings are shown, so many of them with examples, so many fields that may differ or are noise,
+#: and so many statuses.
+_FINDINGS, _WITH_EXAMPLES, _UNSURE, _NOISE, _STATUSES = 50, 3, 5, 5, 8
+_INDENT = 13
 _NUMBER = re.compile(r"[-.]|(?:[<>] )?[-+]?[0-9][0-9.,]*(?: %| [mµ]?s)?|")
 
 
-def render(report: Report) -> str:
-    """Return the report as lines of text without anything that moves the cursor."""
-    return "".join(f"{one}\n" for one in _lines(report))
+def render(report: Report, width: int = WIDTH) -> str:
+    """Return the report as lines of text of at most `width` columns, without anything that moves the cursor."""
+    page = _Page(report, max(_NARROWEST, min(width, _WIDEST)))
+    return "".join(f"{one}\n" for one in page.lines())
 
 
-def _lines(report: Report) -> Iterator[str]:
-    data = report.data
-    yield shorten(f"{verdict.word(report)}  {verdict.line(report)}", _WIDTH)
-    yield ""
-    span = f" ({format_span(data.until - data.since)})" if data.since else ""
-    yield shorten(f"mirror-proxy {data.version} at {data.source}", _WIDTH)
-    yield f"{data.period}{span}"
-    for note in report.notes:
-        yield from _wrapped(f"! {visible(note)}")
-    if report.limits:
+class _Page:
+    """The lines of one report."""
+
+    def __init__(self, report: Report, width: int) -> None:
+        self._report = report
+        self._width = width
+
+    def lines(self) -> Iterator[str]:
+        report, data = self._report, self._report.data
+        yield shorten(f"{verdict.word(report)}  {verdict.line(report)}", self._width)
         yield ""
-        rows = [
-            (verdict.WORDS[judged.outcome], judged.limit.text, shorten(mirror, _CELL), judged.why)
-            for mirror, judged in report.limits
-        ]
-        yield from _table(("result", "fails when", "mirror", "it was"), rows, widest=_WIDTH)
-    for one in report.mirrors:
-        yield from _of_mirror(one)
-
-
-def _of_mirror(findings: MirrorReport) -> Iterator[str]:
-    yield ""
-    title = shorten(f"mirror {findings.mirror}", _WIDTH)
-    yield from (title, "=" * len(title))
-    yield shorten(verdict.summary(findings), _WIDTH)
-    for note in findings.notes:
-        yield from _wrapped(f"! {visible(note)}")
-    for judged, heading, most in (
-        ("reported", "fields that differ", _FIELDS),
-        ("unsure", "fields that may differ", _FIELDS),
-        ("noise", "noise: fields that differ within one version as well", _NOISE),
-    ):
-        yield from _fields(heading, findings.judged(judged), most)
-    yield from _figures(findings)
-    yield from _statuses(findings)
-    yield from _outcomes(findings)
-
-
-def _fields(heading: str, found: Sequence[FieldWithExamples], most: int) -> Iterator[str]:
-    if not found:
-        return
-    yield from ("", heading)
-    rows = []
-    for one in found[:most]:
-        field, judged = one.field, one.field.judgement
-        noise = format_share(judged.noise_rate)
-        bounds = f"{format_share(judged.raw_low)} to {format_share(judged.raw_high)}"
-        rows.append((field.endpoint, field.path, field.kind, format_share(judged.raw_rate), bounds, noise))
-    table = _table(("endpoint", "path", "kind", "differs", "surely within", "noise"), rows, indent="  ")
-    yield next(table)
-    for row, one in zip(table, found, strict=False):
-        yield row
-        if one.field.judgement.verdict == "unsure":
-            yield f"      {one.field.judgement.why}"
-        yield from _examples(one)
-    if len(found) > most:
-        yield f"  and {format_count(len(found) - most)} more"
-
-
-def _examples(found: FieldWithExamples) -> Iterator[str]:
-    for example, one in found.differences():
-        statuses = f"{example.primary.status} -> {example.shadow.status}"
-        primary, shadow = tables.samples(one, _SAMPLE)
-        request = shorten(f"{example.method} {example.target}", _CELL)
-        yield f"      {request}  {statuses}  #{example.number}"
-        yield f"        {primary}  ->  {shadow}"
-
-
-def _figures(findings: MirrorReport) -> Iterator[str]:
-    sides = ("primary", "mirror", "mirror less primary, paired")
-    yield from ("", "time until answered")
-    times = [(side, *row) for side, row in zip(sides, tables.times(findings.figures), strict=True)]
-    yield from _table(("", *PERCENTILES, "samples"), times, indent="  ")
-    yield from ("", "errors")
-    errors = [(side, *row) for side, row in zip(sides, tables.errors(findings.figures), strict=False)]
-    yield from _table(("", "rate", "samples"), errors, indent="  ")
-
-
-def _statuses(findings: MirrorReport) -> Iterator[str]:
-    if not findings.statuses:
-        return
-    yield from ("", "statuses: the primary's down, the mirror's across")
-    laid_out = status_matrix(findings.statuses, _STATUSES)
-    rows = [
-        (status, *(format_count(number) if number else "." for number in row))
-        for status, row in laid_out.rows
-    ]
-    yield from _table(("", *laid_out.across), rows, indent="  ")
-
-
-def _outcomes(findings: MirrorReport) -> Iterator[str]:
-    total = sum(findings.outcomes.values())
-    if not total:
-        return
-    yield from ("", f"what became of {plural(total, 'request')}")
-    rows = [
-        (outcome, format_count(number), format_share(number / total), "#" * round(_BAR * number / total))
-        for outcome, number in findings.outcomes.items()
-    ]
-    yield from _table(("outcome", "requests", "share", ""), rows, indent="  ")
-
-
-def _table(
-    head: Sequence[str], rows: Iterable[Sequence[str]], indent: str = "", widest: int = _CELL
-) -> Iterator[str]:
-    """Yield `head` and `rows` in aligned columns that fit together; numbers stand to the right."""
-    cells = [[shorten(text, widest) for text in row] for row in (head, *rows)]
-    columns = list(zip(*cells, strict=True))
-    widths = _fitting([max(map(len, column)) for column in columns], _WIDTH - len(indent))
-    numeric = [all(_NUMBER.fullmatch(cell) for cell in column[1:]) for column in columns]
-    for row in cells:
-        parts = (
-            shorten(cell, width).rjust(width) if right else shorten(cell, width).ljust(width)
-            for cell, width, right in zip(row, widths, numeric, strict=True)
+        span = f" ({format_span(data.until - data.since)})" if data.since else ""
+        yield from self._wrapped(
+            f"{data.period}{span}, from {visible(data.source)}, mirror-proxy {data.version}"
         )
-        yield f"{indent}{'  '.join(parts)}".rstrip()
+        for note in report.notes:
+            yield from self._wrapped(f"! {visible(note)}")
+        if report.limits:
+            yield ""
+            rows = [
+                (verdict.WORDS[judged.outcome], judged.limit.text, shorten(mirror, _CELL), judged.why)
+                for mirror, judged in report.limits
+            ]
+            yield from self._table(("result", "fails when", "mirror", "it was"), rows, widest=self._width)
+        for one in report.mirrors:
+            yield from self._mirror(one)
+
+    def _mirror(self, found: MirrorReport) -> Iterator[str]:
+        yield ""
+        title = shorten(f"mirror {found.mirror}", self._width)
+        yield from (title, "=" * len(title))
+        for hint in found.hints:
+            yield from self._wrapped(f"! {visible(hint)}")
+        yield from self._findings(found)
+        yield from self._unsure(found.unsure)
+        yield from self._noise(found.judged("noise"))
+        if found.notes:
+            yield ""
+        for note in found.notes:
+            yield from self._wrapped(f"! {visible(note)}")
+        yield from self._figures(found)
+        yield from self._statuses(found)
+        yield from self._outcomes(found)
+
+    def _findings(self, found: MirrorReport) -> Iterator[str]:
+        if not found.findings:
+            yield shorten(verdict.summary(found), self._width)
+        most = _FINDINGS if self._report.options.shows_all_examples else _WITH_EXAMPLES
+        for number, finding in enumerate(found.findings[:_FINDINGS], 1):
+            yield from self._finding(number, finding, has_examples=number <= most)
+        if len(found.findings) > _FINDINGS:
+            yield f"and {plural(len(found.findings) - _FINDINGS, 'more finding')}"
+
+    def _finding(self, number: int, finding: Finding, *, has_examples: bool) -> Iterator[str]:
+        yield from self._wrapped(f"{number:>2} {finding.severity:<8}  {visible(finding.sentence)}", _INDENT)
+        if finding.also:
+            also = " " * _INDENT + f"also: {visible('; '.join(finding.also))}"
+            yield from self._wrapped(also, _INDENT + 2)
+        if has_examples:
+            yield from self._examples(finding)
+
+    def _examples(self, finding: Finding) -> Iterator[str]:
+        for example, one in finding.differences():
+            side = (self._width - _INDENT) // 3
+            primary, shadow = tables.samples(one, side)
+            request = shorten(f"{example.method} {example.target}", side)
+            line = f"#{example.number} {request}  {primary} -> {shadow}"
+            yield shorten(f"{' ' * _INDENT}{line}", self._width)
+
+    def _unsure(self, found: Sequence[FieldWithExamples]) -> Iterator[str]:
+        if not found:
+            return
+        yield from ("", f"{plural(len(found), 'field')} may differ: the samples do not tell yet")
+        for one in found[:_UNSURE]:
+            field = one.field
+            line = f"  {field.endpoint}: {field.path} {field.kind}, {field.judgement.why}"
+            yield from self._wrapped(visible(line), 4)
+        if len(found) > _UNSURE:
+            yield f"  and {format_count(len(found) - _UNSURE)} more"
+
+    def _noise(self, found: Sequence[FieldWithExamples]) -> Iterator[str]:
+        if not found:
+            return
+        named = list(dict.fromkeys(shorten(one.field.path, _CELL) for one in found))
+        more = f" and {format_count(len(named) - _NOISE)} more" if len(named) > _NOISE else ""
+        yield ""
+        yield from self._wrapped(
+            f"noise, which differs within one version too: {', '.join(named[:_NOISE])}{more}", 2
+        )
+
+    def _figures(self, findings: MirrorReport) -> Iterator[str]:
+        sides = ("primary", "mirror", "mirror less primary, paired")
+        yield from ("", "time until answered")
+        times = [(side, *row) for side, row in zip(sides, tables.times(findings.figures), strict=True)]
+        yield from self._table(("", *PERCENTILES, "samples"), times, indent="  ")
+        yield from ("", "errors")
+        errors = [(side, *row) for side, row in zip(sides, tables.errors(findings.figures), strict=False)]
+        yield from self._table(("", "rate", "samples"), errors, indent="  ")
+
+    def _statuses(self, findings: MirrorReport) -> Iterator[str]:
+        if not findings.statuses:
+            return
+        yield from ("", "statuses: the primary's down, the mirror's across")
+        laid_out = status_matrix(findings.statuses, _STATUSES)
+        rows = [
+            (status, *(format_count(number) if number else "." for number in row))
+            for status, row in laid_out.rows
+        ]
+        yield from self._table(("", *laid_out.across), rows, indent="  ")
+
+    def _outcomes(self, findings: MirrorReport) -> Iterator[str]:
+        total = sum(findings.outcomes.values())
+        if not total:
+            return
+        yield from ("", f"what became of {plural(total, 'request')}")
+        rows = [
+            (outcome, format_count(number), format_share(number / total), "#" * round(_BAR * number / total))
+            for outcome, number in findings.outcomes.items()
+        ]
+        yield from self._table(("outcome", "requests", "share", ""), rows, indent="  ")
+
+    def _table(
+        self, head: Sequence[str], rows: Iterable[Sequence[str]], indent: str = "", widest: int = _CELL
+    ) -> Iterator[str]:
+        """Yield `head` and `rows` in aligned columns that fit together; numbers stand to the right."""
+        cells = [[shorten(text, widest) for text in row] for row in (head, *rows)]
+        columns = list(zip(*cells, strict=True))
+        widths = _fitting([max(map(len, column)) for column in columns], self._width - len(indent))
+        numeric = [all(_NUMBER.fullmatch(cell) for cell in column[1:]) for column in columns]
+        for row in cells:
+            parts = (
+                shorten(cell, width).rjust(width) if right else shorten(cell, width).ljust(width)
+                for cell, width, right in zip(row, widths, numeric, strict=True)
+            )
+            yield f"{indent}{'  '.join(parts)}".rstrip()
+
+    def _wrapped(self, text: str, hanging: int = 2) -> Iterator[str]:
+        """Yield `text` in lines that fit; all but the first begin at column `hanging`."""
+        start = len(text) - len(text.lstrip())
+        line, is_empty = " " * start, True
+        for word in re.findall(r"\S+ *", text):
+            if not is_empty and len(line) + len(word.rstrip()) > self._width:
+                yield shorten(line.rstrip(), self._width)
+                line = " " * hanging
+            line, is_empty = f"{line}{word}", False
+        yield shorten(line.rstrip(), self._width)
 
 
 def _fitting(widths: list[int], most: int) -> list[int]:
@@ -148,15 +183,3 @@ def _fitting(widths: list[int], most: int) -> list[int]:
     while sum(widths) + 2 * (len(widths) - 1) > most:
         widths[widths.index(max(widths))] -= 1
     return widths
-
-
-def _wrapped(text: str) -> Iterator[str]:
-    """Yield `text` in lines that fit."""
-    line = ""
-    for word in text.split():
-        if line and len(line) + 1 + len(word) > _WIDTH:
-            yield shorten(line, _WIDTH)
-            line = f"  {word}"
-        else:
-            line = f"{line} {word}" if line else word
-    yield shorten(line, _WIDTH)

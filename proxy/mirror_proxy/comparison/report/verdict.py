@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mirror_proxy.comparison.report.limits import Outcome
 from mirror_proxy.comparison.report.report import MirrorReport, Report
-from mirror_proxy.text import format_share, plural
+from mirror_proxy.text import format_count, format_share, plural
 
 WORDS: dict[Outcome, str] = {"ok": "kept", "broken": "broken", "undecided": "undecided"}
 _OUTCOMES: dict[Outcome, str] = {"ok": "PASSED", "broken": "FAILED", "undecided": "UNDECIDED"}
@@ -14,9 +14,9 @@ def word(report: Report) -> str:
     """Return the verdict in one or two words; without limits nothing passes or fails."""
     if report.options.limits:
         return _OUTCOMES[report.outcome]
-    if any(one.judged("reported") for one in report.mirrors):
+    if any(one.findings for one in report.mirrors):
         return "DIFFERENT"
-    if any(one.judged("unsure") for one in report.mirrors):
+    if any(one.unsure for one in report.mirrors):
         return "UNSURE"
     return "NO DIFFERENCE" if any(one.compared for one in report.mirrors) else "NOT COMPARED"
 
@@ -42,13 +42,12 @@ def summary(findings: MirrorReport) -> str:
     pairs = plural(findings.compared, "pair")
     if not findings.compared:
         return "nothing was compared"
-    reported, unsure = findings.judged("reported"), findings.judged("unsure")
-    if not reported:
+    unsure = findings.unsure
+    if not findings.findings:
         may = f"; {plural(len(unsure), 'field')} may" if unsure else ""
         return f"no field differs for sure in {pairs}{may}"
-    more = f"; {len(unsure)} more may" if unsure else ""
+    more = f"; {plural(len(unsure), 'more field')} may differ" if unsure else ""
     share = format_share(findings.figures["diff_rate"].value)
-    lacks_baseline = any(found.field.judgement.noise_rate is None for found in reported)
-    known = "; without a baseline, this may be noise" if lacks_baseline else ""
-    fields = f"{plural(len(reported), 'field')} differ{'s' * (len(reported) == 1)}"
-    return f"{fields}, in {share} of {pairs}{more}{known}"
+    breaking = sum(one.severity == "breaking" for one in findings.findings)
+    known = f" ({format_count(breaking)} breaking)" if breaking else ""
+    return f"{plural(len(findings.findings), 'finding')}{known}, in {share} of {pairs}{more}"

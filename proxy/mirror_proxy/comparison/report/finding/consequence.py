@@ -1,0 +1,87 @@
+"""Findings that may only follow from writes that v2 refused, or took where v1 refused them.
+
+v2's data is then not v1's: what is read later below the same path is missing, or there are fewer or more of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from mirror_proxy.comparison.diff.severity import statuses_of
+from mirror_proxy.comparison.report.finding.change import Endpoint
+from mirror_proxy.comparison.report.finding.finding import Finding
+
+_WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE", "MKCOL", "MOVE", "COPY"})
+_READS = frozenset({"GET", "HEAD", "PROPFIND"})
+#: Kinds of differences between two states of the same data.
+_OF_STATE = frozenset({"size", "order", "id"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    """An endpoint of writes that only one of both versions took."""
+
+    route: str
+    endpoint: str
+    primary: str
+    shadow: str
+
+    @property
+    def resource(self) -> str:
+        """The path down to the first segment that varies; nothing for the root, which all paths are below."""
+        path = self.endpoint.partition(" ")[2].partition(" ")[0]
+        return path.partition("{")[0].rstrip("/")
+
+
+def with_consequences(findings: Sequence[Finding]) -> list[Finding]:
+    """Return the findings, and in each that may follow from a refused write, the words for it."""
+    writes = [write for finding in findings for write in _refused(finding)]
+    return [_judged(finding, writes) for finding in findings]
+
+
+def _refused(finding: Finding) -> list[_Write]:
+    statuses = statuses_of(finding.lead.path)
+    if statuses is None or _is_taken(statuses[0]) == _is_taken(statuses[1]):
+        return []
+    return [
+        _Write(route, endpoint, *statuses)
+        for route, endpoint in finding.lead.endpoints
+        if endpoint.partition(" ")[0] in _WRITES
+    ]
+
+
+def _judged(finding: Finding, writes: Sequence[_Write]) -> Finding:
+    if not _is_of_state(finding):
+        return finding
+    causes = [_cause(endpoint, writes) for endpoint in finding.lead.endpoints]
+    if not all(causes) or not causes:
+        return finding
+    cause = next(one for one in causes if one)
+    words = f"may follow from {cause.endpoint}, where {cause.primary} became {cause.shadow}"
+    return replace(finding, follows=words)
+
+
+def _is_of_state(finding: Finding) -> bool:
+    """Return whether another state of the data explains what differs."""
+    lead = finding.lead
+    statuses = statuses_of(lead.path)
+    if statuses is not None:
+        return "404" in statuses or "410" in statuses
+    return lead.kind in _OF_STATE or (lead.path.endswith("[]") and lead.kind in {"missing", "extra"})
+
+
+def _cause(endpoint: Endpoint, writes: Sequence[_Write]) -> _Write | None:
+    route, name = endpoint
+    method, _, path = name.partition(" ")
+    if method not in _READS and method not in _WRITES:
+        return None
+    for write in writes:
+        is_below = f"{path}/".startswith(f"{write.resource}/") and write.resource
+        if write.route == route and write.endpoint != name and is_below:
+            return write
+    return None
+
+
+def _is_taken(status: str) -> bool:
+    return status[0] in "23"

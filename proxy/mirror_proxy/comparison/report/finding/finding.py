@@ -1,0 +1,84 @@
+"""A finding: changes of v2 that come together, the most severe first, at some endpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from mirror_proxy.comparison.diff.difference import Difference
+from mirror_proxy.comparison.diff.example import Example
+from mirror_proxy.comparison.diff.record import Place
+from mirror_proxy.comparison.diff.severity import Severity
+from mirror_proxy.comparison.report.finding import sentence
+from mirror_proxy.comparison.report.finding.change import Change, Endpoint
+from mirror_proxy.comparison.report.finding.trait import Trait
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Changes of one mirror; the first one leads, and the finding's numbers are its.
+
+    `scope` is the words for its endpoints. `trait` is what its requests have, or lack, that others do not; `follows`
+    the words for refused writes that it may follow from.
+    """
+
+    mirror: str
+    changes: tuple[Change, ...]
+    scope: str
+    trait: Trait | None = None
+    follows: str = ""
+    examples: tuple[Example, ...] = ()
+
+    @property
+    def lead(self) -> Change:
+        """The most severe change."""
+        return self.changes[0]
+
+    @property
+    def severity(self) -> Severity:
+        """The severity of the most severe change."""
+        return self.lead.severity
+
+    @property
+    def rate(self) -> float:
+        """The part of the responses of its endpoints that differ."""
+        return self.lead.rate
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Route and endpoint of everything that differs, the lead's first."""
+        return tuple(dict.fromkeys(endpoint for change in self.changes for endpoint in change.endpoints))
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Path and kind of everything that differs, the lead's first."""
+        return tuple(dict.fromkeys(place for change in self.changes for place in change.places))
+
+    @property
+    def sentence(self) -> str:
+        """What differs, where and how often, in a sentence."""
+        sample = next((one for _, one in self.differences()), None)
+        given = f", {self.trait.words}" if self.trait else ""
+        follows = f"; {self.follows}" if self.follows else ""
+        return f"{self.scope}: {sentence.of(self.lead, sample)}{given}{follows}"
+
+    @property
+    def also(self) -> list[str]:
+        """What differs in the same responses, a few words for each change."""
+        return [sentence.what(change, self._sample(change)) for change in self.changes[1:]]
+
+    def with_examples(self, examples: tuple[Example, ...]) -> Finding:
+        """Return the finding with examples."""
+        return replace(self, examples=examples)
+
+    def differences(self) -> Iterator[tuple[Example, Difference]]:
+        """Yield each example with how the lead differs in it."""
+        for example in self.examples:
+            for one in example.differences:
+                if (one.path, one.kind) in self.lead.places:
+                    yield example, one
+                    break
+
+    def _sample(self, change: Change) -> Difference | None:
+        found = (one for example in self.examples for one in example.differences)
+        return next((one for one in found if (one.path, one.kind) in change.places), None)
