@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import operator
+import sys
+from collections.abc import Callable
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mirror_proxy.comparison.diff.difference import MAX_SAMPLE, Comparison
@@ -152,6 +156,14 @@ def test_identifiers_and_times_near_the_request_are_of_their_kind() -> None:
     ]
 
 
+def test_what_moved_is_compared_where_it_was_moved_to() -> None:
+    one = "<ul><li><b>a</b> 5</li><li>b</li></ul>"
+    assert places(both(one, "<ul><li>b</li><li><b>a</b> 6</li></ul>").differences) == [
+        ("html /html/body/ul/li {}", "value"),
+        ("html /html/body/ul", "order"),
+    ]
+
+
 def test_a_token_that_is_no_longer_there_is_missing() -> None:
     old = '<input type="hidden" name="csrf_token" value="aaaaaaaaaaaaaaaa1">'
     (found,) = both(PAGE, PAGE.replace(old, "")).differences
@@ -260,3 +272,87 @@ def test_broken_markup_is_compared_and_turned_round_what_is_missing_is_extra(
     body = one.encode()
     cut = answer(body[:kept], fields, size=len(body))
     assert compared(cut, cut).differences == ()
+
+
+SHOP = ("pear", "plum", "fig", "kiwi", "lime", "date", "sloe", "quince", "guava", "melon")
+
+
+def shop(rows: list[tuple[str, int]], took: float = 1.5, token: str = "q8Zt3LbN0xWv7YpK2mRd") -> str:
+    cells = "".join(
+        f'<tr class="row"><td class="name"><a href="/shop/{name}">{name}</a></td>'
+        f'<td class="units">{units}</td><td><form action="/buy/{name}" method="post">'
+        f'<input type="hidden" name="csrf_token" value="{token}"><button>Buy</button></form></td></tr>\n'
+        for name, units in rows
+    )
+    return (
+        f"<!DOCTYPE html><html><head><title>Shop</title><script nonce='{token}'>start({len(rows)})</script></head>"
+        f"<body><nav><a href='/'>Home</a> <a href='/cart'>Cart</a></nav><table class='list'>{cells}</table>"
+        f"<footer>Rendered in {took} ms by <b>shop</b></footer></body></html>"
+    )
+
+
+NAMES = st.sampled_from(SHOP)
+ROWS = st.lists(
+    st.tuples(NAMES, st.integers(0, 99)), min_size=2, max_size=8, unique_by=operator.itemgetter(0)
+)
+ROW = "html /html/body/table.list/tr.row"
+
+
+@settings(max_examples=40)
+@given(rows=ROWS, data=st.data(), token=st.text("abcdXYZ0189", min_size=20, max_size=24))
+def test_a_planted_change_is_found_at_exactly_its_place(
+    rows: list[tuple[str, int]], data: st.DataObject, token: str
+) -> None:
+    at = data.draw(st.integers(0, len(rows) - 1))
+    name, units = rows[at]
+    planted, places_ = data.draw(
+        st.sampled_from(
+            [
+                ([*rows[:at], *rows[at + 1 :]], {(ROW, "missing")}),
+                ([*rows[:at], (name, units + 1), *rows[at + 1 :]], {(f"{ROW}/td.units {{}}", "value")}),
+                ([*rows[:at], ("apple", 3), *rows[at:]], {(ROW, "extra")}),
+                ([rows[-1], *rows[:-1]], {("html /html/body/table.list", "order")}),
+            ]
+        )
+    )
+    found = set(places(both(shop(rows), shop(planted, 2.5, token)).differences))
+    scripts = {place for place in found if "script" in place[0]}
+    assert found - scripts == places_ | {("html /html/body/footer {}", "value")}
+    assert bool(scripts) == (len(planted) != len(rows))
+
+
+HOSTILE: dict[str, Callable[[int], str]] = {
+    "deep": lambda n: "<div>" * n,
+    "flat": lambda n: "<p>" * n,
+    "closed": lambda n: "</p>" * n,
+    "attributes": lambda n: f"<a {' '.join(f'a{at}=1' for at in range(n))}>",
+    "rows": lambda n: "<tr><td>1" * n,
+    "classes": lambda n: f"<p class='{'x ' * n}'>",
+    "query": lambda n: f"<a href='?{'a=1&' * n}'>",
+    "comments": lambda n: "<!--x-->" * n,
+    "text": lambda n: f"<p>{'1a2b ' * n}",
+    "script": lambda n: "<script>" + "x 1\n" * n,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_pages_take_a_number_of_calls_that_grows_with_their_length(name: str) -> None:
+    first, second = (_calls(HOSTILE[name](size)) for size in (2_000, 4_000))
+    assert second < 2.5 * first + 1_000
+
+
+def _calls(body: str) -> int:
+    """Return how many functions are called to compare a page with itself in another element."""
+    count = 0
+
+    def on_call(*_: object) -> None:
+        nonlocal count
+        count += 1
+
+    sides = answer(body.encode(), HTML), answer(f"<b>{body}x".encode(), HTML)
+    sys.setprofile(on_call)
+    try:
+        compared(*sides)
+    finally:
+        sys.setprofile(None)
+    return count

@@ -19,6 +19,9 @@ from mirror_proxy.comparison.diff.texts.template import is_volatile, template_of
         ("no numbers here", "no numbers here"),
         ("internationalization_of_everything", "internationalization_of_everything"),
         ("/static/bootstrap-theme.min.css", "/static/bootstrap-theme.min.css"),
+        ("resident_bytes 5.0835456e+07", "resident_bytes {}"),
+        ("from -5 to +3 or 7-5", "from {} to {} or {}"),
+        ("v1.2.3-beta", "v{}-beta"),
         ("", ""),
     ],
 )

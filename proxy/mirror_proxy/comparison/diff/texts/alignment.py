@@ -54,6 +54,15 @@ def align(
     return _aligned(ours, theirs, keys, budget)
 
 
+def unmatched(count: int, matched: Sequence[int], is_open: bool) -> list[int]:
+    """Return the positions of items that have no counterpart.
+
+    Where the other side `is_open`, as it was cut, it may have those behind the last match.
+    """
+    taken = set(matched)
+    return [at for at in range(max(taken, default=-1) + 1 if is_open else count) if at not in taken]
+
+
 def _aligned(
     ours: Sequence[Item], theirs: Sequence[Item], keys: Keys[Item], budget: Budget
 ) -> list[tuple[int, int]]:

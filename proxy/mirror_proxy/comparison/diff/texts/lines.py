@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from mirror_proxy.comparison.diff.difference import Kind
-from mirror_proxy.comparison.diff.texts.alignment import Keys, align, common_start
+from mirror_proxy.comparison.diff.texts.alignment import Keys, align, common_start, unmatched
 from mirror_proxy.comparison.diff.texts.template import SLOT, template_of
 from mirror_proxy.comparison.diff.texts.text_findings import TextFindings
 from mirror_proxy.text import visible
@@ -126,9 +126,9 @@ def _differing(primary: Lines, shadow: Lines, found: TextFindings) -> Iterator[_
         if mine[one] != its[other]:
             yield from _pair((primary, shadow), start + one, start + other, found)
     is_last = not end
-    for at in _lone(len(mine), [one for one, _ in pairs], is_last and shadow.is_open):
+    for at in unmatched(len(mine), [one for one, _ in pairs], is_last and shadow.is_open):
         yield _Line("missing", _name(primary.shown(start + at)), ours=start + at)
-    for at in _lone(len(its), [other for _, other in pairs], is_last and primary.is_open):
+    for at in unmatched(len(its), [other for _, other in pairs], is_last and primary.is_open):
         yield _Line("extra", _name(shadow.shown(start + at)), theirs=start + at)
 
 
@@ -151,12 +151,6 @@ _KEYS: Keys[str] = (
     lambda line: hash(_template(line).partition(" ")[0]),
     lambda _: 0,
 )
-
-
-def _lone(count: int, matched: list[int], is_open: bool) -> list[int]:
-    """Return which lines have no counterpart; where the other side is cut, it may have those behind the last match."""
-    taken = set(matched)
-    return [at for at in range(max(taken, default=-1) + 1 if is_open else count) if at not in taken]
 
 
 def _compare_ends(primary: Lines, shadow: Lines, place: str, found: TextFindings) -> None:

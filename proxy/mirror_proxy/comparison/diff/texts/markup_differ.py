@@ -9,13 +9,12 @@ words. A token that is new on each page is recognized by its name (`csrf_token`)
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable
+from itertools import islice
 
 from mirror_proxy.comparison.diff.difference import Kind
 from mirror_proxy.comparison.diff.redaction import clean_text
 from mirror_proxy.comparison.diff.rules import CompareRules
-from mirror_proxy.comparison.diff.texts.alignment import Keys, align
+from mirror_proxy.comparison.diff.texts.alignment import Keys, align, unmatched
 from mirror_proxy.comparison.diff.texts.element import Dialect, Element
 from mirror_proxy.comparison.diff.texts.lines import compare_code, compare_lines, lines_of
 from mirror_proxy.comparison.diff.texts.link import LINKS, parts_of
@@ -58,6 +57,7 @@ _VALUES = ("value", "content")
 _NAMES = ("name", "property", "type", "id")
 #: Characters of an element that is missing or extra that are shown.
 _MAX_SHOWN = 300
+_MAX_ATTRIBUTES = 20
 
 
 def compare_markup(primary: Document, shadow: Document, found: TextFindings) -> None:
@@ -121,15 +121,30 @@ class _Walk:
     def _children(self, ours: Element, theirs: Element, place: MarkupPlace) -> None:
         mine, its = (self._kept(side.children) for side in (ours, theirs))
         pairs = align(mine, its, self._keys.levels, self._found.budget)
-        lone = _without((one for one, _ in pairs), len(mine))
-        others_lone = _without((other for _, other in pairs), len(its))
-        if theirs.is_open:
-            lone = _before(lone, max((one for one, _ in pairs), default=-1))
-        if ours.is_open:
-            others_lone = _before(others_lone, max((other for _, other in pairs), default=-1))
-        self._moved(place, [mine[at] for at in lone], [its[at] for at in others_lone])
-        for one, other in pairs:
+        alone = unmatched(len(mine), [one for one, _ in pairs], theirs.is_open)
+        its_alone = unmatched(len(its), [other for _, other in pairs], ours.is_open)
+        moved = self._moved([(at, mine[at]) for at in alone], [(at, its[at]) for at in its_alone])
+        if moved:
+            shown = (_shown(side, self._rules) for side in (mine[moved[0][0]], its[moved[0][1]]))
+            self._found.differ(place.path, "order", *shown)
+        for one, other in pairs + moved:
             self._pair(mine[one], its[other], place, ours)
+        for at in sorted({*alone} - {one for one, _ in moved}):
+            self._lone(place, mine[at], is_ours=True)
+        for at in sorted({*its_alone} - {other for _, other in moved}):
+            self._lone(place, its[at], is_ours=False)
+
+    def _moved(
+        self, ours: list[tuple[int, Element | str]], theirs: list[tuple[int, Element | str]]
+    ) -> list[tuple[int, int]]:
+        """Return the positions of what stands on both sides, but for numbers, times and tokens, in another order."""
+        if not ours or not theirs:
+            return []
+        there: dict[int, list[int]] = {}
+        for at, child in reversed(theirs):
+            there.setdefault(self._keys.template(child), []).append(at)
+        keys = ((at, self._keys.template(child)) for at, child in ours)
+        return [(at, there[key].pop()) for at, key in keys if there.get(key)]
 
     def _pair(self, mine: Element | str, its: Element | str, place: MarkupPlace, above: Element) -> None:
         if isinstance(mine, Element) and isinstance(its, Element):
@@ -148,26 +163,10 @@ class _Walk:
         else:
             self._found.differ_in_value(place.path, mine, its)
 
-    def _moved(self, place: MarkupPlace, ours: list[Element | str], theirs: list[Element | str]) -> None:
-        """Add what has no counterpart as missing or extra, unless it stands on both sides in another order."""
-        whole = self._keys.whole
-        common = Counter(map(whole, ours)) & Counter(map(whole, theirs))
-        if common:
-            sides = ([child for child in side if whole(child) in common] for side in (ours, theirs))
-            shown = (" ".join(_shown(child, self._rules) for child in side) for side in sides)
-            self._found.differ(place.path, "order", *shown)
-        for side, is_ours in ((ours, True), (theirs, False)):
-            left = Counter(common)
-            for child in side:
-                left[whole(child)] -= 1
-                if left[whole(child)] < 0:
-                    self._lone_child(place, child, is_ours=is_ours)
-
-    def _lone_child(self, place: MarkupPlace, child: Element | str, *, is_ours: bool) -> None:
-        step = step_of(self._dialect, child, child) if isinstance(child, Element) else ""
-        self._found.lone(
-            place.below(step).path if step else place.path, _shown(child, self._rules), is_ours=is_ours
-        )
+    def _lone(self, place: MarkupPlace, child: Element | str, *, is_ours: bool) -> None:
+        if isinstance(child, Element):
+            place = place.below(step_of(self._dialect, child, child))
+        self._found.lone(place.path, _shown(child, self._rules), is_ours=is_ours)
 
     def _kept(self, children: list[Element | str]) -> list[Element | str]:
         """Return the children without text that is ignored."""
@@ -190,7 +189,7 @@ class _KeyRing:
         self._dialect: Dialect = dialect
         self._rules = rules
         self._known: dict[tuple[int, str], int] = {}
-        self.levels: Keys[Element | str] = (self.whole, self._template, self._words, self._step, _name)
+        self.levels: Keys[Element | str] = (self.whole, self.template, self._words, self._step, _name)
 
     def whole(self, child: Element | str) -> int:
         """Return the key of all of an element or text."""
@@ -202,21 +201,21 @@ class _KeyRing:
             known = self._known[id(child), "whole"] = hash((child.name, self._values(child), below))
         return known
 
-    def _template(self, child: Element | str) -> int:
+    def template(self, child: Element | str) -> int:
         """Return the key of an element or text without numbers, times and tokens."""
         if isinstance(child, str):
             return hash(template_of(self._rules.without_ignored(child)))
         known = self._known.get((id(child), "template"))
         if known is None:
             values = tuple((name, template_of(value)) for name, value in self._values(child))
-            below = tuple(self._template(one) for one in child.children)
+            below = tuple(self.template(one) for one in child.children)
             known = self._known[id(child), "template"] = hash((child.name, values, below))
         return known
 
     def _words(self, child: Element | str) -> int:
         """Return the key of the text in an element."""
         if isinstance(child, str):
-            return self._template(child)
+            return self.template(child)
         known = self._known.get((id(child), "words"))
         if known is None:
             below = tuple(self._words(one) for one in child.children)
@@ -230,8 +229,16 @@ class _KeyRing:
         return hash((step_of(self._dialect, child, child), _id(self._dialect, child)))
 
     def _values(self, element: Element) -> tuple[tuple[str, str], ...]:
-        values = element.attributes.items()
-        return tuple(sorted((name, _plain(name, value, self._rules)) for name, value in values))
+        """Return the attributes of an element, sorted, without what makes no difference."""
+        return tuple(
+            (
+                name,
+                REDACTED
+                if value and _is_hidden(element, name, self._rules)
+                else _plain(name, value, self._rules),
+            )
+            for name, value in sorted(element.attributes.items())
+        )
 
 
 def _name(child: Element | str) -> int:
@@ -272,7 +279,7 @@ def _shown(child: Element | str, rules: CompareRules) -> str:
         return child
     values = (
         f' {name}="{REDACTED if _is_hidden(child, name, rules) else value}"'
-        for name, value in child.attributes.items()
+        for name, value in islice(child.attributes.items(), _MAX_ATTRIBUTES)
     )
     tag = f"<{child.name}{''.join(values)}"[:_MAX_SHOWN]
     if _is_secret(child.name, rules):
@@ -291,12 +298,3 @@ def _text(element: Element, rules: CompareRules) -> str:
         elif not _is_secret(child.name, rules):
             rest += reversed(child.children)
     return " ".join(pieces)
-
-
-def _without(taken: Iterable[int], count: int) -> list[int]:
-    kept = set(taken)
-    return [at for at in range(count) if at not in kept]
-
-
-def _before(positions: list[int], last: int) -> list[int]:
-    return [at for at in positions if at < last]

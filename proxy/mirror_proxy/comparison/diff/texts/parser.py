@@ -13,8 +13,8 @@ from lxml import etree
 
 from mirror_proxy.comparison.diff.texts.element import COMMENT, Dialect, Element
 
-#: More elements, comments and pieces of text of one body are not followed.
-MAX_NODES = 20_000
+#: More elements, attributes, comments and pieces of text of one body are not followed.
+MAX_NODES = 40_000
 #: Elements that are nested deeper count as those of the element at this depth.
 MAX_DEPTH = 64
 #: The parser is given a piece at a time, and none after the last node that is followed.
@@ -90,7 +90,7 @@ class _Builder:
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         self._end_text()
-        if self._may_go_on():
+        if self._may_go_on(1 + len(attributes)):
             self._push(name, dict(attributes))
 
     def end(self, _: str) -> None:
@@ -135,8 +135,8 @@ class _Builder:
         self._open.append(element if len(self._open) <= MAX_DEPTH else there)
         self._spaces.append(space)
 
-    def _may_go_on(self) -> bool:
-        self._left -= 1
+    def _may_go_on(self, nodes: int = 1) -> bool:
+        self._left -= nodes
         if self._left < 0:
             self.is_full = True
         return not self.is_full

@@ -11,9 +11,9 @@ from itertools import pairwise
 SLOT = "{}"
 
 #: A run of what tokens and numbers are made of; one regular expression, and no text is looked at twice.
-_RUN = re.compile(r"[A-Za-z0-9_]++(?:[-+/=.:][A-Za-z0-9_]++)*+=*+")
+_RUN = re.compile(r"(?:(?<![\w)\]])[-+](?=[0-9]))?[A-Za-z0-9_]++(?:[-+/=.:][A-Za-z0-9_]++)*+=*+")
 _DIGIT = re.compile(r"[0-9]")
-_NUMBER = re.compile(r"[0-9]+(?:[.,:/-][0-9]+)*")
+_NUMBER = re.compile(r"(?:\A[-+])?[0-9]+(?:[.,:/-][0-9]+)*(?:[eE][-+]?[0-9]+)?")
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\Z")
 _HEX = re.compile(r"[0-9A-Fa-f]{8,}\Z")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]?")
