@@ -143,12 +143,12 @@ def test_an_action_that_does_not_exist_is_a_usage_error(capsys: Capture) -> None
 
 def test_an_address_where_nobody_or_somebody_else_answers_is_told(capsys: Capture) -> None:
     nobody = f"127.0.0.1:{free_port()}"
-    assert cli.main(["ctl", "--admin", nobody, "status"], {}) == 1
+    assert cli.main(["ctl", "--admin", nobody, "status"], {}) == 4
     assert capsys.readouterr().err == (
         f"no proxy answers at {nobody} (Connection refused); say where with --admin\n"
     )
     with somebody_else() as port:
-        assert cli.main(["ctl", "--admin", f"127.0.0.1:{port}", "status"], {}) == 1
+        assert cli.main(["ctl", "--admin", f"127.0.0.1:{port}", "status"], {}) == 4
         assert (
             capsys.readouterr().err == f"what answers at 127.0.0.1:{port} is no mirror-proxy (status 200)\n"
         )
@@ -177,7 +177,7 @@ def somebody_else() -> Iterator[int]:
 
 def test_a_proxy_that_is_bound_to_every_address_is_asked_on_loopback(capsys: Capture) -> None:
     with somebody_else() as port:
-        assert cli.main(["ctl", "--admin", f"0.0.0.0:{port}", "status"], {}) == 1
+        assert cli.main(["ctl", "--admin", f"0.0.0.0:{port}", "status"], {}) == 4
     assert "is no mirror-proxy" in capsys.readouterr().err
 
 

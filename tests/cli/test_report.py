@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -21,7 +22,8 @@ import pytest
 from mirror_proxy import cli
 from mirror_proxy.comparison.diff.example import Example, Side
 from mirror_proxy.comparison.diff.totals import Key
-from mirror_proxy.config.model import Address, Admin, Compare, Share
+from mirror_proxy.comparison.store import Store
+from mirror_proxy.config.model import Address, Admin, Compare, Share, StoreLimits
 from tests.comparison.report.reports import HOSTILE, rich
 from tests.support.plane import free_port
 from tests.support.running_proxy import RunningProxy, config_for, running
@@ -175,7 +177,7 @@ def test_a_wait_that_is_broken_off_says_so_and_tells_nothing(tmp_path: Path) -> 
             assert waiting.stderr.readline().startswith("  0 %  0 requests, 1 h")
             waiting.send_signal(signal.SIGINT)
             said, told = waiting.communicate(timeout=BOUND_S)
-        assert (waiting.returncode, said) == (1, "")
+        assert (waiting.returncode, said) == (3, "")
         assert told == "nothing is told: the wait was broken off\n"
 
 
@@ -271,6 +273,97 @@ def test_hostile_names_do_not_reach_the_terminal_as_they_are(tmp_path: Path, cap
     assert [one for one in said.out + said.err if not one.isprintable() and one != "\n"] == []
 
 
+# --- runs ---
+
+
+@pytest.fixture
+def two_runs(tmp_path: Path) -> str:
+    """Fill a store with a run of 200 pairs that differ, and a later one of 300 that are equal."""
+    address = f"sqlite:///{tmp_path}/store.db"
+    store = Store(address, StoreLimits())
+    first, second = (replace(RUN, label=label) for label in ("v2-1482", "v2-1483"))
+    endpoint = ("shop", "v2", "GET /items")
+    differing: dict[Key, int] = {
+        ("compared", *endpoint): 200,
+        ("differing", *endpoint): 200,
+        ("field", *endpoint, "$.price", "value"): 200,
+        ("leading", *endpoint, "$.price", "value"): 200,
+    }
+    store.add({first: differing}, [], time.time() - 7_200)
+    store.add({second: {("compared", *endpoint): 300}}, [], time.time() - 3_600)
+    store.close()
+    return address
+
+
+def compared_in(url: str, capsys: Capture, *words: str) -> int:
+    assert cli.main(["report", "--store", url, "--format", "json", *words], {}) == 0
+    [mirror] = json.loads(capsys.readouterr().out)["mirrors"]
+    compared: int = mirror["compared"]
+    return compared
+
+
+def test_a_store_is_reported_on_by_its_newest_run_or_by_the_one_that_is_given(
+    two_runs: str, capsys: Capture
+) -> None:
+    assert compared_in(two_runs, capsys) == 300
+    assert compared_in(two_runs, capsys, "--run", "1") == 200
+    assert cli.main(["report", "--store", two_runs], {}) == 0
+    assert "\nrun 2 (v2-1483), 20" in capsys.readouterr().out
+
+
+def test_runs_are_listed_with_their_labels_and_pairs(two_runs: str, capsys: Capture) -> None:
+    assert cli.main(["report", "--store", two_runs, "--list-runs"], {}) == 0
+    head, *rows = (line.split() for line in capsys.readouterr().out.splitlines())
+    assert head == ["run", "label", "service", "mirror", "started", "(UTC)", "last", "pairs"]
+    assert [(row[:4], row[-1]) for row in rows] == [
+        (["1", "v2-1482", "shop", "v2"], "200"),
+        (["2", "v2-1483", "shop", "v2"], "300"),
+    ]
+
+
+def test_a_deleted_run_is_gone_and_the_one_before_it_is_the_newest(two_runs: str, capsys: Capture) -> None:
+    assert cli.main(["report", "--store", two_runs, "--delete-run", "2"], {}) == 0
+    assert capsys.readouterr().out == "run 2 is deleted: 300 pairs of v2\n"
+    assert compared_in(two_runs, capsys) == 200
+
+
+@pytest.mark.parametrize("flag", ["--run", "--delete-run"])
+def test_a_run_that_is_not_there_is_a_wrong_argument(two_runs: str, capsys: Capture, flag: str) -> None:
+    assert cli.main(["report", "--store", two_runs, flag, "9"], {}) == 2
+    said = capsys.readouterr().err
+    assert said == f"mirror-proxy report: there is no run 9 in {two_runs}; --list-runs prints them\n"
+
+
+@pytest.mark.slow
+def test_runs_of_a_running_proxy_are_begun_reset_listed_and_deleted(tmp_path: Path, capsys: Capture) -> None:
+    compare = Compare(share=Share(100), store=f"sqlite:///{tmp_path}/store.db", label="v2-1483")
+    with (
+        origin(b"v1") as v1,
+        origin(b"v2") as v2,
+        running(config_for(v1.address, mirror=v2.address, compare=compare), tmp_path) as proxy,
+    ):
+        environ = {"MIRROR_PROXY_ADMIN": str(proxy.config.settings.admin.address)}
+
+        def rows(*words: str) -> list[tuple[str, str]]:
+            assert cli.main(list(words), environ) == 0
+            _, *lines = (line.split() for line in capsys.readouterr().out.splitlines())
+            return [(line[0], line[-1]) for line in lines]
+
+        assert proxy.ask() == (200, "v1")
+        until(lambda: _counted(proxy, "compared") == 1, "the pair to be compared")
+        assert rows("ctl", "compare", "new-run") == [("2", "0")]
+        assert rows("report", "--list-runs") == [("1", "1"), ("2", "0")]
+        assert report(proxy, "--run", "1", "--format", "json") == 0
+        assert json.loads(capsys.readouterr().out)["mirrors"][0]["compared"] == 1
+        assert rows("ctl", "compare", "reset", "mirror") == [("3", "0")]
+        assert report(proxy, "--delete-run", "1") == 0
+        capsys.readouterr()
+        assert rows("report", "--list-runs") == [("3", "0")]
+        assert report(proxy, "--run", "1") == 2
+        assert cli.main(["ctl", "compare", "reset", "nobody"], environ) == 1
+        assert cli.main(["ctl", "compare", "restart"], environ) == 2
+
+
 # --- what cannot be ---
 
 
@@ -288,12 +381,12 @@ def test_a_mirror_that_is_not_there_is_told_at_once_with_those_that_are(
 
 
 def test_what_cannot_be_read_or_written_is_told(url: str, tmp_path: Path, capsys: Capture) -> None:
-    assert cli.main(["report", "--admin", f"127.0.0.1:{free_port()}"], {}) == 1
+    assert cli.main(["report", "--admin", f"127.0.0.1:{free_port()}"], {}) == 4
     assert "no proxy answers at 127.0.0.1:" in capsys.readouterr().err
-    assert cli.main(["report", "--store", f"sqlite:///{tmp_path}/none.db"], {}) == 1
+    assert cli.main(["report", "--store", f"sqlite:///{tmp_path}/none.db"], {}) == 4
     assert capsys.readouterr().err == f"there is no store {tmp_path}/none.db\n"
     assert not (tmp_path / "none.db").exists()
-    assert cli.main(["report", "--store", url, "--output", str(tmp_path)], {}) == 1
+    assert cli.main(["report", "--store", url, "--output", str(tmp_path)], {}) == 4
     assert capsys.readouterr().err == f"{tmp_path}: cannot be written: Is a directory\n"
 
 
@@ -305,7 +398,7 @@ def test_where_standard_output_takes_no_more_that_is_told(url: str) -> None:
     with Path("/dev/full").open("w", encoding="utf-8") as full, os.fdopen(writing, "w") as nobody:
         for out, reason in ((full, "No space left on device"), (nobody, "Broken pipe")):
             done = subprocess.run(command, stdout=out, stderr=subprocess.PIPE, text=True, check=False)
-            assert (done.returncode, done.stderr) == (1, f"standard output cannot be written: {reason}\n")
+            assert (done.returncode, done.stderr) == (4, f"standard output cannot be written: {reason}\n")
 
 
 def test_a_question_that_is_broken_off_says_so() -> None:
@@ -339,20 +432,20 @@ def test_a_question_that_is_broken_off_says_so() -> None:
 )
 def test_an_answer_of_another_version_is_told_as_such(answer: object, capsys: Capture) -> None:
     with origin(json.dumps(answer).encode()) as other:
-        assert cli.main(["report", "--admin", str(other.address)], {}) == 1
+        assert cli.main(["report", "--admin", str(other.address)], {}) == 4
         told = f"what {other.address} answers cannot be read; is it a mirror-proxy of another version?\n"
         assert capsys.readouterr().err == told
 
 
 def test_a_store_that_is_none_is_told_as_such(tmp_path: Path, capsys: Capture) -> None:
     (tmp_path / "store.db").write_text("nothing of the kind" * 100)
-    assert cli.main(["report", "--store", f"sqlite:///{tmp_path}/store.db"], {}) == 1
+    assert cli.main(["report", "--store", f"sqlite:///{tmp_path}/store.db"], {}) == 4
     assert f"{tmp_path}/store.db cannot be opened: file is not a database" in capsys.readouterr().err
 
 
 def test_the_password_of_a_store_is_not_shown(capsys: Capture) -> None:
     address = f"postgresql://reader:hunter2@127.0.0.1:{free_port()}/shop?password=hunter3"
-    assert cli.main(["report", "--store", address], {}) == 1
+    assert cli.main(["report", "--store", address], {}) == 4
     said = capsys.readouterr()
     assert "postgresql" in said.err
     assert "hunter" not in said.out + said.err

@@ -40,6 +40,7 @@ def test_everything_that_can_be_said_of_comparing_is_read(load_spec: LoadSpec) -
         """
   compare:
     percent: 2.5
+    label: v2-1483
     routes: {shop: {percent: 50}}
     maxBodyBytes: 1KiB
     ignore: [{path: "$.at"}, {header: X-Build, route: shop}]
@@ -68,6 +69,7 @@ def test_everything_that_can_be_said_of_comparing_is_read(load_spec: LoadSpec) -
         thresholds=Thresholds(0.5, 0.25, 7),
         store="sqlite:////var/lib/x.db",
         limits=StoreLimits(9, 7200.0),
+        label="v2-1483",
     )
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from aiohttp import web
 
-from mirror_proxy.admin import body, rows, views
+from mirror_proxy.admin import body, compare, rows, views
 from mirror_proxy.admin.body import InvalidRequestError, answer
 from mirror_proxy.admin.guard import PROXY, Handler, problem
 from mirror_proxy.admin.work_thread import CHANGES as ANSWERS
-from mirror_proxy.config import quantity
+from mirror_proxy.comparison.diff.run import RunChange
+from mirror_proxy.config import lookup, quantity
 from mirror_proxy.config.model import LOG_LEVELS
 from mirror_proxy.mirror.sampling import STEPS, is_in_steps
 from mirror_proxy.overrides import ALL_MIRRORS, Key
@@ -99,6 +100,42 @@ async def stop_ramp(request: web.Request) -> web.Response:
     return await views.ramps(request)
 
 
+async def begin_runs(request: web.Request) -> web.StreamResponse:
+    """Begin a new run of each mirror, or of `{"mirror": NAME}`; answer the runs that began."""
+    return await _change_runs(request, "begin")
+
+
+async def reset_runs(request: web.Request) -> web.StreamResponse:
+    """Delete what the present runs hold, of each mirror or of `{"mirror": NAME}`; answer the runs that replace them."""
+    return await _change_runs(request, "reset")
+
+
+async def delete_run(request: web.Request) -> web.StreamResponse:
+    """Delete a run with all that belongs to it, `?run=NUMBER`; answer the run."""
+    body.check_keys(request.query, ("run",))
+    written = request.query.get("run", "")
+    number = compare.whole(written)
+    if number is None:
+        raise InvalidRequestError(f'run must be the number of a run, not "{written}"')
+    deleted = await request.app[PROXY].change_runs(RunChange("delete", run=number))
+    if not deleted:
+        return problem(404, f"there is no run {number}; GET /compare/runs lists them")
+    return answer({"runs": [compare.run_row(run) for run in deleted]})
+
+
+async def _change_runs(request: web.Request, action: Literal["begin", "reset"]) -> web.StreamResponse:
+    proxy = request.app[PROXY]
+    mirror = (await body.read(request, ("mirror",))).get("mirror")
+    if mirror is not None and not isinstance(mirror, str):
+        raise InvalidRequestError("mirror must be the name of a mirror; leave it out for all")
+    if mirror is not None:
+        lookup.check_mirror(proxy.loaded.config, mirror, takes_percent=True)
+    changed = await proxy.change_runs(RunChange(action, mirror))
+    return await body.answer_in_thread(
+        request, request.app[ANSWERS], lambda: {"runs": [compare.run_row(run) for run in changed]}
+    )
+
+
 async def set_log_level(request: web.Request) -> web.Response:
     """Log from another level: `?level=debug`; answer as GET does, once every process logs so."""
     body.check_keys(request.query, ("level",))
@@ -131,6 +168,9 @@ CHANGES: tuple[Change, ...] = (
     ("POST", "/ramp", start_ramp),
     ("PATCH", "/ramp", resume_ramp),
     ("DELETE", "/ramp", stop_ramp),
+    ("POST", "/compare/new-run", begin_runs),
+    ("POST", "/compare/reset", reset_runs),
+    ("DELETE", "/compare/runs", delete_run),
     ("POST", "/logging", set_log_level),
     ("POST", "/reload", reload),
     ("POST", "/drain", drain),

@@ -128,7 +128,9 @@ PAGES: tuple[Page, ...] = (
         kept_private(compare.records),
         "which places differ together, and in which requests",
     ),
-    ("/compare/runs", compare.runs, "runs in the store, one of each mirror and label"),
+    ("/compare/runs", compare.runs, "runs in the store; DELETE ?run=17 deletes one"),
+    ("/compare/new-run", None, "POST: begin a new run of each mirror"),
+    ("/compare/reset", None, "POST: delete what the present runs hold"),
     ("/compare/differences", kept_private(compare.differences), "the newest examples of what differed"),
     (
         "/compare/differences/{number}",

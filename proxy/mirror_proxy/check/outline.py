@@ -92,6 +92,8 @@ def _compare(compare: Compare) -> Iterator[str]:
         for route, share in compare.shares
     ]
     yield f"compares answers: {', '.join(shares)}"
+    if compare.label:
+        yield f"runs of compared pairs are labelled {compare.label}"
     if compare.repeat_safe:
         rules = ", ".join(" ".join((one.method, one.path, *one.operations)) for one in compare.repeat_safe)
         yield f"asks baselines too, although unsafe: {rules}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from mirror_proxy.cli.verb import FAILED, UNREACHABLE
 from mirror_proxy.config.problems import hinted
 from mirror_proxy.text import format_span
 
@@ -20,12 +21,21 @@ class UsageError(Exception):
 
 
 class AdminError(Exception):
-    """The proxy refused or did not respond (`status` 0); `details` are more lines."""
+    """The proxy refused; `details` are more lines, `status` is that of its response."""
 
     def __init__(self, message: str, details: tuple[str, ...] = (), status: int = 0) -> None:
         super().__init__(message)
         self.details = details
         self.status = status
+
+
+class UnreachableError(AdminError):
+    """No proxy responds at the admin address."""
+
+
+def exit_code_of(error: AdminError) -> int:
+    """Return the exit code for a proxy that refused, or cannot be reached."""
+    return UNREACHABLE if isinstance(error, UnreachableError) else FAILED
 
 
 def refuse_more(words: Sequence[str], ttl: str | None) -> None:

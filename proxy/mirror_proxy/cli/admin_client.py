@@ -6,7 +6,7 @@ import http.client
 import json
 from typing import Any
 
-from mirror_proxy.cli.action import AdminError
+from mirror_proxy.cli.action import AdminError, UnreachableError
 from mirror_proxy.config.model import Address
 
 #: A change takes effect in every worker, after one that hangs has been replaced.
@@ -43,7 +43,7 @@ class AdminClient:
             status, raw = response.status, response.read()
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise AdminError(
+            raise UnreachableError(
                 f"no proxy answers at {self._address} ({reason}); say where with --admin"
             ) from error
         finally:
@@ -55,7 +55,7 @@ def _read(address: Address, status: int, raw: bytes) -> Any:
     try:
         body = json.loads(raw)
     except ValueError as error:
-        raise AdminError(f"what answers at {address} is no mirror-proxy (status {status})") from error
+        raise UnreachableError(f"what answers at {address} is no mirror-proxy (status {status})") from error
     if status < http.client.BAD_REQUEST:
         return body
     known = [

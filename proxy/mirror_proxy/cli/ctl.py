@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mirror_proxy.cli import mirrors, printing, ramp, weights
-from mirror_proxy.cli.action import Action, AdminError, UsageError, refuse_more
+from mirror_proxy.cli import mirrors, printing, ramp, runs, weights
+from mirror_proxy.cli.action import Action, AdminError, UsageError, exit_code_of, refuse_more
 from mirror_proxy.cli.printing import print_errors, print_lines
-from mirror_proxy.cli.verb import DISTRIBUTION, FAILED, OK, USAGE, Verbs, add_parser
+from mirror_proxy.cli.verb import DISTRIBUTION, OK, USAGE, Verbs, add_parser
 from mirror_proxy.config import flags, quantity
 from mirror_proxy.config.model import LOG_LEVELS
 from mirror_proxy.text import format_span
@@ -30,7 +30,9 @@ See how a running proxy stands, and steer it. A change has taken effect in every
   weights [ROUTE]                     the weights of every route, or of one: the file's, and those in force
   weights ROUTE HOST/SUBSET=N ...     share a route's requests out anew; those not named keep their weights
   weights ROUTE file                  share them out as its file says
-{ramp.ABOUT}  log-level [LEVEL]                   the level of the log, or change it: debug, info, warning, error
+{ramp.ABOUT}  compare new-run [NAME]              begin a new run of each mirror, or of one: another build of v2, say
+  compare reset [NAME]                delete what the present runs hold
+  log-level [LEVEL]                   the level of the log, or change it: debug, info, warning, error
   reload                              load the configuration again
   drain                               leave, as at SIGTERM
 """
@@ -47,8 +49,8 @@ examples:
   a canary for ten minutes:
     mirror-proxy ctl weights shop shop/v1=95 shop/v2=5 --ttl 10m
 {ramp.EXAMPLE}
-exit codes: 0 done; 1 refused, nobody answered, or a ramp that was followed did not get to its last step; 2 wrong
-arguments.
+exit codes: 0 done; 1 refused, or a ramp that was followed did not get to its last step; 2 wrong arguments; 4 the
+proxy cannot be reached.
 """
 ADMIN, TOKEN = f"{flags.PREFIX}ADMIN", f"{flags.PREFIX}ADMIN_TOKEN_FILE"
 DEFAULT_ADMIN = "127.0.0.1:9901"
@@ -86,7 +88,7 @@ def _ctl(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
         return USAGE
     except AdminError as error:
         print_errors(str(error), *error.details)
-        return FAILED
+        return exit_code_of(error)
     return OK
 
 
@@ -192,6 +194,7 @@ ACTIONS: dict[str, Action] = {
     "pause": mirrors.pause,
     "resume": mirrors.resume,
     "weights": weights.weights,
+    "compare": runs.change,
     "log-level": _log_level,
     "reload": _reload,
     "drain": _drain,

@@ -30,7 +30,8 @@ examples:
     mirror-proxy report --requests 10000 --for 30m --mirror shop/v2 --format junit --output report.xml \\
                         --fail-on 'diff_rate>1%' --fail-on 'mirror_error_rate>0.5%' --fail-on 'p99_delta>50ms'
 
-exit codes: 0 fine, 1 a limit is broken or nobody answered, 2 wrong arguments, 3 too few samples to say.
+exit codes: 0 fine; 1 a limit is exceeded; 2 wrong arguments; 3 too few samples to answer; 4 the proxy or store cannot
+be reached, or the output not be written.
 """
 FORMATS = ("text", "json", "junit", "markdown", "html")
 
@@ -56,6 +57,8 @@ def add_to(verbs: Verbs[argparse.ArgumentParser]) -> None:
     add("--store", metavar="URL", help="read this store: sqlite:///FILE or postgresql://HOST/NAME")
     text = "number of a run (default: the present run of each mirror; of a store, the newest)"
     add("--run", metavar="RUN", type=whole, help=text)
+    add("--list-runs", action="store_true", help="print the runs of the store, and no report")
+    add("--delete-run", metavar="RUN", type=whole, help="delete a run with all that belongs to it")
     add("--since", metavar="1h", type=span, help="limit the report to this long before now")
     add("--for", metavar="5m", dest="for_s", type=span, help="wait so long, and tell of that time only")
     add("--requests", metavar="N", type=whole, help="wait for so many requests; with --for, what is first")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
 from mirror_proxy import version
-from mirror_proxy.cli.action import AdminError
+from mirror_proxy.cli.action import AdminError, UsageError
 from mirror_proxy.cli.admin_client import AdminClient
+from mirror_proxy.cli.verb import UNREACHABLE
 from mirror_proxy.comparison.diff.example import Example, Search, from_document
 from mirror_proxy.comparison.diff.record import Record, RecordSearch, from_row
 from mirror_proxy.comparison.diff.run import Run, RunIdentity
@@ -22,15 +24,24 @@ from mirror_proxy.config.model import StoreLimits, Thresholds
 
 #: The status of a proxy whose comparer is behind or starting.
 _REFUSED = 422
+_NO_RUN = 404
 
 
 class SourceError(Exception):
-    """The source could not be read; `details` are more lines. `is_passing`: a retry may succeed."""
+    """There is no report; `details` are more lines, `code` is the exit code. `is_passing`: a retry may succeed."""
 
-    def __init__(self, message: str, details: tuple[str, ...] = (), *, is_passing: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        details: tuple[str, ...] = (),
+        *,
+        is_passing: bool = False,
+        code: int = UNREACHABLE,
+    ) -> None:
         super().__init__(message)
         self.details = details
         self.is_passing = is_passing
+        self.code = code
 
 
 class ReportSource(Protocol):
@@ -44,6 +55,12 @@ class ReportSource(Protocol):
 
     def find_records(self, search: RecordSearch) -> Sequence[Record]:
         """Find records. Raises `SourceError`."""
+
+    def runs(self) -> Sequence[Run]:
+        """Return all runs, oldest first. Raises `SourceError`."""
+
+    def delete_run(self, number: int) -> Run:
+        """Delete a run, and return it. Raises `SourceError`, or `UsageError` if there is none."""
 
     def close(self) -> None:
         """Close its connections."""
@@ -96,14 +113,39 @@ class ProxySource:
         except (KeyError, TypeError, ValueError) as error:
             raise self._unreadable() from error
 
+    def runs(self) -> Sequence[Run]:
+        """Request the runs."""
+        return self._read_runs(self._get("/compare/runs", {}))
+
+    def delete_run(self, number: int) -> Run:
+        """Let the proxy delete the run."""
+        with self._failing():
+            body = self._admin.change("DELETE", f"/compare/runs?run={number}")
+        [run] = self._read_runs(body)
+        return run
+
     def close(self) -> None:
         """Do nothing: each request has a connection of its own."""
 
     def _get(self, path: str, query: dict[str, str]) -> Any:
-        try:
+        with self._failing():
             return self._admin.get(f"{path}?{urlencode(query, errors='surrogatepass')}")
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        """Raise what the proxy refuses as a `SourceError`, and a run that it does not have as a `UsageError`."""
+        try:
+            yield
         except AdminError as error:
+            if error.status == _NO_RUN:
+                raise UsageError(f"{error}; --list-runs prints them") from error
             raise SourceError(str(error), error.details, is_passing=error.status == _REFUSED) from error
+
+    def _read_runs(self, body: Any) -> list[Run]:
+        try:
+            return [_run(row) for row in body["runs"]]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise self._unreadable() from error
 
     def _unreadable(self) -> SourceError:
         return SourceError(
@@ -162,13 +204,32 @@ class StoreSource:
         """Close its connections."""
         self._store.close()
 
+    def runs(self) -> Sequence[Run]:
+        """Read the runs."""
+        try:
+            return self._store.all_runs()
+        except self._error as error:
+            raise SourceError(str(error)) from error
+
+    def delete_run(self, number: int) -> Run:
+        """Delete the run."""
+        try:
+            run = self._existing(number)
+            self._store.delete([number])
+        except self._error as error:
+            raise SourceError(str(error)) from error
+        return run
+
     def _selected(self) -> tuple[Run, ...]:
         if self._run is None:
             return tuple(self._store.newest_of_service())
-        run = self._store.run(self._run)
+        return (self._existing(self._run),)
+
+    def _existing(self, number: int) -> Run:
+        run = self._store.run(number)
         if run is None:
-            raise SourceError(f"there is no run {self._run} in {self._name}; --list-runs lists them")
-        return (run,)
+            raise UsageError(f"there is no run {number} in {self._name}; --list-runs prints them")
+        return run
 
 
 def _given(**values: object) -> dict[str, str]:

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TextIO, TypeVar
 
-from mirror_proxy.cli import ctl, printing, report_sources
+from mirror_proxy.cli import ctl, printing, report_sources, runs
 from mirror_proxy.cli.action import UsageError
 from mirror_proxy.cli.printing import print_errors, print_lines
 from mirror_proxy.cli.report_sources import ReportSource, SourceError
@@ -47,6 +47,9 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
         _check(arguments)
         source = _source(arguments, environ)
         try:
+            if arguments.list_runs or arguments.delete_run is not None:
+                print_lines(*_runs(source, arguments))
+                return OK
             report = _read(source, arguments)
         finally:
             source.close()
@@ -56,8 +59,19 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
         return USAGE
     except SourceError as error:
         print_errors(str(error), *error.details)
-        return FAILED
+        return error.code
     return {"ok": OK, "broken": FAILED, "undecided": UNDECIDED}[report.outcome]
+
+
+def _runs(source: ReportSource, arguments: argparse.Namespace) -> list[str]:
+    """List the runs, or delete one."""
+    if arguments.delete_run is None:
+        found = with_retries(source.runs)
+        return runs.listing(map(runs.row, found))
+    deleted = with_retries(lambda: source.delete_run(arguments.delete_run))
+    return [
+        f"run {deleted.number} is deleted: {format_count(deleted.pairs)} pairs of {deleted.identity.mirror}"
+    ]
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -65,6 +79,8 @@ def _check(arguments: argparse.Namespace) -> None:
         raise UsageError("--store is read without a proxy: leave --admin and --token-file out")
     if arguments.since is not None and (arguments.for_s or arguments.requests):
         raise UsageError("--since looks back, --for and --requests wait: give one")
+    if arguments.list_runs and arguments.delete_run is not None:
+        raise UsageError("--list-runs and --delete-run: give one")
     if (arguments.examples or 0) > 100:
         raise UsageError("--examples: no more than 100")
     if arguments.output is not None and not Path(arguments.output).parent.is_dir():
@@ -110,7 +126,7 @@ def _wait(source: ReportSource, options: ReportOptions, arguments: argparse.Name
     try:
         wait(lambda: since_first().totals.count("requests"), progress, arguments.for_s, arguments.requests)
     except KeyboardInterrupt as error:
-        raise SourceError("nothing is told: the wait was broken off") from error
+        raise SourceError("nothing is told: the wait was broken off", code=UNDECIDED) from error
     return settled(since_first, lambda data: _compared(data.totals))
 
 

@@ -13,7 +13,7 @@ from mirror_proxy.config.problems import ConfigError, Problems
 if TYPE_CHECKING:
     from mirror_proxy.config.loader import Loaded
 
-OK, FAILED, USAGE, UNDECIDED = 0, 1, 2, 3
+OK, FAILED, USAGE, UNDECIDED, UNREACHABLE = 0, 1, 2, 3, 4
 DISTRIBUTION = "mirror-proxy"
 
 Verb = Callable[[argparse.Namespace, Mapping[str, str]], int]

@@ -38,6 +38,7 @@ from mirror_proxy.regex import Pattern
 
 #: A pair of bodies and heads has to fit into one datagram of the comparer's pipe.
 MAX_BODY_BYTES = 128 * 1024
+MAX_LABEL = 100
 WHATS = ("path", "header", "regex")
 
 #: As `mirror_proxy.comparison.diff.json_path` reads them: any other would match nothing.
@@ -136,6 +137,12 @@ def _template(path: str) -> str:
     if not all(map(_SEGMENT.fullmatch, path.split("/"))):
         raise ValueError(f"{path}: a segment has at most two {{names}}, and each brace its other one")
     return path
+
+
+def _label(text: str) -> str:
+    if len(text) > MAX_LABEL or not text.isprintable():
+        raise ValueError(f"is not a label; use at most {MAX_LABEL} printable characters")
+    return text
 
 
 def _store_url(text: str) -> str:
@@ -244,6 +251,13 @@ COMPARE = Record(
     dict,
     (
         Field("percent", "share", SHARE, "Percentage of mirrored requests whose answers are compared.", 0),
+        Field(
+            "label",
+            "label",
+            Scalar(("string",), _label),
+            "What the mirrors run, such as a version or build; another label begins another run.",
+            "",
+        ),
         Field("routes", "routes", MapOf(ROUTE), "The same by route: {percent, secondary}."),
         Field(
             "maxBodyBytes",

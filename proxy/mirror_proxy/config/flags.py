@@ -124,6 +124,7 @@ FLAGS = (
     Flag("mirror-sni", MIRROR, "NAME", text="Server name to ask https mirrors for (default: their host)."),
     Flag("mirror-insecure", MIRROR, text="Do not verify the mirrors' certificates."),
     Flag("compare", COMPARE, "N", ("compare", "percent"), is_number=True),
+    Flag("label", COMPARE, "NAME", ("compare", "label")),
     Flag("compare-store", COMPARE, "URL", ("compare", "store", "url")),
     Flag(
         "secondary",

@@ -293,15 +293,19 @@ def _selected(store: Store, identities: Identities, number: int | None) -> tuple
 
 
 def _change(store: Store, identities: Identities, change: RunChange, now: float) -> tuple[Run, ...]:
-    if change.run is not None:
-        found = tuple(run for run in (store.run(change.run),) if run is not None)
+    """Change runs. Before a present run is deleted another begins, else an older one of its identity is continued."""
+    present = store.present(identities)
+    if change.action == "begin":
+        store.begin(identities, now)
+    elif change.action == "reset":
+        store.begin(identities, now)
+        store.delete([run.number for run in present])
+    else:
+        found = _selected(store, identities, change.run)
+        store.begin([run.identity for run in found if run.number in {one.number for one in present}], now)
         store.delete([run.number for run in found])
         return found
-    if change.action == "reset":
-        store.delete([run.number for run in store.present(identities)])
-    else:
-        store.begin(identities, now)
-    return tuple(store.enter(identities, now))
+    return tuple(store.present(identities))
 
 
 def _described(runs: Sequence[Run]) -> dict[str, object]:
