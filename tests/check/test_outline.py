@@ -13,6 +13,7 @@ from mirror_proxy.config.model import (
     Destination,
     DirectResponse,
     Endpoint,
+    EndpointTemplate,
     FieldMatch,
     HashKey,
     HeaderOps,
@@ -97,11 +98,13 @@ def test_a_sticky_draw_is_said() -> None:
 def test_exact_sampling_comparison_and_spans_are_listed() -> None:
     safe = (RepeatSafe("POST", "/search"), RepeatSafe("POST", "/", ("Get*", "List*")))
     compare = Compare(share=Share(1, 8), shares=(("testers", Share(100)),), repeat_safe=safe)
+    compare = replace(compare, endpoints=(EndpointTemplate("", "/shop/{sku}"),), openapi="api.yaml")
     tracing = Tracing("http://otel:4318")
     lines = outline(config(SHOP, exact=True, compare=compare, tracing=tracing)).splitlines()
-    assert lines[1:5] == [
+    assert lines[1:6] == [
         "each mirror gets exactly its share of any 100 requests of a route, in each worker",
         "compares answers: 12.5 % of what is copied, 100 % on testers",
+        "counts by endpoint: 1 template, with those of api.yaml, and what requests show",
         "asks baselines too, although unsafe: POST /search, POST / Get* List*",
         "sends spans to http://otel:4318",
     ]

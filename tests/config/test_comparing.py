@@ -10,6 +10,7 @@ from mirror_proxy.comparison.diff.json_path import steps_of
 from mirror_proxy.config.model import (
     Compare,
     Config,
+    EndpointTemplate,
     FieldRule,
     ItemKey,
     MirrorPolicy,
@@ -48,6 +49,7 @@ def test_everything_that_can_be_said_of_comparing_is_read(load_spec: LoadSpec) -
     unordered: ["$.items"]
     tolerance: [{path: "$.price", absolute: 0.5, relative: 0.25}]
     match: [{path: $.items, by: sku}]
+    endpoints: {templates: ["GET  /shop/{sku}", "/cart/*"]}
     repeatSafe: [POST /search, "POST  /graphql/{id}/*  query Get*"]
     noise: {thresholds: {relative: 0.5, absolute: 0.25, minSamples: 7}}
     store: {url: "sqlite:////var/lib/x.db", maxDifferences: 9, maxAge: 2h}
@@ -62,6 +64,7 @@ def test_everything_that_can_be_said_of_comparing_is_read(load_spec: LoadSpec) -
         unordered=("$.items",),
         tolerances=(Tolerance("$.price", 0.5, 0.25),),
         matches=(ItemKey("$.items", "sku"),),
+        endpoints=(EndpointTemplate("GET", "/shop/{sku}"), EndpointTemplate("", "/cart/*")),
         repeat_safe=(
             RepeatSafe("POST", "/search"),
             RepeatSafe("POST", "/graphql/{id}/*", ("query", "Get*")),
@@ -164,6 +167,17 @@ def test_tracing_is_read(load_spec: LoadSpec) -> None:
         (
             "compare: {routes: {nope: {percent: 1}}}",
             'spec.compare.routes.nope: no route is named "nope"; routes are: shop',
+        ),
+        (
+            "compare: {endpoints: {templates: [shop]}}",
+            (
+                'spec.compare.endpoints.templates[0]: "shop" is no endpoint; write such as GET /shop/{sku}, or'
+                " /shop/{sku} for all methods"
+            ),
+        ),
+        (
+            "compare: {endpoints: {openapi: /nowhere.yaml}}",
+            "spec.compare.endpoints.openapi: /nowhere.yaml: cannot be read: No such file or directory",
         ),
         (
             "compare: {repeatSafe: [graphql]}",

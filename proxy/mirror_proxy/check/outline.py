@@ -15,7 +15,7 @@ from mirror_proxy.config.model import (
     Settings,
     VirtualHost,
 )
-from mirror_proxy.text import as_line, format_count, format_duration, format_number, format_percent
+from mirror_proxy.text import as_line, format_count, format_duration, format_number, format_percent, plural
 
 HEADER = ("route", "takes", "goes to", "share", "where")
 MAX_ADDRESSES = 4
@@ -94,6 +94,9 @@ def _compare(compare: Compare) -> Iterator[str]:
     yield f"compares answers: {', '.join(shares)}"
     if compare.label:
         yield f"runs of compared pairs are labelled {compare.label}"
+    if compare.endpoints:
+        source = f", with those of {compare.openapi}" if compare.openapi else ""
+        yield f"counts by endpoint: {plural(len(compare.endpoints), 'template')}{source}, and what requests show"
     if compare.repeat_safe:
         rules = ", ".join(" ".join((one.method, one.path, *one.operations)) for one in compare.repeat_safe)
         yield f"asks baselines too, although unsafe: {rules}"

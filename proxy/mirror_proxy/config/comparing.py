@@ -7,9 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from mirror_proxy.config import openapi
 from mirror_proxy.config.istio.destination import TARGET
 from mirror_proxy.config.model import (
     Compare,
+    EndpointTemplate,
     FieldRule,
     ItemKey,
     RepeatSafe,
@@ -45,6 +47,7 @@ WHATS = ("path", "header", "regex")
 _PATH = re.compile(r"\$(?:\[(?:\d*|\*)\]|\['(?:[^'\\]|\\.)*'\]|\.(?:\*|[^.\[\]*]+))*", re.DOTALL)
 _REPEAT_SAFE = re.compile(r"(?P<method>[A-Z][A-Z-]{0,19}) +(?P<path>/\S*)(?P<operations>(?: +\S+)*) *")
 _SEGMENT = re.compile(r"[^{}]*(?:\{[^{}]*\}[^{}]*){0,2}")
+_ENDPOINT = re.compile(r"(?:[A-Z][A-Z-]{0,19} +)?/\S*")
 _STORE = re.compile(r"sqlite(?:\+pysqlite)?:///(?!:memory:)[^?]+|postgresql(?:\+psycopg)?://.*")
 
 
@@ -143,6 +146,19 @@ def _label(text: str) -> str:
     if len(text) > MAX_LABEL or not text.isprintable():
         raise ValueError(f"is not a label; use at most {MAX_LABEL} printable characters")
     return text
+
+
+def _endpoint(text: str) -> EndpointTemplate:
+    method, _, path = text.rpartition(" ")
+    if not _ENDPOINT.fullmatch(text):
+        raise ValueError(
+            f'"{text}" is no endpoint; write such as GET /shop/{{sku}}, or /shop/{{sku}} for all methods'
+        )
+    return EndpointTemplate(method.strip(), _template(path))
+
+
+def _openapi(path: str) -> tuple[str, tuple[EndpointTemplate, ...]]:
+    return path, openapi.templates(path)
 
 
 def _store_url(text: str) -> str:
@@ -247,6 +263,20 @@ ROUTE = Record(
         Field("secondary", "secondary", TARGET, "This route's second v1."),
     ),
 )
+ENDPOINTS = Record(
+    dict,
+    (
+        Field(
+            "templates",
+            "templates",
+            ListOf(Scalar(("string",), _endpoint)),
+            "Endpoints such as GET /shop/{sku}; without a method: of all.",
+        ),
+        Field(
+            "openapi", "openapi", Scalar(("string",), _openapi), "An OpenAPI file (2 or 3) that lists them."
+        ),
+    ),
+)
 COMPARE = Record(
     dict,
     (
@@ -278,6 +308,7 @@ COMPARE = Record(
             ListOf(ITEM_KEY),
             "Arrays whose items are matched by a member, not by position.",
         ),
+        Field("endpoints", "endpoints", ENDPOINTS, "Endpoints by hand; others are learned from requests."),
         Field(
             "repeatSafe",
             "repeat_safe",
@@ -296,9 +327,13 @@ def read(given: dict[str, Any]) -> tuple[Compare, Baselines]:
     shares = tuple((name, one.share) for name, one in routes if one.share is not None)
     secondaries = tuple((name, one.secondary) for name, one in routes if one.secondary is not None)
     url = store.pop("url", "")
+    endpoints = given.pop("endpoints", {})
+    openapi_file, described = endpoints.get("openapi", ("", ()))
     compare = Compare(
         **given,
         shares=shares,
+        endpoints=(*endpoints.get("templates", ()), *described),
+        openapi=openapi_file,
         thresholds=noise.get("thresholds", Thresholds()),
         store=url,
         limits=StoreLimits(**store),

@@ -71,6 +71,17 @@ def read(paths: Iterable[str], problems: Problems, namespace: str = "default") -
     return documents
 
 
+def single(path: Path) -> Node:
+    """Return the first document of a file. Raises `ValueError` with the first problem of it."""
+    problems = Problems()
+    root = next(_parse(path, problems), None)
+    if problems.errors:
+        raise ValueError(str(problems.errors[0]))
+    if root is None:
+        raise ValueError(f"{path} is empty")
+    return root
+
+
 def _files(paths: Iterable[str], problems: Problems) -> Iterator[Path]:
     for path in map(Path, paths):
         if not path.is_dir():

@@ -130,7 +130,9 @@ def log_warnings(config: Config) -> None:
 
 
 def named_files(config: Config) -> Iterator[str]:
-    """Yield the files that workers read: certificates, keys, authorities, revocation lists."""
+    """Yield the files that settings name: certificates, keys, authorities, revocation lists, an OpenAPI document."""
+    if config.settings.compare.openapi:
+        yield config.settings.compare.openapi
     yield from _listener_files(config.settings)
     for cluster in config.clusters:
         tls = cluster.tls

@@ -16,6 +16,7 @@ from mirror_proxy.comparison.endpoint.endpoint_names import (
     SEARCH_S,
     EndpointNames,
 )
+from mirror_proxy.config.model import EndpointTemplate
 from tests.support.comparer import answer, pair
 
 
@@ -111,3 +112,22 @@ def test_10_000_paths_of_a_hostile_client_make_no_more_names_than_there_may_be()
     found = {name(names, f"/{word(number)}/{word(number * 7)}/x", float(number)) for number in range(10_000)}
     assert len(found) <= MAX_NAMES * (2 + 10_000 / EXPIRY_S)
     assert sum(len(one.seen) for one in names._routes.values()) <= MAX_NAMES
+
+
+def test_a_template_of_the_user_comes_before_the_shape_of_a_path() -> None:
+    names = EndpointNames()
+    names.configure([EndpointTemplate("GET", "/shop/{sku}"), EndpointTemplate("", "/rpc")])
+    assert name(names, "/shop/red") == "GET /shop/{sku}"
+    assert not_found(names, "/shop/none") == "GET /shop/{sku}"
+    assert name(names, "/shop/17", method="PUT") == "PUT /shop/{}"
+    body = b'{"jsonrpc": "2.0", "method": "buy"}'
+    assert name(names, "/rpc", method="POST", body=body) == "POST /rpc buy"
+
+
+def test_templates_that_are_configured_later_hold_from_then_on() -> None:
+    names = EndpointNames()
+    assert name(names, "/shop/red") == "GET /shop/red"
+    names.configure([EndpointTemplate("", "/{kind}/{sku}")])
+    assert name(names, "/shop/red") == "GET /{kind}/{sku}"
+    names.configure([])
+    assert name(names, "/shop/red") == "GET /shop/red"

@@ -108,3 +108,12 @@ def test_what_is_no_path_is_left_as_it_is(odd: str) -> None:
     folding = Folding(Totals(counts))
     assert folding.of("r", odd).rstrip() == odd.rstrip()
     assert folding.of("r", "GET /az") == "GET /{}"
+
+
+def test_what_was_counted_before_a_template_was_given_is_folded_into_it() -> None:
+    folding = Folding(counted(**THINGS, **{"__shop__{sku}": 5, "__shop__{}.json": 5, "__shop__search": 50}))
+    assert folding.of("r", "GET /shop/az") == "GET /shop/{sku}"
+    assert folding.of("r", "GET /shop/{sku}") == "GET /shop/{sku}"
+    assert folding.of("r", "GET /shop/{}.json") == "GET /shop/{}.json"
+    assert folding.of("r", "GET /shop/search") == "GET /shop/search"
+    assert Folding(counted(**{"__a__{*}": 5, "__a__{b}": 5})).of("r", "GET /a/{*}") == "GET /a/{*}"

@@ -1,21 +1,23 @@
 """Name the endpoints of pairs, within bounds that no client can exceed.
 
-A name is a method, a path with placeholders, and the operation where the path serves several. Under one path at most
-`MAX_CHILDREN` segments have names; later ones become a placeholder. A route has at most `MAX_NAMES` endpoints; later
-ones are `OTHER`, until one that was not seen for long makes room. Of paths that v1 does not know either, as scanners
-try them, only the first few have names.
+A name is a method, a path with placeholders, and the operation where the path serves several; the path is that of a
+template that the user gave, if there is one. Under one path at most `MAX_CHILDREN` segments have names; later ones
+become a placeholder. A route has at most `MAX_NAMES` endpoints; later ones are `OTHER`, until one that was not seen for
+long makes room. Of paths that v1 does not know either, as scanners try them, only the first few have names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from mirror_proxy.comparison.diff.header import fields_of
 from mirror_proxy.comparison.diff.pair import Pair
 from mirror_proxy.comparison.diff.totals import OTHER
 from mirror_proxy.comparison.endpoint.operation import operation
-from mirror_proxy.comparison.endpoint.path import shapes
+from mirror_proxy.comparison.endpoint.path import path_of, shapes
 from mirror_proxy.comparison.endpoint.segment import PLACEHOLDER, placeholder
+from mirror_proxy.comparison.endpoint.template_tree import TemplateTree
+from mirror_proxy.config.model import EndpointTemplate
 
 MAX_CHILDREN = 200
 MAX_NAMES = 500
@@ -40,20 +42,27 @@ class EndpointNames:
 
     def __init__(self) -> None:
         self._routes: dict[str, _RouteNames] = {}
+        self._templates = TemplateTree(())
         self._next_search = 0.0
+
+    def configure(self, templates: Iterable[EndpointTemplate]) -> None:
+        """Name endpoints by these templates first, from the next pair on."""
+        self._templates = TemplateTree(templates)
 
     def name(self, pair: Pair, now: float) -> str:
         """Return the name under which a pair's endpoint is counted."""
         route = self._routes.setdefault(pair.route, _RouteNames())
-        parts = route.parts(pair)
+        template = self._templates.find(pair.method, path_of(pair.target))
+        parts = route.parts(pair, template)
+        is_found = template is not None or pair.primary.status != _NOT_FOUND_STATUS
         is_known = parts in route.seen
         if not is_known and self._is_full(route):
             self._expire(now)
             if self._is_full(route):
                 return OTHER
-        if not is_known and not route.learn(parts, is_found=pair.primary.status != _NOT_FOUND_STATUS):
+        if not is_known and not route.learn(parts, is_found=is_found):
             return f"{parts[0]} {NOT_FOUND}"
-        route.see(parts, now, is_found=pair.primary.status != _NOT_FOUND_STATUS)
+        route.see(parts, now, is_found=is_found)
         return _text(parts)
 
     def _is_full(self, route: _RouteNames) -> bool:
@@ -76,19 +85,24 @@ class _RouteNames:
         self._children: dict[Parts, set[str]] = {}
         self._not_found: set[Parts] = set()
 
-    def parts(self, pair: Pair) -> Parts:
+    def parts(self, pair: Pair, template: str | None) -> Parts:
         """Return the parts of a pair's endpoint, with a placeholder for each segment that has no room."""
-        parts: Parts = (pair.method[:_MAX_METHOD],)
-        for segment in shapes(pair.target):
-            children = self._children.get(parts, ())
-            has_room = segment in children or PLACEHOLDER in segment or len(children) < MAX_CHILDREN
-            parts = (*parts, segment if has_room else placeholder(segment))
+        method = pair.method[:_MAX_METHOD]
+        parts = (method, *template.split("/")) if template is not None else self._path(method, pair.target)
         found = operation(pair.target, fields_of(pair.fields), pair.body.decode("utf-8", "replace"))
         if found is None or not found.text:
             return parts
         name = f" {found.text[:_MAX_OPERATION]}"
         children = self._children.get(parts, ())
         return (*parts, name if name in children or len(children) < MAX_CHILDREN else f" {OTHER}")
+
+    def _path(self, method: str, target: str) -> Parts:
+        parts: Parts = (method,)
+        for segment in shapes(target):
+            children = self._children.get(parts, ())
+            has_room = segment in children or PLACEHOLDER in segment or len(children) < MAX_CHILDREN
+            parts = (*parts, segment if has_room else placeholder(segment))
+        return parts
 
     def learn(self, parts: Parts, *, is_found: bool) -> bool:
         """Take up a new endpoint; return False for one that is not found, when there are many of these."""

@@ -8,6 +8,7 @@ later count may show an endpoint of its own.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,6 +22,9 @@ MAX_LIGHT = 20
 #: Fewer requests are few; where siblings had no room for names, so is this share of them all.
 FEW = 12
 _FEW_OF_MANY = 0.05
+
+#: A parameter of a template that the user gave: its name shows that it stands for the placeholder of the same place.
+_NAMED = re.compile(r"\{[^{}*]+\}")
 
 #: The place of the endpoint in a family's keys.
 _PLACES = {
@@ -51,18 +55,21 @@ class Folding:
             traffic[route, endpoint] += count
         for (route, endpoint), count in totals.of("noise_compared"):
             traffic[route, endpoint] += count
+        given: dict[tuple[str, str], str] = {}
         roots: dict[tuple[str, str], _Node] = {}
         for (route, endpoint), count in sorted(traffic.items()):
             method, path, operation = _parts(endpoint)
             if path:
+                if _NAMED.search(endpoint):
+                    given[route, _NAMED.sub(PLACEHOLDER, endpoint)] = endpoint
                 _plant(
                     roots.setdefault((route, method), _Node()), [*path.split("/"), operation], endpoint, count
                 )
         self._folded = {
             (route, endpoint): name
             for (route, method), root in roots.items()
-            for endpoint, name in _names(root, method, ())
-            if endpoint != name
+            for endpoint, folded in _names(root, method, ())
+            if endpoint != (name := given.get((route, folded), folded))
         }
 
     def of(self, route: str, endpoint: str) -> str:
@@ -113,7 +120,7 @@ def _folded(node: _Node) -> dict[str, _Node]:
     """Return the children of a node, with those folded into one that are things of one kind."""
     kinds: dict[str, list[str]] = {}
     for part, child in node.children.items():
-        if part and PLACEHOLDER not in part and not child.endpoints:
+        if part and "{" not in part and not child.endpoints:
             kinds.setdefault(extension(part), []).append(part)
     folded = dict(node.children)
     for parts in kinds.values():

@@ -19,6 +19,11 @@ def is_match(template: str, path: str) -> bool:
     return len(path) <= _MAX_PATH and bool(_pattern(template).fullmatch(path))
 
 
+def literal_length(template: str) -> int:
+    """Return how many characters of a template stand for themselves."""
+    return len(_PARAMETER.sub("", template))
+
+
 @cache
 def _pattern(template: str) -> re.Pattern[str]:
     """Return the expression for a template; segments are atomic, so that one is never matched again for another."""

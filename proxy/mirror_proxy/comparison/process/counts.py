@@ -6,13 +6,14 @@ A field is counted by name while the table has room; a field that has not been s
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from mirror_proxy.comparison.diff.difference import Comparison, Difference
 from mirror_proxy.comparison.diff.pair import Pair
 from mirror_proxy.comparison.diff.totals import OTHER, Key
 from mirror_proxy.comparison.endpoint import EndpointNames
 from mirror_proxy.comparison.store import label
+from mirror_proxy.config.model import EndpointTemplate
 from mirror_proxy.telemetry.metrics import Report
 
 #: Noise is counted for at most this many fields; every other field counts as free of noise.
@@ -37,6 +38,10 @@ class Counts:
         #: By family and the label that its metric has.
         self._sum: Counter[tuple[str, str]] = Counter()
         self._noisy: Counter[Key] = Counter()
+
+    def configure(self, templates: Iterable[EndpointTemplate]) -> None:
+        """Name endpoints by these templates first, from the next pair on."""
+        self._endpoints.configure(templates)
 
     def add(self, pair: Pair, comparison: Comparison, now: float) -> list[Key]:
         """Count a pair that was compared at `now`; return the keys of which it is one more each."""

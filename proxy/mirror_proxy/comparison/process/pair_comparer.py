@@ -46,6 +46,7 @@ class PairComparer:
     def configure(self, compare: Compare) -> None:
         """Compare by these rules from the next pair on."""
         self._differ = Differ(compare)
+        self._counts.configure(compare.endpoints)
 
     def compare(self, datagram: bytes) -> None:
         """Compare a pair; one that cannot be read or compared is counted as dropped."""

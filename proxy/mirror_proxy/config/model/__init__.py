@@ -22,6 +22,7 @@ from mirror_proxy.config.model.cluster import (
 )
 from mirror_proxy.config.model.compare import (
     Compare,
+    EndpointTemplate,
     FieldRule,
     ItemKey,
     RepeatSafe,
@@ -90,6 +91,7 @@ __all__ = [
     "DirectResponse",
     "Drain",
     "Endpoint",
+    "EndpointTemplate",
     "Fault",
     "FieldMatch",
     "FieldRule",

@@ -39,6 +39,17 @@ class ItemKey:
 
 
 @dataclass(frozen=True, slots=True)
+class EndpointTemplate:
+    """An endpoint that the user gave; `method` empty: all methods.
+
+    In `path`, `{name}` stands for a segment or a part of one, `*` at the end for the rest.
+    """
+
+    method: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class RepeatSafe:
     """Requests that a second v1 may get although their method is not safe.
 
@@ -88,6 +99,8 @@ class Compare:
     unordered: tuple[str, ...] = ()
     tolerances: tuple[Tolerance, ...] = ()
     matches: tuple[ItemKey, ...] = ()
+    endpoints: tuple[EndpointTemplate, ...] = ()
+    openapi: str = ""  # the file that some of `endpoints` are from
     repeat_safe: tuple[RepeatSafe, ...] = ()
     thresholds: Thresholds = Thresholds()
     store: str = ""
