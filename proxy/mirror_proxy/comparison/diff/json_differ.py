@@ -31,10 +31,15 @@ MAX_VALUES = 100_000
 MAX_FINGERPRINTS = 100_000
 
 
-def compare_json(primary: Json, shadow: Json, rules: CompareRules, findings: Findings, near: float) -> None:
-    """Add what differs to `findings`; times about `near`, in seconds since the epoch, are told from others."""
+def compare_json(
+    primary: Json, shadow: Json, rules: CompareRules, findings: Findings, near: float, root: str = "$"
+) -> None:
+    """Add what differs to `findings`; times about `near`, in seconds since the epoch, are told from others.
+
+    Paths begin with `root`.
+    """
     walk = _Walk(rules, findings, primary.open | shadow.open, near)
-    walk.compare(primary.value, shadow.value, JsonPlace(rules))
+    walk.compare(primary.value, shadow.value, JsonPlace(rules, root=root))
 
 
 class _Walk:

@@ -17,11 +17,15 @@ from mirror_proxy.config.model import Tolerance
 class JsonPlace:
     """A place that `steps` lead to from the whole body. All items of an array share one place.
 
-    A rule about a place applies to everything below it; only `unordered` applies to that array alone.
+    A rule about a place applies to everything below it; only `unordered` applies to that array alone. `root` is how
+    paths begin.
     """
 
-    def __init__(self, rules: CompareRules, above: JsonPlace | None = None, step: Step = ITEM) -> None:
+    def __init__(
+        self, rules: CompareRules, above: JsonPlace | None = None, step: Step = ITEM, root: str = "$"
+    ) -> None:
         self._rules = rules
+        self._root = root
         self._above = above
         self._below: dict[Step, JsonPlace] = {}
         self.steps: tuple[Step, ...] = (*above.steps, step) if above is not None else ()
@@ -31,7 +35,7 @@ class JsonPlace:
     def path(self) -> str:
         """The place as differences name it; names of members are redacted, and `*` where they are identifiers."""
         if self._above is None:
-            return "$"
+            return self._root
         step = self.steps[-1]
         name = step if step is ITEM else clean_name(step, self._rules)
         return f"{self._above.path}.{ANY_NAME}" if name == ANY_NAME else below(self._above.path, name)

@@ -1,6 +1,7 @@
 """Severity: how much a kind of difference may hurt the clients of v2, as far as its place shows.
 
-    breaking  another class of status, a part of the body that is missing, another type: a client may fail
+    breaking  another class of status, a part of the body that is missing, another type: a client may fail;
+              of a page, a link, form or field that is missing
     value     another value, size or order in the body, or another status of the same class
     addition  a part of the body that v1 does not have
     header    a header field; only another media type is breaking
@@ -18,6 +19,8 @@ Severity = Literal["breaking", "value", "addition", "header"]
 #: From the most to the least severe.
 SEVERITIES: tuple[Severity, ...] = ("breaking", "value", "addition", "header")
 
+#: Elements of a page that are followed or filled in.
+_USED = re.compile(r"html .*/(?:a|button|form|input|select|textarea)(?:[#.\[][^/@ ]*)?")
 _STATUS = re.compile(r"status (\d{3}) -> (\d{3})", re.ASCII)
 
 
@@ -28,7 +31,7 @@ def severity_of(path: str, kind: str) -> Severity:
     if path.startswith("header "):
         return "breaking" if (path, kind) == ("header content-type", "value") else "header"
     if kind in {"missing", "type"}:
-        return "breaking"
+        return "value" if path.startswith("html ") and not _USED.fullmatch(path) else "breaking"
     return "addition" if kind == "extra" else "value"
 
 

@@ -147,6 +147,18 @@ def test_scripts_are_compared_by_their_lines() -> None:
     ]
 
 
+def test_json_in_a_page_is_compared_by_its_structure() -> None:
+    page = '<script id="__NEXT_DATA__" type="application/json">{"buildId": "a1", "props": {"items": [1, 2]}}</script>'
+    other = page.replace("a1", "b2").replace("2]", "3]")
+    assert places(both(page, other).differences) == [
+        ("html //script#__NEXT_DATA__ $.buildId", "value"),
+        ("html //script#__NEXT_DATA__ $.props.items[]", "value"),
+    ]
+    assert places(both(page, page.replace("}}", "}")).differences) == [
+        ("html //script#__NEXT_DATA__", "value")
+    ]
+
+
 def test_identifiers_and_times_near_the_request_are_of_their_kind() -> None:
     page = "<p>Order 0b5cf4ad-3c1d-4d9e-8a36-1f3f7d2b9c11</p><time>2023-11-14T22:13:20Z</time>"
     other = page.replace("0b5cf4ad", "7a21bb0e").replace(":20Z", ":22Z")

@@ -12,6 +12,7 @@ import re
 from itertools import islice
 
 from mirror_proxy.comparison.diff.difference import Kind
+from mirror_proxy.comparison.diff.json_value import Json, parse
 from mirror_proxy.comparison.diff.redaction import clean_text
 from mirror_proxy.comparison.diff.rules import CompareRules
 from mirror_proxy.comparison.diff.texts.alignment import Keys, align, unmatched
@@ -155,13 +156,15 @@ class _Walk:
                 self._texts(mine, its, place, above)
 
     def _texts(self, mine: str, its: str, place: MarkupPlace, above: Element) -> None:
-        """Add that two texts differ; those of scripts and styles by their lines."""
-        if above.name in _BY_LINES:
+        """Add that two texts differ; those of scripts and styles by their lines, or as JSON."""
+        if above.name not in _BY_LINES:
+            self._found.differ_in_value(place.path, mine, its)
+        elif (values := _json(above, mine, its)) is not None:
+            self._found.differ_in_json(place.path, *values)
+        else:
             sides = (lines_of(text, clean_text(text, self._rules)) for text in (mine, its))
             compare = compare_code if above.name in _CODE else compare_lines
             compare(next(sides), next(sides), place.path, self._found)
-        else:
-            self._found.differ_in_value(place.path, mine, its)
 
     def _lone(self, place: MarkupPlace, child: Element | str, *, is_ours: bool) -> None:
         if isinstance(child, Element):
@@ -250,6 +253,16 @@ def _id(dialect: Dialect, element: Element) -> str:
     if dialect == "html":
         return ""
     return next((value for key in ("id", "key", "name") if (value := element.attributes.get(key))), "")
+
+
+def _json(script: Element, *texts: str) -> tuple[Json, Json] | None:
+    """Return what a script for data holds on both sides: `<script type="application/json">`."""
+    if script.name != "script" or not script.attributes.get("type", "").lower().endswith("json"):
+        return None
+    try:
+        return parse(texts[0]), parse(texts[1])
+    except ValueError:
+        return None
 
 
 def _plain(name: str, value: str, rules: CompareRules) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from mirror_proxy.comparison.diff.difference import Difference, Kind
 from mirror_proxy.comparison.diff.findings import Findings
+from mirror_proxy.comparison.diff.json_differ import compare_json
+from mirror_proxy.comparison.diff.json_value import Json
 from mirror_proxy.comparison.diff.redaction import clean_text
 from mirror_proxy.comparison.diff.rules import CompareRules
 from mirror_proxy.comparison.diff.sample import samples
@@ -37,6 +39,10 @@ class TextFindings:
         """Add that two texts differ: at a place of its own, if only numbers, times and tokens do."""
         is_slot = template_of(primary) == template_of(shadow)
         self.differ(f"{path} {SLOT}" if is_slot else path, self.kind_of(primary, shadow), primary, shadow)
+
+    def differ_in_json(self, path: str, primary: Json, shadow: Json) -> None:
+        """Add where two JSON values differ that stand within a text."""
+        compare_json(primary, shadow, self.rules, self._findings, self._near, f"{path} $")
 
     def lone(self, path: str, value: str, *, is_ours: bool) -> None:
         """Add what only one side has."""
