@@ -135,7 +135,7 @@ class _Walk:
 
     def _items(self, primary: list[Any], shadow: list[Any], place: JsonPlace) -> bool:
         """Compare item by item; if the items are the same in another order, that is the only difference."""
-        there, before = place.below(ITEM), self._findings.mark()
+        there, before = place.items(primary, shadow), self._findings.mark()
         pairs = zip(primary, shadow, strict=True)
         differing = [(one, other) for one, other in pairs if not self.compare(one, other, there)]
         if differing and self._are_same_items(differing, there):
@@ -150,7 +150,7 @@ class _Walk:
         is_longer = len(primary) != len(shadow) and id(shorter) not in self._open
         if is_longer:
             self._add(place, "size", *counts)
-        is_same = place.is_unordered or self._each(primary, shadow, place.below(ITEM))
+        is_same = place.is_unordered or self._each(primary, shadow, place.items(primary, shadow))
         return is_same and not is_longer
 
     def _each(self, primary: Iterable[Any], shadow: Iterable[Any], there: JsonPlace) -> bool:
@@ -170,7 +170,7 @@ class _Walk:
         return not self._prints.is_spent and Counter(ours) == Counter(theirs)
 
     def _sizes(self, primary: list[Any], shadow: list[Any], place: JsonPlace) -> bool:
-        there = place.below(ITEM)
+        there = place.items(primary, shadow)
         self._add(place, "size", *(f"{len(side)} items" for side in (primary, shadow)))
         ours, theirs = self._printed(primary, there), self._printed(shadow, there)
         if self._prints.is_spent:
@@ -183,7 +183,7 @@ class _Walk:
 
     def _sets(self, primary: list[Any], shadow: list[Any], place: JsonPlace) -> bool:
         """Compare arrays without order: items in both are the same; the rest is sorted, and compared one by one."""
-        there = place.below(ITEM)
+        there = place.items(primary, shadow)
         if len(primary) != len(shadow):
             self._add(place, "size", *(f"{len(side)} items" for side in (primary, shadow)))
         ours, theirs = self._printed(primary, there), self._printed(shadow, there)

@@ -7,10 +7,11 @@ from functools import cached_property
 from typing import Any
 
 from mirror_proxy.comparison.diff.json_path import ANY, ITEM, Step, below
-from mirror_proxy.comparison.diff.redaction import clean_name, names_secret
+from mirror_proxy.comparison.diff.redaction import clean_name
 from mirror_proxy.comparison.diff.rules import CompareRules, Steps
 from mirror_proxy.comparison.redaction.identifier import ANY_NAME
 from mirror_proxy.comparison.redaction.name import is_secret
+from mirror_proxy.comparison.redaction.pair import is_value, secret_items
 from mirror_proxy.config.model import Tolerance
 
 
@@ -77,18 +78,24 @@ class JsonPlace:
         return len(self.steps)
 
     def member(self, name: str, *objects: Any) -> JsonPlace:
-        """Return the place of a member of `objects`, of which one may have a name that makes its `value` a secret."""
-        if name != "value" or not any(names_secret(one) for one in objects):
-            return self.below(name)
-        hidden = JsonPlace(self._rules, self, name)
-        hidden.is_secret = True
-        return hidden
+        """Return the place of a member of `objects`, in one of which another member may name its value a secret."""
+        is_named = any(is_value(name, one, is_secret) for one in objects)
+        return self._hidden(name) if is_named else self.below(name)
+
+    def items(self, *arrays: Any) -> JsonPlace:
+        """Return the place of the items of `arrays`, in one of which an item may name the next one a secret."""
+        return self._hidden(ITEM) if any(secret_items(one, is_secret) for one in arrays) else self.below(ITEM)
 
     def below(self, step: Step) -> JsonPlace:
         """Return the place one step below."""
         place = self._below.get(step)
         if place is None:
             place = self._below[step] = JsonPlace(self._rules, self, step)
+        return place
+
+    def _hidden(self, step: Step) -> JsonPlace:
+        place = JsonPlace(self._rules, self, step)
+        place.is_secret = True
         return place
 
     def _is_in(self, paths: Iterable[Steps]) -> bool:

@@ -17,6 +17,8 @@ from mirror_proxy.comparison.diff.json_path import ITEM
 from mirror_proxy.comparison.diff.json_place import JsonPlace
 from mirror_proxy.comparison.diff.redaction import clean_name, clean_text
 from mirror_proxy.comparison.diff.rules import CompareRules
+from mirror_proxy.comparison.redaction.name import is_secret
+from mirror_proxy.comparison.redaction.pair import secret_items
 from mirror_proxy.comparison.redaction.span import REDACTED
 
 #: Deeper values are not followed.
@@ -120,18 +122,17 @@ class _Cleaning:
             return REDACTED
         if isinstance(value, dict | list):
             return self._of_many(value, place) if self._left > 0 and place.depth < MAX_DEPTH else "…"
-        if isinstance(value, LongNumber):
-            return self._rules.redacted(value.text)
         if isinstance(value, str):
             return clean_text(value, self._rules)
-        plain = json.dumps(value)
-        clean = self._rules.redacted(plain)
-        return value if clean == plain else clean
+        plain = value.text if isinstance(value, LongNumber) else json.dumps(value)
+        clean = clean_text(plain, self._rules)
+        return value if clean == plain and not isinstance(value, LongNumber) else clean
 
     def _of_many(self, value: dict[str, Any] | list[Any], place: JsonPlace) -> Any:
         if isinstance(value, list):
-            there = place.below(ITEM)
-            return [self.of(item, there) for item in islice(value, self._left)]
+            there, secrets = place.below(ITEM), secret_items(value, is_secret)
+            items = enumerate(islice(value, self._left))
+            return [REDACTED if at in secrets else self.of(item, there) for at, item in items]
         clean: dict[str, Any] = {}
         for name, member in islice(value.items(), self._left):
             shown = clean_name(name, self._rules)
