@@ -24,19 +24,21 @@ def judge(text: str, figure: Figure) -> str:
 @pytest.mark.parametrize(
     ("text", "figure", "outcome"),
     [
-        ("mirror_error_rate>1%", Figure("mirror_error_rate", 0.02, 100), "broken"),
-        ("mirror_error_rate>1%", Figure("mirror_error_rate", 0.01, 100), "ok"),
-        ("mirror_error_rate>1%", Figure("mirror_error_rate", 1.0, 99), "undecided"),
-        ("primary_p99>300ms", Figure("primary_p99", 0.31, 100), "broken"),
-        ("primary_p99>1.2x", Figure("primary_p99", 0.12, 100), "ok"),
-        ("primary_p99>1.2x", Figure("primary_p99", 0.121, 100), "broken"),
-        ("primary_p99 > 1.2x", Figure("primary_p99", 0.13, 99), "undecided"),
-        ("loop_lag>250ms", Figure(LOOP_LAG, 0.26, 2), "broken"),
-        ("loop_lag>250ms", Figure(LOOP_LAG, 0.25, 2), "ok"),
+        ("mirror_error_rate>1%", Figure("mirror_error_rate", 0.2, 100, low=0.1), "broken"),
+        ("mirror_error_rate>1%", Figure("mirror_error_rate", 0.01, 100, low=0.0), "ok"),
+        ("mirror_error_rate>1%", Figure("mirror_error_rate", 0.02, 100, low=0.001), "undecided"),
+        ("mirror_error_rate>1%", Figure("mirror_error_rate", 1.0, 4, low=0.2), "broken"),
+        ("mirror_error_rate>1%", Figure("mirror_error_rate", 0.0, 99, low=0.0), "undecided"),
+        ("primary_p99>300ms", Figure("primary_p99", 0.4, 100, low=0.31), "broken"),
+        ("primary_p99>1.2x", Figure("primary_p99", 0.12, 100, low=0.11), "ok"),
+        ("primary_p99>1.2x", Figure("primary_p99", 0.13, 100, low=0.121), "broken"),
+        ("primary_p99 > 1.2x", Figure("primary_p99", 0.13, 100, low=0.11), "undecided"),
+        ("loop_lag>250ms", Figure(LOOP_LAG, 0.26, 2, low=0.26), "broken"),
+        ("loop_lag>250ms", Figure(LOOP_LAG, 0.25, 2, low=0.25), "ok"),
         ("loop_lag>250ms", Figure(LOOP_LAG, None, 0), "undecided"),
     ],
 )
-def test_a_guard_is_broken_when_its_figure_is_too_much_and_has_its_samples(
+def test_a_guard_is_broken_by_a_figure_that_is_too_much_for_sure_and_kept_by_enough_samples(
     text: str, figure: Figure, outcome: str
 ) -> None:
     assert judge(text, figure) == outcome
@@ -84,7 +86,7 @@ def test_a_canary_is_measured_alone_and_compared_with_its_whole_route() -> None:
         }
     )
     now = CANARY.measure(totals, Thresholds())
-    assert now["primary_error_rate"] == Figure("primary_error_rate", 0.5, 10)
+    assert (now["primary_error_rate"].value, now["primary_error_rate"].samples) == (0.5, 10)
     before = CANARY.measure_before(totals, Thresholds())
-    assert before["primary_error_rate"] == Figure("primary_error_rate", 0.05, 100)
+    assert (before["primary_error_rate"].value, before["primary_error_rate"].samples) == (0.05, 100)
     assert before["primary_p50"].samples == 100

@@ -17,6 +17,8 @@ It is read from a running proxy, or with --store from where one keeps it. With -
 of what happened meanwhile only. A limit names a figure and what is too much:
 
   diff_rate                          answers that differ, noise left out, of those compared
+  breaking_rate                      those of them that may break clients: another class of status,
+                                     something missing, another type
   mirror_error_rate                  copies that failed or were answered 5xx, of those sent
   primary_error_rate                 requests answered 5xx, of those answered
   p50_delta p90_delta p99_delta      percentiles of the paired difference, mirror's time less the primary's
@@ -32,6 +34,7 @@ examples:
 
 exit codes: 0 fine; 1 a limit is exceeded; 2 wrong arguments; 3 too few samples to answer; 4 the proxy or store cannot
 be reached, or the output not be written.
+A limit is exceeded once that is sure, after however few samples; near its bound it stays undecided.
 """
 FORMATS = ("text", "json", "junit", "markdown", "html")
 
@@ -65,7 +68,7 @@ def add_to(verbs: Verbs[argparse.ArgumentParser]) -> None:
     add("--mirror", metavar="NAME", help="only of this mirror (default: all)")
     text = "fail when this is so, of any mirror told of: such as 'diff_rate>1%%'; repeatable"
     add("--fail-on", metavar="LIMIT", type=_reader(_limit), action="append", default=[], help=text)
-    text = "a limit is undecided with fewer samples (default 100)"
+    text = "no limit is kept with fewer samples; one that is exceeded for sure is broken (default 100)"
     add("--min-samples", metavar="N", type=whole, default=100, help=text)
     text = f"one of {', '.join(FORMATS)} (default text)"
     add("--format", choices=FORMATS, default="text", metavar="F", help=text)

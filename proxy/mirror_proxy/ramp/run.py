@@ -280,7 +280,8 @@ class Ramp:
             self._watch(reading)
             return ()
         lags_s = (self._last.lag_s, reading.lag_s) if self._last is not self._begun else ()
-        figures[LOOP_LAG] = Figure(LOOP_LAG, min(lags_s, default=None), len(lags_s))
+        lag_s = min(lags_s, default=None)
+        figures[LOOP_LAG] = Figure(LOOP_LAG, lag_s, len(lags_s), low=lag_s, high=lag_s)
         self._last = reading
         self._judged = tuple(
             guard.judge(figures, self._before, self.plan.min_samples) for guard in self.plan.guards

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror_proxy.comparison.judgement.interval import ERROR, is_surely_above, rate_of
+from mirror_proxy.comparison.judgement.interval import ERROR, is_surely_above, rate_of, shares_around
 
 COUNTS = st.integers(0, 10**9)
 
@@ -65,4 +65,39 @@ def test_an_interval_looked_at_100_times_misses_the_rate_in_no_more_than_its_err
         for run, look in np.argwhere(far)
         if not (rate := rate_of(int(hits[run, look]), samples[look])).low <= true <= rate.high
     }
+    assert len(missed) <= ERROR * runs
+
+
+# --- quantiles ---
+
+
+@given(samples=st.integers(1, 100_000), share=st.sampled_from([0.5, 0.9, 0.99]))
+def test_a_quantile_lies_between_samples_that_are_surely_on_its_two_sides(samples: int, share: float) -> None:
+    low, high = shares_around(samples, share)
+    if low is not None:
+        below = round(low * samples)
+        assert low < share
+        assert rate_of(below, samples).high < share <= rate_of(below + 1, samples).high + 1e-9
+    if high is not None:
+        below = round(high * samples)
+        assert high > share
+        assert rate_of(below, samples).low > share >= rate_of(below - 1, samples).low - 1e-9
+
+
+def test_few_samples_are_all_on_one_side_of_a_high_quantile() -> None:
+    assert shares_around(4, 0.5) == (None, None)
+    low, high = shares_around(100, 0.99)
+    assert low == 0.93
+    assert high is None
+
+
+def test_the_interval_of_a_quantile_looked_at_100_times_misses_in_no_more_than_its_error() -> None:
+    random, runs, missed = np.random.default_rng(4), 1_000, set()
+    below = np.cumsum(random.binomial(50, 0.9, (runs, 100)), axis=1)
+    for look in range(100):
+        samples = 50 * (look + 1)
+        low, high = shares_around(samples, 0.9)
+        shares = below[:, look] / samples
+        outside = (shares < (low or 0)) | (shares > (high or 1))
+        missed |= set(np.flatnonzero(outside))
     assert len(missed) <= ERROR * runs

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from mirror_proxy.comparison.diff.totals import Key, Totals
+from mirror_proxy.comparison.judgement.interval import rate_of
 from mirror_proxy.comparison.report.figures import NAMES, Figure, figures, mirrors
 from mirror_proxy.config.model import Thresholds
 from mirror_proxy.telemetry.delta import bucket_of
@@ -12,6 +15,12 @@ T = Thresholds()
 
 def figure(counts: dict[Key, int], name: str, mirror: str | None = None) -> Figure:
     return figures(Totals(counts), T, mirror)[name]
+
+
+def values(figure: Figure) -> tuple[float | None, ...]:
+    """Return what a figure says, without its interval."""
+    found = (figure.value, figure.samples)
+    return found if figure.at_most is None else (*found, figure.at_most)
 
 
 def test_every_figure_is_there_and_of_nothing_each_is_unknown() -> None:
@@ -38,7 +47,7 @@ def field(path: str, differed: int, leading: int, noisy: int = 0) -> dict[Key, i
 
 def test_pairs_that_differ_in_a_reported_field_are_counted_under_their_leading_one() -> None:
     counts = COMPARED | field("$.a", 100, 100) | field("$.b", 60, 20)
-    assert figure(counts, "diff_rate") == Figure("diff_rate", 0.12, 1000, 0.12)
+    assert values(figure(counts, "diff_rate")) == (0.12, 1000, 0.12)
 
 
 def test_noise_is_no_difference() -> None:
@@ -67,14 +76,25 @@ def test_without_a_baseline_all_that_is_no_fluke_counts() -> None:
         ("compared", "r", "m", "GET /items"): 200,
         ("field", "r", "m", "GET /items", "$.a", "value"): 30,
     }
-    assert figure(counts, "diff_rate") == Figure("diff_rate", 0.15, 200, 0.15)
+    assert values(figure(counts, "diff_rate")) == (0.15, 200, 0.15)
 
 
 def test_rates_of_several_routes_add_up_by_their_pairs() -> None:
     counts = COMPARED | field("$.a", 100, 100)
     counts |= {("compared", "other", "m", "GET /items"): 3000, ("compared", "r", "else", "GET /items"): 6000}
-    assert figure(counts, "diff_rate", "m") == Figure("diff_rate", 0.025, 4000, 0.025)
+    assert values(figure(counts, "diff_rate", "m")) == (0.025, 4000, 0.025)
     assert figure(counts, "diff_rate").value == 0.01
+
+
+def test_only_fields_that_may_break_clients_count_in_the_breaking_rate() -> None:
+    counts = COMPARED | field("$.a", 100, 100) | field("status 200 -> 500", 60, 60)
+    assert values(figure(counts, "breaking_rate")) == (0.06, 1000, 0.06)
+    assert values(figure(counts, "diff_rate")) == (0.16, 1000, 0.16)
+
+
+def test_the_interval_of_a_rate_of_differences_reaches_to_all_that_may_differ() -> None:
+    found = figure(COMPARED | field("$.a", 100, 100) | field("$.b", 4, 4), "diff_rate")
+    assert (found.low, found.high) == (rate_of(100, 1000).low, rate_of(104, 1000).high)
 
 
 # --- errors ---
@@ -97,9 +117,9 @@ OUTCOMES: dict[Key, int] = {
 
 
 def test_a_copy_is_an_error_when_it_failed_or_was_answered_5xx_of_all_that_were_sent() -> None:
-    assert figure(OUTCOMES, "mirror_error_rate") == Figure("mirror_error_rate", 0.3, 100)
-    assert figure(OUTCOMES, "mirror_error_rate", "m") == Figure("mirror_error_rate", 0.3, 100)
-    assert figure(OUTCOMES, "mirror_error_rate", "else") == Figure("mirror_error_rate", None, 0)
+    assert values(figure(OUTCOMES, "mirror_error_rate")) == (0.3, 100)
+    assert values(figure(OUTCOMES, "mirror_error_rate", "m")) == (0.3, 100)
+    assert values(figure(OUTCOMES, "mirror_error_rate", "else")) == (None, 0)
 
 
 def test_a_request_is_an_error_when_it_was_answered_5xx_of_all_that_were_answered() -> None:
@@ -110,10 +130,10 @@ def test_a_request_is_an_error_when_it_was_answered_5xx_of_all_that_were_answere
         ("requests", "other", "v1", "200"): 100,
         ("outcome", "r", "m", "completed"): 1,
     }
-    assert figure(counts, "primary_error_rate") == Figure("primary_error_rate", 0.05, 200)
-    assert figure(counts, "primary_error_rate", "m") == Figure("primary_error_rate", 0.1, 100)
+    assert values(figure(counts, "primary_error_rate")) == (0.05, 200)
+    assert values(figure(counts, "primary_error_rate", "m")) == (0.1, 100)
     found = figures(Totals(counts), T, destination=("r", "v2"))
-    assert found["primary_error_rate"] == Figure("primary_error_rate", 1, 10)
+    assert values(found["primary_error_rate"]) == (1, 10)
 
 
 def test_a_baseline_of_noise_is_no_mirror_unless_something_was_compared_with_it() -> None:
@@ -123,11 +143,29 @@ def test_a_baseline_of_noise_is_no_mirror_unless_something_was_compared_with_it(
         ("outcome", "r", "x/secondary", "timeout"): 1,
     }
     assert mirrors(Totals(of_two)) == ["x/secondary"]
-    assert figure(of_two, "mirror_error_rate") == Figure("mirror_error_rate", 1, 1)
+    assert values(figure(of_two, "mirror_error_rate")) == (1, 1)
     assert mirrors(Totals({**OUTCOMES, ("compared", "r", "r/repeat", "GET /items"): 1})) == ["m", "r/repeat"]
 
 
+def test_an_error_rate_has_its_interval() -> None:
+    found = figure(OUTCOMES, "mirror_error_rate")
+    assert (found.low, found.high) == (rate_of(30, 100).low, rate_of(30, 100).high)
+
+
 # --- times ---
+
+
+def test_a_percentile_has_an_interval_as_far_as_the_samples_reach() -> None:
+    counts: Counter[Key] = Counter(("delta", "m", str(bucket_of(n / 1000))) for n in range(1, 201))
+    found = figures(Totals(counts), T, "m")
+    median, highest = found["p50_delta"], found["p99_delta"]
+    assert median.low is not None
+    assert median.high is not None
+    assert highest.low is not None
+    assert 0.07 < median.low < 0.09
+    assert 0.11 < median.high < 0.13
+    assert 0.15 < highest.low < 0.198
+    assert highest.high is None
 
 
 def test_percentiles_of_the_difference_are_of_pairs_and_below_zero_too() -> None:
@@ -155,8 +193,8 @@ def test_latencies_are_read_from_their_buckets_as_prometheus_does() -> None:
         ("outcome", "r", "r/repeat", "completed"): 900,
     }
     found = figures(Totals(counts), T, "m")
-    assert found["primary_p50"] == Figure("primary_p50", 0.00375, 100)
-    assert found["mirror_p50"] == Figure("mirror_p50", 0.01, 100)
-    assert found["mirror_p99"] == Figure("mirror_p99", 10.0, 100)
+    assert values(found["primary_p50"]) == (0.00375, 100)
+    assert values(found["mirror_p50"]) == (0.01, 100)
+    assert values(found["mirror_p99"]) == (10.0, 100)
     of_all = figures(Totals(counts), T)
     assert (of_all["primary_p50"].samples, of_all["mirror_p50"].samples) == (200, 100)

@@ -13,9 +13,12 @@ hundredths = st.integers(0, 10_000)
 shares = st.integers(0, 9_999)  # a 1 without a unit may be meant as 1%
 
 
-def judged(text: str, value: float | None, samples: int = 100, at_most: float | None = None) -> LimitResult:
+def judged(
+    text: str, value: float | None, samples: int = 100, at_most: float | None = None, *,
+    low: float | None = None, high: float | None = None,
+) -> LimitResult:  # fmt: skip
     limit = parse(text)
-    return judge(limit, {limit.name: Figure(limit.name, value, samples, at_most)}, 100)
+    return judge(limit, {limit.name: Figure(limit.name, value, samples, at_most, low, high)}, 100)
 
 
 @given(st.sampled_from(RATES), relations, shares, st.sampled_from(["", " "]))
@@ -33,15 +36,21 @@ def test_a_time_in_milliseconds_is_the_same_as_in_seconds(name: str, relation: s
     assert parse(f"{name}{relation}{number / 1000:.3f}s").bound == pytest.approx(number / 1000)
 
 
-@given(relations, shares, hundredths, st.integers(0, 1000), st.integers(0, 1000))
-def test_a_limit_is_broken_when_it_is_true_and_there_are_samples_enough(
-    relation: str, bound: int, value: int, samples: int, wanted: int
+@given(relations, shares, hundredths, st.integers(1, 1000), st.integers(0, 1000), hundredths)
+def test_a_limit_is_broken_by_the_whole_interval_at_any_count_and_kept_with_enough_samples(
+    relation: str, bound: int, value: int, samples: int, wanted: int, spread: int
 ) -> None:
     limit = parse(f"mirror_error_rate{relation}{bound / 10_000:f}")
-    figure = Figure("mirror_error_rate", value / 10_000, samples)
+    low, high = (value - spread) / 10_000, (value + spread) / 10_000
+    figure = Figure("mirror_error_rate", value / 10_000, samples, low=low, high=high)
     found = judge(limit, {"mirror_error_rate": figure}, wanted)
-    is_true = RELATIONS[relation](value / 10_000, bound / 10_000)
-    assert found.outcome == ("undecided" if samples < wanted else "broken" if is_true else "ok")
+    is_true = {end: RELATIONS[relation](end, bound / 10_000) for end in (low, value / 10_000, high)}
+    if all(is_true.values()):
+        assert found.outcome == "broken"
+    elif is_true[value / 10_000] or samples < wanted:
+        assert found.outcome == "undecided"
+    else:
+        assert found.outcome == "ok"
 
 
 @given(st.text(max_size=30))
@@ -80,12 +89,12 @@ def test_what_is_wrong_with_a_limit_is_said(text: str, reason: str) -> None:
 def test_who_knows_another_figure_may_limit_it() -> None:
     limit = parse("loop_lag >= 20 ms", (*NAMES, LOOP_LAG))
     assert (limit.text, limit.bound) == ("loop_lag >= 20 ms", 0.02)
-    assert judge(limit, {LOOP_LAG: Figure(LOOP_LAG, 0.02, 1)}, 1).outcome == "broken"
+    assert judge(limit, {LOOP_LAG: Figure(LOOP_LAG, 0.02, 1, low=0.02)}, 1).outcome == "broken"
 
 
 def test_a_difference_may_be_below_zero_and_zero_needs_no_unit() -> None:
     assert parse("p50_delta<-5ms").bound == -0.005
-    assert judged("p50_delta>0", 0.001).outcome == "broken"
+    assert judged("p50_delta>0", 0.001, low=0.0001).outcome == "broken"
 
 
 def test_what_no_sample_tells_is_undecided_however_few_are_wanted() -> None:
@@ -99,7 +108,28 @@ def test_a_limit_that_more_samples_might_show_to_be_broken_is_undecided() -> Non
     found = judged("diff_rate>1%", 0.005, at_most=0.02)
     assert found.outcome == "undecided"
     assert found.why == "0.5 % of 100 samples; up to 2 % with fields that are unsure yet"
-    assert judged("diff_rate>1%", 0.015, at_most=0.02).outcome == "broken"
+    assert judged("diff_rate>1%", 0.015, at_most=0.02, low=0.011).outcome == "broken"
+
+
+def test_a_limit_that_is_not_exceeded_for_sure_says_when_it_is_decided() -> None:
+    found = judged("diff_rate>1%", 0.02, 1_000, low=0.005)
+    assert found.outcome == "undecided"
+    assert found.why == "2 % of 1,000 samples, surely at least 0.5 %; decided in about 1,250 more"
+    assert judged("diff_rate>1%", 0.010001, low=0.005).why.endswith("; too close to decide")
+    assert judged("p99_delta>1s", 2.0).why == "+2 s of 100 samples; too few to be sure"
+
+
+def test_a_limit_that_is_exceeded_for_sure_is_broken_by_few_samples() -> None:
+    found = judged("diff_rate>1%", 0.74, 46, low=0.47)
+    assert (found.outcome, found.why) == ("broken", "74 % of 46 samples, surely at least 47 %")
+    assert (
+        judged("p50_delta<-5ms", -0.02, 46, high=-0.01).why == "-20 ms of 46 samples, surely at most -10 ms"
+    )
+
+
+def test_a_limit_that_is_not_exceeded_is_undecided_until_there_are_samples_enough() -> None:
+    found = judged("diff_rate>1%", 0.0, 46, low=0.0)
+    assert (found.outcome, found.why) == ("undecided", "0 % of 46 samples, of at least 100")
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ an interval for a single look.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import exp, log
 
 from mirror_proxy.comparison.judgement.evidence import log_likelihood, log_marginal
@@ -44,6 +45,27 @@ def is_surely_above(hits: float, samples: float, rate: float, error: float = ERR
     return hits > rate * samples and log_marginal(hits, samples) + log(error) > log_likelihood(
         hits, samples, rate
     )
+
+
+def shares_around(samples: int, share: float) -> tuple[float | None, float | None]:
+    """Return the shares of the samples between which the quantile `share` lies; None: it may be beyond all of them."""
+    below, above = _surely_below(samples, share), _surely_below(samples, 1 - share)
+    return None if below is None else below / samples, None if above is None else 1 - above / samples
+
+
+@lru_cache(maxsize=1024)
+def _surely_below(samples: int, share: float) -> int | None:
+    """Return how many samples are below the quantile `share` for sure; None: not even the first is."""
+    if not is_surely_above(samples, samples, 1 - share):
+        return None
+    low, high = 0, samples  # surely below, and surely not all
+    while high - low > 1:
+        middle = (low + high) // 2
+        if is_surely_above(samples - middle, samples, 1 - share):
+            low = middle
+        else:
+            high = middle
+    return low
 
 
 def _lowest(hits: float, samples: float, floor: float) -> float:

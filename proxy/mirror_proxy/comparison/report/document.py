@@ -8,7 +8,8 @@ mirrors[]       name, routes, compared, differing, summary, hints, notes, and:
                 endpoints[], places[] (path, kind), also[] (what else differs in the same responses), trait (of the
                 requests it goes with, or null), follows (what it may follow from, or null), differed, compared, rate,
                 low, high, examples[] as of fields
-  figures{}     by name: value (null: no sample), samples; rates from 0 to 1, times in seconds
+  figures{}     by name: value (null: no sample), samples, low, high (of its confidence interval; null: not known);
+                rates from 0 to 1, times in seconds
   fields[]      route, endpoint, path, kind, verdict (reported, unsure, noise), why, differed, leading, compared,
                 raw_rate, raw_low, raw_high, noisy, noise_compared, noise_rate (null: no baseline), noise_low,
                 noise_high, examples[]: number, time, request_id, method, target, primary, shadow, primary_status,
@@ -73,7 +74,7 @@ def _mirror(findings: MirrorReport) -> dict[str, Any]:
         "differing": findings.differing,
         "summary": verdict.summary(findings),
         "figures": {
-            name: {"value": figure.value, "samples": figure.samples}
+            name: {"value": figure.value, "samples": figure.samples, "low": figure.low, "high": figure.high}
             for name, figure in findings.figures.items()
         },
         "findings": [_finding(found) for found in findings.findings],

@@ -1,6 +1,7 @@
-"""Figures: the few numbers that show whether v2 is fit, each with its number of samples.
+"""Figures: the few numbers that show whether v2 is fit, each with its number of samples and its confidence interval.
 
     diff_rate           pairs that differ in a field that is not noise, of those compared
+    breaking_rate       those of them that may break clients (`comparison.diff.severity`), of those compared
     mirror_error_rate   shadows that failed or got a 5xx, of those sent
     primary_error_rate  requests that got a 5xx, of those with a response
     p50_delta ...       percentiles of the paired difference, mirror's time less the primary's
@@ -13,11 +14,14 @@ Rates are shares from 0 to 1, all else is in seconds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from itertools import groupby
+from math import ceil
 
+from mirror_proxy.comparison.diff.severity import is_breaking
 from mirror_proxy.comparison.diff.totals import Key, Totals
+from mirror_proxy.comparison.judgement.interval import rate_of, shares_around
 from mirror_proxy.comparison.report.fields import JudgedField, fields
 from mirror_proxy.config.model import Thresholds
 from mirror_proxy.telemetry import delta
@@ -25,7 +29,7 @@ from mirror_proxy.telemetry.metrics import LATENCY_BUCKETS
 from mirror_proxy.telemetry.outcome import FAILURES, RESPONDED
 from mirror_proxy.telemetry.quantile import quantile
 
-RATES = ("diff_rate", "mirror_error_rate", "primary_error_rate")
+RATES = ("diff_rate", "breaking_rate", "mirror_error_rate", "primary_error_rate")
 PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 DELTAS = tuple(f"{name}_delta" for name in PERCENTILES)
 TIMES = (
@@ -46,6 +50,7 @@ _BASELINES = ("secondary", "repeat")
 class Figure:
     """A figure; `value` None: there is no sample.
 
+    `low` and `high` are the ends of its confidence interval, which holds at every look; None: not known.
     `at_most` is above `value` where more samples might show it to be: of a rate of differences, when every field
     that is still unsure is counted too.
     """
@@ -54,6 +59,8 @@ class Figure:
     value: float | None
     samples: int
     at_most: float | None = None
+    low: float | None = None
+    high: float | None = None
 
 
 def figures(
@@ -68,7 +75,7 @@ def figures(
     of what that answered only.
     """
     found = [
-        _diff_rate(totals, thresholds, mirror),
+        *_difference_rates(totals, thresholds, mirror),
         _mirror_error_rate(totals, mirror),
         _primary_error_rate(totals, mirror, destination),
         *_deltas(totals, mirror),
@@ -93,14 +100,24 @@ def _is_baseline(route: str, name: str) -> bool:
 # --- rates ---
 
 
-def _diff_rate(totals: Totals, thresholds: Thresholds, mirror: str | None) -> Figure:
+def _difference_rates(totals: Totals, thresholds: Thresholds, mirror: str | None) -> list[Figure]:
     compared = sum(count for key, count in totals.of("compared") if mirror in {None, key[1]})
+    found = fields(totals, thresholds, mirror) if compared else []
+    breaking = [field for field in found if is_breaking(field.path, field.kind)]
+    return [
+        _difference_rate("diff_rate", found, compared),
+        _difference_rate("breaking_rate", breaking, compared),
+    ]
+
+
+def _difference_rate(name: str, found: Collection[JudgedField], compared: int) -> Figure:
+    """Return a rate of pairs; its interval reaches from those that differ for sure to all that may."""
     if not compared:
-        return Figure("diff_rate", None, 0)
-    found = fields(totals, thresholds, mirror)
+        return Figure(name, None, 0)
     sure = _real_pairs(field for field in found if field.judgement.verdict == "reported")
     likely = _real_pairs(field for field in found if field.judgement.verdict != "noise")
-    return Figure("diff_rate", sure / compared, compared, likely / compared)
+    low, high = rate_of(int(sure), compared).low, rate_of(ceil(likely), compared).high
+    return Figure(name, sure / compared, compared, likely / compared, low, high)
 
 
 def _real_pairs(found: Iterable[JudgedField]) -> float:
@@ -134,7 +151,7 @@ def _mirror_error_rate(totals: Totals, mirror: str | None) -> Figure:
         for (name, _, shadow), count in totals.of("status_pair")
         if mirror in {None, name} and _is_server_error(shadow)
     )
-    return Figure("mirror_error_rate", (failed + bad) / sent if sent else None, sent)
+    return _rate("mirror_error_rate", failed + bad, sent)
 
 
 def _primary_error_rate(totals: Totals, mirror: str | None, destination: tuple[str, str] | None) -> Figure:
@@ -145,7 +162,14 @@ def _primary_error_rate(totals: Totals, mirror: str | None, destination: tuple[s
     ]
     total = sum(count for _, count in answered)
     bad = sum(count for code, count in answered if _is_server_error(code))
-    return Figure("primary_error_rate", bad / total if total else None, total)
+    return _rate("primary_error_rate", bad, total)
+
+
+def _rate(name: str, hits: int, samples: int) -> Figure:
+    if not samples:
+        return Figure(name, None, 0)
+    rate = rate_of(hits, samples)
+    return Figure(name, hits / samples, samples, low=rate.low, high=rate.high)
 
 
 def _is_server_error(code: str) -> bool:
@@ -158,16 +182,21 @@ def _is_server_error(code: str) -> bool:
 def _deltas(totals: Totals, mirror: str | None) -> list[Figure]:
     counts = [(int(bucket), count) for (name, bucket), count in totals.of("delta") if mirror in {None, name}]
     samples = sum(count for _, count in counts)
-    return [
-        Figure(f"{name}_delta", delta.percentile(counts, share), samples)
-        for name, share in PERCENTILES.items()
-    ]
+    return _percentiles("{}_delta", samples, lambda share: delta.percentile(counts, share))
 
 
 def _latencies(who: str, counts: list[int]) -> list[Figure]:
-    return [
-        Figure(f"{who}_{name}", quantile(counts, share), sum(counts)) for name, share in PERCENTILES.items()
-    ]
+    return _percentiles(who + "_{}", sum(counts), lambda share: quantile(counts, share))
+
+
+def _percentiles(name: str, samples: int, read: Callable[[float], float | None]) -> list[Figure]:
+    """Return the figures of all percentiles; `read` returns the quantile of a share."""
+    found = []
+    for percentile, share in PERCENTILES.items():
+        low, high = shares_around(samples, share) if samples else (None, None)
+        ends = (None if end is None else read(end) for end in (low, high))
+        found.append(Figure(name.format(percentile), read(share), samples, None, *ends))
+    return found
 
 
 def _primary_buckets(totals: Totals, mirror: str | None, destination: tuple[str, str] | None) -> list[int]:

@@ -1,6 +1,7 @@
 """Limits on figures, as people write them (`diff_rate>1%`), and whether they are exceeded.
 
-A limit states what is too much: it is broken when it is true. With too few samples it is undecided.
+A limit states what is too much: it is broken when it is true, for sure: of the whole confidence interval, at any number
+of samples. It is kept when the figure is within it, with at least `min_samples`. Otherwise it is undecided.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from math import ceil
 from operator import ge, gt, le, lt
 from typing import Literal
 
@@ -20,6 +22,8 @@ Outcome = Literal["ok", "broken", "undecided"]
 _RELATIONS: dict[str, Callable[[float, float], bool]] = {">": gt, ">=": ge, "<": lt, "<=": le}
 _SECONDS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0}
 _FORM = re.compile(r"\s*(\w+)\s*(>=|<=|>|<)\s*(-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))\s*(%|\w*)\s*", re.ASCII)
+#: A forecast of more samples than this is none.
+_FARTHEST = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +79,35 @@ def format_figure(name: str, value: float | None) -> str:
 
 def _judge(limit: Limit, figure: Figure, min_samples: int) -> tuple[Outcome, str]:
     samples = plural(figure.samples, "sample")
-    if figure.value is None or figure.samples < min_samples:
+    if figure.value is None:
         return "undecided", f"{samples}, of at least {format_count(max(1, min_samples))}"
+    end, word = (figure.low, "at least") if limit.relation.startswith(">") else (figure.high, "at most")
     value = f"{format_figure(limit.name, figure.value)} of {samples}"
+    surely = "" if end in {None, figure.value} else f", surely {word} {format_figure(limit.name, end)}"
+    if end is not None and limit.is_exceeded(end):
+        return "broken", f"{value}{surely}"
     if limit.is_exceeded(figure.value):
-        return "broken", value
+        return "undecided", f"{value}{surely}{_forecast(limit, figure.value, end, figure.samples)}"
+    if figure.samples < min_samples:
+        return "undecided", f"{value}, of at least {format_count(min_samples)}"
     if figure.at_most is not None and limit.is_exceeded(figure.at_most):
         return (
             "undecided",
             f"{value}; up to {format_figure(limit.name, figure.at_most)} with fields that are unsure yet",
         )
     return "ok", value
+
+
+def _forecast(limit: Limit, value: float, end: float | None, samples: int) -> str:
+    """Say how many more samples decide, if the figure stays: an interval is half as wide with four times as many."""
+    if end is None or value == limit.bound:
+        return "; too few to be sure"
+    more = ceil(samples * (((end - value) / (limit.bound - value)) ** 2 - 1))
+    return (
+        f"; decided in about {format_count(max(1, more))} more"
+        if more < _FARTHEST
+        else "; too close to decide"
+    )
 
 
 def _rate(text: str, number: float, unit: str) -> float:

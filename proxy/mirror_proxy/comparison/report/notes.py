@@ -72,8 +72,8 @@ def _of_pairs(route: str, pairs: int, thresholds: Thresholds) -> str:
     if pairs >= thresholds.min_samples:
         return ""
     return (
-        f"Of route {route} {plural(pairs, 'pair')} {'was' if pairs == 1 else 'were'} compared, of the"
-        f" {format_count(thresholds.min_samples)} that it takes to judge a field."
+        f"Of route {route} {plural(pairs, 'pair')} {'was' if pairs == 1 else 'were'} compared; small differences"
+        f" show with {format_count(thresholds.min_samples)} or more."
     )
 
 
@@ -85,8 +85,7 @@ def _of_baseline(route: str, pairs: int, thresholds: Thresholds) -> str:
         )
     if pairs < thresholds.min_samples:
         return (
-            f"The baseline of route {route} has {plural(pairs, 'pair')} of the"
-            f" {format_count(thresholds.min_samples)} that it takes to tell noise."
+            f"The baseline of route {route} has {plural(pairs, 'pair')}: rare noise may not have shown yet."
         )
     return ""
 

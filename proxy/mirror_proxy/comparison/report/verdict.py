@@ -9,6 +9,9 @@ from mirror_proxy.text import format_count, format_share, plural
 WORDS: dict[Outcome, str] = {"ok": "kept", "broken": "broken", "undecided": "undecided"}
 _OUTCOMES: dict[Outcome, str] = {"ok": "PASSED", "broken": "FAILED", "undecided": "UNDECIDED"}
 
+#: A larger part of pairs that differ in fields which are unsure makes the verdict unsure.
+_MOST_UNSURE = 0.01
+
 
 def word(report: Report) -> str:
     """Return the verdict in one or two words; without limits nothing passes or fails."""
@@ -16,9 +19,18 @@ def word(report: Report) -> str:
         return _OUTCOMES[report.outcome]
     if any(one.findings for one in report.mirrors):
         return "DIFFERENT"
-    if any(one.unsure for one in report.mirrors):
+    if any(_is_unsure(one, report.data.thresholds.min_samples) for one in report.mirrors):
         return "UNSURE"
     return "NO DIFFERENCE" if any(one.compared for one in report.mirrors) else "NOT COMPARED"
+
+
+def _is_unsure(one: MirrorReport, min_samples: int) -> bool:
+    """Return whether too few pairs were compared, or too large a part of them differs in fields that are unsure.
+
+    A few pairs of very many always differ in places that nobody has seen before: of equal versions too.
+    """
+    unsure = one.figures["diff_rate"].at_most or 0.0
+    return bool(one.compared) and (one.compared < min_samples or unsure > _MOST_UNSURE)
 
 
 def line(report: Report) -> str:
@@ -45,9 +57,19 @@ def summary(findings: MirrorReport) -> str:
     unsure = findings.unsure
     if not findings.findings:
         may = f"; {plural(len(unsure), 'field')} may" if unsure else ""
-        return f"no field differs for sure in {pairs}{may}"
+        return f"no difference in {pairs}{_excluded(findings)}{may}"
     more = f"; {plural(len(unsure), 'more field')} may differ" if unsure else ""
     share = format_share(findings.figures["diff_rate"].value)
     breaking = sum(one.severity == "breaking" for one in findings.findings)
     known = f" ({format_count(breaking)} breaking)" if breaking else ""
     return f"{plural(len(findings.findings), 'finding')}{known}, in {share} of {pairs}{more}"
+
+
+def _excluded(findings: MirrorReport) -> str:
+    """Say which rates of difference are excluded: of all responses, and of each endpoint with enough pairs."""
+    covered, most = findings.coverage, findings.figures["diff_rate"].high
+    least = f": less than {format_share(most)} differ"
+    if covered.endpoints < 2:
+        return least
+    few = f" ({plural(len(covered.few), 'more endpoint')} with too few pairs)" if covered.few else ""
+    return f"{least}, at {plural(covered.endpoints, 'endpoint')} less than {format_share(covered.bound)} of each{few}"
