@@ -160,6 +160,33 @@ def test_every_finding_has_examples_of_different_requests() -> None:
         assert len({example.target for example in finding.examples}) == 3
 
 
+def test_a_change_at_some_of_the_endpoints_of_another_goes_with_it_and_says_where() -> None:
+    service = Service()
+    lang: Changed = ("html /html@lang", "extra", "", "en")
+    for page in ("a", "b", "c"):
+        service.pairs(60, f"GET /{page}", lang)
+    service.pairs(60, "GET /d", lang, ("html //form@class", "extra", "", "core"))
+    [finding] = service.findings()
+    assert finding.also == ["attribute class of form is new (core) at GET /d"]
+
+
+def test_a_change_at_more_endpoints_than_another_is_a_finding_of_its_own() -> None:
+    service = Service()
+    service.pairs(60, "GET /a", UNITS, PRICE)
+    service.pairs(60, "GET /b", PRICE)
+    service.pairs(60, "GET /c", PRICE)
+    assert [finding.lead.path for finding in service.findings()] == ["$.units", "$.price"]
+
+
+def test_requests_with_another_status_do_not_hide_the_trait_of_a_finding() -> None:
+    service = Service()
+    other: Changed = ("status 400 -> 302", "value", "400", "302")
+    service.pairs(60, "GET /{}", MOVED, traits=["?sql"])
+    service.pairs(60, "GET /{}", other, traits=["?sql"])
+    service.pairs(60, "GET /{}")
+    assert [finding.trait and finding.trait.trait for finding in service.findings()] == ["?sql", "?sql"]
+
+
 def test_without_records_changes_that_are_always_there_are_one_finding() -> None:
     service = Service()
     service.pairs(300, "GET /", UNITS, PRICE)

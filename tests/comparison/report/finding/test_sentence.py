@@ -33,7 +33,17 @@ def said(path: str, kind: str, primary: str, shadow: str) -> str:
         ("$.a", "value", "(redacted)", "(redacted)", '"a" differs'),
         ("header link", "value", "/a", "</a>", "header link differs (/a -> </a>)"),
         ("text", "value", "a", "b", "the text differs (a -> b)"),
-        ("html /head/title", "value", "a", "b", "html /head/title differs (a -> b)"),
+        ("html /html/head/title", "value", "a", "b", "the text of head/title differs (a -> b)"),
+        (
+            "html //div#main/form@action path",
+            "value",
+            "/a",
+            "/b",
+            "attribute action path of div#main/form differs (/a -> /b)",
+        ),
+        ("html /html@lang", "extra", "", "en", "attribute lang of html is new (en)"),
+        ("xml /a/b/c", "missing", "1", "", "element b/c is missing (1)"),
+        ("html doctype", "extra", "", "html", "html doctype is new (html)"),
         ("(other)", "value", "", "", "fields beyond those counted by name differ"),
     ],
 )

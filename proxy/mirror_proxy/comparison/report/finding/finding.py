@@ -65,7 +65,7 @@ class Finding:
     @property
     def also(self) -> list[str]:
         """What differs in the same responses, a few words for each change."""
-        return [sentence.what(change, self._sample(change)) for change in self.changes[1:]]
+        return [f"{sentence.what(one, self._sample(one))}{self._where(one)}" for one in self.changes[1:]]
 
     def with_examples(self, examples: tuple[Example, ...]) -> Finding:
         """Return the finding with examples."""
@@ -78,6 +78,13 @@ class Finding:
                 if (one.path, one.kind) in self.lead.places:
                     yield example, one
                     break
+
+    def _where(self, change: Change) -> str:
+        """Return the words for the endpoints of a change that is not found at all endpoints of the lead."""
+        endpoints = change.endpoints
+        if len(endpoints) >= len(self.lead.endpoints):
+            return ""
+        return f" at {endpoints[0][1]}" if len(endpoints) == 1 else f" at {len(endpoints)} of these endpoints"
 
     def _sample(self, change: Change) -> Difference | None:
         found = (one for example in self.examples for one in example.differences)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 from mirror_proxy.comparison.report.finding.change import Endpoint
-from mirror_proxy.text import format_count, shorten
+from mirror_proxy.text import format_count, plural, shorten
 
 #: Endpoints that are listed one by one.
 _LISTED = 3
@@ -26,7 +26,7 @@ def words(endpoints: Sequence[Endpoint], known: Collection[Endpoint]) -> str:
             return f"all {format_count(len(chosen))} {what}"
     if 2 * len(chosen) > len(every):
         return f"{format_count(len(chosen))} of {format_count(len(every))} endpoints"
-    return f"{', '.join(names[:_LISTED])} and {format_count(len(names) - _LISTED)} more endpoints"
+    return f"{', '.join(names[:_LISTED])} and {plural(len(names) - _LISTED, 'more endpoint')}"
 
 
 def _classes(names: Sequence[str]) -> Iterator[tuple[str, Callable[[str], bool]]]:

@@ -13,6 +13,9 @@ from mirror_proxy.text import format_count, format_share, plural, shorten
 _MAX_NAME = 120
 _MAX_SAMPLE = 48
 _ITEMS = re.compile(r"(\d+) items")
+#: A place in markup: the dialect, the steps to an element, and its attribute or a part of that.
+_MARKUP = re.compile(r"(?:html|xml) (?P<steps>[/…][^@]*)(?:@(?P<attribute>.*))?", re.DOTALL)
+_WHOLES = {"$": "the JSON body", "text": "the text", "body": "the body", "status": "the status"}
 _UNSEEN = ("(redacted)", "")
 _VERBS = {"order": "is in another order", "id": "is another identifier", "time": "is another time"}
 
@@ -37,12 +40,20 @@ def _name(change: Change) -> str:
     path = change.path
     if change.member:
         return f'"{shorten(change.member, _MAX_NAME)}"'
-    if path == "$":
-        return "the JSON body"
-    if path.startswith("$"):
+    if path.startswith("$") and path != "$":
         return f'"{shorten(path[1:].removeprefix("."), _MAX_NAME)}"'
-    names = {"text": "the text", "body": "the body", "status": "the status"}
-    return names.get(path) or shorten(path, _MAX_NAME)
+    markup = _MARKUP.fullmatch(path)
+    if markup is not None:
+        return shorten(_of_markup(markup["steps"], markup["attribute"], change.kind), _MAX_NAME)
+    return _WHOLES.get(path) or shorten(path, _MAX_NAME)
+
+
+def _of_markup(steps: str, attribute: str | None, kind: str) -> str:
+    """Return an attribute, a text or an element of a page, by the last steps to it."""
+    place = "/".join(steps.strip("/").split("/")[-2:])
+    if attribute is not None:
+        return f"attribute {attribute} of {place}"
+    return f"element {place}" if kind in {"missing", "extra", "order"} else f"the text of {place}"
 
 
 def _verb(kind: str, sample: Difference | None) -> str:

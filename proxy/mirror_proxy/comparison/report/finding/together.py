@@ -1,15 +1,20 @@
-"""Which changes come in the same responses, by records of pairs."""
+"""Which changes come in the same responses, by records of pairs.
+
+A change goes with one that is found at the same endpoints or at more: at its own endpoints, both are in the same
+responses. One that is found at more endpoints than the other is no part of it.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from mirror_proxy.comparison.diff.record import Place, Record
 from mirror_proxy.comparison.report.finding.change import Change, Endpoint
 
-#: Of the pairs in which one of two changes is, both are in at least this part.
+#: Of the pairs in which one of two changes is, both are in at least this part; of the endpoints of the lesser one, the
+#: other is found at no fewer.
 TOGETHER = 0.9
 #: A change in nearly every response of its endpoints comes with every other such change, whatever their causes.
 ALWAYS = 0.9
@@ -17,11 +22,10 @@ ALWAYS = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Occurrence:
-    """A change, and the numbers of the records that have it; they stand for `pairs`."""
+    """A change, its endpoints, and the numbers of the records that have it at each."""
 
     change: Change
-    records: frozenset[int]
-    pairs: int
+    records: Mapping[Endpoint, frozenset[int]]
     rate: float
 
 
@@ -41,35 +45,48 @@ class RecordIndex:
     def occurrence(self, change: Change) -> Occurrence:
         """Find the records that have a change."""
         places = [self._with[place] for place in change.places if place in self._with]
-        found = frozenset(set().union(*places) & self._within(change.endpoints))
-        return Occurrence(change, found, self._pairs(found), change.rate)
+        found = set().union(*places)
+        none: set[int] = set()
+        at = {one: frozenset(found & self._at.get(one, none)) for one in change.endpoints}
+        return Occurrence(change, at, change.rate)
 
     def split(self, one: Occurrence) -> tuple[list[Record], list[Record]]:
-        """Return the records of a change's endpoints, those with it and those without."""
-        others = self._within(one.change.endpoints) - one.records
-        return [self._records[number] for number in one.records], [self._records[number] for number in others]
+        """Return the records of a change's endpoints, those with it and those without.
 
-    def are_together(self, one: Occurrence, other: Occurrence) -> bool:
-        """Return whether two changes come in the same responses.
+        A pair with another status shows nothing of its bodies, and is left out.
+        """
+        here, others = list[Record](), list[Record]()
+        for endpoint, numbers in one.records.items():
+            here += [self._records[number] for number in numbers]
+            rest = (self._records[number] for number in self._at.get(endpoint, set()) - numbers)
+            others += [record for record in rest if not _has_other_status(record)]
+        return here, others
+
+    def are_together(self, lead: Occurrence, other: Occurrence) -> bool:
+        """Return whether a change comes in the same responses as the one that leads.
 
         A header and a body that change always may have two causes: they are together only where that shows, in
         responses that have neither.
         """
-        lowest, changes = min(one.rate, other.rate), (one.change, other.change)
+        lowest, changes = min(lead.rate, other.rate), (lead.change, other.change)
         if lowest >= ALWAYS and _is_header(changes[0]) != _is_header(changes[1]) and not _belong(*changes):
             return False
-        if not one.pairs or not other.pairs:
-            return lowest >= TOGETHER and set(changes[0].endpoints) == set(changes[1].endpoints)
-        if min(one.pairs, other.pairs) < TOGETHER * max(one.pairs, other.pairs):
+        shared = lead.records.keys() & other.records.keys()
+        if len(shared) < TOGETHER * len(other.records):
             return False
-        both = self._pairs(one.records & other.records)
-        return both >= TOGETHER * (one.pairs + other.pairs - both)
-
-    def _within(self, endpoints: Sequence[Endpoint]) -> set[int]:
-        return set().union(*(self._at.get(endpoint, set()) for endpoint in endpoints))
+        both = either = 0
+        for endpoint in shared:
+            ours, theirs = lead.records[endpoint], other.records[endpoint]
+            both += self._pairs(ours & theirs)
+            either += self._pairs(ours | theirs)
+        return both >= TOGETHER * either if either else lowest >= TOGETHER
 
     def _pairs(self, numbers: Iterable[int]) -> int:
         return sum(self._records[number].pairs for number in numbers)
+
+
+def _has_other_status(record: Record) -> bool:
+    return any(path.startswith("status") for path, _ in record.places)
 
 
 def _is_header(change: Change) -> bool:
