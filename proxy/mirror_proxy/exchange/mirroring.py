@@ -52,7 +52,10 @@ def begin(
                 refusals.append((mirror.config.name, refusal))
             continue
         if captures is not None and not shadows:
-            capture = captures.begin(head, fields, exchange.request_id, exchange.destination.name)
+            primary = exchange.destination
+            capture = captures.begin(
+                head, fields, exchange.request_id, primary.name, primary.cluster.authority
+            )
         branch = exchange.trace.branch(mirror.config.trace_share) if exchange.trace is not None else None
         sent_head, sent_fields = (
             (head, fields) if mirror.takes_bodies or head.framing == NONE else without_body(head, fields)

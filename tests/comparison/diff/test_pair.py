@@ -22,5 +22,7 @@ def test_what_was_dumped_is_loaded() -> None:
         "v1",
         first,
         second,
+        b"GET /a?b HTTP/1.1\r\nhost: a\r\n\r\n",
+        ("v1:80", "v2:80"),
     )
     assert load(dump(pair)) == pair

@@ -41,11 +41,13 @@ class CapturePolicy:
         self._numerator = share.numerator
         self._denominator = share.denominator
 
-    def begin(self, head: RequestHead, fields: bytes, request_id: bytes, destination: str) -> Capture | None:
-        """Return a capture of the request if it is drawn; `fields` and `destination` are the primary's."""
+    def begin(
+        self, head: RequestHead, fields: bytes, request_id: bytes, destination: str, authority: bytes
+    ) -> Capture | None:
+        """Return a capture of the request if it is drawn; `fields`, `destination` and `authority` are the primary's."""
         if _getrandbits(64) % self._denominator >= self._numerator:
             return None
-        return Capture(self, head, fields, request_id, destination)
+        return Capture(self, head, fields, request_id, destination, authority)
 
 
 class Capture:
@@ -55,14 +57,21 @@ class Capture:
     """
 
     __slots__ = (
-        "_destination", "_fields", "_head", "_most", "_open", "_pair_sender", "_repeat_safety", "_request",
-        "_request_id", "_route", "_target", "_time", "primary",
+        "_authority", "_destination", "_fields", "_head", "_most", "_open", "_pair_sender", "_repeat_safety",
+        "_request", "_request_id", "_route", "_target", "_time", "primary",
     )  # fmt: skip
 
     def __init__(
-        self, captures: CapturePolicy, head: RequestHead, fields: bytes, request_id: bytes, destination: str
+        self,
+        captures: CapturePolicy,
+        head: RequestHead,
+        fields: bytes,
+        request_id: bytes,
+        destination: str,
+        authority: bytes,
     ) -> None:
-        """`fields` and `destination` are what the primary is sent and where."""
+        """`fields`, `destination` and `authority` are what the primary is sent and where."""
+        self._authority = authority
         self._route = captures.route
         self._most = captures.max_body_bytes
         self._pair_sender = captures.pair_sender
@@ -166,13 +175,15 @@ class Capture:
             self._destination,
             self.primary.response(shadow.primary_duration_s),
             shadow.recording.response(shadow.duration_s),
+            shadow.sent,
+            (_text(self._authority), _text(mirror.cluster.authority)),
         )
 
 
 class CapturedShadow(Shadow):
     """A shadow whose response is kept until the primary's has ended, and the other way round."""
 
-    __slots__ = ("_capture", "_has_primary_ended", "is_first", "recording")
+    __slots__ = ("_capture", "_has_primary_ended", "is_first", "recording", "sent")
 
     def __init__(  # noqa: PLR0913, PLR0917 - a shadow's, and two
         self,
@@ -189,6 +200,7 @@ class CapturedShadow(Shadow):
         self._has_primary_ended = False
         self.is_first = False
         self.recording = recording
+        self.sent = wire
 
     def begin(self, data: bytes, end: bool) -> None:
         """Send what there is of the request, and keep it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -60,21 +61,22 @@ _BEGINS_AS_XML = re.compile(r"\s*+<\?xml\s")
 _CHARSETS = frozenset(("utf-8", "us-ascii", "iso-8859-1", "windows-1252"))
 
 
-def read(response: CapturedResponse, fields: list[Field]) -> Content:
-    """Return what the body of a response is."""
+def read(response: CapturedResponse, fields: list[Field], fold: Callable[[bytes], bytes] = bytes) -> Content:
+    """Return what the body of a response is, once it is decoded and `fold` has changed it."""
     codings, media = (", ".join(values_of(fields, f"content-{what}")) for what in ("encoding", "type"))
     decoded = decode(response.body, codings, response.is_whole)
     bounds = set[str]() if response.is_whole else {"truncated"}
     is_cut = decoded.bound == "bomb" or not response.is_whole
     if decoded.bound:
         bounds.add(decoded.bound)
+    data = fold(decoded.body)
     text, json = "", None
     if decoded.bound not in ("encoding", "unknown_coding"):
-        text = _text(decoded.body, media.lower(), is_cut, bounds)
+        text = _text(data, media.lower(), is_cut, bounds)
         json = read_records(text, media.lower(), is_cut, bounds) or _json(text, media.lower(), is_cut, bounds)
     return Content(
-        decoded.body,
-        response.size,
+        data,
+        response.size + len(data) - len(decoded.body),
         text=text,
         json=json,
         markup=_markup(text, media.lower()) if json is None else None,

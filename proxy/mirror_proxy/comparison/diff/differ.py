@@ -10,6 +10,9 @@ from __future__ import annotations
 
 from mirror_proxy.comparison.diff.content import Content, read
 from mirror_proxy.comparison.diff.difference import MAX_SAMPLE, Comparison, Difference, Kind
+from mirror_proxy.comparison.diff.echo.changes import Changes
+from mirror_proxy.comparison.diff.echo.literal import Literals
+from mirror_proxy.comparison.diff.echo.members import without_changes
 from mirror_proxy.comparison.diff.example import Example
 from mirror_proxy.comparison.diff.example_builder import example_of
 from mirror_proxy.comparison.diff.findings import Findings
@@ -47,11 +50,16 @@ class Differ:
             return findings.comparison()
         _compare_statuses(primary.status, shadow.status, findings)
         if primary.status // 100 == shadow.status // 100:
+            changes = Changes(pair)
+            literals = Literals(changes)
             if not _are_same_bytes(primary, ours, shadow, theirs):
-                one, other = read(primary, ours), read(shadow, theirs)
+                one = read(primary, ours)
+                other = read(shadow, theirs, lambda data: literals.fold(data, one.data))
+                one, other = without_changes(one, other, changes)
                 findings.capped |= one.bounds | other.bounds
                 if not _are_of_other_media(one, ours, other, theirs, rules):
                     _compare_bodies(one, other, rules, findings, pair.time)
+            theirs = fields_of(literals.fold(shadow.fields, primary.fields))
             compare_fields(ours, theirs, rules, findings, pair.time, has_bodies=pair.method != "HEAD")
         return findings.comparison()
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mirror_proxy.comparison.diff.content import Content, read
 from mirror_proxy.comparison.diff.decoding import MAX_DECODED
 from mirror_proxy.comparison.diff.difference import Comparison
+from mirror_proxy.comparison.diff.echo.changes import Changes
+from mirror_proxy.comparison.diff.echo.literal import Literals
 from mirror_proxy.comparison.diff.example import Example, Side
 from mirror_proxy.comparison.diff.header import fields_of, values_of
 from mirror_proxy.comparison.diff.json_place import JsonPlace
@@ -25,6 +29,7 @@ _MAX_READ = 4 * MAX_SHOWN
 def example_of(pair: Pair, comparison: Comparison, rules: CompareRules) -> Example:
     """Return the example of a pair."""
     request = _side(CapturedResponse(0, pair.fields, pair.body, pair.size, 0.0), rules)
+    literals = Literals(Changes(pair))
     return Example(
         time=pair.time,
         route=pair.route,
@@ -35,16 +40,16 @@ def example_of(pair: Pair, comparison: Comparison, rules: CompareRules) -> Examp
         target=visible(clean_text(pair.target, rules)),
         fields=request.fields,
         primary=_side(pair.primary, rules),
-        shadow=_side(pair.shadow, rules),
+        shadow=_side(pair.shadow, rules, literals.hide_signatures),
         differences=comparison.differences,
         body=request.body,
         note=request.note,
     )
 
 
-def _side(response: CapturedResponse, rules: CompareRules) -> Side:
-    fields = fields_of(response.fields)
-    content = read(response, fields)
+def _side(response: CapturedResponse, rules: CompareRules, hide: Callable[[bytes], bytes] = bytes) -> Side:
+    fields = fields_of(hide(response.fields))
+    content = read(response, fields, hide)
     body = _body(content, rules)
     notes = _notes(response, content, ", ".join(values_of(fields, "content-encoding")))
     if len(body) > MAX_SHOWN:

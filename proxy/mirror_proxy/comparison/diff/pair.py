@@ -37,7 +37,9 @@ class CapturedResponse:
 class Pair:
     """Two responses to one request. `time` is in seconds since the epoch; `fields` are those the primary was sent.
 
-    `body` is the beginning of the request's body, and `size` its length, as in a `CapturedResponse`.
+    `sent` is the head of the shadow request as it was sent; `authorities` are the addresses of both upstreams as they
+    are configured, the primary's first. `body` is the beginning of the request's body, and `size` its length, as in a
+    `CapturedResponse`.
     """
 
     kind: Kind
@@ -53,6 +55,8 @@ class Pair:
     destination: str
     primary: CapturedResponse
     shadow: CapturedResponse
+    sent: bytes = b""
+    authorities: tuple[str, str] = ("", "")
 
 
 def dump(pair: Pair) -> bytes:
@@ -67,7 +71,8 @@ def load(datagram: bytes) -> Pair:
     """Return what `dump` was given; both ends of the pipe are this package's, and nobody else can open it."""
     parts = pickle.loads(datagram)  # noqa: S301 see above
     own, half = len(_OWN), len(_OWN) + len(_RESPONSE)
-    return Pair(*parts[:own], *(CapturedResponse(*response) for response in (parts[own:half], parts[half:])))
+    primary, shadow = (CapturedResponse(*response) for response in (parts[own:half], parts[half:]))
+    return Pair(**dict(zip(_OWN, parts[:own], strict=True)), primary=primary, shadow=shadow)
 
 
 _RESPONSE = tuple(one.name for one in fields(CapturedResponse))
