@@ -50,7 +50,7 @@ def test_everything_that_can_be_said_of_comparing_is_read(load_spec: LoadSpec) -
     tolerance: [{path: "$.price", absolute: 0.5, relative: 0.25}]
     match: [{path: $.items, by: sku}]
     endpoints: {templates: ["GET  /shop/{sku}", "/cart/*"]}
-    repeatSafe: [POST /search, "POST  /graphql/{id}/*  query Get*"]
+    repeatSafe: [POST /search, "POST  /graphql/{id}/*  query Get*", " Get  List "]
     noise: {thresholds: {relative: 0.5, absolute: 0.25, minSamples: 7}}
     store: {url: "sqlite:////var/lib/x.db", maxDifferences: 9, maxAge: 2h}
 """
@@ -68,6 +68,7 @@ def test_everything_that_can_be_said_of_comparing_is_read(load_spec: LoadSpec) -
         repeat_safe=(
             RepeatSafe("POST", "/search"),
             RepeatSafe("POST", "/graphql/{id}/*", ("query", "Get*")),
+            RepeatSafe("", "/*", ("Get", "List")),
         ),
         thresholds=Thresholds(0.5, 0.25, 7),
         store="sqlite:////var/lib/x.db",
@@ -180,10 +181,17 @@ def test_tracing_is_read(load_spec: LoadSpec) -> None:
             "spec.compare.endpoints.openapi: /nowhere.yaml: cannot be read: No such file or directory",
         ),
         (
-            "compare: {repeatSafe: [graphql]}",
+            "compare: {repeatSafe: [POST]}",
             (
-                'spec.compare.repeatSafe[0]: "graphql" is not a method and a path, with operations if you want; write'
-                " such as POST /graphql query, or POST / Get* List*"
+                'spec.compare.repeatSafe[0]: "POST" is no method with a path, and no operation; write such as'
+                " POST /search, POST /graphql query, or Get List"
+            ),
+        ),
+        (
+            "compare: {repeatSafe: [/search]}",
+            (
+                'spec.compare.repeatSafe[0]: "/search" is no method with a path, and no operation; write such as'
+                " POST /search, POST /graphql query, or Get List"
             ),
         ),
         (

@@ -98,7 +98,9 @@ def _compare(compare: Compare) -> Iterator[str]:
         source = f", with those of {compare.openapi}" if compare.openapi else ""
         yield f"counts by endpoint: {plural(len(compare.endpoints), 'template')}{source}, and what requests show"
     if compare.repeat_safe:
-        rules = ", ".join(" ".join((one.method, one.path, *one.operations)) for one in compare.repeat_safe)
+        rules = ", ".join(
+            " ".join(filter(None, (one.method, one.path, *one.operations))) for one in compare.repeat_safe
+        )
         yield f"asks baselines too, although unsafe: {rules}"
 
 

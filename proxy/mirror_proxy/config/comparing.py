@@ -45,7 +45,9 @@ WHATS = ("path", "header", "regex")
 
 #: As `mirror_proxy.comparison.diff.json_path` reads them: any other would match nothing.
 _PATH = re.compile(r"\$(?:\[(?:\d*|\*)\]|\['(?:[^'\\]|\\.)*'\]|\.(?:\*|[^.\[\]*]+))*", re.DOTALL)
-_REPEAT_SAFE = re.compile(r"(?P<method>[A-Z][A-Z-]{0,19}) +(?P<path>/\S*)(?P<operations>(?: +\S+)*) *")
+_REPEAT_SAFE = re.compile(
+    r" *(?:(?P<method>[A-Z][A-Z-]{0,19}) +(?P<path>/\S*))?(?P<operations>(?:(?:^| +)(?![A-Z-]+(?: |$))[^ /]\S*)*) *"
+)
 _SEGMENT = re.compile(r"[^{}]*(?:\{[^{}]*\}[^{}]*){0,2}")
 _ENDPOINT = re.compile(r"(?:[A-Z][A-Z-]{0,19} +)?/\S*")
 _STORE = re.compile(r"sqlite(?:\+pysqlite)?:///(?!:memory:)[^?]+|postgresql(?:\+psycopg)?://.*")
@@ -127,12 +129,13 @@ def _item_key(**given: str) -> ItemKey:
 
 def _repeat_safe(text: str) -> RepeatSafe:
     found = _REPEAT_SAFE.fullmatch(text)
-    if not found:
+    if not found or not (found["method"] or found["operations"]):
         raise ValueError(
-            f'"{text}" is not a method and a path, with operations if you want;'
-            " write such as POST /graphql query, or POST / Get* List*"
+            f'"{text}" is no method with a path, and no operation; write such as POST /search, POST /graphql query,'
+            " or Get List"
         )
-    return RepeatSafe(found["method"], _template(found["path"]), tuple(found["operations"].split()))
+    path = _template(found["path"] or "/*")
+    return RepeatSafe(found["method"] or "", path, tuple((found["operations"] or "").split()))
 
 
 def _template(path: str) -> str:
@@ -313,7 +316,7 @@ COMPARE = Record(
             "repeatSafe",
             "repeat_safe",
             ListOf(Scalar(("string",), _repeat_safe)),
-            "Which unsafe requests baselines get too: METHOD PATH, or with operations METHOD PATH query Get* ...",
+            "Which unsafe requests baselines get too: METHOD PATH, METHOD PATH OPERATION ..., or OPERATION ...",
         ),
         Field("noise", "noise", NOISE, "How differences within v1 are told from those of v2."),
         Field("store", "store", STORE, "Where counts and examples are kept."),

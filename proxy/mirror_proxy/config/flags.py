@@ -135,10 +135,10 @@ FLAGS = (
     Flag(
         "repeat-safe",
         COMPARE,
-        "'METHOD PATH [OPERATION ...]'",
+        "RULE",
         ("compare", "repeatSafe"),
-        "Requests that the second v1 gets although their method is not safe, such as 'POST /graphql query' or"
-        " 'POST / Get* List*'; repeat for several.",
+        "Requests that the second v1 gets although their method is not safe, such as 'POST /search', 'POST /graphql"
+        " query' or 'Get List Describe'; repeat for several.",
         repeats=True,
     ),
     Flag(

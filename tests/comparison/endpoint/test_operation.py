@@ -25,6 +25,7 @@ def of_json(value: object) -> Operation | None:
         ({"query": "query A { a } mutation B { b }", "operationName": "B"}, Operation("B", "B", "mutation")),
         ({"operationName": "Saved", "extensions": {"persistedQuery": {}}}, Operation("Saved", "Saved", "")),
         ({"operationName": None, "query": "{ a }"}, Operation("query a", "a", "query")),
+        ({"query": "{ a }", "extra": [[[]]], "operationName": ""}, Operation("query a", "a", "query")),
         ({"variables": {"query": "{ no }"}, "query": "{ yes }"}, Operation("query yes", "yes", "query")),
     ],
 )  # fmt: skip
@@ -96,6 +97,15 @@ def test_a_body_that_was_cut_is_read_as_far_as_it_goes() -> None:
         assert found is not None
         assert found.name == "Shop"
     assert of_json({"query": "{ shop }"}) == operation("/", JSON, '{"query": "{ shop {name\\u00')
+
+
+def test_of_a_key_that_is_given_twice_the_last_value_counts() -> None:
+    twice = '{"query": "{ a }", "query": "mutation { b }"'
+    assert (
+        operation("/", JSON, twice + "}")
+        == operation("/", JSON, twice)
+        == Operation("mutation b", "b", "mutation")
+    )
 
 
 @pytest.mark.parametrize(

@@ -56,5 +56,23 @@ def test_the_body_decides_by_the_kind_or_name_of_its_operation(
     assert SAFETY.of_body("POST", target, JSON, body) is expected
 
 
+@pytest.mark.parametrize(
+    ("method", "expected"),
+    [
+        ("GetUser", True),
+        ("Get", True),
+        ("Getaway", False),
+        ("get", False),
+        ("Get_user", True),
+        ("Put", False),
+    ],
+)
+def test_a_word_is_the_first_of_an_operation_s_name_on_any_path(method: str, expected: bool) -> None:
+    safety = RepeatSafety((RepeatSafe("", "/*", ("Get", "List")),))
+    body = b'{"jsonrpc": "2.0", "method": "%b"}' % method.encode()
+    assert safety.of_head("POST", "/a/b", JSON) is None
+    assert safety.of_body("POST", "/a/b", JSON, body) is expected
+
+
 def test_without_rules_nothing_is_safe() -> None:
     assert RepeatSafety(()).of_head("POST", "/", b"") is False

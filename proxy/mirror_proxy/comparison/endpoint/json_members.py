@@ -1,6 +1,7 @@
 """Read the strings that a JSON object has at its top level, also of a document that was cut.
 
-The body of a request is captured up to 16 KiB: a parser would refuse the rest. Each character is read once.
+The body of a request is captured up to 16 KiB, so a parser may refuse it; what it refuses is scanned, each character
+once. Of a key that is given twice the last value counts, as in most servers.
 """
 
 from __future__ import annotations
@@ -29,6 +30,22 @@ class Members:
 
 def members(document: str) -> list[Members]:
     """Return the members of an object, or of each object in an array of objects; of anything else none."""
+    try:
+        return _of_value(json.loads(document))
+    except (ValueError, RecursionError):
+        return _scanned(document)
+
+
+def _of_value(value: object) -> list[Members]:
+    found = [value] if isinstance(value, dict) else value if isinstance(value, list) else []
+    objects = [one for one in found if isinstance(one, dict)]
+    return [
+        Members(set(one), {key: text for key, text in one.items() if isinstance(text, str)})
+        for one in objects[:MAX_OBJECTS]
+    ]
+
+
+def _scanned(document: str) -> list[Members]:
     level = {"{": 1, "[": 2}.get(document.lstrip()[:1], 0)
     found: list[Members] = []
     depth, key, is_key = 0, "", False
@@ -51,7 +68,7 @@ def members(document: str) -> list[Members]:
             key = _text(part)
             found[-1].keys.add(key)
         else:
-            found[-1].texts.setdefault(key, _text(part))
+            found[-1].texts[key] = _text(part)
     return found
 
 

@@ -25,6 +25,8 @@ _MAX_QUERY = 8 * 1024
 
 #: What an operation may be called; anything else may be a value.
 _NAME = re.compile(r"[A-Za-z_$][\w.:$/-]{0,63}", re.ASCII)
+#: Without any of these keys a JSON body names no operation.
+_TELLING = re.compile(r'"(?:query|operationName|method)"\s*+:')
 _SOAP_ACTION = re.compile(r"""\baction\s*=\s*"?([^";]+)""", re.IGNORECASE)
 _SOAP_BODY = re.compile(
     r"<(?:[A-Za-z][\w.-]*:)?Body(?:\s[^<>]*)?>\s*<(?:[A-Za-z][\w.-]*:)?([A-Za-z_][\w.-]*)", re.ASCII
@@ -62,7 +64,7 @@ def _of_body(named: Mapping[str, str], body: str) -> Operation | None:
     if media_type.endswith("xml"):
         found = _XML_RPC.search(body)
         return _plain(found[1]) if found else None
-    return _of_json(members(body)) if body.lstrip()[:1] in {"{", "["} else None
+    return _of_json(members(body)) if _TELLING.search(body) else None
 
 
 _FIELDS = frozenset({"content-type", "x-amz-target", "soapaction"})

@@ -1,7 +1,7 @@
 """Decide which requests may be sent to a second v1, or to v1 again, although their method is not safe.
 
-A rule names a method and a path, and operations where the path serves several. Its operations are read of the whole
-body: of one that was cut, the part that is not there could ask for another.
+A rule names a method and a path, operations where the path serves several, or operations of any path. Operations are
+read of the whole body: of one that was cut, the part that is not there could ask for another.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class RepeatSafety:
         if not self._rules:
             return []
         path = path_of(target)
-        return [one for one in self._rules if one.method == method and is_match(one.path, path)]
+        return [one for one in self._rules if one.method in {"", method} and is_match(one.path, path)]
 
 
 def _is_of_any(rules: Iterable[RepeatSafe], found: Operation) -> bool:
@@ -52,5 +52,8 @@ def _is_of_any(rules: Iterable[RepeatSafe], found: Operation) -> bool:
 
 
 def _is(found: Operation, wanted: str) -> bool:
-    """Return whether an operation is of this kind, or has a name that matches."""
-    return found.kind == wanted or bool(found.name and fnmatchcase(found.name, wanted))
+    """Return whether an operation is of this kind, or its name, or the first word of its name, matches."""
+    name = found.name
+    if found.kind == wanted or (name and fnmatchcase(name, wanted)):
+        return True
+    return name.startswith(wanted) and not name[len(wanted)].islower()

@@ -53,8 +53,8 @@ class EndpointTemplate:
 class RepeatSafe:
     """Requests that a second v1 may get although their method is not safe.
 
-    `path` is a template: `{name}` stands for a segment, `*` at the end for the rest. `operations` are patterns of names
-    (`Get*`) or kinds of GraphQL (`query`); empty: all.
+    `method` empty: any. `path` is a template: `{name}` stands for a segment, `*` at the end for the rest. `operations`
+    are patterns of names (`Get*`), first words of names (`Get`) or kinds of GraphQL (`query`); empty: all.
     """
 
     method: str
