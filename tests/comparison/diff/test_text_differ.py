@@ -39,6 +39,11 @@ def lines(primary: str, shadow: str, rules: Compare | None = None) -> tuple[Diff
             Difference('text "took {} ms"', "value", "took 1.5 ms", "took 17 ms"),
         ),
         ("a red hat\nb", "a blue hat\nb", Difference('text "a ... hat"', "value", "a red hat", "a blue hat")),
+        (
+            "to bob@home.org\nb",
+            "to eve@home.org\nb",
+            Difference('text "to {}"', "value", "to bob@home.org", "to eve@home.org"),
+        ),
         ("a\n\nb", "a\nb", Difference("text", "missing", "", "")),
     ],
 )

@@ -133,6 +133,12 @@ def test_boolean_attributes_have_no_value() -> None:
     ]
 
 
+def test_an_attribute_that_all_fields_get_is_one_place() -> None:
+    page = '<form><input name="a"><input name="b"><input class="c"></form>'
+    found = both(page, page.replace("<input", '<input id="x1"')).differences
+    assert places(found) == [("html /html/body/form/input@id", "extra")]
+
+
 def test_elements_in_another_order_are_that_only() -> None:
     one, other = "<ul><li>a</li><li>b</li><li>c</li></ul>", "<ul><li>c</li><li>a</li><li>b</li></ul>"
     assert places(both(one, other).differences) == [("html /html/body/ul", "order")]

@@ -168,16 +168,21 @@ def _template(line: str) -> str:
 
 
 def _name(line: str) -> str:
-    """Return the template of a redacted line; nothing of a long one."""
-    return " ".join(template_of(line).split()) if len(line) <= _MAX_LINE else ""
+    """Return the template of a redacted line, without addresses of people; nothing of a long one."""
+    if len(line) > _MAX_LINE:
+        return ""
+    return " ".join(SLOT if "@" in word else word for word in template_of(line).split())
 
 
 def _shared_words(one: str, other: str) -> str:
-    """Return the words that two lines have in common at their beginning and end, and `...` between these."""
+    """Return the words that two lines have in common at their beginning and end, and `...` for those between."""
     ours, theirs = one.split(), other.split()
     start = common_start(ours, theirs)
     end = common_start(ours[start:][::-1], theirs[start:][::-1])
-    return " ".join([*ours[:start], "...", *ours[len(ours) - end :]]) if start + end else ""
+    if not start + end:
+        return ""
+    between = ["..."] if max(len(ours), len(theirs)) > start + end else []
+    return " ".join([*ours[:start], *between, *ours[len(ours) - end :]])
 
 
 def _path(place: str, name: str) -> str:

@@ -95,7 +95,7 @@ class _Walk:
             mine, its = ours.attributes.get(name), theirs.attributes.get(name)
             path = place.attribute(name)
             if mine is None or its is None:
-                self._lone_attribute(path, ours, theirs, name)
+                self._lone_attribute(place.of_its_kind().attribute(name), ours, theirs, name)
             elif _plain(name, mine, self._rules) == _plain(name, its, self._rules):
                 continue
             elif name in LINKS:

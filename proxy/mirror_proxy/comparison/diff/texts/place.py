@@ -9,7 +9,7 @@ that has an id.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mirror_proxy.comparison.diff.redaction import clean_name
 from mirror_proxy.comparison.diff.rules import CompareRules
@@ -22,6 +22,7 @@ _MAX_STEPS = 12
 _MAX_STEP = 40
 #: Attributes that tell elements of one name apart.
 _NAMING = ("name", "property", "http-equiv", "itemprop", "rel")
+_NAMED = re.compile(r"[.\[].*")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_:.\[\]-]*+\Z")
 
 
@@ -51,6 +52,10 @@ class MarkupPlace:
     def attribute(self, name: str) -> str:
         """Return the place of an attribute as differences name it."""
         return f"{self.path}@{_shown(name[:_MAX_STEP], self.rules)}"
+
+    def of_its_kind(self) -> MarkupPlace:
+        """Return the place of all elements that stand here and are called the same, whatever names them."""
+        return replace(self, steps=(*self.steps[:-1], _NAMED.sub("", self.steps[-1]))) if self.steps else self
 
 
 def _shown(step: str, rules: CompareRules) -> str:
