@@ -69,7 +69,7 @@ def findings_of(report: dict[str, Any]) -> list[Finding]:
 
 def _finding(one: dict[str, Any]) -> Finding:
     places = [" ".join(place) for place in one["places"]]
-    text = "\n".join([one["sentence"], *places, *_values(one)])
+    text = "\n".join([one["sentence"], *one.get("also", ()), *places, *_values(one)])
     return Finding(one["sentence"], "\n".join([*one["endpoints"], *_targets(one)]), text)
 
 

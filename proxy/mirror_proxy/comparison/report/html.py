@@ -9,9 +9,11 @@ from base64 import b64encode
 from hashlib import sha256
 from pathlib import Path
 
+from mirror_proxy.comparison.diff.difference import Difference
 from mirror_proxy.comparison.diff.example import Example, Fields, Side
 from mirror_proxy.comparison.report import pictures, tables, verdict
 from mirror_proxy.comparison.report.figures import PERCENTILES
+from mirror_proxy.comparison.report.finding.finding import Finding
 from mirror_proxy.comparison.report.report import FieldWithExamples, MirrorReport, Report
 from mirror_proxy.comparison.report.tables import status_matrix
 from mirror_proxy.telemetry.outcome import FAILURES, RESPONDED
@@ -30,7 +32,6 @@ from mirror_proxy.text import (
 TEMPLATES = Path(__file__).parent / "templates"
 _SIGNS = {"ok": "✓", "broken": "✗", "undecided": "?"}
 _GROUPS = (
-    ("reported", "Fields that differ"),
     ("unsure", "Fields that may differ: the samples do not tell yet"),
     ("noise", "Noise: fields that differ within one version as well"),
 )
@@ -81,17 +82,20 @@ def _mirror(findings: MirrorReport) -> Values:
     numbers = findings.figures
     marks = [f"{name} {format_difference(numbers[f'{name}_delta'].value)}" for name in PERCENTILES]
     samples = plural(numbers["p50_delta"].samples, "pair")
-    groups = [(name, heading, findings.judged(name)) for name, heading in _GROUPS]
+    fields = {"unsure": list(findings.unsure), "noise": findings.judged("noise")}
+    groups = [(name, heading, fields[name]) for name, heading in _GROUPS]
     return {
         "name": shorten(findings.mirror),
         "summary": verdict.summary(findings),
-        "notes": [visible(note) for note in findings.notes],
+        "notes": [visible(note) for note in (*findings.hints, *findings.notes)],
+        "findings": [_finding(found) for found in findings.findings[:_FIELDS]],
+        "more_findings": max(0, len(findings.findings) - _FIELDS),
         "groups": [
             {
                 "name": name,
                 "heading": heading,
                 "fields": [_field(found) for found in some[:_FIELDS]],
-                "is_folded": name == "noise",
+                "is_folded": True,
                 "is_cut": len(some) > _FIELDS,
                 "count": f"{_FIELDS} of {format_count(len(some))} fields"
                 if len(some) > _FIELDS
@@ -155,6 +159,21 @@ def _outcomes(findings: MirrorReport) -> list[Values]:
     ]
 
 
+def _finding(found: Finding) -> Values:
+    low, high = found.lead.bounds
+    interval = pictures.share_interval(found.rate, low, high)
+    ends = f"{format_share(low)} to {format_share(high)}"
+    return {
+        "severity": found.severity,
+        "sentence": visible(found.sentence),
+        "also": [visible(also) for also in found.also[:_FIELDS]],
+        "rate": f"differs {format_share(found.rate)}",
+        "label": f"It differs in {format_share(found.rate)} of responses, surely within {ends}.",
+        "interval": interval,
+        "examples": [_shown(example, one) for example, one in found.differences()],
+    }
+
+
 def _field(found: FieldWithExamples) -> Values:
     field, judged = found.field, found.field.judgement
     raw, noise = pictures.intervals(judged)
@@ -170,14 +189,13 @@ def _field(found: FieldWithExamples) -> Values:
         "label": f"It differs in {format_share(judged.raw_rate)} of pairs, surely within {ends}; {noise_text}.",
         "raw_interval": raw,
         "noise_interval": noise,
-        "examples": [
-            {
-                **dict(zip(("primary_had", "shadow_had"), tables.samples(one), strict=True)),
-                **_example(example),
-            }
-            for example, one in found.differences()
-        ],
+        "examples": [_shown(example, one) for example, one in found.differences()],
     }
+
+
+def _shown(example: Example, one: Difference) -> Values:
+    had = zip(("primary_had", "shadow_had"), tables.samples(one), strict=True)
+    return {**dict(had), **_example(example)}
 
 
 def _example(example: Example) -> Values:

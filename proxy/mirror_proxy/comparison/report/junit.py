@@ -1,7 +1,7 @@
-"""The report as JUnit's XML, for pipelines: a suite for each mirror, a case for each limit and each reported field.
+"""The report as JUnit's XML, for pipelines: a suite for each mirror, a case for each limit and each finding.
 
-It fails where the exit code does: a broken limit is a failure, an undecided one is skipped, and the fields that
-differ fail where the limit on their rate is broken. Everywhere else they are reported and pass.
+It fails where the exit code does: a broken limit is a failure, an undecided one is skipped, and findings
+fail where the limit on their rate is broken. Everywhere else they are reported and pass.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 from mirror_proxy.comparison.report import tables, verdict
+from mirror_proxy.comparison.report.finding.finding import Finding
 from mirror_proxy.comparison.report.limits import LimitResult
-from mirror_proxy.comparison.report.report import FieldWithExamples, MirrorReport, Report
+from mirror_proxy.comparison.report.report import MirrorReport, Report
 from mirror_proxy.text import format_time, shorten, visible
 
 
@@ -39,7 +40,7 @@ def _suite(report: Report, findings: MirrorReport) -> ET.Element:
     is_over = any(one.outcome == "broken" and one.limit.name == "diff_rate" for one in findings.limits)
     cases = [
         *(_of_limit(judged) for judged in findings.limits),
-        *(_of_field(found, is_failure=is_over) for found in findings.judged("reported")),
+        *(_of_finding(found, is_failure=is_over) for found in findings.findings),
     ]
     suite = ET.Element(
         "testsuite",
@@ -53,7 +54,7 @@ def _suite(report: Report, findings: MirrorReport) -> ET.Element:
     for name, value in _properties(report, findings):
         ET.SubElement(properties, "property", name=name, value=value)
     suite.extend(cases)
-    lines = [verdict.summary(findings), *findings.notes, *report.notes]
+    lines = [verdict.summary(findings), *findings.hints, *findings.notes, *report.notes]
     ET.SubElement(suite, "system-out").text = "\n".join(map(visible, lines))
     return suite
 
@@ -83,19 +84,21 @@ def _of_limit(judged: LimitResult) -> ET.Element:
     return case
 
 
-def _of_field(found: FieldWithExamples, *, is_failure: bool) -> ET.Element:
-    field = found.field
-    name = shorten(f"{field.endpoint} {field.path} ({field.kind})")
-    case = ET.Element("testcase", classname="field", name=name, time="0")
-    text = "\n".join([field.judgement.why, *_examples(found)])
+def _of_finding(found: Finding, *, is_failure: bool) -> ET.Element:
+    sentence = visible(found.sentence)
+    case = ET.Element(
+        "testcase", classname=f"finding.{found.severity}", name=shorten(sentence, 300), time="0"
+    )
+    also = [f"also: {visible('; '.join(found.also))}"] if found.also else []
+    text = "\n".join([sentence, *also, *_examples(found)])
     if is_failure:
-        ET.SubElement(case, "failure", type="difference", message=field.judgement.why).text = text
+        ET.SubElement(case, "failure", type="difference", message=sentence).text = text
     else:
         ET.SubElement(case, "system-out").text = text
     return case
 
 
-def _examples(found: FieldWithExamples) -> list[str]:
+def _examples(found: Finding) -> list[str]:
     return [
         f"#{example.number} {shorten(f'{example.method} {example.target}')}"
         f" {example.primary.status} -> {example.shadow.status}: {' -> '.join(tables.samples(one))}"

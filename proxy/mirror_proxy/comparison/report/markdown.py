@@ -10,14 +10,15 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from mirror_proxy.comparison.report import tables, verdict
 from mirror_proxy.comparison.report.figures import PERCENTILES
+from mirror_proxy.comparison.report.finding.finding import Finding
 from mirror_proxy.comparison.report.report import FieldWithExamples, MirrorReport, Report
 from mirror_proxy.comparison.report.tables import status_matrix
-from mirror_proxy.text import format_count, format_share, shorten
+from mirror_proxy.text import format_count, format_share, plural, shorten
 
 _SIGNS = {"ok": "✅", "broken": "❌", "undecided": "❔"}
-_MAX_CHARACTERS = 80
-#: A comment is not a report: so many fields of a kind, and so many statuses, are enough.
-_FIELDS, _STATUSES = 10, 8
+_MAX_CHARACTERS, _MAX_SENTENCE = 80, 400
+#: A comment is not a report: so many findings, changes beside each, fields that may differ, and statuses are enough.
+_FIELDS, _ALSO, _UNSURE, _STATUSES = 10, 4, 5, 8
 
 
 def render(report: Report) -> str:
@@ -25,9 +26,9 @@ def render(report: Report) -> str:
     return "".join(f"{line}\n" for line in _lines(report))
 
 
-def code(text: str) -> str:
+def code(text: str, length: int = _MAX_CHARACTERS) -> str:
     """Return foreign text as it stands anywhere on one line, a table's cell too."""
-    shown = shorten(text, _MAX_CHARACTERS)
+    shown = shorten(text, length)
     if not shown.strip():
         return "(empty)"
     if "|" in shown:  # which ends a cell even in a code span
@@ -65,14 +66,16 @@ def _lines(report: Report) -> Iterator[str]:
 def _of_mirror(findings: MirrorReport) -> Iterator[str]:
     yield from ("", f"### {code(findings.mirror)}", "")
     yield f"**{verdict.summary(findings)}**"
-    yield from _notes(findings.notes)
-    yield from _fields("Fields that differ", findings.judged("reported"))
-    yield from _fields("Fields that may differ", findings.judged("unsure"))
+    yield from _notes(findings.hints)
+    yield from _findings(findings.findings)
+    yield from _unsure(findings.unsure)
     noise = findings.judged("noise")
     if noise:
-        named = ", ".join(code(found.field.path) for found in noise[:_FIELDS])
-        more = f" and {format_count(len(noise) - _FIELDS)} more" if len(noise) > _FIELDS else ""
+        paths = list(dict.fromkeys(found.field.path for found in noise))
+        named = ", ".join(map(code, paths[:_FIELDS]))
+        more = f" and {format_count(len(paths) - _FIELDS)} more" if len(paths) > _FIELDS else ""
         yield from ("", f"Noise, which differs within one version as well: {named}{more}")
+    yield from _notes(findings.notes)
     yield from _figures(findings)
     if findings.statuses:
         laid_out = status_matrix(findings.statuses, _STATUSES)
@@ -90,29 +93,32 @@ def _of_mirror(findings: MirrorReport) -> Iterator[str]:
         yield from _table(("outcome", "requests", "share"), rows, is_numeric=True)
 
 
-def _fields(heading: str, found: Sequence[FieldWithExamples]) -> Iterator[str]:
+def _findings(found: Sequence[Finding]) -> Iterator[str]:
     if not found:
         return
     more = f" ({_FIELDS} of {format_count(len(found))})" if len(found) > _FIELDS else ""
-    yield from ("", f"{heading}{more}:")
-    rows = [
-        (
-            code(one.field.endpoint),
-            f"{code(one.field.path)} {code(one.field.kind)}",
-            format_share(one.field.judgement.raw_rate),
-            format_share(one.field.judgement.noise_rate),
-            _example(one),
-        )
-        for one in found[:_FIELDS]
-    ]
-    yield from _table(("endpoint", "field", "differs", "noise", "for example"), rows)
+    yield from ("", f"Findings, the most severe first{more}:", "")
+    for number, finding in enumerate(found[:_FIELDS], 1):
+        yield f"{number}. **{finding.severity}** {code(finding.sentence, _MAX_SENTENCE)}"
+        if finding.also:
+            rest = f" and {format_count(len(finding.also) - _ALSO)} more" if len(finding.also) > _ALSO else ""
+            yield f"   - also {', '.join(code(also) for also in finding.also[:_ALSO])}{rest}"
+        yield from _example(finding)
 
 
-def _example(found: FieldWithExamples) -> str:
-    for example, one in found.differences():
+def _example(finding: Finding) -> Iterator[str]:
+    for example, one in finding.differences():
         primary, shadow = map(code, tables.samples(one))
-        return f"{primary} → {shadow}, {code(f'{example.method} {example.target}')}"
-    return ""
+        yield f"   - for example {code(f'{example.method} {example.target}')}: {primary} → {shadow}"
+        return
+
+
+def _unsure(found: Sequence[FieldWithExamples]) -> Iterator[str]:
+    if not found:
+        return
+    named = ", ".join(f"{code(one.field.path)} {code(one.field.kind)}" for one in found[:_UNSURE])
+    more = f" and {format_count(len(found) - _UNSURE)} more" if len(found) > _UNSURE else ""
+    yield from ("", f"{plural(len(found), 'field')} may differ, the samples do not tell yet: {named}{more}")
 
 
 def _figures(findings: MirrorReport) -> Iterator[str]:

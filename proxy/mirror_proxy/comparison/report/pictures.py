@@ -111,6 +111,11 @@ def intervals(judgement: Judgement) -> tuple[RateInterval, RateInterval | None]:
     return raw, RateInterval(*(100 * end / most for end in ends))
 
 
+def share_interval(rate: float, low: float, high: float) -> RateInterval:
+    """Draw a rate on a scale from 0 to 100 %."""
+    return RateInterval(100 * low, 100 * rate, 100 * high)
+
+
 def _bars(deltas: Mapping[int, int], size: int, scale: float) -> list[HistogramBar]:
     """Return bars whose `x` is still a bucket. No bin holds both sides of 0, where the middle one lies."""
     bins: dict[int, int] = {}

@@ -17,9 +17,9 @@ WIDTH = 100
 _NARROWEST, _WIDEST = 60, 200
 _CELL = 44
 _BAR = 30
-#: At most so many findings are shown, so many of them with examples, so many fields that may differ or are noise,
-#: and so many statuses.
-_FINDINGS, _WITH_EXAMPLES, _UNSURE, _NOISE, _STATUSES = 50, 3, 5, 5, 8
+#: At most so many findings, findings with examples, changes beside a finding's lead, fields that may differ, fields of
+#: noise, and statuses are shown.
+_FINDINGS, _WITH_EXAMPLES, _ALSO, _UNSURE, _NOISE, _STATUSES = 50, 3, 6, 5, 5, 8
 _INDENT = 13
 _NUMBER = re.compile(r"[-.]|(?:[<>] )?[-+]?[0-9][0-9.,]*(?: %| [mµ]?s)?|")
 
@@ -86,7 +86,9 @@ class _Page:
     def _finding(self, number: int, finding: Finding, *, has_examples: bool) -> Iterator[str]:
         yield from self._wrapped(f"{number:>2} {finding.severity:<8}  {visible(finding.sentence)}", _INDENT)
         if finding.also:
-            also = " " * _INDENT + f"also: {visible('; '.join(finding.also))}"
+            more = len(finding.also) - _ALSO
+            parts = [*finding.also[:_ALSO], *([f"and {format_count(more)} more"] if more > 0 else [])]
+            also = " " * _INDENT + f"also: {visible('; '.join(parts))}"
             yield from self._wrapped(also, _INDENT + 2)
         if has_examples:
             yield from self._examples(finding)

@@ -170,6 +170,15 @@ def test_a_change_at_some_of_the_endpoints_of_another_goes_with_it_and_says_wher
     assert finding.also == ["attribute class of form is new (core) at GET /d"]
 
 
+def test_several_changes_that_are_missing_together_are_named_together() -> None:
+    service = Service()
+    missing = [(f"$.{name}", "missing", "1", "") for name in "abcd"]
+    service.pairs(60, "GET /items", *missing, PRICE)
+    service.pairs(60, "GET /items")
+    [finding] = service.findings()
+    assert finding.also == ['"b", "c", "d" are missing', '"price" differs (12.5 -> 13)']
+
+
 def test_a_change_at_more_endpoints_than_another_is_a_finding_of_its_own() -> None:
     service = Service()
     service.pairs(60, "GET /a", UNITS, PRICE)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from mirror_proxy.comparison.diff.difference import Difference
@@ -12,6 +13,9 @@ from mirror_proxy.comparison.diff.severity import Severity
 from mirror_proxy.comparison.report.finding import sentence
 from mirror_proxy.comparison.report.finding.change import Change, Endpoint
 from mirror_proxy.comparison.report.finding.trait import Trait
+
+#: So many changes are named without samples.
+_MANY = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +68,11 @@ class Finding:
 
     @property
     def also(self) -> list[str]:
-        """What differs in the same responses, a few words for each change."""
-        return [f"{sentence.what(one, self._sample(one))}{self._where(one)}" for one in self.changes[1:]]
+        """What differs in the same responses, in a few words; several that are all missing, or all new, together."""
+        groups: dict[tuple[str, str], list[Change]] = defaultdict(list)
+        for change in self.changes[1:]:
+            groups[change.kind, self._where(change)].append(change)
+        return [words for (_, where), some in groups.items() for words in self._words(some, where)]
 
     def with_examples(self, examples: tuple[Example, ...]) -> Finding:
         """Return the finding with examples."""
@@ -78,6 +85,12 @@ class Finding:
                 if (one.path, one.kind) in self.lead.places:
                     yield example, one
                     break
+
+    def _words(self, changes: Sequence[Change], where: str) -> list[str]:
+        if len(changes) >= _MANY and changes[0].kind in sentence.ALL:
+            names = ", ".join(map(sentence.name, changes))
+            return [f"{names} {sentence.ALL[changes[0].kind]}{where}"]
+        return [f"{sentence.what(change, self._sample(change))}{where}" for change in changes]
 
     def _where(self, change: Change) -> str:
         """Return the words for the endpoints of a change that is not found at all endpoints of the lead."""

@@ -17,6 +17,8 @@ _ITEMS = re.compile(r"(\d+) items")
 _MARKUP = re.compile(r"(?:html|xml) (?P<steps>[/…][^@]*)(?:@(?P<attribute>.*))?", re.DOTALL)
 _WHOLES = {"$": "the JSON body", "text": "the text", "body": "the body", "status": "the status"}
 _UNSEEN = ("(redacted)", "")
+#: What is said of several names at once.
+ALL = {"missing": "are missing", "extra": "are new"}
 _VERBS = {"order": "is in another order", "id": "is another identifier", "time": "is another time"}
 
 
@@ -32,10 +34,10 @@ def what(change: Change, sample: Difference | None) -> str:
         return f"{statuses[0]} became {statuses[1]}"
     if change.path == OTHER:
         return "fields beyond those counted by name differ"
-    return f"{_name(change)} {_verb(change.kind, sample)}"
+    return f"{name(change)} {_verb(change.kind, sample)}"
 
 
-def _name(change: Change) -> str:
+def name(change: Change) -> str:
     """Return what the change is of: a member in quotation marks, a header, a place of a page."""
     path = change.path
     if change.member:
