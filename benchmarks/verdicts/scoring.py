@@ -20,6 +20,11 @@ class Finding:
     endpoints: str
     text: str
 
+    @property
+    def where(self) -> str:
+        """Return the first endpoint."""
+        return self.endpoints.partition("\n")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class Score:
@@ -79,7 +84,7 @@ def _field(one: dict[str, Any]) -> Finding:
         f"status {example['primary_status']} -> {example['shadow_status']}" for example in one["examples"]
     }
     text = "\n".join([title, *_values(one), *(sorted(statuses) if one["path"] == "status" else ())])
-    return Finding(title, "\n".join(_targets(one)), text)
+    return Finding(title, "\n".join([one.get("endpoint", ""), *_targets(one)]), text)
 
 
 def _values(one: dict[str, Any]) -> list[str]:

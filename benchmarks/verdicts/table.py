@@ -8,16 +8,17 @@ from statistics import median
 from benchmarks.verdicts.scoring import Score
 from benchmarks.verdicts.trial import Outcome
 
+MAX_LINES = 12
+
 
 def detail(outcome: Outcome) -> str:
     """Return the lines on one trial: what was missed, and findings that nobody has listed."""
     score = outcome.score
     lines = [f"{outcome.pair.name}: {outcome.headline}"]
     lines += [f"  missed: {one.sentence}" for one in score.missed]
-    lines += [
-        f"  unlisted: {one.title} ({one.endpoints.splitlines()[0] if one.endpoints else '-'})"
-        for one in score.unlisted
-    ]
+    lines += [f"  unlisted: {one.title} ({one.where})" for one in score.unlisted[:MAX_LINES]]
+    if len(score.unlisted) > MAX_LINES:
+        lines.append(f"  unlisted: {len(score.unlisted) - MAX_LINES} more")
     return "\n".join(lines)
 
 
