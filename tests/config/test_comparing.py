@@ -52,7 +52,7 @@ def test_everything_that_can_be_said_of_comparing_is_read(load_spec: LoadSpec) -
     endpoints: {templates: ["GET  /shop/{sku}", "/cart/*"]}
     repeatSafe: [POST /search, "POST  /graphql/{id}/*  query Get*", " Get  List "]
     noise: {thresholds: {relative: 0.5, absolute: 0.25, minSamples: 7}}
-    store: {url: "sqlite:////var/lib/x.db", maxDifferences: 9, maxAge: 2h}
+    store: {url: "sqlite:////var/lib/x.db", maxDifferences: 9, maxBytes: 64MiB, maxAge: 2h}
 """
     )
     assert config.settings.compare == Compare(
@@ -72,7 +72,7 @@ def test_everything_that_can_be_said_of_comparing_is_read(load_spec: LoadSpec) -
         ),
         thresholds=Thresholds(0.5, 0.25, 7),
         store="sqlite:////var/lib/x.db",
-        limits=StoreLimits(9, 7200.0),
+        limits=StoreLimits(9, 7200.0, 64 * 1024 * 1024),
         label="v2-1483",
     )
 

@@ -47,10 +47,10 @@ class OneRun:
         return self.store.totals(self._numbers(), since, now)
 
     def differences(self, search: Search) -> list[Example]:
-        return self.store.differences(search, self._numbers())
+        return self.store.differences(search, self._numbers(), 1e10)
 
     def records(self, search: RecordSearch) -> list[Record]:
-        return self.store.records(search, self._numbers())
+        return self.store.records(search, self._numbers(), 1e10)
 
     def difference(self, number: int) -> Example | None:
         return self.store.difference(number)

@@ -189,14 +189,16 @@ class StoreSource:
     def find_examples(self, search: Search) -> Sequence[Example]:
         """Find examples."""
         try:
-            return self._store.differences(search, [run.number for run in self._selected()])
+            numbers = [run.number for run in self._selected()]
+            return self._store.differences(search, numbers, time.time())
         except self._error as error:
             raise SourceError(str(error)) from error
 
     def find_records(self, search: RecordSearch) -> Sequence[Record]:
         """Find records."""
         try:
-            return self._store.records(search, [run.number for run in self._selected()])
+            numbers = [run.number for run in self._selected()]
+            return self._store.records(search, numbers, time.time())
         except self._error as error:
             raise SourceError(str(error)) from error
 

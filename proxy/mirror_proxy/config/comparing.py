@@ -41,6 +41,7 @@ from mirror_proxy.regex import Pattern
 #: A pair of bodies and heads has to fit into one datagram of the comparer's pipe.
 MAX_BODY_BYTES = 128 * 1024
 MAX_LABEL = 100
+MIN_STORE_BYTES = 16 * 1024 * 1024
 WHATS = ("path", "header", "regex")
 
 #: As `mirror_proxy.comparison.diff.json_path` reads them: any other would match nothing.
@@ -255,6 +256,13 @@ STORE = Record(
         ),
         Field(
             "maxDifferences", "max_differences", whole(1, 10_000_000), "How many examples are kept.", 10_000
+        ),
+        Field(
+            "maxBytes",
+            "max_bytes",
+            size(MIN_STORE_BYTES, 1 << 50),
+            "How large the store may be; the oldest examples and counts are deleted first.",
+            "512MiB",
         ),
         Field("maxAge", "max_age_s", duration(60, 366 * 86_400.0), "How long anything is kept.", "168h"),
     ),

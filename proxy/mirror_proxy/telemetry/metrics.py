@@ -115,6 +115,8 @@ FAMILIES: dict[str, Family] = {
         Family("compare_capped_total", "counter", "Pairs of which not everything could be compared, by reason.",
                ("reason",)),
         Family("compare_store_failures_total", "counter", "Writes that the store of comparisons refused."),
+        Family("compare_store_full_total", "counter", "Times that a full store deleted its oldest rows."),
+        Family("compare_store_lost_total", "counter", "Times that the store's file was deleted or replaced."),
         Family("comparer_restarts_total", "counter", "Comparers replaced, by reason.", ("reason",)),
         Family("spans_total", "counter", "Trace spans, by what became of them: exported, dropped or failed.",
                ("result",)),

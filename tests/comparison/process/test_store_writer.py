@@ -8,18 +8,19 @@ from collections.abc import AsyncIterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from shutil import rmtree
 
 import pytest
 
 from mirror_proxy.comparison.diff.example import Example, Search
-from mirror_proxy.comparison.diff.run import RunTotals, TotalsSearch
+from mirror_proxy.comparison.diff.run import Run, RunChange, RunList, RunTotals, TotalsSearch
 from mirror_proxy.comparison.diff.totals import Key, Totals
 from mirror_proxy.comparison.process.store_writer import PRUNE_S, RETRY_S, StoreWriter
 from mirror_proxy.comparison.store import StoreError
 from mirror_proxy.config.model import Compare, StoreLimits
 from tests.support.comparer import EXAMPLE, NOW
 from tests.support.postgres import Server
-from tests.support.runs import PRESENT, open_run
+from tests.support.runs import PRESENT, open_run, present
 
 KEY = ("compared", "shop", "v2", "GET /items")
 
@@ -30,7 +31,12 @@ class Clocked:
     def __init__(self) -> None:
         self.now = NOW
         self.written: list[int] = []
-        self.writer = StoreWriter(lambda: self.now, self.written.append)
+        self.steady = 0.0
+        self.writer = StoreWriter(lambda: self.now, self.written.append, lambda: self.steady)
+
+    def spend(self, seconds: float) -> None:
+        self.now += seconds
+        self.steady += seconds
 
     async def totals(self) -> Totals:
         return await self.totals_since(0.0)
@@ -88,12 +94,12 @@ async def test_until_a_store_can_be_opened_memory_answers_and_then_it_has_everyt
     for _ in range(3):
         clocked.writer.add({KEY: 1}, [EXAMPLE])
         assert (await clocked.totals()).counts[KEY] >= 1
-        clocked.now += RETRY_S
+        clocked.spend(RETRY_S)
     assert await clocked.numbers() == [3, 2, 1]
     assert caplog.text.count("--compare-store") == 1
     assert clocked.writer.failures == 4
     folder.unlink()
-    clocked.now += RETRY_S
+    clocked.spend(RETRY_S)
     await clocked.writer.write()
     assert in_store(folder / "s.db") == ({KEY: 3}, 3)
     assert (await clocked.totals()).counts == {KEY: 3}
@@ -196,8 +202,94 @@ async def test_the_store_is_pruned_now_and_then(clocked: Clocked, tmp_path: Path
     assert await clocked.numbers() == [5, 4]
     clocked.writer.add({}, [EXAMPLE])
     assert await clocked.numbers() == [6, 5, 4]
-    clocked.now += PRUNE_S
+    clocked.spend(PRUNE_S)
     assert await clocked.numbers() == [6, 5]
+
+
+async def test_a_clock_that_jumps_deletes_nothing_and_one_that_runs_evenly_deletes_what_is_old(
+    clocked: Clocked, tmp_path: Path
+) -> None:
+    clocked.writer.configure(at(tmp_path / "s.db", max_age_s=86_400.0), PRESENT)
+    clocked.writer.add({KEY: 1}, [EXAMPLE])
+    await clocked.writer.write()
+    for jump_s in (10 * 365 * 86_400.0, -10 * 365 * 86_400.0):
+        clocked.now += jump_s
+        for _ in range(5):
+            clocked.spend(PRUNE_S)
+            await clocked.writer.write()
+    assert (await clocked.totals()).counts == {KEY: 1}
+    assert await clocked.numbers() == [1]
+    for _ in range(24 * 60):
+        clocked.spend(PRUNE_S)
+        await clocked.writer.write()
+    assert (await clocked.totals()).counts == {}
+    assert await clocked.numbers() == []
+
+
+async def test_a_file_that_is_deleted_is_made_again_and_logged(
+    clocked: Clocked, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clocked.writer.configure(at(tmp_path / "s.db"), PRESENT)
+    clocked.writer.add({KEY: 1}, [EXAMPLE])
+    await clocked.writer.write()
+    rmtree(tmp_path)
+    clocked.writer.add({KEY: 10}, [EXAMPLE])
+    await clocked.writer.write()
+    assert in_store(tmp_path / "s.db") == ({KEY: 10}, 1)
+    assert (clocked.writer.lost, clocked.writer.failures) == (1, 0)
+    assert caplog.text.count("comparison store file was deleted or replaced") == 1
+
+
+async def test_a_full_store_is_logged_and_counted(
+    clocked: Clocked, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clocked.writer.configure(at(tmp_path / "s.db", max_bytes=1_000_000), PRESENT)
+    large = replace(EXAMPLE, primary=replace(EXAMPLE.primary, body="x" * 50_000))
+    for _ in range(10):
+        clocked.writer.add({KEY: 1}, [large] * 2)
+        await clocked.writer.write()
+    assert 1 <= clocked.writer.full < 10
+    assert "comparison store is full" in caplog.text
+    assert clocked.writer.failures == 0
+
+
+async def test_an_opened_store_is_logged_with_its_runs_and_what_they_hold(
+    clocked: Clocked, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    clocked.writer.configure(at(tmp_path / "s.db"), present(label="v2-1483"))
+    await clocked.writer.write()
+    assert f"store=sqlite:///{tmp_path}/s.db run=1 label=v2-1483 pairs=0 shadow_host=primary" in caplog.text
+    clocked.writer.configure(
+        at(tmp_path / "s.db"), present(label="v2-1484", configuration='{"host": "upstream"}')
+    )
+    await clocked.writer.write()
+    line = caplog.messages[-1]
+    assert line == "comparison runs changed" or line.startswith("comparison runs changed store=")
+    assert "run=2 label=v2-1484 pairs=0 shadow_host=upstream" in caplog.text
+
+
+async def test_pairs_of_another_label_are_counted_in_another_run(clocked: Clocked, tmp_path: Path) -> None:
+    for label, count in (("one", 1), ("two", 10), ("one", 100)):
+        clocked.writer.configure(at(tmp_path / "s.db"), present(label=label))
+        clocked.writer.add({KEY: count}, [])
+        assert (await clocked.totals()).counts == {KEY: {1: 1, 10: 10, 100: 101}[count]}
+    runs = await clocked.writer.query(RunList())
+    assert isinstance(runs, tuple)
+    assert [one.pairs for one in runs if isinstance(one, Run)] == [101, 10]
+
+
+async def test_runs_in_memory_are_reset_and_no_new_one_begins(clocked: Clocked, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    clocked.writer.configure(at(tmp_path / "file" / "s.db"), PRESENT)
+    clocked.writer.add({KEY: 1}, [EXAMPLE])
+    with pytest.raises(StoreError, match="no comparison store is open"):
+        await clocked.writer.change_runs(RunChange("begin"))
+    assert (await clocked.totals()).counts == {KEY: 1}
+    [run] = await clocked.writer.change_runs(RunChange("reset"))
+    assert (run.number, run.pairs) == (0, 0)
+    assert (await clocked.totals()).counts == {}
+    assert await clocked.numbers() == []
 
 
 async def test_a_name_alone_is_a_store_in_the_users_state_folder(

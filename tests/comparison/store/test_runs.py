@@ -36,8 +36,11 @@ def test_a_run_has_its_counts_examples_and_records_and_those_of_no_other(open_st
     store.add({RUN: {COMPARED: 1}, OTHER: {COMPARED: 10}}, [(OTHER, EXAMPLE)], NOW, [(RUN, record)])
     assert store.totals([1], 0, NOW) == Totals({COMPARED: 1})
     assert store.totals([2], 0, NOW) == Totals({COMPARED: 10})
-    assert (len(store.differences(Search(), [1])), len(store.differences(Search(), [2]))) == (0, 1)
-    assert (store.records(RecordSearch(), [1]), store.records(RecordSearch(), [2])) == ([record], [])
+    assert (len(store.differences(Search(), [1], NOW)), len(store.differences(Search(), [2], NOW))) == (0, 1)
+    assert (store.records(RecordSearch(), [1], NOW), store.records(RecordSearch(), [2], NOW)) == (
+        [record],
+        [],
+    )
 
 
 def test_a_run_is_described_with_its_pairs_and_times(open_store: OpenStore) -> None:
@@ -99,7 +102,9 @@ def test_a_deleted_run_leaves_nothing_and_its_number_is_not_given_again(open_sto
     store.delete([2])
     assert [run.number for run in store.all_runs()] == [1]
     assert store.totals([1, 2], 0, NOW) == Totals({COMPARED: 1})
-    assert len(store.differences(Search(), [1, 2])) == len(store.records(RecordSearch(), [1, 2])) == 1
+    assert (
+        len(store.differences(Search(), [1, 2], NOW)) == len(store.records(RecordSearch(), [1, 2], NOW)) == 1
+    )
     store.add({OTHER: {COMPARED: 7}}, [], NOW)
     assert numbers(store, OTHER) == [3]
 
@@ -110,6 +115,19 @@ def test_counts_of_a_clock_that_was_ahead_are_left_out_of_later_spans(open_store
     store.add({RUN: {COMPARED: 10}}, [], NOW)
     assert store.totals([1], NOW - 3_600, NOW + 60) == Totals({COMPARED: 10})
     assert store.totals([1], 0, NOW + 60) == Totals({COMPARED: 11})
+
+
+def test_examples_and_records_of_a_clock_that_was_ahead_are_left_out_of_later_spans(
+    open_store: OpenStore,
+) -> None:
+    store = open_store().store
+    ahead = NOW + 10 * 365 * 86_400
+    found = [(RUN, replace(EXAMPLE, time=time)) for time in (ahead, NOW)]
+    records = [(RUN, Record(time, "shop", "v2", "GET /")) for time in (ahead, NOW)]
+    store.add({}, found, NOW, records)
+    assert [one.time for one in store.differences(Search(NOW - 60), [1], NOW)] == [NOW]
+    assert [one.time for one in store.records(RecordSearch(NOW - 60), [1], NOW)] == [NOW]
+    assert len(store.differences(Search(), [1], NOW)) == len(store.records(RecordSearch(), [1], NOW)) == 2
 
 
 def test_a_store_of_the_first_version_is_refused_by_name_with_the_next_step(url: str) -> None:

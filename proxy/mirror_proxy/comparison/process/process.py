@@ -135,6 +135,8 @@ class Comparer:
         return {
             **self._comparer.report(),
             "compare_store_failures_total": {(): self._writer.failures},
+            "compare_store_full_total": {(): self._writer.full},
+            "compare_store_lost_total": {(): self._writer.lost},
             "task_failures_total": {(name,): count for name, count in tasks.failures.items()},
             "log_dropped_total": {(): log.dropped()},
         }

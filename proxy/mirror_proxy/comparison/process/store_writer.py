@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +34,7 @@ from mirror_proxy.comparison.diff.run import (
 )
 from mirror_proxy.comparison.diff.totals import Key, Totals
 from mirror_proxy.comparison.process import query_result
+from mirror_proxy.comparison.process.clock_watch import ClockWatch
 from mirror_proxy.comparison.process.memory_store import MemoryStore
 from mirror_proxy.comparison.process.query_result import Result
 from mirror_proxy.comparison.process.run_table import Identities, RunTable
@@ -68,13 +71,20 @@ class _StoreLocation:
 
 
 class StoreWriter:
-    """Counts and examples of one comparer; `failures` counts failed calls of the store. `now` is since the epoch.
+    """Counts and examples of one comparer. `now` is since the epoch, `steady` never jumps.
 
+    `failures` counts failed calls of the store, `full` how often its oldest rows made room, `lost` deleted files.
     `on_written` is called with the number of the last `count` that is in the store.
     """
 
-    def __init__(self, now: Callable[[], float], on_written: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        now: Callable[[], float],
+        on_written: Callable[[int], None],
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._now = now
+        self._steady = steady
         self._on_written = on_written
         self._counted = self._written = 0
         self._runs = RunTable()
@@ -86,9 +96,10 @@ class StoreWriter:
         self._wanted: _StoreLocation | None = None
         self._present: _StoreLocation | None = None
         self._store: Store | None = None
-        self._next_try = self._next_prune = 0.0
+        self._next_try = self._next_prune = -math.inf
         self._is_failing = False
-        self.failures = 0
+        self._clock = ClockWatch(now, steady)
+        self.failures = self.full = self.lost = 0
 
     def configure(self, compare: Compare, present: PresentRuns) -> None:
         """Count in the runs of `present` from now on, in the store of `compare` or else that of the service."""
@@ -96,7 +107,7 @@ class StoreWriter:
         wanted = _StoreLocation(compare.store, present.service, compare.limits)
         if wanted != self._wanted:
             self._wanted = wanted
-            self._next_try = 0.0
+            self._next_try = -math.inf
 
     def set_example_bytes(self, example_bytes: int) -> None:
         """Limit the memory of examples."""
@@ -155,17 +166,28 @@ class StoreWriter:
             await self._close()
 
     async def _open_wanted(self) -> None:
+        await self._close_lost()
         wanted = self._wanted
-        if wanted is None or wanted == self._present or self._now() < self._next_try:
+        if wanted is None or wanted == self._present or self._steady() < self._next_try:
             return
         await self._close()
         opened = await self._run(wanted.open)
         if isinstance(opened, StoreError):
-            self._next_try = self._now() + RETRY_S
+            self._next_try = self._steady() + RETRY_S
             self._note(opened, _ADVICE)
         else:
-            self._store, self._present, self._next_prune = opened, wanted, 0.0
+            self._store, self._present, self._next_prune = opened, wanted, -math.inf
             self._entered = None
+
+    async def _close_lost(self) -> None:
+        """Close a store whose file was deleted under it, so that it is made again."""
+        store = self._store
+        if store is not None and await self._run(lambda: store.is_lost) is True:
+            self.lost += 1
+            _log.warning(
+                event("comparison store file was deleted or replaced, opening it again", store=store.name)
+            )
+            await self._close()
 
     async def _close(self) -> None:
         store, self._store, self._present = self._store, None, None
@@ -177,20 +199,24 @@ class StoreWriter:
         problem: StoreError | None = None
         while left and problem is None:
             batch = left[0]
-            problem = await self._run(
+            added = await self._run(
                 partial(store.add, batch.counts, batch.examples, batch.time, batch.records)
             )
-            if problem is None:
+            if isinstance(added, StoreError):
+                problem = added
+            else:
                 left.popleft()
+                self._note_full(store, is_full=added)
         self._memory.put_back(left)
         if problem is None:
             problem = await self._enter_runs(store)
         if problem is None and number != self._written:
             self._written = number
             self._on_written(number)
-        if problem is None and self._now() >= self._next_prune:
-            self._next_prune = self._now() + PRUNE_S
-            problem = await self._run(lambda: store.prune(self._now()))
+        if problem is None and self._steady() >= self._next_prune:
+            self._next_prune = self._steady() + PRUNE_S
+            by_age = self._clock.is_even()
+            problem = await self._run(lambda: store.prune(self._now(), by_age=by_age))
         self._note(problem, "it is tried again every second")
 
     async def _enter_runs(self, store: Store) -> StoreError | None:
@@ -240,6 +266,13 @@ class StoreWriter:
         self._memory.forget(identities)
         return tuple(self._in_memory(one) for one in identities)
 
+    def _note_full(self, store: Store, *, is_full: bool) -> None:
+        if is_full:
+            self.full += 1
+            most = store.limits.max_bytes
+            words = "comparison store is full, the oldest examples and counts were deleted"
+            _log.warning(event(words, store=store.name, max_bytes=most))
+
     def _note(self, problem: StoreError | None, advice: str) -> None:
         """Count a failure; log the first of several in a row, and the first success after them."""
         if problem is None:
@@ -279,9 +312,9 @@ def _query(store: Store, identities: Identities, about: StoreQuery, now: float) 
     runs = _selected(store, identities, about.run)
     numbers = [run.number for run in runs]
     if isinstance(about, RecordSearch):
-        return tuple(store.records(about, numbers))
+        return tuple(store.records(about, numbers, now))
     if isinstance(about, Search):
-        return query_result.search(lambda search: store.differences(search, numbers), about)
+        return query_result.search(lambda search: store.differences(search, numbers, now), about)
     return RunTotals(runs, query_result.fold(store.totals(numbers, about.since, now)))
 
 

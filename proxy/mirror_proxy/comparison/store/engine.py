@@ -28,6 +28,9 @@ _CONNECT_S = 5
 #: Time out a server that vanished without closing; libpq would wait as long as TCP does.
 _GONE = {"keepalives_idle": 10, "keepalives_interval": 5, "tcp_user_timeout": 15_000}
 
+#: The write-ahead log is part of what a store takes: it is written into the file after 256 pages, and cut.
+_SMALL_LOG = ("wal_autocheckpoint = 256", "journal_size_limit = 1048576")
+
 _making = threading.Lock()
 
 
@@ -98,7 +101,7 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None
     connection.execute("PRAGMA auto_vacuum = INCREMENTAL").close()  # works before the first table only
     _use_wal(connection, monotonic() + _BUSY_S)
-    for pragma in ("synchronous = NORMAL", "foreign_keys = ON"):
+    for pragma in ("synchronous = NORMAL", "foreign_keys = ON", *_SMALL_LOG):
         connection.execute(f"PRAGMA {pragma}").close()
 
 

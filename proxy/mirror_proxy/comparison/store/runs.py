@@ -41,8 +41,7 @@ def begin(connection: sa.Connection, identities: Iterable[RunIdentity], now: flo
 
 def touch(connection: sa.Connection, numbers: Collection[int], now: float) -> None:
     """Note that the runs have counted something at `now`."""
-    changed = sa.update(runs).where(runs.c.number.in_(numbers), runs.c.last < now)
-    connection.execute(changed.values(last=now))
+    connection.execute(sa.update(runs).where(runs.c.number.in_(numbers)).values(last=now))
 
 
 def find(connection: sa.Connection, *wanted: sa.ColumnElement[bool]) -> list[Run]:

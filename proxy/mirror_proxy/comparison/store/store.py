@@ -7,8 +7,11 @@ people; it names the database without its password.
 from __future__ import annotations
 
 import math
+import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -20,6 +23,7 @@ from mirror_proxy.comparison.diff.run import Run, RunIdentity
 from mirror_proxy.comparison.diff.totals import Key, Totals, united
 from mirror_proxy.comparison.store import runs, schema
 from mirror_proxy.comparison.store.engine import StoreError, parse, postgresql_engine, sqlite_engine
+from mirror_proxy.comparison.store.room import PostgresqlRoom, SqliteRoom, delete_oldest
 from mirror_proxy.comparison.store.schema import counts, differences, places
 from mirror_proxy.config.model import StoreLimits
 
@@ -29,6 +33,13 @@ _LOCK = 0x6D697272
 MAX_RECORDS = 20_000
 _MINUTE_S = 60
 _HOUR_S = 3_600
+#: From this part of its limit on a store is full: a write may take more than it seems, and a log beside the file.
+_FULL_SHARE = 0.875
+#: A full store is emptied to this part of its limit, by halves, in at most so many rounds.
+_EMPTIED_SHARE = 0.625
+_ROUNDS = 12
+#: About what a row of counts takes, or an example without its bodies.
+_ROW_BYTES = 500
 #: Older counts are stored by the hour.
 _BY_MINUTE_S = 2 * _HOUR_S
 #: Clocks of machines that share a store may be apart by this much. Later counts were made by a wrong clock: a `since`
@@ -47,12 +58,15 @@ class Store:
     def __init__(self, url: str, limits: StoreLimits) -> None:
         """Open the database, and make missing tables. Raises `StoreError`."""
         parsed = parse(url)
-        self._limits = limits
+        self.limits = limits
         backend = parsed.get_backend_name()
         self.name = parsed.set(query={}, drivername=backend).render_as_string(hide_password=True)
         self._is_sqlite = backend == "sqlite"
         with self._failing("cannot be opened"):
             self._engine = sqlite_engine(parsed) if self._is_sqlite else postgresql_engine(parsed)
+            self._room: SqliteRoom | PostgresqlRoom = PostgresqlRoom(self._engine)
+            if self._is_sqlite:
+                self._room = SqliteRoom(self._engine, Path(parsed.database or ""))
         self._writing = self._engine.execution_options(begin="BEGIN IMMEDIATE")
         try:
             self._make_tables()
@@ -70,11 +84,13 @@ class Store:
         examples: Sequence[FiledExample],
         now: float,
         records: Sequence[FiledRecord] = (),
-    ) -> None:
+    ) -> bool:
         """Add to the counts of the minute of `now`, and store examples and records, in one transaction.
 
-        Each goes into the newest run of its identity; a run that is missing begins.
+        Each goes into the newest run of its identity; a run that is missing begins. Return whether the store was full
+        and the oldest rows were deleted for these.
         """
+        was_full = self._make_room(_bytes(counted, examples, records))
         minute = int(now // _MINUTE_S)
         filed = (*examples, *records)
         with self._failing("cannot be written"), self._writing.begin() as connection:
@@ -89,20 +105,20 @@ class Store:
             if records:
                 made = [schema.row_of_record(numbers[identity], record) for identity, record in records]
                 connection.execute(sa.insert(schema.records), made)
+        return was_full
 
     def totals(self, numbers: Collection[int], since: float, now: float) -> Totals:
         """Return all that these runs have counted from the minute of `since` on; long ago, from the first full hour."""
-        span = [counts.c.minute >= int(since // _MINUTE_S)]
-        span += [counts.c.minute <= int((now + _AHEAD_S) // _MINUTE_S)] if since else []
+        span = _span(counts.c.minute, since, now, _MINUTE_S)
         with self._failing("cannot be read"), self._engine.begin() as connection:
             return united(_counted(connection, number, span) for number in numbers)
 
-    def differences(self, search: Search, numbers: Collection[int]) -> list[Example]:
+    def differences(self, search: Search, numbers: Collection[int], now: float) -> list[Example]:
         """Return the examples of these runs that match."""
         place = [places.c.number == differences.c.number]
         place += [places.c.path == schema.label(search.path)] if search.path is not None else []
         place += [places.c.kind == search.kind] if search.kind is not None else []
-        wanted = [differences.c.time >= search.since, differences.c.run.in_(numbers)]
+        wanted = [*_span(differences.c.time, search.since, now), differences.c.run.in_(numbers)]
         wanted += [differences.c.route == schema.label(search.route)] if search.route is not None else []
         wanted += [differences.c.mirror == schema.label(search.mirror)] if search.mirror is not None else []
         wanted += [differences.c.number < search.before] if search.before is not None else []
@@ -113,10 +129,10 @@ class Store:
         """Return the example with this number, or None."""
         return next(iter(self._examples([differences.c.number == number], 1)), None)
 
-    def records(self, search: RecordSearch, numbers: Collection[int]) -> list[Record]:
+    def records(self, search: RecordSearch, numbers: Collection[int], now: float) -> list[Record]:
         """Return the records of these runs that match, the newest first."""
         table = schema.records.c
-        wanted = [table.time >= search.since, table.run.in_(numbers)]
+        wanted = [*_span(table.time, search.since, now), table.run.in_(numbers)]
         wanted += [table.mirror == schema.label(search.mirror)] if search.mirror is not None else []
         rows = sa.select(table.body).where(*wanted).order_by(table.number.desc()).limit(search.limit)
         with self._failing("cannot be read"), self._engine.begin() as connection:
@@ -158,23 +174,46 @@ class Store:
             self._lock(connection)
             connection.execute(sa.delete(schema.runs).where(schema.runs.c.number.in_(numbers)))
 
-    def prune(self, now: float) -> None:
-        """Delete what is too old, and examples beyond the limit; add up the counts of old minutes by the hour."""
-        oldest = now - self._limits.max_age_s
-        ranked = sa.select(differences.c.number).order_by(differences.c.number.desc())
-        last_dropped = ranked.offset(self._limits.max_differences).limit(1).scalar_subquery()
-        records = schema.records
-        newest = sa.select(records.c.number).order_by(records.c.number.desc())
-        last_record = newest.offset(MAX_RECORDS).limit(1).scalar_subquery()
+    @property
+    def is_lost(self) -> bool:
+        """Whether the file was deleted or replaced after it was opened."""
+        return self._room.is_lost
+
+    def prune(self, now: float, *, by_age: bool = True) -> None:
+        """Delete examples and records beyond the limits; by age, what is too old, and add up old minutes by the hour.
+
+        Where the clock is not trusted, `by_age` must be False.
+        """
         with self._failing("cannot be pruned"), self._writing.begin() as connection:
             self._lock(connection)
-            self._add_up_hours(connection, now)
-            connection.execute(sa.delete(counts).where(counts.c.minute < math.floor(oldest / _MINUTE_S)))
-            connection.execute(sa.delete(differences).where(differences.c.time < oldest))
-            connection.execute(sa.delete(differences).where(differences.c.number <= last_dropped))
-            connection.execute(sa.delete(records).where(records.c.time < oldest))
-            connection.execute(sa.delete(records).where(records.c.number <= last_record))
-            connection.execute(sa.delete(schema.runs).where(schema.runs.c.last < oldest))
+            for table, most in ((differences, self.limits.max_differences), (schema.records, MAX_RECORDS)):
+                newest = sa.select(table.c.number).order_by(table.c.number.desc())
+                last = newest.offset(most).limit(1).scalar_subquery()
+                connection.execute(sa.delete(table).where(table.c.number <= last))
+            if by_age:
+                self._delete_old(connection, now - self.limits.max_age_s)
+                self._add_up_hours(connection, now)
+
+    def _delete_old(self, connection: sa.Connection, oldest: float) -> None:
+        connection.execute(sa.delete(counts).where(counts.c.minute < math.floor(oldest / _MINUTE_S)))
+        for table in (differences, schema.records):
+            connection.execute(sa.delete(table).where(table.c.time < oldest))
+        connection.execute(sa.delete(schema.runs).where(schema.runs.c.last < oldest))
+
+    def _make_room(self, incoming: int) -> bool:
+        """Delete the oldest rows if the store would exceed its limit; return whether it did."""
+        most = self.limits.max_bytes
+        with self._failing("cannot be pruned"):
+            if self._room.size() + incoming <= most * _FULL_SHARE:
+                return False
+            for _ in range(_ROUNDS):
+                with self._writing.begin() as connection:
+                    if not self._room.try_lock(connection) or not delete_oldest(connection):
+                        break
+                self._room.free()
+                if self._room.size() + incoming <= most * _EMPTIED_SHARE:
+                    break
+        return True
 
     def _add_up_hours(self, connection: sa.Connection, now: float) -> None:
         """Keep one row for each hour, at its first minute. What another store adds meanwhile is not lost."""
@@ -255,8 +294,26 @@ class Store:
             raise StoreError(message) from None
         except DBAPIError as error:
             raise StoreError(f"the store {self.name} {what}: {_first_line(error.orig)}") from None
-        except (SQLAlchemyError, OSError, ValueError, TypeError, KeyError) as error:
+        except (SQLAlchemyError, sqlite3.Error, OSError, ValueError, TypeError, KeyError) as error:
             raise StoreError(f"the store {self.name} {what}: {_first_line(error)}") from None
+
+
+def _span(column: sa.Column[Any], since: float, now: float, unit_s: int = 1) -> list[sa.ColumnElement[bool]]:
+    """Match times from `since` until now, or any time if `since` is 0."""
+    if not since:
+        return []
+    return [
+        column >= int(since // unit_s) if unit_s > 1 else column >= since,
+        column <= (now + _AHEAD_S) / unit_s,
+    ]
+
+
+def _bytes(counted: Counted, examples: Iterable[FiledExample], records: Iterable[FiledRecord]) -> int:
+    """Return about how many bytes all that takes in a database."""
+    bodies = sum(
+        len(one.primary.body) + len(one.shadow.body) + len(one.body) + _ROW_BYTES for _, one in examples
+    )
+    return 2 * bodies + _ROW_BYTES * (sum(map(len, counted.values())) + sum(1 for _ in records))
 
 
 def _counted(

@@ -77,10 +77,11 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class StoreLimits:
-    """The size of the store: at most this many differences, none older than this."""
+    """The size of the store: at most this many differences, none older than this, and no more bytes than this."""
 
     max_differences: int = 10_000
     max_age_s: float = 7 * 86_400.0
+    max_bytes: int = 512 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
