@@ -171,7 +171,7 @@ class Mirror:
             return "paused"
         if head.upgrade:
             return "upgrade"
-        if not (any_method or self.takes(head.method)):
+        if self.methods is not None and head.method not in self.methods and not any_method:
             return "method"
         if is_loop:
             return "loop"

@@ -16,11 +16,11 @@ from mirror_proxy.comparison.store import label
 from mirror_proxy.config.model import EndpointTemplate
 from mirror_proxy.telemetry.metrics import Report
 
-#: Noise is counted for at most this many fields; every other field counts as free of noise.
+#: Noise is known here for at most this many fields; every other field counts as free of noise.
 _MAX_NOISY = 10_000
 #: Fields counted by name: at most so many of one mirror's endpoint, or of its noise, and so many in all.
 MAX_FIELDS = 500
-MAX_FIELDS_IN_ALL = 10_000
+MAX_FIELDS_IN_ALL = 25_000
 #: A field expires this long after it was last seen; the table is searched for expired ones this often.
 EXPIRY_S = 900.0
 SEARCH_S = 60.0
