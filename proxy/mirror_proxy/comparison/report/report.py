@@ -11,7 +11,7 @@ from mirror_proxy.comparison.diff.record import Record
 from mirror_proxy.comparison.diff.run import Run
 from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.comparison.endpoint.folding import Folding
-from mirror_proxy.comparison.report import notes, period
+from mirror_proxy.comparison.report import hints, notes, period
 from mirror_proxy.comparison.report.coverage import Coverage, coverage
 from mirror_proxy.comparison.report.fields import JudgedField, fields
 from mirror_proxy.comparison.report.figures import Figure, figures, mirrors
@@ -179,6 +179,7 @@ def _of_mirror(data: ReportData, options: ReportOptions, find: FindExamples, nam
         outcomes=_outcomes(totals, name),
         deltas={int(bucket): number for (bucket,), number in sorted(totals.of("delta", name))},
         notes=notes.of_mirror(totals, thresholds, name),
+        hints=hints.of_mirror(totals, name),
         coverage=coverage(totals, judged, name, thresholds.min_samples),
     )
 

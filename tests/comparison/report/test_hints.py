@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import pytest
+
+from mirror_proxy.comparison.diff.totals import Key, Totals
+from mirror_proxy.comparison.report import hints
+
+
+def of(counts: dict[Key, int]) -> tuple[str, ...]:
+    return hints.of_mirror(Totals({("compared", "shop", "v2", "GET /"): 100, **counts}), "v2")
+
+
+def test_a_second_v1_with_other_data_is_named_loudly() -> None:
+    [hint] = of(
+        {
+            ("noise_compared", "shop", "GET /"): 60,
+            ("noise_compared", "shop", "GET /a"): 40,
+            ("noise_field", "shop", "GET /", "status 200 -> 404", "value"): 55,
+            ("noise_field", "shop", "GET /", "$.now", "value"): 60,
+        }
+    )
+    assert hint.startswith("The baseline of route shop has another status than v1 in 55 % of 100 pairs")
+
+
+def test_a_second_v1_whose_statuses_differ_now_and_then_is_none_with_other_data() -> None:
+    counts: dict[Key, int] = {
+        ("noise_compared", "shop", "GET /"): 100,
+        ("noise_field", "shop", "GET /", "status 200 -> 404", "value"): 15,
+    }
+    assert of(counts) == ()
+    few = dict.fromkeys(counts, 5)
+    assert of(few) == ()
+
+
+@pytest.mark.parametrize(
+    ("status", "cause"),
+    [("403", "AWS SigV4"), ("401", "credentials"), ("421", "a Host that it does not serve")],
+)
+def test_a_mirror_that_refuses_nearly_all_shadows_gets_a_hint_why(status: str, cause: str) -> None:
+    [hint] = of({("status_pair", "v2", "200", status): 90, ("status_pair", "v2", "200", "200"): 10})
+    assert hint.startswith(f"v2 refuses 90 % of the requests that v1 serves, mostly with {status}.")
+    assert cause in hint
+
+
+def test_refusals_that_v1_shares_or_that_are_few_are_no_hint() -> None:
+    assert of({("status_pair", "v2", "403", "403"): 90, ("status_pair", "v2", "200", "200"): 10}) == ()
+    assert of({("status_pair", "v2", "200", "403"): 50, ("status_pair", "v2", "200", "200"): 50}) == ()
+    assert of({("status_pair", "v2", "200", "403"): 10}) == ()
+    assert of({("status_pair", "v2", "200", "500"): 90}) == ()
