@@ -21,12 +21,12 @@ _ATTRIBUTE = re.compile(
     r"([A-Za-z_:@][A-Za-z0-9_.:@-]{0,100}+)\s{0,8}=\s{0,8}(?:\"([^\"<]*+)\"?|'([^'<]*+)'?|([^\s>\"'<]++))"
 )
 #: Attributes that name what another holds.
-_NAMING = frozenset(("id", "itemprop", "key", "name", "property", "type", "field", "header", "param"))
-_HOLDING = frozenset(("content", "data", "data-value", "value"))
+NAMING = frozenset(("id", "itemprop", "key", "name", "property", "type", "field", "header", "param"))
+HOLDING = frozenset(("content", "data", "data-value", "value"))
 _OPENED = re.compile(r"\s(?:content|data|data-value|value)\s{0,8}=\s{0,8}\Z", re.IGNORECASE)
 _CDATA = re.compile(r"\s*+<!\[CDATA\[")
 #: Elements whose own name says too little to hide all that is in them.
-_PAGE = words(
+PAGE = words(
     """
     a article aside body button div fieldset footer form h1 h2 h3 h4 h5 h6 head header html img label li
     main nav ol option p script section select span style svg table tbody td th thead title tr ul
@@ -62,22 +62,22 @@ def _of_tag(text: str, match: re.Match[str], is_secret: IsSecret) -> Iterator[Sp
     name, is_empty = match[1].rpartition(":")[2], match[2].endswith("/")
     attributes = list(_ATTRIBUTE.finditer(text, match.start(2), match.end(2) + (match[3] not in {">", ""})))
     is_named = any(
-        one[1].lower() in _NAMING and is_secret(one[2] or one[3] or one[4] or "") for one in attributes
+        one[1].lower() in NAMING and is_secret(one[2] or one[3] or one[4] or "") for one in attributes
     )
     if is_named:
         yield from _held(text, match, attributes)
     if is_empty:
         return
-    if name.lower() not in _PAGE and is_secret(name):
+    if name.lower() not in PAGE and is_secret(name):
         yield match.end(), _end_of_element(text, match[1], match.end()), REDACTED
-    elif is_named and name.lower() not in _PAGE:
+    elif is_named and name.lower() not in PAGE:
         yield match.end(), _end_of_text(text, match.end()), REDACTED
 
 
 def _held(text: str, match: re.Match[str], attributes: list[re.Match[str]]) -> Iterator[Span]:
     """Yield the values of the attributes that hold one; one with `<` in it goes on to its quote."""
     for one in attributes:
-        if one[1].lower() in _HOLDING:
+        if one[1].lower() in HOLDING:
             group = next(group for group in (2, 3, 4) if one[group] is not None)
             yield *one.span(group), REDACTED
     cut = match.end(2)

@@ -208,10 +208,27 @@ def test_an_entry_less_is_one_missing_element() -> None:
     assert changed((entry, ""), page=FEED, fields=XML) == [("xml /feed/entry", "missing")]
 
 
-def test_secrets_in_markup_are_neither_shown_nor_differences() -> None:
-    assert both("<a><password>one</password></a>", "<a><password>two</password></a>", XML).differences == ()
-    (found,) = both("<a><password>one</password></a>", "<a></a>", XML).differences
-    assert "one" not in found.primary
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<a><password>SECRET</password></a>",
+        "<a><entry key='api_key'>SECRET</entry></a>",
+        "<a><key>Password</key><string>SECRET</string></a>",
+        "<a><credentials><user>SECRET</user></credentials></a>",
+        "<a><b token='SECRET'/></a>",
+        "<table><tr><th><b>API key:</b></th><td><code>SECRET</code></td></tr></table>",
+        "<input name='password' value='SECRET'/>",
+        "<a><b href='/reset?token=SECRET'>x</b></a>",
+    ],
+)
+def test_secrets_in_markup_are_neither_shown_nor_differences(page: str) -> None:
+    for fields in (HTML, XML):
+        assert (
+            both(page.replace("SECRET", "one11"), page.replace("SECRET", "two22"), fields).differences == ()
+        )
+        for other in ("<a/>", page.replace("SECRET", ""), f"<a>{page}</a>"):
+            shown = repr(both(page.replace("SECRET", "one11"), other, fields))
+            assert "one11" not in shown
 
 
 def test_xml_that_is_not_well_formed_is_compared_by_lines() -> None:

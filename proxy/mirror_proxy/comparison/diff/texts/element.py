@@ -15,10 +15,11 @@ COMMENT = "comment()"
 class Element:
     """An element. `is_open`: its end was not seen, so more may stand in it than is here.
 
-    A comment is an element that holds text.
+    A comment is an element that holds text. `is_hidden`: what it holds is a secret.
     """
 
     name: str
     attributes: dict[str, str] = field(default_factory=dict)
     children: list[Element | str] = field(default_factory=list)
     is_open: bool = False
+    is_hidden: bool = False

@@ -13,7 +13,7 @@ from itertools import islice
 
 from mirror_proxy.comparison.diff.difference import Kind
 from mirror_proxy.comparison.diff.json_value import Json, parse
-from mirror_proxy.comparison.diff.redaction import clean_text
+from mirror_proxy.comparison.diff.redaction import clean_name, clean_text
 from mirror_proxy.comparison.diff.rules import CompareRules
 from mirror_proxy.comparison.diff.texts.alignment import Keys, align, unmatched
 from mirror_proxy.comparison.diff.texts.element import Dialect, Element
@@ -21,6 +21,7 @@ from mirror_proxy.comparison.diff.texts.lines import compare_code, compare_lines
 from mirror_proxy.comparison.diff.texts.link import LINKS, parts_of
 from mirror_proxy.comparison.diff.texts.parser import Document
 from mirror_proxy.comparison.diff.texts.place import MarkupPlace, step_of
+from mirror_proxy.comparison.diff.texts.secrecy import hide, is_secret_name
 from mirror_proxy.comparison.diff.texts.template import template_of
 from mirror_proxy.comparison.diff.texts.text_findings import TextFindings
 from mirror_proxy.comparison.redaction.name import is_secret
@@ -69,6 +70,8 @@ def compare_markup(primary: Document, shadow: Document, found: TextFindings) -> 
     if primary.doctype.lower() != shadow.doctype.lower():
         kind: Kind = "missing" if not shadow.doctype else "value" if primary.doctype else "extra"
         found.differ(f"{place.path} doctype", kind, primary.doctype, shadow.doctype)
+    for side in (primary, shadow):
+        hide(side.root, found.rules)
     _Walk(primary.dialect, found).compare(primary.root, shadow.root, place)
 
 
@@ -88,7 +91,8 @@ class _Walk:
         if self._keys.whole(ours) == self._keys.whole(theirs):
             return
         self._attributes(ours, theirs, place)
-        self._children(ours, theirs, place)
+        if not (ours.is_hidden or theirs.is_hidden):
+            self._children(ours, theirs, place)
 
     def _attributes(self, ours: Element, theirs: Element, place: MarkupPlace) -> None:
         for name in sorted(ours.attributes.keys() | theirs.attributes.keys()):
@@ -100,8 +104,10 @@ class _Walk:
                 continue
             elif name in LINKS:
                 self._links(path, mine, its)
-            elif not (mine and its and _is_hidden(ours, name, self._rules)):
+            elif not _is_hidden(ours, name, self._rules):
                 self._found.differ_in_value(path, mine, its)
+            elif not mine or not its:
+                self._found.differ(path, "value", REDACTED if mine else "", REDACTED if its else "")
 
     def _lone_attribute(self, path: str, ours: Element, theirs: Element, name: str) -> None:
         one = ours if name in ours.attributes else theirs
@@ -112,7 +118,7 @@ class _Walk:
         """Add which parts of two addresses differ."""
         ours, theirs = parts_of(mine), parts_of(its)
         for part in sorted(ours.keys() | theirs.keys()):
-            there = f"{path} {template_of(self._rules.redacted(part))}"
+            there = f"{path} {part[:1]}{clean_name(part[1:], self._rules)}"
             one, other = ours.get(part), theirs.get(part)
             if one is None or other is None:
                 self._found.lone(there, mine if other is None else its, is_ours=other is None)
@@ -152,7 +158,7 @@ class _Walk:
             self.compare(mine, its, place.below(step_of(self._dialect, mine, its)))
         elif isinstance(mine, str) and isinstance(its, str):
             is_same = self._rules.without_ignored(mine) == self._rules.without_ignored(its)
-            if not is_same and not self._hides_text(above):
+            if not is_same:
                 self._texts(mine, its, place, above)
 
     def _texts(self, mine: str, its: str, place: MarkupPlace, above: Element) -> None:
@@ -179,9 +185,6 @@ class _Walk:
             if isinstance(child, Element) or self._rules.without_ignored(child).strip()
         ]
 
-    def _hides_text(self, element: Element) -> bool:
-        return self._dialect == "xml" and _is_secret(element.name, self._rules)
-
 
 class _KeyRing:
     """Makes the keys of elements and texts of both documents: hashes, each with a chance of 2⁻⁶¹ to be another's."""
@@ -200,7 +203,7 @@ class _KeyRing:
             return hash(self._rules.without_ignored(child))
         known = self._known.get((id(child), "whole"))
         if known is None:
-            below = tuple(self.whole(one) for one in child.children)
+            below = tuple(self.whole(one) for one in _held(child))
             known = self._known[id(child), "whole"] = hash((child.name, self._values(child), below))
         return known
 
@@ -211,7 +214,7 @@ class _KeyRing:
         known = self._known.get((id(child), "template"))
         if known is None:
             values = tuple((name, template_of(value)) for name, value in self._values(child))
-            below = tuple(self.template(one) for one in child.children)
+            below = tuple(self.template(one) for one in _held(child))
             known = self._known[id(child), "template"] = hash((child.name, values, below))
         return known
 
@@ -221,7 +224,7 @@ class _KeyRing:
             return self.template(child)
         known = self._known.get((id(child), "words"))
         if known is None:
-            below = tuple(self._words(one) for one in child.children)
+            below = tuple(self._words(one) for one in _held(child))
             known = self._known[id(child), "words"] = hash((child.name, below))
         return known
 
@@ -242,6 +245,11 @@ class _KeyRing:
             )
             for name, value in sorted(element.attributes.items())
         )
+
+
+def _held(element: Element) -> list[Element | str]:
+    """Return the children of an element, unless they are a secret."""
+    return [] if element.is_hidden else element.children
 
 
 def _name(child: Element | str) -> int:
@@ -279,11 +287,7 @@ def _is_hidden(element: Element, attribute: str, rules: CompareRules) -> bool:
     names = [attribute]
     if attribute in _VALUES:
         names += (element.attributes.get(name, "") for name in _NAMES)
-    return any(_is_secret(name, rules) or _TOKEN.search(name) for name in names)
-
-
-def _is_secret(name: str, rules: CompareRules) -> bool:
-    return is_secret(name) or name in rules.redacted_names
+    return any(is_secret_name(name, rules) or _TOKEN.search(name) for name in names)
 
 
 def _shown(child: Element | str, rules: CompareRules) -> str:
@@ -295,12 +299,10 @@ def _shown(child: Element | str, rules: CompareRules) -> str:
         for name, value in islice(child.attributes.items(), _MAX_ATTRIBUTES)
     )
     tag = f"<{child.name}{''.join(values)}"[:_MAX_SHOWN]
-    if _is_secret(child.name, rules):
-        return f"<{child.name}>{REDACTED}"
-    return f"{tag}>{_text(child, rules)[:_MAX_SHOWN]}"
+    return f"{tag}>{REDACTED if child.is_hidden else _text(child)[:_MAX_SHOWN]}"
 
 
-def _text(element: Element, rules: CompareRules) -> str:
+def _text(element: Element) -> str:
     """Return the beginning of the text in an element and those within, in order."""
     pieces, size, rest = list[str](), 0, list[Element | str](reversed(element.children))
     while rest and size < _MAX_SHOWN:
@@ -308,6 +310,6 @@ def _text(element: Element, rules: CompareRules) -> str:
         if isinstance(child, str):
             pieces.append(child)
             size += len(child)
-        elif not _is_secret(child.name, rules):
-            rest += reversed(child.children)
+        else:
+            rest += reversed(_held(child))
     return " ".join(pieces)
