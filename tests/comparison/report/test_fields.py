@@ -42,6 +42,25 @@ def test_an_endpoint_is_judged_by_its_own_noise() -> None:
     ]
 
 
+def test_pairs_with_statuses_of_two_classes_count_for_statuses_only() -> None:
+    """A second v1 with data of its own answers 404: that says nothing about what v1's 200s have in common."""
+    counts = {
+        ("compared", "r", "m", "GET /"): 40,
+        ("noise_compared", "r", "GET /"): 40,
+        ("field", "r", "m", "GET /", "status 200 -> 500", "value"): 10,
+        ("field", "r", "m", "GET /", "header x-version-id", "id"): 30,
+        ("noise_field", "r", "GET /", "status 200 -> 404", "value"): 38,
+        ("noise_field", "r", "GET /", "header x-version-id", "id"): 2,
+        ("noise_field", "r", "GET /", "status 301 -> 302", "value"): 1,
+    }
+    found = {field.path: field for field in fields(Totals(counts), T)}
+    assert [
+        (field.compared, field.noise_compared, field.judgement.verdict)
+        for field in map(found.get, ("status 200 -> 500", "header x-version-id"))
+        if field is not None
+    ] == [(40, 40, "reported"), (30, 2, "noise")]
+
+
 def test_what_is_to_be_reported_comes_first_and_the_most_frequent_of_it() -> None:
     counts = {("compared", "r", "m", "GET /items"): 1000, ("noise_compared", "r", "GET /items"): 1000}
     for path, differed, noisy in (("a", 500, 500), ("b", 20, 0), ("c", 300, 290), ("d", 2, 0), ("e", 30, 0)):

@@ -27,7 +27,7 @@ _STATUS = re.compile(r"status (\d{3}) -> (\d{3})", re.ASCII)
 def severity_of(path: str, kind: str) -> Severity:
     """Return the severity of differences of a kind at a place."""
     if path.startswith("status"):
-        return "breaking" if _changes_class(path) else "value"
+        return "breaking" if statuses_of(path) is None or changes_class(path) else "value"
     if path.startswith("header "):
         return "breaking" if (path, kind) == ("header content-type", "value") else "header"
     if kind in {"missing", "type"}:
@@ -46,6 +46,7 @@ def statuses_of(path: str) -> tuple[str, str] | None:
     return (found[1], found[2]) if found else None
 
 
-def _changes_class(path: str) -> bool:
+def changes_class(path: str) -> bool:
+    """Return whether a place is two statuses of two classes: then nothing else of the responses is compared."""
     statuses = statuses_of(path)
-    return statuses is None or statuses[0][0] != statuses[1][0]
+    return statuses is not None and statuses[0][0] != statuses[1][0]

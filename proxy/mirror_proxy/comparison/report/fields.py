@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mirror_proxy.comparison.diff.severity import changes_class, statuses_of
 from mirror_proxy.comparison.diff.totals import Key, Totals
 from mirror_proxy.comparison.judgement.judge import judge
 from mirror_proxy.comparison.judgement.place import Judgement, Place
@@ -16,9 +17,9 @@ _ORDER = ("reported", "unsure", "noise")
 class JudgedField:
     """One field of the responses of one endpoint from one mirror.
 
-    It differed in `differed` of `compared` pairs, and in `noisy` of `noise_compared` pairs of one version; `leading`
-    of the pairs are counted under no other field. `real` is the part of its differences (0 to 1) that noise does
-    not explain, as far as is known.
+    It differed in `differed` of `compared` pairs, and in `noisy` of `noise_compared` pairs of one version; pairs with
+    statuses of two classes count for statuses only. `leading` of the pairs are counted under no other field. `real` is
+    the part of its differences (0 to 1) that noise does not explain, as far as is known.
     """
 
     route: str
@@ -52,14 +53,27 @@ def fields(totals: Totals, thresholds: Thresholds, mirror: str | None = None) ->
 def _places(totals: Totals) -> dict[str, dict[Key, Place]]:
     """Return the places of each mirror that was compared, by their keys."""
     compared, baselines = dict(totals.of("compared")), dict(totals.of("noise_compared"))
+    unlike, unlike_baselines = _unlike(totals, "field"), _unlike(totals, "noise_field")
     noisy = dict(totals.of("noise_field"))
     found: dict[str, dict[Key, Place]] = {name: {} for _, name, _ in compared}
     for key, differed in totals.of("field"):
         route, name, endpoint, path, kind = key
         pairs, baseline = compared.get((route, name, endpoint), 0), baselines.get((route, endpoint), 0)
+        if statuses_of(path) is None:
+            pairs -= unlike.get((route, name, endpoint), 0)
+            baseline -= unlike_baselines.get((route, endpoint), 0)
         of_noise = noisy.get((route, endpoint, path, kind), 0)
-        place = Place(route, endpoint, path, kind, differed, pairs, of_noise, baseline)
+        place = Place(route, endpoint, path, kind, differed, max(0, pairs), of_noise, max(0, baseline))
         found.setdefault(name, {})[key] = place
+    return found
+
+
+def _unlike(totals: Totals, family: str) -> dict[Key, int]:
+    """Return how many pairs of each endpoint have statuses of two classes: nothing else of them was compared."""
+    found: dict[Key, int] = {}
+    for (*owner, path, _), count in totals.of(family):
+        if changes_class(path):
+            found[tuple(owner)] = found.get(tuple(owner), 0) + count
     return found
 
 

@@ -134,7 +134,7 @@ def _real_pairs(found: Iterable[JudgedField]) -> float:
         some = list(group)
         led = sum(field.leading * field.real for field in some)
         most = max(field.differed * field.real for field in some)
-        pairs += min(max(led, most), some[0].compared)
+        pairs += min(max(led, most), max(field.compared for field in some))
     return pairs
 
 
