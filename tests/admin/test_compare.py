@@ -151,3 +151,23 @@ async def test_records_are_found_by_mirror_and_time(urls: AdminUrls, client: aio
     assert list(map(from_row, rows)) == [one]
     status, said = await ask(client, urls, "records?limit=1")
     assert status == 400
+
+
+async def test_the_report_has_findings_unless_they_are_left_out(
+    urls: AdminUrls, client: aiohttp.ClientSession
+) -> None:
+    urls.proxy.counted = Totals(
+        {
+            ("compared", "rest", "rest/v2", "GET /"): 200,
+            ("field", "rest", "rest/v2", "GET /", "$.units", "missing"): 200,
+        }
+    )
+    status, said = await ask(client, urls, "report")
+    assert status == 200
+    found = said["findings"]
+    assert isinstance(found, list)
+    [one] = found
+    assert (one["mirror"], one["severity"], one["examples"]) == ("rest/v2", "breaking", [])
+    assert one["sentence"] == 'GET /: "units" is missing in all 200 responses'
+    _, said = await ask(client, urls, "report?findings=false")
+    assert "findings" not in said

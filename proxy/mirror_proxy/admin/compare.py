@@ -16,10 +16,13 @@ from mirror_proxy.admin.interface import ProxyInterface
 from mirror_proxy.admin.work_thread import VIEWS
 from mirror_proxy.comparison.diff.difference import Kind
 from mirror_proxy.comparison.diff.example import Search
-from mirror_proxy.comparison.diff.record import RecordSearch, to_row
-from mirror_proxy.comparison.diff.run import Run, TotalsSearch
+from mirror_proxy.comparison.diff.record import Record, RecordSearch, to_row
+from mirror_proxy.comparison.diff.run import Run, RunTotals, TotalsSearch
+from mirror_proxy.comparison.report.document import finding
 from mirror_proxy.comparison.report.period import began
+from mirror_proxy.comparison.report.report import ReportData, ReportOptions, make_report
 from mirror_proxy.config import quantity
+from mirror_proxy.config.model import Thresholds
 
 #: Examples of one response, at most: each has two bodies. `before` continues with older ones.
 MOST = 100
@@ -28,14 +31,17 @@ _SEARCH = ("since", "run", "route", "mirror", "path", "kind", "before", "limit")
 
 
 async def report(request: web.Request) -> web.StreamResponse:
-    """Answer the totals of the present runs, or of `?run=NUMBER`, and the thresholds for them.
+    """Answer the totals of the present runs, or of `?run=NUMBER`, the thresholds for them, and findings.
 
-    `?since=1h` or a time (seconds since the epoch) limits them to what was counted from then on.
+    `?since=1h` or a time (seconds since the epoch) limits them to what was counted from then on. `?findings=false`
+    leaves out the findings, which take longer than the rest.
     """
     proxy, now = request.app[PROXY], time.time()
-    check_keys(request.query, ("since", "run"))
+    check_keys(request.query, ("since", "run", "findings"))
     since, run = _since(request.query, now), _number(request.query, "run")
+    wants_findings = request.query.get("findings") != "false"
     found = await proxy.totals(TotalsSearch(since, run))
+    records = await proxy.records(RecordSearch(since, run=run)) if wants_findings else ()
     if run is not None and not found.runs:
         return problem(404, f"there is no run {run}; GET /compare/runs lists them")
     compare, named = proxy.loaded.config.settings.compare, _mirrors(proxy)
@@ -50,9 +56,19 @@ async def report(request: web.Request) -> web.StreamResponse:
             "mirrors": named,
             "runs": [run_row(one) for one in found.runs],
             "totals": found.totals.rows(),
+            **({"findings": _findings(found, records, compare.thresholds, now)} if wants_findings else {}),
         }
 
     return await answer_in_thread(request, request.app[VIEWS], make)
+
+
+def _findings(
+    found: RunTotals, records: tuple[Record, ...], thresholds: Thresholds, now: float
+) -> list[dict[str, object]]:
+    """Return the findings of all mirrors as the report's JSON has them, without examples."""
+    data = ReportData("", "", 0.0, now, found.totals, thresholds, runs=found.runs, records=records)
+    mirrors = make_report(data, ReportOptions(examples=0), lambda _: ()).mirrors
+    return [{"mirror": one.mirror, **finding(each)} for one in mirrors for each in one.findings]
 
 
 async def records(request: web.Request) -> web.StreamResponse:

@@ -75,7 +75,7 @@ class ProxySource:
     def read(self, ago_s: float | None = None, since: float = 0.0) -> ReportData:
         """Request totals. A proxy that compares nothing has counts since its start only."""
         span = f"{ago_s * 1000:.0f}ms" if ago_s is not None else f"{since:.3f}"
-        body = self._get("/compare/report", {"since": span, **_given(run=self._run)})
+        body = self._get("/compare/report", {"since": span, "findings": "false", **_given(run=self._run)})
         try:
             data = ReportData(
                 self._name,

@@ -10,6 +10,7 @@ from mirror_proxy.admin.interface import MirrorOverride
 from mirror_proxy.admin.page import compared, controls, details, ramps, traffic
 from mirror_proxy.admin.page.data import EarlierTotals, PageQuery
 from mirror_proxy.admin.page.history import Point
+from mirror_proxy.comparison.diff.record import Record
 from mirror_proxy.comparison.diff.totals import OTHER, Totals
 from mirror_proxy.config.model import MirrorPolicy, Settings
 from mirror_proxy.overrides import ALL_MIRRORS
@@ -147,7 +148,7 @@ def test_of_very_many_mirrors_some_are_shown_and_the_others_found_by_name() -> N
     assert len(controls.of(page_data({}, loaded=loaded, query=PageQuery("SHOP"))).mirrors) == controls.MOST
 
 
-def test_fields_are_judged_and_lead_to_their_examples() -> None:
+def test_findings_and_other_fields_lead_to_their_examples() -> None:
     counts: Counts = {
         ("compared", "shop", "shop/v2", "GET /items"): 10_000,
         ("noise_compared", "shop", "GET /items"): 10_000,
@@ -161,29 +162,45 @@ def test_fields_are_judged_and_lead_to_their_examples() -> None:
         ("capped", "shop", "shop/v3", "bomb"): 1,
     }
     found = compared.of(page_data(counts))
-    assert [(row.field.path, row.field.judgement.verdict) for row in found.rows] == [
-        ("$.a b[]", "reported"),
-        (OTHER, "reported"),
-        ("$.at", "noise"),
+    assert [row.finding.sentence for row in found.findings] == [
+        'GET /items: "a b[]" differs in 200 of 10,000 responses (2 %)',
+        "GET /items: fields beyond those counted by name differ in 10 of 10,000 responses (0.1 %)",
     ]
-    links = [row.link for row in found.rows]
+    assert [(row.field.path, row.field.judgement.verdict) for row in found.rows] == [("$.at", "noise")]
+    links = [*(row.link for row in found.findings), *(row.link for row in found.rows)]
     assert links[0] == "/differences?route=shop&mirror=shop%2Fv2&path=%24.a+b%5B%5D&kind=value"
     assert links[1] == "/differences?route=shop&mirror=shop%2Fv2"
+    assert links[2] == "/differences?route=shop&mirror=shop%2Fv2&path=%24.at&kind=value"
     assert [(loss.reason, loss.count) for loss in found.dropped] == [("pipe_full", 5)]
     assert [(loss.reason, loss.count) for loss in found.capped] == [("bomb", 3)]
 
 
-def test_of_very_many_fields_those_that_matter_are_shown() -> None:
+def test_records_join_changes_of_the_same_responses_in_one_finding() -> None:
+    places = (("$.a", "value"), ("$.b", "value"))
+    counts: Counts = {
+        ("compared", "shop", "shop/v2", "GET /items"): 1_000,
+        **{("field", "shop", "shop/v2", "GET /items", *place): 200 for place in places},
+    }
+    records = tuple(
+        Record(float(time), "shop", "shop/v2", "GET /items", places=places if time % 2 else ())
+        for time in range(20)
+    )
+    [row] = compared.of(page_data(counts, records=records)).findings
+    assert row.finding.also == ['"b" differs']
+    assert len(compared.of(page_data(counts)).findings) == 2
+
+
+def test_of_very_many_findings_those_that_matter_are_shown() -> None:
     counts: Counts = {
         ("compared", "shop", "shop/v2", "GET /items"): 1_000,
         **{
-            ("field", "shop", "shop/v2", "GET /items", f"$.f{number}", "value"): number + 1
+            ("field", "shop", "shop/v2", "GET /items", f"$.f{number}", "value"): number + 100
             for number in range(100)
         },
     }
     found = compared.of(page_data(counts))
-    assert (len(found.rows), found.more_fields) == (compared.MOST_FIELDS, 60)
-    assert found.rows[0].field.path == "$.f99"
+    assert (len(found.findings), found.more_findings) == (compared.MOST_FINDINGS, 60)
+    assert found.findings[0].finding.lead.path == "$.f99"
 
 
 def test_a_ramp_shows_its_steps_and_the_last_lines_of_its_log() -> None:

@@ -1,4 +1,4 @@
-"""The comparison panel: pairs that differ, in which fields, whether that is noise, and what was not compared."""
+"""The comparison panel: findings as in the report, fields that may differ or are noise, and what was not compared."""
 
 from __future__ import annotations
 
@@ -11,12 +11,23 @@ from mirror_proxy.admin.page.data import PageData, baselines
 from mirror_proxy.comparison.diff.totals import OTHER, Totals
 from mirror_proxy.comparison.endpoint.folding import Folding
 from mirror_proxy.comparison.report import period
-from mirror_proxy.comparison.report.fields import JudgedField, fields
+from mirror_proxy.comparison.report.fields import JudgedField
 from mirror_proxy.comparison.report.figures import Figure, figures
+from mirror_proxy.comparison.report.finding.finding import Finding
 from mirror_proxy.comparison.report.notes import CAPPED, DROPPED
+from mirror_proxy.comparison.report.report import MirrorReport, ReportData, ReportOptions, make_report
 
-#: Fields that are shown, at most; those that matter come first.
-MOST_FIELDS = 40
+#: Findings and other fields that are shown, at most; those that matter come first.
+MOST_FINDINGS = 40
+MOST_FIELDS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class FindingRow:
+    """A finding, and the address of its examples."""
+
+    finding: Finding
+    link: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +58,9 @@ class ComparisonPanel:
     noise_pairs: int
     differing: int
     rate: Figure
+    hints: tuple[str, ...]
+    findings: tuple[FindingRow, ...]
+    more_findings: int
     rows: tuple[FieldRow, ...]
     more_fields: int
     baselines: tuple[details.MirrorOutcomes, ...]
@@ -58,7 +72,9 @@ def of(data: PageData) -> ComparisonPanel:
     """Return the panel, of the totals that the query selects."""
     data = data.for_span()
     compare, totals = data.loaded.config.settings.compare, Folding(data.totals).fold(data.totals)
-    found = fields(totals, compare.thresholds) if compare.is_on else []
+    mirrors = _reports(data) if compare.is_on else ()
+    findings = [finding for one in mirrors for finding in one.findings]
+    others = [found.field for one in mirrors for found in (*one.unsure, *one.judged("noise"))]
     known = baselines(data.loaded.config)
     capped: dict[str, int] = {}
     for (_, _, reason), count in totals.of("capped"):
@@ -71,8 +87,11 @@ def of(data: PageData) -> ComparisonPanel:
         totals.count("noise_compared"),
         totals.count("differing"),
         figures(totals if compare.is_on else Totals(), compare.thresholds)["diff_rate"],
-        tuple(FieldRow(field, _link(field)) for field in found[:MOST_FIELDS]),
-        max(0, len(found) - MOST_FIELDS),
+        tuple(hint for one in mirrors for hint in one.hints),
+        tuple(FindingRow(finding, _link_of_finding(finding)) for finding in findings[:MOST_FINDINGS]),
+        max(0, len(findings) - MOST_FINDINGS),
+        tuple(FieldRow(field, _link(field)) for field in others[:MOST_FIELDS]),
+        max(0, len(others) - MOST_FIELDS),
         tuple(row for row in details.outcomes(data) if row.name in known),
         tuple(_losses(capped, CAPPED)),
         tuple(_losses({reason: count for (reason,), count in totals.of("dropped")}, DROPPED)),
@@ -86,9 +105,25 @@ def _period(data: PageData) -> str:
     return period.describe(data.runs, period.began(data.runs, 0.0), data.time)
 
 
+def _reports(data: PageData) -> tuple[MirrorReport, ...]:
+    """Return the reports of all mirrors, without examples."""
+    thresholds = data.loaded.config.settings.compare.thresholds
+    read = ReportData("", "", 0.0, data.time, data.totals, thresholds, records=data.records)
+    return make_report(read, ReportOptions(examples=0), lambda _: ()).mirrors
+
+
+def _link_of_finding(finding: Finding) -> str:
+    wanted = {"mirror": finding.mirror, "path": finding.lead.path, "kind": finding.lead.kind}
+    routes = {route for route, _ in finding.lead.endpoints}
+    return _address(wanted if len(routes) > 1 else {"route": next(iter(routes)), **wanted})
+
+
 def _link(field: JudgedField) -> str:
-    wanted = {"route": field.route, "mirror": field.mirror, "path": field.path, "kind": field.kind}
-    if field.path == OTHER:
+    return _address({"route": field.route, "mirror": field.mirror, "path": field.path, "kind": field.kind})
+
+
+def _address(wanted: dict[str, str]) -> str:
+    if wanted["path"] == OTHER:
         del wanted["path"], wanted["kind"]
     return f"/differences?{urlencode(wanted)}"
 

@@ -15,6 +15,7 @@ from mirror_proxy.admin.interface import (
     State,
 )
 from mirror_proxy.admin.page.history import Point
+from mirror_proxy.comparison.diff.record import Record
 from mirror_proxy.comparison.diff.run import Run
 from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.config.model import Config, MirrorPolicy
@@ -41,7 +42,7 @@ class PageData:
     """`time` is in seconds since the epoch; `totals` are since the proxy's start, those of pairs of the present `runs`.
 
     `mirror_override` has the overrides of each mirror and of `ALL_MIRRORS`. `problem` says in one line why the
-    comparer's totals are missing or old. `earlier` None: the page was not open before.
+    comparer's totals are missing or old. `earlier` None: the page was not open before. `records` are a sample of pairs.
     """
 
     time: float
@@ -59,6 +60,7 @@ class PageData:
     earlier: EarlierTotals | None = None
     query: PageQuery = PageQuery()
     runs: tuple[Run, ...] = ()
+    records: tuple[Record, ...] = ()
 
     @property
     def uptime_s(self) -> float:
@@ -70,8 +72,12 @@ class PageData:
         """Return this data with the totals of the last minutes only, if the query selects those and they are known."""
         if not self.query.is_recent or self.earlier is None:
             return self
-        since = self.totals - self.earlier.totals
-        return replace(self, totals=Totals({key: count for key, count in since.counts.items() if count > 0}))
+        since, begin = self.totals - self.earlier.totals, self.time - self.earlier.age_s
+        return replace(
+            self,
+            totals=Totals({key: count for key, count in since.counts.items() if count > 0}),
+            records=tuple(one for one in self.records if one.time >= begin),
+        )
 
     @property
     def shedding(self) -> int:

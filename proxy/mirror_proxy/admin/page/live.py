@@ -25,6 +25,7 @@ from mirror_proxy.admin.page.history import SPAN_S, History, Point
 from mirror_proxy.admin.shared import Shared
 from mirror_proxy.admin.work_thread import WorkThread
 from mirror_proxy.comparison.diff import totals
+from mirror_proxy.comparison.diff.record import Record, RecordSearch
 from mirror_proxy.comparison.diff.run import RunTotals, TotalsSearch
 from mirror_proxy.comparison.diff.totals import OF_COMPARER, Totals
 from mirror_proxy.errors import RefusedError
@@ -35,6 +36,8 @@ _EVERY_S = 1.0
 _ANSWER_S = 1.0
 _REST = 20
 _MOST_REST_S = 60.0
+#: Records change slowly; they are queried again after so long.
+_RECORDS_S = 10.0
 #: What the comparer knows best; workers know the rest, and to the second.
 _FAMILIES = OF_COMPARER | {"dropped"}
 
@@ -147,6 +150,7 @@ class Live:
                 problem,
                 earlier,
                 runs=runs,
+                records=self._comparer.records,
             )
 
         self._data = await self._thread.run(make)
@@ -189,14 +193,24 @@ LIVE = web.AppKey("live", Live)
 
 
 class ComparerTotals:
-    """The comparer's totals of the present runs, queried no more often than the comparer can bear."""
+    """The comparer's totals and records of the present runs, queried no more often than the comparer can bear.
+
+    Records are queried every `_RECORDS_S` at most.
+    """
 
     def __init__(self, proxy: ProxyInterface) -> None:
         self._proxy = proxy
         self._query: asyncio.Task[None] | None = None
         self._due = 0.0
         self._totals = RunTotals()
+        self._records: tuple[Record, ...] = ()
+        self._records_due = 0.0
         self._problem = ""
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """The last records."""
+        return self._records
 
     async def get(self) -> tuple[RunTotals, str]:
         """Return the last result, and why there is no newer one; waits for a newer one for a second at most."""
@@ -215,6 +229,9 @@ class ComparerTotals:
         began = _now()
         try:
             found = await self._proxy.totals(TotalsSearch())
+            if began >= self._records_due:
+                self._records = await self._proxy.records(RecordSearch())
+                self._records_due = _now() + _RECORDS_S
         except RefusedError as error:
             self._problem = str(error)
         else:

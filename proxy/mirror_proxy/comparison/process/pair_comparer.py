@@ -48,6 +48,11 @@ class PairComparer:
         self._differ = Differ(compare)
         self._counts.configure(compare.endpoints)
 
+    def sample_anew(self) -> None:
+        """Take examples and records as at the start: another run may have begun, which has none."""
+        self._sampling = ExampleSampling()
+        self._record_sampling = RecordSampling()
+
     def compare(self, datagram: bytes) -> None:
         """Compare a pair; one that cannot be read or compared is counted as dropped."""
         try:

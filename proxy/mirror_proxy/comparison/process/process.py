@@ -150,6 +150,7 @@ class Comparer:
             case control.Query():
                 tasks.spawn(self._answer(message.id, self._writer.query(message.selection)), "answer")
             case control.ChangeRuns():
+                self._comparer.sample_anew()
                 tasks.spawn(self._answer(message.id, self._writer.change_runs(message.change)), "answer")
             case control.SetLog(number, wanted):
                 log.set_form(wanted.format, wanted.level)
@@ -160,6 +161,7 @@ class Comparer:
 
     def _configure(self, message: control.Configure) -> None:
         self._comparer.configure(message.compare)
+        self._comparer.sample_anew()
         self._reader.max_bytes = message.buffered_bytes // 2
         self._writer.set_example_bytes(message.buffered_bytes // 2)
         self._writer.configure(message.compare, message.present)

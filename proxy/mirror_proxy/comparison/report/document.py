@@ -77,7 +77,7 @@ def _mirror(findings: MirrorReport) -> dict[str, Any]:
             name: {"value": figure.value, "samples": figure.samples, "low": figure.low, "high": figure.high}
             for name, figure in findings.figures.items()
         },
-        "findings": [_finding(found) for found in findings.findings],
+        "findings": [finding(found) for found in findings.findings],
         "hints": list(findings.hints),
         "fields": [_field(found) for found in findings.fields],
         "statuses": [
@@ -104,23 +104,24 @@ def _field(found: FieldWithExamples) -> dict[str, Any]:
     }
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
-    low, high = finding.lead.bounds
+def finding(found: Finding) -> dict[str, Any]:
+    """Return what JSON has of a found."""
+    low, high = found.lead.bounds
     return {
-        "sentence": finding.sentence,
-        "severity": finding.severity,
+        "sentence": found.sentence,
+        "severity": found.severity,
         "verdict": "reported",
-        "endpoints": [endpoint for _, endpoint in finding.endpoints],
-        "places": [list(place) for place in finding.places],
-        "also": finding.also,
-        "trait": finding.trait.words if finding.trait else None,
-        "follows": finding.follows or None,
-        "differed": finding.lead.differed,
-        "compared": finding.lead.compared,
-        "rate": finding.rate,
+        "endpoints": [endpoint for _, endpoint in found.endpoints],
+        "places": [list(place) for place in found.places],
+        "also": found.also,
+        "trait": found.trait.words if found.trait else None,
+        "follows": found.follows or None,
+        "differed": found.lead.differed,
+        "compared": found.lead.compared,
+        "rate": found.rate,
         "low": low,
         "high": high,
-        "examples": [_example(*one) for one in finding.differences()],
+        "examples": [_example(*one) for one in found.differences()],
     }
 
 
