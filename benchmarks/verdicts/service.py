@@ -39,10 +39,10 @@ def running(pair: Pair, binaries: Path, home: Path) -> Iterator[int]:
         process.kill()
 
 
-def await_answer(process: ProcessTree, port: int, path: str = "/") -> None:
-    """Wait until a GET of `path` is answered, with any status."""
+def await_answer(process: ProcessTree, port: int, path: str = "/", *, statuses: range = range(600)) -> None:
+    """Wait until a GET of `path` is answered with one of `statuses`."""
     deadline = time.monotonic() + START_S
-    while not _answers(port, path):
+    while _status(port, path) not in statuses:
         if not process.is_running or time.monotonic() > deadline:
             raise RuntimeError(f"port {port}: no response: {process.last_words()}")
         pause()
@@ -54,13 +54,15 @@ def _put(word: str, places: dict[str, str]) -> str:
     return word
 
 
-def _answers(port: int, path: str) -> bool:
+def _status(port: int, path: str) -> int:
+    """Return the status of a GET, -1 where there is no response."""
     connection = http.client.HTTPConnection(HOST, port, timeout=5)
     try:
         connection.request("GET", path)
-        connection.getresponse().read()
+        response = connection.getresponse()
+        response.read()
     except (OSError, http.client.HTTPException):
-        return False
+        return -1
     finally:
         connection.close()
-    return True
+    return response.status

@@ -73,7 +73,8 @@ def running(upstreams: Upstreams, home: Path) -> Iterator[Subject]:
     ]
     process = ProcessTree(argv, home / "log")
     try:
-        await_answer(process, subject.admin, "/ready")
+        await_answer(process, subject.admin, "/ready", statuses=range(200, 201))
+        await_answer(process, subject.admin, "/compare/report", statuses=range(200, 201))
         yield subject
     finally:
         process.kill()
