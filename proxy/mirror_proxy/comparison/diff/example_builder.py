@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import chain
 
 from mirror_proxy.comparison.diff.content import Content, read
 from mirror_proxy.comparison.diff.decoding import MAX_DECODED
@@ -10,11 +12,12 @@ from mirror_proxy.comparison.diff.difference import Comparison
 from mirror_proxy.comparison.diff.echo.changes import Changes
 from mirror_proxy.comparison.diff.echo.literal import Literals
 from mirror_proxy.comparison.diff.example import Example, Side
-from mirror_proxy.comparison.diff.header import fields_of, values_of
+from mirror_proxy.comparison.diff.header import Field, fields_of, values_of
 from mirror_proxy.comparison.diff.json_place import JsonPlace
 from mirror_proxy.comparison.diff.json_value import write
+from mirror_proxy.comparison.diff.known_secrets import KnownSecrets
 from mirror_proxy.comparison.diff.pair import CapturedResponse, Pair
-from mirror_proxy.comparison.diff.redaction import clean_body, clean_fields, clean_text
+from mirror_proxy.comparison.diff.redaction import clean_body, clean_fields, clean_text, secrets_of
 from mirror_proxy.comparison.diff.rules import CompareRules
 from mirror_proxy.comparison.diff.text_differ import digest
 from mirror_proxy.text import visible
@@ -26,11 +29,22 @@ MAX_SHOWN = 16 * 1024
 _MAX_READ = 4 * MAX_SHOWN
 
 
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """The request or one of the responses, with its fields and body read."""
+
+    response: CapturedResponse
+    fields: list[Field]
+    content: Content
+
+
 def example_of(pair: Pair, comparison: Comparison, rules: CompareRules) -> Example:
     """Return the example of a pair."""
-    request = _side(CapturedResponse(0, pair.fields, pair.body, pair.size, 0.0), rules)
+    request = _message(CapturedResponse(0, pair.fields, pair.body, pair.size, 0.0))
     literals = Literals(Changes(pair))
-    return Example(
+    primary, shadow = _message(pair.primary), _message(pair.shadow, literals.hide_signatures)
+    shown = _side(request, rules)
+    example = Example(
         time=pair.time,
         route=pair.route,
         mirror=pair.mirror,
@@ -38,20 +52,34 @@ def example_of(pair: Pair, comparison: Comparison, rules: CompareRules) -> Examp
         request_id=pair.request_id,
         method=pair.method,
         target=visible(clean_text(pair.target, rules)),
-        fields=request.fields,
-        primary=_side(pair.primary, rules),
-        shadow=_side(pair.shadow, rules, literals.hide_signatures),
+        fields=shown.fields,
+        primary=_side(primary, rules),
+        shadow=_side(shadow, rules),
         differences=comparison.differences,
-        body=request.body,
-        note=request.note,
+        body=shown.body,
+        note=shown.note,
     )
+    known = KnownSecrets(
+        chain(
+            secrets_of([], pair.target, rules), *(_secrets(one, rules) for one in (request, primary, shadow))
+        )
+    )
+    return known.without(example)
 
 
-def _side(response: CapturedResponse, rules: CompareRules, hide: Callable[[bytes], bytes] = bytes) -> Side:
+def _message(response: CapturedResponse, hide: Callable[[bytes], bytes] = bytes) -> _Message:
     fields = fields_of(hide(response.fields))
-    content = read(response, fields, hide)
+    return _Message(response, fields, read(response, fields, hide))
+
+
+def _secrets(message: _Message, rules: CompareRules) -> Iterator[str]:
+    return secrets_of(message.fields, message.content.text[:_MAX_READ], rules)
+
+
+def _side(message: _Message, rules: CompareRules) -> Side:
+    response, fields, content = message.response, message.fields, message.content
     body = _body(content, rules)
-    notes = _notes(response, content, ", ".join(values_of(fields, "content-encoding")))
+    notes = _notes(response, content, clean_text(", ".join(values_of(fields, "content-encoding")), rules))
     if len(body) > MAX_SHOWN:
         body = body[:MAX_SHOWN]
         notes.append(f"only the first {MAX_SHOWN} characters are shown")

@@ -7,14 +7,15 @@ names and patterns. To redact too much costs little, to redact too little is a l
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from mirror_proxy.comparison.diff.header import Field
 from mirror_proxy.comparison.diff.rules import CompareRules
-from mirror_proxy.comparison.redaction.cookie import cookies
+from mirror_proxy.comparison.redaction.cookie import cookie_values, cookies
 from mirror_proxy.comparison.redaction.identifier import ANY_NAME, is_identifier
 from mirror_proxy.comparison.redaction.name import is_secret, is_secret_header
 from mirror_proxy.comparison.redaction.span import REDACTED
-from mirror_proxy.comparison.redaction.text import redacted
+from mirror_proxy.comparison.redaction.text import redacted, secrets_in
 from mirror_proxy.text import visible
 
 _BEGINS_AS_JSON = re.compile(r"\s*+[\[{]")
@@ -54,6 +55,18 @@ def clean_text(text: str, rules: CompareRules) -> str:
     if len(text) <= _MAX_WORD and (text.isalnum() or text.replace(".", "", 1).isdigit()):
         return rules.redacted(text)
     return rules.redacted(redacted(text, lambda name: _is_hidden(name, rules)))
+
+
+def secrets_of(fields: list[Field], text: str, rules: CompareRules) -> Iterator[str]:
+    """Yield the secrets in the header fields and the text of a message."""
+    for name, value in fields:
+        if name in {"cookie", "set-cookie"}:
+            yield from cookie_values(value, is_set=name == "set-cookie")
+        elif name in rules.redacted_headers or is_secret_header(name):
+            yield value
+        else:
+            yield from secrets_in(value, lambda name: _is_hidden(name, rules))
+    yield from secrets_in(text, lambda name: _is_hidden(name, rules))
 
 
 def clean_body(text: str, rules: CompareRules, is_cut: bool) -> str:

@@ -21,6 +21,7 @@ from mirror_proxy.comparison.diff.header import Field, fields_of, values_of
 from mirror_proxy.comparison.diff.pair import Pair
 from mirror_proxy.comparison.diff.redaction import clean_field
 from mirror_proxy.comparison.diff.rules import CompareRules
+from mirror_proxy.comparison.redaction.identifier import ANY_NAME, is_identifier
 from mirror_proxy.text import visible
 
 MAX_TRAITS = 24
@@ -97,7 +98,8 @@ def _cookies(line: str) -> Iterator[str]:
 
 def _name(name: str) -> str:
     """Return the name of a parameter, header or cookie; `*` for one that may be a value itself."""
-    return name if len(name) <= _MAX_NAME and _NAME.fullmatch(name) else "*"
+    is_name = len(name) <= _MAX_NAME and _NAME.fullmatch(name) and not is_identifier(name)
+    return name if is_name else ANY_NAME
 
 
 def _value(name: str, value: str, rules: CompareRules) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mirror_proxy.comparison.endpoint.segment import shape
+from mirror_proxy.comparison.endpoint.segment import PLACEHOLDER, shape
+from mirror_proxy.comparison.redaction.address import secret_segments
 
 #: A path is followed for at most so many segments and characters; what comes after is `REST`.
 MAX_SEGMENTS = 12
@@ -13,7 +14,11 @@ REST = "{*}"
 def shapes(target: str) -> list[str]:
     """Return the shape of each segment of a request target's path; before its first slash is an empty one."""
     first, *rest = path_of(target).split("/", MAX_SEGMENTS + 1)
-    segments = [first and shape(first), *map(shape, rest[:MAX_SEGMENTS])]
+    followed = [first, *rest[:MAX_SEGMENTS]]
+    segments = [
+        PLACEHOLDER if is_secret else segment and shape(segment)
+        for segment, is_secret in zip(followed, secret_segments(followed), strict=True)
+    ]
     return _bounded([*segments, *([REST] if len(rest) > MAX_SEGMENTS else [])])
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
+from mirror_proxy.comparison.redaction.identifier import is_identifier
+
 PLACEHOLDER = "{}"
 
 #: A longer segment is no name that a developer gave.
@@ -50,7 +52,7 @@ def shape(segment: str) -> str:
         return f"{found['name']}{placeholder(segment)}"
     if found := _KEY.fullmatch(segment):
         return f"{found['name']}({PLACEHOLDER})"
-    return segment
+    return placeholder(segment) if is_identifier(segment) else segment
 
 
 def placeholder(segment: str) -> str:

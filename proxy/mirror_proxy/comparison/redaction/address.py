@@ -7,17 +7,18 @@ A segment of a path is a secret if it looks like a token and one before it says 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from urllib.parse import unquote
 
 from mirror_proxy.comparison.redaction.identifier import ANY_NAME, is_identifier
 from mirror_proxy.comparison.redaction.name import words_of
+from mirror_proxy.comparison.redaction.shape import shapes
 from mirror_proxy.comparison.redaction.span import REDACTED, IsSecret, Span
 from mirror_proxy.comparison.redaction.vocabulary import words
 
 _FORM = re.compile(r"\s*+[^\s=&?<>{}()\"';,:/]{1,200}+=")
 _TARGET = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]{1,20}:/)?/[^\s]*+\s*\Z")
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s\"'<>\\`]++")
+_ADDRESS = re.compile(r"://[^\s\"'<>\\`]++")
 _FILE = re.compile(r"\.(?:css|gif|ico|jpe?g|js|json|map|mjs|png|svg|ttf|webp|woff2?)\Z", re.IGNORECASE)
 _SEGMENT = re.compile(r"[^/]++")
 _LIKE_TOKEN = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9_.~=+-]{8,}\Z")
@@ -50,14 +51,22 @@ def _of_address(text: str, start: int, end: int, is_secret: IsSecret) -> Iterato
         yield from _parameters(text, query + 1, end, is_secret, is_file=is_file)
 
 
-def _segments(text: str, start: int, end: int) -> Iterator[Span]:
+def secret_segments(segments: Iterable[str]) -> Iterator[bool]:
+    """Yield of each segment of a path whether it is a secret, for its form or for a segment before it."""
     is_expected = False
-    for match in _SEGMENT.finditer(text, start, end):
-        segment = unquote(match[0][:300])
-        if is_expected and (is_identifier(segment) or _LIKE_TOKEN.match(segment)):
-            yield *match.span(), REDACTED
-        elif len(segment) < 60:
+    for encoded in segments:
+        segment = unquote(encoded[:300])
+        is_token = is_expected and (is_identifier(segment) or _LIKE_TOKEN.match(segment) is not None)
+        yield is_token or next(shapes(segment), None) is not None
+        if not is_token and len(segment) < 60:
             is_expected = is_expected or not _BEFORE_TOKEN.isdisjoint(words_of(segment))
+
+
+def _segments(text: str, start: int, end: int) -> Iterator[Span]:
+    found = list(_SEGMENT.finditer(text, start, end))
+    for match, is_hidden in zip(found, secret_segments(match[0] for match in found), strict=True):
+        if is_hidden:
+            yield *match.span(), REDACTED
 
 
 def _parameters(text: str, start: int, end: int, is_secret: IsSecret, *, is_file: bool) -> Iterator[Span]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from mirror_proxy.comparison.redaction.identifier import ANY_NAME, is_identifier
 from mirror_proxy.comparison.redaction.span import REDACTED
 
@@ -15,6 +17,13 @@ def cookies(value: str, *, is_set: bool) -> str:
     return "; ".join(
         _part(part.strip(), may_be_attribute=is_set and at > 0) for at, part in enumerate(value.split(";"))
     )
+
+
+def cookie_values(value: str, *, is_set: bool) -> Iterator[str]:
+    """Yield the values of the same cookies."""
+    for part in value.split(";")[: 1 if is_set else None]:
+        name, sign, one = part.partition("=")
+        yield (one if sign else name).strip()
 
 
 def _part(part: str, *, may_be_attribute: bool) -> str:

@@ -23,9 +23,24 @@ _TAIL = re.compile(
 #: An option of a command.
 _OPTION = re.compile(r"(?<![\w-])--?([A-Za-z][A-Za-z0-9_-]{1,100}+)[ \t]{1,8}(?=[^\s-])")
 _ARGUMENT = re.compile(r"\"(?:[^\"\\]|\\.)*+\"?|'[^']*+'?|\S++", re.DOTALL)
-#: `PASSWORD 'x'`, as in SQL; and `curl -u name:password`.
+#: `PASSWORD 'x'`, as in SQL.
 _BEFORE_QUOTE = re.compile(rf"(?<![{_IN_NAME}\"'`<])([A-Za-z_]{{3,60}}+)[ \t]{{1,8}}(?=[\"'])")
-_USER_OPTION = re.compile(r"(?<!\S)(?:-u|--user|--proxy-user)[ =]{1,4}[\"']?[^\s:\"']{1,200}+:([^\s\"']++)")
+
+
+#: Everything that may be a name; and two words whose second one says too little by itself.
+_WORD = re.compile(rf"[{_IN_NAME}]{{3,}}+")
+_TWO_WORDS = re.compile(
+    r"[A-Za-z]{1,30}[ ](?:answers?|assertion|auth|cards?|codes?|cookies?|id|keys?|no|numbers?|phrases?|request|response"
+    r"|security|sid|strings?|wd|words?)\b",
+    re.IGNORECASE,
+)
+
+
+def names_secret(text: str, is_secret: IsSecret) -> bool:
+    """Return whether any word of a text may be the name of a secret: most texts have none, and nothing to look for."""
+    if any(map(is_secret, set(_WORD.findall(text)))):
+        return True
+    return any(map(is_secret, set(_TWO_WORDS.findall(text))))
 
 
 def named(text: str, is_secret: IsSecret) -> Iterator[Span]:
@@ -51,8 +66,6 @@ def arguments(text: str, is_secret: IsSecret) -> Iterator[Span]:
         for match in _OPTION.finditer(text):
             if is_secret(match[1]):
                 yield *_ARGUMENT.match(text, match.end()).span(), REDACTED  # type: ignore[union-attr]
-        for match in _USER_OPTION.finditer(text):
-            yield *match.span(1), REDACTED
     for match in _BEFORE_QUOTE.finditer(text):
         if is_secret(match[1]):
             yield *_ARGUMENT.match(text, match.end()).span(), REDACTED  # type: ignore[union-attr]

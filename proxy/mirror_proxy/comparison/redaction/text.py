@@ -9,14 +9,14 @@ from mirror_proxy.comparison.redaction.block import blocks
 from mirror_proxy.comparison.redaction.card import cards
 from mirror_proxy.comparison.redaction.layer import layers
 from mirror_proxy.comparison.redaction.markup import markup
-from mirror_proxy.comparison.redaction.named import arguments, named
+from mirror_proxy.comparison.redaction.named import arguments, named, names_secret
 from mirror_proxy.comparison.redaction.pair import pairs
 from mirror_proxy.comparison.redaction.part import parts
 from mirror_proxy.comparison.redaction.shape import shapes
-from mirror_proxy.comparison.redaction.span import IsSecret, Span, hidden
+from mirror_proxy.comparison.redaction.span import REDACTED, IsSecret, Span, hidden
 from mirror_proxy.comparison.redaction.table import tables
 
-_BY_NAME = (named, arguments, pairs, markup, blocks, tables, parts, addresses)
+_BY_NAME = (named, arguments, pairs, markup, blocks, tables, parts)
 _BY_FORM = (shapes, cards)
 
 
@@ -24,6 +24,13 @@ def redacted(text: str, is_secret: IsSecret) -> str:
     """Return `text` without secrets."""
     spans = list(_spans(text, is_secret))
     return hidden(text, spans) if spans else text
+
+
+def secrets_in(text: str, is_secret: IsSecret) -> Iterator[str]:
+    """Yield the secrets in `text`, as they are written."""
+    for start, end, instead in _spans(text, is_secret):
+        if instead == REDACTED:
+            yield text[start:end]
 
 
 def _spans(text: str, is_secret: IsSecret) -> Iterator[Span]:
@@ -37,7 +44,9 @@ def _spans(text: str, is_secret: IsSecret) -> Iterator[Span]:
 
 
 def _found(text: str, is_secret: IsSecret) -> Iterator[Span]:
-    for by_name in _BY_NAME:
-        yield from by_name(text, is_secret)
+    if names_secret(text, is_secret):
+        for by_name in _BY_NAME:
+            yield from by_name(text, is_secret)
+    yield from addresses(text, is_secret)
     for by_form in _BY_FORM:
         yield from by_form(text)
