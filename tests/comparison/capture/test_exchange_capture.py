@@ -50,7 +50,8 @@ async def test_the_comparer_is_given_both_answers_and_the_request(
     assert (second.status, second.fields) == (500, b"x-version: 2\r\ncontent-length: 5\r\n")
     assert (first.body, first.size, second.body, second.size) == (b"one", 3, b"three", 5)
     assert first.is_whole
-    assert min(first.duration_s, second.duration_s) > 0
+    assert 0 < first.first_byte_s <= first.duration_s
+    assert 0 < second.first_byte_s <= second.duration_s
     await served.ended("completed")
     assert not lost(served)
 

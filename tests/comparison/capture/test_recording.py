@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import cast
 
 import pytest
@@ -23,7 +24,7 @@ def test_a_body_is_kept_up_to_the_bound_and_its_size_in_full() -> None:
     recording.begin(head(), b"", False)
     recording.add(b"abc", False)
     recording.add(b"def", True)
-    response = recording.response(0.5)
+    response = recording.response(0.5, 0.0)
     assert (response.body, response.size, response.duration_s) == (b"abcde", 6, 0.5)
     assert response.fields == b"x: y\r\ncontent-length: 6\r\n"
 
@@ -32,14 +33,14 @@ def test_a_body_that_came_with_the_head_is_taken_once() -> None:
     recording = Recording(PairSender(None), 100)
     recording.begin(head(), b"abcdef", True)
     recording.add(b"abcdef", True)
-    assert recording.response(0.0).body == b"abcdef"
+    assert recording.response(0.0, 0.0).body == b"abcdef"
 
 
 def test_of_a_large_piece_no_more_is_held_than_is_kept() -> None:
     for most in (100, 3):
         recording = Recording(PairSender(None), most)
         recording.begin(head(), cast("bytes", memoryview(b"xabcdef")[1:]), True)  # as framing.cut does
-        body = recording.response(0.0).body
+        body = recording.response(0.0, 0.0).body
         assert body == b"abcdef"[:most]
         assert type(body) is bytes
 
@@ -48,7 +49,7 @@ def test_of_a_large_piece_no_more_is_held_than_is_kept() -> None:
 def test_a_body_that_was_cut_off_is_never_whole(raw: bytes, size: int) -> None:
     recording = Recording(PairSender(None), 100)
     recording.begin(head(raw), b"", False)
-    response = recording.response(0.0)
+    response = recording.response(0.0, 0.0)
     assert (response.size, response.is_whole, response.is_unfinished) == (size, False, True)
 
 
@@ -67,3 +68,17 @@ def test_more_than_the_worker_may_hold_is_let_go_of_at_once() -> None:
     other.release()
     other.release()
     assert pair_sender.used_bytes == 0
+
+
+def test_the_first_byte_has_come_when_the_head_has() -> None:
+    recording, started = Recording(PairSender(None), 5), monotonic()
+    recording.begin(head(), b"", False)
+    came = monotonic()
+    recording.add(b"abcdef", True)
+    assert 0 <= recording.response(0.5, started).first_byte_s <= came - started
+
+
+def test_a_head_that_came_before_the_request_began_took_no_time() -> None:
+    recording = Recording(PairSender(None), 5)
+    recording.begin(head(), b"", False)
+    assert recording.response(0.5, monotonic() + 60).first_byte_s == 0

@@ -160,7 +160,7 @@ class Capture:
 
     def _pair(self, shadow: CapturedShadow) -> Pair:
         mirror = shadow.mirror
-        request = self._request.response(0.0) if self._request is not None else None
+        request = self._request.response(0.0, 0.0) if self._request is not None else None
         return Pair(
             "noise" if mirror.is_baseline else "mirror",
             self._route,
@@ -173,8 +173,8 @@ class Capture:
             request.body if request is not None else b"",
             request.size if request is not None else 0,
             self._destination,
-            self.primary.response(shadow.primary_duration_s),
-            shadow.recording.response(shadow.duration_s),
+            self.primary.response(shadow.primary_duration_s, shadow.started),
+            shadow.recording.response(shadow.duration_s, shadow.started),
             shadow.sent,
             (_text(self._authority), _text(mirror.cluster.authority)),
         )

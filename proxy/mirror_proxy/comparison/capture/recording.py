@@ -5,6 +5,8 @@ The body of a request is recorded in the same way.
 
 from __future__ import annotations
 
+from time import monotonic
+
 from mirror_proxy.comparison.capture.pair_sender import PairSender
 from mirror_proxy.comparison.diff.pair import CapturedResponse
 from mirror_proxy.flow import Pieces
@@ -19,8 +21,8 @@ class Recording:
     """
 
     __slots__ = (
-        "_body", "_fields", "_length", "_most", "_pair_sender", "_size", "_status", "_used_bytes", "is_lost",
-        "is_whole",
+        "_began", "_body", "_fields", "_length", "_most", "_pair_sender", "_size", "_status", "_used_bytes",
+        "is_lost", "is_whole",
     )  # fmt: skip
 
     def __init__(self, pair_sender: PairSender, most: int) -> None:
@@ -28,12 +30,14 @@ class Recording:
         self._most = most
         self._status = self._size = self._used_bytes = 0
         self._length = -1
+        self._began = 0.0
         self._fields = b""
         self._body = Pieces()
         self.is_lost = self.is_whole = False
 
     def begin(self, head: ResponseHead, data: bytes, end: bool) -> None:
         """Record the head, before it is changed, and the body if it is complete; else `add` gets the body."""
+        self._began = monotonic()
         self._status = head.status
         self._fields = head.fields
         self._length = head.length
@@ -57,11 +61,17 @@ class Recording:
             self._body.add(kept)
             self.count_bytes(len(kept))
 
-    def response(self, duration_s: float) -> CapturedResponse:
-        """Return what was recorded; an unfinished body has the size that its head says, or at least what came."""
+    def response(self, duration_s: float, started: float) -> CapturedResponse:
+        """Return what was recorded of a request that `started` then.
+
+        An unfinished body has the size that its head says, or at least what came.
+        """
         size = self._size if self.is_whole else max(self._length, self._size)
         body = bytes(self._body.joined())
-        return CapturedResponse(self._status, self._fields[2:], body, size, duration_s, not self.is_whole)
+        first_byte_s = max(0.0, self._began - started)
+        return CapturedResponse(
+            self._status, self._fields[2:], body, size, duration_s, not self.is_whole, first_byte_s
+        )
 
     def count_bytes(self, size: int) -> None:
         """Count `size` more bytes; drop the response if that exceeds the limit."""

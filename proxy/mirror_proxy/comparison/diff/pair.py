@@ -17,7 +17,7 @@ class CapturedResponse:
 
     `fields` is the block of header lines, each ending in CRLF; `body` the beginning of the body, up to a limit, and
     `size` the length of all of it; `duration_s` runs from the request's head to the end. `is_unfinished`: the response
-    was not read to its end, so there are at least `size` bytes.
+    was not read to its end, so there are at least `size` bytes. `first_byte_s` runs to the response's head.
     """
 
     status: int
@@ -26,6 +26,7 @@ class CapturedResponse:
     size: int
     duration_s: float
     is_unfinished: bool = False
+    first_byte_s: float = 0.0
 
     @property
     def is_whole(self) -> bool:

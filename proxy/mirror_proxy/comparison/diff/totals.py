@@ -14,6 +14,8 @@ A key is a family and its labels. The families:
     leading         route mirror endpoint path kind    pairs that differ, each under its main field, noise last
     noise_compared  route endpoint                pairs of one version
     noise_field     route endpoint path kind      those of them in which this field differed
+    latency         route mirror endpoint phase moment    sums of paired times (see `comparison.judgement.latency`)
+    noise_latency   route endpoint phase moment   the same of a second v1
     capped          route mirror reason           pairs of which not everything could be compared
     dropped         reason                        pairs that were captured and not compared
 
@@ -49,7 +51,7 @@ ROUTE_AT = {"requests": 0, "duration": 0, "noise_compared": 0, "noise_field": 0}
 #: The families whose labels end in a field's path and kind.
 BY_FIELD = frozenset({"field", "leading", "noise_field"})
 #: The families that the comparer alone counts; of `dropped`, it counts what it could not read or compare.
-OF_COMPARER = BY_FIELD | {"compared", "differing", "noise_compared", "capped"}
+OF_COMPARER = BY_FIELD | {"compared", "differing", "noise_compared", "latency", "noise_latency", "capped"}
 
 
 @dataclass(frozen=True, slots=True)

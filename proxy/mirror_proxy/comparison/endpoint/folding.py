@@ -34,6 +34,8 @@ _PLACES = {
     "leading": 3,
     "noise_compared": 2,
     "noise_field": 2,
+    "latency": 3,
+    "noise_latency": 2,
 }
 
 

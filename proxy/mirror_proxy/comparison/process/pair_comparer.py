@@ -15,6 +15,7 @@ from mirror_proxy.comparison.diff.pair import Pair, load
 from mirror_proxy.comparison.diff.record import Record
 from mirror_proxy.comparison.diff.totals import Key
 from mirror_proxy.comparison.process.counts import Counts
+from mirror_proxy.comparison.process.latency_sums import latency_sums
 from mirror_proxy.comparison.process.record_sampling import RecordSampling
 from mirror_proxy.comparison.process.store_writer import StoreWriter
 from mirror_proxy.config.model import Compare
@@ -70,7 +71,10 @@ class PairComparer:
         fields = [key for key in keys if key[0] == "field"]
         is_sampled = bool(fields) and self._sampling.wants(fields, hash((pair.target, pair.body)), now)
         examples = self._examples(pair, comparison, fields[0][3]) if is_sampled else ()
-        self._writer.add(dict.fromkeys(keys, 1), examples, self._records(pair, keys, now))
+        counted = dict.fromkeys(keys, 1) | latency_sums(
+            pair, keys[0][-1]
+        )  # the first key ends in the endpoint
+        self._writer.add(counted, examples, self._records(pair, keys, now))
 
     def report(self) -> Report:
         """Return what was counted since the start as metrics."""

@@ -17,6 +17,8 @@ mirrors[]       name, routes, compared, differing, summary, hints, notes, and:
   statuses[]    primary, shadow, count
   outcomes{}    by outcome: count
   deltas[]      seconds (mirror's time less the primary's), count
+  latency[]     endpoint (null: all), phase (first_byte, total), slower, low, high (0.018: 1.8 % slower; negative:
+                faster), samples, against (primary, or secondary: a second v1 in the mirror's place)
 notes[]         what is to be known of all of it
 """
 
@@ -30,6 +32,7 @@ from mirror_proxy.comparison.diff.difference import Difference
 from mirror_proxy.comparison.diff.example import Example
 from mirror_proxy.comparison.report import verdict
 from mirror_proxy.comparison.report.finding.finding import Finding
+from mirror_proxy.comparison.report.latency import MirrorLatency
 from mirror_proxy.comparison.report.report import FieldWithExamples, MirrorReport, Report
 from mirror_proxy.telemetry.delta import middle_of
 
@@ -89,6 +92,7 @@ def _mirror(findings: MirrorReport) -> dict[str, Any]:
             {"seconds": middle_of(bucket), "count": number}
             for bucket, number in sorted(findings.deltas.items())
         ],
+        "latency": _latency(findings.latency),
         "notes": list(findings.notes),
     }
 
@@ -133,3 +137,20 @@ def _example(example: Example, one: Difference) -> dict[str, Any]:
         "primary_status": example.primary.status,
         "shadow_status": example.shadow.status,
     }
+
+
+def _latency(latency: MirrorLatency) -> list[dict[str, Any]]:
+    of_all = ((None, phase, one) for phase, one in latency.phases.items())
+    of_each = ((one.endpoint, one.phase, one.slowness) for one in latency.endpoints)
+    return [
+        {
+            "endpoint": endpoint,
+            "phase": phase,
+            "slower": one.value,
+            "low": one.low,
+            "high": one.high,
+            "samples": one.samples,
+            "against": "primary" if latency.of_second is None else "secondary",
+        }
+        for endpoint, phase, one in (*of_all, *of_each)
+    ]

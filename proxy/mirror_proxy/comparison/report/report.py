@@ -19,6 +19,7 @@ from mirror_proxy.comparison.report.finding.change import changes_of, unsure_of
 from mirror_proxy.comparison.report.finding.example_finder import ExampleFinder, FindExamples
 from mirror_proxy.comparison.report.finding.finding import Finding
 from mirror_proxy.comparison.report.finding.grouping import findings_of
+from mirror_proxy.comparison.report.latency import MirrorLatency, latency
 from mirror_proxy.comparison.report.limits import Limit, LimitResult, Outcome, judge
 from mirror_proxy.config.model import Thresholds
 
@@ -100,6 +101,7 @@ class MirrorReport:
     deltas: Mapping[int, int]
     notes: tuple[str, ...]
     coverage: Coverage
+    latency: MirrorLatency
     hints: tuple[str, ...] = ()
 
     def judged(self, verdict: str) -> list[FieldWithExamples]:
@@ -180,6 +182,7 @@ def _of_mirror(data: ReportData, options: ReportOptions, find: FindExamples, nam
         deltas={int(bucket): number for (bucket,), number in sorted(totals.of("delta", name))},
         notes=notes.of_mirror(totals, thresholds, name),
         hints=hints.of_mirror(totals, name),
+        latency=latency(totals, name),
         coverage=coverage(totals, judged, name, thresholds.min_samples),
     )
 

@@ -127,6 +127,8 @@ class _Page:
         yield from ("", "time until answered")
         times = [(side, *row) for side, row in zip(sides, tables.times(findings.figures), strict=True)]
         yield from self._table(("", *PERCENTILES, "samples"), times, indent="  ")
+        for line in findings.latency.lines():
+            yield from self._wrapped(f"  {visible(line)}")
         yield from ("", "errors")
         errors = [(side, *row) for side, row in zip(sides, tables.errors(findings.figures), strict=False)]
         yield from self._table(("", "rate", "samples"), errors, indent="  ")
