@@ -128,6 +128,56 @@ def test_a_cut_body_is_told_though_what_is_here_is_the_same() -> None:
     assert compared(answer(b"a", size=9), answer(b"a", size=9)).capped == {"truncated"}
 
 
+PAGE = b"".join(b"<p>item %d</p>\n" % number for number in range(6_000))
+RECORDS = json.dumps([{"id": number} for number in range(9_000)]).encode()
+KEPT = 64 * 1024
+
+
+def _captured(body: bytes, media: str, read: int | None = None) -> CapturedResponse:
+    """Make a response of which the first 64 KiB were captured, and `read` bytes were read at all."""
+    came = body[:read]
+    is_unfinished = read is not None
+    return CapturedResponse(200, _of_type(media), came[:KEPT], len(came), 0.1, is_unfinished)
+
+
+LONG = [
+    ("text/html", PAGE),
+    ("text/plain", PAGE),
+    ("application/json", RECORDS),
+    ("image/png", bytes(90_000)),
+]
+
+
+@pytest.mark.parametrize(("media", "body"), LONG)
+def test_a_long_body_that_was_read_to_its_end_differs_in_size_if_in_nothing_else(
+    media: str, body: bytes
+) -> None:
+    one = _captured(body, media)
+    assert compared(one, _captured(body, media)).differences == ()
+    assert places(compared(one, _captured(body + b" ", media)).differences) == [("body", "size")]
+
+
+@pytest.mark.parametrize("read", [1_000, KEPT - 1, KEPT, KEPT + 1, 80_000])
+@pytest.mark.parametrize(("media", "body"), LONG)
+def test_a_response_that_was_not_read_to_its_end_never_differs_in_size(
+    media: str, body: bytes, read: int
+) -> None:
+    assert compared(_captured(body, media), _captured(body, media, read)).differences == ()
+    assert compared(_captured(body, media, read), _captured(body, media)).differences == ()
+
+
+@pytest.mark.parametrize(("media", "body"), LONG[:3])
+def test_the_end_of_a_cut_body_is_no_difference_though_it_is_another_one(media: str, body: bytes) -> None:
+    one, other = (
+        (b"[1," if shift == 0 else b"[-12345,") + body[1:]
+        if media.endswith("json")
+        else b"<b>%d</b>" % (10**shift) + body
+        for shift in (0, 7)
+    )
+    found = compared(_captured(one, media), _captured(other, media)).differences
+    assert len(found) == 1
+
+
 def test_headers_too_are_no_more_than_are_kept() -> None:
     fields = b"".join(b"x%d: 1\r\n" % number for number in range(1_000))
     found = compared(answer(b"a", fields), answer(b"b", status=201))

@@ -179,8 +179,15 @@ def test_a_rule_of_another_route_is_none() -> None:
 
 def test_long_texts_are_shown_where_they_part() -> None:
     [found] = differences("x" * 1_000 + "one", "x" * 1_000 + "two")
-    assert found.primary == f'…{"x" * 40}one"'
-    assert found.shadow == f'…{"x" * 40}two"'
+    assert found.primary == f'…{"x" * 195}one"'
+    assert found.shadow == f'…{"x" * 195}two"'
+
+
+def test_long_arrays_are_shown_where_they_part() -> None:
+    primary = [{"n": n, "text": "same"} for n in range(50)]
+    shadow = [*primary[:40], primary[41], primary[40], *primary[42:]]
+    [found] = differences(primary, shadow)
+    assert (found.kind, '"n": 40' in found.primary, '"n": 41' in found.shadow) == ("order", True, True)
 
 
 def test_no_sample_is_longer_than_allowed_or_holds_what_is_not_printable() -> None:

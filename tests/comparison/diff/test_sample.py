@@ -27,6 +27,17 @@ def test_long_texts_that_begin_alike_are_shown_where_they_part() -> None:
     assert shadow == f"…{'x' * 40}2"
 
 
+def test_texts_that_part_at_their_ends_are_shown_with_more_of_what_is_before() -> None:
+    primary, shadow = samples("x" * 500 + "1", "x" * 500 + "2")
+    assert primary == f"…{'x' * (MAX_SAMPLE - 2)}1"
+    assert shadow == f"…{'x' * (MAX_SAMPLE - 2)}2"
+
+
+def test_a_narrow_sample_shows_the_first_difference_too() -> None:
+    primary, shadow = samples("/static/app.md5-1.css?v=1", "/static/app.sha256-1.css?v=1", 16)
+    assert (primary, shadow) == ("…/app.md5-1.css…", "…/app.sha256-1.…")
+
+
 @given(primary=ANY_TEXT, shadow=ANY_TEXT, shared=ANY_TEXT, times=st.integers(0, 60))
 def test_no_sample_is_too_long_or_unprintable(primary: str, shadow: str, shared: str, times: int) -> None:
     for sample in samples(shared * times + primary, shared * times + shadow):

@@ -27,7 +27,7 @@ from mirror_proxy.comparison.diff.pair import CapturedResponse, Pair
 from mirror_proxy.comparison.diff.redaction import clean_body
 from mirror_proxy.comparison.diff.rules import CompareRules
 from mirror_proxy.comparison.diff.sample import samples
-from mirror_proxy.comparison.diff.text_differ import compare_bytes, compare_text, digest
+from mirror_proxy.comparison.diff.text_differ import compare_bytes, compare_sizes, compare_text, digest
 from mirror_proxy.comparison.diff.traits import traits_of
 from mirror_proxy.config.model import Compare
 
@@ -120,6 +120,8 @@ def _compare_bodies(
     kinds = {primary.kind, shadow.kind}
     if primary.json is not None and shadow.json is not None:
         compare_json(primary.json, shadow.json, rules, findings, near)
+        if primary.data == shadow.data and not (rules.has_patterns or rules.ignored_paths):
+            compare_sizes(primary, shadow, findings)
     elif "JSON" in kinds:
         if not JsonPlace(rules).is_ignored:
             _add_kinds("$", primary, shadow, rules, findings)

@@ -30,6 +30,9 @@ from mirror_proxy.config.model import Compare
 MAX_VALUES = 100_000
 MAX_FINGERPRINTS = 100_000
 
+#: Lists and objects are written up to about this length, in which their first difference is looked for.
+_MAX_TEXT = 16 * 1024
+
 
 def compare_json(
     primary: Json, shadow: Json, rules: CompareRules, findings: Findings, near: float, root: str = "$"
@@ -235,7 +238,7 @@ class _Walk:
     def _text(self, value: Any, place: JsonPlace) -> str:
         if value is _NOTHING:
             return ""
-        return write(value, place, self._rules, MAX_SAMPLE)
+        return write(value, place, self._rules, _MAX_TEXT)
 
 
 class _Fingerprints:

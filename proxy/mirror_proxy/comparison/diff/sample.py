@@ -5,15 +5,19 @@ from __future__ import annotations
 from mirror_proxy.comparison.diff.difference import MAX_SAMPLE
 from mirror_proxy.text import visible
 
-#: Characters that are shown of what two long texts have in common before they differ.
+#: At most this part of a sample, and as many characters, are what two long texts have in common before they differ.
 _BEFORE = 40
+_PART_BEFORE = 3
 
 
-def samples(primary: str, shadow: str) -> tuple[str, str]:
-    """Cut two texts to the length of a sample, long ones around the first difference."""
-    is_short = max(len(primary), len(shadow)) <= MAX_SAMPLE
-    start = 0 if is_short else max(0, common_length(primary, shadow) - _BEFORE)
-    return _cut(primary, start), _cut(shadow, start)
+def samples(primary: str, shadow: str, width: int = MAX_SAMPLE) -> tuple[str, str]:
+    """Cut two texts to `width` characters, long ones around the first difference; near their ends, with more before."""
+    longest = max(len(primary), len(shadow))
+    start = 0
+    if longest > width:
+        before = min(_BEFORE, width // _PART_BEFORE)
+        start = max(0, min(common_length(primary, shadow) - before, longest - width + 1))
+    return _cut(primary, start, width), _cut(shadow, start, width)
 
 
 def common_length(one: str, other: str) -> int:
@@ -28,8 +32,8 @@ def common_length(one: str, other: str) -> int:
     return low
 
 
-def _cut(text: str, start: int) -> str:
+def _cut(text: str, start: int, width: int) -> str:
     before = "…" if start else ""
-    shown = before + visible(text[start : start + MAX_SAMPLE])
-    is_cut = len(shown) > MAX_SAMPLE or start + MAX_SAMPLE < len(text)
-    return f"{shown[: MAX_SAMPLE - 1]}…" if is_cut else shown
+    shown = before + visible(text[start : start + width])
+    is_cut = len(shown) > width or start + width < len(text)
+    return f"{shown[: width - 1]}…" if is_cut else shown

@@ -29,7 +29,7 @@ def compare_text(
     ours, theirs = _compared(primary, rules), _compared(shadow, rules)
     if _are_same(primary, shadow, ours, theirs):
         if not rules.has_patterns:
-            _compare_sizes(primary, shadow, findings)
+            compare_sizes(primary, shadow, findings)
         return
     found = TextFindings(rules, findings, near)
     if not ours or not theirs:
@@ -46,7 +46,7 @@ def compare_bytes(primary: Content, shadow: Content, findings: Findings) -> None
     cuts = [len(side.data) for side in (primary, shadow) if side.is_cut]
     ours, theirs = (side.data[: min(cuts, default=None)] for side in (primary, shadow))
     if ours == theirs:
-        _compare_sizes(primary, shadow, findings)
+        compare_sizes(primary, shadow, findings)
     else:
         is_known = not (primary.is_unfinished or shadow.is_unfinished)
         kind: Kind = "size" if is_known and len(ours) != len(theirs) else "value"
@@ -58,7 +58,7 @@ def digest(data: bytes) -> str:
     return f"{len(data)} bytes, sha256 {sha256(data).hexdigest()[:16]}" if data else "nothing"
 
 
-def _compare_sizes(primary: Content, shadow: Content, findings: Findings) -> None:
+def compare_sizes(primary: Content, shadow: Content, findings: Findings) -> None:
     """Compare sizes where the captured parts are the same; compressed and unfinished bodies have no known size."""
     is_known = not any(side.is_coded or side.is_unfinished for side in (primary, shadow))
     if is_known and primary.size != shadow.size:

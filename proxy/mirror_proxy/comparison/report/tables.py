@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from mirror_proxy.comparison.diff.difference import Difference
+from mirror_proxy.comparison.diff.sample import samples as cut_samples
 from mirror_proxy.comparison.diff.totals import OTHER
 from mirror_proxy.comparison.report.figures import PERCENTILES, Figure
 from mirror_proxy.comparison.report.limits import format_figure
-from mirror_proxy.text import format_count, format_share, shorten
+from mirror_proxy.text import format_count, format_share
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +45,11 @@ def errors(figures: Mapping[str, Figure]) -> list[tuple[str, str]]:
 
 def samples(difference: Difference, length: int = 160) -> tuple[str, str]:
     """Return what the primary and the mirror had where they differ, each on one line."""
-    primary = "(absent)" if difference.kind == "extra" else shorten(difference.primary, length) or "(empty)"
-    shadow = "(absent)" if difference.kind == "missing" else shorten(difference.shadow, length) or "(empty)"
-    return primary, shadow
+    primary, shadow = cut_samples(difference.primary, difference.shadow, length)
+    return (
+        "(absent)" if difference.kind == "extra" else primary or "(empty)",
+        "(absent)" if difference.kind == "missing" else shadow or "(empty)",
+    )
 
 
 def status_matrix(pairs: Mapping[tuple[str, str], int], most: int) -> StatusMatrix:

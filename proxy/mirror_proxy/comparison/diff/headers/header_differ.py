@@ -94,7 +94,7 @@ def _compare(
     kind = _kind(name, *(compared_values(name, _kept(side, rules)) for side in (ours, theirs)), near=near)
     if kind is None or (kind not in {"missing", "extra"} and is_secret_header(name)):
         return
-    shown = samples(*(_shown(name, side, rules) for side in (ours, theirs)))
+    shown = samples(_shown(name, ours, rules), _shown(name, theirs, rules))
     if ours and theirs and name in rules.redacted_headers:
         shown = REDACTED, OTHER_REDACTED
     findings.add(Difference(f"header {visible(clean_name(name, rules)[:_MAX_NAME])}", kind, *shown))

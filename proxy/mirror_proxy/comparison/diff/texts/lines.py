@@ -114,10 +114,11 @@ class _Line:
 
 
 def _differing(primary: Lines, shadow: Lines, found: TextFindings) -> Iterator[_Line]:
-    """Yield the lines that differ."""
+    """Yield the lines that differ; where one side is cut, its last line is no end."""
     ours, theirs = primary.compared, shadow.compared
     start = common_start(ours, theirs)
-    end = common_start(ours[start:][::-1], theirs[start:][::-1])
+    is_cut = primary.is_open or shadow.is_open
+    end = 0 if is_cut else common_start(ours[start:][::-1], theirs[start:][::-1])
     mine, its = ours[start : len(ours) - end][:MAX_LINES], theirs[start : len(theirs) - end][:MAX_LINES]
     if max(len(ours), len(theirs)) - start - end > MAX_LINES:
         found.cap()
@@ -125,10 +126,9 @@ def _differing(primary: Lines, shadow: Lines, found: TextFindings) -> Iterator[_
     for one, other in pairs:
         if mine[one] != its[other]:
             yield from _pair((primary, shadow), start + one, start + other, found)
-    is_last = not end
-    for at in unmatched(len(mine), [one for one, _ in pairs], is_last and shadow.is_open):
+    for at in unmatched(len(mine), [one for one, _ in pairs], shadow.is_open):
         yield _Line("missing", _name(primary.shown(start + at)), ours=start + at)
-    for at in unmatched(len(its), [other for _, other in pairs], is_last and primary.is_open):
+    for at in unmatched(len(its), [other for _, other in pairs], primary.is_open):
         yield _Line("extra", _name(shadow.shown(start + at)), theirs=start + at)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from mirror_proxy.comparison.diff.difference import Difference
+from mirror_proxy.comparison.diff.sample import samples
 from mirror_proxy.comparison.diff.severity import statuses_of
 from mirror_proxy.comparison.diff.totals import OTHER
 from mirror_proxy.comparison.report.finding.change import Change
@@ -74,8 +75,8 @@ def _verb(kind: str, sample: Difference | None) -> str:
 def _sample(sample: Difference | None) -> str:
     if sample is None or sample.primary == sample.shadow:
         return ""
-    primary, shadow = (shorten(side, _MAX_SAMPLE) or "(empty)" for side in (sample.primary, sample.shadow))
-    return f" ({primary} -> {shadow})"
+    primary, shadow = samples(sample.primary, sample.shadow, _MAX_SAMPLE)
+    return f" ({primary or '(empty)'} -> {shadow or '(empty)'})"
 
 
 def _value(text: str) -> str:
