@@ -340,6 +340,26 @@ def test_a_run_that_is_not_there_is_a_wrong_argument(two_runs: str, capsys: Capt
     assert said == f"mirror-proxy report: there is no run 9 in {two_runs}; --list-runs prints them\n"
 
 
+def test_a_run_is_compared_with_an_earlier_one_of_its_mirror(two_runs: str, capsys: Capture) -> None:
+    assert cli.main(["report", "--store", two_runs, "--against", "1"], {}) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "mirror v2: 0 worse, 1 better, 0 as before"
+    assert lines[-1].split() == ["GET", "/items", "$.price", "value", "200", "of", "200", "0", "of", "300"]
+    assert (
+        cli.main(["report", "--store", two_runs, "--run", "1", "--against", "2", "--format", "json"], {}) == 0
+    )
+    said = json.loads(capsys.readouterr().out)
+    assert (said["runs"], said["better"]) == ({"before": [2], "after": [1]}, [])
+    assert [(one["path"], one["before"], one["after"]) for one in said["worse"]] == [("$.price", 0, 200)]
+
+
+@pytest.mark.parametrize(
+    "words", [["--format", "html"], ["--fail-on", "diff_rate>1%"], ["--for", "1s"], ["--output", "x"]]
+)
+def test_what_a_comparison_of_runs_cannot_do_is_a_wrong_argument(two_runs: str, words: list[str]) -> None:
+    assert cli.main(["report", "--store", two_runs, "--against", "1", *words], {}) == 2
+
+
 @pytest.mark.slow
 def test_runs_of_a_running_proxy_are_begun_reset_listed_and_deleted(tmp_path: Path, capsys: Capture) -> None:
     compare = Compare(share=Share(100), store=f"sqlite:///{tmp_path}/store.db", label="v2-1483")

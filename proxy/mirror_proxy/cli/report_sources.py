@@ -87,6 +87,8 @@ class ProxySource:
                 tuple(map(str, body["mirrors"])),
                 tuple(_run(row) for row in body["runs"]),
             )
+            if self._run is not None:
+                return replace(data, until=period.ended(data.runs, data.since, data.until))
             if body["is_comparing"]:
                 return data
             return replace(data, since=data.until - float(self._get("/server_info", {})["uptime_s"]))
@@ -184,7 +186,8 @@ class StoreSource:
         except self._error as error:
             raise SourceError(str(error)) from error
         since = _minute(period.began(runs, begin))
-        return ReportData(self._name, version(), since, now, totals, Thresholds(), runs=runs)
+        until = period.ended(runs, since, now)
+        return ReportData(self._name, version(), since, until, totals, Thresholds(), runs=runs)
 
     def find_examples(self, search: Search) -> Sequence[Example]:
         """Find examples."""

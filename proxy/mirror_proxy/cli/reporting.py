@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TextIO, TypeVar
 
-from mirror_proxy.cli import ctl, printing, report_sources, runs
+from mirror_proxy.cli import against, ctl, printing, report_sources, runs
 from mirror_proxy.cli.action import UsageError
 from mirror_proxy.cli.printing import print_errors, print_lines
 from mirror_proxy.cli.report_sources import ReportSource, SourceError
@@ -25,6 +25,7 @@ from mirror_proxy.comparison.diff.example import Example, Search
 from mirror_proxy.comparison.diff.record import Record, RecordSearch
 from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.comparison.report import document, junit, markdown, text, verdict
+from mirror_proxy.comparison.report.against import compare
 from mirror_proxy.comparison.report.report import Report, ReportData, ReportOptions, make_report, mirror_names
 from mirror_proxy.config.problems import did_you_mean
 from mirror_proxy.text import format_count, format_span
@@ -45,10 +46,13 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Make and write the report; return the exit code."""
     try:
         _check(arguments)
-        source = _source(arguments, environ)
+        source = _source(arguments, environ, arguments.run)
         try:
             if arguments.list_runs or arguments.delete_run is not None:
                 print_lines(*_runs(source, arguments))
+                return OK
+            if arguments.against is not None:
+                print_lines(*_against(source, arguments, environ))
                 return OK
             report = _read(source, arguments)
         finally:
@@ -74,7 +78,29 @@ def _runs(source: ReportSource, arguments: argparse.Namespace) -> list[str]:
     ]
 
 
+def _against(source: ReportSource, arguments: argparse.Namespace, environ: Mapping[str, str]) -> list[str]:
+    """Compare the run that is reported on with an earlier one of the same mirror."""
+    other = _source(arguments, environ, arguments.against)
+    try:
+        before = with_retries(other.read)
+    finally:
+        other.close()
+    after = with_retries(lambda: source.read(arguments.since))
+    mirror = before.runs[0].identity.mirror
+    if mirror not in {run.identity.mirror for run in after.runs}:
+        raise UsageError(
+            f"--against: run {arguments.against} is of mirror {mirror}, which has no run to compare"
+        )
+    found = compare(before, after, mirror)
+    return against.text(found) if arguments.format == "text" else against.as_json(found).splitlines()
+
+
 def _check(arguments: argparse.Namespace) -> None:
+    if arguments.against is not None:
+        if arguments.format not in against.FORMATS:
+            raise UsageError(f"--against: --format is one of {', '.join(against.FORMATS)}")
+        if arguments.for_s or arguments.requests or arguments.fail_on or arguments.output:
+            raise UsageError("--against takes no --for, --requests, --fail-on or --output")
     if arguments.store is not None and (arguments.admin or arguments.token_file):
         raise UsageError("--store is read without a proxy: leave --admin and --token-file out")
     if arguments.since is not None and (arguments.for_s or arguments.requests):
@@ -87,11 +113,12 @@ def _check(arguments: argparse.Namespace) -> None:
         raise UsageError(f"--output {arguments.output}: there is no such folder")  # before a long wait
 
 
-def _source(arguments: argparse.Namespace, environ: Mapping[str, str]) -> ReportSource:
+def _source(arguments: argparse.Namespace, environ: Mapping[str, str], run: int | None) -> ReportSource:
+    """Return the source of a run; None: of the present ones."""
     if arguments.store is not None:
-        return report_sources.StoreSource(arguments.store, arguments.run)
+        return report_sources.StoreSource(arguments.store, run)
     name = arguments.admin or environ.get(ctl.ADMIN) or ctl.DEFAULT_ADMIN
-    return report_sources.ProxySource(ctl.connect(arguments, environ), name, arguments.run)
+    return report_sources.ProxySource(ctl.connect(arguments, environ), name, run)
 
 
 def _read(source: ReportSource, arguments: argparse.Namespace) -> Report:

@@ -28,7 +28,7 @@ FiledRecord = tuple[RunIdentity, Record]
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What belongs to the minute that began at `time` (seconds since the epoch)."""
+    """What belongs to the minute of `time` (seconds since the epoch), when the last of it was counted."""
 
     time: float
     counts: Counted
@@ -41,6 +41,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._counts: dict[int, dict[RunIdentity, Counter[Key]]] = {}
+        self._last: dict[int, float] = {}
         self._examples: deque[FiledExample] = deque()
         self._bytes = 0
         self._numbers = 0
@@ -60,6 +61,7 @@ class MemoryStore:
         if minute not in self._counts:
             self._make_room()
             self._counts[minute] = {}
+        self._last[minute] = now
         _add(self._counts[minute], counted)
         for identity, example in examples:
             self._numbers += 1
@@ -99,11 +101,11 @@ class MemoryStore:
 
     def take(self) -> list[Batch]:
         """Remove everything and return it."""
-        batches = [Batch(minute * _MINUTE_S, counted, ()) for minute, counted in sorted(self._counts.items())]
+        batches = [Batch(self._last[minute], counted, ()) for minute, counted in sorted(self._counts.items())]
         if self._examples or self._records:
             newest = max(one[-1][1].time for one in (self._examples, self._records) if one)
             batches.append(Batch(newest, {}, tuple(self._examples), tuple(self._records)))
-        self._counts, self._bytes, self._record_bytes = {}, 0, 0
+        self._counts, self._last, self._bytes, self._record_bytes = {}, {}, 0, 0
         self._examples.clear()
         self._records.clear()
         return batches
@@ -144,6 +146,7 @@ class MemoryStore:
         while len(self._counts) > 1 and sum(map(_keys, self._counts.values())) > MAX_KEYS:
             oldest, next_one = sorted(self._counts)[:2]
             _add(self._counts[next_one], self._counts.pop(oldest))
+            del self._last[oldest]
 
 
 def _add(table: dict[RunIdentity, Counter[Key]], counted: Counted) -> None:

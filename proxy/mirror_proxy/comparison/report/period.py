@@ -17,6 +17,12 @@ def began(runs: Sequence[Run], since: float) -> float:
     return max(first, since)
 
 
+def ended(runs: Sequence[Run], since: float, now: float) -> float:
+    """Return when the figures of runs end that may be over: with what they counted last."""
+    last = max((run.last for run in runs), default=now)
+    return last if since < last < now else now
+
+
 def describe(runs: Sequence[Run], since: float, until: float) -> str:
     """Return such as `run 17 (v2-1483), 2026-01-31 12:00:00 to 2026-01-31 13:00:00 UTC`."""
     span = f"{f'{format_time(since)} to' if since else 'until'} {format_time(until)} UTC"
