@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from mirror_proxy.comparison.diff.totals import OTHER, Key, Totals
-from mirror_proxy.comparison.endpoint.endpoint_names import MAX_CHILDREN
-from mirror_proxy.comparison.endpoint.folding import FEW, MAX_LIGHT, Folding
+from mirror_proxy.comparison.endpoint.folding import Folding
+from mirror_proxy.comparison.endpoint.siblings import FEW, MAX_LIGHT, MAX_SIBLINGS
 
 
 def counted(**paths: int) -> Totals:
@@ -55,7 +55,7 @@ def test_things_are_folded_by_their_extension_and_into_a_placeholder_that_is_the
 
 
 def test_where_siblings_had_no_room_for_names_a_small_share_is_few() -> None:
-    many = {f"__shop__{word(number)}": 100 for number in range(MAX_CHILDREN)}
+    many = {f"__shop__{word(number)}": 100 for number in range(MAX_SIBLINGS)}
     folding = Folding(counted(**many, __shop__search=5_000))
     assert folding.of("r", "GET /shop/az") == "GET /shop/{}"
     assert folding.of("r", "GET /shop/search") == "GET /shop/search"

@@ -1,9 +1,7 @@
-"""Fold endpoints that are things of one kind: `GET /shop/red-shoes`, `GET /shop/blue-hat` ... become `GET /shop/{}`.
+"""Fold endpoints of some totals that are things of one kind (see `siblings`), or of a template that was given later.
 
-A name alone does not show whether it is one thing of many or a function of the service. The counts do: where more than
-`MAX_LIGHT` siblings got few requests each, they are things. One that got many stays, and has enough of them to be
-judged by itself. The folding is a function of the counts, so all that read the same store see the same endpoints, and a
-later count may show an endpoint of its own.
+The folding is a function of the counts, so all that read the same store see the same endpoints, and a later count may
+show an endpoint of its own.
 """
 
 from __future__ import annotations
@@ -11,17 +9,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from mirror_proxy.comparison.diff.totals import Key, Totals
-from mirror_proxy.comparison.endpoint.endpoint_names import MAX_CHILDREN
-from mirror_proxy.comparison.endpoint.segment import PLACEHOLDER, extension, placeholder
-
-#: So many siblings may get few requests each and keep their names.
-MAX_LIGHT = 20
-#: Fewer requests are few; where siblings had no room for names, so is this share of them all.
-FEW = 12
-_FEW_OF_MANY = 0.05
+from mirror_proxy.comparison.endpoint.parts import name_of, parts_of
+from mirror_proxy.comparison.endpoint.segment import PLACEHOLDER
+from mirror_proxy.comparison.endpoint.siblings import folded
 
 #: A parameter of a template that the user gave: its name shows that it stands for the placeholder of the same place.
 _NAMED = re.compile(r"\{[^{}*]+\}")
@@ -39,39 +31,20 @@ _PLACES = {
 }
 
 
-@dataclass(slots=True)
-class _Node:
-    """A part of a path: how many requests went there or below, and which endpoints end here."""
-
-    traffic: int = 0
-    endpoints: list[str] = field(default_factory=list)
-    children: dict[str, _Node] = field(default_factory=dict)
-
-
 class Folding:
     """What each endpoint of some totals is folded into."""
 
     def __init__(self, totals: Totals) -> None:
-        traffic: Counter[tuple[str, str]] = Counter()
+        traffic: dict[str, Counter[str]] = {}
         for (route, _, endpoint), count in totals.of("compared"):
-            traffic[route, endpoint] += count
+            traffic.setdefault(route, Counter())[endpoint] += count
         for (route, endpoint), count in totals.of("noise_compared"):
-            traffic[route, endpoint] += count
-        given: dict[tuple[str, str], str] = {}
-        roots: dict[tuple[str, str], _Node] = {}
-        for (route, endpoint), count in sorted(traffic.items()):
-            method, path, operation = _parts(endpoint)
-            if path:
-                if _NAMED.search(endpoint):
-                    given[route, _NAMED.sub(PLACEHOLDER, endpoint)] = endpoint
-                _plant(
-                    roots.setdefault((route, method), _Node()), [*path.split("/"), operation], endpoint, count
-                )
+            traffic.setdefault(route, Counter())[endpoint] += count
         self._folded = {
             (route, endpoint): name
-            for (route, method), root in roots.items()
-            for endpoint, folded in _names(root, method, ())
-            if endpoint != (name := given.get((route, folded), folded))
+            for route, counts in traffic.items()
+            for endpoint, name in _renamed(counts)
+            if endpoint != name
         }
 
     def of(self, route: str, endpoint: str) -> str:
@@ -94,52 +67,11 @@ class Folding:
         return (*key[:place], self.of(key[1], key[place]), *key[place + 1 :])
 
 
-def _parts(endpoint: str) -> tuple[str, str, str]:
-    """Return method, path and operation; the path of what is no endpoint's name is empty."""
-    method, path, operation = (*endpoint.split(" ", 2), "", "")[:3]
-    return (method, path, operation) if path.startswith("/") else ("", "", "")
-
-
-def _plant(node: _Node, parts: list[str], endpoint: str, count: int) -> None:
-    node.traffic += count
-    for part in parts:
-        node = node.children.setdefault(part, _Node())
-        node.traffic += count
-    node.endpoints.append(endpoint)
-
-
-def _names(node: _Node, method: str, before: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """Yield each endpoint below a node with the name that it has when siblings are folded."""
-    if node.endpoints:
-        *path, operation = before
-        name = f"{method} {'/'.join(path)} {operation}".rstrip()
-        yield from ((endpoint, name) for endpoint in node.endpoints)
-    for part, child in _folded(node).items():
-        yield from _names(child, method, (*before, part))
-
-
-def _folded(node: _Node) -> dict[str, _Node]:
-    """Return the children of a node, with those folded into one that are things of one kind."""
-    kinds: dict[str, list[str]] = {}
-    for part, child in node.children.items():
-        if part and "{" not in part and not child.endpoints:
-            kinds.setdefault(extension(part), []).append(part)
-    folded = dict(node.children)
-    for parts in kinds.values():
-        few = max(FEW, _FEW_OF_MANY * node.traffic) if len(parts) >= MAX_CHILDREN else FEW
-        light = [part for part in parts if node.children[part].traffic < few]
-        if len(light) > MAX_LIGHT:
-            name = placeholder(light[0])
-            together = [folded.pop(part) for part in (name, *light) if part in folded]
-            folded[name] = _merged(together)
-    return folded
-
-
-def _merged(nodes: list[_Node]) -> _Node:
-    found = _Node(sum(one.traffic for one in nodes), [name for one in nodes for name in one.endpoints])
-    below: dict[str, list[_Node]] = {}
-    for one in nodes:
-        for part, child in one.children.items():
-            below.setdefault(part, []).append(child)
-    found.children = {part: _merged(some) if len(some) > 1 else some[0] for part, some in below.items()}
-    return found
+def _renamed(counts: Counter[str]) -> Iterator[tuple[str, str]]:
+    """Yield the endpoints of one route, each with its folded name."""
+    known = {endpoint: parts for endpoint in sorted(counts) if (parts := parts_of(endpoint))}
+    given = {_NAMED.sub(PLACEHOLDER, endpoint): endpoint for endpoint in known if _NAMED.search(endpoint)}
+    names = folded((parts, counts[endpoint]) for endpoint, parts in known.items())
+    for endpoint, parts in known.items():
+        name = name_of(names[parts]) if parts in names else endpoint
+        yield endpoint, given.get(name, name)
