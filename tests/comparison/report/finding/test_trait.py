@@ -3,11 +3,19 @@ from __future__ import annotations
 import pytest
 
 from mirror_proxy.comparison.diff.record import Record
-from mirror_proxy.comparison.report.finding.trait import Trait, trait_of
+from mirror_proxy.comparison.report.finding import trait
+from mirror_proxy.comparison.report.finding.record_index import RecordIndex
+from mirror_proxy.comparison.report.finding.trait import Trait
 
 
 def records(number: int, *traits: str) -> list[Record]:
     return [Record(0.0, "shop", "v2", "GET /", traits)] * number
+
+
+def trait_of(differing: list[Record], others: list[Record]) -> Trait | None:
+    index = RecordIndex([*differing, *others])
+    here = (1 << len(differing)) - 1
+    return trait.trait_of(index.traits, here, ((1 << len(others)) - 1) << len(differing))
 
 
 def test_the_trait_of_all_and_only_the_requests_that_differ_is_found() -> None:
@@ -26,7 +34,7 @@ def test_no_trait_is_found_where_others_have_it_too_or_records_are_few() -> None
 
 
 @pytest.mark.parametrize(
-    ("trait", "is_given", "words"),
+    ("name", "is_given", "words"),
     [
         ("?sql", True, "where ?sql is given"),
         ("?sql", False, "where ?sql is not given"),
@@ -36,5 +44,5 @@ def test_no_trait_is_found_where_others_have_it_too_or_records_are_few() -> None
         ("body", True, "where the request has a body"),
     ],
 )
-def test_a_trait_is_said_as_a_condition(trait: str, is_given: bool, words: str) -> None:
-    assert Trait(trait, is_given).words == words
+def test_a_trait_is_said_as_a_condition(name: str, is_given: bool, words: str) -> None:
+    assert Trait(name, is_given).words == words

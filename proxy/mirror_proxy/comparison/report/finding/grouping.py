@@ -10,11 +10,12 @@ from mirror_proxy.comparison.report.finding import scope
 from mirror_proxy.comparison.report.finding.change import Change, Endpoint
 from mirror_proxy.comparison.report.finding.consequence import with_consequences
 from mirror_proxy.comparison.report.finding.finding import Finding
-from mirror_proxy.comparison.report.finding.together import Occurrence, RecordIndex
+from mirror_proxy.comparison.report.finding.record_index import RecordIndex
+from mirror_proxy.comparison.report.finding.together import Occurrence, are_together, occurrence
 from mirror_proxy.comparison.report.finding.trait import trait_of
 
-#: More changes are not held against each other; each is a finding of its own.
-_MAX_GROUPED = 1_000
+#: So many changes are joined with one of so many that lead; each of the rest is a finding of its own.
+_MAX_JOINED, _MAX_LEADS = 1_000, 100
 
 
 def findings_of(
@@ -30,9 +31,9 @@ def _groups(changes: Iterable[Change], index: RecordIndex) -> list[list[Occurren
     """Join each change with the most severe one that it comes together with."""
     groups: list[list[Occurrence]] = []
     for number, change in enumerate(changes):
-        one = index.occurrence(change)
-        leads = groups if number < _MAX_GROUPED else ()
-        joined = next((group for group in leads if index.are_together(group[0], one)), None)
+        one = occurrence(change, index)
+        leads = groups[:_MAX_LEADS] if number < _MAX_JOINED else ()
+        joined = next((group for group in leads if are_together(group[0], one, index)), None)
         if joined is None:
             groups.append([one])
         else:
@@ -44,7 +45,7 @@ def _finding(
     mirror: str, group: list[Occurrence], index: RecordIndex, known: Collection[Endpoint]
 ) -> Finding:
     lead, changes = group[0].change, tuple(one.change for one in group)
-    trait = trait_of(*index.split(group[0]))
+    trait = trait_of(index.traits, group[0].records, index.without_change(lead))
     return Finding(mirror, changes, scope.words(lead.endpoints, known), trait)
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mirror_proxy.comparison.diff.record import Record
+from mirror_proxy.comparison.report.finding.record_index import RecordSet
 
 #: With fewer records on either side, chance makes traits.
 _MIN_RECORDS = 5
@@ -35,22 +34,16 @@ class Trait:
         return f"where the {kind} {name} is {'' if self.is_given else 'not '}sent"
 
 
-def trait_of(differing: Sequence[Record], others: Sequence[Record]) -> Trait | None:
-    """Return the trait that tells these records apart best, if any does."""
-    if min(len(differing), len(others)) < _MIN_RECORDS:
+def trait_of(traits: Mapping[str, RecordSet], here: RecordSet, others: RecordSet) -> Trait | None:
+    """Return the trait that tells the records of a finding from others best, if any does."""
+    if min(here.bit_count(), others.bit_count()) < _MIN_RECORDS:
         return None
-    ours, theirs = _shares(differing), _shares(others)
-    absent = 0.5 / (len(differing) + 1), 0.5 / (len(others) + 1)
-    excess = {
-        trait: ours.get(trait, absent[0]) - theirs.get(trait, absent[1])
-        for trait in sorted(ours.keys() | theirs.keys())
-    }
+    excess = {trait: _share(some, here) - _share(some, others) for trait, some in sorted(traits.items())}
     best = max(excess, key=lambda trait: abs(excess[trait]), default=None)
     if best is None or abs(excess[best]) < _MIN_EXCESS:
         return None
     return Trait(best, excess[best] > 0)
 
 
-def _shares(records: Sequence[Record]) -> dict[str, float]:
-    counted = Counter(trait for record in records for trait in set(record.traits))
-    return {trait: (count + 0.5) / (len(records) + 1) for trait, count in counted.items()}
+def _share(some: RecordSet, within: RecordSet) -> float:
+    return ((some & within).bit_count() + 0.5) / (within.bit_count() + 1)
