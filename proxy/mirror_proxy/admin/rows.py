@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Protocol
 
+from mirror_proxy.admin.credentials import clean_problems, clean_value, without_credentials
 from mirror_proxy.admin.interface import LoadedConfig, MirrorOverride, ProxySnapshot, RejectedReload, Row
 from mirror_proxy.config.model import Config, FieldMatch, Match, MirrorPolicy, Route, StringMatch, VirtualHost
 from mirror_proxy.mirror.sampling import MILLION, millionths
@@ -161,7 +162,9 @@ def _match(match: Match) -> str:
 
 
 def _field(what: str, field: FieldMatch) -> str:
-    return f"{what} {field.name} {'not ' if field.invert else ''}{_string(field.value)}"
+    value = clean_value(field.name, field.value.value, is_header=what == "header")
+    shown = dataclasses.replace(field.value, value=value)
+    return f"{what} {field.name} {'not ' if field.invert else ''}{_string(shown)}"
 
 
 def _string(match: StringMatch) -> str:
@@ -170,7 +173,7 @@ def _string(match: StringMatch) -> str:
 
 
 def config_dump(proxy: ConfigSource) -> Row:
-    """Return the configuration in force in the form of Envoy's `/config_dump`.
+    """Return the configuration in force in the form of Envoy's `/config_dump`, without credentials.
 
     Its proto is api/envoy/admin/v3/config_dump_shared.proto. A refused reload is the routes' `error_state`, with a line
     in `details` for each problem.
@@ -179,19 +182,25 @@ def config_dump(proxy: ConfigSource) -> Row:
     since = _time(loaded.since)
     config = _as_steered(proxy)
     version = {"version_info": str(loaded.generation), "last_updated": since}
-    of_routes: Row = {**version, "route_config": route_configuration(config), "client_status": "ACKED"}
+    of_routes: Row = {
+        **version,
+        "route_config": without_credentials(route_configuration(config)),
+        "client_status": "ACKED",
+    }
     if refusal is not None:
         of_routes["client_status"] = "NACKED"
         of_routes["error_state"] = {
             "last_update_attempt": _time(refusal.time),
-            "details": "\n".join(refusal.problems),
+            "details": clean_problems("\n".join(refusal.problems)),
         }
     return {
         "configs": [
             {
                 "@type": f"{_TYPE}.ClustersConfigDump",
                 "version_info": str(loaded.generation),
-                "dynamic_active_clusters": [{**version, "cluster": cluster} for cluster in clusters(config)],
+                "dynamic_active_clusters": [
+                    {**version, "cluster": without_credentials(cluster)} for cluster in clusters(config)
+                ],
             },
             {"@type": f"{_TYPE}.RoutesConfigDump", "dynamic_route_configs": [of_routes]},
         ]
