@@ -18,7 +18,7 @@ from mirror_proxy.comparison.diff.example_builder import example_of
 from mirror_proxy.comparison.diff.findings import Findings
 from mirror_proxy.comparison.diff.header import Field, fields_of, values_of
 from mirror_proxy.comparison.diff.headers.condition import has_other_validator
-from mirror_proxy.comparison.diff.headers.header_differ import compare_fields
+from mirror_proxy.comparison.diff.headers.header_differ import are_same, compare_fields
 from mirror_proxy.comparison.diff.json_differ import compare_json
 from mirror_proxy.comparison.diff.json_place import JsonPlace
 from mirror_proxy.comparison.diff.json_value import write
@@ -59,8 +59,9 @@ class Differ:
                 findings.capped |= one.bounds | other.bounds
                 if not _are_of_other_media(one, ours, other, theirs, rules):
                     _compare_bodies(one, other, rules, findings, pair.time)
-            theirs = fields_of(literals.fold(shadow.fields, primary.fields))
-            compare_fields(ours, theirs, rules, findings, pair.time, has_bodies=pair.method != "HEAD")
+            if not are_same(ours, theirs):
+                theirs = fields_of(literals.fold(shadow.fields, primary.fields))
+                compare_fields(ours, theirs, rules, findings, pair.time, has_bodies=pair.method != "HEAD")
         return findings.comparison()
 
     def example(self, pair: Pair, comparison: Comparison) -> Example:

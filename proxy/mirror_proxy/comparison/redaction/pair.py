@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from mirror_proxy.comparison.redaction.span import REDACTED, IsSecret, Span
@@ -25,6 +26,8 @@ _VALUES = words(
 )
 _NAME_WORDS = "|".join(sorted(_NAMES, key=len, reverse=True))
 _VALUE_WORDS = "|".join(sorted(_VALUES, key=len, reverse=True))
+#: Longer names hold neither a name nor a value.
+_MAX_PLAIN = 40
 _QUOTED = r"[\"']([^\"'\n]{1,200})[\"']"
 #: `"name": "password", "value": `, as in JSON that is broken; and in lines of their own, as in YAML.
 _MEMBERS = re.compile(
@@ -45,8 +48,8 @@ _LISTED = re.compile(r"[\[(]\s{0,40}[\"']([A-Za-z][^\"'\n]{0,100})[\"']\s{0,8},"
 def is_value(name: str, value: Any, is_secret: IsSecret) -> bool:
     """Return whether the member `name` of the object `value` is the value of a secret that another member names."""
     return (
-        isinstance(value, Mapping)
-        and _plain(name) in _VALUES
+        _plain(name) in _VALUES
+        and isinstance(value, Mapping)
         and any(
             _plain(key) in _NAMES and isinstance(one, str) and is_secret(one) for key, one in value.items()
         )
@@ -89,4 +92,9 @@ def _value(text: str, match: re.Match[str], *, is_quoted: bool) -> tuple[int, in
 
 
 def _plain(name: str) -> str:
+    return _plain_of(name) if len(name) <= _MAX_PLAIN else ""
+
+
+@lru_cache(maxsize=4096)
+def _plain_of(name: str) -> str:
     return name.lower().replace("_", "").replace("-", "")

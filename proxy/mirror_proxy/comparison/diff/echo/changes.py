@@ -25,11 +25,21 @@ class Changes:
     """The changes of one pair: header fields that are added, lost or replaced, the host and the path."""
 
     def __init__(self, pair: Pair) -> None:
-        line, _, block = pair.sent.partition(b"\r\n")
         self._pair = pair
-        self._sent_target = line.decode("latin-1").split(" ")[1] if line.count(b" ") > 1 else pair.target
-        self._ours = _by_name(fields_of(pair.fields))
-        self._theirs = _by_name(fields_of(block)) if pair.sent else self._ours
+        self._line, _, self._block = pair.sent.partition(b"\r\n")
+
+    @cached_property
+    def _ours(self) -> dict[str, str]:
+        return _by_name(fields_of(self._pair.fields))
+
+    @cached_property
+    def _theirs(self) -> dict[str, str]:
+        return _by_name(fields_of(self._block)) if self._pair.sent else self._ours
+
+    @property
+    def _sent_target(self) -> str:
+        parts = self._line.decode("latin-1").split(" ")
+        return parts[1] if len(parts) > 2 else self._pair.target
 
     @cached_property
     def added(self) -> dict[str, str]:

@@ -6,7 +6,9 @@ A literal that the primary's response has too is left alone, so that folding mak
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from urllib.parse import quote
 
 from mirror_proxy.comparison.diff.echo.changes import Changes
@@ -22,30 +24,45 @@ _AFTER_HOST = rb"(?![\w:-])(?!\.\w)"
 _BEFORE_VALUE = rb"(?<![\w.:-])"
 _AFTER_VALUE = rb"(?![\w-])(?!\.\w)"
 
-_Literal = tuple[bytes, re.Pattern[bytes], Callable[[re.Match[bytes]], bytes]]
+
+@dataclass(frozen=True, slots=True)
+class _Literal:
+    """What stands in a response, between patterns of what may stand around it; `root` replaces it if nothing would."""
+
+    theirs: bytes
+    ours: bytes
+    before: bytes
+    after: bytes
+    root: bytes = b""
+
+    def fold(self, data: bytes) -> bytes:
+        """Return data with the primary's literal."""
+        pattern = re.compile(self.before + re.escape(self.theirs) + self.after)
+        return pattern.sub(lambda match: self.ours or (b"" if match.lastindex else self.root), data)
 
 
 class Literals:
-    """The literals of one pair."""
-
-    __slots__ = ("_literals", "_signatures")
+    """The literals of one pair, found when they are needed."""
 
     def __init__(self, changes: Changes) -> None:
-        self._literals = list(_literals(changes))
-        self._signatures = changes.signatures
+        self._changes = changes
 
     def fold(self, shadow: bytes, primary: bytes) -> bytes:
         """Return what the shadow's side shows as if the shadow had been sent what the primary was sent."""
-        for literal, pattern, ours in self._literals:
-            if literal in shadow and literal not in primary:
-                shadow = pattern.sub(ours, shadow)
+        for literal in self._literals:
+            if literal.theirs in shadow and literal.theirs not in primary:
+                shadow = literal.fold(shadow)
         return self.hide_signatures(shadow)
 
     def hide_signatures(self, shadow: bytes) -> bytes:
         """Return what the shadow's side shows without the mark's signature and those of proxies."""
-        for signature in self._signatures:
+        for signature in self._changes.signatures:
             shadow = shadow.replace(signature, REDACTED.encode())
         return shadow
+
+    @cached_property
+    def _literals(self) -> list[_Literal]:
+        return list(_literals(self._changes))
 
 
 def _literals(changes: Changes) -> Iterator[_Literal]:
@@ -62,15 +79,14 @@ def _literals(changes: Changes) -> Iterator[_Literal]:
 
 
 def _literal(before: bytes, theirs: str, ours: str, after: bytes) -> _Literal:
-    literal, replacement = theirs.encode("latin-1"), ours.encode("latin-1")
-    return literal, re.compile(before + re.escape(literal) + after), lambda _: replacement
+    return _Literal(theirs.encode("latin-1"), ours.encode("latin-1"), before, after)
 
 
 def _path(theirs: str, ours: str, slash: str) -> _Literal:
     """Return the literal of a path; where nothing is left of it, a slash is."""
-    literal, replacement, root = (part.encode("latin-1") for part in (theirs, ours, slash))
-    pattern = re.compile(re.escape(literal) + rb"(?=(%b)|[?#\"'\\\s<>)&;,]|\Z)" % root)
-    return literal, pattern, lambda match: replacement or (b"" if match[1] else root)
+    root = slash.encode()
+    after = rb"(?=(%b)|[?#\"'\\\s<>)&;,]|\Z)" % root
+    return _Literal(theirs.encode("latin-1"), ours.encode("latin-1"), b"", after, root)
 
 
 def _is_distinct(value: str) -> bool:

@@ -58,10 +58,17 @@ _IDS = frozenset(
 )
 _ID_ENDS = ("-request-id", "-requestid", "-trace-id", "-traceid", "-correlation-id", "-nonce")
 IGNORED = frozenset((*_OF_ONE_RESPONSE, *_OF_SOFTWARE, *_OF_FRAMING))
+_OF_NOBODY = IGNORED - {"content-length"}
 IGNORED_STARTS = ("x-b3-", "x-envoy-")
 
 #: A longer name is cut in a path.
 _MAX_NAME = 100
+
+
+def are_same(primary: list[Field], shadow: list[Field]) -> bool:
+    """Return whether both have the same fields, but for those that are ignored; after HEAD no length is ignored."""
+    ours, theirs = ([one for one in side if one[0] not in _OF_NOBODY] for side in (primary, shadow))
+    return ours == theirs
 
 
 def compare_fields(
