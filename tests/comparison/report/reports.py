@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from math import exp
 
 from mirror_proxy.comparison.diff.difference import Difference, Kind
 from mirror_proxy.comparison.diff.example import Example, Search, Side
+from mirror_proxy.comparison.diff.run import Run, RunIdentity
 from mirror_proxy.comparison.diff.totals import Key, Totals
 from mirror_proxy.comparison.report.limits import parse
 from mirror_proxy.comparison.report.report import Report, ReportData, ReportOptions, make_report
@@ -20,6 +22,9 @@ JSON = (("content-type", "application/json"), ("x-request-id", "7f0e"))
 HOSTILE = (
     "<script>alert('&\"')</script>\x1b[2J\x07|`a`\r\n# [x](http://evil.example) @all \u202eevil\x00 ]]> *b*"
 )
+
+RUN = Run(17, RunIdentity("shop", "shop", "shop/v2", "v1:80", "v2:80", "v2-1483"), SINCE, UNTIL, 5_000)
+HOSTILE_RUN = Run(1, RunIdentity(*(HOSTILE,) * 6, configuration=json.dumps({"host": HOSTILE})), SINCE, UNTIL)
 
 
 def _counts(mirror: str, share: float) -> dict[Key, int]:
@@ -127,7 +132,7 @@ def rich() -> Report:
         counts |= _field("shop/v2", path, kind, differed, leading, noisy)
     limits = ("diff_rate>1%", "mirror_error_rate>2%", "p99_delta>50ms")
     reading = ReportData(
-        "127.0.0.1:9901", "1.2.3", SINCE, UNTIL, Totals(counts), Thresholds(), ("shop/v2", "shop/v3")
+        "127.0.0.1:9901", "1.2.3", SINCE, UNTIL, Totals(counts), Thresholds(), ("shop/v2", "shop/v3"), (RUN,)
     )
     return make_report(
         reading, ReportOptions(limits=tuple(map(parse, limits)), min_samples=500, examples=2), look
@@ -161,7 +166,7 @@ def hostile() -> Report:
         words = (HOSTILE,) * 6
         return [Example(UNTIL, *words, ((HOSTILE, HOSTILE),), side, side, (one,), 1, HOSTILE * 300, HOSTILE)]
 
-    reading = ReportData(HOSTILE, HOSTILE, SINCE, UNTIL, Totals(counts), Thresholds())
+    reading = ReportData(HOSTILE, HOSTILE, SINCE, UNTIL, Totals(counts), Thresholds(), runs=(HOSTILE_RUN,))
     return make_report(reading, ReportOptions(limits=(parse("diff_rate>1%"),)), find)
 
 

@@ -75,10 +75,10 @@ def test_every_key_of_the_json_stands_in_its_schema_and_no_other_does() -> None:
     documented = set(re.findall(r"\b[a-z][a-z_0-9]*\b", explained))
     assert set(keys(document.document(rich()))) <= documented
     assert re.findall(r"^(\w+)", schema, re.MULTILINE) == [
-        "verdict", "source", "limits", "mirrors", "notes"
+        "verdict", "source", "runs", "limits", "mirrors", "notes"
     ]  # fmt: skip
     assert list(document.document(rich())) == [
-        "verdict", "source", "version", "since", "until", "limits", "mirrors", "notes"
+        "verdict", "source", "version", "since", "until", "runs", "limits", "mirrors", "notes"
     ]  # fmt: skip
 
 

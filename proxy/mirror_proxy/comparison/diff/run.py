@@ -37,6 +37,11 @@ class RunIdentity:
         """The key by which the store finds the run."""
         return sha256(json.dumps(astuple(self)).encode()).hexdigest()[:32]
 
+    @property
+    def shadow_host(self) -> str:
+        """The Host of shadow requests: `primary`, as in the primary's request, or what was configured instead."""
+        return str(json.loads(self.configuration or "{}").get("host", "primary"))
+
 
 @dataclass(frozen=True, slots=True)
 class PresentRuns:

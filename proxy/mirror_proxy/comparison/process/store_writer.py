@@ -8,7 +8,6 @@ thread, in order.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import math
 import os
@@ -344,10 +343,10 @@ def _change(store: Store, identities: Identities, change: RunChange, now: float)
 def _described(runs: Sequence[Run]) -> dict[str, object]:
     """Return what a log line says of runs."""
     labels = sorted({run.identity.label for run in runs} - {""})
-    hosts = sorted({json.loads(run.identity.configuration or "{}").get("host", "primary") for run in runs})
+    hosts = sorted({run.identity.shadow_host for run in runs})
     return {
         "run": ",".join(str(run.number) for run in runs[:_MAX_NAMED]),
         **({"label": ",".join(labels[:_MAX_NAMED])} if labels else {}),
         "pairs": format_count(sum(run.pairs for run in runs)),
-        "shadow_host": ",".join(map(str, hosts[:_MAX_NAMED])),
+        "shadow_host": ",".join(hosts[:_MAX_NAMED]),
     }

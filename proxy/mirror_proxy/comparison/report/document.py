@@ -2,6 +2,7 @@
 
 verdict         ok, broken or undecided: all limits together; ok without any
 source, version, since, until   where, what and when (seconds since the epoch; since 0: the beginning)
+runs[]          number, label, service, route, mirror, primary, address, started, last, pairs
 limits[]        limit, mirror, outcome (as verdict), value, samples, why
 mirrors[]       name, routes, compared, differing, summary, hints, notes, and:
   findings[]    the most severe first: sentence, severity (breaking, value, addition, header), verdict (reported),
@@ -30,6 +31,7 @@ from typing import Any
 
 from mirror_proxy.comparison.diff.difference import Difference
 from mirror_proxy.comparison.diff.example import Example
+from mirror_proxy.comparison.diff.run import Run
 from mirror_proxy.comparison.report import verdict
 from mirror_proxy.comparison.report.finding.finding import Finding
 from mirror_proxy.comparison.report.latency import MirrorLatency
@@ -53,6 +55,7 @@ def document(report: Report) -> dict[str, Any]:
         "version": data.version,
         "since": data.since,
         "until": data.until,
+        "runs": [_run(one) for one in data.runs],
         "limits": [
             {
                 "limit": judged.limit.text,
@@ -67,6 +70,12 @@ def document(report: Report) -> dict[str, Any]:
         "mirrors": [_mirror(one) for one in report.mirrors],
         "notes": list(report.notes),
     }
+
+
+def _run(run: Run) -> dict[str, Any]:
+    about = ("label", "service", "route", "mirror", "primary", "address")
+    named = {key: getattr(run.identity, key) for key in about}
+    return {"number": run.number, **named, "started": run.started, "last": run.last, "pairs": run.pairs}
 
 
 def _mirror(findings: MirrorReport) -> dict[str, Any]:

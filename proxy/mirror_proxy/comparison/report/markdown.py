@@ -59,7 +59,7 @@ def _lines(report: Report) -> Iterator[str]:
     for one in report.mirrors:
         yield from _of_mirror(one)
     yield ""
-    yield f"_{data.period}, from_ {code(data.source)}"
+    yield f"_{''.join(map(_plain, data.period))}, from_ {code(data.source)}"
     yield from _notes(report.notes)
 
 

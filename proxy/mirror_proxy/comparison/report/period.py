@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mirror_proxy.comparison.diff.run import Run
-from mirror_proxy.text import format_time
+from mirror_proxy.text import format_time, shorten
 
-#: Runs that are named, at most.
+#: Runs and hosts that are named, at most.
 _MOST = 5
+_MAX_NAME = 80
+_HOSTS = {"primary": "the same for some mirrors", "upstream": "the mirror's own"}
 
 
 def began(runs: Sequence[Run], since: float) -> float:
@@ -29,11 +31,20 @@ def describe(runs: Sequence[Run], since: float, until: float) -> str:
     return f"{_names(runs)}, {span}" if runs else span
 
 
+def hosts(runs: Sequence[Run]) -> str:
+    """Return which Host the shadow requests had: an upstream that routes by Host does something else for another."""
+    found = sorted({run.identity.shadow_host for run in runs})
+    if found == ["primary"]:
+        return "shadow requests have the primary's Host"
+    named = ", ".join(_HOSTS.get(host, shorten(host, _MAX_NAME)) for host in found[:_MOST])
+    return f"shadow requests have another Host than the primary's: {named}"
+
+
 def _names(runs: Sequence[Run]) -> str:
     if all(run.number == 0 for run in runs):
         return "the present run, in memory"
     named = [
-        f"{run.number} ({run.identity.label})" if run.identity.label else f"{run.number}"
+        f"{run.number} ({shorten(run.identity.label, _MAX_NAME)})" if run.identity.label else f"{run.number}"
         for run in runs[:_MOST]
     ]
     more = len(runs) - len(named)

@@ -43,8 +43,9 @@ class ReportData:
 
     @property
     def period(self) -> str:
-        """Which runs, from when to when; a `since` of 0 is not known."""
-        return period.describe(self.runs, self.since, self.until)
+        """Which runs, from when to when, and with which Host; a `since` of 0 is not known."""
+        span = period.describe(self.runs, self.since, self.until)
+        return f"{span}; {period.hosts(self.runs)}" if self.runs else span
 
 
 @dataclass(frozen=True, slots=True)
