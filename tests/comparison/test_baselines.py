@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -19,6 +19,7 @@ from mirror_proxy.config.model import (
     Share,
 )
 from mirror_proxy.exchange import mirroring
+from mirror_proxy.mirror.shadow import Shadow
 from tests.conftest import Connect, MakeOrigin, MakePlane
 from tests.support.client import get, post
 from tests.support.origin import Origin, answering
@@ -56,6 +57,12 @@ async def test_a_secondary_is_asked_what_v1_is_asked_and_its_answer_is_noise(
     assert (noise.primary.body, noise.shadow.body) == (b"ok", b"same")
     assert secondary.requests[0].body == b"body"
     assert secondary.requests[0].get(b"x-mirror-proxy-shadow") is not None
+
+
+def test_a_baseline_is_asked_before_the_mirror_as_often_as_after_it() -> None:
+    mirror, baseline = cast("Shadow", "mirror"), cast("Shadow", "baseline")
+    assert mirroring.in_fair_order([mirror, baseline], 0) == [mirror, baseline]
+    assert mirroring.in_fair_order([mirror, baseline], 1) == [baseline, mirror]
 
 
 async def test_a_baseline_s_answer_is_no_mirror_s_for_people(
@@ -237,7 +244,7 @@ async def test_a_baseline_s_share_is_of_captured_requests_whatever_the_mirror_s(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     throws = iter([0, 999_999])
-    monkeypatch.setattr(mirroring, "_getrandbits", lambda _bits: next(throws))
+    monkeypatch.setattr(mirroring, "_getrandbits", lambda bits: next(throws) if bits == 64 else 0)
     v1, v2 = await origin(), await origin()
     served = await plane(configured(replace(REPEAT, numerator=50), v1=v1, v2=v2), pairs=pipe.pairs)
     client = await connect(served)

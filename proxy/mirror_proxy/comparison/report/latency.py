@@ -53,7 +53,10 @@ class MirrorLatency:
         if not self.phases:
             return []
         than = "a second v1" if self.of_second is not None else "v1"
-        found = [f"{PHASES[phase]}: {describe(one)} than {than}" for phase, one in self.phases.items()]
+        found = [
+            f"{PHASES[phase]}: {describe(one)} than {than}{'' if is_sure(one) else ': no sure difference'}"
+            for phase, one in self.phases.items()
+        ]
         found += [f"{one.endpoint}: {describe(one.slowness)} {PHASES[one.phase]}" for one in self.endpoints]
         return [*found, self._caveat()]
 
@@ -61,18 +64,20 @@ class MirrorLatency:
         if self.of_second is None:
             return (
                 "a shadow request is sent after the primary's: on a busy machine, or with clients that wait for each"
-                " response, an equal v2 looks slower. --secondary shows by how much"
+                " response, an equal v2 looks slower; --secondary shows by how much"
             )
-        return (
-            f"a second v1 in the mirror's place is {describe(self.of_second)} than v1, and that is taken out"
-        )
+        return f"a second v1 in the mirror's place is {describe(self.of_second)} than v1; that is taken out"
 
 
 def describe(slowness: Slowness) -> str:
-    """Write how much slower or faster, and how sure that is: `1.8 % ± 0.4 % slower`."""
-    half = f"± {_percent((slowness.high - slowness.low) / 2)}"
-    value = f"{_percent(abs(slowness.value))} {half} {'slower' if slowness.value >= 0 else 'faster'}"
-    return value if slowness.low > 0 or slowness.high < 0 else f"not surely slower or faster ({value})"
+    """Write how much slower or faster, and how far the interval reaches: `1.8 % ± 0.4 % slower`."""
+    half = _percent((slowness.high - slowness.low) / 2)
+    return f"{_percent(abs(slowness.value))} ± {half} {'slower' if slowness.value >= 0 else 'faster'}"
+
+
+def is_sure(slowness: Slowness) -> bool:
+    """Return whether it is slower, or faster, for sure."""
+    return slowness.low > 0 or slowness.high < 0
 
 
 def latency(totals: Totals, mirror: str) -> MirrorLatency:
