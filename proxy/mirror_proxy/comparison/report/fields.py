@@ -61,11 +61,16 @@ def _places(totals: Totals) -> dict[str, dict[Key, Place]]:
         pairs, baseline = compared.get((route, name, endpoint), 0), baselines.get((route, endpoint), 0)
         if statuses_of(path) is None:
             pairs -= unlike.get((route, name, endpoint), 0)
-            baseline -= unlike_baselines.get((route, endpoint), 0)
+            baseline = _alike(baseline, unlike_baselines.get((route, endpoint), 0))
         of_noise = noisy.get((route, endpoint, path, kind), 0)
         place = Place(route, endpoint, path, kind, differed, max(0, pairs), of_noise, max(0, baseline))
         found.setdefault(name, {})[key] = place
     return found
+
+
+def _alike(baseline: int, unlike: int) -> int:
+    """Return how many pairs of a baseline show noise; none if most have another status: its data is not v1's."""
+    return baseline - unlike if 2 * unlike <= baseline else 0
 
 
 def _unlike(totals: Totals, family: str) -> dict[Key, int]:
