@@ -111,3 +111,23 @@ def test_json_that_may_differ_as_a_whole_may_be_missing() -> None:
 @pytest.mark.parametrize("body", [b"[1]]", b"no JSON, or", b'{"a": 1}}', b"[1}, 2", b'"a long tex'])
 def test_what_is_cut_and_never_was_json_is_text(body: bytes) -> None:
     assert read(answer(body, size=100), fields_of(JSON)).kind == "text"
+
+
+@pytest.mark.parametrize(
+    ("media", "body", "markup"),
+    [
+        ("text/html", "<p>hi", "html"),
+        ("text/html", "<?xml version='1.0'?><a/>", "xml"),
+        ("text/html", '<ListBucketResult xmlns="http://s3/"/>', "xml"),
+        ("text/html", '<svg xmlns="http://www.w3.org/2000/svg"/>', "html"),
+        ("text/html", '<?xml version="1.0"?><html xmlns="http://www.w3.org/1999/xhtml"/>', "html"),
+        ("application/xhtml+xml", '<html xmlns="http://www.w3.org/1999/xhtml"/>', "html"),
+        ("application/atom+xml", "<feed/>", "xml"),
+        ("text/plain", "<?xml version='1.0'?><a/>", "xml"),
+        ("text/plain", "<b>hi</b>", None),
+    ],
+)
+def test_markup_is_what_the_text_looks_like_before_what_its_type_says(
+    media: str, body: str, markup: str | None
+) -> None:
+    assert read(answer(body.encode()), [("content-type", media)]).markup == markup

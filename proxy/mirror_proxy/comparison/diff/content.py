@@ -56,7 +56,9 @@ _CODE = re.compile(r"text/css\b|(?:application|text)/(?:x-)?(?:java|ecma)script\
 _BEGINS_AS_HTML = re.compile(
     r"\s*+(?:<\?xml[^>]{0,200}>\s*+)?<(?:!doctype\s{1,8}html|html)[\s>]", re.IGNORECASE
 )
-_BEGINS_AS_XML = re.compile(r"\s*+<\?xml\s")
+_BEGINS_AS_XML = re.compile(
+    r"\s*+<(?:\?xml\s|(?!html\b|svg\b|math\b)[A-Za-z_][\w.:-]*+\s++xmlns(?::\w+)?=)", re.ASCII
+)
 #: Others are read as UTF-8, if they can.
 _CHARSETS = frozenset(("utf-8", "us-ascii", "iso-8859-1", "windows-1252"))
 
@@ -103,9 +105,12 @@ def _text(data: bytes, media: str, is_cut: bool, bounds: set[str]) -> str:
 
 
 def _markup(text: str, media: str) -> Dialect | None:
-    if _HTML.match(media) or _BEGINS_AS_HTML.match(text):
+    """Return what the text looks like: XML is often sent as HTML, the default of many frameworks."""
+    if _BEGINS_AS_HTML.match(text):
         return "html"
-    return "xml" if _XML.match(media) or _BEGINS_AS_XML.match(text) else None
+    if _XML.match(media) or _BEGINS_AS_XML.match(text):
+        return "xml"
+    return "html" if _HTML.match(media) else None
 
 
 def _json(text: str, media: str, is_cut: bool, bounds: set[str]) -> Json | None:
