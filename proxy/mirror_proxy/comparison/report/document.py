@@ -6,7 +6,8 @@ runs[]          number, label, service, route, mirror, primary, address, started
 limits[]        limit, mirror, outcome (as verdict), value, samples, why
 mirrors[]       name, routes, compared, differing, summary, hints, notes, and:
   findings[]    the most severe first: sentence, severity (breaking, value, addition, header), verdict (reported),
-                endpoints[], places[] (path, kind), also[] (what else differs in the same responses), trait (of the
+                endpoints[], places[] (path, kind), also[] (what else differs in the same responses), changes[] (each
+                of these: path, kind, severity, endpoints[], differed, compared, primary, shadow), trait (of the
                 requests it goes with, or null), follows (what it may follow from, or null), differed, compared, rate,
                 low, high, examples[] as of fields
   figures{}     by name: value (null: no sample), samples, low, high (of its confidence interval; null: not known);
@@ -33,6 +34,7 @@ from mirror_proxy.comparison.diff.difference import Difference
 from mirror_proxy.comparison.diff.example import Example
 from mirror_proxy.comparison.diff.run import Run
 from mirror_proxy.comparison.report import verdict
+from mirror_proxy.comparison.report.finding.change import Change
 from mirror_proxy.comparison.report.finding.finding import Finding
 from mirror_proxy.comparison.report.latency import MirrorLatency
 from mirror_proxy.comparison.report.report import FieldWithExamples, MirrorReport, Report
@@ -127,6 +129,7 @@ def finding(found: Finding) -> dict[str, Any]:
         "endpoints": [endpoint for _, endpoint in found.endpoints],
         "places": [list(place) for place in found.places],
         "also": found.also,
+        "changes": [_change(found, change) for change in found.changes],
         "trait": found.trait.words if found.trait else None,
         "follows": found.follows or None,
         "differed": found.lead.differed,
@@ -135,6 +138,20 @@ def finding(found: Finding) -> dict[str, Any]:
         "low": low,
         "high": high,
         "examples": [_example(*one) for one in found.differences()],
+    }
+
+
+def _change(found: Finding, change: Change) -> dict[str, Any]:
+    sample = found.sample_of(change)
+    return {
+        "path": change.path,
+        "kind": change.kind,
+        "severity": change.severity,
+        "endpoints": [endpoint for _, endpoint in change.endpoints],
+        "differed": change.differed,
+        "compared": change.compared,
+        "primary": sample.primary if sample else None,
+        "shadow": sample.shadow if sample else None,
     }
 
 

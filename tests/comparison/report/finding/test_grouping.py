@@ -136,6 +136,16 @@ def test_reads_below_refused_writes_may_follow_from_them_and_rank_last() -> None
     ]
 
 
+def test_numbers_of_new_things_may_follow_from_refused_writes_of_the_same_endpoint() -> None:
+    service = Service()
+    service.pairs(60, "POST /orders", ("status 400 -> 201", "value", "400", "201"))
+    service.pairs(60, "POST /orders", ("$.order_id", "value", "47", "56"))
+    service.pairs(60, "POST /orders", ("$.price", "value", "1", "2"))
+    found = service.findings()
+    assert [finding.lead.path for finding in found] == ["status 400 -> 201", "$.price", "$.order_id"]
+    assert [bool(finding.follows) for finding in found] == [False, False, True]
+
+
 def test_noise_is_no_finding() -> None:
     service = Service()
     service.pairs(300, "GET /", NOW, noise=400)

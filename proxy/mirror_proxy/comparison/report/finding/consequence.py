@@ -5,17 +5,21 @@ v2's data is then not v1's: what is read later below the same path is missing, o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from mirror_proxy.comparison.diff.severity import statuses_of
-from mirror_proxy.comparison.report.finding.change import Endpoint
+from mirror_proxy.comparison.report.finding.change import Endpoint, member_of
 from mirror_proxy.comparison.report.finding.finding import Finding
 
 _WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE", "MKCOL", "MOVE", "COPY"})
 _READS = frozenset({"GET", "HEAD", "PROPFIND"})
 #: Kinds of differences between two states of the same data.
 _OF_STATE = frozenset({"size", "order", "id"})
+#: Members that number things or count them, and headers that name a new one: `id`, `order_id`, `totalCount`.
+_NUMBERS = re.compile(r"(?:.*_)?(?:id|ids|pk|count|total|next|previous)|.*(?:Id|Ids|Count|Total)")
+_NAMES = ("header location", "header content-location")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,8 @@ def _refused(finding: Finding) -> list[_Write]:
 def _judged(finding: Finding, writes: Sequence[_Write]) -> Finding:
     if not _is_of_state(finding):
         return finding
-    causes = [_cause(endpoint, writes) for endpoint in finding.lead.endpoints]
+    is_status = statuses_of(finding.lead.path) is not None
+    causes = [_cause(endpoint, writes, is_status=is_status) for endpoint in finding.lead.endpoints]
     if not all(causes) or not causes:
         return finding
     cause = next(one for one in causes if one)
@@ -68,17 +73,20 @@ def _is_of_state(finding: Finding) -> bool:
     statuses = statuses_of(lead.path)
     if statuses is not None:
         return "404" in statuses or "410" in statuses
+    if lead.kind == "value":
+        return lead.path in _NAMES or _NUMBERS.fullmatch(member_of(lead.path)) is not None
     return lead.kind in _OF_STATE or (lead.path.endswith("[]") and lead.kind in {"missing", "extra"})
 
 
-def _cause(endpoint: Endpoint, writes: Sequence[_Write]) -> _Write | None:
+def _cause(endpoint: Endpoint, writes: Sequence[_Write], *, is_status: bool) -> _Write | None:
+    """Return the write that another state of an endpoint may follow from; another status not from its own one."""
     route, name = endpoint
     method, _, path = name.partition(" ")
     if method not in _READS and method not in _WRITES:
         return None
     for write in writes:
         is_below = f"{path}/".startswith(f"{write.resource}/") and write.resource
-        if write.route == route and write.endpoint != name and is_below:
+        if write.route == route and is_below and not (is_status and write.endpoint == name):
             return write
     return None
 

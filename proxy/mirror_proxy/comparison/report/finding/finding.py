@@ -86,11 +86,16 @@ class Finding:
                     yield example, one
                     break
 
+    def sample_of(self, change: Change) -> Difference | None:
+        """Return how a change differs in the newest example that has it; None: no example has it."""
+        found = (one for example in self.examples for one in example.differences)
+        return next((one for one in found if (one.path, one.kind) in change.places), None)
+
     def _words(self, changes: Sequence[Change], where: str) -> list[str]:
         if len(changes) >= _MANY and changes[0].kind in sentence.ALL:
             names = ", ".join(map(sentence.name, changes))
             return [f"{names} {sentence.ALL[changes[0].kind]}{where}"]
-        return [f"{sentence.what(change, self._sample(change))}{where}" for change in changes]
+        return [f"{sentence.what(change, self.sample_of(change))}{where}" for change in changes]
 
     def _where(self, change: Change) -> str:
         """Return the words for the endpoints of a change that is not found at all endpoints of the lead."""
@@ -98,7 +103,3 @@ class Finding:
         if len(endpoints) >= len(self.lead.endpoints):
             return ""
         return f" at {endpoints[0][1]}" if len(endpoints) == 1 else f" at {len(endpoints)} of these endpoints"
-
-    def _sample(self, change: Change) -> Difference | None:
-        found = (one for example in self.examples for one in example.differences)
-        return next((one for one in found if (one.path, one.kind) in change.places), None)
