@@ -10,6 +10,7 @@ from mirror_proxy.comparison.diff.difference import Difference, Kind
 from mirror_proxy.comparison.diff.example import Example, Search, Side
 from mirror_proxy.comparison.diff.run import Run, RunIdentity
 from mirror_proxy.comparison.diff.totals import Key, Totals
+from mirror_proxy.comparison.judgement.latency import sums_of
 from mirror_proxy.comparison.report.limits import parse
 from mirror_proxy.comparison.report.report import Report, ReportData, ReportOptions, make_report
 from mirror_proxy.config.model import Thresholds
@@ -130,6 +131,14 @@ def rich() -> Report:
         ("$.recommendations", "order", 2_400, 31, 1_910),
     ):
         counts |= _field("shop/v2", path, kind, differed, leading, noisy)
+    for family, slower in (("latency", 1.08), ("noise_latency", 1.02)):
+        owner = ("shop", "shop/v2") if family == "latency" else ("shop",)
+        for number in range(400):
+            shadow_s = 0.02 * slower * (1 + number % 7 / 100)
+            for phase, part in (("first_byte", 0.5), ("total", 1.0)):
+                for moment, added in sums_of(0.02 * part, shadow_s * part).items():
+                    key = (family, *owner, "GET /items", phase, moment)
+                    counts[key] = counts.get(key, 0) + added
     limits = ("diff_rate>1%", "mirror_error_rate>2%", "p99_delta>50ms")
     reading = ReportData(
         "127.0.0.1:9901", "1.2.3", SINCE, UNTIL, Totals(counts), Thresholds(), ("shop/v2", "shop/v3"), (RUN,)

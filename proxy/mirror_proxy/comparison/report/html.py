@@ -106,6 +106,7 @@ def _mirror(findings: MirrorReport) -> Values:
         ],
         "times": [(side, *row) for side, row in zip(_SIDES, tables.times(numbers), strict=True)],
         "errors": [(side, *row) for side, row in zip(_SIDES, tables.errors(numbers), strict=False)],
+        "latency": findings.latency.lines(),
         "histogram": pictures.histogram(findings.deltas, numbers),
         "histogram_label": f"{', '.join(marks)} of {samples}; above 0 the mirror was slower",
         "statuses": _statuses(findings),

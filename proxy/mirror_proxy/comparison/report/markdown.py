@@ -127,6 +127,9 @@ def _figures(findings: MirrorReport) -> Iterator[str]:
     errors = [*(share for share, _ in tables.errors(findings.figures)), ""]
     cells = [(side, *row[:-1], error) for side, row, error in zip(sides, times, errors, strict=True)]
     yield from _table(("time until answered", *PERCENTILES, "errors"), cells, is_numeric=True)
+    lines = findings.latency.lines()
+    yield from [""] * bool(lines)
+    yield from (f"- {''.join(map(_plain, line))}" for line in lines)
 
 
 def _notes(notes: Sequence[str]) -> Iterator[str]:
@@ -136,7 +139,7 @@ def _notes(notes: Sequence[str]) -> Iterator[str]:
 
 def _plain(character: str) -> str:
     """Notes are our own sentences, with foreign names in them."""
-    return character if character.isalnum() or character in " .,:;'()-" else f"&#{ord(character)};"
+    return character if character.isalnum() or character in " .,:;'()-%±" else f"&#{ord(character)};"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, is_numeric: bool = False) -> Iterator[str]:
