@@ -157,6 +157,12 @@ def test_a_long_body_that_was_read_to_its_end_differs_in_size_if_in_nothing_else
     assert places(compared(one, _captured(body + b" ", media)).differences) == [("body", "size")]
 
 
+def test_a_long_script_that_is_only_indented_in_another_way_differs_in_size() -> None:
+    one, other = b"let a = 1;\n" * 9_000, b"  let a = 1;\n" * 9_000
+    found = compared(_captured(one, "text/javascript"), _captured(other, "text/javascript")).differences
+    assert places(found) == [("body", "size")]
+
+
 @pytest.mark.parametrize("read", [1_000, KEPT - 1, KEPT, KEPT + 1, 80_000])
 @pytest.mark.parametrize(("media", "body"), LONG)
 def test_a_response_that_was_not_read_to_its_end_never_differs_in_size(

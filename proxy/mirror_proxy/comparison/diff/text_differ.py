@@ -27,16 +27,20 @@ def compare_text(
 ) -> None:
     """Add where two texts differ; or the sizes, if only what was not captured differs."""
     ours, theirs = _compared(primary, rules), _compared(shadow, rules)
-    if _are_same(primary, shadow, ours, theirs):
-        if not rules.has_patterns:
-            compare_sizes(primary, shadow, findings)
-        return
-    found = TextFindings(rules, findings, near)
+    before = findings.mark()
+    if not _are_same(primary, shadow, ours, theirs):
+        _compare_parts(primary, shadow, (ours, theirs), TextFindings(rules, findings, near))
+    if (primary.is_cut or shadow.is_cut) and findings.mark() == before and not rules.has_patterns:
+        compare_sizes(primary, shadow, findings)
+
+
+def _compare_parts(primary: Content, shadow: Content, texts: tuple[str, str], found: TextFindings) -> None:
+    ours, theirs = texts
     if not ours or not theirs:
         found.lone("text", ours or theirs, is_ours=bool(ours))
     elif not _compare_documents(primary, shadow, found):
         compare = compare_code if primary.is_code and shadow.is_code else compare_lines
-        compare(_lines(primary, ours, rules), _lines(shadow, theirs, rules), "text", found)
+        compare(_lines(primary, ours, found.rules), _lines(shadow, theirs, found.rules), "text", found)
     if found.budget.is_spent:
         found.cap()
 

@@ -50,8 +50,22 @@ _OF_FRAMING = (
     "transfer-encoding",
     "upgrade",
 )
-#: Validators of the body, which is compared itself: its digest, or the time its file was installed.
-_OF_BODY = frozenset(("etag", "last-modified"))
+#: They follow from the body, which is compared itself: its digest, or the time its file was installed.
+_OF_BODY = frozenset(
+    (
+        "content-digest",
+        "content-md5",
+        "digest",
+        "etag",
+        "last-modified",
+        "repr-digest",
+        "x-amz-content-sha256",
+        "x-amz-crc32",
+        "x-goog-hash",
+        "x-ms-blob-content-md5",
+    )
+)
+_OF_BODY_STARTS = ("x-amz-checksum-", "x-checksum-")
 #: Another one in each response, by their names.
 _IDS = frozenset(
     ("x-amz-id-2", "x-amz-cf-id", "x-trace", "x-span-id", "x-transaction-id", "x-ms-client-request-id")
@@ -115,7 +129,7 @@ def _kind(name: str, ours: list[str], theirs: list[str], *, near: float) -> Kind
     """Return in which way a header differs, if it does. A list may be in one line or in several."""
     if not ours or not theirs:
         return None if ours == theirs else "missing" if ours else "extra"
-    if ours == theirs or name in _OF_BODY:
+    if ours == theirs or name in _OF_BODY or name.startswith(_OF_BODY_STARTS):
         return None
     mine, its = ", ".join(ours), ", ".join(theirs)
     if mine == its:
