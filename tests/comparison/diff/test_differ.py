@@ -303,7 +303,18 @@ def bomb(value: bytes, times: int) -> bytes:
         bomb(b"<p>1a2b", 1_000_000),
         bomb(b'{"a":1}\n', 1_000_000),
     ],
-    ids=["zeros", "brackets", "arrays", "objects", "digits", "escapes", "names", "lines", "elements", "records"],
+    ids=[
+        "zeros",
+        "brackets",
+        "arrays",
+        "objects",
+        "digits",
+        "escapes",
+        "names",
+        "lines",
+        "elements",
+        "records",
+    ],
 )
 def test_a_bomb_is_capped_named_and_takes_a_bounded_amount_of_memory(body: bytes) -> None:
     fields = JSON + b"Content-Encoding: gzip\r\n"

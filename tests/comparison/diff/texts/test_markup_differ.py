@@ -165,6 +165,13 @@ def test_json_in_a_page_is_compared_by_its_structure() -> None:
     ]
 
 
+def test_json_in_an_attribute_is_compared_by_its_structure() -> None:
+    page = """<div data-page='{"props": {"total": 1}, "version": "a"}'>x</div>"""
+    assert places(both(page, page.replace("1", "2")).differences) == [
+        ("html /html/body/div@data-page $.props.total", "value")
+    ]
+
+
 def test_identifiers_and_times_near_the_request_are_of_their_kind() -> None:
     page = "<p>Order 0b5cf4ad-3c1d-4d9e-8a36-1f3f7d2b9c11</p><time>2023-11-14T22:13:20Z</time>"
     other = page.replace("0b5cf4ad", "7a21bb0e").replace(":20Z", ":22Z")

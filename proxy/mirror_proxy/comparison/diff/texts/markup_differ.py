@@ -57,6 +57,7 @@ _TOKEN = re.compile(r"(?:^|[^a-z])(?:csrf|xsrf|nonce)|csrf|verification_?token",
 #: Attributes that hold the value of what another attribute names: `<input name="csrf_token" value="...">`.
 _VALUES = ("value", "content")
 _NAMES = ("name", "property", "type", "id")
+_BEGIN_JSON = ("{", "[")
 #: Characters of an element that is missing or extra that are shown.
 _MAX_SHOWN = 300
 _MAX_ATTRIBUTES = 20
@@ -105,9 +106,17 @@ class _Walk:
             elif name in LINKS:
                 self._links(path, mine, its)
             elif not _is_hidden(ours, name, self._rules):
-                self._found.differ_in_value(path, mine, its)
+                self._values(path, mine, its)
             elif not mine or not its:
                 self._found.differ(path, "value", REDACTED if mine else "", REDACTED if its else "")
+
+    def _values(self, path: str, mine: str, its: str) -> None:
+        """Add where two values differ; some hold JSON: `<div data-props="{...}">`."""
+        values = _json(mine, its) if mine[:1] in _BEGIN_JSON else None
+        if values is None:
+            self._found.differ_in_value(path, mine, its)
+        else:
+            self._found.differ_in_json(path, *values)
 
     def _lone_attribute(self, path: str, ours: Element, theirs: Element, name: str) -> None:
         one = ours if name in ours.attributes else theirs
@@ -165,7 +174,7 @@ class _Walk:
         """Add that two texts differ; those of scripts and styles by their lines, or as JSON."""
         if above.name not in _BY_LINES:
             self._found.differ_in_value(place.path, mine, its)
-        elif (values := _json(above, mine, its)) is not None:
+        elif _holds_json(above) and (values := _json(mine, its)) is not None:
             self._found.differ_in_json(place.path, *values)
         else:
             sides = (lines_of(text, clean_text(text, self._rules)) for text in (mine, its))
@@ -263,10 +272,13 @@ def _id(dialect: Dialect, element: Element) -> str:
     return next((value for key in ("id", "key", "name") if (value := element.attributes.get(key))), "")
 
 
-def _json(script: Element, *texts: str) -> tuple[Json, Json] | None:
-    """Return what a script for data holds on both sides: `<script type="application/json">`."""
-    if script.name != "script" or not script.attributes.get("type", "").lower().endswith("json"):
-        return None
+def _holds_json(element: Element) -> bool:
+    """Return whether an element is a script for data: `<script type="application/json">`."""
+    return element.name == "script" and element.attributes.get("type", "").lower().endswith("json")
+
+
+def _json(*texts: str) -> tuple[Json, Json] | None:
+    """Return the JSON of both sides; None if one of them is none."""
     try:
         return parse(texts[0]), parse(texts[1])
     except ValueError:
