@@ -10,7 +10,7 @@ from mirror_proxy.comparison.report.figures import PERCENTILES
 from mirror_proxy.comparison.report.finding.finding import Finding
 from mirror_proxy.comparison.report.report import FieldWithExamples, MirrorReport, Report
 from mirror_proxy.comparison.report.tables import status_matrix
-from mirror_proxy.text import format_count, format_share, format_span, plural, shorten, visible
+from mirror_proxy.text import format_count, format_share, plural, shorten, visible
 
 #: Columns where the terminal's are not known, and the fewest and most that are used.
 WIDTH = 100
@@ -41,12 +41,8 @@ class _Page:
         report, data = self._report, self._report.data
         yield shorten(f"{verdict.word(report)}  {verdict.line(report)}", self._width)
         yield ""
-        span = f" ({format_span(data.until - data.since)})" if data.since else ""
-        yield from self._wrapped(
-            f"{data.period}{span}, from {visible(data.source)}, mirror-proxy {data.version}"
-        )
-        for note in report.notes:
-            yield from self._wrapped(f"! {visible(note)}")
+        origin = f"from {visible(data.source)}, mirror-proxy {data.version}"
+        yield from self._wrapped(f"{origin}: {data.period}")
         if report.limits:
             yield ""
             rows = [
@@ -56,6 +52,10 @@ class _Page:
             yield from self._table(("result", "fails when", "mirror", "it was"), rows, widest=self._width)
         for one in report.mirrors:
             yield from self._mirror(one)
+        if report.notes:
+            yield ""
+        for note in report.notes:
+            yield from self._wrapped(f"! {visible(note)}")
 
     def _mirror(self, found: MirrorReport) -> Iterator[str]:
         yield ""
