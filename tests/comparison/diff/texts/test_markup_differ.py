@@ -71,6 +71,7 @@ def changed(*changes: tuple[str, str], page: str = PAGE, fields: bytes = HTML) -
         (">MI<", ">NY<", "html //div#main/table.rows-and-columns/tbody/tr.row/td.col-state", "value"),
         ("1.23ms", "9.87ms", "html /html/body/footer {}", "value"),
         ("Queries took", "Loading took", "html /html/body/footer", "value"),
+        (" &middot; Queries took 1.23ms", "", "html /html/body/footer/text()", "missing"),
         ("<!DOCTYPE html>", "", "html doctype", "missing"),
         ('content="A table"', 'content="A view"', "html /html/head/meta[name=description]@content", "value"),
         (

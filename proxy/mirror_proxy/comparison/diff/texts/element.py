@@ -9,6 +9,8 @@ Dialect = Literal["html", "xml"]
 
 #: The name of a comment.
 COMMENT = "comment()"
+#: How paths call a text that only one side has.
+TEXT = "text()"
 
 
 @dataclass(slots=True, eq=False)

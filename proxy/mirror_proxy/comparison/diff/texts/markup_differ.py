@@ -16,7 +16,7 @@ from mirror_proxy.comparison.diff.json_value import Json, parse
 from mirror_proxy.comparison.diff.redaction import clean_name, clean_text
 from mirror_proxy.comparison.diff.rules import CompareRules
 from mirror_proxy.comparison.diff.texts.alignment import Keys, align, unmatched
-from mirror_proxy.comparison.diff.texts.element import Dialect, Element
+from mirror_proxy.comparison.diff.texts.element import TEXT, Dialect, Element
 from mirror_proxy.comparison.diff.texts.lines import compare_code, compare_lines, lines_of
 from mirror_proxy.comparison.diff.texts.link import LINKS, parts_of
 from mirror_proxy.comparison.diff.texts.parser import Document
@@ -182,9 +182,8 @@ class _Walk:
             compare(next(sides), next(sides), place.path, self._found)
 
     def _lone(self, place: MarkupPlace, child: Element | str, *, is_ours: bool) -> None:
-        if isinstance(child, Element):
-            place = place.below(step_of(self._dialect, child, child))
-        self._found.lone(place.path, _shown(child, self._rules), is_ours=is_ours)
+        step = step_of(self._dialect, child, child) if isinstance(child, Element) else TEXT
+        self._found.lone(place.below(step).path, _shown(child, self._rules), is_ours=is_ours)
 
     def _kept(self, children: list[Element | str]) -> list[Element | str]:
         """Return the children without text that is ignored."""
