@@ -87,7 +87,8 @@ def _mirror(findings: MirrorReport) -> Values:
     return {
         "name": shorten(findings.mirror),
         "summary": verdict.summary(findings),
-        "notes": [visible(note) for note in (*findings.hints, *findings.notes)],
+        "hints": [visible(hint) for hint in findings.hints],
+        "notes": [visible(note) for note in findings.notes],
         "findings": [_finding(found) for found in findings.findings[:_FIELDS]],
         "more_findings": max(0, len(findings.findings) - _FIELDS),
         "groups": [

@@ -52,7 +52,7 @@ class ReportData:
 class ReportOptions:
     """What a report contains: which mirror (None: all), which limits, and how many examples of a finding.
 
-    With `shows_all_examples`, the text has those of every finding, else of the first few.
+    With `shows_all_examples`, the text has those of every finding, and all that differs with each; else the first few.
     """
 
     mirror: str | None = None

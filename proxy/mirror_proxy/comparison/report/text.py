@@ -86,8 +86,9 @@ class _Page:
     def _finding(self, number: int, finding: Finding, *, has_examples: bool) -> Iterator[str]:
         yield from self._wrapped(f"{number:>2} {finding.severity:<8}  {visible(finding.sentence)}", _INDENT)
         if finding.also:
-            more = len(finding.also) - _ALSO
-            parts = [*finding.also[:_ALSO], *([f"and {format_count(more)} more"] if more > 0 else [])]
+            most = len(finding.also) if self._report.options.shows_all_examples else _ALSO
+            more = len(finding.also) - most
+            parts = [*finding.also[:most], *([f"and {format_count(more)} more"] if more > 0 else [])]
             also = " " * _INDENT + f"also: {visible('; '.join(parts))}"
             yield from self._wrapped(also, _INDENT + 2)
         if has_examples:
