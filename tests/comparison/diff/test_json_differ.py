@@ -339,6 +339,13 @@ def test_ids_and_times_near_the_request_are_kinds_of_their_own() -> None:
     assert places(differences(primary, shadow)) == [("$.n", "value"), ("$.id", "id"), ("$.at", "time")]
 
 
+def test_texts_whose_name_is_that_of_an_identifier_are_ids() -> None:
+    assert places(differences({"ETag": "a", "requestId": "b"}, {"ETag": "c", "requestId": "d"})) == [
+        ("$.ETag", "id"),
+        ("$.requestId", "id"),
+    ]
+
+
 def test_two_values_of_a_secret_are_no_difference() -> None:
     assert (
         differences({"password": "a", "sub": {"apiKey": [1]}}, {"password": "b", "sub": {"apiKey": [2]}})

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror_proxy.comparison.diff.shape import MAX_TEXT, shape_of
+from mirror_proxy.comparison.diff.shape import MAX_TEXT, names_id, shape_of
 
 NOW = 1_700_000_000.5
 RANDOM = random.Random(13)
@@ -84,6 +84,31 @@ def test_identifiers_of_one_form_are_ids(form: str) -> None:
 )
 def test_words_versions_slugs_and_small_numbers_have_no_shape(primary: object, shadow: object) -> None:
     assert not shape_of(primary, shadow, NOW)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ETag",
+        "etag",
+        "D:getetag",
+        "x-amz-request-id",
+        "requestId",
+        "RequestID",
+        "trace_id",
+        "csp-nonce",
+        "scriptNonce",
+    ],
+)
+def test_names_of_identifiers(name: str) -> None:
+    assert names_id(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["id", "annonce", "Ruhetag", "tag", "etags", "user_id", "nonce_count", "x" * 200 + "-nonce"]
+)
+def test_other_names_name_no_identifier(name: str) -> None:
+    assert not names_id(name)
 
 
 def test_whole_numbers_of_17_digits_and_more_are_ids() -> None:

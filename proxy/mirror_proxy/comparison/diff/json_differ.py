@@ -78,7 +78,8 @@ class _Walk:
         """Add two values that differ; two secrets are no difference, for nobody may see what they are."""
         if place.is_secret:
             return True
-        kind = shape_of(primary, shadow, self._near) or "value"
+        is_id = isinstance(primary, str) and place.names_id
+        kind = shape_of(primary, shadow, self._near) or ("id" if is_id else "value")
         return self._differ(place, kind, primary, shadow)
 
     def _may_go_on(self) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from mirror_proxy.comparison.diff.json_path import ANY, ITEM, Step, below
 from mirror_proxy.comparison.diff.redaction import clean_name
 from mirror_proxy.comparison.diff.rules import CompareRules, Steps
+from mirror_proxy.comparison.diff.shape import names_id
 from mirror_proxy.comparison.redaction.identifier import ANY_NAME
 from mirror_proxy.comparison.redaction.name import is_secret
 from mirror_proxy.comparison.redaction.pair import is_value, secret_items
@@ -55,6 +56,12 @@ class JsonPlace:
             return False
         step = self.steps[-1]
         return self._above.is_secret or (step is not ITEM and is_secret(step))
+
+    @cached_property
+    def names_id(self) -> bool:
+        """Whether the value is an identifier by its name."""
+        step = self.steps[-1] if self.steps else ITEM
+        return step is not ITEM and names_id(step)
 
     @cached_property
     def is_unordered(self) -> bool:

@@ -24,6 +24,12 @@ _MIN_PLAIN = 16
 #: Whole numbers from here on are identifiers, such as a snowflake's.
 _MIN_NUMBER = 10**16
 
+#: What names end in that hold another identifier in each response, or in each installation.
+_ID_NAME = re.compile(
+    r"(?:(?:^|[^A-Za-z])(?i:(?:get)?etag|nonce)|[a-z](?:ETag|Etag|Nonce)"
+    r"|(?i:(?:request|trace|span|correlation)[-_ ]?id))$"
+)
+_MAX_NAME = 100
 #: Where a time begins, no token goes on.
 _DATE = r"\d{4}-\d\d-\d\d[T ]"
 _PIECE = re.compile(
@@ -65,6 +71,11 @@ def shape_of(primary: object, shadow: object, near: float) -> Shape:
     if isinstance(primary, int | float) and isinstance(shadow, int | float):
         return _of_numbers(primary, shadow, near)
     return ""
+
+
+def names_id(name: str) -> bool:
+    """Return whether a header, member or element holds an identifier by its name, whatever form it has."""
+    return len(name) <= _MAX_NAME and bool(_ID_NAME.search(name))
 
 
 def _of_texts(primary: str, shadow: str, near: float) -> Shape:

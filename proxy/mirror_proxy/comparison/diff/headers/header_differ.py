@@ -12,7 +12,7 @@ from mirror_proxy.comparison.diff.headers.header_value import compared_values
 from mirror_proxy.comparison.diff.redaction import clean_field, clean_name
 from mirror_proxy.comparison.diff.rules import CompareRules
 from mirror_proxy.comparison.diff.sample import samples
-from mirror_proxy.comparison.diff.shape import shape_of
+from mirror_proxy.comparison.diff.shape import names_id, shape_of
 from mirror_proxy.comparison.redaction.name import is_secret_header
 from mirror_proxy.comparison.redaction.span import OTHER_REDACTED, REDACTED
 from mirror_proxy.text import visible
@@ -66,11 +66,8 @@ _OF_BODY = frozenset(
     )
 )
 _OF_BODY_STARTS = ("x-amz-checksum-", "x-checksum-")
-#: Another one in each response, by their names.
-_IDS = frozenset(
-    ("x-amz-id-2", "x-amz-cf-id", "x-trace", "x-span-id", "x-transaction-id", "x-ms-client-request-id")
-)
-_ID_ENDS = ("-request-id", "-requestid", "-trace-id", "-traceid", "-correlation-id", "-nonce")
+#: Another one in each response, though neither name nor form says so.
+_IDS = frozenset(("x-amz-id-2", "x-amz-cf-id", "x-trace", "x-transaction-id"))
 IGNORED = frozenset((*_OF_ONE_RESPONSE, *_OF_SOFTWARE, *_OF_FRAMING))
 _OF_NOBODY = IGNORED - {"content-length"}
 IGNORED_STARTS = ("x-b3-", "x-envoy-")
@@ -134,11 +131,7 @@ def _kind(name: str, ours: list[str], theirs: list[str], *, near: float) -> Kind
     mine, its = ", ".join(ours), ", ".join(theirs)
     if mine == its:
         return None
-    return "id" if _names_id(name) else shape_of(mine, its, near) or "value"
-
-
-def _names_id(name: str) -> bool:
-    return name in _IDS or name.endswith(_ID_ENDS)
+    return "id" if name in _IDS or names_id(name) else shape_of(mine, its, near) or "value"
 
 
 def _shown(name: str, side: list[str], rules: CompareRules) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from mirror_proxy.comparison.diff.difference import Difference, Kind
 from mirror_proxy.comparison.diff.findings import Findings
 from mirror_proxy.comparison.diff.json_differ import compare_json
@@ -9,9 +11,12 @@ from mirror_proxy.comparison.diff.json_value import Json
 from mirror_proxy.comparison.diff.redaction import clean_text
 from mirror_proxy.comparison.diff.rules import CompareRules
 from mirror_proxy.comparison.diff.sample import samples
-from mirror_proxy.comparison.diff.shape import shape_of
+from mirror_proxy.comparison.diff.shape import names_id, shape_of
 from mirror_proxy.comparison.diff.texts.alignment import Budget
 from mirror_proxy.comparison.diff.texts.template import SLOT, template_of
+
+#: What separates the names of elements and attributes in a path.
+_SEPARATOR = re.compile(r"[/@.]")
 
 
 class TextFindings:
@@ -38,7 +43,10 @@ class TextFindings:
     def differ_in_value(self, path: str, primary: str, shadow: str) -> None:
         """Add that two texts differ: at a place of its own, if only numbers, times and tokens do."""
         is_slot = template_of(primary) == template_of(shadow)
-        self.differ(f"{path} {SLOT}" if is_slot else path, self.kind_of(primary, shadow), primary, shadow)
+        kind = self.kind_of(primary, shadow)
+        if is_slot and kind == "value" and names_id(_SEPARATOR.split(path)[-1]):
+            kind = "id"
+        self.differ(f"{path} {SLOT}" if is_slot else path, kind, primary, shadow)
 
     def differ_in_json(self, path: str, primary: Json, shadow: Json) -> None:
         """Add where two JSON values differ that stand within a text."""
