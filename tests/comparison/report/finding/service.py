@@ -37,6 +37,7 @@ class Service:
         traits: Sequence[str] = (),
         noise: int = 0,
         route: str = "shop",
+        time: float = 0.0,
     ) -> None:
         """Add so many pairs that differ alike; so many pairs of the baseline differ there too."""
         owner = (route, "v2", endpoint)
@@ -49,7 +50,7 @@ class Service:
             self.counts["noise_field", route, endpoint, *place] += noise
         for _ in range(min(number, 10)):
             self.records.append(
-                Record(NOW, route, "v2", endpoint, tuple(traits), tuple(places), max(1, number // 10))
+                Record(NOW + time, route, "v2", endpoint, tuple(traits), tuple(places), max(1, number // 10))
             )
         if changed:
             self._add_examples(endpoint, changed, route)

@@ -136,6 +136,33 @@ def test_reads_below_refused_writes_may_follow_from_them_and_rank_last() -> None
     ]
 
 
+def test_what_was_there_before_the_first_refused_write_does_not_follow_from_it() -> None:
+    service = Service()
+    service.pairs(60, "GET /orders/{}", ("status 200 -> 404", "value", "200", "404"), time=-10.0)
+    service.pairs(60, "POST /orders", ("status 201 -> 422", "value", "201", "422"))
+    assert [finding.follows for finding in service.findings()] == ["", ""]
+
+
+def test_what_goes_with_a_trait_does_not_follow_from_refused_writes() -> None:
+    service = Service()
+    service.pairs(60, "POST /orders", ("status 201 -> 422", "value", "201", "422"))
+    service.pairs(60, "GET /orders", ("status 404 -> 200", "value", "404", "200"), traits=["?page"])
+    service.pairs(60, "GET /orders")
+    assert [finding.follows for finding in service.findings()] == ["", ""]
+
+
+def test_members_that_come_and_go_in_one_object_are_its_other_shape() -> None:
+    service = Service()
+    limit: Changed = ("$.detail[].ctx.limit_value", "missing", "0", "")
+    service.pairs(60, "GET /a", limit)
+    service.pairs(20, "GET /a", limit, ("$.detail[].ctx.gt", "extra", "", "0"))
+    service.pairs(20, "GET /a", limit, ("$.price", "value", "1", "2"))
+    service.pairs(40, "GET /a")
+    first, second = service.findings()
+    assert first.also == ['"detail[].ctx.gt" is new in 14.3 %']
+    assert second.lead.path == "$.price"
+
+
 def test_numbers_of_new_things_may_follow_from_refused_writes_of_the_same_endpoint() -> None:
     service = Service()
     service.pairs(60, "POST /orders", ("status 400 -> 201", "value", "400", "201"))

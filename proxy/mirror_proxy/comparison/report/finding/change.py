@@ -21,7 +21,7 @@ Endpoint = tuple[str, str]
 #: The last member of a JSON path.
 _MEMBER = re.compile(r"(?:\.([A-Za-z_][A-Za-z0-9_-]*)|\['((?:[^'\\]|\\.)*)'\])(?:\[\])*\Z")
 #: Kinds of differences that are about a member, whatever it holds.
-_OF_MEMBERS = frozenset({"missing", "extra", "type"})
+OF_MEMBERS = frozenset({"missing", "extra", "type"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +120,12 @@ def member_of(path: str) -> str:
     return (found[1] or found[2] or "") if found else ""
 
 
+def parent_of(path: str) -> str:
+    """Return the path of the JSON object whose member a path leads to; nothing for any other path."""
+    found = _MEMBER.search(path) if path.startswith("$") else None
+    return path[: found.start()] if found else ""
+
+
 def _supports(field: JudgedField) -> bool:
     judgement = field.judgement
     return judgement.verdict == "unsure" and judgement.raw_rate > 2 * (judgement.noise_rate or 0.0)
@@ -130,7 +136,7 @@ def _by_member(groups: Sequence[list[JudgedField]]) -> list[list[JudgedField]]:
     joined: dict[tuple[str, ...], list[list[JudgedField]]] = defaultdict(list)
     for group in sorted(groups, key=lambda group: -sum(field.differed for field in group)):
         first = group[0]
-        member = member_of(first.path) if first.kind in _OF_MEMBERS else ""
+        member = member_of(first.path) if first.kind in OF_MEMBERS else ""
         alike = joined[(member, first.kind) if member else (first.path, first.kind, "")]
         endpoints = set(map(_endpoint, group))
         apart = (other for other in alike if endpoints.isdisjoint(map(_endpoint, other)))

@@ -1,6 +1,7 @@
 """Findings that may only follow from writes that v2 refused, or took where v1 refused them.
 
-v2's data is then not v1's: what is read later below the same path is missing, or there are fewer or more of it.
+v2's data is then not v1's: what is read later below the same path is missing, or there are fewer or more of it. What
+differed before the first such write, or goes with a trait of its requests, has another cause.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class _Write:
     endpoint: str
     primary: str
     shadow: str
+    since: float
 
     @property
     def resource(self) -> str:
@@ -49,15 +51,16 @@ def _refused(finding: Finding) -> list[_Write]:
     if statuses is None or _is_taken(statuses[0]) == _is_taken(statuses[1]):
         return []
     return [
-        _Write(route, endpoint, *statuses)
+        _Write(route, endpoint, *statuses, finding.since)
         for route, endpoint in finding.lead.endpoints
         if endpoint.partition(" ")[0] in _WRITES
     ]
 
 
 def _judged(finding: Finding, writes: Sequence[_Write]) -> Finding:
-    if not _is_of_state(finding):
+    if not _is_of_state(finding) or finding.trait is not None:
         return finding
+    writes = [write for write in writes if not write.since or write.since <= finding.since]
     is_status = statuses_of(finding.lead.path) is not None
     causes = [_cause(endpoint, writes, is_status=is_status) for endpoint in finding.lead.endpoints]
     if not all(causes) or not causes:

@@ -13,9 +13,12 @@ from mirror_proxy.comparison.diff.severity import Severity
 from mirror_proxy.comparison.report.finding import sentence
 from mirror_proxy.comparison.report.finding.change import Change, Endpoint
 from mirror_proxy.comparison.report.finding.trait import Trait
+from mirror_proxy.text import format_share
 
 #: So many changes are named without samples.
 _MANY = 3
+#: The part of the lead's rate below which a change says its own.
+_MUCH_LESS = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,7 @@ class Finding:
     """Changes of one mirror; the first one leads, and the finding's numbers are its.
 
     `scope` is the words for its endpoints. `trait` is what its requests have, or lack, that others do not; `follows`
-    the words for refused writes that it may follow from.
+    the words for refused writes that it may follow from. `since` is the time of its first record; 0: it has none.
     """
 
     mirror: str
@@ -32,6 +35,7 @@ class Finding:
     trait: Trait | None = None
     follows: str = ""
     examples: tuple[Example, ...] = ()
+    since: float = 0.0
 
     @property
     def lead(self) -> Change:
@@ -98,8 +102,11 @@ class Finding:
         return [f"{sentence.what(change, self.sample_of(change))}{where}" for change in changes]
 
     def _where(self, change: Change) -> str:
-        """Return the words for the endpoints of a change that is not found at all endpoints of the lead."""
-        endpoints = change.endpoints
+        """Return where a change is found, and in what part of the responses, if that is less than of the lead."""
+        endpoints, part = change.endpoints, ""
+        if change.rate < _MUCH_LESS * self.lead.rate:
+            part = f" in {format_share(change.rate)}"
         if len(endpoints) >= len(self.lead.endpoints):
-            return ""
-        return f" at {endpoints[0][1]}" if len(endpoints) == 1 else f" at {len(endpoints)} of these endpoints"
+            return part
+        where = endpoints[0][1] if len(endpoints) == 1 else f"{len(endpoints)} of these endpoints"
+        return f"{part} at {where}"

@@ -46,7 +46,8 @@ def _finding(
 ) -> Finding:
     lead, changes = group[0].change, tuple(one.change for one in group)
     trait = trait_of(index.traits, group[0].records, index.without_change(lead))
-    return Finding(mirror, changes, scope.words(lead.endpoints, known), trait)
+    since = index.since(group[0].records)
+    return Finding(mirror, changes, scope.words(lead.endpoints, known), trait, since=since)
 
 
 def _rank(finding: Finding) -> tuple[bool, int, int, str]:

@@ -1,6 +1,7 @@
 """An index of the records of one mirror: sets of records by endpoint, place and trait.
 
-A set is an integer with one bit for each record, so that thousands of changes are held against each other in a second.
+A set is an integer with one bit for each record, the oldest first, so that thousands of changes are held against each
+other in a second.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ class RecordIndex:
     def __init__(self, records: Iterable[Record]) -> None:
         at, having, traits = defaultdict[Endpoint, list[int]](list), _Numbers(list), _Traits(list)
         planes: dict[int, list[int]] = defaultdict(list)
-        size = 0
-        for number, record in enumerate(records):
+        times, size = list[float](), 0
+        for number, record in enumerate(sorted(records, key=lambda one: one.time)):
             size = number + 1
+            times.append(record.time)
             at[record.route, record.endpoint].append(number)
             for place in record.places:
                 having[place].append(number)
@@ -40,6 +42,7 @@ class RecordIndex:
         self._having = {place: _set(numbers, size) for place, numbers in having.items()}
         self._planes = {bit: _set(numbers, size) for bit, numbers in planes.items()}
         self.traits: Mapping[str, RecordSet] = {trait: _set(traits[trait], size) for trait in frequent}
+        self._times = times
         self._other_status = _union(
             some for (path, _), some in self._having.items() if path.startswith("status")
         )
@@ -59,6 +62,10 @@ class RecordIndex:
     def within(self, change: Change) -> RecordSet:
         """Return the records of a change's endpoints."""
         return _union(self._at.get(endpoint, 0) for endpoint in change.endpoints)
+
+    def since(self, some: RecordSet) -> float:
+        """Return the time of the first of some records; 0 of none."""
+        return self._times[(some & -some).bit_length() - 1] if some else 0.0
 
     def pairs(self, some: RecordSet) -> int:
         """Return how many pairs some records stand for."""

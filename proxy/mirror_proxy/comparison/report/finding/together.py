@@ -1,14 +1,15 @@
 """Which changes come in the same responses, by records of pairs.
 
 A change goes with one that is found at the same endpoints or at more: at its own endpoints, both are in the same
-responses. One that is found at more endpoints than the other is no part of it.
+responses. One that is found at more endpoints than the other is no part of it. A member of a JSON object that is
+missing or new in some of the responses in which another one is goes with that too: the object has another shape.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mirror_proxy.comparison.report.finding.change import Change, Endpoint
+from mirror_proxy.comparison.report.finding.change import OF_MEMBERS, Change, Endpoint, parent_of
 from mirror_proxy.comparison.report.finding.record_index import RecordIndex, RecordSet
 
 #: Of the pairs in which one of two changes is, both are in at least this part; of the endpoints of the lesser one, the
@@ -53,7 +54,15 @@ def are_together(lead: Occurrence, other: Occurrence, index: RecordIndex) -> boo
     both = index.pairs(lead.records & other.records)
     if both < TOGETHER * other.pairs:
         return False
+    if _are_of_one_shape(*changes):
+        return True
     return both >= TOGETHER * (index.pairs(lead.records & other.within) + other.pairs - both)
+
+
+def _are_of_one_shape(lead: Change, other: Change) -> bool:
+    """Return whether two members of one JSON object come and go, or change their types: its shape is another one."""
+    parents = {parent_of(lead.path), parent_of(other.path)}
+    return "" not in parents and len(parents) == 1 and OF_MEMBERS.issuperset({lead.kind, other.kind})
 
 
 def _is_header(change: Change) -> bool:
