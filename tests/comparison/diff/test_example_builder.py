@@ -208,3 +208,14 @@ def test_names_that_are_ids_or_tokens_are_in_no_path_and_no_body() -> None:
     assert not any(one.encode() in pickle.dumps(shown) for one in (*ids, "k3J9x0A8s7D6f5G4"))
     assert json.loads(shown.primary.body) == {"*": 1, "*#2": 1, "*#3": 1}
     assert [one.path for one in shown.differences] == ["$.*", "header *"]
+
+
+def test_properties_of_a_session_are_shown_and_its_id_is_not() -> None:
+    value = {
+        "session": {"id": SECRET, "status": "open", "data": [SECRET]},
+        "tokens": [{"type": "bearer", "a": SECRET}],
+    }
+    assert json.loads(side(sent(value)).body) == {
+        "session": {"id": "(redacted)", "status": "open", "data": "(redacted)"},
+        "tokens": [{"type": "bearer", "a": "(redacted)"}],
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mirror_proxy.comparison.redaction.name import is_secret, is_secret_header
+from mirror_proxy.comparison.redaction.name import is_secret, is_secret_header, is_secret_within
 
 SECRETS = """
     password Password newPassword user_password passwords passwordHash passwd userpassword DB_PASSWORD
@@ -76,3 +76,26 @@ def test_headers_of_caches_and_of_cors_are_no_secrets(name: str) -> None:
 def test_of_a_long_name_the_end_decides() -> None:
     assert is_secret("a-" * 10_000 + "password")
     assert not is_secret("a-" * 10_000)
+
+
+@pytest.mark.parametrize(
+    ("holder", "name"),
+    [
+        ("session", "id"),
+        ("tokens", "value"),
+        ("cookie", "a"),
+        ("credentials", "type"),
+        ("password", "name"),
+        ("", "a"),
+    ],
+)
+def test_what_belongs_to_a_secret_is_one(holder: str, name: str) -> None:
+    assert is_secret_within(holder, name)
+
+
+@pytest.mark.parametrize(
+    ("holder", "name"),
+    [("sessions", "title"), ("token", "type"), ("userToken", "expires_in"), ("cookie", "path")],
+)
+def test_properties_of_sessions_tokens_and_cookies_are_no_secrets(holder: str, name: str) -> None:
+    assert not is_secret_within(holder, name)

@@ -11,7 +11,7 @@ from mirror_proxy.comparison.diff.redaction import clean_name
 from mirror_proxy.comparison.diff.rules import CompareRules, Steps
 from mirror_proxy.comparison.diff.shape import names_id
 from mirror_proxy.comparison.redaction.identifier import ANY_NAME
-from mirror_proxy.comparison.redaction.name import is_secret
+from mirror_proxy.comparison.redaction.name import is_holder, is_secret, is_secret_within
 from mirror_proxy.comparison.redaction.pair import is_value, secret_items
 from mirror_proxy.config.model import Tolerance
 
@@ -42,12 +42,21 @@ class JsonPlace:
         name = step if step is ITEM else clean_name(step, self._rules)
         return f"{self._above.path}.{ANY_NAME}" if name == ANY_NAME else below(self._above.path, name)
 
-    @cached_property
+    @property
     def is_redacted(self) -> bool:
         """Whether the value is redacted."""
-        if self.is_secret or self._is_in(self._rules.redacted_paths):
-            return True
-        return self._above is not None and self._above.is_redacted
+        return self.is_secret or self.is_ruled
+
+    @cached_property
+    def is_ruled(self) -> bool:
+        """Whether a rule redacts the value, or one that it is in."""
+        above = self._above is not None and self._above.is_ruled
+        return above or self._is_in(self._rules.redacted_paths)
+
+    @property
+    def may_hold_properties(self) -> bool:
+        """Whether the value is a secret, of which some members may be none."""
+        return not self.is_ruled and is_holder(self.name)
 
     @cached_property
     def is_secret(self) -> bool:
@@ -55,7 +64,14 @@ class JsonPlace:
         if self._above is None:
             return False
         step = self.steps[-1]
-        return self._above.is_secret or (step is not ITEM and is_secret(step))
+        if step is ITEM:
+            return self._above.is_secret
+        return is_secret(step) or (self._above.is_secret and is_secret_within(self._above.name, step))
+
+    @property
+    def name(self) -> str:
+        """The name of the nearest member that this place is, or is in."""
+        return next((step for step in reversed(self.steps) if step is not ITEM), "")
 
     @cached_property
     def names_id(self) -> bool:

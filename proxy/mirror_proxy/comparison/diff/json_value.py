@@ -118,7 +118,7 @@ class _Cleaning:
 
     def of(self, value: Any, place: JsonPlace) -> Any:
         self._left -= 1
-        if place.is_redacted:
+        if place.is_redacted and not (isinstance(value, dict | list) and place.may_hold_properties):
             return REDACTED
         if isinstance(value, dict | list):
             return self._of_many(value, place) if self._left > 0 and place.depth < MAX_DEPTH else "…"

@@ -113,6 +113,7 @@ _ABOUT = _words(
     require required requires show support supports use uses want wants with without
     """
 )
+_HOLDERS = (["cookie"], ["session"], ["token"])
 #: After a word of secrets, words that make the name that of a property.
 _PROPERTIES = _words(
     """
@@ -149,6 +150,19 @@ _COUNTED_ENDS = ("continuation", "cursor", "next", "page", "prev", "previous", "
 def is_secret(name: str) -> bool:
     """Return whether a name of a header, parameter, member, element or column marks a secret."""
     return _is_secret(name[-MAX_NAME:])
+
+
+def is_holder(name: str) -> bool:
+    """Return whether what a name stands for has properties that are no secrets: a session, token or cookie."""
+    return words_of(name[-MAX_NAME:])[-1:] in _HOLDERS
+
+
+def is_secret_within(holder: str, name: str) -> bool:
+    """Return whether a member is a secret because it belongs to `holder`, whose name marks one.
+
+    Not the `type` of a token, nor the `title` of a session.
+    """
+    return not is_holder(holder) or is_secret(f"{holder} {name}")
 
 
 def is_secret_header(name: str) -> bool:

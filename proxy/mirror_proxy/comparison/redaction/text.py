@@ -27,9 +27,9 @@ def redacted(text: str, is_secret: IsSecret) -> str:
 
 
 def secrets_in(text: str, is_secret: IsSecret) -> Iterator[str]:
-    """Yield the secrets in `text`, as they are written."""
+    """Yield the secrets in `text`, as they are written; of lists and objects not all is one."""
     for start, end, instead in _spans(text, is_secret):
-        if instead == REDACTED:
+        if instead == REDACTED and text[start] not in "[{":
             yield text[start:end]
 
 

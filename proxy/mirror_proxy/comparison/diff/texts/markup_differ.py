@@ -56,7 +56,7 @@ _BY_LINES = _CODE | {"pre", "textarea"}
 _TOKEN = re.compile(r"(?:^|[^a-z])(?:csrf|xsrf|nonce)|csrf|verification_?token", re.IGNORECASE)
 #: Attributes that hold the value of what another attribute names: `<input name="csrf_token" value="...">`.
 _VALUES = ("value", "content")
-_NAMES = ("name", "property", "type", "id")
+_NAMES = ("name", "key", "property", "type", "id", "field", "header", "param", "itemprop")
 _BEGIN_JSON = ("{", "[")
 #: Characters of an element that is missing or extra that are shown.
 _MAX_SHOWN = 300
