@@ -28,7 +28,7 @@ def main() -> int:
     if outcomes and not args.identical:
         text = table.markdown(outcomes, args.requests, args.seed)
         print(text)
-        if not args.pair and not failed:
+        if not args.pair:
             RESULTS.write_text(text)
     return 1 if failed else 0
 

@@ -19,7 +19,7 @@ from benchmarks.verdicts.service import await_answer
 
 COMMAND = [sys.executable, "-m", "mirror_proxy"]
 #: The comparer is done when its count has not changed for this number of seconds.
-STILL_S, SETTLE_S = 2, 60
+STILL_S, SETTLE_S = 5, 600
 
 
 @dataclass(frozen=True, slots=True)
