@@ -11,12 +11,14 @@ from mirror_proxy.admin.page import compared, controls, details, ramps, traffic
 from mirror_proxy.admin.page.data import EarlierTotals, PageQuery
 from mirror_proxy.admin.page.history import Point
 from mirror_proxy.comparison.diff.record import Record
+from mirror_proxy.comparison.diff.run import Run
 from mirror_proxy.comparison.diff.totals import OTHER, Totals
 from mirror_proxy.config.model import MirrorPolicy, Settings
 from mirror_proxy.overrides import ALL_MIRRORS
 from mirror_proxy.telemetry.metrics import Report
 from mirror_proxy.telemetry.outcome import OUTCOMES
 from tests.admin.page.page_data import config, page_data
+from tests.support.runs import RUN
 
 Counts = dict[tuple[str, ...], int]
 
@@ -224,6 +226,14 @@ def test_a_ramp_shows_its_steps_and_the_last_lines_of_its_log() -> None:
     assert [event.text for event in second.events] == [f"line {number}" for number in range(14, 20)]
     assert [guard.limit for guard in second.guards] == ["diff_rate>1%"]
     assert (third.name, third.is_over) == ("shop/v3", True)
+
+
+def test_the_period_of_the_pairs_is_that_of_the_present_runs_or_the_last_minutes() -> None:
+    run = Run(17, replace(RUN, label="v2-1483"), 1_800_000_000.0, 1_800_000_060.0)
+    now = replace(page_data({}), time=1_800_003_600.0, runs=(run,))
+    assert compared.of(now).period == ("run 17 (v2-1483), 2027-01-15 08:00:00 to 2027-01-15 09:00:00 UTC")
+    recent = replace(now, query=PageQuery(is_recent=True), earlier=EarlierTotals(60.0, Totals()))
+    assert compared.of(recent).period.endswith("2027-01-15 08:59:00 to 2027-01-15 09:00:00 UTC")
 
 
 def test_where_nothing_is_compared_nothing_is_judged() -> None:

@@ -194,8 +194,8 @@ class StoreWriter:
             await self._run(store.close)
 
     async def _write(self, store: Store) -> None:
+        problem = await self._enter_runs(store)
         number, left = self._counted, deque(self._memory.take())
-        problem: StoreError | None = None
         while left and problem is None:
             batch = left[0]
             added = await self._run(
@@ -207,8 +207,6 @@ class StoreWriter:
                 left.popleft()
                 self._note_full(store, is_full=added)
         self._memory.put_back(left)
-        if problem is None:
-            problem = await self._enter_runs(store)
         if problem is None and number != self._written:
             self._written = number
             self._on_written(number)
