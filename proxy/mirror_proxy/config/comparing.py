@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mirror_proxy.config import openapi
 from mirror_proxy.config.istio.destination import TARGET
 from mirror_proxy.config.model import (
     Compare,
@@ -162,6 +161,8 @@ def _endpoint(text: str) -> EndpointTemplate:
 
 
 def _openapi(path: str) -> tuple[str, tuple[EndpointTemplate, ...]]:
+    from mirror_proxy.config import openapi  # noqa: PLC0415  it imports YAML, which help needs not
+
     return path, openapi.templates(path)
 
 
