@@ -4,8 +4,9 @@ Everything here runs in the comparer's process or in a command, never in a worke
 and writes it into a pipe (`mirror_proxy.comparison.capture`).
 
 The walk of a pair: `differ` reads each body into a `content` (`decoding` undoes its compression, `json_value` reads
-JSON, both with bounds) and compares two of them with `json_differ` or `text_differ` (markup: `texts`), headers with
-`header_differ`. Each adds to the `findings`, which sort the differences by significance. In JSON a `json_place` knows
-which `rules` apply to it. `example_builder` makes the example that is stored of a pair; `redaction` removes secrets
-from it.
+JSON, both with bounds) and folds back what the proxy changed in the shadow request (`echo`). Two contents are compared
+with `json_differ` (`json_match` finds the items that belong together) or `text_differ` (markup: `texts`), header fields
+with `headers`; `shape` tells identifiers and times from other values. Each adds to the `findings`, which sort the
+differences by significance. In JSON a `json_place` knows which `rules` apply to it. `example_builder` makes the example
+that is stored of a pair; `redaction` removes secrets from it.
 """

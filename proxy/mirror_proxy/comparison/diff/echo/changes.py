@@ -10,7 +10,6 @@ from mirror_proxy.comparison.diff.header import Field, fields_of
 from mirror_proxy.comparison.diff.pair import Pair
 
 _SIGNATURE = re.compile(r"[0-9a-f]{32}")
-_SPACE = re.compile(r"\s*,\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +93,7 @@ class Changes:
         forwarded = self.replaced.get("x-forwarded-for")
         if forwarded is None:
             return None
-        theirs, ours = (_SPACE.split(side)[-1] for side in (forwarded.theirs, forwarded.ours))
+        theirs, ours = (side.rpartition(",")[2].strip() for side in (forwarded.theirs, forwarded.ours))
         return Replacement(theirs, ours) if theirs != ours else None
 
 

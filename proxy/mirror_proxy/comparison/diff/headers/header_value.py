@@ -35,7 +35,8 @@ _CASELESS = frozenset(("charset", "boundary"))
 _ITEM = re.compile(r"(?:[^,\"]|\"(?:[^\"\\]|\\.)*+\"?)++")
 _LINK_ITEM = re.compile(r"(?:[^,<\"]|<[^>]*>?|\"(?:[^\"\\]|\\.)*+\"?)++")
 _PARAMETER = re.compile(r"(?:[^;\"]|\"(?:[^\"\\]|\\.)*+\"?)++")
-_SEPARATOR = re.compile(r"[ \t]*+([,;])[ \t]*+")
+#: Tried once for each run of spaces, from its start.
+_SEPARATOR = re.compile(r"(?<![ \t])[ \t]*+([,;])[ \t]*+")
 _NONCES = (
     re.compile(r"('nonce-)[^']*(')"),
     re.compile(r"(\b(?:nonce|cnonce|opaque|nc)=)(?:\"[^\"]*\"|[^\s,;\"]+)()", re.IGNORECASE),
