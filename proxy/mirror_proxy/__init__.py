@@ -57,8 +57,9 @@ The walk of a pair, two responses to one request: `comparison.capture` sends it 
 `comparison.process` reads it in the background, compares the two with `comparison.diff.differ`, counts the
 differences by endpoint (`comparison.endpoint` names it; `comparison.diff.totals` lists the families) and writes them to
 the `comparison.store`. `comparison.report`, on the terminal or on the page, makes figures of the totals;
-`comparison.judgement` compares each field with pairs of one version. A `ramp` is judged by the same figures, step by
-step, and `ramp.run` carries it out.
+`comparison.judgement` compares each field with pairs of one version, and `comparison.report.finding` makes findings of
+what differs together, by a sample of pairs (`comparison.diff.record`). A `ramp` is judged by the same figures, step
+by step, and `ramp.run` carries it out.
 
 Start with `exchange.exchange`, then `mirror.shadow`; `config.model` is the contract between configuration and data
 plane. The version stands in pyproject.toml only.
