@@ -39,6 +39,8 @@ grant_type=authorization_code&code_verifier=§
 grant_type=password&username=bob&password=§
 client_assertion=§&scope=x
 /login?token=§
+/callback?code=§&state=x
+name=password&value=§
 /login?next=/home&access_token=§
 /login?ACCESS_TOKEN=§#top
 /callback?code=1&state=x&id_token=§
@@ -111,6 +113,7 @@ JSONS = r"""
 {"Name": "Cookie", "Value": "§"
 {"header": "X-Auth-Token", "value": "§"
 {"field": "password", "newValue": "§"
+{"Parameters": [{"ParameterKey": "DBPassword", "ParameterValue": "§"}]}
 {"name": "sessionid", "path": "/"}, {"name": "Set-Cookie", "value": "§"
 {"headers": {"Authorization": "Bearer §"}}
 {"headers": {"X-Api-Key": "§"
@@ -199,6 +202,8 @@ tool --api-key "§" run
 tool --token '§'
 CREATE USER bob WITH PASSWORD '§';
 machine x login bob password "§"
+machine x login bob password §
+pw=§
 <!-- token: § -->
 # secret: §
 // apiKey = "§"
@@ -236,6 +241,9 @@ MARKUP = """
 <add key="ApiKey" value="§" />
 <add name="x" connectionString="Server=x;Password=§" />
 <param name="password">§</param>
+<setting name="Password"><value>§</value></setting>
+<p>Your API key: <code>§</code></p>
+<li>Token: <b class="x">§</b></li>
 <string name="api_key">§</string>
 <Header><Name>Authorization</Name><Value>§</Value></Header>
 <header><name>Cookie</name><value>§</value></header>
@@ -500,6 +508,8 @@ lorem ipsum dolor sit amet, 12 34 56
 0000000000000000
 /v1/tokens/count?model=x
 /authors/12?sort=key&order=asc
+/search?code=17&page=2
+<li>Key: <b>17</b></li>
 /items?key=color&value=red
 a=b&c=d%20e&f=%7B%22g%22%3A1%7D
 {"a": "b \"c\" d", "e": "f\ng"}

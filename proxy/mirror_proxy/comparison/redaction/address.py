@@ -70,13 +70,15 @@ def _segments(text: str, start: int, end: int) -> Iterator[Span]:
 
 
 def _parameters(text: str, start: int, end: int, is_secret: IsSecret, *, is_file: bool) -> Iterator[Span]:
-    """Yield secrets, and names that are identifiers; the version of a file is none."""
+    """Yield secrets, and names that are identifiers; the version of a file is none, and a code beside a state is."""
+    is_callback = "state=" in text[start:end]
     while start <= end:
         stop = _end(text, start, end)
         equals = text.find("=", start, stop)
         name_end = equals if equals >= 0 else stop
         name = unquote(text[start:name_end][-600:].replace("+", " "))
-        if equals >= 0 and equals + 1 < stop and is_secret(name):
+        is_hidden = is_secret(name) or (is_callback and name == "code")
+        if is_hidden and 0 <= equals < stop - 1:
             stop = _end_of_value(text, stop, end)
             yield equals + 1, stop, REDACTED
         if name_end > start and not is_file and is_identifier(name):

@@ -40,6 +40,15 @@ _SIBLING = re.compile(
     r"<((?:[A-Za-z0-9_.-]{1,60}:)?(?:td|th|dd|string|data|integer|value|val|v|content|text))(?:\s[^<>]{0,500})?>",
     re.IGNORECASE,
 )
+#: `API key: <code>...</code>`.
+_EMPHASIZED = re.compile(
+    r"([A-Za-z][A-Za-z0-9_ -]{1,60}):\s{0,20}"
+    r"<(?:b|code|em|i|kbd|pre|samp|span|strong|var)(?:\s[^<>]{0,200})?>([^<]++)"
+)
+#: `<setting name="password"><value>...</value></setting>`.
+_VALUE = re.compile(
+    r"\s{0,200}<(?:[A-Za-z0-9_.-]{1,60}:)?(?:string|val|value|v)(?:\s[^<>]{0,200})?>", re.IGNORECASE
+)
 
 
 def markup(text: str, is_secret: IsSecret) -> Iterator[Span]:
@@ -56,6 +65,9 @@ def markup(text: str, is_secret: IsSecret) -> Iterator[Span]:
     for match in _SIBLING.finditer(text):
         if is_secret(match[2].strip().rstrip(":")):
             yield match.end(), _end_of_element(text, match[3], match.end()), REDACTED
+    for match in _EMPHASIZED.finditer(text):
+        if is_secret(" ".join(match[1].split(" ")[-2:])):
+            yield *match.span(2), REDACTED
 
 
 def _of_tag(text: str, match: re.Match[str], is_secret: IsSecret) -> Iterator[Span]:
@@ -71,7 +83,9 @@ def _of_tag(text: str, match: re.Match[str], is_secret: IsSecret) -> Iterator[Sp
     if name.lower() not in PAGE and is_secret(name):
         yield match.end(), _end_of_element(text, match[1], match.end()), REDACTED
     elif is_named and name.lower() not in PAGE:
-        yield match.end(), _end_of_text(text, match.end()), REDACTED
+        inner = _VALUE.match(text, match.end())
+        start = inner.end() if inner else match.end()
+        yield start, _end_of_text(text, start), REDACTED
 
 
 def _held(text: str, match: re.Match[str], attributes: list[re.Match[str]]) -> Iterator[Span]:

@@ -30,7 +30,7 @@ def _words(text: str) -> frozenset[str]:
 _SECRETS = _words(
     """
     authorization bearer cookie credential csrf cvc cvv hmac jwe jws jwt mnemonic otp passcode passkey
-    passphrase passwd password passwort pwd secret sessid session signature ssn token totp xsrf
+    kennwort passphrase passw passwd password passwort pwd secret sessid session signature ssn token totp xsrf
     """
 )
 #: What a word without separators may end in: `accesstoken`, `PHPSESSID`, `clientsecret`.
@@ -50,7 +50,7 @@ _ENDS = (
     "token",
 )
 #: Words that mark a secret only at the end of a name: `db_pass`, `proxyAuth`; not `pass_rate`, `auth_provider`.
-_LAST = frozenset(("auth", "authentication", "pass", "pin", "psk", "sig", "verifier"))
+_LAST = frozenset(("auth", "authentication", "pass", "pin", "psk", "pw", "sig", "verifier"))
 #: Words that mark a secret only together, in this order.
 _TOGETHER = frozenset(
     (

@@ -15,12 +15,12 @@ from mirror_proxy.comparison.redaction.vocabulary import words
 _NAMES = words(
     """
     attribute attributename field fieldname header headername id k key label name n param parameter
-    parametername property variable
+    parameterkey parametername property variable
     """
 )
 _VALUES = words(
     """
-    content contents currentvalue data defaultvalue newvalue oldvalue rawvalue string stringvalue text v
+    content contents currentvalue data defaultvalue newvalue oldvalue parametervalue rawvalue string stringvalue text v
     val value values
     """
 )
@@ -32,7 +32,7 @@ _QUOTED = r"[\"']([^\"'\n]{1,200})[\"']"
 #: `"name": "password", "value": `, as in JSON that is broken; and in lines of their own, as in YAML.
 _MEMBERS = re.compile(
     rf"(?<![A-Za-z0-9_])[\"']?(?:{_NAME_WORDS})[\"']?\s{{0,8}}[:=]\s{{0,8}}(?:{_QUOTED}|([A-Za-z0-9_.-]{{1,200}}+))"
-    rf"\s{{0,8}},?\s{{0,40}}(?P<quote>[\"'])?(?:{_VALUE_WORDS})[\"']?\s{{0,8}}(?P<sign>[:=])",
+    rf"\s{{0,8}}[,&]?\s{{0,40}}(?P<quote>[\"'])?(?:{_VALUE_WORDS})[\"']?\s{{0,8}}(?P<sign>[:=])",
     re.IGNORECASE,
 )
 #: `"value": "...", "name": "password"`.
