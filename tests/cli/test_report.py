@@ -314,7 +314,7 @@ def test_a_store_is_reported_on_by_its_newest_run_or_by_the_one_that_is_given(
     assert compared_in(two_runs, capsys) == 300
     assert compared_in(two_runs, capsys, "--run", "1") == 200
     assert cli.main(["report", "--store", two_runs], {}) == 0
-    assert "\nrun 2 (v2-1483), 20" in capsys.readouterr().out
+    assert "run 2 (v2-1483), 20" in " ".join(capsys.readouterr().out.split())
 
 
 def test_runs_are_listed_with_their_labels_and_pairs(two_runs: str, capsys: Capture) -> None:
