@@ -81,7 +81,9 @@ def test_a_second_v1_is_asked_beside_the_mirrors_with_a_cluster_of_its_own(load_
     config = load_spec("compare: {percent: 10, noise: {secondary: {host: v1b, port: {number: 81}}}}")
     _, secondary = mirrors_of(config)
     assert (secondary.name, secondary.role, secondary.host_suffix) == ("shop/secondary", "secondary", False)
-    assert secondary.mirroring.methods == frozenset(("GET", "HEAD", "OPTIONS"))
+    assert secondary.mirroring.methods == frozenset(
+        ("GET", "HEAD", "OPTIONS", "TRACE", "PROPFIND", "REPORT", "SEARCH")
+    )
     cluster = next(one for one in config.clusters if one.name == secondary.cluster)
     assert [str(one.address) for one in cluster.endpoints] == ["v1b:81"]
     assert cluster.name.endswith("@shop/secondary")
@@ -104,7 +106,9 @@ def test_the_primary_is_asked_again_only_what_is_safe_and_no_more_than_allowed(l
     _, repeat = mirrors_of(config)
     assert (repeat.name, repeat.role, repeat.repeats) == ("shop/repeat", "repeat", "v1")
     assert (repeat.numerator, repeat.denominator) == (20, 100)
-    assert repeat.mirroring.methods == frozenset(("GET", "HEAD", "OPTIONS"))
+    assert repeat.mirroring.methods == frozenset(
+        ("GET", "HEAD", "OPTIONS", "TRACE", "PROPFIND", "REPORT", "SEARCH")
+    )
     assert repeat.mirroring.max_per_second == 3
     assert repeat.cluster not in {one.cluster for one in config.virtual_hosts[0].routes[0].destinations}
 

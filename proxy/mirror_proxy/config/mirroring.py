@@ -33,6 +33,8 @@ from mirror_proxy.config.schema import (
 from mirror_proxy.regex import Pattern, PatternError
 
 SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
+#: The methods that a baseline gets: all that are registered as safe (IANA, HTTP Method Registry).
+READING_METHODS = SAFE_METHODS | {"TRACE", "PROPFIND", "REPORT", "SEARCH"}
 KEY_FILE = Scalar(("string",), files.key_file)
 
 

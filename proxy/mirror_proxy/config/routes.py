@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from mirror_proxy.config.istio.names import SERVICE_SUFFIX, fqdn
-from mirror_proxy.config.mirroring import SAFE_METHODS, Defaults
+from mirror_proxy.config.mirroring import READING_METHODS, Defaults
 from mirror_proxy.config.model import (
     Cluster,
     Compare,
@@ -162,7 +162,7 @@ class Routes:
         for one, cluster in found:
             policy = self._baseline(f"{route}/repeat", one.target, cluster)
             mirroring = replace(
-                _unchanged(policy.mirroring), methods=SAFE_METHODS, max_per_second=repeat.max_per_second
+                _unchanged(policy.mirroring), methods=READING_METHODS, max_per_second=repeat.max_per_second
             )
             yield replace(
                 policy,
@@ -178,7 +178,7 @@ class Routes:
         self.mirror_names.append(name)
         mirroring = self._defaults.of(name)
         if name not in dict(self._defaults.overrides):  # v1 does not detect shadows: it would write
-            mirroring = replace(_unchanged(mirroring), methods=SAFE_METHODS)
+            mirroring = replace(_unchanged(mirroring), methods=READING_METHODS)
         cluster = replace(
             cluster,
             name=f"{cluster.name}@{name}",

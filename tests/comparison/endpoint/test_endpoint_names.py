@@ -46,6 +46,15 @@ def test_an_endpoint_is_named_by_method_path_and_operation() -> None:
     assert name(names, "*", method="OPTIONS") == "OPTIONS *"
 
 
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [(200, "GET /a"), (204, "GET /a"), (302, "GET /a (302)"), (404, "GET /a (404)"), (500, "GET /a (500)")],
+)
+def test_status_of_v1_is_part_of_the_name_where_it_is_no_success(status: int, expected: str) -> None:
+    one = replace(pair(target="/a"), primary=answer(status=status))
+    assert EndpointNames().name(one, 0.0) == expected
+
+
 def test_segments_beyond_the_bound_of_one_path_become_a_placeholder() -> None:
     names = EndpointNames()
     for number in range(MAX_SIBLINGS):
@@ -114,11 +123,11 @@ def test_paths_that_v1_does_not_know_have_few_names() -> None:
     names = EndpointNames()
     assert name(names, "/shop/17") == "GET /shop/{}"
     for number in range(MAX_NOT_FOUND):
-        assert not_found(names, f"/{word(number)}") == f"GET /{word(number)}"
+        assert not_found(names, f"/{word(number)}") == f"GET /{word(number)} (404)"
     assert not_found(names, "/more") == "GET (not found)"
-    assert not_found(names, "/shop/18") == "GET /shop/{}"
+    assert not_found(names, "/shop/18") == "GET /shop/{} (404)"
     assert name(names, "/az") == "GET /az"
-    assert not_found(names, "/more") == "GET /more"
+    assert not_found(names, "/more") == "GET /more (404)"
 
 
 def test_10_000_paths_of_a_hostile_client_make_no_more_names_than_there_may_be() -> None:
@@ -133,7 +142,7 @@ def test_a_template_of_the_user_comes_before_the_shape_of_a_path() -> None:
     names = EndpointNames()
     names.configure([EndpointTemplate("GET", "/shop/{sku}"), EndpointTemplate("", "/rpc")])
     assert name(names, "/shop/red") == "GET /shop/{sku}"
-    assert not_found(names, "/shop/none") == "GET /shop/{sku}"
+    assert not_found(names, "/shop/none") == "GET /shop/{sku} (404)"
     assert name(names, "/shop/17", method="PUT") == "PUT /shop/{}"
     body = b'{"jsonrpc": "2.0", "method": "buy"}'
     assert name(names, "/rpc", method="POST", body=body) == "POST /rpc buy"

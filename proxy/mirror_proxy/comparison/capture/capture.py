@@ -9,6 +9,7 @@ from mirror_proxy.comparison.capture.pair_sender import PairSender
 from mirror_proxy.comparison.capture.recording import Recording
 from mirror_proxy.comparison.diff.pair import Pair
 from mirror_proxy.comparison.endpoint.repeat_safety import MAX_BODY_BYTES, RepeatSafety
+from mirror_proxy.config.mirroring import READING_METHODS
 from mirror_proxy.config.model import Compare, Share
 from mirror_proxy.flow import Pieces
 from mirror_proxy.http1.request import RequestHead
@@ -19,7 +20,7 @@ from mirror_proxy.telemetry.outcome import RESPONDED
 
 #: No more of a request's body is kept: as much as is shown of it.
 _MOST_OF_REQUEST = 16 * 1024
-_SAFE = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE"})
+_SAFE = frozenset(method.encode() for method in READING_METHODS)
 
 _getrandbits = random.getrandbits
 

@@ -1,10 +1,11 @@
 """Name the endpoints of pairs, within bounds that no client can exceed.
 
 A name is a method, a path with placeholders, and the operation where the path serves several; the path is that of a
-template that the user gave, if there is one. Of paths that v1 does not know either, as scanners try them, only the
-first few have names. A route has at most `MAX_NAMES` endpoints. When there is no room for another, those that were not
-seen for long expire, and things of one kind are folded (see `siblings`), of few siblings too if that is what it takes.
-What still has no room is `OTHER`.
+template that the user gave, if there is one. Where v1's response is an error or a redirect, its status is part of the
+name, as in `GET /shop/{} (404)`: such responses have nothing in common with the others. Of paths that v1 does not know
+either, as scanners try them, only the first few have names. A route has at most `MAX_NAMES` endpoints. When there is no
+room for another, those that were not seen for long expire, and things of one kind are folded (see `siblings`), of few
+siblings too if that is what it takes. What still has no room is `OTHER`.
 """
 
 from __future__ import annotations
@@ -63,7 +64,8 @@ class EndpointNames:
                 return OTHER
         if not route.take(parts, now, is_found=is_found):
             return f"{parts[0]} {NOT_FOUND}"
-        return name_of(parts)
+        status = pair.primary.status
+        return name_of(parts) if 200 <= status < 300 else f"{name_of(parts)} ({status})"
 
     def _is_full(self, route: _RouteNames) -> bool:
         in_all = sum(len(one.last_seen) for one in self._routes.values())
