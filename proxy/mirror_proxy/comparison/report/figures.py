@@ -14,7 +14,7 @@ Rates are shares from 0 to 1, all else is in seconds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from math import ceil
@@ -68,14 +68,17 @@ def figures(
     thresholds: Thresholds,
     mirror: str | None = None,
     destination: tuple[str, str] | None = None,
+    judged: Sequence[JudgedField] | None = None,
 ) -> dict[str, Figure]:
     """Return every figure of `NAMES`, of one mirror or of all.
 
     The primary's are of the routes that have the mirror; with `destination`, a route's name and its destination's,
-    of what that answered only.
+    of what that answered only. `judged` are the mirror's fields, where they are known already.
     """
+    if judged is None:
+        judged = fields(totals, thresholds, mirror)
     found = [
-        *_difference_rates(totals, thresholds, mirror),
+        *_difference_rates(totals, judged, mirror),
         _mirror_error_rate(totals, mirror),
         _primary_error_rate(totals, mirror, destination),
         *_deltas(totals, mirror),
@@ -100,12 +103,11 @@ def _is_baseline(route: str, name: str) -> bool:
 # --- rates ---
 
 
-def _difference_rates(totals: Totals, thresholds: Thresholds, mirror: str | None) -> list[Figure]:
+def _difference_rates(totals: Totals, judged: Sequence[JudgedField], mirror: str | None) -> list[Figure]:
     compared = sum(count for key, count in totals.of("compared") if mirror in {None, key[1]})
-    found = fields(totals, thresholds, mirror) if compared else []
-    breaking = [field for field in found if is_breaking(field.path, field.kind)]
+    breaking = [field for field in judged if is_breaking(field.path, field.kind)]
     return [
-        _difference_rate("diff_rate", found, compared),
+        _difference_rate("diff_rate", judged, compared),
         _difference_rate("breaking_rate", breaking, compared),
     ]
 

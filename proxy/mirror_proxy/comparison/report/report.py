@@ -155,8 +155,8 @@ def make_report(data: ReportData, options: ReportOptions, find: FindExamples) ->
 
 def _of_mirror(data: ReportData, options: ReportOptions, find: FindExamples, name: str) -> MirrorReport:
     totals, thresholds = data.totals, data.thresholds
-    numbers = figures(totals, thresholds, name)
     judged = fields(totals, thresholds, name)
+    numbers = figures(totals, thresholds, name, judged=judged)
     changes = changes_of(judged)
     known = {(route, endpoint) for (route, mirror, endpoint), _ in totals.of("compared") if mirror == name}
     finder = ExampleFinder(find, name, data.since, options.examples)
