@@ -29,6 +29,7 @@ DOCUMENTS = (
     "CHANGELOG.md",
     "config/kubernetes/README.md",
     "config/release/README.md",
+    "docs/comparing.md",
     "docs/stored-data.md",
 )
 OTHERS_COMMANDS = re.compile(r"docker|kubectl|locust|-m benchmarks|`--help` and|`--list`|--quick")
