@@ -10,6 +10,7 @@ import pytest
 
 from mirror_proxy import cli
 from tests.support.plane import free_port
+from tests.support.threaded_origin import origin as threaded_origin
 
 ROOT = Path(__file__).parents[2]
 
@@ -81,3 +82,21 @@ def test_a_problem_of_the_checklist_is_the_answer_no(capsys: pytest.CaptureFixtu
     code, out, _ = check(capsys, "--primary", f"http://127.0.0.1:{free_port()}", "--live")
     assert code == 1
     assert "problem    127.0.0.1 at 127.0.0.1:" in out
+
+
+def test_statuses_are_compared_for_the_path_that_is_probed(capsys: pytest.CaptureFixture[str]) -> None:
+    with threaded_origin() as v1, threaded_origin() as v2:
+        v2.status = 421
+        flags = ["--mirror", v2.url, "--percent", "1", "--methods", "safe", "--live", "--probe"]
+        code, out, err = check(capsys, "--primary", v1.url, *flags)
+    assert (code, err) == (0, "")
+    assert (
+        "warning    GET / gets 200 from 127.0.0.1, and its shadow 421 from mirror mirror; it may not like"
+        in out
+    )
+
+
+def test_what_is_probed_is_a_path(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        check(capsys, "--primary", "http://v1", "--live", "--probe", "healthz")
+    assert '--probe: "healthz" is not a path; write such as /healthz' in capsys.readouterr().err

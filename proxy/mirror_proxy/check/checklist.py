@@ -12,6 +12,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -254,19 +255,29 @@ def _probe_unix(cluster: Cluster, address: Address) -> ProbeResult:
 
 
 def _speak(connection: socket.socket, cluster: Cluster, resolved: frozenset[tuple[str, int]]) -> ProbeResult:
-    """Send a PROXY header and speak TLS where the cluster does, then make its health check."""
+    """Make the cluster's health check over a connection to one of its endpoints."""
+    try:
+        with spoken(connection, cluster) as ready:
+            return ProbeResult(resolved, check_failure=_check_failure(ready, cluster))
+    except (ssl.SSLError, OSError, ValueError) as error:
+        if cluster.tls is None:
+            raise
+        reason = getattr(error, "verify_message", "") or getattr(error, "reason", "") or error
+        return ProbeResult(resolved, f"TLS fails: {reason}")
+
+
+@contextmanager
+def spoken(connection: socket.socket, cluster: Cluster) -> Iterator[socket.socket]:
+    """Send a PROXY header and speak TLS where the cluster does; give what HTTP goes over."""
     if cluster.proxy_protocol is not None:
         connection.sendall(proxy_header.without_client(cluster.proxy_protocol, connection))
     if cluster.tls is None:
-        return ProbeResult(resolved, check_failure=_check_failure(connection, cluster))
+        yield connection
+        return
     name = cluster.tls.sni or cluster.host
-    try:
-        name.encode("idna")  # first: where wrap_socket finds it wrong, it leaks its socket
-        with client_context(cluster.tls).wrap_socket(connection, server_hostname=name) as wrapped:
-            return ProbeResult(resolved, check_failure=_check_failure(wrapped, cluster))
-    except (ssl.SSLError, OSError, ValueError) as error:
-        reason = getattr(error, "verify_message", "") or getattr(error, "reason", "") or error
-        return ProbeResult(resolved, f"TLS fails: {reason}")
+    name.encode("idna")  # first: where wrap_socket finds it wrong, it leaks its socket
+    with client_context(cluster.tls).wrap_socket(connection, server_hostname=name) as wrapped:
+        yield wrapped
 
 
 def _check_failure(connection: socket.socket, cluster: Cluster) -> str | None:

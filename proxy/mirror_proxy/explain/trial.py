@@ -18,9 +18,11 @@ from mirror_proxy.config.model import (
     Endpoint,
     Listener,
     ListenerTls,
+    Mirroring,
     Route,
     VirtualHost,
 )
+from mirror_proxy.mirror.policy import shadow_host
 from mirror_proxy.worker.data_plane import DataPlane
 
 HOST = "127.0.0.1"
@@ -44,6 +46,34 @@ def with_route(config: Config, route: Route) -> Config:
     wanted = {one.cluster for one in route.destinations} | {one.cluster for one in route.mirrors}
     clusters = tuple(cluster for cluster in config.clusters if cluster.name in wanted)
     return replace(config, clusters=clusters, virtual_hosts=(VirtualHost("trial", ("*",), (route,)),))
+
+
+def mirrored(config: Config, host: VirtualHost, route: Route, path: str) -> tuple[Config, bytes]:
+    """Return a configuration in which `route` takes and mirrors every request, and a GET of `path` for its host."""
+    clusters = {cluster.name: cluster for cluster in config.clusters}
+    mirrors = tuple(
+        replace(
+            mirror,
+            numerator=1,
+            denominator=1,
+            mirroring=_with_host(mirror.mirroring, clusters[mirror.cluster]),
+        )
+        for mirror in route.mirrors
+        if not mirror.is_baseline
+    )
+    literal = next((domain for domain in host.domains if "*" not in domain), None)
+    authority = literal or clusters[route.destinations[0].cluster].authority
+    wire = (
+        f"GET {path} HTTP/1.1\r\nhost: {authority}\r\nuser-agent: mirror-proxy-check\r\naccept: */*\r\n\r\n"
+    )
+    return with_route(config, replace(route, matches=(), mirrors=mirrors)), wire.encode("ascii")
+
+
+def _with_host(mirroring: Mirroring, cluster: Cluster) -> Mirroring:
+    """Return the limits of a mirror with the Host that shadows have: a recorder has another address."""
+    return (
+        mirroring if mirroring.host == "primary" else replace(mirroring, host=shadow_host(mirroring, cluster))
+    )
 
 
 async def run(config: Config, wire: bytes, tls: ListenerTls | None = None) -> TrialResult:

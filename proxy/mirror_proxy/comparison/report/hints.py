@@ -16,7 +16,8 @@ _OTHER_DATA = 0.2
 #: A mirror that refuses so large a part of what v1 serves refuses the shadow requests, not what they ask for.
 _REFUSED = 0.8
 
-_CAUSES = {
+#: What a mirror may not like of the shadow requests that it refuses with a status.
+CAUSES = {
     "400": "a Host or another header that it does not take",
     "401": "credentials that mirroring.headers takes out, or that only v1 knows",
     "403": "credentials that mirroring.headers takes out, a signature (such as AWS SigV4) that covers Host or path,"
@@ -56,7 +57,7 @@ def _refused(totals: Totals, mirror: str) -> Iterator[str]:
     for (primary, shadow), number in totals.of("status_pair", mirror):
         if statuses_of(f"status {primary} -> {shadow}") and primary[0] in "23":
             served[shadow] += number
-    refused = {status: served[status] for status in _CAUSES if status in served}
+    refused = {status: served[status] for status in CAUSES if status in served}
     total = served.total()
     if total < _MIN_PAIRS or sum(refused.values()) <= _REFUSED * total:
         return
@@ -64,6 +65,6 @@ def _refused(totals: Totals, mirror: str) -> Iterator[str]:
     share = format_share(sum(refused.values()) / total)
     yield (
         f"v2 refuses {share} of the requests that v1 serves, mostly with {status}. It may not like something of the"
-        f" shadow requests: {_CAUSES[status]}. See mirroring.host (primary, upstream or a name), mirroring.headers and"
+        f" shadow requests: {CAUSES[status]}. See mirroring.host (primary, upstream or a name), mirroring.headers and"
         " mirroring.mark."
     )
