@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -102,6 +101,8 @@ def _go_through(loaded: Loaded, path: str | None) -> set[str]:
 
 def _probe(config: Config, path: str) -> Iterator[Finding]:
     """Compare the statuses of v1 and v2 for `path`, route by route, with the heads that the proxy would send."""
+    import asyncio  # noqa: PLC0415  only this flag needs it
+
     from mirror_proxy.check.status_probe import compare_statuses  # noqa: PLC0415  only this flag needs it
     from mirror_proxy.explain import trial  # noqa: PLC0415  only this flag needs it
 
