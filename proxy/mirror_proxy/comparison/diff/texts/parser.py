@@ -15,6 +15,8 @@ from mirror_proxy.comparison.diff.texts.element import COMMENT, Dialect, Element
 
 #: More elements, attributes, comments and pieces of text of one body are not followed.
 MAX_NODES = 40_000
+#: Nor more characters of names and values: in XML, each element may have a long namespace, or a value made of entities.
+MAX_CHARACTERS = 4 << 20
 #: Elements that are nested deeper count as those of the element at this depth.
 MAX_DEPTH = 64
 #: The parser is given a piece at a time, and none after the last node that is followed.
@@ -35,7 +37,7 @@ class Document:
 
 def parse(text: str, dialect: Dialect, is_cut: bool) -> Document | None:
     """Return the document that `text` is; None if it is none."""
-    builder = _Builder(keeps_space=dialect == "xml")
+    builder = _Builder(dialect)
     try:
         is_read = _feed(_parser(dialect, builder), text, builder, is_cut)
     except (etree.LxmlError, ValueError):
@@ -65,24 +67,33 @@ def _feed(parser: Any, text: str, builder: _Builder, is_cut: bool) -> bool:
     for start in range(0, len(data), _PIECE):
         if builder.is_full:
             return False
-        parser.feed(data[start : start + _PIECE])
+        try:
+            parser.feed(data[start : start + _PIECE])
+        except _TooLongError:
+            return False
     if not is_cut:
         parser.close()
     return not builder.is_full
 
 
+class _TooLongError(Exception):
+    """Stops the parser within a piece."""
+
+
 class _Builder:
     """Takes what lxml calls for each tag, and builds the tree."""
 
-    def __init__(self, *, keeps_space: bool) -> None:
+    def __init__(self, dialect: Dialect) -> None:
         self.doctype_ = ""
         self.is_full = False
-        self._keeps_space = keeps_space
+        self._dialect: Dialect = dialect
         self._root = Element("")
         self._open: list[Element] = [self._root]
         self._spaces: list[str] = [""]
         self._text: list[str] = []
+        self._once: dict[tuple[int, str], Element] = {}
         self._left = MAX_NODES
+        self._characters_left = MAX_CHARACTERS
 
     @property
     def has_elements(self) -> bool:
@@ -90,6 +101,7 @@ class _Builder:
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         self._end_text()
+        self._measure(name, attributes)
         if self._may_go_on(1 + len(attributes)):
             self._push(name, dict(attributes))
 
@@ -128,12 +140,24 @@ class _Builder:
         if space and space != self._spaces[-1]:
             attributes["xmlns"] = space
         there = self._open[-1]
-        element = _again(there, local)
+        element = self._once.get((id(there), local))
         if element is None:
             element = Element(local, {_split(key)[0]: value for key, value in attributes.items()})
             there.children.append(element)
+            self._keep_once(there, element)
         self._open.append(element if len(self._open) <= MAX_DEPTH else there)
         self._spaces.append(space)
+
+    def _keep_once(self, there: Element, element: Element) -> None:
+        """Keep the element `html` or `body` of a page: libxml2 begins it again for what stands behind its end."""
+        if self._dialect == "html" and element.name in ("html", "body"):
+            self._once[id(there), element.name] = element
+
+    def _measure(self, name: str, attributes: dict[str, str]) -> None:
+        self._characters_left -= len(name) + sum(map(len, attributes)) + sum(map(len, attributes.values()))
+        if self._characters_left < 0:
+            self.is_full = True
+            raise _TooLongError
 
     def _may_go_on(self, nodes: int = 1) -> bool:
         self._left -= nodes
@@ -145,7 +169,7 @@ class _Builder:
         text = "".join(self._text)
         self._text.clear()
         there = self._open[-1]
-        if not self._keeps_space and there.name not in _VERBATIM:
+        if self._dialect == "html" and there.name not in _VERBATIM:
             text = " ".join(text.split())
         if text.strip() and self._may_go_on():
             there.children.append(text.strip())
@@ -155,10 +179,3 @@ def _split(name: str) -> tuple[str, str]:
     """Return the local part of a name, and its namespace."""
     space, _, local = name.rpartition("}")
     return local, space[1:]
-
-
-def _again(there: Element, name: str) -> Element | None:
-    """Return the element `html` or `body` that goes on: libxml2 begins it again for what stands behind its end."""
-    if name not in ("html", "body"):
-        return None
-    return next((one for one in there.children if isinstance(one, Element) and one.name == name), None)
