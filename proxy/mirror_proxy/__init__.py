@@ -13,9 +13,10 @@ Layers. A row imports from rows below it only, and packages in one row never imp
     comparison.capture  comparison.report
                                      two responses to one request, kept in a worker; figures and pages of many
     mirror  comparison.store  comparison.endpoint
-                                     policy, shadow requests and their limits; what was compared, on disk; which
-                                     endpoint a request asks for
+                                     policy, shadow requests and their limits; what was compared, on disk, by run;
+                                     which endpoint a request asks for
     routing  upstream  downstream  comparison.diff  comparison.judgement
+                                     where two responses differ; which differences are more than noise
     comparison.redaction             which names and forms mark a secret; text without secrets
     tasks  descriptors               background tasks; how many file descriptors each part may use
     telemetry                        counters, metrics, log, access log, traces
@@ -54,12 +55,12 @@ people, `check` says what a configuration does, `explain` what it does to one re
 dialects.
 
 The walk of a pair, two responses to one request: `comparison.capture` sends it into a pipe that drops when it is full;
-`comparison.process` reads it in the background, compares the two with `comparison.diff.differ`, counts the
-differences by endpoint (`comparison.endpoint` names it; `comparison.diff.totals` lists the families) and writes them to
-the `comparison.store`. `comparison.report`, on the terminal or on the page, makes figures of the totals;
-`comparison.judgement` compares each field with pairs of one version, and `comparison.report.finding` makes findings of
-what differs together, by a sample of pairs (`comparison.diff.record`). A `ramp` is judged by the same figures, step
-by step, and `ramp.run` carries it out.
+`comparison.process` reads it in the background, compares the two with `comparison.diff.differ`, and counts the
+differences by endpoint (`comparison.endpoint` names it; `comparison.diff.totals` lists the families). Counts, a sample
+of pairs (`comparison.diff.record`) and examples without secrets (`comparison.redaction`) go to the `comparison.store`,
+as parts of a run (`comparison.store.runs`). `comparison.report`, on the terminal or on the page, makes figures of the
+totals; `comparison.judgement` compares each field with pairs of one version, and `comparison.report.finding` joins what
+differs in the same responses. A `ramp` is judged by the same figures, step by step, and `ramp.run` carries it out.
 
 Start with `exchange.exchange`, then `mirror.shadow`; `config.model` is the contract between configuration and data
 plane. The version stands in pyproject.toml only.

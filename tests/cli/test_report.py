@@ -62,7 +62,7 @@ def test_a_proxy_that_compares_nothing_tells_of_times_statuses_and_outcomes(
         said = capsys.readouterr().out
         assert said.startswith("NOT COMPARED  mirror: nothing was compared\n")
         assert f"from {proxy.config.settings.admin.address}, mirror-proxy " in said
-        assert "! None of its answers was compared" in said
+        assert "! None of its responses was compared" in said
         assert "\nwhat became of 20 requests\n" in said
         assert report(proxy, "--format", "json", "--mirror", "mirror") == 0
         [mirror] = json.loads(capsys.readouterr().out)["mirrors"]
@@ -156,7 +156,7 @@ def test_a_fault_of_v2_is_told_with_examples_to_who_may_see_them(tmp_path: Path,
         field = mirror["fields"][0]
         assert (field["path"], field["kind"], field["verdict"]) == ("$.price", "value", "reported")
         assert [(one["primary"], one["shadow"]) for one in field["examples"]] == [("1", "2")]
-        assert mirror["notes"][0].startswith("Route r has no baseline: every difference is reported")
+        assert mirror["notes"][0].startswith("Route r has no baseline: differences between two responses")
         assert report(proxy, *words) == 1
         said = capsys.readouterr()
         assert said.err == (
@@ -183,7 +183,7 @@ def test_a_wait_that_is_broken_off_says_so_and_tells_nothing(tmp_path: Path) -> 
             waiting.send_signal(signal.SIGINT)
             said, told = waiting.communicate(timeout=BOUND_S)
         assert (waiting.returncode, said) == (3, "")
-        assert told == "nothing is told: the wait was broken off\n"
+        assert told == "no report: the wait was interrupted\n"
 
 
 # --- a store ---

@@ -10,17 +10,17 @@ from mirror_proxy.cli.verb import Verbs, add_parser
 from mirror_proxy.config import quantity
 
 ABOUT = """\
-Tell what a mirror would have done differently: fields of its answers that differ from the primary's more often than
-the primary's do from themselves, statuses, times of the same requests, and what became of each copy.
+Report what a mirror does differently: findings (places of its responses that differ from the primary's more often
+than noise), statuses, times of the same requests, and outcomes of shadow requests.
 
-It is read from a running proxy, or with --store from where one keeps it. With --for or --requests it waits, and tells
-of what happened meanwhile only. A limit names a figure and what is too much:
+The report is read from a running proxy, or with --store from a store. With --for or --requests the command waits, and
+reports on the requests of that time only. A limit names a figure and what exceeds it:
 
-  diff_rate                          answers that differ, noise left out, of those compared
-  breaking_rate                      those of them that may break clients: another class of status,
-                                     something missing, another type
-  mirror_error_rate                  copies that failed or were answered 5xx, of those sent
-  primary_error_rate                 requests answered 5xx, of those answered
+  diff_rate                          responses that differ, noise left out, of those compared
+  breaking_rate                      responses that may break clients, of those compared: another class of
+                                     status, a missing part, another type
+  mirror_error_rate                  shadow requests that failed or got a 5xx, of those sent
+  primary_error_rate                 requests that got a 5xx, of those with a response
   p50_delta p90_delta p99_delta      percentiles of the paired difference, mirror's time less the primary's
   primary_p50 ... mirror_p99         percentiles of the time until answered
 """
@@ -34,7 +34,8 @@ examples:
 
 exit codes: 0 fine; 1 a limit is exceeded; 2 wrong arguments; 3 too few samples to answer; 4 the proxy or store cannot
 be reached, or the output not be written.
-A limit is exceeded once that is sure, after however few samples; near its bound it stays undecided.
+A limit is exceeded once the whole confidence interval of its figure exceeds it, at any number of samples; near its
+bound it stays undecided.
 """
 FORMATS = ("text", "json", "junit", "markdown", "html")
 
@@ -44,7 +45,7 @@ def add_to(verbs: Verbs[argparse.ArgumentParser]) -> None:
     parser = add_parser(
         verbs,
         "report",
-        "tell what a mirror does differently, and whether that is within limits",
+        "report what a mirror does differently, and whether that is within limits",
         ABOUT,
         EXAMPLES,
         "[--admin H:P | --store URL] [--run RUN] [--since 1h | --for 5m] [--fail-on LIMIT ...] [--format F] ...",
@@ -65,12 +66,12 @@ def add_to(verbs: Verbs[argparse.ArgumentParser]) -> None:
     add("--list-runs", action="store_true", help="print the runs of the store, and no report")
     add("--delete-run", metavar="RUN", type=whole, help="delete a run with all that belongs to it")
     add("--since", metavar="1h", type=span, help="limit the report to this long before now")
-    add("--for", metavar="5m", dest="for_s", type=span, help="wait so long, and tell of that time only")
-    add("--requests", metavar="N", type=whole, help="wait for so many requests; with --for, what is first")
-    add("--mirror", metavar="NAME", help="only of this mirror (default: all)")
-    text = "fail when this is so, of any mirror told of: such as 'diff_rate>1%%'; repeatable"
+    add("--for", metavar="5m", dest="for_s", type=span, help="wait this long, and report on that time only")
+    add("--requests", metavar="N", type=whole, help="wait for this many requests; with --for, until either")
+    add("--mirror", metavar="NAME", help="report on this mirror only (default: all)")
+    text = "fail when any mirror in the report exceeds this limit, such as 'diff_rate>1%%'; repeatable"
     add("--fail-on", metavar="LIMIT", type=_reader(_limit), action="append", default=[], help=text)
-    text = "no limit is kept with fewer samples; one that is exceeded for sure is broken (default 100)"
+    text = "least samples for a limit to pass; a limit may fail with fewer (default 100)"
     add("--min-samples", metavar="N", type=whole, default=100, help=text)
     text = f"one of {', '.join(FORMATS)} (default text)"
     add("--format", choices=FORMATS, default="text", metavar="F", help=text)

@@ -153,7 +153,7 @@ def _wait(source: ReportSource, options: ReportOptions, arguments: argparse.Name
     try:
         wait(lambda: since_first().totals.count("requests"), progress, arguments.for_s, arguments.requests)
     except KeyboardInterrupt as error:
-        raise SourceError("nothing is told: the wait was broken off", code=UNDECIDED) from error
+        raise SourceError("no report: the wait was interrupted", code=UNDECIDED) from error
     return settled(since_first, lambda data: _compared(data.totals))
 
 
@@ -188,7 +188,9 @@ class _LenientSource:
             return with_retries(find)
         except SourceError as error:
             self._has_failed = True
-            print_errors(f"there are no examples, and it is not known what differs together: {error}")
+            print_errors(
+                f"the report has no examples, and does not join places that differ together: {error}"
+            )
             return ()
 
 

@@ -325,7 +325,7 @@ COMPARE = Record(
             "repeatSafe",
             "repeat_safe",
             ListOf(Scalar(("string",), _repeat_safe)),
-            "Which unsafe requests baselines get too: METHOD PATH, METHOD PATH OPERATION ..., or OPERATION ...",
+            "Unsafe requests that baselines get too: METHOD PATH, METHOD PATH OPERATION ..., or OPERATION ...",
         ),
         Field("noise", "noise", NOISE, "How differences within v1 are told from those of v2."),
         Field("store", "store", STORE, "Where counts and examples are kept."),

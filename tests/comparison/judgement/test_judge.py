@@ -131,7 +131,7 @@ def test_without_a_baseline_noise_of_other_endpoints_of_the_method_counts() -> N
     assert verdicts(place(5, 100, 5, 100, "POST /a"), place(90, 100, 0, 0, "POST /b"))[1] == "reported"
 
 
-# --- what is worth to be reported ---
+# --- what is worth reporting ---
 
 
 def test_a_rate_that_is_higher_by_less_than_the_relative_threshold_is_noise() -> None:

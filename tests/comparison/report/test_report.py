@@ -14,8 +14,8 @@ from mirror_proxy.config.model import Thresholds
 from tests.comparison.report.reports import look, rich
 
 NO_BASELINE = (
-    "Route r has no baseline: every difference is reported, those that v1 has with itself too;"
-    " give a secondary, or repeat, to tell noise."
+    "Route r has no baseline: differences between two responses of v1 are reported too,"
+    " except new ids and times; set --secondary or compare.noise.repeat to leave noise out."
 )
 
 
@@ -92,11 +92,11 @@ def test_caps_drops_and_a_missing_baseline_are_named() -> None:
         "Of route s 39 pairs were compared; small differences show with 100 or more.",
         NO_BASELINE,
         "The baseline of route s has 10 pairs: rare noise may not have shown yet.",
-        "1 pair had an answer that decompresses to more than is read.",
-        "37 pairs had an answer nested deeper than is followed.",
+        "1 pair had a response that decompresses to more than is read.",
+        "37 pairs had a response nested deeper than is followed.",
         "More fields differ than are counted one by one; the rest is counted as (other).",
     )
-    assert found.notes == ("1 pair was not compared because of being too large to hand over.",)
+    assert found.notes == ("1 pair was not compared due to a size above the limit of the comparer's pipe.",)
 
 
 def test_endpoints_without_a_baseline_are_named_where_their_route_has_one() -> None:
@@ -105,8 +105,8 @@ def test_endpoints_without_a_baseline_are_named_where_their_route_has_one() -> N
     counts["compared", "r", "other", "POST /e"] = 100
     [note] = make_report(reading(counts), ReportOptions("m"), look).mirrors[0].notes
     assert note == (
-        "4 endpoints with 406 pairs have no baseline: POST /d, POST /c, POST /b and 1 more. All differences there"
-        " count, but ids and times; --repeat-safe lets the second v1 get requests that only read."
+        "4 endpoints with 406 pairs have no baseline: POST /d, POST /c, POST /b and 1 more. Differences there"
+        " may be noise; --repeat-safe sends requests that only read to the baseline."
     )
 
 

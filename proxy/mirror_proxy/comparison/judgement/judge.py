@@ -144,7 +144,7 @@ def _ceiling(counts: Counts) -> float:
 
 
 def _is_worth(raw: float, noise: float, thresholds: Thresholds) -> bool:
-    """Return whether a difference of these rates is worth to be reported."""
+    """Return whether a difference of these rates is worth reporting."""
     return raw - noise > thresholds.absolute and raw - noise >= thresholds.relative * (raw + noise)
 
 
@@ -202,5 +202,5 @@ def _forecast(case: _Case, needed: float) -> str:
     ratio = evidence.most(*case.counts)
     more = ceil(case.counts[1] * ((needed + ratio - case.evidence) / ratio - 1)) if ratio > 0 else _FARTHEST
     if more >= _FARTHEST:
-        return "the samples do not tell these apart"
+        return "the rates are too close to decide"
     return f"decided in about {format_count(max(1, more))} more requests"

@@ -21,7 +21,7 @@ mirrors[]       name, routes, compared, differing, summary, hints, notes, and:
   deltas[]      seconds (mirror's time less the primary's), count
   latency[]     endpoint (null: all), phase (first_byte, total), slower, low, high (0.018: 1.8 % slower; negative:
                 faster), samples, against (primary, or secondary: a second v1 in the mirror's place)
-notes[]         what is to be known of all of it
+notes[]         notes on all figures
 """
 
 from __future__ import annotations

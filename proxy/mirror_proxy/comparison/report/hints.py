@@ -9,14 +9,14 @@ from mirror_proxy.comparison.diff.severity import statuses_of
 from mirror_proxy.comparison.diff.totals import Totals
 from mirror_proxy.text import format_share, plural
 
-#: With fewer pairs nothing is said.
+#: With fewer pairs there are no hints.
 _MIN_PAIRS = 20
-#: A baseline whose statuses differ in so large a part of its pairs has other data than v1.
+#: A baseline whose statuses differ in a larger part of its pairs than this has other data than v1.
 _OTHER_DATA = 0.2
-#: A mirror that refuses so large a part of what v1 serves refuses the shadow requests, not what they ask for.
+#: A mirror that refuses a larger part of what v1 serves than this refuses the shadow requests, not what they ask for.
 _REFUSED = 0.8
 
-#: What a mirror may not like of the shadow requests that it refuses with a status.
+#: Likely causes in shadow requests, by the status with which a mirror refuses them.
 CAUSES = {
     "400": "a Host or another header that it does not take",
     "401": "credentials that mirroring.headers takes out, or that only v1 knows",
@@ -52,7 +52,7 @@ def _other_data(totals: Totals, mirror: str) -> Iterator[str]:
 
 
 def _refused(totals: Totals, mirror: str) -> Iterator[str]:
-    """Name the status with which v2 refuses nearly all that v1 serves, and what it may not like."""
+    """Name the status with which v2 refuses nearly all that v1 serves, and a likely cause."""
     served: Counter[str] = Counter()
     for (primary, shadow), number in totals.of("status_pair", mirror):
         if statuses_of(f"status {primary} -> {shadow}") and primary[0] in "23":
@@ -64,7 +64,7 @@ def _refused(totals: Totals, mirror: str) -> Iterator[str]:
     status = max(sorted(refused), key=lambda one: refused[one])
     share = format_share(sum(refused.values()) / total)
     yield (
-        f"v2 refuses {share} of the requests that v1 serves, mostly with {status}. It may not like something of the"
-        f" shadow requests: {CAUSES[status]}. See mirroring.host (primary, upstream or a name), mirroring.headers and"
+        f"v2 refuses {share} of the requests that v1 serves, mostly with {status}. A likely cause is"
+        f" {CAUSES[status]}. See mirroring.host (primary, upstream or a name), mirroring.headers and"
         " mirroring.mark."
     )

@@ -32,7 +32,7 @@ from mirror_proxy.text import (
 TEMPLATES = Path(__file__).parent / "templates"
 _SIGNS = {"ok": "✓", "broken": "✗", "undecided": "?"}
 _GROUPS = (
-    ("unsure", "Fields that may differ: the samples do not tell yet"),
+    ("unsure", "Fields that may differ: too few samples to decide"),
     ("noise", "Noise: fields that differ within one version as well"),
 )
 _SIDES = ("Primary", "Mirror", "Difference")

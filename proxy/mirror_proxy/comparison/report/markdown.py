@@ -118,7 +118,7 @@ def _unsure(found: Sequence[FieldWithExamples]) -> Iterator[str]:
         return
     named = ", ".join(f"{code(one.field.path)} {code(one.field.kind)}" for one in found[:_UNSURE])
     more = f" and {format_count(len(found) - _UNSURE)} more" if len(found) > _UNSURE else ""
-    yield from ("", f"{plural(len(found), 'field')} may differ, the samples do not tell yet: {named}{more}")
+    yield from ("", f"{plural(len(found), 'field')} may differ, too few samples to decide: {named}{more}")
 
 
 def _figures(findings: MirrorReport) -> Iterator[str]:

@@ -17,12 +17,12 @@ CAPPED = {
     "unknown_coding": "with a Content-Encoding that is not decoded",
 }
 DROPPED = {
-    "no_answer": "because the primary's answer did not come to its end",
-    "over_buffer": "because as much was held for comparing as may be",
+    "no_answer": "because the primary's response did not end",
+    "over_buffer": "because the buffer for comparing was full",
     "pipe_full": "because the comparer was behind",
-    "too_large": "because of being too large to hand over",
+    "too_large": "due to a size above the limit of the comparer's pipe",
     "no_comparer": "because there was no comparer",
-    "unreadable": "because the comparer could not read what it was handed",
+    "unreadable": "because the comparer could not read what it received",
     "failed": "because comparing failed, which is a fault of this proxy",
 }
 #: Endpoints that one note names.
@@ -37,7 +37,7 @@ def of_mirror(totals: Totals, thresholds: Thresholds, mirror: str) -> tuple[str,
         if name == mirror:
             compared[route] = compared.get(route, 0) + number
     if not compared:
-        return ("None of its answers was compared: there are latencies, statuses and outcomes only.",)
+        return ("None of its responses was compared: the report has latencies, statuses and outcomes only.",)
     found = [_of_pairs(route, number, thresholds) for route, number in sorted(compared.items())]
     found += [
         _of_baseline(route, totals.count("noise_compared", route), thresholds) for route in sorted(compared)
@@ -80,8 +80,8 @@ def _of_pairs(route: str, pairs: int, thresholds: Thresholds) -> str:
 def _of_baseline(route: str, pairs: int, thresholds: Thresholds) -> str:
     if not pairs:
         return (
-            f"Route {route} has no baseline: every difference is reported, those that v1 has with itself too;"
-            " give a secondary, or repeat, to tell noise."
+            f"Route {route} has no baseline: differences between two responses of v1 are reported too,"
+            " except new ids and times; set --secondary or compare.noise.repeat to leave noise out."
         )
     if pairs < thresholds.min_samples:
         return (
@@ -106,11 +106,11 @@ def _without_baseline(totals: Totals, mirror: str) -> str:
     more = f" and {format_count(len(found) - len(names))} more" if len(found) > len(names) else ""
     return (
         f"{plural(len(found), 'endpoint')} with {plural(sum(number for number, _ in found), 'pair')}"
-        f" {'has' if len(found) == 1 else 'have'} no baseline: {', '.join(names)}{more}. All differences there count,"
-        " but ids and times; --repeat-safe lets the second v1 get requests that only read."
+        f" {'has' if len(found) == 1 else 'have'} no baseline: {', '.join(names)}{more}. Differences there"
+        " may be noise; --repeat-safe sends requests that only read to the baseline."
     )
 
 
 def _of_cap(reason: str, number: int) -> str:
     what = CAPPED.get(reason, f"that could not be compared whole ({reason})")
-    return f"{plural(number, 'pair')} had an answer {what}."
+    return f"{plural(number, 'pair')} had a response {what}."

@@ -105,7 +105,7 @@ class _Page:
     def _unsure(self, found: Sequence[FieldWithExamples]) -> Iterator[str]:
         if not found:
             return
-        yield from ("", f"{plural(len(found), 'field')} may differ: the samples do not tell yet")
+        yield from ("", f"{plural(len(found), 'field')} may differ: too few samples to decide")
         for one in found[:_UNSURE]:
             field = one.field
             line = f"  {field.endpoint}: {field.path} {field.kind}, {field.judgement.why}"

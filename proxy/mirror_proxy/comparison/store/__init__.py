@@ -1,4 +1,7 @@
-"""Store: counts and examples in a database, across restarts of the proxy. The only user of SQLAlchemy."""
+"""Store: counts, examples and records of runs in a database, across restarts of the proxy. The only user of SQLAlchemy.
+
+`engine` opens the database, `schema` has its tables, `runs` finds and begins runs, and `room` limits its size.
+"""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class RepeatSafe:
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """When a difference that is more than noise is worth to be reported (rates from 0 to 1; Diffy's defaults).
+    """When a difference that is more than noise is worth reporting (rates from 0 to 1; Diffy's defaults).
 
     `relative`: at least this much of (raw - noise) / (raw + noise); `absolute`: raw - noise above this. With fewer than
     `min_samples` pairs no report says that there is no difference; one that stands out is reported at any number.
