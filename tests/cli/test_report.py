@@ -160,8 +160,8 @@ def test_a_fault_of_v2_is_told_with_examples_to_who_may_see_them(tmp_path: Path,
         assert report(proxy, *words) == 1
         said = capsys.readouterr()
         assert said.err == (
-            "there are no examples, and it is not known what differs together: what was stored needs the token:"
-            " send Authorization: Bearer TOKEN\n"
+            "the report has no examples, and does not join places that differ together: what was stored needs the"
+            " token: send Authorization: Bearer TOKEN\n"
         )
         assert json.loads(said.out)["mirrors"][0]["fields"][0]["examples"] == []
 
