@@ -53,7 +53,7 @@ def _endpoints(root: Mapping[str, Any], paths: Mapping[str, Any]) -> Iterator[En
 
 
 def _segment(segment: str) -> str:
-    """Return a segment with one parameter for all of it where there are too many to be told apart."""
+    """Return a segment with one parameter for all of it where there are too many to match apart."""
     return segment if segment.count("{") <= MAX_PARAMETERS else "{}"
 
 

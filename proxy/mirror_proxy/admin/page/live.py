@@ -36,7 +36,7 @@ _EVERY_S = 1.0
 _ANSWER_S = 1.0
 _REST = 20
 _MOST_REST_S = 60.0
-#: Records change slowly; they are queried again after so long.
+#: Records change slowly; they are queried again after this long.
 _RECORDS_S = 10.0
 #: What the comparer knows best; workers know the rest, and to the second.
 _FAMILIES = OF_COMPARER | {"dropped"}

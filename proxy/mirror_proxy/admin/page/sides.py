@@ -51,7 +51,7 @@ class Header:
 class Sides:
     """Both responses of an example. `is_aligned` False: the bodies are too long to align.
 
-    `is_capped`: the bodies have so many repeated lines that the alignment stopped early.
+    `is_capped`: the alignment stopped early, at too many repeated lines.
     """
 
     headers: tuple[Header, ...]

@@ -22,10 +22,10 @@ from mirror_proxy.comparison.diff.rules import CompareRules
 from mirror_proxy.comparison.diff.text_differ import digest
 from mirror_proxy.text import visible
 
-#: A body is cut to so many characters.
+#: A body is cut to this many characters.
 MAX_SHOWN = 16 * 1024
 
-#: Only so much of a text is searched for secrets; redaction makes it shorter, but hardly by as much.
+#: Characters of a text that are searched for secrets: more than are shown, as redaction makes a text shorter.
 _MAX_READ = 4 * MAX_SHOWN
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mirror_proxy.comparison.diff.difference import Comparison, Difference, Kind
 
-#: At most so many differences of one pair are stored.
+#: At most this many differences of one pair are stored.
 MAX_DIFFERENCES = 100
 
 #: From the most significant to the least.

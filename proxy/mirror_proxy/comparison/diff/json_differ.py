@@ -26,8 +26,8 @@ from mirror_proxy.comparison.diff.shape import shape_of
 from mirror_proxy.comparison.redaction.span import OTHER_REDACTED, REDACTED
 from mirror_proxy.config.model import Compare
 
-#: At most so many values of one pair are compared, and fingerprints taken of so many; beyond that, items are not
-#: looked for elsewhere in their array.
+#: Values of one pair that are compared, and of which fingerprints are taken; beyond these, items are not looked for
+#: elsewhere in their array.
 MAX_VALUES = 100_000
 MAX_FINGERPRINTS = 100_000
 
@@ -38,7 +38,7 @@ _MAX_TEXT = 16 * 1024
 def compare_json(
     primary: Json, shadow: Json, rules: CompareRules, findings: Findings, near: float, root: str = "$"
 ) -> None:
-    """Add what differs to `findings`; times about `near`, in seconds since the epoch, are told from others.
+    """Add what differs to `findings`; times about `near`, in seconds since the epoch, have a kind of their own.
 
     Paths begin with `root`.
     """
@@ -305,7 +305,7 @@ _TYPES: dict[type, str] = {
 
 
 def _hidden(kind: Kind, primary: Any, shadow: Any) -> tuple[str, str]:
-    """Return samples of redacted values that tell as much as may be told: which is there, their types, or no more."""
+    """Return samples of redacted values: which side has one, their types, or that they are redacted."""
     if kind == "type":
         return f"{_type(primary)} {REDACTED}", f"{_type(shadow)} {REDACTED}"
     if primary is _NOTHING or shadow is _NOTHING:

@@ -1,4 +1,4 @@
-"""Known secrets: what is a secret in one place of a pair is none the less where nothing around it says so.
+"""Known secrets: a secret that is found in one place of a pair is hidden in all others.
 
 A page may show the token that came in a header, and a sample shows a text without the element that names it. So the
 secrets found in the request and in both responses are hidden wherever else in the example they stand.
@@ -15,7 +15,7 @@ from mirror_proxy.comparison.diff.difference import Difference
 from mirror_proxy.comparison.diff.example import Example, Fields, Side
 from mirror_proxy.comparison.redaction.span import REDACTED
 
-#: So many are known at most, each of so many characters: a shorter one may be a word of any text.
+#: Most secrets of one pair, and their lengths: a shorter one may be a word of any text.
 _MAX_KNOWN = 500
 _LENGTHS = range(6, 4_097)
 _PIECE = re.compile(r"[^\s;,=:&\"'<>]{8,4096}")

@@ -41,7 +41,7 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/]{16,}+={0,2}")
 _CAPITAL = re.compile(r"[A-Z]")
 #: What a token is made of, as people write: words, names in camel case, numbers.
 _ATOM = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
-#: Identifiers have more atoms than one for so many characters, of one or of both cases; words and names have fewer.
+#: Identifiers have more atoms than one in this many characters, of one or of both cases; words and names have fewer.
 _LONGEST_ATOMS = 6.0
 _LONGEST_MIXED_ATOMS = 3.3
 #: One part of an identifier has as many atoms; parts of a slug, such as `256gb`, have fewer.

@@ -27,7 +27,7 @@ from mirror_proxy.text import visible
 MAX_TRAITS = 24
 MAX_LENGTH = 60
 
-#: Only so much of a query or of cookies is searched for names.
+#: Characters of a query, or of cookies, that are searched for names.
 _MAX_READ = 4_096
 #: So that a long query leaves room for what headers show.
 _MAX_PARAMETERS = 12

@@ -4,8 +4,8 @@ A name is a method, a path with placeholders, and the operation where the path s
 template that the user gave, if there is one. Where v1's response is an error or a redirect, its status is part of the
 name, as in `GET /shop/{} (404)`: such responses have nothing in common with the others. Of paths that v1 does not know
 either, as scanners try them, only the first few have names. A route has at most `MAX_NAMES` endpoints. When there is no
-room for another, those that were not seen for long expire, and things of one kind are folded (see `siblings`), of few
-siblings too if that is what it takes. What still has no room is `OTHER`.
+room for another, those that were not seen for `EXPIRY_S` expire, and things of one kind are folded (see `siblings`), at
+last of few siblings too. What still has no room is `OTHER`.
 """
 
 from __future__ import annotations

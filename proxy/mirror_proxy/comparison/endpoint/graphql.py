@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 KINDS = ("query", "mutation", "subscription")
 
-#: Only so much of a document is read.
+#: Characters of a document that are read.
 _MAX_READ = 16 * 1024
 
 #: White space and comments, then a selection or the keyword of a definition.

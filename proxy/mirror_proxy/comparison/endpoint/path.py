@@ -5,7 +5,7 @@ from __future__ import annotations
 from mirror_proxy.comparison.endpoint.segment import PLACEHOLDER, shape
 from mirror_proxy.comparison.redaction.address import secret_segments
 
-#: A path is followed for at most so many segments and characters; what comes after is `REST`.
+#: Segments and characters of a path that are read; the rest is `REST`.
 MAX_SEGMENTS = 12
 MAX_CHARACTERS = 160
 REST = "{*}"

@@ -15,7 +15,7 @@ from mirror_proxy.comparison.endpoint.segment import extension, placeholder
 
 #: Siblings that have names of their own, at most.
 MAX_SIBLINGS = 200
-#: So many siblings may get few requests each and keep their names.
+#: At most this many siblings with few requests each keep their names.
 MAX_LIGHT = 20
 #: Fewer requests are few; where siblings had no room for names, so is this share of them all.
 FEW = 12

@@ -29,11 +29,11 @@ from mirror_proxy.text import format_count, format_share
 ERROR = 0.05
 #: Places that are to come are allowed for: with up to 18 places, the error is at most `ERROR` whenever each joined.
 _TO_COME = 10
-#: Without a baseline, a place that differs in so small a share of responses may be a fluke.
+#: Without a baseline, a place that differs in no larger a share of responses than this may be a fluke.
 FLUKE = 0.01
 #: Kinds of two values of one shape, that are new in each response.
 _BY_SHAPE = frozenset({"id", "time"})
-#: A forecast of more requests than this is none.
+#: A forecast of more requests than this is not given.
 _FARTHEST = 1_000_000
 
 

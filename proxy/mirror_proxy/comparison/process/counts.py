@@ -18,7 +18,7 @@ from mirror_proxy.telemetry.metrics import Report
 
 #: Noise is known here for at most this many fields; every other field counts as free of noise.
 _MAX_NOISY = 10_000
-#: Fields counted by name: at most so many of one mirror's endpoint, or of its noise, and so many in all.
+#: Fields counted by name: at most this many of one mirror's endpoint, or of its noise, and in all.
 MAX_FIELDS = 500
 MAX_FIELDS_IN_ALL = 25_000
 #: A field expires this long after it was last seen; the table is searched for expired ones this often.

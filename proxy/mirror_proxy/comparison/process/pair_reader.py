@@ -13,7 +13,7 @@ MAX_DATAGRAMS = 20_000
 MAX_BYTES = 32 * 1024 * 1024
 #: Larger than what the kernel takes into such a pipe at once (see `supervisor.comparer`).
 _LARGEST = 4 * 1024 * 1024
-#: At most so many are read before the loop runs other callbacks.
+#: At most this many are read before the loop runs other callbacks.
 _AT_ONCE = 64
 
 

@@ -14,9 +14,9 @@ from mirror_proxy.comparison.diff.record import Place
 FIRST_SAME = 60
 FIRST_DIFFERENT = 10
 EVERY_S = 3_600.0
-#: Sets of one endpoint that are told apart; the rest of its pairs are one more.
+#: Sets of one endpoint that are sampled apart; all further pairs share one more.
 MAX_SETS = 20
-#: Sets of all endpoints; where there are more, those not seen for so long are forgotten.
+#: Sets of all endpoints; where there are more, those not seen for this long expire.
 MAX_IN_ALL = 20_000
 EXPIRY_S = 900.0
 

@@ -42,7 +42,7 @@ from mirror_proxy.config.model import Compare, StoreLimits
 from mirror_proxy.telemetry.event import event
 from mirror_proxy.text import format_count
 
-#: A store that could not be opened is tried again after so long, and pruned so often.
+#: A store that could not be opened is tried again after this long; an open one is pruned this often.
 RETRY_S = 15.0
 PRUNE_S = 60.0
 #: Runs and labels in a log line.

@@ -13,7 +13,7 @@ from html.entities import html5
 
 from mirror_proxy.comparison.redaction.span import Span
 
-#: So many levels are read.
+#: Levels that are read.
 _LEVELS = 3
 
 _ESCAPE = re.compile(

@@ -23,7 +23,7 @@ _Name = tuple[str, str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """A place whose rate of differences has changed: `before` and `after` are of so many pairs each."""
+    """A place whose rate has changed: from `before` of `compared_before` pairs to `after` of `compared_after`."""
 
     route: str
     endpoint: str
@@ -39,7 +39,7 @@ class Shift:
 class Against:
     """The later run `after` of a mirror beside the earlier one `before`; `same` places differ as often in both.
 
-    `unseen` endpoints of the earlier run got no request in the later one: nothing is known of them.
+    `unseen` endpoints of the earlier run got no request in the later one: they are in no other field.
     """
 
     mirror: str

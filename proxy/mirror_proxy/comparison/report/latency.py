@@ -19,9 +19,9 @@ from mirror_proxy.comparison.judgement.latency import (
 PHASES = {"first_byte": "until the first byte", "total": "until the end"}
 #: A difference that is surely smaller does not stand out.
 _LEAST = 0.05
-#: From so many percent on, decimals are left out.
+#: From this many percent on, decimals are left out.
 _WITHOUT_DECIMALS = 10
-#: At most so many endpoints stand out.
+#: Most endpoints that stand out.
 _MOST = 5
 
 #: A route, an endpoint and a phase.

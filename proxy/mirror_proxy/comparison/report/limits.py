@@ -22,7 +22,7 @@ Outcome = Literal["ok", "broken", "undecided"]
 _RELATIONS: dict[str, Callable[[float, float], bool]] = {">": gt, ">=": ge, "<": lt, "<=": le}
 _SECONDS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0}
 _FORM = re.compile(r"\s*(\w+)\s*(>=|<=|>|<)\s*(-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))\s*(%|\w*)\s*", re.ASCII)
-#: A forecast of more samples than this is none.
+#: A forecast of more samples than this is not given.
 _FARTHEST = 1_000_000
 
 

@@ -17,7 +17,7 @@ from mirror_proxy.text import format_count, format_share, plural, shorten
 
 _SIGNS = {"ok": "✅", "broken": "❌", "undecided": "❔"}
 _MAX_CHARACTERS, _MAX_SENTENCE = 80, 400
-#: A comment is not a report: so many findings, changes beside each, fields that may differ, and statuses are enough.
+#: Most findings in a comment, changes beside each, fields that may differ, and statuses.
 _FIELDS, _ALSO, _UNSURE, _STATUSES = 10, 4, 5, 8
 
 

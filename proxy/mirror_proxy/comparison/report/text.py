@@ -17,8 +17,8 @@ WIDTH = 100
 _NARROWEST, _WIDEST = 60, 200
 _CELL = 44
 _BAR = 30
-#: At most so many findings, findings with examples, changes beside a finding's lead, fields that may differ, fields of
-#: noise, and statuses are shown.
+#: Most findings that are shown, findings with examples, changes beside a finding's lead, fields that may differ, fields
+#: of noise, and statuses.
 _FINDINGS, _WITH_EXAMPLES, _ALSO, _UNSURE, _NOISE, _STATUSES = 50, 3, 6, 5, 5, 8
 _INDENT = 13
 _NUMBER = re.compile(r"[-.]|(?:[<>] )?[-+]?[0-9][0-9.,]*(?: %| [mµ]?s)?|")

@@ -35,7 +35,7 @@ _MINUTE_S = 60
 _HOUR_S = 3_600
 #: From this part of its limit on a store is full: a write may take more than it seems, and a log beside the file.
 _FULL_SHARE = 0.875
-#: A full store is emptied to this part of its limit, by halves, in at most so many rounds.
+#: A full store is emptied to this part of its limit, by halves, in at most this many rounds.
 _EMPTIED_SHARE = 0.625
 _ROUNDS = 12
 #: About what a row of counts takes, or an example without its bodies.

@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 LINKS = frozenset(
     ("action", "background", "cite", "data", "formaction", "href", "icon", "manifest", "poster", "src")
 )
-#: Parameters of one query that are told apart.
+#: Parameters of one query that are compared apart.
 _MAX_PARAMETERS = 50
 _MAX_NAME = 40
 

@@ -15,9 +15,9 @@ from mirror_proxy.comparison.report.finding.change import Change, Endpoint
 from mirror_proxy.comparison.report.finding.trait import Trait
 from mirror_proxy.text import format_share
 
-#: So many changes are named without samples.
+#: From this many changes on, they are named without samples.
 _MANY = 3
-#: The part of the lead's rate below which a change says its own.
+#: A change with less than this part of the lead's rate states its own rate.
 _MUCH_LESS = 0.8
 
 

@@ -14,7 +14,7 @@ from mirror_proxy.comparison.report.finding.record_index import RecordIndex
 from mirror_proxy.comparison.report.finding.together import Occurrence, are_together, occurrence
 from mirror_proxy.comparison.report.finding.trait import trait_of
 
-#: So many changes are joined with one of so many that lead; each of the rest is a finding of its own.
+#: At most this many changes are joined, with at most this many that lead; each further one is a finding of its own.
 _MAX_JOINED, _MAX_LEADS = 1_000, 100
 
 

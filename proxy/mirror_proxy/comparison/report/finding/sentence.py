@@ -18,7 +18,7 @@ _ITEMS = re.compile(r"(\d+) items")
 _MARKUP = re.compile(r"(?:html|xml) (?P<steps>[/…][^@]*)(?:@(?P<attribute>.*))?", re.DOTALL)
 _WHOLES = {"$": "the JSON body", "text": "the text", "body": "the body", "status": "the status"}
 _UNSEEN = ("(redacted)", "")
-#: What is said of several names at once.
+#: Verbs for several names at once.
 ALL = {"missing": "are missing", "extra": "are new"}
 _VERBS = {"order": "is in another order", "id": "is another identifier", "time": "is another time"}
 
