@@ -125,6 +125,16 @@ def test_what_a_regex_ignores_may_differ_in_headers() -> None:
             'Digest realm="a", nonce="x", opaque="y"',
             'Digest realm="a", nonce="z",opaque="w"',
         ),
+        (
+            "WWW-Authenticate",
+            'Digest realm="a", nonce="x", qop="auth", algorithm=MD5, stale=FALSE',
+            "digest qop=auth, realm=a, stale=False, algorithm=md5, nonce=z",
+        ),
+        (
+            "WWW-Authenticate",
+            'Basic realm="a, b", Bearer, Digest realm="c"',
+            'Digest realm=c, Bearer, Basic realm="a, b"',
+        ),
         ("Content-Security-Policy", "script-src 'nonce-a1' 'self'", "script-src 'nonce-b2' 'self'"),
         ("X-Auth-Token", "one", "two"),
         ("X-A", "a" + " " * 50_000 + ",b", "a, b"),
@@ -143,12 +153,24 @@ def test_values_that_mean_the_same_are_no_difference(name: str, primary: str, sh
         ("Content-Type", "a/b; profile=x", "a/b; profile=X"),
         ("Content-Security-Policy", "script-src 'nonce-a1' 'self'", "script-src 'nonce-b2' 'none'"),
         ("WWW-Authenticate", 'Digest realm="a", nonce="x"', 'Digest realm="b", nonce="z"'),
+        ("WWW-Authenticate", 'Basic realm="a", Bearer realm="b"', 'Basic realm="b", Bearer realm="a"'),
+        ("WWW-Authenticate", "Negotiate, NTLM", "Negotiate"),
         ("Link", "</a>; rel=next", "</b>; rel=next"),
     ],
 )
 def test_values_that_mean_something_else_are_a_difference(name: str, primary: str, shadow: str) -> None:
     found = headers(f"{name}: {primary}\r\n".encode(), f"{name}: {shadow}\r\n".encode())
     assert places(found) == [(f"header {name.lower()}", "value")]
+
+
+def test_samples_of_a_challenge_show_what_differs_beside_its_nonce() -> None:
+    primary, shadow = (
+        f'WWW-Authenticate: Digest realm="{"r" * 60}", nonce="{nonce * 32}", qop="{qop}"\r\n'.encode()
+        for nonce, qop in (("a", "auth"), ("b", "auth-int"))
+    )
+    (found,) = headers(primary, shadow)
+    assert found.primary.endswith('qop="auth"')
+    assert found.shadow.endswith('qop="auth-int"')
 
 
 @pytest.mark.parametrize("name", ["ETag", "Last-Modified", "X-Auth-Token"])

@@ -8,7 +8,7 @@ from mirror_proxy.comparison.diff.difference import Difference, Kind
 from mirror_proxy.comparison.diff.findings import Findings
 from mirror_proxy.comparison.diff.header import Field
 from mirror_proxy.comparison.diff.headers.cookies import compare_cookies
-from mirror_proxy.comparison.diff.headers.header_value import compared_values
+from mirror_proxy.comparison.diff.headers.header_value import compared_values, without_nonces
 from mirror_proxy.comparison.diff.redaction import clean_field, clean_name
 from mirror_proxy.comparison.diff.rules import CompareRules
 from mirror_proxy.comparison.diff.sample import samples
@@ -135,7 +135,8 @@ def _kind(name: str, ours: list[str], theirs: list[str], *, near: float) -> Kind
 
 
 def _shown(name: str, side: list[str], rules: CompareRules) -> str:
-    return ", ".join(clean_field(name, value, rules) for value in side)
+    """Return the values for a sample, without nonces: a sample starts where the values differ in earnest."""
+    return ", ".join(without_nonces(name, clean_field(name, value, rules)) for value in side)
 
 
 def _is_ignored(name: str, rules: CompareRules) -> bool:

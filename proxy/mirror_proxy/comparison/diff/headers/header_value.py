@@ -1,7 +1,8 @@
 """Header values as they are compared: without what may be written in several ways and means the same.
 
 The order and case of lists such as Vary, the case, order and quotes of parameters, and spaces after commas and
-semicolons say nothing. A nonce is new in each response, and only the rest is compared.
+semicolons say nothing. Nor do the order and quotes of a challenge's parameters. A nonce is new in each response, and
+only the rest is compared.
 """
 
 from __future__ import annotations
@@ -29,11 +30,14 @@ _LISTS = frozenset(
 )
 _LINKS = frozenset(("link",))
 _MEDIA_TYPES = frozenset(("content-type", "content-disposition"))
+_CHALLENGES = frozenset(("proxy-authenticate", "www-authenticate"))
 #: Parameters whose values have no case.
-_CASELESS = frozenset(("charset", "boundary"))
+_CASELESS = frozenset(("charset", "boundary", "algorithm", "stale"))
 
 _ITEM = re.compile(r"(?:[^,\"]|\"(?:[^\"\\]|\\.)*+\"?)++")
 _LINK_ITEM = re.compile(r"(?:[^,<\"]|<[^>]*>?|\"(?:[^\"\\]|\\.)*+\"?)++")
+#: The scheme that begins a challenge: a token before a space, or alone.
+_SCHEME = re.compile(r"[^\s=\"]++(?:[ \t]++(?!=)|\Z)")
 _PARAMETER = re.compile(r"(?:[^;\"]|\"(?:[^\"\\]|\\.)*+\"?)++")
 #: Tried once for each run of spaces, from its start.
 _SEPARATOR = re.compile(r"(?<![ \t])[ \t]*+([,;])[ \t]*+")
@@ -61,6 +65,8 @@ def compared_values(name: str, values: list[str]) -> list[str]:
         return sorted(_parameters(item) for value in values for item in _split(_LINK_ITEM, value))
     if name in _MEDIA_TYPES:
         return sorted(map(_parameters, values))
+    if name in _CHALLENGES:
+        return sorted(one for value in values for one in _challenges(without_nonces(name, value)))
     return sorted(_SEPARATOR.sub(r"\1 ", without_nonces(name, value)).strip() for value in values)
 
 
@@ -76,6 +82,20 @@ def _directive(item: str) -> str:
     """Return an item of a list, such as `max-age="60"`, in one form."""
     name, sign, value = item.partition("=")
     return f"{name.strip().lower()}{sign}{_unquoted(value).lower()}"
+
+
+def _challenges(value: str) -> list[str]:
+    """Return each challenge, such as `Digest realm="a", qop="auth"`, in one form; an item with a scheme starts one."""
+    challenges: list[tuple[str, list[str]]] = []
+    for item in _split(_ITEM, value):
+        begun = _SCHEME.match(item)
+        if begun:
+            challenges.append((begun[0].strip().lower(), []))
+        parameter = item[begun.end() :] if begun else item
+        if parameter:
+            challenges = challenges or [("", [])]
+            challenges[-1][1].append(_parameter(parameter))
+    return [", ".join([scheme, *sorted(parameters)]) for scheme, parameters in challenges]
 
 
 def _parameters(value: str) -> str:
