@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from operator import eq
 
 from mirror_proxy.comparison.diff.header import Field, fields_of
 from mirror_proxy.comparison.diff.pair import Pair
@@ -83,8 +84,9 @@ class Changes:
         theirs, ours = (target.partition("?")[0] for target in (self._sent_target, self._pair.target))
         if theirs == ours:
             return None
-        while theirs and ours and theirs[theirs.rfind("/") :] == ours[ours.rfind("/") :]:
-            theirs, ours = theirs[: theirs.rfind("/")], ours[: ours.rfind("/")]
+        mine, its = theirs.split("/"), ours.split("/")
+        same = [*map(eq, mine[:0:-1], its[:0:-1]), False].index(False)
+        theirs, ours = ("/".join(side[: len(side) - same]) for side in (mine, its))
         return Replacement(theirs, ours) if theirs else None
 
     @cached_property
