@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from math import log
 
 import pytest
@@ -132,6 +133,33 @@ def test_without_a_baseline_noise_of_other_endpoints_of_the_method_counts() -> N
 
 
 # --- what is worth reporting ---
+
+
+def test_many_endpoints_with_and_without_a_baseline_take_a_number_of_calls_that_grows_with_their_number() -> (
+    None
+):
+    few, many = (_calls(size) for size in (50, 200))
+    assert many < 5 * few
+
+
+def _calls(endpoints: int) -> int:
+    """Return how many functions are called to judge one place at so many endpoints of each kind."""
+    places = [
+        *(place(10, 20, 5, 20, endpoint=f"GET /{at}") for at in range(endpoints)),
+        *(place(10, 20, 0, 0, endpoint=f"POST /{at}") for at in range(endpoints)),
+    ]
+    count = 0
+
+    def on_call(*_: object) -> None:
+        nonlocal count
+        count += 1
+
+    sys.setprofile(on_call)
+    try:
+        judge(places, DEFAULT)
+    finally:
+        sys.setprofile(None)
+    return count
 
 
 def test_a_rate_that_is_higher_by_less_than_the_relative_threshold_is_noise() -> None:

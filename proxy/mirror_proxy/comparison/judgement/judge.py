@@ -105,6 +105,7 @@ def _cases(places: Sequence[Place], thresholds: Thresholds) -> _Group:
         ceiling = sum(map(_ceiling, with_baseline))
         raw, compared, noise, noise_compared = map(sum, zip(*with_baseline, strict=True))
         is_worth = _is_worth(raw / compared, noise / noise_compared, thresholds)
+    elsewhere = _noise_by_method(places)
     cases = []
     for place in places:
         counts = place.counts
@@ -114,26 +115,26 @@ def _cases(places: Sequence[Place], thresholds: Thresholds) -> _Group:
                 place, counts, own, _ceiling(counts), together, len(with_baseline), is_worth_together=is_worth
             )
         else:
-            elsewhere = _noise_elsewhere(place, places)
-            own = evidence.against_rate(counts[0], counts[1], max(FLUKE, elsewhere))
-            case = _Case(place, counts, own, own, elsewhere=elsewhere)
+            rate = elsewhere.get(_method(place), 0.0)
+            own = evidence.against_rate(counts[0], counts[1], max(FLUKE, rate))
+            case = _Case(place, counts, own, own, elsewhere=rate)
         cases.append(case)
     tests = [(case.evidence, case.ceiling) for case in cases]
     return _Group(cases, [*tests, (together, ceiling)] if len(with_baseline) > 1 else tests)
 
 
-def _noise_elsewhere(place: Place, places: Iterable[Place]) -> float:
-    """Return the highest rate of the same place's noise at endpoints of the same route and method."""
+def _noise_by_method(places: Iterable[Place]) -> dict[tuple[str, str], float]:
+    """Return the highest rate of one place's noise at endpoints of each route and method."""
+    rates: dict[tuple[str, str], float] = {}
+    for one in places:
+        if one.noise_compared:
+            method = _method(one)
+            rates[method] = max(rates.get(method, 0.0), one.counts[2] / one.noise_compared)
+    return rates
 
-    def belongs(one: Place) -> tuple[str, str]:
-        return one.route, one.endpoint.partition(" ")[0]
 
-    rates = (
-        one.counts[2] / one.noise_compared
-        for one in places
-        if one.noise_compared and belongs(one) == belongs(place)
-    )
-    return max(rates, default=0.0)
+def _method(place: Place) -> tuple[str, str]:
+    return place.route, place.endpoint.partition(" ")[0]
 
 
 def _ceiling(counts: Counts) -> float:
