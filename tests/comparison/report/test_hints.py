@@ -47,3 +47,23 @@ def test_refusals_that_v1_shares_or_that_are_few_are_no_hint() -> None:
     assert of({("status_pair", "v2", "200", "403"): 50, ("status_pair", "v2", "200", "200"): 50}) == ()
     assert of({("status_pair", "v2", "200", "403"): 10}) == ()
     assert of({("status_pair", "v2", "200", "500"): 90}) == ()
+
+
+def test_a_mirror_that_sends_no_response_to_some_shadows_gets_a_hint_with_the_outcomes() -> None:
+    [hint] = of(
+        {
+            ("outcome", "shop", "v2", "completed"): 380,
+            ("outcome", "shop", "v2", "reset"): 16,
+            ("outcome", "pay", "v2", "timeout"): 4,
+            ("outcome", "shop", "v2", "shed"): 63,
+            ("outcome", "shop", "v3", "reset"): 900,
+        }
+    )
+    assert hint.startswith("v2 sent no response to 5 % of 400 shadow requests (reset 16, timeout 4).")
+    assert "not compared" in hint
+
+
+@pytest.mark.parametrize(("completed", "reset"), [(10, 4), (9_900, 100), (400, 0)])
+def test_few_shadows_without_a_response_are_no_hint(completed: int, reset: int) -> None:
+    outcomes = {"completed": completed, "reset": reset, "over_in_flight": 500}
+    assert of({("outcome", "shop", "v2", outcome): number for outcome, number in outcomes.items()}) == ()

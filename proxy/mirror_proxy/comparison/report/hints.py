@@ -1,4 +1,4 @@
-"""Hints: why a report may be about the set-up and not about v2, each in a sentence, to be read before the findings."""
+"""Hints: why a report may be about the set-up, or not about all of v2, each in a sentence, read before the findings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from mirror_proxy.comparison.diff.severity import statuses_of
 from mirror_proxy.comparison.diff.totals import Totals
-from mirror_proxy.text import format_share, plural
+from mirror_proxy.telemetry.outcome import FAILURES, RESPONDED
+from mirror_proxy.text import format_count, format_share, plural
 
 #: With fewer pairs there are no hints.
 _MIN_PAIRS = 20
@@ -15,6 +16,9 @@ _MIN_PAIRS = 20
 _OTHER_DATA = 0.2
 #: A mirror that refuses a larger part of what v1 serves than this refuses the shadow requests, not what they ask for.
 _REFUSED = 0.8
+#: A mirror that sends no response to a larger part of the shadow requests than this, and to so many, fails on some.
+_FAILED = 0.01
+_MIN_FAILED = 5
 
 #: Likely causes in shadow requests, by the status with which a mirror refuses them.
 CAUSES = {
@@ -29,7 +33,7 @@ CAUSES = {
 
 def of_mirror(totals: Totals, mirror: str) -> tuple[str, ...]:
     """Return the hints on the report of one mirror."""
-    return (*_other_data(totals, mirror), *_refused(totals, mirror))
+    return (*_other_data(totals, mirror), *_refused(totals, mirror), *_failed(totals, mirror))
 
 
 def _other_data(totals: Totals, mirror: str) -> Iterator[str]:
@@ -67,4 +71,22 @@ def _refused(totals: Totals, mirror: str) -> Iterator[str]:
         f"v2 refuses {share} of the requests that v1 serves, mostly with {status}. A likely cause is"
         f" {CAUSES[status]}. See mirroring.host (primary, upstream or a name), mirroring.headers and"
         " mirroring.mark."
+    )
+
+
+def _failed(totals: Totals, mirror: str) -> Iterator[str]:
+    """Say how many shadow requests got no response: these are no pairs, so no finding is about them."""
+    ended: Counter[str] = Counter()
+    for (_, name, outcome), number in totals.of("outcome"):
+        if name == mirror and outcome in FAILURES | RESPONDED:
+            ended[outcome] += number
+    failed = sorted((outcome for outcome in FAILURES if ended[outcome]), key=lambda one: (-ended[one], one))
+    total = sum(ended[outcome] for outcome in failed)
+    if total < _MIN_FAILED or total <= _FAILED * ended.total():
+        return
+    outcomes = ", ".join(f"{outcome} {format_count(ended[outcome])}" for outcome in failed)
+    yield (
+        f"v2 sent no response to {format_share(total / ended.total())} of"
+        f" {plural(ended.total(), 'shadow request')} ({outcomes}). These are not compared, so no finding is about"
+        " them. The access log names their outcomes and request ids."
     )
