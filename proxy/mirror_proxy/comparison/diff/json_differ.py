@@ -15,6 +15,7 @@ from hashlib import blake2b
 from typing import Any
 
 from mirror_proxy.comparison.diff.difference import MAX_SAMPLE, Difference, Kind
+from mirror_proxy.comparison.diff.ends import common_ends
 from mirror_proxy.comparison.diff.findings import Findings
 from mirror_proxy.comparison.diff.json_match import Matched, match_items
 from mirror_proxy.comparison.diff.json_path import ITEM
@@ -181,8 +182,7 @@ class _Walk:
         if self._prints.is_spent:
             self._findings.capped.add("many")
             return False
-        start = _common(ours, theirs)
-        end = _common(ours[start:][::-1], theirs[start:][::-1])
+        start, end = common_ends(ours, theirs)
         self._each(primary[start : len(primary) - end], shadow[start : len(shadow) - end], there)
         return False
 
@@ -323,12 +323,6 @@ def _are_equal(primary: Any, shadow: Any) -> bool:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _common(one: list[bytes], other: list[bytes]) -> int:
-    """Return how many items two lists have in common at their beginnings."""
-    pairs = zip(one, other, strict=False)
-    return next((at for at, (mine, its) in enumerate(pairs) if mine != its), min(len(one), len(other)))
 
 
 def _without(items: list[Any], prints: list[bytes], common: Counter[bytes]) -> list[Any]:

@@ -11,6 +11,7 @@ import re
 from operator import eq
 from typing import Literal
 
+from mirror_proxy.comparison.diff.ends import common_ends
 from mirror_proxy.comparison.diff.time_form import TIME, are_near, epoch_of, time_of
 
 Shape = Literal["id", "time", ""]
@@ -121,8 +122,7 @@ def _are_tokens(one: str, other: str) -> bool:
     if ours == theirs:
         return True
     mine, its = _SEPARATOR.split(ours), _SEPARATOR.split(theirs)
-    start = _common(mine, its)
-    end = _common(mine[start:][::-1], its[start:][::-1])
+    start, end = common_ends(mine, its)
     mine, its = mine[start : len(mine) - end], its[start : len(its) - end]
     least = _MIN_TOKEN if start else _MIN_PLAIN
     if len(mine) == len(its) and any(map(eq, mine, its)):
@@ -167,12 +167,6 @@ def _is_base64(text: str) -> bool:
 
 def _alphabet(token: str) -> str:
     return next((name for name, pattern in _ALPHABETS if pattern.fullmatch(token)), "")
-
-
-def _common(one: list[str], other: list[str]) -> int:
-    """Return how many parts two tokens have in common at their beginnings."""
-    pairs = zip(one, other, strict=False)
-    return next((at for at, (mine, its) in enumerate(pairs) if mine != its), min(len(one), len(other)))
 
 
 def _between(text: str, pieces: list[re.Match[str]]) -> list[str]:

@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from mirror_proxy.comparison.diff.ends import common_ends
+
 Item = TypeVar("Item")
 
 #: The key of an item, by a function for each level.
@@ -84,17 +86,10 @@ def _aligned(
     return sorted(matched)
 
 
-def common_start(one: Sequence[object], other: Sequence[object]) -> int:
-    """Return how many items two sequences have in common at their beginnings."""
-    pairs = zip(one, other, strict=False)
-    return next((at for at, (mine, its) in enumerate(pairs) if mine != its), min(len(one), len(other)))
-
-
 def _level(ours: list[int], theirs: list[int], budget: Budget) -> tuple[list[tuple[int, int]], bool]:
     """Return pairs with equal keys, and whether no more of them are to be looked for between these."""
     size, its_size = len(ours), len(theirs)
-    start = common_start(ours, theirs)
-    end = common_start(ours[start:][::-1], theirs[start:][::-1])
+    start, end = common_ends(ours, theirs)
     found = [(at, at) for at in range(start)]
     ends = [(size - at, its_size - at) for at in range(end, 0, -1)]
     mine, its = ours[start : size - end], theirs[start : its_size - end]

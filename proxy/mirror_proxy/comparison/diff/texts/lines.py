@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from mirror_proxy.comparison.diff.difference import Kind
-from mirror_proxy.comparison.diff.texts.alignment import Keys, align, common_start, unmatched
+from mirror_proxy.comparison.diff.ends import common_ends
+from mirror_proxy.comparison.diff.texts.alignment import Keys, align, unmatched
 from mirror_proxy.comparison.diff.texts.template import SLOT, template_of
 from mirror_proxy.comparison.diff.texts.text_findings import TextFindings
 from mirror_proxy.text import visible
@@ -116,9 +117,9 @@ class _Line:
 def _differing(primary: Lines, shadow: Lines, found: TextFindings) -> Iterator[_Line]:
     """Yield the lines that differ; where one side is cut, its last line is no end."""
     ours, theirs = primary.compared, shadow.compared
-    start = common_start(ours, theirs)
+    start, end = common_ends(ours, theirs)
     is_cut = primary.is_open or shadow.is_open
-    end = 0 if is_cut else common_start(ours[start:][::-1], theirs[start:][::-1])
+    end = 0 if is_cut else end
     mine, its = ours[start : len(ours) - end][:MAX_LINES], theirs[start : len(theirs) - end][:MAX_LINES]
     if max(len(ours), len(theirs)) - start - end > MAX_LINES:
         found.cap()
@@ -177,8 +178,7 @@ def _name(line: str) -> str:
 def _shared_words(one: str, other: str) -> str:
     """Return the words that two lines have in common at their beginning and end, and `...` for those between."""
     ours, theirs = one.split(), other.split()
-    start = common_start(ours, theirs)
-    end = common_start(ours[start:][::-1], theirs[start:][::-1])
+    start, end = common_ends(ours, theirs)
     if not start + end:
         return ""
     between = ["..."] if max(len(ours), len(theirs)) > start + end else []
