@@ -105,7 +105,7 @@ def test_exact_sampling_comparison_and_spans_are_listed() -> None:
         "each mirror gets exactly its share of any 100 requests of a route, in each worker",
         "compares answers: 12.5 % of what is copied, 100 % on testers",
         "counts by endpoint: 1 template, with those of api.yaml, and what requests show",
-        "asks baselines too, although unsafe: POST /search, POST / Get* List*",
+        "sends to baselines too, although unsafe: POST /search, POST / Get* List*",
         "sends spans to http://otel:4318",
     ]
 

@@ -101,7 +101,7 @@ def _compare(compare: Compare) -> Iterator[str]:
         rules = ", ".join(
             " ".join(filter(None, (one.method, one.path, *one.operations))) for one in compare.repeat_safe
         )
-        yield f"asks baselines too, although unsafe: {rules}"
+        yield f"sends to baselines too, although unsafe: {rules}"
 
 
 def _virtual_host(host: VirtualHost, clusters: Mapping[str, Cluster]) -> Iterator[str]:

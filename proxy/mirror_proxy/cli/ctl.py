@@ -73,7 +73,7 @@ def add_to(verbs: Verbs[argparse.ArgumentParser]) -> None:
     parser.add_argument("--admin", metavar="H:P", help=text)
     text = f"file with the token that changes need (or {TOKEN})"
     parser.add_argument("--token-file", metavar="FILE", help=text)
-    parser.add_argument("--ttl", metavar="5m", help="let the change end by itself after so long")
+    parser.add_argument("--ttl", metavar="5m", help="end the change after this long")
     ramp.add_options(parser)
     parser.set_defaults(verb=_ctl)
 

@@ -61,7 +61,7 @@ def add_to(verbs: Verbs[argparse.ArgumentParser]) -> None:
     add("--store", metavar="URL", help="read this store: sqlite:///FILE or postgresql://HOST/NAME")
     text = "number of a run (default: the present run of each mirror; of a store, the newest)"
     add("--run", metavar="RUN", type=whole, help=text)
-    text = "compare with this earlier run: which places differ more often since, and which less"
+    text = "compare with this earlier run: list places that differ more often since, and less often"
     add("--against", metavar="RUN", type=whole, help=text)
     add("--list-runs", action="store_true", help="print the runs of the store, and no report")
     add("--delete-run", metavar="RUN", type=whole, help="delete a run with all that belongs to it")

@@ -32,7 +32,7 @@ examples:
     mirror-proxy run --primary http://v1:8080 --mirror http://v2:8080 --print-config > shop.yaml
     mirror-proxy run shop.yaml --workers auto --access-log -
 
-Changed files are loaded by themselves; what is wrong with them is told, and changes nothing.
+Files are reloaded when they change. An invalid file is logged and the running configuration stays.
 signals: TERM, INT drain and leave; HUP reloads; USR1 reopens the access log.
 exit codes: 0 fine, 1 files or addresses cannot be used, 2 wrong flags or variables.
 """

@@ -305,15 +305,13 @@ COMPARE = Record(
             "maxBodyBytes",
             "max_body_bytes",
             size(0, MAX_BODY_BYTES),
-            "How much of each body is compared.",
+            "Bytes of each body that are compared at most.",
             "64KiB",
         ),
         Field("ignore", "ignore", RULES, "What may differ: by path, header or regex."),
-        Field(
-            "redact", "redact", RULES, "What is never kept, besides credentials: by path, header or regex."
-        ),
+        Field("redact", "redact", RULES, "What is redacted, besides credentials: by path, header or regex."),
         Field("unordered", "unordered", ListOf(PATH), "Arrays whose order means nothing."),
-        Field("tolerance", "tolerances", ListOf(TOLERANCE), "How far numbers may be apart."),
+        Field("tolerance", "tolerances", ListOf(TOLERANCE), "How much numbers may differ."),
         Field(
             "match",
             "matches",
@@ -327,8 +325,8 @@ COMPARE = Record(
             ListOf(Scalar(("string",), _repeat_safe)),
             "Unsafe requests that baselines get too: METHOD PATH, METHOD PATH OPERATION ..., or OPERATION ...",
         ),
-        Field("noise", "noise", NOISE, "How differences within v1 are told from those of v2."),
-        Field("store", "store", STORE, "Where counts and examples are kept."),
+        Field("noise", "noise", NOISE, "How differences within v1 are measured, to leave them out."),
+        Field("store", "store", STORE, "Where counts, records and examples are stored."),
     ),
 )
 

@@ -311,12 +311,18 @@ SPEC = Record(
             Record(
                 _drain,
                 (
-                    Field("delay", "delay_s", duration(0), "Go on accepting so long after SIGTERM.", "5s"),
+                    Field(
+                        "delay",
+                        "delay_s",
+                        duration(0),
+                        "Keep accepting connections this long after SIGTERM.",
+                        "5s",
+                    ),
                     Field(
                         "grace",
                         "grace_s",
                         duration(0),
-                        "Be gone so long after SIGTERM, whatever it takes.",
+                        "Exit at most this long after SIGTERM; open connections are closed.",
                         "30s",
                     ),
                 ),
