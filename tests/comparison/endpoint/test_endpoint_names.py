@@ -55,6 +55,15 @@ def test_status_of_v1_is_part_of_the_name_where_it_is_no_success(status: int, ex
     assert EndpointNames().name(one, 0.0) == expected
 
 
+def test_statuses_that_no_standard_names_are_one() -> None:
+    names = EndpointNames()
+    found = {
+        names.name(replace(pair(target="/status/1"), primary=answer(status=status)), 0.0)
+        for status in range(600, 1_000)
+    }
+    assert found == {"GET /status/{} (other)"}
+
+
 def test_segments_beyond_the_bound_of_one_path_become_a_placeholder() -> None:
     names = EndpointNames()
     for number in range(MAX_SIBLINGS):

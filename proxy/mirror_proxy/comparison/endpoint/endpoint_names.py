@@ -2,10 +2,10 @@
 
 A name is a method, a path with placeholders, and the operation where the path serves several; the path is that of a
 template that the user gave, if there is one. Where v1's response is an error or a redirect, its status is part of the
-name, as in `GET /shop/{} (404)`: such responses have nothing in common with the others. Of paths that v1 does not know
-either, as scanners try them, only the first few have names. A route has at most `MAX_NAMES` endpoints. When there is no
-room for another, those that were not seen for `EXPIRY_S` expire, and things of one kind are folded (see `siblings`), at
-last of few siblings too. What still has no room is `OTHER`.
+name, as in `GET /shop/{} (404)`: such responses have nothing in common with the others; a status that no standard names
+is `other`. Of paths that v1 does not know either, as scanners try them, only the first few have names. A route has at
+most `MAX_NAMES` endpoints. When there is no room for another, those that were not seen for `EXPIRY_S` expire, and
+things of one kind are folded (see `siblings`), at last of few siblings too. What still has no room is `OTHER`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from mirror_proxy.comparison.endpoint.segment import PLACEHOLDER, extension, pla
 from mirror_proxy.comparison.endpoint.siblings import MAX_LIGHT, MAX_SIBLINGS, folded
 from mirror_proxy.comparison.endpoint.template_tree import TemplateTree
 from mirror_proxy.config.model import EndpointTemplate
+from mirror_proxy.telemetry.stats import code_label
 
 MAX_NAMES = 500
 MAX_NAMES_IN_ALL = 5_000
@@ -65,7 +66,7 @@ class EndpointNames:
         if not route.take(parts, now, is_found=is_found):
             return f"{parts[0]} {NOT_FOUND}"
         status = pair.primary.status
-        return name_of(parts) if 200 <= status < 300 else f"{name_of(parts)} ({status})"
+        return name_of(parts) if 200 <= status < 300 else f"{name_of(parts)} ({code_label(status)})"
 
     def _is_full(self, route: _RouteNames) -> bool:
         in_all = sum(len(one.last_seen) for one in self._routes.values())
