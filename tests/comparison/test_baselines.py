@@ -59,7 +59,7 @@ async def test_a_secondary_is_asked_what_v1_is_asked_and_its_answer_is_noise(
     assert secondary.requests[0].get(b"x-mirror-proxy-shadow") is not None
 
 
-def test_a_baseline_is_asked_before_the_mirror_as_often_as_after_it() -> None:
+def test_a_baseline_gets_its_request_before_the_mirror_as_often_as_after_it() -> None:
     mirror, baseline = cast("Shadow", "mirror"), cast("Shadow", "baseline")
     assert mirroring.in_fair_order([mirror, baseline], 0) == [mirror, baseline]
     assert mirroring.in_fair_order([mirror, baseline], 1) == [baseline, mirror]
@@ -324,7 +324,7 @@ SAFE_SECONDARY = replace(SECONDARY, mirroring=Mirroring(methods=frozenset({"GET"
 
 
 @pytest.mark.parametrize("baseline", [SAFE_SECONDARY, REPEAT])
-async def test_an_unsafe_request_that_the_user_calls_safe_is_asked_of_a_baseline(
+async def test_an_unsafe_request_that_a_rule_calls_repeat_safe_goes_to_a_baseline(
     origin: MakeOrigin, plane: MakePlane, connect: Connect, pipe: PairPipe, baseline: MirrorPolicy
 ) -> None:
     v1, v2, secondary = await origin(), await origin(), await origin()
@@ -341,7 +341,7 @@ async def test_an_unsafe_request_that_the_user_calls_safe_is_asked_of_a_baseline
 
 
 @pytest.mark.parametrize("baseline", [SAFE_SECONDARY, REPEAT])
-async def test_where_the_body_decides_a_baseline_is_asked_once_all_of_it_is_there(
+async def test_where_the_body_decides_a_baseline_gets_the_request_once_the_body_is_complete(
     origin: MakeOrigin, plane: MakePlane, connect: Connect, pipe: PairPipe, baseline: MirrorPolicy
 ) -> None:
     v1, v2, secondary = await origin(), await origin(), await origin()
@@ -362,7 +362,7 @@ async def test_where_the_body_decides_a_baseline_is_asked_once_all_of_it_is_ther
     assert {(await pipe.pair()).kind for _ in range(3)} == {"mirror", "noise"}
 
 
-async def test_a_body_too_long_to_be_read_is_not_asked_again(
+async def test_a_request_with_a_body_too_long_to_read_is_not_repeated(
     origin: MakeOrigin, plane: MakePlane, connect: Connect, pipe: PairPipe
 ) -> None:
     v1, v2, secondary = await origin(), await origin(), await origin()

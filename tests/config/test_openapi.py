@@ -83,7 +83,7 @@ def test_what_is_not_as_it_should_be_is_left_out(file: Path, text: str) -> None:
     assert read(file, text) == ["GET /c"]
 
 
-def test_so_many_operations_are_taken_and_no_more(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_operations_beyond_the_bound_are_not_read(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(openapi, "MAX_TEMPLATES", 1)
     with pytest.raises(ValueError, match="more than 1 operations; give those that matter as templates"):
         read(file, "{openapi: 3, paths: {/a: {get: {}, put: {}}}}")

@@ -200,7 +200,7 @@ def test_no_secret_is_anywhere_in_an_example(
     assert SECRET.encode() not in pickle.dumps(shown)
 
 
-def test_names_that_are_ids_or_tokens_are_in_no_path_and_no_body() -> None:
+def test_names_that_are_ids_or_tokens_appear_in_no_path_and_no_body() -> None:
     ids = ["0b9e6a7e-2f0c-4d3f-9b6e-1f1f0e8d7c6b", "bob@example.org", "k3J9x0A8s7D6f5G4h2"]
     fields = JSON + b"X-k3J9x0A8s7D6f5G4: 1\r\n"
     primary, shadow = (answer(json.dumps(dict.fromkeys(ids, one)).encode(), fields) for one in (1, 2))

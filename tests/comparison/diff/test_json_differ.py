@@ -353,7 +353,7 @@ def test_two_values_of_a_secret_are_no_difference() -> None:
     )
 
 
-def test_of_a_secret_it_is_told_that_it_is_missing_or_of_another_type() -> None:
+def test_a_secret_that_is_missing_or_of_another_type_is_a_difference() -> None:
     assert differences({"password": "a"}, {}) == (Difference("$.password", "missing", "(redacted)", ""),)
     assert differences({"password": "a"}, {"password": None}) == (
         Difference("$.password", "type", "text (redacted)", "null (redacted)"),

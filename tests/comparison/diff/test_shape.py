@@ -196,5 +196,5 @@ TEXTS = st.text() | st.text(alphabet="0123456789abcABC-_:T .Z+=/", max_size=200)
 
 
 @given(primary=TEXTS | st.integers() | st.floats(), shadow=TEXTS | st.integers() | st.floats())
-def test_any_two_values_have_a_shape_or_none_whichever_comes_first(primary: object, shadow: object) -> None:
+def test_the_shape_of_two_values_is_the_same_in_either_order(primary: object, shadow: object) -> None:
     assert shape_of(primary, shadow, NOW) == shape_of(shadow, primary, NOW)

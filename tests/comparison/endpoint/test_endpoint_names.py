@@ -120,7 +120,7 @@ def test_without_room_things_of_one_kind_are_folded_and_later_ones_too() -> None
     assert name(names, "/shop/search/all") == "GET /shop/search/all"
 
 
-def test_all_routes_together_have_so_many_endpoints(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endpoints_of_all_routes_together_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endpoint_names, "MAX_NAMES_IN_ALL", 2)
     names = EndpointNames()
     assert name(names, "/a", route="a") == "GET /a"
@@ -139,7 +139,7 @@ def test_paths_that_v1_does_not_know_have_few_names() -> None:
     assert not_found(names, "/more") == "GET /more (404)"
 
 
-def test_10_000_paths_of_a_hostile_client_make_no_more_names_than_there_may_be() -> None:
+def test_10_000_paths_of_a_hostile_client_stay_within_the_bound_of_names() -> None:
     names = EndpointNames()
     found = [name(names, f"/{word(number)}/{word(number * 7)}/x", float(number)) for number in range(10_000)]
     assert len(set(found)) <= MAX_NAMES + 2

@@ -23,7 +23,7 @@ def test_a_path_has_no_query_and_placeholders_for_what_varies(target: str, expec
     assert "/".join(shapes(target)) == expected
 
 
-def test_a_path_is_followed_for_so_many_segments_and_characters() -> None:
+def test_segments_and_characters_of_a_path_beyond_the_bound_are_one_rest() -> None:
     assert "/".join(shapes("/a" * MAX_SEGMENTS)) == "/a" * MAX_SEGMENTS
     assert "/".join(shapes("/a" * 10_000)) == "/a" * MAX_SEGMENTS + "/{*}"
     long = "x" * 40

@@ -57,15 +57,15 @@ def test_counts_of_one_place_decide_what_it_is(counts: tuple[int, int, int, int]
     assert judged(*counts).verdict == verdict
 
 
-def test_what_is_reported_says_both_rates() -> None:
+def test_the_reason_of_a_reported_place_has_both_rates() -> None:
     assert judged(12, 400, 0, 400).why == "3 % against 0 % of noise"
 
 
-def test_what_is_noise_says_so() -> None:
+def test_the_reason_of_noise_names_noise() -> None:
     assert judged(10, 10, 10, 10).why == "100 % against 100 % of noise: it differs within one version too"
 
 
-def test_what_is_unsure_says_how_many_more_requests_decide() -> None:
+def test_the_reason_of_an_unsure_place_has_the_requests_that_decide() -> None:
     found = judged(5, 400, 0, 400)
     assert found.why == "1.25 % against 0 % of noise: decided in about 342 more requests"
     assert judged(10, 800, 0, 800).verdict == "reported"
@@ -105,7 +105,7 @@ def test_evidence_that_is_needed_is_that_of_all_places_and_mirrors() -> None:
 # --- without a baseline ---
 
 
-def test_without_a_baseline_what_is_no_fluke_is_reported_and_said_to_have_none() -> None:
+def test_without_a_baseline_a_frequent_difference_is_reported_and_may_be_noise() -> None:
     found = judged(3, 3, 0, 0)
     assert (found.verdict, found.noise_rate) == ("reported", None)
     assert found.why == "100 %; this endpoint has no baseline: it may be noise"

@@ -50,7 +50,7 @@ def test_sums_give_the_mean_and_the_spread_that_the_pairs_have() -> None:
     assert product / 500 == pytest.approx(np.cov(ratios, logs, bias=True)[0, 1], rel=0.01)
 
 
-def test_a_mirror_that_is_5_percent_slower_is_found_and_said_how_surely() -> None:
+def test_a_mirror_that_is_5_percent_slower_is_found_with_its_interval() -> None:
     random = np.random.default_rng(2)
     primary = times(random, 2_000, 0.02)
     found = against_primary([moments((one, one * 1.05 * np.exp(random.normal(0, 0.1))) for one in primary)])
@@ -60,7 +60,7 @@ def test_a_mirror_that_is_5_percent_slower_is_found_and_said_how_surely() -> Non
     assert found.samples == 2_000
 
 
-def test_of_few_pairs_nothing_is_said() -> None:
+def test_few_pairs_yield_no_slowness() -> None:
     few = moments([(0.01, 0.02)] * (FEWEST - 1))
     assert against_primary([few]) is None
     assert against_second([(few, few)]) is None

@@ -42,5 +42,5 @@ def test_a_pair_of_a_second_v1_counts_as_that() -> None:
         ),
     ],
 )
-def test_times_that_say_nothing_of_the_versions_do_not_count(pair: Pair) -> None:
+def test_times_of_repeats_and_errors_do_not_count(pair: Pair) -> None:
     assert latency_sums(pair, "GET /") == {}

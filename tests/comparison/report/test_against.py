@@ -34,12 +34,12 @@ def test_a_place_that_began_to_differ_is_worse_and_one_that_ceased_is_better() -
     assert found.same == 1
 
 
-def test_few_pairs_tell_neither() -> None:
+def test_a_place_of_few_pairs_is_neither_worse_nor_better() -> None:
     found = against(run(200, price=2), run(3, price=0))
     assert (found.worse, found.better, found.same) == ((), (), 1)
 
 
-def test_noise_of_both_runs_is_neither_however_often_it_differs() -> None:
+def test_noise_of_both_runs_is_neither_worse_nor_better() -> None:
     found = against(run(400, noise=190, time=200), run(400, noise=190, time=390))
     assert (found.worse, found.better) == ((), ())
 

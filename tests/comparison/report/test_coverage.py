@@ -35,5 +35,5 @@ def test_pairs_that_differ_in_a_field_that_is_unsure_are_not_excluded_and_noise_
     assert found(counts).bound == rate_of(3, 400).high
 
 
-def test_of_nothing_nothing_is_excluded() -> None:
+def test_without_pairs_no_rate_is_excluded() -> None:
     assert found({}) == Coverage(0, 1.0)

@@ -10,7 +10,7 @@ def of(counts: dict[Key, int]) -> tuple[str, ...]:
     return hints.of_mirror(Totals({("compared", "shop", "v2", "GET /"): 100, **counts}), "v2")
 
 
-def test_a_second_v1_with_other_data_is_named_loudly() -> None:
+def test_a_second_v1_with_other_data_yields_a_hint() -> None:
     [hint] = of(
         {
             ("noise_compared", "shop", "GET /"): 60,

@@ -39,7 +39,7 @@ def of(*counts: Counter[Key]) -> MirrorLatency:
     return latency(Totals(dict(sum(counts, Counter[Key]()))), "m")
 
 
-def test_without_a_second_v1_the_mirror_is_compared_with_the_primary_and_that_is_said() -> None:
+def test_without_a_second_v1_the_report_states_that_the_mirror_is_compared_with_the_primary() -> None:
     found = of(mirror("GET /a", 1.2, 1))
     assert found.of_second is None
     assert set(found.phases) == {"first_byte", "total"}
@@ -49,7 +49,7 @@ def test_without_a_second_v1_the_mirror_is_compared_with_the_primary_and_that_is
     assert "an equal v2 looks slower" in found.lines()[-1]
 
 
-def test_how_much_slower_a_second_v1_is_is_taken_out_and_said() -> None:
+def test_the_slowness_of_a_second_v1_is_taken_out_and_reported() -> None:
     found = of(mirror("GET /a", 1.5, 2), second("GET /a", 1.5, 3))
     assert found.phases["total"].low < 0 < found.phases["total"].high
     assert found.lines()[0].endswith(" than a second v1: no sure difference")
@@ -69,7 +69,7 @@ def test_where_all_endpoints_are_slower_alike_none_stands_out() -> None:
     assert of(*(mirror(f"GET /{name}", 1.3, place) for place, name in enumerate("abc"))).endpoints == ()
 
 
-def test_of_another_mirror_or_too_few_pairs_nothing_is_said() -> None:
+def test_another_mirror_or_too_few_pairs_yield_no_latency() -> None:
     found = latency(Totals(dict(mirror("GET /a", 1.2, 1))), "other")
     assert (found.phases, found.lines()) == ({}, [])
 

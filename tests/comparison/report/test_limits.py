@@ -111,7 +111,7 @@ def test_a_limit_that_more_samples_might_show_to_be_broken_is_undecided() -> Non
     assert judged("diff_rate>1%", 0.015, at_most=0.02, low=0.011).outcome == "broken"
 
 
-def test_a_limit_that_is_not_exceeded_for_sure_says_when_it_is_decided() -> None:
+def test_a_limit_that_is_exceeded_but_not_surely_says_after_how_many_samples_it_is_decided() -> None:
     found = judged("diff_rate>1%", 0.02, 1_000, low=0.005)
     assert found.outcome == "undecided"
     assert found.why == "2 % of 1,000 samples, surely at least 0.5 %; decided in about 1,250 more"

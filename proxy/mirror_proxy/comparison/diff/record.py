@@ -1,4 +1,4 @@
-"""A record: what is kept of a pair so that places which differ together, and for which requests, can be found.
+"""A record: what is stored of a pair to find places that differ together, and the requests they go with.
 
 Counts say how often each place differs. Records say which places differ in one and the same pair, and what its request
 had. They are a sample, from which rates cannot be read: `pairs` is how many pairs a record stands for.

@@ -20,8 +20,9 @@ from mirror_proxy.comparison.diff.totals import Totals
 class RunIdentity:
     """What a run is of: another value of any field is another run.
 
-    `service` is the name of the proxy's primary; `primary` and `address` are the primary's and the mirror's addresses
-    as configured, never resolved; `configuration` has the settings that change what the mirror is sent, as JSON.
+    `service` is the name of the proxy's document, or its first primary's host and port; `primary` and `address` are
+    the primary's and the mirror's addresses as configured, never resolved; `configuration` has the settings that
+    change what the mirror is sent, as JSON.
     """
 
     service: str

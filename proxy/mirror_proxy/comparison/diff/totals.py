@@ -5,7 +5,7 @@ A key is a family and its labels. The families:
     requests        route destination code        what clients got
     duration        route destination bucket      the same by latency bucket (index into LATENCY_BUCKETS)
     outcome         route mirror outcome          the outcome of each request on a mirrored route
-    mirror_duration mirror bucket                 shadows that were answered, by latency bucket
+    mirror_duration mirror bucket                 shadows with a response, by latency bucket
     status_pair     mirror primary shadow         both statuses of one request
     delta           mirror bucket                 shadow's time less the primary's (see `telemetry.delta`)
     compared        route mirror endpoint         pairs that were compared

@@ -1,6 +1,6 @@
-"""The runs that counts and examples are written to: those of the configuration in force.
+"""The runs that counts, examples and records are written to: those of the configuration in force.
 
-What is counted late, of a mirror that the latest configuration has no more, belongs to the run it had before.
+Late counts of a mirror that the latest configuration no longer has belong to the run it had before.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ def cookies(primary: list[str], shadow: list[str]) -> tuple[Difference, ...]:
         (["a=1; Secure; "], ["a=1; Secure"]),
     ],
 )
-def test_values_order_and_case_of_cookies_say_nothing(primary: list[str], shadow: list[str]) -> None:
+def test_values_order_and_case_of_cookies_make_no_difference(primary: list[str], shadow: list[str]) -> None:
     assert cookies(primary, shadow) == ()
 
 

@@ -47,7 +47,9 @@ def said(path: str, kind: str, primary: str, shadow: str) -> str:
         ("(other)", "value", "", "", "fields beyond those counted by name differ"),
     ],
 )
-def test_a_change_is_said_in_plain_words(path: str, kind: str, primary: str, shadow: str, words: str) -> None:
+def test_the_sentence_of_a_change_names_what_differs_and_how_often(
+    path: str, kind: str, primary: str, shadow: str, words: str
+) -> None:
     assert said(path, kind, primary, shadow) == words
 
 

@@ -44,5 +44,5 @@ def test_no_trait_is_found_where_others_have_it_too_or_records_are_few() -> None
         ("body", True, "where the request has a body"),
     ],
 )
-def test_a_trait_is_said_as_a_condition(name: str, is_given: bool, words: str) -> None:
+def test_the_words_of_a_trait_are_a_condition(name: str, is_given: bool, words: str) -> None:
     assert Trait(name, is_given).words == words
