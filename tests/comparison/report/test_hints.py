@@ -67,3 +67,22 @@ def test_a_mirror_that_sends_no_response_to_some_shadows_gets_a_hint_with_the_ou
 def test_few_shadows_without_a_response_are_no_hint(completed: int, reset: int) -> None:
     outcomes = {"completed": completed, "reset": reset, "over_in_flight": 500}
     assert of({("outcome", "shop", "v2", outcome): number for outcome, number in outcomes.items()}) == ()
+
+
+def test_a_mirror_that_did_not_get_all_writes_gets_a_hint_that_its_data_may_differ() -> None:
+    counts: dict[Key, int] = {
+        ("outcome", "shop", "v2", "completed"): 300,
+        ("outcome", "shop", "v2", "shed"): 80,
+        ("outcome", "shop", "v2", "breaker_open"): 20,
+        ("outcome", "shop", "v2", "not_sampled"): 600,
+    }
+    assert of(counts) == ()
+    assert of({**counts, ("compared", "shop", "v3", "PUT /a"): 5}) == ()
+    [hint] = of({**counts, ("compared", "shop", "v2", "PUT /a"): 5})
+    assert hint.startswith("v2 did not get 25 % of 400 requests (shed 80, breaker_open 20).")
+    few: dict[Key, int] = {
+        **counts,
+        ("outcome", "shop", "v2", "shed"): 2,
+        ("outcome", "shop", "v2", "breaker_open"): 1,
+    }
+    assert of({**few, ("compared", "shop", "v2", "PUT /a"): 5}) == ()

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from mirror_proxy.comparison.diff.severity import statuses_of
-from mirror_proxy.comparison.diff.totals import Totals
+from mirror_proxy.comparison.diff.totals import OTHER, Totals
+from mirror_proxy.config.mirroring import READING_METHODS
 from mirror_proxy.telemetry.outcome import FAILURES, RESPONDED
 from mirror_proxy.text import format_count, format_share, plural
 
@@ -16,9 +17,11 @@ _MIN_PAIRS = 20
 _OTHER_DATA = 0.2
 #: A mirror that refuses a larger part of what v1 serves than this refuses the shadow requests, not what they ask for.
 _REFUSED = 0.8
-#: A mirror that sends no response to a larger part of the shadow requests than this, and to so many, fails on some.
+#: A larger part of the shadow requests than this, and at least so many, got no response or were not sent.
 _FAILED = 0.01
 _MIN_FAILED = 5
+#: What keeps single shadow requests from a mirror that was meant to get them.
+_WITHHELD = frozenset({"over_in_flight", "over_buffer", "over_rate", "breaker_open", "shed"})
 
 #: Likely causes in shadow requests, by the status with which a mirror refuses them.
 CAUSES = {
@@ -33,7 +36,12 @@ CAUSES = {
 
 def of_mirror(totals: Totals, mirror: str) -> tuple[str, ...]:
     """Return the hints on the report of one mirror."""
-    return (*_other_data(totals, mirror), *_refused(totals, mirror), *_failed(totals, mirror))
+    return (
+        *_other_data(totals, mirror),
+        *_refused(totals, mirror),
+        *_failed(totals, mirror),
+        *_lacks_writes(totals, mirror),
+    )
 
 
 def _other_data(totals: Totals, mirror: str) -> Iterator[str]:
@@ -76,17 +84,48 @@ def _refused(totals: Totals, mirror: str) -> Iterator[str]:
 
 def _failed(totals: Totals, mirror: str) -> Iterator[str]:
     """Say how many shadow requests got no response: these are no pairs, so no finding is about them."""
-    ended: Counter[str] = Counter()
-    for (_, name, outcome), number in totals.of("outcome"):
-        if name == mirror and outcome in FAILURES | RESPONDED:
-            ended[outcome] += number
-    failed = sorted((outcome for outcome in FAILURES if ended[outcome]), key=lambda one: (-ended[one], one))
-    total = sum(ended[outcome] for outcome in failed)
-    if total < _MIN_FAILED or total <= _FAILED * ended.total():
+    ended = _outcomes(totals, mirror, FAILURES | RESPONDED)
+    failed = Counter({outcome: number for outcome, number in ended.items() if outcome in FAILURES})
+    if _are_few(failed, ended):
         return
-    outcomes = ", ".join(f"{outcome} {format_count(ended[outcome])}" for outcome in failed)
     yield (
-        f"v2 sent no response to {format_share(total / ended.total())} of"
-        f" {plural(ended.total(), 'shadow request')} ({outcomes}). These are not compared, so no finding is about"
-        " them. The access log names their outcomes and request ids."
+        f"v2 sent no response to {_share_of(failed, ended)} of {plural(ended.total(), 'shadow request')}"
+        f" ({_listed(failed)}). These are not compared, so no finding is about them. The access log names their"
+        " outcomes and request ids."
     )
+
+
+def _lacks_writes(totals: Totals, mirror: str) -> Iterator[str]:
+    """Say that v2 may lack data, because the proxy withheld shadow requests of a route that has writes."""
+    methods = {
+        endpoint.partition(" ")[0] for (_, name, endpoint), _ in totals.of("compared") if name == mirror
+    }
+    meant = _outcomes(totals, mirror, FAILURES | RESPONDED | _WITHHELD)
+    withheld = Counter({outcome: number for outcome, number in meant.items() if outcome in _WITHHELD})
+    if methods <= READING_METHODS | {OTHER} or _are_few(withheld, meant):
+        return
+    yield (
+        f"v2 did not get {_share_of(withheld, meant)} of {plural(meant.total(), 'request')} ({_listed(withheld)})."
+        " It lacks what the writes among these would have changed, and other findings may follow from that."
+    )
+
+
+def _outcomes(totals: Totals, mirror: str, wanted: frozenset[str]) -> Counter[str]:
+    counted: Counter[str] = Counter()
+    for (_, name, outcome), number in totals.of("outcome"):
+        if name == mirror and outcome in wanted:
+            counted[outcome] += number
+    return counted
+
+
+def _are_few(some: Counter[str], of: Counter[str]) -> bool:
+    return some.total() < _MIN_FAILED or some.total() <= _FAILED * of.total()
+
+
+def _share_of(some: Counter[str], of: Counter[str]) -> str:
+    return format_share(some.total() / of.total())
+
+
+def _listed(outcomes: Counter[str]) -> str:
+    ranked = sorted(outcomes.items(), key=lambda one: (-one[1], one[0]))
+    return ", ".join(f"{outcome} {format_count(number)}" for outcome, number in ranked if number)
