@@ -55,7 +55,7 @@ class Waiter(Protocol):
 
 
 class _Want(NamedTuple):
-    """What somebody waits for: a connection to `endpoint` (None: to any), with a PROXY header that names `client`."""
+    """A wait for a connection to `endpoint` (None: to any), with a PROXY header that names `client`."""
 
     endpoint: UpstreamEndpoint | None
     for_shadow: bool

@@ -18,7 +18,7 @@ from mirror_proxy.comparison.diff.totals import Totals
 
 @dataclass(frozen=True, slots=True, order=True)
 class RunIdentity:
-    """What a run is of: another value of any field is another run.
+    """The identity of a run: another value of any field is another run.
 
     `service` is the name of the proxy's document, or its first primary's host and port; `primary` and `address` are
     the primary's and the mirror's addresses as configured, never resolved; `configuration` has the settings that

@@ -32,7 +32,7 @@ _PLACES = {
 
 
 class Folding:
-    """What each endpoint of some totals is folded into."""
+    """The endpoints of some totals, each with the one it is folded into."""
 
     def __init__(self, totals: Totals) -> None:
         traffic: dict[str, Counter[str]] = {}

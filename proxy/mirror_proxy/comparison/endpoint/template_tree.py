@@ -16,7 +16,7 @@ _REST = "*"
 
 @dataclass(slots=True)
 class _Node:
-    """What comes after some segments; `ends` has the templates that end here, by method."""
+    """The segments after some others; `ends` has the templates that end here, by method."""
 
     children: dict[str, _Node] = field(default_factory=dict)
     parameters: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Which pairs are stored as records: some of each endpoint that are the same, and some of each set of places.
+"""Select the pairs that are stored as records: some equal ones of each endpoint, and some of each set of places.
 
 Of each set the first few, then one when their number has doubled, and one after an hour, so that a report of the last
 hours has records too. What a record stands for is counted, so that rare sets do not look frequent.

@@ -59,7 +59,7 @@ Stored = TypeVar("Stored", Example, Record)
 
 @dataclass(frozen=True, slots=True)
 class _StoreLocation:
-    """Which store is written to; without a `url`, that of `service`."""
+    """The store that is written to; without a `url`, that of `service`."""
 
     url: str
     service: str

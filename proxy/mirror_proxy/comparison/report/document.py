@@ -80,31 +80,30 @@ def _run(run: Run) -> dict[str, Any]:
     return {"number": run.number, **named, "started": run.started, "last": run.last, "pairs": run.pairs}
 
 
-def _mirror(findings: MirrorReport) -> dict[str, Any]:
+def _mirror(one: MirrorReport) -> dict[str, Any]:
     return {
-        "name": findings.mirror,
-        "routes": list(findings.routes),
-        "compared": findings.compared,
-        "differing": findings.differing,
-        "summary": verdict.summary(findings),
+        "name": one.mirror,
+        "routes": list(one.routes),
+        "compared": one.compared,
+        "differing": one.differing,
+        "summary": verdict.summary(one),
         "figures": {
             name: {"value": figure.value, "samples": figure.samples, "low": figure.low, "high": figure.high}
-            for name, figure in findings.figures.items()
+            for name, figure in one.figures.items()
         },
-        "findings": [finding(found) for found in findings.findings],
-        "hints": list(findings.hints),
-        "fields": [_field(found) for found in findings.fields],
+        "findings": [finding(found) for found in one.findings],
+        "hints": list(one.hints),
+        "fields": [_field(found) for found in one.fields],
         "statuses": [
             {"primary": primary, "shadow": shadow, "count": number}
-            for (primary, shadow), number in sorted(findings.statuses.items())
+            for (primary, shadow), number in sorted(one.statuses.items())
         ],
-        "outcomes": dict(findings.outcomes),
+        "outcomes": dict(one.outcomes),
         "deltas": [
-            {"seconds": middle_of(bucket), "count": number}
-            for bucket, number in sorted(findings.deltas.items())
+            {"seconds": middle_of(bucket), "count": number} for bucket, number in sorted(one.deltas.items())
         ],
-        "latency": _latency(findings.latency),
-        "notes": list(findings.notes),
+        "latency": _latency(one.latency),
+        "notes": list(one.notes),
     }
 
 
@@ -120,7 +119,7 @@ def _field(found: FieldWithExamples) -> dict[str, Any]:
 
 
 def finding(found: Finding) -> dict[str, Any]:
-    """Return what JSON has of a found."""
+    """Return what JSON has of a finding."""
     low, high = found.lead.bounds
     return {
         "sentence": found.sentence,

@@ -78,19 +78,19 @@ def render(report: Report) -> str:
     )
 
 
-def _mirror(findings: MirrorReport) -> Values:
-    numbers = findings.figures
+def _mirror(one: MirrorReport) -> Values:
+    numbers = one.figures
     marks = [f"{name} {format_difference(numbers[f'{name}_delta'].value)}" for name in PERCENTILES]
     samples = plural(numbers["p50_delta"].samples, "pair")
-    fields = {"unsure": list(findings.unsure), "noise": findings.judged("noise")}
+    fields = {"unsure": list(one.unsure), "noise": one.judged("noise")}
     groups = [(name, heading, fields[name]) for name, heading in _GROUPS]
     return {
-        "name": shorten(findings.mirror),
-        "summary": verdict.summary(findings),
-        "hints": [visible(hint) for hint in findings.hints],
-        "notes": [visible(note) for note in findings.notes],
-        "findings": [_finding(found) for found in findings.findings[:_FIELDS]],
-        "more_findings": max(0, len(findings.findings) - _FIELDS),
+        "name": shorten(one.mirror),
+        "summary": verdict.summary(one),
+        "hints": [visible(hint) for hint in one.hints],
+        "notes": [visible(note) for note in one.notes],
+        "findings": [_finding(found) for found in one.findings[:_FIELDS]],
+        "more_findings": max(0, len(one.findings) - _FIELDS),
         "groups": [
             {
                 "name": name,
@@ -107,17 +107,17 @@ def _mirror(findings: MirrorReport) -> Values:
         ],
         "times": [(side, *row) for side, row in zip(_SIDES, tables.times(numbers), strict=True)],
         "errors": [(side, *row) for side, row in zip(_SIDES, tables.errors(numbers), strict=False)],
-        "latency": findings.latency.lines(),
-        "histogram": pictures.histogram(findings.deltas, numbers),
+        "latency": one.latency.lines(),
+        "histogram": pictures.histogram(one.deltas, numbers),
         "histogram_label": f"{', '.join(marks)} of {samples}; above 0 the mirror was slower",
-        "statuses": _statuses(findings),
-        "outcomes": _outcomes(findings),
+        "statuses": _statuses(one),
+        "outcomes": _outcomes(one),
     }
 
 
-def _statuses(findings: MirrorReport) -> Values:
-    laid_out = status_matrix(findings.statuses, _STATUSES)
-    total = sum(findings.statuses.values())
+def _statuses(one: MirrorReport) -> Values:
+    laid_out = status_matrix(one.statuses, _STATUSES)
+    total = sum(one.statuses.values())
     return {
         "across": [shorten(status, 20) for status in laid_out.across],
         "rows": [
@@ -147,8 +147,8 @@ def _tone(is_alike: bool, number: int, total: int) -> str:
     return f"changed level-{level}"
 
 
-def _outcomes(findings: MirrorReport) -> list[Values]:
-    total = sum(findings.outcomes.values())
+def _outcomes(one: MirrorReport) -> list[Values]:
+    total = sum(one.outcomes.values())
     return [
         {
             "name": shorten(outcome, 40),
@@ -157,7 +157,7 @@ def _outcomes(findings: MirrorReport) -> list[Values]:
             "width": f"{100 * number / total:.2f}",
             "tone": "completed" if outcome in RESPONDED else "failed" if outcome in FAILURES else "kept-back",
         }
-        for outcome, number in findings.outcomes.items()
+        for outcome, number in one.outcomes.items()
     ]
 
 

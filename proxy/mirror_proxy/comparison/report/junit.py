@@ -36,40 +36,40 @@ def _of_nothing(report: Report) -> ET.Element:
     return suite
 
 
-def _suite(report: Report, findings: MirrorReport) -> ET.Element:
-    is_over = any(one.outcome == "broken" and one.limit.name == "diff_rate" for one in findings.limits)
+def _suite(report: Report, mirror: MirrorReport) -> ET.Element:
+    is_over = any(one.outcome == "broken" and one.limit.name == "diff_rate" for one in mirror.limits)
     cases = [
-        *(_of_limit(judged) for judged in findings.limits),
-        *(_of_finding(found, is_failure=is_over) for found in findings.findings),
+        *(_of_limit(judged) for judged in mirror.limits),
+        *(_of_finding(found, is_failure=is_over) for found in mirror.findings),
     ]
     suite = ET.Element(
         "testsuite",
-        name=shorten(findings.mirror),
+        name=shorten(mirror.mirror),
         tests=str(len(cases)),
         failures=str(sum(case.find("failure") is not None for case in cases)),
         skipped=str(sum(case.find("skipped") is not None for case in cases)),
         errors="0",
     )
     properties = ET.SubElement(suite, "properties")
-    for name, value in _properties(report, findings):
+    for name, value in _properties(report, mirror):
         ET.SubElement(properties, "property", name=name, value=value)
     suite.extend(cases)
-    lines = [verdict.summary(findings), *findings.hints, *findings.notes, *report.notes]
+    lines = [verdict.summary(mirror), *mirror.hints, *mirror.notes, *report.notes]
     ET.SubElement(suite, "system-out").text = "\n".join(map(visible, lines))
     return suite
 
 
-def _properties(report: Report, findings: MirrorReport) -> list[tuple[str, str]]:
+def _properties(report: Report, mirror: MirrorReport) -> list[tuple[str, str]]:
     """Return figures as plain numbers: rates from 0 to 1, times in seconds."""
     data = report.data
     return [
         ("source", shorten(data.source)),
         ("version", shorten(data.version)),
         ("until", format_time(data.until)),
-        ("compared", str(findings.compared)),
+        ("compared", str(mirror.compared)),
         *(
             (name, f"{figure.value:.6g}")
-            for name, figure in findings.figures.items()
+            for name, figure in mirror.figures.items()
             if figure.value is not None
         ),
     ]

@@ -63,31 +63,31 @@ def _lines(report: Report) -> Iterator[str]:
     yield from _notes(report.notes)
 
 
-def _of_mirror(findings: MirrorReport) -> Iterator[str]:
-    yield from ("", f"### {code(findings.mirror)}", "")
-    yield f"**{verdict.summary(findings)}**"
-    yield from _notes(findings.hints)
-    yield from _findings(findings.findings)
-    yield from _unsure(findings.unsure)
-    noise = findings.judged("noise")
+def _of_mirror(one: MirrorReport) -> Iterator[str]:
+    yield from ("", f"### {code(one.mirror)}", "")
+    yield f"**{verdict.summary(one)}**"
+    yield from _notes(one.hints)
+    yield from _findings(one.findings)
+    yield from _unsure(one.unsure)
+    noise = one.judged("noise")
     if noise:
         paths = list(dict.fromkeys(found.field.path for found in noise))
         named = ", ".join(map(code, paths[:_FIELDS]))
         more = f" and {format_count(len(paths) - _FIELDS)} more" if len(paths) > _FIELDS else ""
         yield from ("", f"Noise, which differs within one version as well: {named}{more}")
-    yield from _notes(findings.notes)
-    yield from _figures(findings)
-    if findings.statuses:
-        laid_out = status_matrix(findings.statuses, _STATUSES)
+    yield from _notes(one.notes)
+    yield from _figures(one)
+    if one.statuses:
+        laid_out = status_matrix(one.statuses, _STATUSES)
         rows = [
             (f"**{code(status)}**", *(format_count(number) if number else "" for number in row))
             for status, row in laid_out.rows
         ]
         yield from _table(("primary \\ mirror", *map(code, laid_out.across)), rows, is_numeric=True)
-    total = sum(findings.outcomes.values())
+    total = sum(one.outcomes.values())
     rows = [
         (code(outcome), format_count(number), format_share(number / total))
-        for outcome, number in findings.outcomes.items()
+        for outcome, number in one.outcomes.items()
     ]
     if rows:
         yield from _table(("outcome", "requests", "share"), rows, is_numeric=True)
@@ -121,13 +121,13 @@ def _unsure(found: Sequence[FieldWithExamples]) -> Iterator[str]:
     yield from ("", f"{plural(len(found), 'field')} may differ, too few samples to decide: {named}{more}")
 
 
-def _figures(findings: MirrorReport) -> Iterator[str]:
+def _figures(one: MirrorReport) -> Iterator[str]:
     sides = ("primary", "mirror", "mirror less primary, paired")
-    times = tables.times(findings.figures)
-    errors = [*(share for share, _ in tables.errors(findings.figures)), ""]
+    times = tables.times(one.figures)
+    errors = [*(share for share, _ in tables.errors(one.figures)), ""]
     cells = [(side, *row[:-1], error) for side, row, error in zip(sides, times, errors, strict=True)]
     yield from _table(("time until answered", *PERCENTILES, "errors"), cells, is_numeric=True)
-    lines = findings.latency.lines()
+    lines = one.latency.lines()
     yield from [""] * bool(lines)
     yield from (f"- {''.join(map(_plain, line))}" for line in lines)
 

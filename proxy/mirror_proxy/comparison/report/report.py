@@ -43,14 +43,14 @@ class ReportData:
 
     @property
     def period(self) -> str:
-        """Which runs, from when to when, and with which Host; a `since` of 0 is not known."""
+        """The runs, the span of time and the Host of shadow requests; a `since` of 0 is not known."""
         span = period.describe(self.runs, self.since, self.until)
         return f"{span}; {period.hosts(self.runs)}" if self.runs else span
 
 
 @dataclass(frozen=True, slots=True)
 class ReportOptions:
-    """What a report contains: which mirror (None: all), which limits, and how many examples of a finding.
+    """Contents of a report: the mirror (None: all), the limits, and the number of examples of a finding.
 
     With `shows_all_examples`, the text has those of every finding, and all that differs with each; else the first few.
     """

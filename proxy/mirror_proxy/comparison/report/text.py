@@ -123,36 +123,36 @@ class _Page:
             f"noise, which differs within one version too: {', '.join(named[:_NOISE])}{more}", 2
         )
 
-    def _figures(self, findings: MirrorReport) -> Iterator[str]:
+    def _figures(self, one: MirrorReport) -> Iterator[str]:
         sides = ("primary", "mirror", "mirror less primary, paired")
         yield from ("", "time until answered")
-        times = [(side, *row) for side, row in zip(sides, tables.times(findings.figures), strict=True)]
+        times = [(side, *row) for side, row in zip(sides, tables.times(one.figures), strict=True)]
         yield from self._table(("", *PERCENTILES, "samples"), times, indent="  ")
-        for line in findings.latency.lines():
+        for line in one.latency.lines():
             yield from self._wrapped(f"  {visible(line)}")
         yield from ("", "errors")
-        errors = [(side, *row) for side, row in zip(sides, tables.errors(findings.figures), strict=False)]
+        errors = [(side, *row) for side, row in zip(sides, tables.errors(one.figures), strict=False)]
         yield from self._table(("", "rate", "samples"), errors, indent="  ")
 
-    def _statuses(self, findings: MirrorReport) -> Iterator[str]:
-        if not findings.statuses:
+    def _statuses(self, one: MirrorReport) -> Iterator[str]:
+        if not one.statuses:
             return
         yield from ("", "statuses: the primary's down, the mirror's across")
-        laid_out = status_matrix(findings.statuses, _STATUSES)
+        laid_out = status_matrix(one.statuses, _STATUSES)
         rows = [
             (status, *(format_count(number) if number else "." for number in row))
             for status, row in laid_out.rows
         ]
         yield from self._table(("", *laid_out.across), rows, indent="  ")
 
-    def _outcomes(self, findings: MirrorReport) -> Iterator[str]:
-        total = sum(findings.outcomes.values())
+    def _outcomes(self, one: MirrorReport) -> Iterator[str]:
+        total = sum(one.outcomes.values())
         if not total:
             return
         yield from ("", f"what became of {plural(total, 'request')}")
         rows = [
             (outcome, format_count(number), format_share(number / total), "#" * round(_BAR * number / total))
-            for outcome, number in findings.outcomes.items()
+            for outcome, number in one.outcomes.items()
         ]
         yield from self._table(("outcome", "requests", "share", ""), rows, indent="  ")
 

@@ -49,25 +49,25 @@ def line(report: Report) -> str:
     return "; ".join(parts) or f"{limits} kept"
 
 
-def summary(findings: MirrorReport) -> str:
+def summary(one: MirrorReport) -> str:
     """Return in one line how the responses of a mirror differ."""
-    pairs = plural(findings.compared, "pair")
-    if not findings.compared:
+    pairs = plural(one.compared, "pair")
+    if not one.compared:
         return "nothing was compared"
-    unsure = findings.unsure
-    if not findings.findings:
+    unsure = one.unsure
+    if not one.findings:
         may = f"; {plural(len(unsure), 'field')} may" if unsure else ""
-        return f"no difference in {pairs}{_excluded(findings)}{may}"
+        return f"no difference in {pairs}{_excluded(one)}{may}"
     more = f"; {plural(len(unsure), 'more field')} may differ" if unsure else ""
-    share = format_share(findings.figures["diff_rate"].value)
-    breaking = sum(one.severity == "breaking" for one in findings.findings)
+    share = format_share(one.figures["diff_rate"].value)
+    breaking = sum(found.severity == "breaking" for found in one.findings)
     known = f" ({format_count(breaking)} breaking)" if breaking else ""
-    return f"{plural(len(findings.findings), 'finding')}{known}, in {share} of {pairs}{more}"
+    return f"{plural(len(one.findings), 'finding')}{known}, in {share} of {pairs}{more}"
 
 
-def _excluded(findings: MirrorReport) -> str:
+def _excluded(one: MirrorReport) -> str:
     """Say which rates of difference are excluded: of all responses, and of each endpoint with enough pairs."""
-    covered, most = findings.coverage, findings.figures["diff_rate"].high
+    covered, most = one.coverage, one.figures["diff_rate"].high
     least = f": less than {format_share(most)} differ"
     if covered.endpoints < 2:
         return least

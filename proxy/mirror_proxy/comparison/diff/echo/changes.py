@@ -1,4 +1,4 @@
-"""What the proxy changed in a shadow request, compared with the request that the primary got."""
+"""Changes: the parts of a shadow request that the proxy changed, beside the request that the primary got."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SIGNATURE = re.compile(r"[0-9a-f]{32}")
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """What a shadow request has, and what the primary's request has in its place."""
+    """A part of a shadow request, and the primary's part in its place."""
 
     theirs: str
     ours: str

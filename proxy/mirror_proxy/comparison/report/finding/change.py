@@ -80,7 +80,7 @@ class Change:
 
     @property
     def severity(self) -> Severity:
-        """How much it may hurt."""
+        """The severity of its differences."""
         return severity_of(self.path, self.kind)
 
     @property

@@ -1,4 +1,4 @@
-"""Which changes come in the same responses, by records of pairs.
+"""Find the changes that come in the same responses, by records of pairs.
 
 A change goes with one that is found at the same endpoints or at more: at its own endpoints, both are in the same
 responses. One that is found at more endpoints than the other is no part of it. A member of a JSON object that is

@@ -1,4 +1,4 @@
-"""Which trait of a request goes with a finding: nearly all requests that it is found for have it, and no others do."""
+"""Find the trait of requests that goes with a finding: nearly all of its requests have the trait, and no others do."""
 
 from __future__ import annotations
 
