@@ -207,6 +207,19 @@ def test_a_change_at_some_of_the_endpoints_of_another_goes_with_it_and_says_wher
     assert finding.also == ["attribute class of form is new (core) at GET /d"]
 
 
+def test_places_of_a_page_with_the_same_name_are_named_once_with_their_number() -> None:
+    service = Service()
+    icons: list[Changed] = [(f"html /a[{n}]/svg/path@d", "value", f"M{n}", f"m{n}") for n in range(3)]
+    texts: list[Changed] = [(f"html /ul[{n}]/li/text()", "extra", "", "x") for n in range(3)]
+    service.pairs(60, "GET /items", UNITS, *icons, *texts)
+    service.pairs(60, "GET /items")
+    [finding] = service.findings()
+    assert finding.also == [
+        "attribute d of svg/path differs (M0 -> m0) in 3 places",
+        "element li/text() in 3 places are new",
+    ]
+
+
 def test_several_changes_that_are_missing_together_are_named_together() -> None:
     service = Service()
     missing = [(f"$.{name}", "missing", "1", "") for name in "abcd"]

@@ -96,10 +96,17 @@ class Finding:
         return next((one for one in found if (one.path, one.kind) in change.places), None)
 
     def _words(self, changes: Sequence[Change], where: str) -> list[str]:
+        """Return words for changes of one kind; changes of one name, such as an attribute of all icons, together."""
+        named: dict[str, list[Change]] = defaultdict(list)
+        for change in changes:
+            named[sentence.name(change)].append(change)
         if len(changes) >= _MANY and changes[0].kind in sentence.ALL:
-            names = ", ".join(map(sentence.name, changes))
+            names = ", ".join(f"{name}{_places(some)}" for name, some in named.items())
             return [f"{names} {sentence.ALL[changes[0].kind]}{where}"]
-        return [f"{sentence.what(change, self.sample_of(change))}{where}" for change in changes]
+        return [
+            f"{sentence.what(some[0], self.sample_of(some[0]))}{_places(some)}{where}"
+            for some in named.values()
+        ]
 
     def _where(self, change: Change) -> str:
         """Return where a change is found, and in what part of the responses, if that is less than of the lead."""
@@ -110,3 +117,7 @@ class Finding:
             return part
         where = endpoints[0][1] if len(endpoints) == 1 else f"{len(endpoints)} of these endpoints"
         return f"{part} at {where}"
+
+
+def _places(changes: Sequence[Change]) -> str:
+    return f" in {len(changes)} places" if len(changes) > 1 else ""
