@@ -16,7 +16,7 @@ from mirror_proxy.config.model import Thresholds
 DEFAULT = Thresholds()
 
 
-def place(  # noqa: PLR0917
+def place(  # noqa: PLR0917  the counts of a place, then its name
     raw: int, compared: int, noise: int, noise_compared: int,
     endpoint: str = "GET /", path: str = "$.a", kind: str = "value", route: str = "r",
 ) -> Place:  # fmt: skip

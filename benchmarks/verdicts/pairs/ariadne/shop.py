@@ -35,7 +35,7 @@ def items(*_, first=5):
 
 
 @query.field("item")
-def item(*_, id):  # noqa: A002
+def item(*_, id):
     """Return an item."""
     return ITEMS[int(id) - 1] if 0 < int(id) <= len(ITEMS) else None
 

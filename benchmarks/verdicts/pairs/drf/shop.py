@@ -28,10 +28,10 @@ settings.configure(
 )
 django.setup()
 
-from django.core.wsgi import get_wsgi_application  # noqa: E402
-from django.db import connection, models  # noqa: E402
-from django.urls import include, path  # noqa: E402
-from rest_framework import filters, routers, serializers, viewsets  # noqa: E402
+from django.core.wsgi import get_wsgi_application
+from django.db import connection, models
+from django.urls import include, path
+from rest_framework import filters, routers, serializers, viewsets
 
 
 class Item(models.Model):

@@ -1,4 +1,4 @@
-"""The store: counts by minute and examples, in an SQLite file or in PostgreSQL.
+"""The store: counts by minute, examples and records of runs, in an SQLite file or in PostgreSQL.
 
 Everything here blocks, and is meant to be called in a thread. Every failure is a `StoreError` with a message for
 people; it names the database without its password.
