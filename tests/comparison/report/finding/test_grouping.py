@@ -229,6 +229,16 @@ def test_several_changes_that_are_missing_together_are_named_together() -> None:
     assert finding.also == ['"b", "c", "d" are missing', '"price" differs (12.5 -> 13)']
 
 
+def test_of_many_missing_members_eight_are_named_and_the_others_counted() -> None:
+    service = Service()
+    service.pairs(60, "GET /items", *((f"$.m{number:02}", "missing", "1", "") for number in range(21)))
+    service.pairs(60, "GET /items")
+    [finding] = service.findings()
+    [also] = finding.also
+    assert also.startswith('"m01", "m02", "m03"')
+    assert also.endswith('"m08", and 12 more are missing')
+
+
 def test_a_change_at_more_endpoints_than_another_is_a_finding_of_its_own() -> None:
     service = Service()
     service.pairs(60, "GET /a", UNITS, PRICE)

@@ -13,10 +13,12 @@ from mirror_proxy.comparison.diff.severity import Severity
 from mirror_proxy.comparison.report.finding import sentence
 from mirror_proxy.comparison.report.finding.change import Change, Endpoint
 from mirror_proxy.comparison.report.finding.trait import Trait
-from mirror_proxy.text import format_share
+from mirror_proxy.text import format_count, format_share
 
 #: From this many changes on, they are named without samples.
 _MANY = 3
+#: Of changes that are named together, at most this many are named; the others are counted.
+_NAMES = 8
 #: A change with less than this part of the lead's rate states its own rate.
 _MUCH_LESS = 0.8
 
@@ -101,8 +103,8 @@ class Finding:
         for change in changes:
             named[sentence.name(change)].append(change)
         if len(changes) >= _MANY and changes[0].kind in sentence.ALL:
-            names = ", ".join(f"{name}{_places(some)}" for name, some in named.items())
-            return [f"{names} {sentence.ALL[changes[0].kind]}{where}"]
+            names = [f"{name}{_places(some)}" for name, some in named.items()]
+            return [f"{_listed(names)} {sentence.ALL[changes[0].kind]}{where}"]
         return [
             f"{sentence.what(some[0], self.sample_of(some[0]))}{_places(some)}{where}"
             for some in named.values()
@@ -121,3 +123,8 @@ class Finding:
 
 def _places(changes: Sequence[Change]) -> str:
     return f" in {len(changes)} places" if len(changes) > 1 else ""
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = [f"and {format_count(len(names) - _NAMES)} more"] if len(names) > _NAMES else []
+    return ", ".join([*names[:_NAMES], *more])
