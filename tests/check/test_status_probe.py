@@ -18,7 +18,7 @@ from tests.support.threaded_origin import ThreadedOrigin
 from tests.support.threaded_origin import origin as threaded_origin
 
 NO_HOST = (
-    "warning    GET /healthz gets 200 from v1, and its shadow 400 from mirror shop/v2; it may not like a Host"
+    "warning    GET /healthz gets 200 from v1, and its shadow 400 from mirror shop/v2; likely cause: a Host"
     " or another header that it does not take; see mirroring.host and mirroring.headers"
 )
 

@@ -91,7 +91,7 @@ def test_statuses_are_compared_for_the_path_that_is_probed(capsys: pytest.Captur
         code, out, err = check(capsys, "--primary", v1.url, *flags)
     assert (code, err) == (0, "")
     assert (
-        "warning    GET / gets 200 from 127.0.0.1, and its shadow 421 from mirror mirror; it may not like"
+        "warning    GET / gets 200 from 127.0.0.1, and its shadow 421 from mirror mirror; likely cause:"
         in out
     )
 

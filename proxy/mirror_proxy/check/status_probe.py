@@ -40,7 +40,7 @@ def _finding(name: str, what: str, expected: int, found: int | str) -> Finding:
     if found // 100 == expected // 100:
         return Finding("ok", f"{what}, and its shadow {found} from {name}")
     cause = CAUSES.get(str(found)) if expected < 400 else None
-    hint = f"it may not like {cause}; see mirroring.host and mirroring.headers" if cause else ""
+    hint = f"likely cause: {cause}; see mirroring.host and mirroring.headers" if cause else ""
     return Finding("warning", f"{what}, and its shadow {found} from {name}", hint)
 
 
