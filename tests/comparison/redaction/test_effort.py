@@ -98,6 +98,8 @@ PIECES = [
     ),
     *(
         "/reset-password/a1b2c3d4e5/",
+        "value:",
+        "&token=a&b",
         "\t",
         "\r\n",
         "a: b\n  c\n",

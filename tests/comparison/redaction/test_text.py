@@ -57,3 +57,8 @@ def test_a_storage_key_is_hidden_and_a_digest_of_that_length_stays() -> None:
     key = "Ab1/" * 21 + "A+=="
     assert clean(f"key {key}") == "key (redacted)"
     assert clean(f"integrity sha512-{key}") == f"integrity sha512-{key}"
+
+
+def test_a_value_before_its_name_is_hidden_within_what_looks_like_another_value() -> None:
+    assert "s3" not in clean('data="{value: "s3", name: password')
+    assert "s3" not in clean(f"{'value:' * 1_000}s3 name: password")

@@ -22,7 +22,7 @@ _BEGINS_AS_JSON = re.compile(r"\s*+[\[{]")
 #: How much of a secret may stand at the end of a body that is cut, where patterns find secrets.
 _END = 2048
 #: The last word of a body that is cut: maybe the beginning of a secret whose form is known.
-_LAST_WORD = re.compile(r"[^\s\"'<>&=,;]{8,2048}\Z")
+_LAST_WORD = re.compile(r"[^\s\"'<>&=,;]{8,}+\Z")
 _PART = re.compile(r"[\[\].]+")
 #: Too short for a secret that is known by its form.
 _MAX_WORD = 12
@@ -81,7 +81,7 @@ def clean_body(text: str, rules: CompareRules, is_cut: bool) -> str:
         return clean
     if rules.has_patterns:
         return clean[:-_END] + _hidden(clean[-_END:])
-    return _LAST_WORD.sub(REDACTED, clean)
+    return clean[:-_END] + _LAST_WORD.sub(REDACTED, clean[-_END:])
 
 
 def _is_hidden(name: str, rules: CompareRules) -> bool:

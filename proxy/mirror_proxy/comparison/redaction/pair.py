@@ -35,9 +35,13 @@ _MEMBERS = re.compile(
     rf"\s{{0,8}}[,&]?\s{{0,40}}(?P<quote>[\"'])?(?:{_VALUE_WORDS})[\"']?\s{{0,8}}(?P<sign>[:=])",
     re.IGNORECASE,
 )
-#: `"value": "...", "name": "password"`.
+#: `"value": "...", "name": "password"`: what begins such a pair, the value in quotes or up to `_END`, and the rest.
 _REVERSED = re.compile(
-    rf"(?<![A-Za-z0-9_])[\"']?(?:{_VALUE_WORDS})[\"']?\s{{0,8}}[:=]\s{{0,8}}(?:\"((?:[^\"\\]|\\.)*+)\"|([^\s\",{{}}]++))"
+    rf"(?<![A-Za-z0-9_])[\"']?(?:{_VALUE_WORDS})[\"']?\s{{0,8}}[:=]\s{{0,8}}", re.IGNORECASE
+)
+_IN_QUOTES = re.compile(r"\"((?:[^\"\\]|\\.)*+)\"")
+_END = re.compile(r"[\s\",{}]|\Z")
+_NAMED = re.compile(
     rf"\s{{0,8}},?\s{{0,40}}[\"']?(?:{_NAME_WORDS})[\"']?\s{{0,8}}[:=]\s{{0,8}}(?:{_QUOTED}|([A-Za-z0-9_.-]{{1,200}}+))",
     re.IGNORECASE,
 )
@@ -77,14 +81,28 @@ def pairs(text: str, is_secret: IsSecret) -> Iterator[Span]:
         if match.start() >= at and is_secret(match[1] or match[2]):
             start, at = _value(text, match, is_quoted=match["quote"] is not None)
             yield start, at, REDACTED
-    for match in _REVERSED.finditer(text):
-        if is_secret(match[3] or match[4]):
-            yield *match.span(1 if match[1] is not None else 2), REDACTED
+    yield from _reversed(text, is_secret)
     at = 0
     for match in _LISTED.finditer(text):
         if match.start() >= at and is_secret(match[1]):
             start, at = _value(text, match, is_quoted=True)
             yield start, at, REDACTED
+
+
+def _reversed(text: str, is_secret: IsSecret) -> Iterator[Span]:
+    """Yield the values before their names; where values without quotes run on, their common end is looked for once."""
+    end = 0
+    for match in _REVERSED.finditer(text):
+        start = match.end()
+        if quoted := _IN_QUOTES.match(text, start):
+            span, at = quoted.span(1), quoted.end()
+        else:
+            if end < start:
+                end = _END.search(text, start).start()  # type: ignore[union-attr]
+            span, at = (start, end), end
+        named = _NAMED.match(text, at)
+        if named is not None and is_secret(named[1] or named[2]):
+            yield *span, REDACTED
 
 
 def _value(text: str, match: re.Match[str], *, is_quoted: bool) -> tuple[int, int]:
