@@ -146,6 +146,11 @@ def test_times_near_the_request_are_times_in_any_form(form: str) -> None:
     assert shape_of(one, other, NOW) == "time"
 
 
+def test_a_time_with_a_dot_between_date_and_clock_is_a_time() -> None:
+    assert shape_of("2023-11-14.22:13:10", "2023-11-14.22:13:31", NOW) == "time"
+    assert shape_of("2023-11-14.22:13:10", "2023-12-14.22:13:31", NOW) == ""
+
+
 @pytest.mark.parametrize("factor", [1, 10**3, 10**6, 10**9])
 def test_numbers_of_seconds_milliseconds_microseconds_and_nanoseconds_are_times(factor: int) -> None:
     one, other = 1_700_000_001 * factor, 1_700_000_002 * factor

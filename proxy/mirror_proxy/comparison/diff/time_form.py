@@ -12,7 +12,7 @@ _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 _CLOCK = r"\d\d:\d\d:\d\d"
 _ZONE = r"(?:Z|[+-]\d\d:?\d\d|\ ?UTC)?"
-_ISO = rf"(?<!\d)\d{{4}}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{{1,9}})?)?{_ZONE}(?![\d:])"
+_ISO = rf"(?<!\d)\d{{4}}-\d\d-\d\d[T .]\d\d:\d\d(?::\d\d(?:[.,]\d{{1,9}})?)?{_ZONE}(?![\d:])"
 _COMPACT = r"(?<!\d)\d{8}T\d{6}Z?(?!\d)"
 _HTTP = rf"{_DAY},\ \d\d[ -]{_MONTH}[ -]\d\d(?:\d\d)?\ {_CLOCK}(?:\ (?:GMT|UTC|[+-]\d{{4}}))?"
 _ASCTIME = rf"{_DAY}\ {_MONTH}\ [ \d]\d\ {_CLOCK}\ \d{{4}}"
@@ -22,7 +22,7 @@ _EPOCH = r"(?<![\w.-])[12]\d{9}(?:\.\d{1,9}|\d{3}|\d{6}|\d{9})?(?![\w-]|\.\d)"
 TIME = rf"{_ISO}|{_COMPACT}|{_HTTP}|{_ASCTIME}|{_EPOCH}"
 
 _PARTS = re.compile(
-    r"(?P<date>\d{4}-?\d\d-?\d\d)[T ](?P<minute>\d\d:?\d\d)(?::?(?P<second>\d\d))?(?:[.,](?P<fraction>\d+))?"
+    r"(?P<date>\d{4}-?\d\d-?\d\d)[T .](?P<minute>\d\d:?\d\d)(?::?(?P<second>\d\d))?(?:[.,](?P<fraction>\d+))?"
     r"(?P<zone>.*)",
     re.IGNORECASE,
 )
