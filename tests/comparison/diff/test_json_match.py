@@ -116,3 +116,15 @@ def test_arrays_differ_whichever_way_they_are_matched(
     primary: list[Any], shadow: list[Any], rules: Compare
 ) -> None:
     assert bool(differences(primary, shadow, rules)) == (primary != shadow)
+
+
+def test_responses_of_a_json_rpc_batch_may_come_in_any_order() -> None:
+    ours = [
+        {"jsonrpc": "2.0", "id": 1, "result": 4},
+        {"jsonrpc": "2.0", "id": 2, "error": {"code": -32601, "message": "Method not found"}},
+    ]
+    assert differences(ours, ours[::-1]) == ()
+    other = [ours[1], {**ours[0], "result": 5}]
+    assert places(differences(ours, other)) == [("$[].result", "value")]
+    version = [{**one, "jsonrpc": "1.0"} for one in ours]
+    assert places(differences(version, version[::-1])) == [("$", "order")]

@@ -106,7 +106,7 @@ def _lacks_writes(totals: Totals, mirror: str) -> Iterator[str]:
         return
     yield (
         f"v2 did not get {_share_of(withheld, meant)} of {plural(meant.total(), 'request')} ({_listed(withheld)})."
-        " It lacks what the writes among these would have changed, and other findings may follow from that."
+        " It lacks what the writes among these would have changed; differences may follow from that."
     )
 
 
