@@ -46,12 +46,12 @@ class Attack:
 
     @property
     def is_mirrored(self) -> bool:
-        """Tell whether attacked requests are mirrored."""
+        """Return whether attacked requests are mirrored."""
         return self.role not in {"client", "primary"}
 
     @property
     def is_compared(self) -> bool:
-        """Tell whether their responses are compared."""
+        """Return whether their responses are compared."""
         return self.role.endswith("-compared")
 
     @property

@@ -31,7 +31,7 @@ def idle_connections(port: int, count: int) -> Iterator[None]:
 
 
 def is_open(connection: socket.socket) -> bool:
-    """Tell whether the peer has neither closed nor said anything more."""
+    """Return whether the peer has neither closed nor said anything more."""
     connection.setblocking(False)
     try:
         connection.recv(1, socket.MSG_PEEK)

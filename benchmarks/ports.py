@@ -18,7 +18,7 @@ def free_port() -> int:
 
 
 def answers(port: int) -> bool:
-    """Tell whether a GET to `port` is answered within a second, by an upstream (200) or for want of a route (404)."""
+    """Return whether a GET to `port` is answered within a second, by an upstream (200) or for want of a route (404)."""
     connection = http.client.HTTPConnection(HOST, port, timeout=1)
     try:
         connection.request("GET", "/")
@@ -30,7 +30,7 @@ def answers(port: int) -> bool:
 
 
 def listens(port: int) -> bool:
-    """Tell whether a connection to `port` is accepted."""
+    """Return whether a connection to `port` is accepted."""
     try:
         socket.create_connection((HOST, port), timeout=1).close()
     except OSError:

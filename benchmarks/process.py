@@ -99,7 +99,7 @@ class ProcessTree:
 
     @property
     def is_running(self) -> bool:
-        """Tell whether the command itself still runs."""
+        """Return whether the command itself still runs."""
         return self._root.poll() is None
 
     def last_words(self) -> str:

@@ -32,7 +32,7 @@ class Statement:
     finding: str = ""
 
     def is_stated_by(self, endpoints: str, text: str) -> bool:
-        """Tell whether a finding states this difference."""
+        """Return whether a finding states this difference."""
         flags = re.IGNORECASE | re.MULTILINE
         return bool(re.search(self.endpoint, endpoints, flags) and re.search(self.finding, text, flags))
 

@@ -99,7 +99,7 @@ class Compose:
         )
 
     def can_get(self, service: str, url: str) -> bool:
-        """Tell whether a service's container answers yet."""
+        """Return whether a service's container answers yet."""
         try:
             self.get(service, url)
         except AssertionError:

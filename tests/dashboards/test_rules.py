@@ -57,7 +57,7 @@ def test_the_unit_tests_notice_an_alert_that_fires_without_its_fault(name: str, 
 
 
 def passes_with(name: str, expression: str, folder: Path) -> bool:
-    """Tell whether the unit tests pass when the alert `name` has another expression."""
+    """Return whether the unit tests pass when the alert `name` has another expression."""
     document = yaml.safe_load(RULES.read_text())
     for group in document["groups"]:
         for rule in group["rules"]:

@@ -29,7 +29,7 @@ class Difference:
 
     @property
     def is_shadow(self) -> bool:
-        """Tell whether it is about a mirror's copy: those clusters have a mirror's name at their end."""
+        """Return whether it is about a mirror's copy: those clusters have a mirror's name at their end."""
         return "@" in self.place
 
     def __str__(self) -> str:

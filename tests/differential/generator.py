@@ -138,7 +138,7 @@ class Case:
 
     @property
     def has_body(self) -> bool:
-        """Tell whether anything follows the head."""
+        """Return whether anything follows the head."""
         return bool(self.chunks) or self.is_chunked
 
     def values(self, name: str) -> list[str]:

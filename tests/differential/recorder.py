@@ -66,7 +66,7 @@ class Recorder:
         return found
 
     def is_quiet(self) -> bool:
-        """Tell whether every request that began to arrive is here whole, or has been cut off."""
+        """Return whether every request that began to arrive is here whole, or has been cut off."""
         return self._reading == 0
 
     def _visitor(self, cluster: str) -> Visitor:

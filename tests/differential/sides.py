@@ -90,7 +90,7 @@ class Side:
 
 
 def is_last(message: Message | None, case: Case) -> bool:
-    """Tell whether a connection is not to be used after a response."""
+    """Return whether a connection is not to be used after a response."""
     if message is None or case.minor == 0 or case.values("connection") or case.values("expect"):
         return True
     fields = b",".join(message.all(b"connection")).lower()

@@ -88,7 +88,7 @@ def _asks_for_tunnel(one: Difference) -> bool:
 
 
 def _is_without_mirrors(one: Difference) -> bool:
-    """Tell whether this proxy reached what Envoy did, but no mirror."""
+    """Return whether this proxy reached what Envoy did, but no mirror."""
     mine, theirs = (side if isinstance(side, dict) else {} for side in (one.ours, one.envoy))
     return mine == {name: count for name, count in theirs.items() if "@" not in name}
 

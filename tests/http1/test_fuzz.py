@@ -237,7 +237,7 @@ def comparable(seen: Seen) -> tuple[Fields, Fields]:
 
 
 def is_named_by_target_only(seen: Seen) -> bool:
-    """Tell whether a request of HTTP/1.0 has its host in the target only: then we write one behind its fields."""
+    """Return whether a request of HTTP/1.0 has its host in the target only: then we write one behind its fields."""
     return seen.authority != b"" and all(name != b"host" for name, _ in seen.fields)
 
 

@@ -277,12 +277,12 @@ def test_h11_frames_a_head_alike_where_both_take_it(raw: bytes, method: bytes) -
 
 
 def ends_at_once(peer: h11.Connection) -> bool:
-    """Tell whether the message is over with its head."""
+    """Return whether the message is over with its head."""
     return peer.their_state in (h11.DONE, h11.MUST_CLOSE) or isinstance(peer.next_event(), h11.EndOfMessage)
 
 
 def takes(peer: h11.Connection, body: bytes) -> bool:
-    """Tell whether exactly `body` completes the message."""
+    """Return whether exactly `body` completes the message."""
     if peer.their_state is not h11.SEND_BODY:
         return False
     peer.receive_data(body)

@@ -190,7 +190,7 @@ class RunningProxy:
 
 
 def is_alive(pid: int) -> bool:
-    """Tell whether `pid` runs; a zombie does not."""
+    """Return whether `pid` runs; a zombie does not."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:

@@ -17,7 +17,7 @@ def lines(kinds: int, count: int) -> list[str]:
 
 
 def covers(found: list[Segment], left: list[str], right: list[str]) -> bool:
-    """Tell whether stretches follow each other, end where the lists do, and are the same where they say so."""
+    """Return whether stretches follow each other, end where the lists do, and are the same where they say so."""
     at = other = 0
     for part in found:
         assert (part.start, part.other_start) == (at, other)

@@ -1,4 +1,4 @@
-"""Shapes: identifiers and times are told from words, versions, slugs and small numbers."""
+"""Shapes: identifiers and times are recognised; words, versions, slugs and small numbers are neither."""
 
 from __future__ import annotations
 

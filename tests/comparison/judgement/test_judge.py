@@ -1,4 +1,4 @@
-"""Judge: few samples of a large effect decide, many of none do not, and noise is told from a fault by endpoint."""
+"""Judge: few samples decide a large effect, many samples without an effect decide none, each endpoint has its noise."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def test_many_endpoints_with_and_without_a_baseline_take_a_number_of_calls_that_
 
 
 def _calls(endpoints: int) -> int:
-    """Return how many functions are called to judge one place at so many endpoints of each kind."""
+    """Return the number of calls that judging one place takes, with `endpoints` of each kind."""
     places = [
         *(place(10, 20, 5, 20, endpoint=f"GET /{at}") for at in range(endpoints)),
         *(place(10, 20, 0, 0, endpoint=f"POST /{at}") for at in range(endpoints)),

@@ -69,7 +69,7 @@ class KnownSecrets:
         return self._pattern.sub(REDACTED, text) if self._pattern is not None else text
 
     def _sample(self, text: str) -> str:
-        """Return a sample without secrets, nor what is left of those that it cuts in two."""
+        """Return a sample without secrets, and without the rest of a secret that the sample cuts in two."""
         text = self._cleaned(text)
         if text.startswith(_CUT) and text.endswith(_CUT) and any(text[1:-1] in one for one in self._known):
             return f"{_CUT}{REDACTED}{_CUT}" if len(text) > _EDGE else text

@@ -1,7 +1,7 @@
 """Two runs of one mirror: which places differ more often in the later one, and which less.
 
-A place is held against the other run as it is against a baseline of noise: it is worse once its differences are more
-than those of the earlier run explain, and better the other way round. What is noise in both is neither.
+The earlier run takes the part of the baseline. A place is worse if the later run differs there more often than the
+earlier run explains, and better the other way round. Noise in both runs is left out.
 """
 
 from __future__ import annotations

@@ -14,9 +14,9 @@ from mirror_proxy.comparison.report.fields import JudgedField
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """`endpoints` have enough pairs, and at none of them more than the rate `bound` differs; `few` have too few.
+    """The rate of differences that a report excludes: at most `bound` at each of `endpoints`, which have enough pairs.
 
-    `few` has each endpoint with its number of pairs, the most first.
+    `few` lists the other endpoints with their number of pairs, the largest number first.
     """
 
     endpoints: int

@@ -17,10 +17,10 @@ _MIN_PAIRS = 20
 _OTHER_DATA = 0.2
 #: A mirror that refuses a larger part of what v1 serves than this refuses the shadow requests, not what they ask for.
 _REFUSED = 0.8
-#: A larger part of the shadow requests than this, and at least so many, got no response or were not sent.
+#: Shadow requests without a response, or not sent, are worth a hint above this rate and from this number on.
 _FAILED = 0.01
 _MIN_FAILED = 5
-#: What keeps single shadow requests from a mirror that was meant to get them.
+#: Outcomes that keep single shadow requests from a mirror that was meant to get them.
 _WITHHELD = frozenset({"over_in_flight", "over_buffer", "over_rate", "breaker_open", "shed"})
 
 #: Likely causes in shadow requests, by the status with which a mirror refuses them.

@@ -39,7 +39,7 @@ class Service:
         route: str = "shop",
         time: float = 0.0,
     ) -> None:
-        """Add so many pairs that differ alike; so many pairs of the baseline differ there too."""
+        """Add pairs that differ alike, and pairs of the baseline that differ there too."""
         owner = (route, "v2", endpoint)
         places: list[Place] = [(path, kind) for path, kind, _, _ in changed]
         self.counts["compared", *owner] += number

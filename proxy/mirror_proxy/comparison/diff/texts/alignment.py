@@ -1,9 +1,10 @@
 """Align two sequences: which item of one belongs to which item of the other, and which have no counterpart.
 
 Each item has several keys, the strictest first: two items with the same first key are equal, two with the same last
-key are only of one kind. Items are aligned by their first keys; what is left between those, by the second keys, and so
-on. At each level keys that stand once on each side are the anchors (patience diff); where there are none, the longest
-common subsequence decides. A `Budget` bounds the cost: beyond it, only common beginnings and ends are aligned.
+key are only of one kind. Items are aligned by their first keys. The items between two aligned ones are aligned by their
+second keys, and so on. At each level, keys that occur once on each side are the anchors (patience diff); without such
+keys the longest common subsequence decides. A `Budget` bounds the cost: beyond it, only common beginnings and ends are
+aligned.
 """
 
 from __future__ import annotations

@@ -265,7 +265,7 @@ def _name(child: Element | str) -> int:
 
 
 def _id(dialect: Dialect, element: Element) -> str:
-    """Return what tells one element of XML from others of its name."""
+    """Return the key of an XML element among elements of the same name."""
     if dialect == "html":
         return ""
     return next((value for key in ("id", "key", "name") if (value := element.attributes.get(key))), "")

@@ -20,7 +20,7 @@ from mirror_proxy.text import visible
 #: A path has no more steps than this, the last ones.
 _MAX_STEPS = 12
 _MAX_STEP = 40
-#: Attributes that tell elements of one name apart.
+#: Attributes that distinguish elements of one name.
 _NAMING = ("name", "property", "http-equiv", "itemprop", "rel")
 _NAMED = re.compile(r"[.\[].*")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_:.\[\]-]*+\Z")

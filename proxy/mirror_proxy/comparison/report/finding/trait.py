@@ -35,7 +35,7 @@ class Trait:
 
 
 def trait_of(traits: Mapping[str, RecordSet], here: RecordSet, others: RecordSet) -> Trait | None:
-    """Return the trait that tells the records of a finding from others best, if any does."""
+    """Return the trait that best separates the records of a finding from other records, if there is one."""
     if min(here.bit_count(), others.bit_count()) < _MIN_RECORDS:
         return None
     excess = {trait: _share(some, here) - _share(some, others) for trait, some in sorted(traits.items())}
